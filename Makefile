@@ -1,0 +1,43 @@
+# Two commands do all of their own set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test test-slow lint types benchmark clean
+
+install: $(STAMP)
+
+# An editable install in setuptools' default mode: the three source folders appear as one package, from any directory.
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
+	@echo "installing pyrogen and what it needs into $(VENV) (torch is large: about 3 minutes on a new machine)"
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/pyrogen demo --folder runs/demo
+
+test: install
+	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" -q
+
+test-slow: install
+	$(BIN)/python -m pytest -n 2 -m "slow" -q
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy cannot see pyrogen.models in the source folders: build the wheel, install it apart, check it from elsewhere.
+types: install
+	rm -rf build/types && mkdir -p build/types
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/types .
+	$(BIN)/python -m pip install --quiet --no-deps --target build/types/site build/types/*.whl
+	cd build/types && MYPYPATH=site ../../$(BIN)/mypy --config-file ../../pyproject.toml -p pyrogen
+
+benchmark: install
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,235 @@
+"""The contract that every model of the zoo keeps, in the order in which a newcomer meets it.
+
+A :class:`Model` is a module that samples and names its objective. An :class:`Objective` turns it into :class:`Player` s,
+which :func:`pyrogen.inference.fit` lets move in turn on :class:`Batch` es. A :class:`Pair` is a model that is two
+ordinary Pyro functions. What else a model can do it says by the capabilities it inherits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
+from pyro.poutine.runtime import am_i_wrapped, effectful
+from torch import Tensor, nn
+
+from pyrogen.optim import Adam, Optim
+
+KINDS = {
+    "binary": "every value is 0 or 1",
+    "unit": "grey values in [0, 1]",
+    "levels": "whole numbers from 0 to 255",
+    "real": "any real numbers",
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a player's loss reads: tensors only, all on the model's device, first dimension the batch."""
+
+    x: Tensor
+    y: Tensor | None = None
+    index: Tensor | None = None
+    mask: Tensor | None = None
+    step: Tensor | None = None
+
+
+def nothing() -> None:
+    """Do nothing: the default of hooks."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """One side of the game that training is: it minimizes its loss over the modules that it owns.
+
+    ``loss(batch)`` is a mapping of named scalar tensors; ``"loss"`` is minimized, all are logged.
+    """
+
+    name: str
+    loss: Callable[[Batch], Mapping[str, Tensor]]
+    owns: Sequence[nn.Module]
+    optimizer: Optim = Adam()
+    steps: int = 1
+    after: Callable[[], None] = nothing
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters that this player may move, each once."""
+        return list({id(p): p for module in self.owns for p in module.parameters()}.values())
+
+
+class Objective(ABC):
+    """What is optimized, as an object that is applied to a model."""
+
+    axis: ClassVar[str] = "objective"
+
+    @abstractmethod
+    def players(self, model: Any) -> Sequence[Player]:
+        """The players of the game, in the order of their moves.
+
+        Raises:
+            ValueError: the model lacks a capability that the objective needs.
+        """
+
+
+class Model(nn.Module, ABC):
+    """Anything that can be trained and sampled."""
+
+    x_shape: torch.Size
+    kinds: tuple[str, ...] = tuple(KINDS)
+    objective: Objective
+    origin: Mapping[str, Any] | None = None
+
+    @abstractmethod
+    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
+        """Draw ``n`` data from the model: ``(n, *x_shape)``."""
+
+    def stages(self) -> Sequence[Sequence[Player]]:
+        """The games that training plays one after the other; by default the one of the model's own objective."""
+        return [self.objective.players(self)]
+
+    def conclude(self, x: Tensor) -> None:
+        """What is left to do with the training data ``x`` once the games are over; by default nothing."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's tensors are."""
+        tensors = [*self.parameters(), *self.buffers()]
+        return tensors[0].device if tensors else torch.device("cpu")
+
+    def check(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Refuse data that the model cannot take.
+
+        Raises:
+            ValueError: wrong shape, no data, or values that are not finite.
+        """
+        if not isinstance(x, Tensor):
+            raise ValueError(f"expected a tensor of data, got {type(x).__name__}.")
+        if x.shape[1:] != self.x_shape or x.dim() != len(self.x_shape) + 1:
+            expected = ", ".join(map(str, self.x_shape))
+            raise ValueError(f"the model takes x of shape (B, {expected}); got {tuple(x.shape)}.")
+        if x.shape[0] == 0:
+            raise ValueError("there are no data: x has 0 rows.")
+        if not torch.isfinite(x).all():
+            bad = int((~torch.isfinite(x.flatten(1)).all(1)).sum())
+            raise ValueError(f"{bad} of {x.shape[0]} data hold NaN or infinite values; remove or impute them first.")
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``config.yaml`` and ``weights.safetensors`` to a folder, each atomically."""
+        from pyrogen.storage import save
+
+        save(self, folder)
+
+
+class HasLogProb(ABC):
+    """A model whose log p(x) can be computed."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) in nats, ``(B,)``."""
+
+
+class HasFreeEnergy(ABC):
+    """A model with p(x) ∝ exp(−F(x))."""
+
+    @abstractmethod
+    def free_energy(self, x: Tensor) -> Tensor:
+        """F(x) in nats, ``(B,)``."""
+
+    @abstractmethod
+    def gibbs(self, x: Tensor) -> Tensor:
+        """One transition of a Markov chain that leaves p(x) unchanged, same shape."""
+
+
+class HasPosterior(ABC):
+    """A model that encodes data into a distribution over latents."""
+
+    latent_size: int
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Distribution:
+        """q(z|x): batch shape ``(B,)``, event shape ``(latent_size,)``."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Distribution:
+        """p(x|z): batch shape ``(..., )`` of z, event shape ``x_shape``."""
+
+
+class HasCritic(ABC):
+    """A model with a critic that reads named sites of real and of generated data."""
+
+    @abstractmethod
+    def real(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Named sites of the data."""
+
+    @abstractmethod
+    def fake(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Named sites of as many generated data, differentiable in the generator's parameters."""
+
+    @abstractmethod
+    def criticize(self, sites: Mapping[str, Tensor]) -> Tensor:
+        """The critic's scores (logits), ``(B,)``."""
+
+    @abstractmethod
+    def generator_modules(self) -> Sequence[nn.Module]:
+        """The modules that the generating player owns."""
+
+    @abstractmethod
+    def critic_modules(self) -> Sequence[nn.Module]:
+        """The modules that the criticizing player owns."""
+
+
+class Pair(Model, ABC):
+    """A model and a guide: two ordinary Pyro functions over one batch plate named ``"datum"``.
+
+    Both begin by :func:`announce`, use ``to_event`` for every dimension but the batch, and leave the global parameter
+    store empty, so that stock Pyro trains, conditions and predicts with them. ``vectorized`` pairs accept particles as
+    leading dimensions of their latents.
+    """
+
+    vectorized: bool = True
+
+    @abstractmethod
+    def model(self, x: Tensor, y: Tensor | None = None) -> None:
+        """p(x, z): samples the latents and observes ``x``."""
+
+    @abstractmethod
+    def guide(self, x: Tensor, y: Tensor | None = None) -> None:
+        """q(z|x): samples the latents."""
+
+
+_announcing = True
+
+
+def announce(pair: nn.Module) -> None:
+    """Tell the Pyro handlers on the stack of every parameter of a pair, without the global parameter store.
+
+    Pyro's SVI moves what it sees as ``param`` sites. It asks each site's value for ``unconstrained()``: here the very
+    same parameter.
+    """
+    if _announcing and am_i_wrapped():
+        for name, parameter in pair.named_parameters():
+            _announce(parameter, name=f"{type(pair).__name__}.{name}")
+
+
+@contextlib.contextmanager
+def unannounced() -> Iterator[None]:
+    """Skip announcements inside: the zoo's own objectives know from their players which parameters move."""
+    global _announcing
+    before, _announcing = _announcing, False
+    try:
+        yield
+    finally:
+        _announcing = before
+
+
+@effectful(type="param")
+def _announce(parameter: nn.Parameter) -> nn.Parameter:
+    parameter.unconstrained = weakref.ref(parameter)  # type: ignore[attr-defined]
+    return parameter

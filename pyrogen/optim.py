@@ -1,0 +1,37 @@
+"""Optimizer settings as data: what a player carries, and what a run writes down."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+class Optim(ABC):
+    """Settings of an optimizer, built anew for each player's parameters."""
+
+    lr: float
+
+    @abstractmethod
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """One optimizer over all parameters of one player."""
+
+
+@dataclass(frozen=True)
+class Adam(Optim):
+    """Adam, or AdamW with decoupled decay, in its fused form: one kernel for all parameters.
+
+    Reference: Kingma & Ba 2015, arXiv:1412.6980; Loshchilov & Hutter 2019, arXiv:1711.05101.
+    """
+
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """A fused Adam (AdamW where ``weight_decay`` is not zero)."""
+        family = torch.optim.AdamW if self.weight_decay else torch.optim.Adam
+        return family(list(parameters), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)

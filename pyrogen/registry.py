@@ -1,0 +1,264 @@
+"""Names for everything: entries of the zoo and choices on each axis, found without importing any of them.
+
+Sources are read with :mod:`ast`: a decorator with literal arguments, ``@entry("vae", ...)`` on a function or
+``@choice("prior")`` on a class, is the whole registration. A file is imported when one of its names is first used.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import difflib
+import fnmatch
+import functools
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+PACKAGES = ("priors", "posteriors", "likelihoods", "data", "inference", "models")
+AXES = ("prior", "posterior", "likelihood")
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the sources say of one name: where it is, its first docstring line, and the decorator's arguments."""
+
+    axis: str
+    name: str
+    module: str
+    attribute: str
+    summary: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> Any:
+        """Import the file that defines the name and return the object."""
+        return getattr(importlib.import_module(self.module), self.attribute)
+
+
+_registered: dict[tuple[str, str], Record] = {}
+
+
+def entry(
+    name: str,
+    *,
+    reference: str,
+    data: str = "digits",
+    recipe: Mapping[str, Any] | None = None,
+    claims: Sequence[Mapping[str, Any]] = (),
+) -> Callable[[F], F]:
+    """Register a function that builds a model as an entry of the zoo; all arguments must be literals.
+
+    Args:
+        name: lower-case kebab name, as typed in ``pyrogen train NAME``.
+        reference: the paper.
+        data: name of the data set that ``pyrogen train NAME`` takes by default.
+        recipe: default keyword arguments of :func:`pyrogen.inference.fit`.
+        claims: what must come out, each a mapping with the metric, the bound, the number of seeds and a control.
+    """
+    details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
+
+    def register(function: F) -> F:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def build(*args: Any, **kwargs: Any) -> Any:
+            model = function(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            # entries are written in terms of one another: the outermost call, which returns last, is the one remembered
+            model.origin = {"entry": name, "arguments": {k: describe(v) for k, v in bound.arguments.items()}}
+            return model
+
+        _remember(Record("entry", name, function.__module__, function.__name__, _first_line(function.__doc__), details))
+        return build  # type: ignore[return-value]
+
+    return register
+
+
+def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
+    """Register a class (or function) as a choice on an axis, under its own name unless another is given."""
+
+    def register(thing: C) -> C:
+        label = name or thing.__name__  # type: ignore[attr-defined]
+        _remember(Record(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__)))  # type: ignore[attr-defined]
+        return thing
+
+    return register
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the zoo's entries that match a glob pattern, sorted."""
+    return sorted(fnmatch.filter((r.name for r in records("entry")), pattern))
+
+
+def choices(axis: str) -> list[str]:
+    """Names that may be chosen on an axis: "prior", "likelihood", "posterior", "objective", "estimator", "data" ...
+
+    Raises:
+        ValueError: there is no such axis.
+    """
+    found = sorted(r.name for r in records(axis))
+    if not found:
+        raise unknown("axis", axis, sorted({r.axis for r in _catalogue().values()}))
+    return found
+
+
+def records(axis: str) -> list[Record]:
+    """All records of an axis (``"entry"`` for models), those of the sources and those registered by the user."""
+    merged = {**_catalogue(), **_registered}
+    return [r for r in merged.values() if r.axis == axis]
+
+
+def find(axis: str, name: str) -> Record:
+    """The record of a name.
+
+    Raises:
+        ValueError: no such name; the message suggests near ones.
+    """
+    for record in records(axis):
+        if record.name == name:
+            return record
+    raise unknown("model" if axis == "entry" else axis, name, [r.name for r in records(axis)])
+
+
+def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
+    """The error for a name that does not exist: what was asked, what is near, what there is."""
+    names = sorted(names)
+    folded = {n.lower(): n for n in names}
+    near = [folded[n] for n in difflib.get_close_matches(str(name).lower(), folded, n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(names)}."
+    return ValueError(f"there is no {kind} called {name!r}; {hint}")
+
+
+def create(name: str, **arguments: Any) -> Any:
+    """Build a model of the zoo by its name.
+
+    Args:
+        name: an entry, see :func:`list_models`.
+        arguments: the entry's own: ``x_shape``, ``latent_size``, and for each axis an object or a name for its defaults.
+
+    Raises:
+        ValueError: unknown entry, argument or choice, or choices that do not fit together.
+    """
+    build = find("entry", name).load()
+    accepted = inspect.signature(build).parameters
+    for argument in arguments:
+        if argument not in accepted:
+            raise unknown(f"argument of {name!r}", argument, accepted)
+    needed = [k for k, p in accepted.items() if p.default is p.empty and k not in arguments]
+    if needed:
+        raise ValueError(f"{name!r} needs {', '.join(needed)}, as in create({name!r}, {needed[0]}=...).")
+    return build(**arguments)
+
+
+def make(axis: str, spec: Any) -> Any:
+    """An unbuilt axis object from an object, a name, or a mapping ``{"name": ..., argument: value}``.
+
+    An object is copied: it is a description, and each model builds its own from it.
+
+    Raises:
+        ValueError: the name is unknown, its arguments are wrong, or the object belongs on another axis.
+    """
+    if isinstance(spec, str):
+        return _construct(find(axis, spec), {})
+    if isinstance(spec, Mapping):
+        arguments = {k: _revive(v) for k, v in spec.items() if k != "name"}
+        return _construct(find(axis, str(spec.get("name"))), arguments)
+    if getattr(spec, "axis", None) != axis:
+        kind = f"a {spec.axis}" if hasattr(spec, "axis") else f"of type {type(spec).__name__}"
+        raise ValueError(f"{axis}={type(spec).__name__} is {kind}; expected a {axis}: {', '.join(choices(axis))}.")
+    return copy.deepcopy(spec)
+
+
+def describe(value: Any) -> Any:
+    """A value as plain data (numbers, strings, lists, mappings), from which :func:`make` builds an equal one.
+
+    Registered objects keep each constructor argument as an attribute of the same name. A network of the user's own has
+    no description; it becomes ``{"own": type}``.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): describe(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [describe(v) for v in value]
+    if any(r.attribute == type(value).__name__ and r.module == type(value).__module__ for r in _everything()):
+        arguments = inspect.signature(type(value).__init__).parameters
+        return {"name": type(value).__name__, **{k: describe(getattr(value, k)) for k in arguments if k != "self"}}
+    return {"own": f"{type(value).__module__}.{type(value).__qualname__}"}
+
+
+def exports(package: str) -> dict[str, Record]:
+    """What a package of choices offers by attribute access: class name to record, for lazy ``__getattr__``."""
+    return {r.attribute: r for r in _catalogue().values() if r.module.startswith(f"{package}.")}
+
+
+def _construct(record: Record, arguments: Mapping[str, Any]) -> Any:
+    cls = record.load()
+    accepted = [k for k in inspect.signature(cls.__init__).parameters if k != "self"]
+    for argument in arguments:
+        if argument not in accepted:
+            raise unknown(f"argument of {record.name}", argument, accepted)
+    return cls(**arguments)
+
+
+def _revive(value: Any) -> Any:
+    return tuple(_revive(v) for v in value) if isinstance(value, list) else value
+
+
+def _remember(record: Record) -> None:
+    known = _registered.get((record.axis, record.name)) or _catalogue().get((record.axis, record.name))
+    if known and (known.module, known.attribute) != (record.module, record.attribute):
+        raise ValueError(f"the {record.axis} {record.name!r} is already defined in {known.module}; choose another name.")
+    _registered[record.axis, record.name] = record
+
+
+def _everything() -> Iterator[Record]:
+    yield from {**_catalogue(), **_registered}.values()
+
+
+@functools.cache
+def _catalogue() -> dict[tuple[str, str], Record]:
+    found: dict[tuple[str, str], Record] = {}
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(f"pyrogen.{package}")
+        for folder in spec.submodule_search_locations or () if spec else ():
+            for path in sorted(Path(folder).rglob("*.py")):
+                module = ".".join(["pyrogen", package, *path.relative_to(folder).with_suffix("").parts])
+                for record in _scan(path, module):
+                    if (record.axis, record.name) in found:
+                        raise ValueError(f"the {record.axis} {record.name!r} is defined twice, in {module} too.")
+                    found[record.axis, record.name] = record
+    return found
+
+
+def _scan(path: Path, module: str) -> Iterator[Record]:
+    source = path.read_text(encoding="utf-8")
+    if "@entry(" not in source and "@choice(" not in source:
+        return
+    for node in ast.parse(source).body:
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            continue
+        for mark in node.decorator_list:
+            if not (isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name)):
+                continue
+            args = [ast.literal_eval(a) for a in mark.args]
+            details = {k.arg: ast.literal_eval(k.value) for k in mark.keywords if k.arg}
+            summary = _first_line(ast.get_docstring(node))
+            if mark.func.id == "entry":
+                details = {"recipe": {}, "claims": (), "data": "digits", **details}
+                yield Record("entry", args[0], module, node.name, summary, details)
+            elif mark.func.id == "choice":
+                name = args[1] if len(args) > 1 else details.get("name", node.name)
+                yield Record(args[0], name, module, node.name, summary)
+
+
+def _first_line(doc: str | None) -> str:
+    return (doc or "").strip().split("\n")[0]
