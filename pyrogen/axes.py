@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +16,9 @@ import torch
 from pyro.distributions import constraints
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Tensor, nn
+
+from pyrogen.base import KINDS
+from pyrogen.registry import records
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Blueprint:
 class Axis(nn.Module, ABC):
     """A swappable part, made of its choices."""
 
-    axis: ClassVar[str]
+    axes: ClassVar[tuple[str, ...]]
 
     def build(self, plan: Blueprint) -> None:
         """Learn the sizes and create what depends on them.
@@ -55,13 +58,20 @@ class Prior(Axis):
     all codes to one point would raise log p(z) without limit.
     """
 
-    axis: ClassVar[str] = "prior"
+    axes: ClassVar[tuple[str, ...]] = ("prior",)
     learned: ClassVar[bool] = False
     proper: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The distribution, with event shape ``(latent_size,)``."""
+
+    def build(self, plan: Blueprint) -> None:
+        """Take the latent size."""
+        self.size(plan.latent_size)
+
+    def size(self, latent_size: int) -> None:
+        """Take the latent size, which is all that a fixed prior needs of a plan."""
 
     def conclude(self, z: Tensor) -> None:
         """What is left to learn from the codes ``z`` of the training data, ``(N, latent_size)``; by default nothing."""
@@ -74,7 +84,7 @@ class Prior(Axis):
 class Posterior(Axis):
     """q(z|x) from the features that the encoder gives."""
 
-    axis: ClassVar[str] = "posterior"
+    axes: ClassVar[tuple[str, ...]] = ("posterior",)
     has_density: ClassVar[bool] = True
 
     @abstractmethod
@@ -106,12 +116,14 @@ class Likelihood(Axis):
 
     Attributes:
         kinds: the kinds of data that it scores.
+        support: the values that one element may have.
         hull: the convex set that the data lie in, where pseudo-data may move.
         per_element: how many parameters each element of x needs.
     """
 
-    axis: ClassVar[str] = "likelihood"
+    axes: ClassVar[tuple[str, ...]] = ("likelihood",)
     kinds: ClassVar[tuple[str, ...]]
+    support: ClassVar[constraints.Constraint] = constraints.real
     hull: ClassVar[constraints.Constraint] = constraints.real
     per_element: int = 1
 
@@ -131,6 +143,15 @@ class Likelihood(Axis):
         """How many numbers a decoder gives at each position."""
         return self.per_element * x_shape[0]
 
+    def check(self, x: Tensor) -> None:
+        """Refuse values that have no density here.
+
+        Raises:
+            ValueError: the sentence names what they are and which likelihoods score them.
+        """
+        if not self.support.check(x).all():
+            raise ValueError(refusal(f"the likelihood {type(self).__name__}", self.kinds, kind_of(x)))
+
     def rescale(self, x: Tensor) -> Tensor:
         """``x`` as a network likes to read it, of order one."""
         return x
@@ -139,3 +160,23 @@ class Likelihood(Axis):
         """The ``per_element`` parameters of each element, each ``(..., *x_shape)``."""
         rank = len(self.x_shape)
         return features.unflatten(-rank, (self.per_element, self.x_shape[0])).unbind(-rank - 1)
+
+
+def kind_of(x: Tensor) -> str:
+    """The narrowest kind of data that the values of ``x`` agree with."""
+    if constraints.boolean.check(x).all():
+        return "binary"
+    if constraints.unit_interval.check(x).all():
+        return "unit"
+    return "levels" if constraints.integer_interval(0, 255).check(x).all() else "real"
+
+
+def refusal(who: str, kinds: Sequence[str], got: str) -> str:
+    """The sentence for data of the wrong kind: what was expected, what came, what to do."""
+    by_kind = {k: [r.name for r in records("likelihood") if k in r.load().kinds] for k in KINDS}
+    others = [k for k in ("unit", "levels") if k not in kinds and k != got]
+    listed = [f"{k} data: {', '.join(by_kind[k])}" for k in (got, *others)]
+    return (
+        f"{who} scores {' or '.join(kinds)} data ({KINDS[kinds[0]]}), and these are {got} data ({KINDS[got]}); load them "
+        f"with kind={kinds[0]!r} (grey images are then binarized or dequantized), or choose another likelihood ({'; '.join(listed)})."
+    )

@@ -67,7 +67,7 @@ class Player:
 class Objective(ABC):
     """What is optimized, as an object that is applied to a model."""
 
-    axis: ClassVar[str] = "objective"
+    axes: ClassVar[tuple[str, ...]] = ("objective",)
 
     @abstractmethod
     def players(self, model: Any) -> Sequence[Player]:

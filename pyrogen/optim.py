@@ -5,14 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
+
+from pyrogen.registry import choice
 
 
 class Optim(ABC):
     """Settings of an optimizer, built anew for each player's parameters."""
 
+    axes: ClassVar[tuple[str, ...]] = ("optimizer",)
     lr: float
 
     @abstractmethod
@@ -20,6 +24,7 @@ class Optim(ABC):
         """One optimizer over all parameters of one player."""
 
 
+@choice("optimizer")
 @dataclass(frozen=True)
 class Adam(Optim):
     """Adam, or AdamW with decoupled decay, in its fused form: one kernel for all parameters.

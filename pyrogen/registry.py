@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-PACKAGES = ("priors", "posteriors", "likelihoods", "data", "inference", "models")
-AXES = ("prior", "posterior", "likelihood")
+ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C")
@@ -171,9 +170,10 @@ def make(axis: str, spec: Any) -> Any:
     if isinstance(spec, Mapping):
         arguments = {k: _revive(v) for k, v in spec.items() if k != "name"}
         return _construct(find(axis, str(spec.get("name"))), arguments)
-    if getattr(spec, "axis", None) != axis:
-        kind = f"a {spec.axis}" if hasattr(spec, "axis") else f"of type {type(spec).__name__}"
-        raise ValueError(f"{axis}={type(spec).__name__} is {kind}; expected a {axis}: {', '.join(choices(axis))}.")
+    axes = getattr(spec, "axes", ())
+    if axis not in axes:
+        got = f"the {' and '.join(axes)} {type(spec).__name__}" if axes else f"an object of type {type(spec).__name__}"
+        raise ValueError(f"{axis}= takes a {axis} or its name ({', '.join(choices(axis))}); got {got}.")
     return copy.deepcopy(spec)
 
 
@@ -216,7 +216,9 @@ def _revive(value: Any) -> Any:
 def _remember(record: Record) -> None:
     known = _registered.get((record.axis, record.name)) or _catalogue().get((record.axis, record.name))
     if known and (known.module, known.attribute) != (record.module, record.attribute):
-        raise ValueError(f"the {record.axis} {record.name!r} is already defined in {known.module}; choose another name.")
+        raise ValueError(
+            f"the {record.axis} {record.name!r} is already defined in {known.module}; choose another name."
+        )
     _registered[record.axis, record.name] = record
 
 
@@ -227,11 +229,14 @@ def _everything() -> Iterator[Record]:
 @functools.cache
 def _catalogue() -> dict[tuple[str, str], Record]:
     found: dict[tuple[str, str], Record] = {}
-    for package in PACKAGES:
-        spec = importlib.util.find_spec(f"pyrogen.{package}")
+    for room in ROOMS:
+        spec = importlib.util.find_spec(room)
         for folder in spec.submodule_search_locations or () if spec else ():
             for path in sorted(Path(folder).rglob("*.py")):
-                module = ".".join(["pyrogen", package, *path.relative_to(folder).with_suffix("").parts])
+                module = ".".join([room, *path.relative_to(folder).with_suffix("").parts])
+                # a wheel has the other rooms inside the first
+                if room == "pyrogen" and module.startswith(ROOMS[1:]):
+                    continue
                 for record in _scan(path, module):
                     if (record.axis, record.name) in found:
                         raise ValueError(f"the {record.axis} {record.name!r} is defined twice, in {module} too.")

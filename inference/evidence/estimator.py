@@ -1,0 +1,168 @@
+"""Estimators of log p(x), and the one function that asks them."""
+
+from __future__ import annotations
+
+import datetime
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from pyrogen.base import HasLogProb, Model, Pair
+from pyrogen.data import Split
+from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable
+from pyrogen.inference.programs import as_pair, check_programs, evaluating, latents, log_prob, record, seeded
+from pyrogen.registry import choice, make
+
+Estimates = dict[str, tuple[tuple[str, ...], np.ndarray]]
+
+
+class Estimator(ABC):
+    """A way to estimate log p(x), per datum."""
+
+    axes: ClassVar[tuple[str, ...]] = ("estimator",)
+
+    @property
+    @abstractmethod
+    def bound(self) -> str | None:
+        """The direction of the estimate's expectation: "lower", "upper", "exact", or None for neither."""
+
+    @abstractmethod
+    def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
+        """Named variables with their dimensions; ``log_evidence`` and ``mc_se`` over ``datum`` at least, in nats.
+
+        Raises:
+            ValueError: the model lacks what the estimator needs.
+        """
+
+    def attributes(self) -> Mapping[str, Any]:
+        """The estimator's settings, as attributes of its result."""
+        return {}
+
+
+def log_evidence(
+    pair: Model | Weighable,
+    x: Tensor | Split,
+    estimator: Estimator | str | None = None,
+    seed: int = 0,
+    y: Tensor | None = None,
+    chunk_size: int = 100,
+) -> xr.Dataset:
+    """Estimate log p(x) for every datum, with its Monte-Carlo error and what is needed to distrust it.
+
+    Args:
+        pair: a model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions.
+        x: data ``(B, ...)``, or a split of a data set, whose quantization and binarization are then written down.
+        estimator: ``IWAE(k)``, ``ELBO()``, ``Exact()``, ``Reconstruction()`` or a name; by default ``Exact()`` where the
+            model has a log_prob, else ``IWAE(5000)``.
+        seed: of the draws; parameters and the global generator are left as they were.
+        y: conditions.
+        chunk_size: draws decoded at once for each block of data; it changes memory and speed, not the answer.
+
+    Returns:
+        A dataset over ``datum``, in nats: ``log_evidence``, ``mc_se``; from importance weights also ``ess``, ``pareto_k``
+        and ``k_curve`` over ``(k, datum)``. Attributes say bound, estimator, data and seed.
+
+    Raises:
+        ValueError: the model or the data cannot be scored by this estimator.
+    """
+    model = pair if isinstance(pair, Model) else as_pair(pair)
+    if estimator is None:
+        estimator = "Exact" if isinstance(model, HasLogProb) else "IWAE"
+    judge: Estimator = make("estimator", estimator)
+    origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
+    if isinstance(x, Split):
+        origin = x.attributes()
+        x = x.x
+    model.check(x, y)
+    x = x.to(model.device) if isinstance(pair, Model) else x
+    variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
+    attributes = {
+        "estimator": type(judge).__name__,
+        "bound": str(judge.bound).lower(),
+        **judge.attributes(),
+        "unit": "nats per datum",
+        "dimensions": int(x[0].numel()),
+        "seed": seed,
+        "dtype": str(x.dtype).removeprefix("torch."),
+        "date": datetime.date.today().isoformat(),
+        **{k: v for k, v in origin.items() if v is not None},
+    }
+    return xr.Dataset(variables, coords={"datum": np.arange(len(x)), **_k_of(variables)}, attrs=attributes)
+
+
+def _k_of(variables: Estimates) -> dict[str, np.ndarray]:
+    k = variables.pop("k", None)
+    return {} if k is None else {"k": k[1]}
+
+
+@choice("estimator")
+@dataclass(frozen=True)
+class Exact(Estimator):
+    """The model's own log p(x): exact, without Monte-Carlo error."""
+
+    @property
+    def bound(self) -> str:
+        """Exact."""
+        return "exact"
+
+    def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
+        """log p(x) of a model that has one."""
+        if not isinstance(model, HasLogProb):
+            raise ValueError(
+                f"{type(model).__name__} has no log_prob, so Exact() cannot score it; use estimator=IWAE(5000) for a "
+                "latent-variable model."
+            )
+        with evaluating(model):
+            value = torch.cat([model.log_prob(part) for part in x.split(SAMPLE_BLOCK * 10)]).double().cpu().numpy()
+        return {"log_evidence": (("datum",), value), "mc_se": (("datum",), np.zeros_like(value))}
+
+
+@choice("estimator")
+@dataclass(frozen=True)
+class Reconstruction(Estimator):
+    """E_q[log p(x|z)]: how well codes reconstruct their data. It bounds nothing, but every encoder has it.
+
+    Args:
+        num_samples: codes drawn for each datum.
+    """
+
+    num_samples: int = 100
+
+    @property
+    def bound(self) -> None:
+        """It leaves out what the code costs."""
+        return
+
+    def attributes(self) -> dict[str, Any]:
+        """The number of draws."""
+        return {"num_samples": self.num_samples}
+
+    def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
+        """The mean of log p(x|z) over codes z ~ q(z|x), and its error."""
+        if not isinstance(model, Pair):
+            raise ValueError(f"{type(model).__name__} has no codes to reconstruct from.")
+        if self.num_samples < 2:
+            raise ValueError(f"Reconstruction(num_samples={self.num_samples}): an error bar needs at least 2.")
+        means, errors = [], []
+        with evaluating(model), seeded(seed, x.device):
+            check_programs(model, x[:2], None if y is None else y[:2])
+            for start in range(0, len(x), 1000):
+                part = x[start : start + 1000]
+                condition = None if y is None else y[start : start + 1000]
+                draws = torch.stack([_log_likelihood(model, part, condition) for _ in range(self.num_samples)])
+                means.append(draws.mean(0))
+                errors.append(draws.std(0) / self.num_samples**0.5)
+        mean, error = (torch.cat(t).cpu().numpy() for t in (means, errors))
+        return {"log_evidence": (("datum",), mean), "mc_se": (("datum",), error)}
+
+
+def _log_likelihood(pair: Pair, x: Tensor, y: Tensor | None) -> Tensor:
+    scored = record(pair.model, x, y, latents(record(pair.guide, x, y)))
+    observed = [log_prob(site).double() for site in scored.values() if site["is_observed"]]
+    return torch.stack([value.reshape(len(x), -1).sum(1) for value in observed]).sum(0)

@@ -1,0 +1,90 @@
+"""A score as one would report it: means with both errors, direction, and how the data were prepared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The mean of a per-datum estimate, with two errors: of the draws (Monte Carlo), and of having few data.
+
+    Attributes:
+        nats: mean log-evidence per datum.
+        mc_se: its Monte-Carlo error, √Σ se² / N.
+        data_se: its error over data, sd / √N.
+        bits_per_dim: −nats / (D ln 2), in the units of the data's levels; None where the data have none.
+        bits_mc_se: Monte-Carlo error of bits_per_dim.
+        bits_data_se: data error of bits_per_dim.
+        count: number of data N.
+        unreliable: number of data with Pareto k̂ > 0.7, None for estimates without weights.
+        attributes: those of the estimate.
+    """
+
+    nats: float
+    mc_se: float
+    data_se: float
+    bits_per_dim: float | None
+    bits_mc_se: float | None
+    bits_data_se: float | None
+    count: int
+    unreliable: int | None
+    attributes: dict[str, Any]
+
+    def __str__(self) -> str:
+        a = self.attributes
+        settings = ", ".join(f"{k}={a[k]}" for k in ("num_samples",) if k in a)
+        direction = {"lower": "a lower bound", "upper": "an upper bound", "exact": "exact"}.get(a["bound"], "no bound")
+        lines = [
+            f"log p(x)  {self.nats:.3f} nats per datum  ± {self.mc_se:.3f} (Monte Carlo)  ± {self.data_se:.3f} (data)",
+            f"by        {a['estimator']}({settings}), {direction}",
+            f"on        {self.count} data of {a.get('data')}, split {a.get('split')}, binarization {a.get('binarization')}",
+        ]
+        if self.bits_per_dim is not None:
+            errors = f"± {self.bits_mc_se:.4f} (Monte Carlo)  ± {self.bits_data_se:.4f} (data)"
+            lines.insert(1, f"          {self.bits_per_dim:.4f} bits per dimension  {errors}")
+        if self.unreliable:
+            lines.append(
+                f"beware    {self.unreliable} of {self.count} data have Pareto k > 0.7: their errors cannot be believed"
+            )
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, for YAML or JSON."""
+        numbers = {k: v for k, v in vars(self).items() if k != "attributes"}
+        return {**numbers, **{k: v.item() if isinstance(v, np.generic) else v for k, v in self.attributes.items()}}
+
+
+def summarize(evidence: xr.Dataset) -> Summary:
+    """Summarize the result of :func:`~pyrogen.inference.log_evidence` over its data.
+
+    Bits per dimension are −nats / (D ln 2) for binary data and levels, and add log₂(levels) where levels were dequantized
+    into [0, 1]; grey values that were not dequantized have none, because their density compares with nothing.
+    """
+    value = evidence["log_evidence"].values
+    n = len(value)
+    nats = float(value.mean())
+    mc_se = float(np.sqrt((evidence["mc_se"].values ** 2).sum()) / n)
+    data_se = float(value.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    per_bit = evidence.attrs["dimensions"] * math.log(2)
+    offset = _offset(evidence.attrs)
+    scores = (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)
+    khat = evidence["pareto_k"].values if "pareto_k" in evidence else None
+    return Summary(
+        nats, mc_se, data_se, *scores, n, None if khat is None else int((khat > 0.7).sum()), dict(evidence.attrs)
+    )
+
+
+def _offset(attributes: dict[str, Any]) -> float | None:
+    """What bits per dimension add for the scale of the data: log₂ of the number of levels in [0, 1]; None: no such score."""
+    kind = attributes.get("kind")
+    if kind in ("binary", "levels"):
+        return 0.0
+    if kind == "unit" and attributes.get("dequantization") == "uniform":
+        return math.log2(float(attributes["levels"]))
+    return None

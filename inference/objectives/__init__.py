@@ -1,0 +1,1 @@
+"""What is optimized: each objective is an object applied to a model."""

@@ -1,0 +1,1 @@
+"""The zoo: one file for each model or close family; entries are registered functions of a few lines."""

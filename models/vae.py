@@ -1,0 +1,312 @@
+"""Variational autoencoders, and the autoencoders that are the same pair with other choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyro
+import torch
+from torch import Tensor, nn
+
+from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
+from pyrogen.base import HasPosterior, Objective, Pair, announce
+from pyrogen.inference.objectives.elbo import ELBO
+from pyrogen.nets import ConvDecoder, ConvEncoder, Leading, mlp
+from pyrogen.registry import entry, make
+
+
+class VAE(Pair, HasPosterior):
+    """One layer of latents: z ~ p(z), x ~ p(x|decoder(z)), with the guide z ~ q(z|encoder(x)).
+
+    log p(x) ≥ E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))
+
+    The axes decide what it is: with a point-mass posterior and a Flat prior it is the plain autoencoder, with a Laplace
+    prior the sparse one.
+
+    Args:
+        encoder: ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))`` in any shape.
+        decoder: ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape.
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        prior: an object or a name.
+        posterior: an object or a name.
+        likelihood: an object or a name.
+        objective: what :func:`pyrogen.inference.fit` optimizes unless told otherwise.
+
+    Raises:
+        ValueError: choices that do not fit together, or networks of the wrong size.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        x_shape: Sequence[int],
+        latent_size: int,
+        prior: Prior | str = "StandardNormal",
+        posterior: Posterior | str = "DiagonalNormal",
+        likelihood: Likelihood | str = "Bernoulli",
+        objective: Objective | None = None,
+    ) -> None:
+        super().__init__()
+        self.x_shape, self.latent_size = torch.Size(x_shape), latent_size
+        if latent_size < 1 or not self.x_shape or min(self.x_shape) < 1:
+            raise ValueError(f"latent_size={latent_size} and x_shape={tuple(x_shape)} must be positive.")
+        self.objective = objective or ELBO()
+        self.prior: Prior = make("prior", prior)
+        self.posterior: Posterior = make("posterior", posterior)
+        self.likelihood: Likelihood = make("likelihood", likelihood)
+        self.kinds = self.likelihood.kinds
+        features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])
+        width = torch.Size([self.posterior.width(latent_size)])
+        self.encoder = Leading(encoder, self.x_shape, width, "encoder")
+        self.decoder = Leading(decoder, torch.Size([latent_size]), features, "decoder")
+        plan = Blueprint(self.x_shape, latent_size, self.prior, self.posterior, self.likelihood, self._encode)
+        for axis in (self.posterior, self.likelihood, self.prior):
+            axis.build(plan)
+        self._try_networks()
+
+    def model(self, x: Tensor, y: Tensor | None = None) -> None:
+        """p(z) p(x|z)."""
+        announce(self)
+        with pyro.plate("datum", x.shape[0], dim=-1, device=x.device):
+            z = pyro.sample("z", self.prior(y))
+            pyro.sample("x", self.decode(z), obs=x)
+
+    def guide(self, x: Tensor, y: Tensor | None = None) -> None:
+        """q(z|x)."""
+        announce(self)
+        with pyro.plate("datum", x.shape[0], dim=-1, device=x.device):
+            pyro.sample("z", self._encode(x))
+
+    def encode(self, x: Tensor) -> Distribution:
+        """q(z|x), batch shape ``(B,)``, event shape ``(latent_size,)``.
+
+        Raises:
+            ValueError: x has the wrong shape.
+        """
+        self.check(x)
+        return self._encode(x)
+
+    def decode(self, z: Tensor) -> Distribution:
+        """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
+        return self.likelihood(self.decoder(z))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The mean of p(x|z) at the mean code of x: deterministic, ``(B, *x_shape)``."""
+        return self.decode(self.encode(x).mean).mean
+
+    @torch.no_grad()
+    def sample(self, n: int, y: Tensor | None = None, mean: bool = False) -> Tensor:
+        """Draw ``n`` data, or with ``mean=True`` the means of p(x|z) at drawn z, ``(n, *x_shape)``.
+
+        Raises:
+            ValueError: the prior is improper and nothing has been fitted to the codes.
+        """
+        p = self.decode(self.prior.generator().sample((n,)))
+        return p.mean if mean else p.sample()
+
+    def check(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Refuse data of the wrong shape, or outside what the likelihood scores."""
+        super().check(x, y)
+        self.likelihood.check(x)
+
+    @torch.no_grad()
+    def conclude(self, x: Tensor) -> None:
+        """Let the prior see the codes of the training data."""
+        self.prior.conclude(torch.cat([self._encode(part).mean for part in x.split(1000)]))
+
+    def _encode(self, x: Tensor) -> Distribution:
+        return self.posterior(self.encoder(self.likelihood.rescale(x)))
+
+    def _try_networks(self) -> None:
+        # two data, so that batch norm in a user's network can work; its statistics and mode are put back
+        state = {k: v.clone() for k, v in self.state_dict().items()}
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            device = self.device
+            self.encoder(torch.zeros(2, *self.x_shape, device=device))
+            self.decoder(torch.zeros(2, self.latent_size, device=device))
+        self.load_state_dict(state)
+
+
+@entry(
+    "vae",
+    reference="Kingma & Welling 2014, Auto-encoding variational Bayes, arXiv:1312.6114",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    claims=[
+        {
+            "metric": "log_evidence",
+            "estimator": {"name": "IWAE", "k": 500},
+            "at_least": -100.0,
+            "seeds": 3,
+            "control": {"recipe": {"epochs": 0}},
+        }
+    ],
+)
+def vae(
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    hidden: Sequence[int] = (400,),
+    prior: Prior | str = "StandardNormal",
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    objective: Objective | None = None,
+) -> VAE:
+    """The fully connected VAE, or one with networks of your own.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        hidden: widths of the encoder's hidden layers; the decoder mirrors them. Empty: a linear model.
+        prior: p(z).
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        encoder: your own network, ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))``.
+        decoder: your own network, ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), *x_shape[1:])``.
+        objective: the default objective of ``fit``: ELBO().
+    """
+    x_shape = torch.Size(x_shape)
+    q: Posterior = make("posterior", posterior)
+    p: Likelihood = make("likelihood", likelihood)
+    widths = list(hidden)
+    encoder = encoder or mlp(x_shape, widths, (q.width(latent_size),))
+    decoder = decoder or mlp((latent_size,), widths[::-1], (p.channels(x_shape), *x_shape[1:]))
+    return VAE(encoder, decoder, x_shape, latent_size, prior, q, p, objective)
+
+
+@entry(
+    "vae-conv",
+    reference="Kingma & Welling 2014, arXiv:1312.6114, with the strided convolutions of Radford et al. 2016, arXiv:1511.06434",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+)
+def vae_conv(
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    width: int = 32,
+    prior: Prior | str = "StandardNormal",
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+) -> VAE:
+    """The convolutional VAE, for square images of 8, 16, 28, 32 or 64 pixels.
+
+    Args:
+        x_shape: (C, H, H).
+        latent_size: size of z.
+        width: channels of the first layer.
+        prior: p(z).
+        posterior: q(z|x).
+        likelihood: p(x|z).
+    """
+    q: Posterior = make("posterior", posterior)
+    p: Likelihood = make("likelihood", likelihood)
+    encoder = ConvEncoder(x_shape, q.width(latent_size), width)
+    decoder = ConvDecoder(latent_size, x_shape, p.channels(torch.Size(x_shape)), width)
+    return VAE(encoder, decoder, x_shape, latent_size, prior, q, p)
+
+
+@entry(
+    "beta-vae",
+    reference="Higgins et al. 2017, β-VAE: learning basic visual concepts with a constrained variational framework",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+)
+def beta_vae(x_shape: Sequence[int], beta: float = 4.0, latent_size: int = 20, hidden: Sequence[int] = (400,)) -> VAE:
+    """The VAE trained with a weight on the KL.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        beta: weight of the KL.
+        latent_size: size of z.
+        hidden: widths of the hidden layers.
+    """
+    return vae(x_shape, latent_size, hidden, objective=ELBO(beta=beta))
+
+
+@entry(
+    "vae-2d",
+    reference="Kingma & Welling 2014, arXiv:1312.6114, figure 4",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+)
+def vae_2d(x_shape: Sequence[int], hidden: Sequence[int] = (400,)) -> VAE:
+    """The VAE with two latents, whose plane can be looked at.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        hidden: widths of the hidden layers.
+    """
+    return vae(x_shape, 2, hidden)
+
+
+@entry(
+    "vae-mixture",
+    reference="Dilokthanakul et al. 2016, arXiv:1611.02648, the component summed out",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+)
+def vae_mixture(
+    x_shape: Sequence[int], latent_size: int = 20, components: int = 10, hidden: Sequence[int] = (400,)
+) -> VAE:
+    """The VAE with a learned mixture of Gaussians as prior.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        components: number of Gaussians.
+        hidden: widths of the hidden layers.
+    """
+    return vae(
+        x_shape, latent_size, hidden, prior=make("prior", {"name": "MixtureOfGaussians", "components": components})
+    )
+
+
+@entry(
+    "vae-vamp",
+    reference="Tomczak & Welling 2018, VAE with a VampPrior, arXiv:1705.07120",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+)
+def vae_vamp(
+    x_shape: Sequence[int], latent_size: int = 20, components: int = 500, hidden: Sequence[int] = (400,)
+) -> VAE:
+    """The VAE whose prior is a mixture of its own posteriors.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        components: number of pseudo-data.
+        hidden: widths of the hidden layers.
+    """
+    return vae(x_shape, latent_size, hidden, prior=make("prior", {"name": "VampPrior", "components": components}))
+
+
+@entry(
+    "autoencoder",
+    reference="Hinton & Salakhutdinov 2006, Reducing the dimensionality of data with neural networks",
+    data="digits",
+    recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
+)
+def autoencoder(
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    hidden: Sequence[int] = (400,),
+    prior: Prior | str = "Flat",
+    likelihood: Likelihood | str = "Bernoulli",
+) -> VAE:
+    """The plain autoencoder: a VAE with a point-mass posterior and a flat prior, max E[log p(x|f(x))].
+
+    It samples from a normal distribution fitted to its codes after training.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of the code.
+        hidden: widths of the encoder's hidden layers; empty for a linear autoencoder.
+        prior: Flat, or a fixed prior as penalty on the codes (Laplace: the sparse autoencoder).
+        likelihood: p(x|z), whose −log is the reconstruction loss.
+    """
+    return vae(x_shape, latent_size, hidden, prior, "PointMass", likelihood)

@@ -1,0 +1,148 @@
+"""Data of the user's own: a NumPy ``.npz`` file, read without pickle and checked array by array."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrogen.data.source import IMAGE_KINDS, SPLITS, Source, cut
+
+NAMES = ("x_train", "x_valid", "x_test", "y_train", "y_valid", "y_test", "levels")
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def read(path: Path) -> Source:
+    """The array ``x_train`` and, where they are there, ``x_valid``, ``x_test``, ``y_train``, ``y_valid``, ``y_test``.
+
+    A missing valid or test split is cut from train, a tenth each. Whole numbers are grey levels (256, unless a number
+    ``levels`` says otherwise), or binary if there are only 0 and 1; floats are binary, grey in [0, 1] or real. Images
+    ``(N, H, W)`` and ``(N, H, W, C)`` become ``(N, C, H, W)``.
+
+    Raises:
+        ValueError: the file or an array in it is not what was expected.
+    """
+    arrays = _open(path)
+    x = {s: _values(path, f"x_{s}", arrays) for s in SPLITS if f"x_{s}" in arrays}
+    for split, values in x.items():
+        first = x["train"]
+        if values.shape[1:] != first.shape[1:] or _whole(values) != _whole(first):
+            raise ValueError(
+                f"{path}: x_{split} holds {values.dtype} of shape {values.shape[1:]} a row, but x_train {first.dtype} "
+                f"of shape {first.shape[1:]}; the splits must agree."
+            )
+    y = {s: _labels(path, f"y_{s}", arrays, len(x[s])) if f"y_{s}" in arrays else None for s in x}
+    orphans = [f"y_{s}" for s in SPLITS if f"y_{s}" in arrays and s not in x]
+    if orphans:
+        raise ValueError(f"{path}: {orphans[0]} labels a split that is not there; add x{orphans[0][1:]}, or remove it.")
+    kinds, levels = _kinds(path, x, arrays)
+    splits = {s: (_tensor(v, image=kinds != ("real",)), y[s]) for s, v in x.items()}
+    return Source(path.stem, f"file {path}", kinds, levels, _completed(path, splits))
+
+
+def _open(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise ValueError(f"there is no such file: {path}.")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is not an .npz file; write one by numpy.savez(path, x_train=...).")
+    name = "the archive"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = list(file.files)
+            arrays = {}
+            for name in (n for n in NAMES if n in names):
+                arrays[name] = np.asarray(file[name])
+    except (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: {name} cannot be read ({reason}); expected plain arrays of numbers.") from error
+    strange = [n for n in names if n.startswith(("x_", "y_")) and n not in NAMES]
+    if "x_train" not in arrays or strange:
+        raise ValueError(
+            f"{path} holds {', '.join(names) or 'nothing'}; expected x_train, and perhaps {', '.join(NAMES[1:])}."
+        )
+    return arrays
+
+
+def _values(path: Path, name: str, arrays: Arrays) -> np.ndarray:
+    values = arrays[name]
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{path}: {name} holds {values.dtype}; expected numbers.")
+    if values.ndim < 2 or values.size == 0:
+        problem = "is empty" if values.size == 0 else "has no dimension but the rows'"
+        raise ValueError(f"{path}: {name} {problem}, its shape is {values.shape}; expected (N, D) or (N, C, H, W).")
+    if _whole(values):
+        if values.min() < 0 or values.max() > 255:
+            raise ValueError(
+                f"{path}: {name} holds whole numbers from {values.min()} to {values.max()}; expected grey levels from "
+                "0 to 255, or floats for real data."
+            )
+        return values.astype(np.uint8)
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{path}: {name} holds NaN or infinite values; remove or impute them first.")
+    return values
+
+
+def _labels(path: Path, name: str, arrays: Arrays, rows: int) -> Tensor:
+    labels = arrays[name]
+    if labels.dtype.kind not in "biu" or (labels.size and labels.min() < 0):
+        raise ValueError(f"{path}: {name} holds {labels.dtype}; expected labels, whole numbers from 0.")
+    if labels.shape[:1] != (rows,):
+        raise ValueError(
+            f"{path}: {name} has shape {labels.shape}; expected one label for each of {rows} rows of x{name[1:]}."
+        )
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def _kinds(path: Path, x: Arrays, arrays: Arrays) -> tuple[tuple[str, ...], int | None]:
+    whole = _whole(x["train"])
+    low, high = min(v.min().item() for v in x.values()), max(v.max().item() for v in x.values())
+    if "levels" in arrays:
+        levels = arrays["levels"]
+        if not (whole and _whole(levels) and levels.ndim == 0 and max(2, high + 1) <= levels <= 256):
+            raise ValueError(
+                f"{path}: levels is {levels}; expected one whole number above {high}, the largest in x, up to 256."
+            )
+        if levels > 2:
+            return IMAGE_KINDS, int(levels)
+    if all(((v == 0) | (v == 1)).all() for v in x.values()):
+        return ("binary", "real"), 2
+    if whole:
+        return IMAGE_KINDS, 256
+    return (("unit", "binary", "real"), None) if low >= 0 and high <= 1 else (("real",), None)
+
+
+def _tensor(values: np.ndarray, image: bool) -> Tensor:
+    """Rows with channels first; only what is ``image``-like gains a channel."""
+    x = torch.from_numpy(values)
+    if x.dim() == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
+        return x.movedim(-1, 1).contiguous()
+    if x.dim() == 3 and image and min(x.shape[1:]) > 1:
+        return x.unsqueeze(1)
+    return x
+
+
+def _completed(path: Path, splits: dict[str, tuple[Tensor, Tensor | None]]) -> dict[str, tuple[Tensor, Tensor | None]]:
+    missing = [s for s in SPLITS if s not in splits]
+    if not missing:
+        return splits
+    x, y = splits["train"]
+    if len(x) <= len(missing):
+        raise ValueError(
+            f"{path}: x_train has {len(x)} rows, too few to cut {' and '.join(missing)} from; add x_{missing[0]}."
+        )
+    tenth = max(1, len(x) // 10)
+    cuts = cut(len(x), len(x) - tenth * len(missing), *[tenth] * len(missing))
+    parts = {s: (x[rows], None if y is None else y[rows]) for s, rows in zip(["train", *missing], cuts, strict=True)}
+    return {**splits, **parts}
+
+
+def _whole(values: np.ndarray) -> bool:
+    return values.dtype.kind in "biu"

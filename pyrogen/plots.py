@@ -1,0 +1,351 @@
+"""Pictures of data, latents and estimates: tensors or arrays in, a matplotlib ``Figure`` out, no global state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from torch import Tensor
+
+Array = Tensor | np.ndarray | Sequence[float]
+
+LIMITS = {"binary": (0.0, 1.0), "unit": (0.0, 1.0), "levels": (0.0, 255.0), "real": None}
+SPLITS = ("train", "valid", "test")
+CLOCKS = {"epoch", "step", "stage", "seconds"}
+
+# inches: two figures stand side by side on a report's page, and their letters can be read on a phone
+WIDTH = 4.5
+INK, MUTED, LINE = "#25303b", "#5f6b76", "#e4e8ec"
+PALETTE = ("#3b6fb6", "#e2803a", "#4f9d69", "#c8504f", "#8a6bb1", "#8c6d52", "#d884b5", "#7d8790", "#b5ab3c", "#48aebd")
+BLUE, RED = PALETTE[0], PALETTE[3]
+
+
+# -- data ------------------------------------------------------------------------------------------------------------
+
+
+def to_image(x: Array, kind: str) -> np.ndarray:
+    """Data as pictures: ``(N, C, H, W)`` of a data kind -> ``(N, H, W, C)`` in [0, 1].
+
+    Real values are stretched from the least to the greatest of the whole batch, so that its pictures can be compared.
+
+    Raises:
+        ValueError: an unknown kind, or not pictures of one or three channels.
+    """
+    values = _array(x)
+    if not _is_image(values):
+        raise ValueError(f"pictures are (N, 1 or 3, H, W); got {values.shape}. Other data: see profiles().")
+    low, high = _limits(values, kind)
+    scaled = (values - low) / (high - low if high > low else 1.0)
+    return np.nan_to_num(scaled).clip(0.0, 1.0).transpose(0, 2, 3, 1)
+
+
+def samples(x: Array, kind: str) -> Figure:
+    """Samples, drawn as what they are: pictures, points of the plane or other vectors."""
+    values = _array(x)
+    if _is_image(values):
+        return image_grid(values, kind)
+    return points(values) if _is_plane(values) else profiles(values, kind)
+
+
+def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
+    """Data above their reconstructions: the first eight pictures, or all points, or the first 48 vectors."""
+    before, after = _array(x), _array(reconstructed)
+    if _is_plane(before):
+        return points(after, before, label="reconstruction")
+    if not _is_image(before):
+        return _heat_maps({"data": before, "reconstruction": after}, kind)
+    n = min(len(before), 8)
+    figure = _picture(_mosaic(to_image(np.concatenate([before[:n], after[:n]]), kind), n), width=WIDTH)
+    axes = figure.axes[0]
+    height = axes.images[0].get_size()[0]
+    axes.set_yticks([height * 0.25, height * 0.75], ["data", "reconstruction"])
+    return figure
+
+
+def image_grid(x: Array, kind: str, columns: int | None = None, title: str | None = None) -> Figure:
+    """Pictures in rows, as square a grid as their number allows."""
+    images = to_image(x, kind)
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    return _picture(_mosaic(images, columns), width=min(7.2, max(2.4, 0.56 * columns)), title=title)
+
+
+def manifold(x: Array, kind: str, side: int) -> Figure:
+    """A ``side`` × ``side`` grid of decoded latents, row by row: ``(side * side, C, H, W)``, seamless."""
+    return _picture(_mosaic(to_image(x, kind), side, gap=0), width=WIDTH)
+
+
+def points(samples: Array, data: Array | None = None, title: str | None = None, label: str = "samples") -> Figure:
+    """Points of the plane ``(N, 2)``, upon those of the data."""
+    figure, axes = _single(4.2, title, "$x_1$", "$x_2$")
+    if data is not None:
+        _scatter(axes, _rows(data), s=10, color="#aab3bb", alpha=0.6, linewidths=0, label="data")
+    _scatter(axes, _rows(samples), s=10, color=BLUE, alpha=0.6, linewidths=0, label=label)
+    axes.set_aspect("equal", adjustable="datalim")
+    if data is not None:
+        _legend(axes, marker_size=2)
+    return figure
+
+
+def profiles(x: Array, kind: str, title: str | None = None) -> Figure:
+    """Vectors: each of the first 48 a row of a heat map; a histogram where they are single numbers."""
+    values = _rows(x)
+    if values.shape[1] > 1:
+        return _heat_maps({title or "": values}, kind)
+    figure, axes = _single(3.0, title, "$x$", "count")
+    axes.hist(values[np.isfinite(values)], bins=40, color=BLUE)
+    return figure
+
+
+# -- latents ---------------------------------------------------------------------------------------------------------
+
+
+def latent_scatter(z: Array, y: Array | None = None, method: str = "auto", title: str | None = None) -> Figure:
+    """Latents ``(N, L)``, coloured by label: a histogram if L = 1, a plane if L = 2, otherwise a map to one.
+
+    The map is to the first two principal components (``"pca"``), or t-SNE of at most 2000 latents (``"tsne"``).
+
+    Raises:
+        ValueError: an unknown method.
+    """
+    if method not in ("auto", "pca", "tsne"):
+        raise ValueError(f"method is one of 'auto', 'pca', 'tsne'; got {method!r}.")
+    codes, labels = _rows(z), None if y is None else _array(y).reshape(-1)
+    if codes.shape[1] == 1:
+        return _latent_histogram(codes[:, 0], labels, title)
+    names = ("$z_1$", "$z_2$")
+    if method == "tsne":
+        chosen = np.sort(np.random.default_rng(0).permutation(len(codes))[:2000])
+        codes, labels = _tsne(codes[chosen]), None if labels is None else labels[chosen]
+        names = ("t-SNE 1", "t-SNE 2")
+    elif method == "pca" or codes.shape[1] > 2:
+        codes, explained = _principal(codes)
+        names = (f"PC 1 ({explained[0]:.0%} of the variance)", f"PC 2 ({explained[1]:.0%})")
+
+    figure, axes = _single(3.9, title, *names)
+    look: dict[str, Any] = {"s": 9, "alpha": 0.75, "linewidths": 0}
+    if labels is None or len(np.unique(labels)) <= len(PALETTE):
+        for label, group, color in _groups(labels, len(codes)):
+            _scatter(axes, codes[group], color=color, label=label, **look)
+    else:
+        _color_bar(figure, _scatter(axes, codes, c=labels, cmap="viridis", **look), axes)
+    if axes.get_legend_handles_labels()[1]:
+        _legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def _latent_histogram(codes: np.ndarray, labels: np.ndarray | None, title: str | None) -> Figure:
+    figure, axes = _single(3.0, title, "$z$", "count")
+    if labels is not None and len(np.unique(labels)) > len(PALETTE):
+        labels = None
+    names, groups, colors = zip(*_groups(labels, len(codes)), strict=True)
+    axes.hist([codes[group] for group in groups], bins=40, stacked=True, color=colors, label=names)
+    if labels is not None:
+        _legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def _groups(labels: np.ndarray | None, n: int) -> Iterator[tuple[str | None, np.ndarray, str]]:
+    if labels is None:
+        yield None, np.ones(n, dtype=bool), BLUE
+    else:
+        for value, color in zip(np.unique(labels), PALETTE, strict=False):
+            yield f"{value:g}" if np.issubdtype(labels.dtype, np.number) else str(value), labels == value, color
+
+
+def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    centred = codes - codes.mean(0)
+    _, scale, directions = np.linalg.svd(centred, full_matrices=False)
+    # collapsed latents have no variance to explain
+    return centred @ directions[:2].T, scale[:2] ** 2 / max(float((scale**2).sum()), 1e-30)
+
+
+def _tsne(codes: np.ndarray) -> np.ndarray:
+    from sklearn.manifold import TSNE
+
+    return TSNE(perplexity=min(30.0, (len(codes) - 1) / 3), init="random", random_state=0).fit_transform(codes)
+
+
+# -- training and estimates ------------------------------------------------------------------------------------------
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Training curves, a panel a term, from rows such as ``{"epoch": 1, "train/loss": 120.1, "valid/loss": 119.0}``.
+
+    A player's name may stand before the term (``"critic/loss"``); rows may lack terms.
+    """
+    terms: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for count, row in enumerate(history, start=1):
+        for key, value in row.items():
+            if key in CLOCKS or not isinstance(value, Real):
+                continue
+            split, term = _split(key)
+            terms.setdefault(term, {}).setdefault(split, []).append((row.get("epoch", count), float(value)))
+
+    columns = min(2, max(1, len(terms)))
+    rows = max(1, math.ceil(len(terms) / columns))
+    figure = _figure(WIDTH if columns == 1 else 5.6, 2.2 * rows + 0.2)
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for panel, (term, lines) in zip(panels, terms.items(), strict=False):
+        _style(panel, term)
+        panel.locator_params(axis="x", integer=True)
+        for split, line in lines.items():
+            color = PALETTE[SPLITS.index(split)]
+            panel.plot(*zip(*line, strict=True), color=color, label=split, marker="o" if len(line) < 12 else "", ms=3)
+        if len(lines) > 1:
+            _legend(panel)
+    for panel in list(figure.axes)[len(terms) :]:
+        panel.remove()
+    figure.supxlabel("epoch", fontsize=9, color=MUTED)
+    return figure
+
+
+def _split(key: str) -> tuple[str, str]:
+    parts = key.split("/")
+    split = next((part for part in parts if part in SPLITS), "train")
+    return split, "/".join(part for part in parts if part not in SPLITS)
+
+
+def k_curve(k: Array, mean: Array, error: Array, title: str | None = None) -> Figure:
+    """A bound on log p(x), mean over the data and its standard error, against the number of importance samples."""
+    figure, axes = _single(3.2, title, "importance samples $k$", "bound on log p(x), nats")
+    sizes = _array(k)
+    axes.errorbar(sizes, _array(mean), yerr=_array(error), color=BLUE, marker="o", ms=4, capsize=3)
+    axes.set_xscale("log")
+    if len(sizes) <= 10:
+        axes.set_xticks(sizes, [f"{size:g}" if size < 1e5 else f"{size:.0e}" for size in sizes])
+        axes.minorticks_off()
+    return figure
+
+
+def pareto_histogram(khat: Array, title: str | None = None) -> Figure:
+    """How Pareto k̂ spreads over the data: above 0.7 an importance-weighted estimate is not to be trusted."""
+    values = _array(khat).reshape(-1)
+    finite = values[np.isfinite(values)]
+    missing, exact, bad = np.isnan(values).sum(), np.isneginf(values).sum(), (values > 0.7).sum()
+    counts = [f"{bad} of {values.size} above 0.7"]
+    counts += [f"{exact} exact (k̂ = −∞)"] if exact else []
+    counts += [f"{missing} not estimated (NaN)"] if missing else []
+
+    figure, axes = _single(3.2, title, "Pareto k̂\n" + ", ".join(counts), "data")
+    # 0.7 is an edge, so that no bar lies on both sides of the line
+    low, high = min(finite.min(initial=0.0), 0.0), max(finite.max(initial=1.0), 1.0)
+    width = (high - low) / 32
+    edges = 0.7 + width * np.arange(-math.ceil((0.7 - low) / width), math.ceil((high - 0.7) / width) + 1)
+    axes.hist([finite[finite <= 0.7], finite[finite > 0.7]], bins=edges, stacked=True, color=[BLUE, RED])
+    axes.axvline(0.7, color=INK, linewidth=1, linestyle="--")
+    return figure
+
+
+# -- the shared look -------------------------------------------------------------------------------------------------
+
+
+def _array(x: Array) -> np.ndarray:
+    return x.detach().cpu().double().numpy() if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _rows(x: Array) -> np.ndarray:
+    values = _array(x)
+    return values.reshape(len(values), -1)
+
+
+def _is_image(x: np.ndarray) -> bool:
+    return x.ndim == 4 and x.shape[1] in (1, 3) and min(x.shape[2:]) > 1
+
+
+def _is_plane(x: np.ndarray) -> bool:
+    return math.prod(x.shape[1:]) == 2
+
+
+def _limits(x: np.ndarray, kind: str) -> tuple[float, float]:
+    if kind not in LIMITS:
+        raise ValueError(f"a data kind is one of {', '.join(LIMITS)}; got {kind!r}.")
+    finite = x[np.isfinite(x)]
+    return LIMITS[kind] or ((float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0))
+
+
+def _mosaic(images: np.ndarray, columns: int, gap: int = 5) -> np.ndarray:
+    """Pictures side by side upon white, small ones enlarged so that gaps look thin."""
+    scale = math.ceil(64 / max(images.shape[1:3]))
+    images = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    n, height, width, channels = images.shape
+    rows = math.ceil(n / columns)
+    canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, channels))
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def _picture(canvas: np.ndarray, width: float, title: str | None = None) -> Figure:
+    height, length = canvas.shape[:2]
+    figure, axes = _single(width * height / length + (0.25 if title else 0.0), title, width=width)
+    axes.imshow(canvas.squeeze(2) if canvas.shape[2] == 1 else canvas, cmap="gray", vmin=0.0, vmax=1.0)
+    _bare(axes)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return figure
+
+
+def _scatter(axes: Axes, xy: np.ndarray, **look: Any) -> ScalarMappable:
+    return axes.scatter(xy[:, 0], xy[:, 1], **look)
+
+
+def _heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
+    """One above the other, in the same colours."""
+    vectors = [_rows(x)[:48] for x in named.values()]
+    low, high = _limits(np.concatenate(vectors), kind)
+    colors = "Blues"
+    if kind == "real":
+        low, high, colors = -max(-low, high), max(-low, high), "RdBu_r"
+    figure = _figure(WIDTH, 0.6 + 2.6 * len(named))
+    panels = figure.subplots(len(named), squeeze=False).flat
+    for panel, values, title in zip(panels, vectors, named, strict=True):
+        _style(panel, title, "dimension", "datum")
+        _bare(panel)
+        _color_bar(figure, panel.imshow(values, aspect="auto", vmin=low, vmax=high, cmap=colors), panel)
+    return figure
+
+
+def _color_bar(figure: Figure, colored: ScalarMappable, axes: Axes) -> None:
+    bar = figure.colorbar(colored, ax=axes, aspect=30)
+    bar.ax.set_frame_on(False)
+    bar.ax.tick_params(colors=MUTED, labelsize=8.5, length=0)
+
+
+def _figure(width: float, height: float) -> Figure:
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.04)
+    return Figure(figsize=(width, height), layout=layout, facecolor="white")
+
+
+def _single(height: float, title: str | None, x: str = "", y: str = "", width: float = WIDTH) -> tuple[Figure, Axes]:
+    figure = _figure(width, height)
+    axes = figure.subplots()
+    _style(axes, title, x, y)
+    return figure, axes
+
+
+def _style(axes: Axes, title: str | None, x: str = "", y: str = "") -> None:
+    axes.set_title(title or "", loc="left", fontsize=10, color=INK)
+    axes.set_xlabel(x, fontsize=9, color=MUTED)
+    axes.set_ylabel(y, fontsize=9, color=MUTED)
+    axes.tick_params(colors=MUTED, labelsize=8.5, length=0)
+    axes.grid(color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[:].set_color("#c3cad1")
+
+
+def _bare(axes: Axes) -> None:
+    axes.grid(False)
+    axes.set_frame_on(False)
+
+
+def _legend(axes: Axes, marker_size: float = 1, **where: Any) -> None:
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=MUTED, markerscale=marker_size, **where)

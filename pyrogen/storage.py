@@ -1,0 +1,130 @@
+"""Models on disk: a config that names an entry and its choices, and weights as plain tensors. No code is ever read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+import yaml
+
+import pyrogen
+from pyrogen.base import Model
+from pyrogen.registry import create, describe
+
+CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+
+
+def write(path: str | Path, content: bytes | str) -> Path:
+    """Write a file so that at any moment the old one or the new one is whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Path:
+    """Write a model's weights and config.
+
+    Args:
+        model: the model.
+        folder: where; it is created.
+        sections: more sections of the config, such as the data and the settings of a fit.
+    """
+    folder = Path(folder)
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    write(folder / WEIGHTS, safetensors.torch.save(weights))
+    write_config(model, folder, **sections)
+    return folder
+
+
+def write_config(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> None:
+    """Write ``config.yaml`` alone: what a run is, before it has weights."""
+    origin = model.origin or describe(model)
+    config = {"pyrogen": pyrogen.__version__, "model": origin, **{k: describe(v) for k, v in sections.items()}}
+    write(Path(folder) / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """The config of a run's folder.
+
+    Raises:
+        ValueError: there is none, or it is damaged or foreign.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{folder} is not a run's folder: it holds no {CONFIG}.")
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{folder / CONFIG} cannot be read as YAML; it is damaged: {_first_line(error)}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        raise ValueError(f"{folder / CONFIG} was not written by pyrogen: it has no section 'model'.")
+    return config
+
+
+def load(folder: str | Path, model: Model | None = None) -> Any:
+    """Read a model that was saved; nothing but numbers and names is read.
+
+    Args:
+        folder: a run's folder.
+        model: needed only where the model was made with networks of your own: an equal one, to be filled.
+
+    Raises:
+        ValueError: the folder is missing, damaged, foreign, or does not fit ``model``.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    if model is None:
+        model = _rebuild(config["model"], folder)
+    if not (folder / WEIGHTS).is_file():
+        raise ValueError(f"{folder} holds no {WEIGHTS}: its training has not ended.")
+    try:
+        weights = safetensors.torch.load((folder / WEIGHTS).read_bytes())
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f"{folder / WEIGHTS} is damaged: {_first_line(error)}") from error
+    expected = model.state_dict()
+    wrong = sorted(expected.keys() ^ weights.keys()) or [k for k, t in expected.items() if t.shape != weights[k].shape]
+    if wrong:
+        raise ValueError(f"{folder / WEIGHTS} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ.")
+    model.load_state_dict(weights)
+    return model
+
+
+def _rebuild(origin: Mapping[str, Any], folder: Path) -> Model:
+    arguments = origin.get("arguments")
+    if not isinstance(origin.get("entry"), str) or not isinstance(arguments, dict):
+        raise ValueError(
+            f"{folder} holds a model that was made in Python; build an equal one and call load(folder, model=...)."
+        )
+    own = [k for k, v in arguments.items() if isinstance(v, dict) and "own" in v]
+    if own:
+        raise ValueError(
+            f"{folder} holds a model with networks of its maker's own ({', '.join(own)}); build an equal one and call "
+            "load(folder, model=...)."
+        )
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model: Model = create(origin["entry"], **{str(k): v for k, v in arguments.items()})
+    except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{folder / CONFIG} describes no model that can be built: {_first_line(error)}") from error
+    return model
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

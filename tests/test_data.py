@@ -1,0 +1,494 @@
+import gzip
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from pyrogen.base import KINDS, Batch
+from pyrogen.data import Split, load, vision
+from pyrogen.data.ring import Ring
+from pyrogen.registry import choices
+
+PACKED = Path(__file__).parents[1].parent / "shared" / "data" / "torchvision"
+IMAGES = np.random.default_rng(0).integers(0, 256, (50, 6, 5), dtype=np.uint8)
+ROWS = np.random.default_rng(1).normal(size=(50, 3))
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """PYROGEN_DATA is a read-only root of packed files, the cache an empty folder."""
+    if not PACKED.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{PACKED} is missing")
+        pytest.skip(f"{PACKED} is missing")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYROGEN_DATA", str(PACKED))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(**arrays):
+        np.savez(tmp_path / "own.npz", **arrays)
+        return tmp_path / "own.npz"
+
+    return write
+
+
+def raw_digits():
+    """The digits in the order of the splits, found through the exact "levels" view."""
+    data = load("digits", kind="levels")
+    return {s.name: (s.x * 16 / 255).round() for s in (data.train, data.valid, data.test)}
+
+
+def test_registered_names():
+    assert {"digits", "mnist", "fashion-mnist", "ring"} <= set(choices("data"))
+
+
+def test_digits_are_partitioned():
+    raw = raw_digits()
+    assert [len(x) for x in raw.values()] == [1257, 180, 360]
+    parts = torch.cat(list(raw.values())).flatten(1).numpy()
+    whole = load_digits().data
+    assert np.array_equal(parts[np.lexsort(parts.T)], whole[np.lexsort(whole.T)])
+
+
+def test_digits_keep_their_labels():
+    data = load("digits", kind="levels")
+    known = {tuple(x): y for x, y in zip(load_digits().data, load_digits().target, strict=True)}
+    x = (data.test.x * 16 / 255).round().flatten(1).tolist()
+    assert [known[tuple(row)] for row in x] == data.test.y.tolist()
+    assert data.test.y.dtype == torch.int64
+    assert data.classes == 10
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        ({}, ("binary", "dynamic", False)),
+        ({"binarization": "static"}, ("binary", "static", False)),
+        ({"binarization": "none"}, ("unit", "none", True)),
+        ({"dequantization": True}, ("unit", "none", True)),
+        ({"kind": "unit"}, ("unit", "none", True)),
+        ({"kind": "unit", "dequantization": False}, ("unit", "none", False)),
+        ({"kind": "levels"}, ("levels", "none", False)),
+        ({"kind": ("real", "levels", "unit")}, ("levels", "none", False)),
+        ({"kind": ("unit", "binary"), "binarization": "dynamic"}, ("binary", "dynamic", False)),
+        ({"kind": ("binary", "unit"), "dequantization": True}, ("unit", "none", True)),
+    ],
+    ids=str,
+)
+def test_wishes(wish, expected):
+    data = load("digits", **wish)
+    assert (data.kind, data.binarization, data.dequantization) == expected
+    assert data.levels == 17
+    for split in (data.train, data.valid, data.test):
+        assert isinstance(split, Split)
+        assert (split.kind, split.binarization, split.dequantization) == expected
+        assert split.x.dtype == torch.float32
+        assert split.x.shape[1:] == data.x_shape == (1, 8, 8)
+        assert split[0][0].shape == data.x_shape
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+@pytest.mark.parametrize("wish", [{}, {"binarization": "static"}, {"kind": "unit"}], ids=["dynamic", "static", "unit"])
+def test_seed_decides_the_draw(wish, split):
+    one, same, other = (getattr(load("digits", **wish, seed=s), split) for s in (3, 3, 4))
+    assert torch.equal(one.x, same.x)
+    assert not torch.equal(one.x, other.x)
+    assert torch.equal(one.y, other.y)
+
+
+def test_global_generator_is_left_alone():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    for wish in ({}, {"binarization": "static"}, {"kind": "unit"}):
+        load("digits", **wish)
+    load("ring")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dynamic_binarization_redraws_with_the_grey_as_mean():
+    train = load("digits").train
+    index = torch.arange(20)
+    torch.manual_seed(0)
+    draws = torch.stack([train.batch(index).x for _ in range(2000)])
+    assert set(draws.unique().tolist()) == {0.0, 1.0}
+    assert not torch.equal(draws[0], draws[1])
+    grey = raw_digits()["train"][:20] / 16
+    # 1280 pixels: the largest of as many standard normals is 3.4 on average
+    assert (draws.mean(0) - grey).abs().max() < 5 * 0.5 / 2000**0.5
+    torch.manual_seed(0)
+    assert torch.equal(train.batch(index).x, draws[0])
+
+
+@pytest.mark.parametrize(("split", "wish"), [("train", "static"), ("valid", "dynamic"), ("test", "dynamic")])
+def test_other_binarizations_are_drawn_once(split, wish):
+    split = getattr(load("digits", binarization=wish), split)
+    index = torch.tensor([5, 0, 7])
+    batch = split.batch(index)
+    assert isinstance(batch, Batch)
+    assert torch.equal(batch.x, split.x[index])
+    assert torch.equal(batch.y, split.y[index])
+    assert torch.equal(batch.index, index)
+    assert not split.fresh
+
+
+def test_dequantization_stays_within_the_level():
+    data = load("digits", kind="unit")
+    raw = raw_digits()
+    index = torch.arange(len(data.train))
+    batches = [data.train.batch(index).x for _ in range(2)]
+    assert not torch.equal(*batches)
+    for x, r in [(data.test.x, raw["test"]), (data.train.x, raw["train"]), *((b, raw["train"]) for b in batches)]:
+        assert x.min() > 0
+        assert x.max() < 1
+        assert torch.equal((x * 17).floor(), r)
+    assert ((data.train.x * 17) % 1).mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_dequantization_of_256_levels_is_exact(write):
+    top = np.full((3000, 40, 40), 255, np.uint8)
+    top[:, 0, 0] = 0
+    train = load(write(x_train=top, x_valid=top[:1], x_test=top[:1]), kind="unit").train
+    assert train.x.min() > 0
+    assert train.x.max() < 1
+    assert torch.equal((train.x * 256).floor(), torch.from_numpy(top).float().unsqueeze(1))
+
+
+def test_grey_values_without_dequantization():
+    data = load("digits", kind="unit", dequantization=False)
+    assert torch.equal(data.test.x, raw_digits()["test"] / 16)
+    assert torch.equal(data.train.batch(torch.arange(3)).x, data.train.x[:3])
+
+
+def test_levels_are_whole_numbers_up_to_255():
+    x = load("digits", kind="levels").train.x
+    assert torch.equal(x, x.round())
+    assert (x.min(), x.max()) == (0, 255)
+
+
+def test_splits_move_and_shrink():
+    train = load("digits").train
+    few = train.take(7)
+    assert len(few) == 7
+    assert few.attributes() == train.attributes()
+    assert torch.equal(few.x, train.x[:7])
+    assert few.fresh
+    assert few.batch(torch.arange(7)).x.shape == (7, 1, 8, 8)
+    assert few.to("meta").batch(torch.arange(7, device="meta")).x.device.type == "meta"
+    assert len(train.take(10**6)) == len(train)
+    with pytest.raises(ValueError, match="at least 1 row"):
+        train.take(0)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", ["binary", "unit"])
+def test_batches_on_a_gpu_need_no_host(kind):
+    train = load("digits", kind=kind).train.to("cuda")
+    index = torch.arange(8, device="cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        batch = train.batch(index)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert batch.x.device.type == batch.y.device.type == "cuda"
+
+
+def test_data_describe_themselves():
+    data = load("digits", seed=5)
+    description = data.describe()
+    assert description["splits"] == {"train": 1257, "valid": 180, "test": 360}
+    assert description["x_shape"] == [1, 8, 8]
+    assert description["classes"] == 10
+    assert description["levels"] == 17
+    assert len(description["sha256"]) == 12
+    assert description["sha256"] == load("digits", kind="unit").describe()["sha256"]
+    assert description["sha256"] != load("ring").describe()["sha256"]
+    assert repr(data) == (
+        "Data(digits: 1257 train + 180 valid + 360 test, x (1, 8, 8) binary (dynamic binarization, seed 5), 10 classes)"
+    )
+    assert data.test.attributes() == {
+        "data": "digits",
+        "split": "test",
+        "kind": "binary",
+        "binarization": "dynamic",
+        "binarization_seed": 5,
+        "dequantization": "none",
+        "levels": 17,
+    }
+    assert load("ring").test.attributes()["levels"] == "continuous"
+    assert load("digits", kind="unit").test.attributes()["dequantization_seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"name": "digit"}, r"no data called 'digit'; did you mean 'digits'"),
+        ({"name": "nowhere/file.npz"}, r"no such file: nowhere/file\.npz"),
+        ({"name": "file.npz"}, r"no such file: file\.npz"),
+        ({"name": Path("digits")}, r"no such file: digits"),
+        ({"kind": "grey"}, r"no kind of data called 'grey'"),
+        ({"kind": "real"}, r"'digits' offers kind 'binary' or 'unit' or 'levels', not 'real'"),
+        ({"kind": ()}, r"not nothing"),
+        ({"binarization": "dynamik"}, r"did you mean 'dynamic'"),
+        ({"kind": "unit", "binarization": "dynamic"}, r"'dynamic' makes data of kind 'binary', not 'unit'"),
+        ({"kind": "levels", "binarization": "static"}, r"'static' makes data of kind 'binary', not 'levels'"),
+        ({"kind": "binary", "binarization": "none"}, r"needs binarization 'dynamic' or 'static', not 'none'"),
+        ({"kind": "binary", "dequantization": True}, r"dequantization makes data of kind 'unit', not 'binary'"),
+        ({"binarization": "dynamic", "dequantization": True}, r"dequantization makes data of kind 'unit'"),
+        ({"kind": "levels", "dequantization": True}, r"dequantization makes data of kind 'unit', not 'levels'"),
+        ({"name": "ring", "kind": "binary"}, r"'ring' offers kind 'real', not 'binary'"),
+        ({"name": "ring", "binarization": "dynamic"}, r"'ring' offers kind 'real', not 'binary'"),
+        ({"name": "ring", "dequantization": True}, r"'ring' offers kind 'real', not 'unit'"),
+    ],
+    ids=str,
+)
+def test_refusals(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        load(**{"name": "digits", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("x", "kind", "shape", "levels"),
+    [
+        (IMAGES, "binary", (1, 6, 5), 256),
+        (IMAGES.astype(np.int64), "binary", (1, 6, 5), 256),
+        (np.stack([IMAGES] * 3, -1), "binary", (3, 6, 5), 256),
+        (IMAGES[..., None], "binary", (1, 6, 5), 256),
+        (np.stack([IMAGES] * 3, 1), "binary", (3, 6, 5), 256),
+        (IMAGES > 99, "binary", (1, 6, 5), 2),
+        ((IMAGES > 99).astype(np.float32), "binary", (1, 6, 5), 2),
+        (IMAGES / 255, "unit", (1, 6, 5), None),
+        (ROWS, "real", (3,), None),
+        (ROWS[:, :, None], "real", (3, 1), None),
+        (IMAGES - 99.5, "real", (6, 5), None),
+    ],
+    ids=["uint8", "int64", "colour", "grey-last", "colour-first", "bool", "zero-one", "unit", "real", "3d", "real-3d"],
+)
+def test_npz_kinds(write, x, kind, shape, levels):
+    data = load(write(x_train=x))
+    assert (data.kind, tuple(data.x_shape), data.levels) == (kind, shape, levels)
+    assert data.binarization == ("dynamic" if levels == 256 else "none")
+    assert not data.dequantization
+    assert [len(s) for s in (data.train, data.valid, data.test)] == [40, 5, 5]
+    assert all(torch.isfinite(s.x).all() for s in (data.train, data.valid, data.test))
+
+
+def test_npz_round_trip(write):
+    parts = {"train": ROWS[:30], "valid": ROWS[30:40], "test": ROWS[40:]}
+    labels = {f"y_{s}": np.arange(len(x), dtype=np.uint8) % 4 for s, x in parts.items()}
+    data = load(str(write(**{f"x_{s}": x for s, x in parts.items()}, **labels)))
+    assert data.name == "own"
+    assert data.classes == 4
+    for split in (data.train, data.valid, data.test):
+        assert torch.equal(split.x, torch.from_numpy(parts[split.name]).float())
+        assert split.y.tolist() == labels[f"y_{split.name}"].tolist()
+
+
+def test_npz_images_keep_their_pixels(write):
+    colour = np.random.default_rng(2).integers(0, 256, (50, 6, 5, 3))
+    test = load(write(x_train=colour, x_test=colour), kind="levels").test
+    assert torch.equal(test.x, torch.from_numpy(colour).permute(0, 3, 1, 2).float())
+
+
+def test_npz_missing_splits_are_cut_from_train(write):
+    x = np.arange(100.0)[:, None]
+    data, again = (load(write(x_train=x, y_train=np.arange(100)), seed=s) for s in (0, 1))
+    assert [len(s) for s in (data.train, data.valid, data.test)] == [80, 10, 10]
+    rows = torch.cat([data.train.x, data.valid.x, data.test.x]).flatten()
+    assert rows.sort().values.tolist() == x.flatten().tolist()
+    assert data.valid.x.flatten().tolist() == data.valid.y.tolist()
+    assert torch.equal(data.test.x, again.test.x)
+
+
+def test_npz_views(write):
+    grey = load(write(x_train=IMAGES / 255), kind="binary")
+    assert grey.binarization == "dynamic"
+    assert set(grey.train.batch(torch.arange(9)).x.unique().tolist()) == {0.0, 1.0}
+    assert load(write(x_train=IMAGES / 255), kind="real").kind == "real"
+    few = load(write(x_train=IMAGES // 16, levels=16), kind="unit", dequantization=False)
+    assert few.levels == 16
+    assert few.train.x.max() == 1
+
+
+NAN = np.where(np.arange(50)[:, None] == 7, np.nan, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "wish", "match"),
+    [
+        ({"images": ROWS}, {}, r"own\.npz holds images; expected x_train"),
+        ({"x_train": ROWS, "x_val": ROWS}, {}, r"x_val; expected x_train, and perhaps x_valid"),
+        ({"x_train": NAN}, {}, r"own\.npz: x_train holds NaN or infinite"),
+        ({"x_train": ROWS, "x_test": NAN}, {}, r"own\.npz: x_test holds NaN or infinite"),
+        ({"x_train": ROWS * 1e300}, {}, r"x_train holds NaN or infinite"),
+        ({"x_train": ROWS[:0]}, {}, r"x_train is empty"),
+        ({"x_train": ROWS[:, 0]}, {}, r"x_train has no dimension but the rows'"),
+        ({"x_train": ROWS[:2]}, {}, r"2 rows, too few to cut valid and test"),
+        ({"x_train": np.array([["a"]])}, {}, r"x_train holds <U1; expected numbers"),
+        ({"x_train": np.array([[None]])}, {}, r"x_train cannot be read .*allow_pickle"),
+        ({"x_train": IMAGES.astype(int) - 1}, {}, r"x_train holds whole numbers from -1"),
+        ({"x_train": IMAGES.astype(int) + 9}, {}, r"expected grey levels from 0 to 255"),
+        ({"x_train": IMAGES, "levels": 9}, {}, r"levels is 9; expected one whole number above 255"),
+        ({"x_train": ROWS, "levels": 9}, {}, r"levels is 9"),
+        ({"x_train": ROWS, "x_valid": ROWS[:, :2]}, {}, r"x_valid holds .* of shape \(2,\) .* of shape \(3,\)"),
+        ({"x_train": IMAGES, "x_test": IMAGES / 255}, {}, r"x_test holds float32 .* x_train uint8"),
+        (
+            {"x_train": ROWS, "y_train": np.arange(9)},
+            {},
+            r"y_train has shape \(9,\); expected one label for each of 50",
+        ),
+        ({"x_train": ROWS, "y_train": ROWS[:, 0]}, {}, r"y_train holds float64; expected labels"),
+        ({"x_train": ROWS, "y_train": np.arange(50) - 1}, {}, r"y_train holds int64; expected labels, whole numbers"),
+        ({"x_train": ROWS, "y_test": np.arange(50)}, {}, r"y_test labels a split that is not there; add x_test"),
+        ({"x_train": IMAGES > 9}, {"binarization": "dynamic"}, r"'own' is binary already"),
+        ({"x_train": IMAGES / 255}, {"dequantization": True}, r"no grey levels to dequantize"),
+        ({"x_train": IMAGES / 255}, {"kind": "levels"}, r"offers kind 'unit' or 'binary' or 'real', not 'levels'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_npz_refusals(write, arrays, wish, match):
+    with pytest.raises(ValueError, match=match):
+        load(write(**arrays), **wish)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"\x93NUMPY\x01\x00"])
+def test_npz_that_is_none(tmp_path, content):
+    (tmp_path / "own.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"own\.npz is not an \.npz file"):
+        load(tmp_path / "own.npz")
+
+
+def test_npz_damaged(write):
+    path = write(x_train=ROWS)
+    content = bytearray(path.read_bytes())
+    content[300] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"own\.npz: x_train cannot be read .*CRC"):
+        load(path)
+
+
+@pytest.mark.parametrize(("name", "mean"), [("mnist", 0.1307), ("fashion-mnist", 0.2860)])
+def test_vision_from_packed_read_only_files(packed, name, mean):
+    data = load(name, kind="unit", dequantization=False)
+    assert [len(s) for s in (data.train, data.valid, data.test)] == [50_000, 10_000, 10_000]
+    assert data.x_shape == (1, 28, 28)
+    assert data.levels == 256
+    assert data.classes == 10
+    assert torch.cat([data.train.x, data.valid.x]).mean() == pytest.approx(mean, abs=1e-4)
+    assert data.describe()["sha256"] == load(name).describe()["sha256"]
+
+
+def test_vision_unpacks_into_the_cache_only_once(packed, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with ThreadPoolExecutor(3) as pool:
+        roots = set(pool.map(vision._root, [vision.MNIST] * 3))
+    assert roots == {tmp_path / "pyrogen" / "data"}
+    raw = tmp_path / "pyrogen" / "data" / "MNIST" / "raw"
+    assert len(list(raw.iterdir())) == 4
+    assert [p.name for p in raw.parents[1].iterdir()] == ["MNIST"]
+    for file in raw.iterdir():
+        assert file.read_bytes() == gzip.decompress((PACKED / "MNIST" / "raw" / f"{file.name}.gz").read_bytes())
+    monkeypatch.setattr(vision, "_unpack", None)
+    assert vision._root(vision.MNIST) in roots
+    monkeypatch.setenv("PYROGEN_DATA", str(raw.parents[1]))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    assert vision._root(vision.MNIST) in roots
+
+
+def test_vision_without_files_or_network(tmp_path, monkeypatch):
+    def offline(*args, **kwargs):
+        raise URLError("no network")
+
+    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", offline)
+    monkeypatch.setenv("PYROGEN_DATA", str(tmp_path / "root"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(
+        ValueError, match=r"no network.*expected train-images-idx3-ubyte\.gz.*root/MNIST/raw.*PYROGEN_DATA"
+    ):
+        load("mnist")
+    assert not list(tmp_path.rglob("tmp*"))
+
+
+def test_vision_with_damaged_files(packed, tmp_path, monkeypatch):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    monkeypatch.setenv("PYROGEN_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz is damaged: expected the MD5 sum ec29112d"):
+        load("mnist")
+    for file, _ in vision.MNIST.resources:
+        shutil.copyfile(PACKED / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz", raw / file)
+        (raw / file.removesuffix(".gz")).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"MNIST/raw are damaged .*delete the files"):
+        load("mnist")
+
+
+def test_ring_data():
+    data = load("ring")
+    assert [len(s) for s in (data.train, data.valid, data.test)] == [10_000, 1_000, 2_500]
+    assert (data.kind, tuple(data.x_shape), data.levels) == ("real", (2,), None)
+    assert torch.equal(data.train.x, load("ring", seed=9).train.x)
+    assert torch.equal(Ring().nearest(data.test.x)[0], data.test.y)
+    assert len({tuple(row) for s in (data.train, data.valid, data.test) for row in s.x.tolist()}) == 13_500
+
+
+def test_ring_density_is_the_mixture():
+    ring = Ring()
+    mixture = torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(torch.ones(8)),
+        torch.distributions.Independent(torch.distributions.Normal(ring.modes, torch.tensor(0.01)), 1),
+    )
+    x = load("ring").test.x
+    torch.testing.assert_close(ring.log_prob(x), mixture.log_prob(x))
+    assert ring.log_prob(x.view(50, 50, 2)).shape == (50, 50)
+
+
+def test_ring_density_integrates_to_one():
+    ring = Ring()
+    step = torch.linspace(-8, 8, 161, dtype=torch.float64) * ring.sigma
+    grid = torch.cartesian_prod(step, step) + ring.modes.double().unsqueeze(1)
+    mass = ring.log_prob(grid).exp().sum(-1) * (step[1] - step[0]) ** 2
+    assert mass.tolist() == pytest.approx([1 / 8] * 8, abs=1e-6)
+
+
+def test_ring_coverage_tells_exact_from_collapsed():
+    ring = Ring()
+    exact = ring.coverage(load("ring").test.x)
+    assert exact["modes"] == 8
+    assert exact["high_quality"] == pytest.approx(1 - np.exp(-4.5), abs=0.01)
+    assert exact["kl"] < 0.01
+    x = load("ring").train.x
+    collapsed = ring.coverage(x[ring.nearest(x)[0] < 2])
+    assert collapsed["modes"] == 2
+    assert collapsed["high_quality"] > 0.98
+    assert collapsed["kl"] == pytest.approx(np.log(4), abs=0.01)
+    blurred = ring.coverage(x + 0.2)
+    assert blurred["modes"] == 0
+    assert blurred["high_quality"] < 0.01
+
+
+def test_every_view_is_of_its_kind():
+    inside = {
+        "binary": lambda x: ((x == 0) | (x == 1)).all(),
+        "unit": lambda x: ((x >= 0) & (x <= 1)).all(),
+        "levels": lambda x: ((x == x.round()) & (x >= 0) & (x <= 255)).all(),
+        "real": lambda x: torch.isfinite(x).all(),
+    }
+    assert set(inside) == set(KINDS)
+    for kind in ("binary", "unit", "levels"):
+        data = load("digits", kind=kind)
+        for split in (data.train, data.valid, data.test):
+            assert inside[kind](split.x)
+            assert inside[kind](split.batch(torch.arange(len(split))).x)

@@ -1,0 +1,304 @@
+"""Figures show what they are given; the report is one page that is safe, complete and needs nothing else."""
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from pyrogen import plots
+from pyrogen.base import KINDS
+from pyrogen.report import Section, save_figures, write_report
+
+PNG = b"\x89PNG\r\n\x1a\n"
+VOID = {"meta", "img", "link", "br"}
+DATE = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+def draws(kind, *shape):
+    x = torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+    return {"binary": x.round(), "unit": x, "levels": (x * 255).round(), "real": 6 * x - 2}[kind]
+
+
+def offsets(figure, collection=0):
+    return np.asarray(figure.axes[0].collections[collection].get_offsets())
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, the text outside <style>, and a check that tags are balanced."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.elements, self.text, self.open = [], "", []
+        self.feed(source)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+@pytest.fixture
+def figure():
+    return plots.image_grid(draws("unit", 4, 1, 8, 8), "unit")
+
+
+# -- figures ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_data_kind_can_be_drawn():
+    assert set(plots.LIMITS) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_to_image_keeps_order_and_range(kind, channels):
+    x = draws(kind, 5, channels, 4, 6)
+    images = plots.to_image(x, kind)
+    assert images.shape == (5, 4, 6, channels)
+    low, high = {"levels": (0.0, 255.0), "real": (x.min().item(), x.max().item())}.get(kind, (0.0, 1.0))
+    expected = (x.double() - low) / (high - low)
+    np.testing.assert_allclose(images, expected.permute(0, 2, 3, 1), atol=1e-12)
+    assert images.min() >= 0
+    assert images.max() <= 1
+
+
+def test_to_image_survives_bad_values():
+    assert plots.to_image(torch.full((1, 1, 2, 2), 3.0), "real").tolist() == [[[[0.0]] * 2] * 2]
+    broken = torch.tensor([[[[float("nan"), float("inf")], [-5.0, 0.25]]]])
+    assert plots.to_image(broken, "unit")[0, ..., 0].tolist() == [[0.0, 1.0], [0.0, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "match"),
+    [((2, 1, 4, 4), "colour", "binary, unit, levels, real; got 'colour'"), ((2, 5), "unit", r"got \(2, 5\)")],
+    ids=["kind", "shape"],
+)
+def test_to_image_refuses(shape, kind, match):
+    with pytest.raises(ValueError, match=match):
+        plots.to_image(torch.zeros(shape), kind)
+
+
+@pytest.mark.parametrize(("n", "columns", "grid"), [(9, None, (3, 3)), (10, None, (3, 4)), (6, 6, (1, 6))])
+def test_image_grid_holds_every_picture(n, columns, grid):
+    figure = plots.image_grid(torch.zeros(n, 1, 64, 64), "unit", columns=columns, title="black")
+    canvas = figure.axes[0].images[0].get_array()
+    assert canvas.shape == (grid[0] * 69 - 5, grid[1] * 69 - 5)
+    assert (canvas == 0).sum() == n * 64 * 64
+    assert figure.axes[0].get_title(loc="left") == "black"
+
+
+def test_reconstructions_stand_below_their_data():
+    x = torch.zeros(20, 3, 64, 64)
+    axes = plots.reconstructions(x, x + 0.5, "unit").axes[0]
+    canvas = axes.images[0].get_array()
+    assert canvas.shape == (2 * 69 - 5, 8 * 69 - 5, 3)
+    assert (canvas[0, 0, 0], canvas[-1, 0, 0]) == (0.0, 0.5)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["data", "reconstruction"]
+
+
+def test_reconstructed_vectors_share_their_colours():
+    maps = [a.images[0] for a in plots.reconstructions(torch.ones(3, 5), torch.full((3, 5), -4.0), "real").axes[:2]]
+    assert [m.get_clim() for m in maps] == [(-4.0, 4.0)] * 2
+
+
+def test_samples_are_drawn_as_what_they_are():
+    assert len(plots.samples(torch.zeros(4, 1, 8, 8), "unit").axes[0].images) == 1
+    assert offsets(plots.samples(draws("real", 30, 2), "real")).shape == (30, 2)
+    assert plots.samples(draws("real", 30, 7), "real").axes[0].images[0].get_array().shape == (30, 7)
+    assert sum(bar.get_height() for bar in plots.samples(draws("real", 30, 1), "real").axes[0].patches) == 30
+
+
+def test_points_lie_on_those_of_the_data():
+    x, data = draws("real", 30, 2), draws("real", 50, 2)
+    figure = plots.points(x, data, title="ring")
+    assert legend(figure) == ["data", "samples"]
+    np.testing.assert_allclose(offsets(figure, 1), x)
+    np.testing.assert_allclose(offsets(figure, 0), data)
+
+
+def test_manifold_is_seamless():
+    x = torch.arange(4.0).div(4).reshape(4, 1, 1, 1).expand(4, 1, 64, 64)
+    canvas = plots.manifold(x, "unit", side=2).axes[0].images[0].get_array()
+    assert canvas.shape == (128, 128)
+    assert canvas[::64, ::64].tolist() == [[0.0, 0.25], [0.5, 0.75]]
+
+
+def test_latent_scatter_of_a_plane_shows_the_latents():
+    z, y = draws("real", 40, 2), torch.arange(40) % 4
+    figure = plots.latent_scatter(z, y)
+    assert legend(figure) == ["0", "1", "2", "3"]
+    np.testing.assert_allclose(offsets(figure, 1), z[y == 1])
+
+
+def test_latent_scatter_names_the_explained_variance():
+    z = torch.randn(500, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.0, 3.0, 1.0])
+    figure = plots.latent_scatter(z)
+    shares = [
+        int(re.search(r"(\d+)%", label)[1]) for label in (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel())
+    ]
+    assert shares == pytest.approx([90, 10], abs=2)
+    assert sum(shares) == 100
+    np.testing.assert_allclose(np.abs(offsets(figure)[:, 0]), (z[:, 1] - z[:, 1].mean()).abs(), atol=0.6)
+
+
+def test_latent_scatter_draws_collapsed_latents():
+    assert not offsets(plots.latent_scatter(torch.ones(20, 5))).any()
+
+
+def test_latent_scatter_by_tsne_is_seeded_and_bounded():
+    z, y = draws("real", 60, 5), torch.arange(60) % 2
+    first, second = plots.latent_scatter(z, y, "tsne"), plots.latent_scatter(z, y, "tsne")
+    assert len(offsets(first, 0)) + len(offsets(first, 1)) == 60
+    np.testing.assert_array_equal(offsets(first), offsets(second))
+
+
+def test_latent_scatter_with_many_labels_has_a_colour_bar():
+    assert len(plots.latent_scatter(draws("real", 40, 2), torch.arange(40)).axes) == 2
+
+
+def test_latent_scatter_of_one_latent_is_a_histogram():
+    figure = plots.latent_scatter(draws("real", 40, 1), torch.arange(40) % 2)
+    assert sum(bar.get_height() for bar in figure.axes[0].patches) == 40
+    assert sorted(legend(figure)) == ["0", "1"]
+
+
+def test_latent_scatter_refuses_unknown_methods():
+    with pytest.raises(ValueError, match="'auto', 'pca', 'tsne'; got 'umap'"):
+        plots.latent_scatter(torch.zeros(3, 3), method="umap")
+
+
+def test_curves_have_a_panel_for_each_term():
+    history = [
+        {"epoch": 1, "seconds": 0.1, "train/loss": 3.0, "valid/loss": 4.0, "critic/loss": 0.7, "note": "warm"},
+        {"epoch": 2, "seconds": 0.1, "train/loss": 2.0, "critic/loss": 0.6, "train/kl": None},
+        {"epoch": 3, "seconds": 0.1, "train/loss": 1.0, "valid/loss": 2.0, "critic/loss": float("nan")},
+    ]
+    panels = plots.curves(history).axes
+    assert [panel.get_title(loc="left") for panel in panels] == ["loss", "critic/loss"]
+    train, valid = panels[0].lines
+    assert train.get_xydata().tolist() == [[1, 3], [2, 2], [3, 1]]
+    assert valid.get_xydata().tolist() == [[1, 4], [3, 2]]
+    assert legend(plots.curves(history)) == ["train", "valid"]
+
+
+@pytest.mark.parametrize(("terms", "panels"), [(0, 0), (1, 1), (3, 3), (4, 4)])
+def test_curves_leave_no_empty_panel(terms, panels):
+    figure = plots.curves([{f"train/{i}": 0.0 for i in range(terms)}])
+    assert len(figure.axes) == panels
+
+
+def test_k_curve_has_log_axis_and_error_bars():
+    axes = plots.k_curve([1, 10, 5000], [-3.0, -2.0, -1.5], torch.tensor([0.1, 0.2, 0.3])).axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.lines[0].get_xydata().tolist() == [[1, -3], [10, -2], [5000, -1.5]]
+    bars = [np.ptp(bar[:, 1]) for bar in axes.collections[0].get_segments()]
+    assert bars == pytest.approx([0.2, 0.4, 0.6])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "10", "5000"]
+
+
+def test_pareto_histogram_counts_everything():
+    axes = plots.pareto_histogram([0.1, 0.7, 0.71, 5.0, float("nan"), float("-inf"), float("inf")]).axes[0]
+    assert axes.get_xlabel() == "Pareto k̂\n3 of 7 above 0.7, 1 exact (k̂ = −∞), 1 not estimated (NaN)"
+    assert axes.lines[0].get_xdata()[0] == 0.7
+    good, bad = (sum(bar.get_height() for bar in bars) for bars in axes.containers)
+    assert (good, bad) == (2, 2)
+
+
+def test_pareto_histogram_without_any_estimate():
+    assert "0 of 2 above 0.7, 2 exact" in plots.pareto_histogram([-np.inf, -np.inf]).axes[0].get_xlabel()
+
+
+# -- reports ---------------------------------------------------------------------------------------------------------
+
+
+def test_report_escapes_all_text(tmp_path, figure):
+    evil = '<script>alert("1")</script>&{style}'
+    section = Section(evil, evil, [[evil], [evil]], [(evil, figure)], evil)
+    source = write_report(tmp_path / "report.html", evil, evil, [section, section]).read_text()
+    page = Page(source)
+    assert page.all("script") == []
+    # <title>, <h1>, subtitle, two entries of the contents; two times heading, text, code, 2 cells, caption
+    assert page.text.count(evil) == 5 + 2 * 6
+    assert [image["alt"] for image in page.all("img")] == [evil] * 2
+
+
+def test_report_needs_nothing_else(tmp_path, figure):
+    sections = [Section("Samples", figures=[("Digits.", figure)]), Section("Numbers", table=[["a"], ["1"]])]
+    page = Page(write_report(tmp_path / "report.html", "vae", "on digits", sections).read_text())
+    links = [value for _, attrs in page.elements for name, value in attrs.items() if name in ("src", "href", "action")]
+    assert [link.split(",")[0] for link in links] == ["#section-1", "#section-2", "data:image/png;base64"]
+    assert {section["id"] for section in page.all("section")} == {"section-1", "section-2"}
+    assert {"script", "link", "iframe", "object"}.isdisjoint(tag for tag, _ in page.elements)
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
+    policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_report_figures_have_captions_and_sizes(tmp_path, figure):
+    path = write_report(tmp_path / "report.html", "vae", "", [Section("Samples", figures=[("Digits & more.", figure)])])
+    page = Page(path.read_text())
+    (image,) = page.all("img")
+    assert image["alt"] == "Digits & more."
+    assert int(image["width"]) == round(figure.get_figwidth() * 96)
+    assert "Digits & more." in page.text
+    assert page.all("nav") == []
+
+
+def test_report_aligns_columns_of_numbers(tmp_path):
+    table = [["estimator", "nats", "bound"], ["ELBO", "-24.3 ± 0.1", "lower"], ["IWAE", "—", "lower"], ["short"]]
+    page = Page(write_report(tmp_path / "report.html", "t", "s", [Section("Evidence", table=table)]).read_text())
+    assert [cell.get("class") for cell in page.all("th")] == [None, "number", None]
+    assert [cell.get("class") for cell in page.all("td")] == [None, "number", None] * 3
+
+
+def test_report_says_what_made_it_and_when(tmp_path):
+    page = Page(write_report(tmp_path / "report.html", "t", "s", [], date=DATE).read_text())
+    assert page.all("time") == [{"datetime": "2026-01-02T03:04:00+00:00"}]
+    assert re.search(r"pyrogen \S+ · torch \S+ · Python \d.*2026-01-02 03:04 UTC", page.text)
+
+
+def test_report_paragraphs(tmp_path):
+    page = Page(write_report(tmp_path / "r.html", "t", "s", [Section("A", "one\nline\n\ntwo\n\n")]).read_text())
+    assert len(page.all("p")) == 1 + 2
+
+
+def test_reports_and_figures_are_written_whole_or_not_at_all(tmp_path, figure, monkeypatch):
+    path = write_report(tmp_path / "new" / "report.html", "first", "", [])
+    saved = save_figures(tmp_path / "new" / "figures", {"grid": figure})
+    assert saved == [tmp_path / "new" / "figures" / "grid.png"]
+    assert saved[0].read_bytes().startswith(PNG)
+
+    def full(source, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(path, "second", "", [])
+    assert "first" in path.read_text()
+    assert sorted(p.name for p in path.parent.rglob("*")) == ["figures", "grid.png", "report.html"]
+
+
+def test_figures_leave_pyplot_alone(figure):
+    from matplotlib import pyplot
+
+    assert isinstance(figure, Figure)
+    assert pyplot.get_fignums() == []
