@@ -263,7 +263,9 @@ def _claim(folder: str | Path | None, overwrite: bool) -> Path | None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder for the run.")
     if (folder / storage.CONFIG).exists() and not overwrite:
-        raise ValueError(f"{folder} already holds a run; choose another folder, or pass overwrite=True to replace it.")
+        raise ValueError(
+            f"{folder} already holds a run; choose another folder, or replace it by overwrite=True (--overwrite true)."
+        )
     (folder / storage.WEIGHTS).unlink(missing_ok=True)
     return folder
 
@@ -275,7 +277,9 @@ def _device(device: str) -> torch.device:
         found = torch.device(device)
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+        raise ValueError(
+            f"device={device!r} cannot be used here: {str(error).splitlines()[0].split('. ')[0]}."
+        ) from error
     return found
 
 

@@ -77,7 +77,7 @@ class GAN(Model, HasCritic):
 
 @entry(
     "gan-nonsaturating",
-    reference="Goodfellow et al. 2014, Generative adversarial nets, arXiv:1406.2661; the ring as in Srivastava et al. 2017, arXiv:1705.07761",
+    reference="Goodfellow et al. 2014, Generative adversarial nets, arXiv:1406.2661; ring: Srivastava et al. 2017",
     data="ring",
     recipe={"epochs": 100, "batch_size": 256},
     claims=[

@@ -98,14 +98,18 @@ class VAE(Pair, HasPosterior):
         return self.decode(self.encode(x).mean).mean
 
     @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None, mean: bool = False) -> Tensor:
-        """Draw ``n`` data, or with ``mean=True`` the means of p(x|z) at drawn z, ``(n, *x_shape)``.
+    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
+        """Draw ``n`` data, z from the prior and x from p(x|z), ``(n, *x_shape)``.
 
         Raises:
             ValueError: the prior is improper and nothing has been fitted to the codes.
         """
-        p = self.decode(self.prior.generator().sample((n,)))
-        return p.mean if mean else p.sample()
+        return self.decode(self.prior.generator().sample((n,))).sample()
+
+    @torch.no_grad()
+    def picture(self, n: int, y: Tensor | None = None) -> Tensor:
+        """The means of p(x|z) at ``n`` drawn z."""
+        return self.decode(self.prior.generator().sample((n,))).mean
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse data of the wrong shape, or outside what the likelihood scores."""
@@ -180,7 +184,7 @@ def vae(
 
 @entry(
     "vae-conv",
-    reference="Kingma & Welling 2014, arXiv:1312.6114, with the strided convolutions of Radford et al. 2016, arXiv:1511.06434",
+    reference="Kingma & Welling 2014, arXiv:1312.6114; strided convolutions: Radford et al. 2016, arXiv:1511.06434",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )

@@ -178,5 +178,6 @@ def refusal(who: str, kinds: Sequence[str], got: str) -> str:
     listed = [f"{k} data: {', '.join(by_kind[k])}" for k in (got, *others)]
     return (
         f"{who} scores {' or '.join(kinds)} data ({KINDS[kinds[0]]}), and these are {got} data ({KINDS[got]}); load them "
-        f"with kind={kinds[0]!r} (grey images are then binarized or dequantized), or choose another likelihood ({'; '.join(listed)})."
+        f"with kind={kinds[0]!r} (grey images are then binarized or dequantized), or choose another likelihood "
+        f"({'; '.join(listed)})."
     )

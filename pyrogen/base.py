@@ -90,6 +90,10 @@ class Model(nn.Module, ABC):
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw ``n`` data from the model: ``(n, *x_shape)``."""
 
+    def picture(self, n: int, y: Tensor | None = None) -> Tensor:
+        """``n`` generated data as one looks at them: by default samples; means, where p(x|z) only adds pixel noise."""
+        return self.sample(n, y)
+
     def stages(self) -> Sequence[Sequence[Player]]:
         """The games that training plays one after the other; by default the one of the model's own objective."""
         return [self.objective.players(self)]

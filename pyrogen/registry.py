@@ -105,14 +105,18 @@ def choices(axis: str) -> list[str]:
     """
     found = sorted(r.name for r in records(axis))
     if not found:
-        raise unknown("axis", axis, sorted({r.axis for r in _catalogue().values()}))
+        raise unknown("axis", axis, axes())
     return found
+
+
+def axes() -> list[str]:
+    """Everything that :func:`choices` knows the choices of."""
+    return sorted({r.axis for r in _everything()} - {"entry"})
 
 
 def records(axis: str) -> list[Record]:
     """All records of an axis (``"entry"`` for models), those of the sources and those registered by the user."""
-    merged = {**_catalogue(), **_registered}
-    return [r for r in merged.values() if r.axis == axis]
+    return [r for r in _everything() if r.axis == axis]
 
 
 def find(axis: str, name: str) -> Record:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from pyrogen.files import write
 
 DPI = 192
 CSS_DPI = 96
@@ -48,12 +49,12 @@ def write_report(
         sections="\n".join(_section(i, section) for i, section in enumerate(sections, start=1)),
         footer=_footer(date or datetime.now().astimezone()),
     )
-    return _write(Path(path), page.encode("utf-8", "replace"))
+    return write(Path(path), page.encode("utf-8", "replace"))
 
 
 def save_figures(folder: str | Path, figures: Mapping[str, Figure]) -> list[Path]:
     """Write each figure to ``folder/name.png``, atomically."""
-    return [_write(Path(folder) / f"{name}.png", _png(figure)) for name, figure in figures.items()]
+    return [write(Path(folder) / f"{name}.png", _png(figure)) for name, figure in figures.items()]
 
 
 def _contents(sections: Sequence[Section]) -> str:
@@ -108,17 +109,6 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 # The policy makes the promise enforceable: a browser loads nothing but what is in the file.

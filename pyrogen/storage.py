@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,27 +13,10 @@ import yaml
 
 import pyrogen
 from pyrogen.base import Model
+from pyrogen.files import write
 from pyrogen.registry import create, describe
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
-
-
-def write(path: str | Path, content: bytes | str) -> Path:
-    """Write a file so that at any moment the old one or the new one is whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Path:

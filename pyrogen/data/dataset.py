@@ -159,6 +159,7 @@ class Data:
         levels: number of grey levels of the raw data; None where they are continuous.
         seed: by which x was drawn once: all of valid and test, and what ``train.x`` shows.
         reference: where the data come from.
+        source: what :func:`load` takes to find them again: a name, or an absolute path.
         sha256: the first 12 hex digits of the raw training array's.
     """
 
@@ -173,6 +174,7 @@ class Data:
     levels: int | None
     seed: int
     reference: str
+    source: str
     sha256: str = ""
 
     @property
@@ -185,6 +187,7 @@ class Data:
         """All of it as plain data."""
         return {
             "name": self.name,
+            "source": self.source,
             "kind": self.kind,
             "x_shape": list(self.x_shape),
             "splits": {s.name: len(s) for s in (self.train, self.valid, self.test)},
@@ -245,14 +248,19 @@ def load(
         levels=source.levels,
         seed=seed,
         reference=source.reference,
+        source=str(Path(name).expanduser().absolute()) if _is_path(name) else str(name),
         sha256=hashlib.sha256(raw.contiguous().numpy().tobytes()).hexdigest()[:12],
     )
 
 
 def _source(name: str | Path) -> Source:
-    if isinstance(name, Path) or Path(name).suffix or "/" in name or "\\" in name:
+    if _is_path(name):
         return npz.read(Path(name).expanduser())
-    return find("data", name).load()()
+    return find("data", str(name)).load()()
+
+
+def _is_path(name: str | Path) -> bool:
+    return isinstance(name, Path) or bool(Path(name).suffix) or "/" in name or "\\" in name
 
 
 def _view(

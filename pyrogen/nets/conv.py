@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -12,7 +13,7 @@ def _depth(x_shape: Sequence[int]) -> int:
     if len(x_shape) != 3 or x_shape[1] != x_shape[2] or x_shape[1] not in (8, 16, 28, 32, 64):
         raise ValueError(
             f"convolutional networks here take square images of 8, 16, 28, 32 or 64 pixels, (C, H, H); got x_shape="
-            f"{tuple(x_shape)}. Use a fully connected entry, or bring your own networks by pyrogen.vae(encoder=..., decoder=...)."
+            f"{tuple(x_shape)}. Use a fully connected entry, or your own networks: pyrogen.vae(encoder=..., decoder=...)."
         )
     return {8: 1, 16: 2, 28: 2, 32: 3, 64: 4}[x_shape[1]]
 
@@ -32,7 +33,7 @@ class ConvEncoder(nn.Module):
         channels = [x_shape[0], *(min(width * 2**i, 4 * width) for i in range(depth))]
         side = x_shape[1] // 2**depth
         layers: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * side**2, outputs))
 
@@ -62,7 +63,7 @@ class ConvDecoder(nn.Module):
             nn.ReLU(),
             nn.Unflatten(1, (sizes[0], side, side)),
         ]
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.ConvTranspose2d(sizes[-1], channels, 4, stride=2, padding=1))
 

@@ -23,7 +23,8 @@ def _at_least_one(name: str, components: int) -> int:
 class MixtureOfGaussians(Prior):
     """A learned mixture, p(z) = Σₖ wₖ N(z; μₖ, diag σₖ²).
 
-    Shapes: event ``(latent_size,)``. Reference: Dilokthanakul et al. 2016, arXiv:1611.02648; here the component is summed out.
+    Shapes: event ``(latent_size,)``. Reference: Dilokthanakul et al. 2016, arXiv:1611.02648 (there
+    the component is sampled).
 
     Args:
         components: K.

@@ -1,0 +1,94 @@
+"""Timing side by side: contestants take turns, so that what else the machine does hits all of them alike."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Called outside the clock, returns what runs inside it.
+Prepare = Callable[[], Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and quartiles of repeated measurements."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        low, median, high = np.quantile(list(values), [0.25, 0.5, 0.75])
+        return cls(float(median), float(low), float(high))
+
+    def text(self, digits: int = 2) -> str:
+        return f"{self.median:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of results, with what was measured and how."""
+
+    title: str
+    notes: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def interleave(contestants: Mapping[str, Prepare], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contestant in each round, after one round that does not count; the order rotates."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    names = list(contestants)
+    for turn in range(-1, rounds):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            go = contestants[name]()
+            gc.collect()
+            started = time.perf_counter()
+            go()
+            if turn >= 0:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def ratios(over: list[float], under: list[float]) -> Spread:
+    """Quotients within each round."""
+    return Spread.of(a / b for a, b in zip(over, under, strict=True))
+
+
+def verdict(value: float, bar: float, unit: str = "") -> str:
+    return f"≤ {bar:g}{unit}: {'met' if value <= bar else 'MISSED'}"
+
+
+def circumstances() -> str:
+    """Machine, versions, commit and date, in one line."""
+    parts = [f"{_cpu()}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
+    parts += [f"{name} {version(name)}" for name in ("torch", "pyro-ppl")]
+    return "; ".join([*parts, f"commit {_commit()}", time.strftime("%Y-%m-%d %H:%M")])
+
+
+def _cpu() -> str:
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
+
+
+def _commit() -> str:
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "pyrogen", "models", "inference")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with uncommitted changes" if changed else "")

@@ -1,0 +1,80 @@
+"""Measure how fast pyrogen is, side by side with what one would write by hand; print it, and write RESULTS.md.
+
+python benchmarks/run.py [--only fit|iwae|cli] [--threads 1 2] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from measure import Section, circumstances
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+ITEMS = ("fit", "iwae", "cli")
+HEAD = """# Benchmarks
+
+Written by `python benchmarks/run.py`. Contestants take turns in one process; numbers are medians [quartiles], ratios are
+taken within each round, and the row "A/A" is the same code measured twice: what differs less than it differs means nothing.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure how fast pyrogen is, and write benchmarks/RESULTS.md.")
+    parser.add_argument(
+        "--only", choices=ITEMS, nargs="+", default=ITEMS, help="measure these; the others' results stay"
+    )
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[1, 2], metavar="N", help="torch threads (default: 1 2)"
+    )
+    parser.add_argument("--quick", action="store_true", help="a glance with small sizes: prints, writes nothing")
+    args = parser.parse_args()
+    console = Console()
+    for item in args.only:
+        section = measure(item, args.threads, args.quick)
+        console.print(table(section), *section.notes, sep="\n", end="\n\n")
+        if not args.quick:
+            RESULTS.write_text(merged(RESULTS, item, markdown(section)), encoding="utf-8")
+
+
+def measure(item: str, threads: list[int], quick: bool) -> Section:
+    # imported here, so that --only cli does not wait for torch
+    if item == "fit":
+        import training
+
+        return training.measure(threads, quick)
+    if item == "iwae":
+        import scoring
+
+        return scoring.measure(threads, quick)
+    import startup
+
+    return startup.measure(quick)
+
+
+def table(section: Section) -> Table:
+    shown = Table(title=section.title)
+    for i, column in enumerate(section.columns):
+        shown.add_column(column, justify="left" if i == 0 or not column else "right")
+    for row in section.rows:
+        shown.add_row(*(cell.replace("[", r"\[") for cell in row))
+    return shown
+
+
+def markdown(section: Section) -> str:
+    rows = [section.columns, tuple("---" for _ in section.columns), *section.rows]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"## {section.title}", "", *lines, "", *section.notes, f"Measured on {circumstances()}.", ""])
+
+
+def merged(path: Path, item: str, text: str) -> str:
+    """The report with one section replaced."""
+    old = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
+    sections = {part.split("\n", 1)[0]: f"## {part.strip()}\n" for part in old} | {item: text}
+    return "\n".join([HEAD, *(sections[i] for i in ITEMS if i in sections)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What is measured: the VAE 784-400-20, on MNIST where it is at hand, else on noise of the same shape."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyrogen
+import torch
+from measure import ROOT
+from pyrogen.data import Data, load
+from torch import Tensor
+
+SHAPE = torch.Size([1, 28, 28])
+SHARED = ROOT.parent / "shared" / "data" / "torchvision"
+
+Splits = dict[str, tuple[Tensor, Tensor]]
+
+
+def digits(train: int, test: int = 1000) -> Data:
+    """Dynamically binarized images: the first rows of each split."""
+    if SHARED.is_dir():
+        os.environ.setdefault("PYROGEN_DATA", str(SHARED))
+    name, splits = ("mnist", _mnist()) if "PYROGEN_DATA" in os.environ else ("noise", _noise(train, test))
+    arrays = {}
+    for split, rows in {"train": train, "valid": 128, "test": test}.items():
+        x, y = splits[split]
+        arrays |= {f"x_{split}": x[:rows].numpy(), f"y_{split}": y[:rows].numpy()}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{name}.npz"
+        np.savez(file, **arrays)
+        return load(file, kind="binary", binarization="dynamic")
+
+
+def vae() -> pyrogen.base.Pair:
+    return pyrogen.create("vae", x_shape=SHAPE)
+
+
+def _mnist() -> Splits:
+    from pyrogen.data.vision import mnist
+
+    return mnist().splits
+
+
+def _noise(train: int, test: int) -> Splits:
+    def images(n: int) -> tuple[Tensor, Tensor]:
+        ink = torch.rand(n, *SHAPE) < 0.19
+        return (torch.randint(0, 256, (n, *SHAPE)) * ink).to(torch.uint8), torch.randint(0, 10, (n,))
+
+    return {"train": images(train), "valid": images(128), "test": images(test)}

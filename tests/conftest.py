@@ -1,0 +1,78 @@
+"""One thread, one seed and an empty parameter store for every test; small data and small models for whoever asks."""
+
+import os
+from pathlib import Path
+
+import pyro
+import pytest
+import torch
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.data.dataset import Data, Split, View
+
+torch.set_num_threads(1)
+
+TORCHVISION = Path(__file__).resolve().parents[2] / "shared" / "data" / "torchvision"
+if TORCHVISION.is_dir():
+    os.environ.setdefault("PYROGEN_DATA", str(TORCHVISION))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state():
+    pyro.clear_param_store()
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def empty_store():
+    """For tests of pairs: whatever they did, Pyro's global parameter store was not used."""
+    yield
+    assert not pyro.get_param_store().keys()
+
+
+@pytest.fixture
+def draws():
+    """``draws(kind, n, *x_shape)``: data of a kind, the same at every call."""
+
+    def draw(kind, *shape, seed=0):
+        u = torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+        return {"binary": u.round(), "unit": u, "levels": (255 * u).round(), "real": 4 * u - 2}[kind]
+
+    return draw
+
+
+@pytest.fixture
+def tiny_data(draws):
+    """``tiny_data(model)``: 24 training and 8 validation data of a kind that the model takes."""
+
+    def build(model):
+        kind, shape = model.kinds[-1], model.x_shape
+        view = View(kind=kind, data_name="tiny")
+        splits = {
+            name: Split(draws(kind, n, *shape, seed=n), name=name, view=view)
+            for name, n in (("train", 24), ("valid", 8), ("test", 6))
+        }
+        return Data("tiny", **splits, kind=kind, x_shape=shape, binarization="none", dequantization=False, levels=None,
+                    seed=0, reference="drawn here")  # fmt: skip
+
+    return build
+
+
+@pytest.fixture
+def pair():
+    """``pair(**choices)``: the smallest VAE, x_shape (1, 4, 4), two latents, with the choices given."""
+
+    def build(**choices):
+        return pyrogen.create("vae", **{"x_shape": (1, 4, 4), "latent_size": 2, "hidden": (8,), **choices})
+
+    return build
+
+
+@pytest.fixture
+def own_names():
+    """Names that a test registers are forgotten afterwards."""
+    before = dict(registry._registered)
+    yield
+    registry._registered.clear()
+    registry._registered.update(before)

@@ -1,0 +1,232 @@
+"""The house: arrows between its rooms, what an import costs, and what every public name carries."""
+
+import ast
+import dataclasses
+import doctest
+import importlib
+import importlib.resources
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyrogen
+from pyrogen import registry
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"pyrogen": ROOT / "pyrogen", "inference": ROOT / "inference", "models": ROOT / "models"}
+UPWARD = {
+    "pyrogen": ("pyrogen.inference", "pyrogen.models"),
+    "inference": ("pyrogen.models",),
+    "models": (),
+}
+DOORS = {"pyrogen/__init__.py", "pyrogen/registry.py", "pyrogen/cli.py", "pyrogen/__main__.py"}
+
+
+def imports(source, package):
+    """Every module that a source imports, with whether it does so lazily: in a function or for type checkers only."""
+
+    def visit(node, lazy):
+        lazy = lazy or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, lazy) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join(
+                    [*package.split(".")[: len(package.split(".")) - node.level + 1], *filter(None, [base])]
+                )
+            yield base, lazy
+            yield from ((f"{base}.{alias.name}", lazy) for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == "pyrogen":
+                yield f"pyrogen.{node.attr}", lazy
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            for child in node.body:
+                yield from visit(child, True)
+            for child in node.orelse:
+                yield from visit(child, lazy)
+            return
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, lazy)
+
+    return list(visit(ast.parse(source), False))
+
+
+def inside(module, rooms):
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+def wrong_arrows(source, room, file):
+    """The imports that point upward, or at the folders of the checkout instead of the package."""
+    package = ".".join([*Path(file).parent.parts])
+    door = file in DOORS
+    return [
+        module
+        for module, lazy in imports(source, package)
+        if (inside(module, UPWARD[room]) and not (door and lazy)) or inside(module, ("models", "inference"))
+    ]
+
+
+SOURCES = [(room, path) for room, folder in FOLDERS.items() for path in sorted(folder.rglob("*.py"))]
+
+
+@pytest.mark.parametrize(("room", "path"), SOURCES, ids=[str(p.relative_to(ROOT)) for _, p in SOURCES])
+def test_arrows_point_one_way(room, path):
+    assert wrong_arrows(path.read_text(encoding="utf-8"), room, str(path.relative_to(ROOT))) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "room", "file", "wrong"),
+    [
+        ("import pyrogen.models.vae", "pyrogen", "pyrogen/base.py", True),
+        ("from pyrogen import inference", "pyrogen", "pyrogen/base.py", True),
+        ("from .inference import fit", "pyrogen", "pyrogen/base.py", True),
+        ("def f():\n    from pyrogen.models import vae", "pyrogen", "pyrogen/base.py", True),
+        ("import pyrogen\ndef f():\n    pyrogen.models.vae", "pyrogen", "pyrogen/base.py", True),
+        ("from pyrogen.models import vae", "inference", "inference/fit.py", True),
+        ("from models import vae", "models", "models/gan.py", True),
+        ("import inference.fit", "models", "models/gan.py", True),
+        ("from pyrogen.inference import fit", "pyrogen", "pyrogen/cli.py", True),
+        ("def f():\n    from pyrogen.inference import fit", "pyrogen", "pyrogen/cli.py", False),
+        ("if TYPE_CHECKING:\n    from pyrogen import models", "pyrogen", "pyrogen/__init__.py", False),
+        ("from pyrogen.inference import fit", "models", "models/gan.py", False),
+        ("from pyrogen.base import Model", "inference", "inference/fit.py", False),
+    ],
+)
+def test_the_arrow_finder_finds(source, room, file, wrong):
+    assert bool(wrong_arrows(source, room, file)) is wrong
+
+
+def test_looking_around_imports_no_torch():
+    code = (
+        "import sys, pyrogen\n"
+        "assert pyrogen.list_models() and pyrogen.choices('prior') and dir(pyrogen)\n"
+        "print(*sorted({'torch', 'pyro', 'numpy', 'jsonargparse'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", check=False)
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "", "")
+
+
+def names_of_modules():
+    found = set(registry.ROOMS)
+    for room in registry.ROOMS:
+        path = importlib.import_module(room).__path__
+        found |= {m.name for m in pkgutil.walk_packages(path, f"{room}.") if not m.name.endswith("__main__")}
+    return sorted(found)
+
+
+MODULES = names_of_modules()
+
+
+def test_every_source_is_installed():
+    missing = {
+        ".".join([*(("pyrogen",) if room != "pyrogen" else ()), *path.relative_to(ROOT).with_suffix("").parts])
+        .removesuffix(".__init__")
+        for room, path in SOURCES
+        if path.stem != "__main__"
+    } - set(MODULES)  # fmt: skip
+    assert not missing
+
+
+def test_the_checkouts_folders_are_not_packages():
+    for module in MODULES:
+        importlib.import_module(module)
+    assert not {"models", "inference"} & set(sys.modules)
+
+
+def test_types_are_shipped():
+    assert importlib.resources.files("pyrogen").joinpath("py.typed").is_file()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def public(module):
+    """Public classes and functions that a module defines, methods of its classes included."""
+    for name, thing in vars(module).items():
+        if name.startswith("_") or getattr(thing, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(thing):
+            yield name, thing
+        elif inspect.isclass(thing):
+            yield name, thing
+            for attribute, member in vars(thing).items():
+                function = getattr(member, "__func__", getattr(member, "fget", None) or member)
+                shown = not attribute.startswith("_") or attribute == "__init__"
+                if shown and inspect.isfunction(function) and function.__module__ == module.__name__:
+                    yield f"{name}.{attribute}", function
+
+
+def is_bare(name, thing):
+    """What a public name lacks: a docstring, or annotations of its parameters and result."""
+    lacks = []
+    if not inspect.getdoc(thing) and not name.endswith(".__init__"):
+        lacks.append("docstring")
+    if inspect.isfunction(thing):
+        parameters = list(inspect.signature(thing).parameters.values())
+        bare = [p.name for p in parameters if p.annotation is p.empty and p.name not in ("self", "cls")]
+        # what @dataclass writes needs no annotation of ours
+        if thing.__code__.co_filename != "<string>":
+            lacks += bare
+            lacks += ["return"] if inspect.signature(thing).return_annotation is inspect.Signature.empty else []
+    return lacks
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_are_documented_and_annotated(name):
+    module = importlib.import_module(name)
+    assert inspect.getdoc(module)
+    bare = {label: is_bare(label, thing) for label, thing in public(module)}
+    assert {k: v for k, v in bare.items() if v} == {}
+
+
+# arguments other than the defaults, so that a forgotten attribute or a lost value shows
+OTHER = {
+    ("prior", "Laplace"): {"scale": 2.0},
+    ("prior", "StudentT"): {"df": 3.0},
+    ("prior", "MixtureOfGaussians"): {"components": 3},
+    ("prior", "VampPrior"): {"components": 3},
+    ("prior", "FlowPrior"): {"transform": "spline_coupling", "layers": 2, "hidden": 8},
+    ("likelihood", "Normal"): {"scale": "shared", "value": 0.5, "positive": "exp", "floor": 0.01},
+    ("likelihood", "Laplace"): {"scale": "fixed", "value": 0.5, "positive": "exp", "floor": 0.01},
+    ("likelihood", "DiscretizedLogisticMixture"): {"components": 2},
+    ("objective", "ELBO"): {"num_samples": 3, "beta": 2.0},
+    ("objective", "IWAE"): {"k": 7},
+    ("objective", "ContrastiveDivergence"): {"k": 3},
+    ("objective", "Adversarial"): {"loss": "LeastSquares", "critic_steps": 3},
+    ("estimator", "ELBO"): {"num_samples": 300},
+    ("estimator", "IWAE"): {"k": 7},
+    ("estimator", "Reconstruction"): {"num_samples": 7},
+    ("optimizer", "Adam"): {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1},
+}
+AXES = sorted({r.axis for r in registry._catalogue().values()} - {"entry", "data"})
+CHOICES = [(r.axis, r.name) for axis in AXES for r in registry.records(axis)]
+SPECS = [(axis, name, {}) for axis, name in CHOICES] + [(*key, arguments) for key, arguments in OTHER.items()]
+
+
+@pytest.mark.parametrize(
+    ("axis", "name", "arguments"), SPECS, ids=[f"{a}-{n}{'-other' if k else ''}" for a, n, k in SPECS]
+)
+def test_a_choice_is_remade_from_its_description(axis, name, arguments):
+    thing = registry.make(axis, {"name": name, **arguments})
+    accepted = [k for k in inspect.signature(type(thing).__init__).parameters if k != "self"]
+    assert all(hasattr(thing, k) for k in accepted)
+    assert {k: getattr(thing, k) for k in arguments} == arguments
+    again = registry.make(axis, registry.describe(thing))
+    assert type(again) is type(thing)
+    assert registry.describe(again) == registry.describe(thing)
+    if dataclasses.is_dataclass(thing):
+        assert again == thing
+
+
+@pytest.mark.parametrize(("axis", "name"), CHOICES, ids=[f"{a}-{n}" for a, n in CHOICES])
+def test_a_choice_stands_on_the_axis_where_it_is_registered(axis, name):
+    cls = registry.find(axis, name).load()
+    assert axis in cls.axes
+    assert name in pyrogen.choices(axis)

@@ -1,0 +1,186 @@
+"""Names: finding them, near misses, what does not fit, and names of the user's own."""
+
+import pyro.distributions as dist
+import pytest
+import torch
+from torch import nn
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.axes import Prior
+from pyrogen.base import Objective
+from pyrogen.inference import ELBO, IWAE
+from pyrogen.likelihoods import Bernoulli
+from pyrogen.posteriors import DiagonalNormal
+from pyrogen.priors import StandardNormal, VampPrior
+
+
+class Wide(Prior):
+    """A normal prior of the user's own."""
+
+    def __init__(self, scale: float = 3.0) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def size(self, latent_size: int) -> None:
+        """Take the latent size."""
+        self.register_buffer("unit", torch.ones(latent_size), persistent=False)
+
+    def forward(self, y=None):
+        """N(0, scale²)."""
+        return dist.Normal(0 * self.unit, self.scale * self.unit).to_event(1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "some", "none"),
+    [
+        ("*", {"vae", "gan-nonsaturating", "rbm", "made", "autoencoder"}, set()),
+        ("*vae*", {"vae", "beta-vae", "vae-vamp"}, {"made", "rbm"}),
+        ("vae-?d", {"vae-2d"}, {"vae", "vae-conv"}),
+        ("vae", {"vae"}, {"vae-2d"}),
+        ("nothing-*", set(), {"vae"}),
+    ],
+)
+def test_globs(pattern, some, none):
+    found = pyrogen.list_models(pattern)
+    assert found == sorted(found)
+    assert some <= set(found)
+    assert not none & set(found)
+
+
+@pytest.mark.parametrize(
+    ("axis", "some"),
+    [
+        ("prior", {"StandardNormal", "Laplace", "StudentT", "MixtureOfGaussians", "VampPrior", "FlowPrior", "Flat"}),
+        (
+            "likelihood",
+            {"Bernoulli", "ContinuousBernoulli", "Normal", "Laplace", "Categorical", "DiscretizedLogisticMixture"},
+        ),
+        ("posterior", {"DiagonalNormal", "FullRankNormal", "PointMass"}),
+        ("objective", {"ELBO", "IWAE", "Adversarial", "ContrastiveDivergence"}),
+        ("data", {"digits", "mnist", "fashion-mnist", "ring"}),
+    ],
+)
+def test_choices(axis, some):
+    assert some <= set(pyrogen.choices(axis))
+
+
+@pytest.mark.parametrize("name", pyrogen.list_models())
+def test_every_entry_is_documented(name):
+    record = registry.find("entry", name)
+    assert record.summary
+    assert record.details["reference"]
+    assert record.details["data"] in pyrogen.choices("data")
+    assert record.load().__name__ == record.attribute
+
+
+def create(**arguments):
+    return pyrogen.create("vae", **{"x_shape": (4,), "latent_size": 2, "hidden": (3,), **arguments})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: pyrogen.create("vea"), r"no model called 'vea'; did you mean .*'vae'"),
+        (lambda: pyrogen.create("VAE"), r"no model called 'VAE'; did you mean .*'vae'"),
+        (lambda: pyrogen.create("qqqqqq"), r"no model called 'qqqqqq'; there are: .*autoencoder.*vae"),
+        (lambda: pyrogen.choices("pryor"), r"no axis called 'pryor'; did you mean 'prior'"),
+        (lambda: pyrogen.create("vae"), r"'vae' needs x_shape"),
+        (lambda: create(latent=3), r"no argument of 'vae' called 'latent'; did you mean 'latent_size'"),
+        (lambda: create(prior="VampPiror"), r"no prior called 'VampPiror'; did you mean 'VampPrior'"),
+        (lambda: create(likelihood="bernoulli"), r"no likelihood called 'bernoulli'; did you mean .*'Bernoulli'"),
+        (lambda: create(posterior="os.system"), r"no posterior called 'os.system'"),
+        (
+            lambda: create(prior={"name": "VampPrior", "component": 5}),
+            r"no argument of VampPrior called 'component'; did you mean 'components'",
+        ),
+        (lambda: create(prior={"components": 5}), r"prior"),
+        (lambda: create(prior=Bernoulli()), r"prior= takes a prior .*got the likelihood Bernoulli"),
+        (lambda: create(likelihood=StandardNormal()), r"likelihood= takes a likelihood .*got the prior StandardNormal"),
+        (lambda: create(posterior=nn.Linear(2, 2)), r"posterior= takes a posterior .*got an object of type Linear"),
+        (lambda: create(prior=5), r"prior= takes a prior .*int"),
+        (lambda: create(prior=VampPrior), r"prior"),
+        (lambda: create(prior=None), r"prior= takes a prior"),
+        (lambda: create(latent_size=0), r"latent_size=0"),
+        (lambda: create(x_shape=()), r"x_shape=\(\)"),
+        (lambda: create(objective="ELBOW"), r"no objective called 'ELBOW'; did you mean 'ELBO'"),
+        (lambda: create(objective=DiagonalNormal()), r"objective= takes a objective|objective= takes an objective"),
+        (lambda: create(prior="FlowPrior", latent_size=1), r"FlowPrior .*latent_size=1"),
+        (lambda: create(likelihood="DiscretizedLogisticMixture"), r"DiscretizedLogisticMixture .*x_shape=\(4,\)"),
+        (lambda: pyrogen.create("vae-conv", x_shape=(1, 20, 20)), r"x_shape=\(1, 20, 20\)"),
+        (
+            lambda: pyrogen.create("made", x_shape=(3, 4), likelihood="DiscretizedLogisticMixture"),
+            r"MADE .*Discretized",
+        ),
+        (lambda: pyrogen.nosuch, None),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(AttributeError if message is None else ValueError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_objects_names_and_mappings_agree():
+    made = [create(prior=p) for p in (VampPrior(components=3), {"name": "VampPrior", "components": 3})]
+    assert made[0].origin == made[1].origin
+    assert made[0].origin["entry"] == "vae"
+    assert made[0].origin["arguments"]["prior"] == {"name": "VampPrior", "components": 3}
+    assert made[0].prior.pseudo.shape == (3, 4)
+
+
+def test_an_object_is_a_description_that_many_models_may_share():
+    prior = VampPrior(components=3)
+    first, second = create(prior=prior), create(prior=prior)
+    assert not list(prior.parameters())
+    assert first.prior is not second.prior
+    assert not {id(p) for p in first.parameters()} & {id(p) for p in second.parameters()}
+
+
+def test_origin_is_that_of_the_outermost_entry():
+    m = pyrogen.create("beta-vae", x_shape=(4,), beta=2.0)
+    assert m.origin["entry"] == "beta-vae"
+    assert m.origin["arguments"]["beta"] == 2.0
+    assert isinstance(m.objective, ELBO)
+    assert m.objective.beta == 2.0
+
+
+@pytest.mark.parametrize("spec", [IWAE(3), "IWAE", {"name": "IWAE", "k": 3}], ids=["object", "name", "mapping"])
+def test_an_objective_may_be_an_object_a_name_or_a_mapping(spec):
+    m = create(objective=spec)
+    assert isinstance(m.objective, Objective)
+    assert isinstance(m.objective, IWAE)
+
+
+@pytest.mark.usefixtures("own_names")
+@pytest.mark.parametrize("label", [None, "wide"], ids=["class name", "own name"])
+def test_a_prior_of_ones_own(tmp_path, label):
+    pyrogen.choice("prior", label)(Wide)
+    name = label or "Wide"
+    assert name in pyrogen.choices("prior")
+    assert create(prior=name).prior.scale == 3.0
+    m = create(prior=Wide(scale=2.0))
+    m.save(tmp_path)
+    loaded = pyrogen.load(tmp_path)
+    assert type(loaded.prior) is Wide
+    assert loaded.prior.scale == 2.0
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_prior_defined_inside_a_function():
+    @pyrogen.choice("prior")
+    class Narrow(Wide):
+        """Defined where no import can find it."""
+
+    assert type(create(prior="Narrow").prior) is Narrow
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_name_is_taken_once():
+    with pytest.raises(ValueError, match=r"the prior 'StandardNormal' is already defined in pyrogen\.priors"):
+        pyrogen.choice("prior", "StandardNormal")(Wide)
+    with pytest.raises(ValueError, match=r"the entry 'vae' is already defined in pyrogen\.models\.vae"):
+        pyrogen.entry("vae", reference="none")(lambda x_shape: None)
+    assert create().prior.__class__ is StandardNormal
+    pyrogen.choice("prior", "Laplace2")(Wide)
+    pyrogen.choice("prior", "Laplace2")(Wide)  # the same class again, as when a notebook's cell is run twice
