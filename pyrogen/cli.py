@@ -143,9 +143,7 @@ def _sample(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--mean", type=bool, default=False, help="means of p(x|z) instead of samples, where there are z"
     )
-    parser.add_argument(
-        "--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples"
-    )
+    parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
     options = _parse(parser, arguments, {})
     import numpy as np
 
@@ -210,9 +208,7 @@ def _add_data_options(parser: ArgumentParser) -> None:
         help="binary, unit, levels or real; default: what the model scores",
     )
     parser.add_argument("--binarization", type=str | None, default=None, help="dynamic, static or none")
-    parser.add_argument(
-        "--dequantization", type=bool | None, default=None, help="add noise within grey levels"
-    )
+    parser.add_argument("--dequantization", type=bool | None, default=None, help="add noise within grey levels")
 
 
 def _parser(prog: str, description: str) -> ArgumentParser:
@@ -321,12 +317,7 @@ def _model_name(arguments: Sequence[str]) -> str | None:
     entries = [registry.find("entry", name) for name in registry.list_models()]
     names = "\n".join(f"  {r.name:20}{r.summary}" for r in entries)
     usage = "usage: pyrogen train MODEL [options]"
-    print(f"{usage}
-
-MODEL is one of:
-{names}
-
-pyrogen train MODEL --help lists its options.", file=stream)
+    print(f"{usage}\n\nMODEL is one of:\n{names}\n\npyrogen train MODEL --help lists its options.", file=stream)
     return None
 
 
