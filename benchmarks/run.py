@@ -6,6 +6,7 @@ python benchmarks/run.py [--only fit|iwae|cli] [--threads 1 2] [--quick]
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from measure import Section, circumstances
@@ -16,8 +17,8 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 ITEMS = ("fit", "iwae", "cli")
 HEAD = """# Benchmarks
 
-Written by `python benchmarks/run.py`. Contestants take turns in one process; numbers are medians [quartiles], ratios are
-taken within each round, and the row "A/A" is the same code measured twice: what differs less than it differs means nothing.
+Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are
+taken within each round. Rows with "A/A" measure the same code twice: a difference as small as theirs means nothing.
 """
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="a glance with small sizes: prints, writes nothing")
     args = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     for item in args.only:
         section = measure(item, args.threads, args.quick)
         console.print(table(section), *section.notes, sep="\n", end="\n\n")
@@ -66,7 +67,8 @@ def table(section: Section) -> Table:
 def markdown(section: Section) -> str:
     rows = [section.columns, tuple("---" for _ in section.columns), *section.rows]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([f"## {section.title}", "", *lines, "", *section.notes, f"Measured on {circumstances()}.", ""])
+    notes = [f"- {note}" for note in (*section.notes, f"Measured on {circumstances()}.")]
+    return "\n".join([f"## {section.title}", "", *lines, "", *notes, ""])
 
 
 def merged(path: Path, item: str, text: str) -> str:

@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pyrogen
 import torch
 from measure import ROOT
-from pyrogen.data import Data, load
 from torch import Tensor
+
+import pyrogen
+from pyrogen.data import Data, load
 
 SHAPE = torch.Size([1, 28, 28])
 SHARED = ROOT.parent / "shared" / "data" / "torchvision"

@@ -40,9 +40,9 @@ def measure(threads: list[int], quick: bool) -> Section:
             table.append((str(n), name, Spread.of(1e3 * v / steps for v in values).text(), ratio.text(), judged))
         table.append((str(n), "fit's set-up, a call", Spread.of(1e3 * v for v in setup).text(1), "", ""))
     notes = (
-        f"VAE 784-400-20, Bernoulli, batch {BATCH}, Adam {LR}, {rows} rows of {data.name} binarized anew in every batch. "
+        f"VAE 784-400-20, Bernoulli, batch {BATCH}, Adam {LR}, {rows} rows of {data.name}, binarized anew in each batch. "
         f"Each time is of {epochs} whole epochs ({steps} steps), fit's set-up included; {rounds} rounds.",
-        f"Same work: from the same weights and seed the last epoch's loss is {_losses(data)} nats.",
+        f"Same work: from the same weights and seed the last epoch's loss is {_losses(data)} (nats).",
         "SVI is stock: Trace_ELBO and pyro.optim.Adam with Pyro's defaults, on the same pair.",
     )
     return Section("fit", notes, ("threads", "", "ms a step", "ratio to hand", "bar"), tuple(table))

@@ -36,8 +36,10 @@ def data_of(folder: str | Path) -> Data:
     section = storage.read_config(folder).get("data")
     if not isinstance(section, dict) or "source" not in section:
         raise ValueError(f"{folder} does not say what it was trained on; name the data.")
-    wishes = {k: section.get(k) for k in ("kind", "binarization", "dequantization", "seed")}
-    data = load(section["source"], **wishes)
+    kind, binarization = section.get("kind"), section.get("binarization")
+    # written as they came out, and only dequantized data may ask for it again
+    dequantization = section.get("dequantization") if kind == "unit" else None
+    data = load(section["source"], kind, binarization, dequantization, section.get("seed", 0))
     if section.get("sha256") not in (None, data.sha256):
         raise ValueError(
             f"the data {section['source']} have changed since {folder} was trained on them (training values hash to "

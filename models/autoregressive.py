@@ -96,7 +96,7 @@ class MADE(Pair, HasLogProb):
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(x)."""
         announce(self)
-        with pyro.plate("datum", x.shape[0], dim=-1, device=x.device):
+        with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             pyro.sample("x", self.distribution(), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:

@@ -69,14 +69,14 @@ class VAE(Pair, HasPosterior):
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z) p(x|z)."""
         announce(self)
-        with pyro.plate("datum", x.shape[0], dim=-1, device=x.device):
+        with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             z = pyro.sample("z", self.prior(y))
             pyro.sample("x", self.decode(z), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         """q(z|x)."""
         announce(self)
-        with pyro.plate("datum", x.shape[0], dim=-1, device=x.device):
+        with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             pyro.sample("z", self._encode(x))
 
     def encode(self, x: Tensor) -> Distribution:

@@ -251,7 +251,7 @@ def _parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str
     """Options with their axis objects built; only registered names are ever looked up."""
     from jsonargparse import ArgumentError
 
-    arguments = [_as_list(a) for a in arguments]
+    arguments = _with_lists(parser, arguments)
     known = {o for action in parser._actions for o in action.option_strings}
     chosen = {
         option: registry.find(axis, parser.get_default(option))
@@ -290,12 +290,19 @@ def _values(arguments: Sequence[str], flag: str) -> list[str]:
     return after + [a.split("=", 1)[1] for a in arguments if a.startswith(f"{flag}=")]
 
 
-def _as_list(argument: str) -> str:
-    """Lists of numbers as people type them, 400,200, in brackets."""
-    flag, equals, value = argument.rpartition("=")
-    if "," in value and value.replace(",", "").isdigit():
-        return f"{flag}{equals}[{value.rstrip(',')}]"
-    return argument
+def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """The arguments, with lists as people type them (400 or 400,200) put into brackets."""
+    lists = {
+        o for a in parser._actions if typing.get_origin(getattr(a, "_typehint", None)) is list for o in a.option_strings
+    }
+    bracketed = list(arguments)
+    for i, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if equals and flag in lists and not value.startswith("["):
+            bracketed[i] = f"{flag}=[{value}]"
+        elif i and arguments[i - 1] in lists and not argument.startswith("["):
+            bracketed[i] = f"[{argument}]"
+    return bracketed
 
 
 def _sentence(error: Exception) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 from torch import Tensor
 
-from pyrogen.base import Model, Pair
+from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates
 from pyrogen.inference.evidence.weights import blocks_of_weights
 
@@ -61,7 +61,8 @@ def pareto_k(log_weights: np.ndarray) -> np.ndarray:
     if len(log_weights) < 25:
         return shapes
     for i, column in enumerate(log_weights.T):
-        if np.ptp(column) <= 1e-9 * max(1.0, abs(column[0])):
+        # equal but for the rounding of float32 densities
+        if np.ptp(column) <= 1e-5 * max(10.0, abs(column[0])):
             shapes[i] = -np.inf
             continue
         with warnings.catch_warnings():
@@ -106,7 +107,8 @@ def estimate_from_weights(
     """
     if not isinstance(pair, Pair):
         raise ValueError(
-            f"{type(pair).__name__} has no latent variables to weigh; use estimator=Exact() if it has a log_prob."
+            f"{type(pair).__name__} has no guide to draw latents from, so importance weights cannot score it; "
+            + ("use estimator=Exact()." if isinstance(pair, HasLogProb) else "it has no log_prob either.")
         )
     parts: list[Estimates] = []
     for block in blocks_of_weights(pair, x, y, num_samples, chunk_size, seed):

@@ -73,11 +73,12 @@ def summarize(evidence: xr.Dataset) -> Summary:
     data_se = float(value.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
     per_bit = evidence.attrs["dimensions"] * math.log(2)
     offset = _offset(evidence.attrs)
-    scores = (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)
-    khat = evidence["pareto_k"].values if "pareto_k" in evidence else None
-    return Summary(
-        nats, mc_se, data_se, *scores, n, None if khat is None else int((khat > 0.7).sum()), dict(evidence.attrs)
+    bits, bits_mc, bits_data = (
+        (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)
     )
+    khat = evidence["pareto_k"].values if "pareto_k" in evidence else None
+    unreliable = None if khat is None else int((khat > 0.7).sum())
+    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, unreliable, dict(evidence.attrs))
 
 
 def _offset(attributes: dict[str, Any]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrogen.base import Batch, HasFreeEnergy, Objective, Player
+from pyrogen.base import Batch, HasFreeEnergy, Model, Objective, Player
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice
 
@@ -33,7 +33,7 @@ class ContrastiveDivergence(Objective):
 
     def players(self, model: Any) -> Sequence[Player]:
         """One player, who owns the whole model."""
-        if not isinstance(model, HasFreeEnergy):
+        if not (isinstance(model, Model) and isinstance(model, HasFreeEnergy)):
             raise ValueError(f"{type(model).__name__} has no free energy, which ContrastiveDivergence needs.")
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:

@@ -67,7 +67,9 @@ class IWAE(Objective, Estimator):
             raise ValueError("IWAE weighs draws by their density, and this guide is a point mass; train it by ELBO().")
         if not all(site["fn"].has_rsample for site in drawn.values()):
             raise ValueError("IWAE here needs reparameterized latents, and this guide has others; train it by ELBO().")
-        log_w = sum(log_prob(s) for s in scored.values()) - sum(log_prob(s) for s in drawn.values())
+        log_p = torch.stack([log_prob(site) for site in scored.values()]).sum(0)
+        log_q = [log_prob(site) for site in drawn.values()]
+        log_w = log_p - torch.stack(log_q).sum(0) if log_q else log_p
         bound = torch.logsumexp(log_w, 0) - math.log(self.k)
         return {"loss": -bound.mean(), "elbo": log_w.detach().mean()}
 

@@ -85,7 +85,7 @@ class MixtureOfDiscretizedLogistics(TorchDistribution):
         tensors = (self.logits, self.loc, self.log_scale, self.coupling)
         ranks = (self.pixel_rank + 1, *(self.pixel_rank + 2,) * 3)
         wide = [t.expand(*batch_shape, *t.shape[t.dim() - r :]) for t, r in zip(tensors, ranks, strict=True)]
-        return MixtureOfDiscretizedLogistics(*wide, self.pixel_rank)
+        return MixtureOfDiscretizedLogistics(wide[0], wide[1], wide[2], wide[3], self.pixel_rank)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log Σₖ wₖ Π_c [σ(b⁺) − σ(b⁻)], summed over pixels; the end bins reach to ±∞."""

@@ -64,18 +64,18 @@ class FlowPrior(Prior):
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The base distribution pushed through the layers."""
-        flow: list[transforms.Transform] = []
+        self._forget()
         flip = torch.arange(self.loc.shape[0], device=self.loc.device).flip(0)
-        for coupling in self.couplings:
-            # the last z and its image are cached by identity: after an optimizer step they are stale
-            coupling._cached_x_y = None, None
-            coupling._cached_log_scale = None
-            flow += [coupling, transforms.Permute(flip)]
+        flow = [layer for coupling in self.couplings for layer in (coupling, transforms.Permute(flip))]
         return dist.TransformedDistribution(dist.Normal(self.loc, self.unit).to_event(1), flow)
 
     def __getstate__(self) -> dict[str, object]:
-        """Drop cached tensors, which cannot be deep-copied."""
+        """Without cached tensors, which cannot be deep-copied."""
+        self._forget()
+        return super().__getstate__()
+
+    def _forget(self) -> None:
+        # the last z and its image are cached by identity: after an optimizer step they are stale
         for coupling in getattr(self, "couplings", ()):
             coupling._cached_x_y = None, None
             coupling._cached_log_scale = None
-        return super().__getstate__()  # type: ignore[misc]

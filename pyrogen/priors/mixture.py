@@ -62,6 +62,7 @@ class VampPrior(Prior):
     """
 
     learned = True
+    logits: Tensor
 
     def __init__(self, components: int = 500) -> None:
         super().__init__()

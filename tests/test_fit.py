@@ -1,0 +1,230 @@
+"""The loop: players in turn, fresh binarization, seeds, folders, and what it refuses."""
+
+import json
+import math
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import pyrogen
+from pyrogen.base import Batch
+from pyrogen.data.dataset import Data, Split
+from pyrogen.inference import ELBO, IWAE, Exact, fit, log_evidence
+from pyrogen.models.boltzmann import RBM
+from pyrogen.models.gan import GAN
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return pyrogen.data.load("digits")
+
+
+def small(**arguments):
+    torch.manual_seed(0)
+    return pyrogen.create("vae", **{"x_shape": (1, 8, 8), "latent_size": 4, "hidden": (32,), **arguments})
+
+
+def toy(x, kind="real", y=None):
+    splits = [Split(x, y, name) for name in ("train", "valid", "test")]
+    return Data("toy", *splits, kind, x.shape[1:], "none", False, None, 0, "made here", "made here")
+
+
+def test_training_helps_on_unseen_data(digits):
+    vae = small()
+    before = log_evidence(vae, digits.test, IWAE(100))["log_evidence"].mean()
+    run = fit(vae, digits, epochs=30, batch_size=64)
+    after = log_evidence(vae, digits.test, IWAE(100))["log_evidence"].mean()
+    assert after > before + 10
+    assert run.history[-1]["valid/loss"] < run.history[0]["valid/loss"]
+    assert abs(-run.history[-1]["valid/loss"] - float(after)) < 3  # both are bounds on the same thing
+
+
+@pytest.mark.parametrize("objective", [ELBO(num_samples=4), ELBO(beta=2.0), IWAE(5), "IWAE"], ids=str)
+def test_objectives_swap(digits, objective):
+    if objective == "IWAE":
+        objective = IWAE(3)
+    run = fit(small(), digits, objective, epochs=2)
+    assert run.history[1]["train/loss"] < run.history[0]["train/loss"]
+
+
+def test_contrastive_divergence_raises_the_exact_likelihood(digits):
+    torch.manual_seed(0)
+    rbm = RBM((1, 8, 8), 12)
+    before = log_evidence(rbm, digits.test, Exact())["log_evidence"].mean()
+    fit(rbm, digits, epochs=20, lr=1e-2, batch_size=64)
+    assert log_evidence(rbm, digits.test, Exact())["log_evidence"].mean() > before + 10
+
+
+def test_adversary_moves_samples_towards_the_ring():
+    from pyrogen.data.ring import Ring
+
+    ring = pyrogen.data.load("ring")
+    torch.manual_seed(0)
+    gan = pyrogen.create("gan-nonsaturating", hidden=(64, 64))
+
+    def distance():
+        torch.manual_seed(1)
+        return float(Ring().nearest(gan.sample(1000))[1].mean())
+
+    before = distance()
+    fit(gan, ring, epochs=50)
+    assert distance() < before / 2
+
+
+def test_every_batch_is_binarized_anew(digits):
+    seen = []
+
+    class Spy(ELBO):
+        def terms(self, pair, batch):
+            seen.append(batch)
+            return super().terms(pair, batch)
+
+    spy = Spy()
+    model = small()
+    model.objective = spy
+    fit(model, digits, epochs=2, batch_size=2000, validate=False)
+    first, second = (batch.x[batch.index.argsort()] for batch in seen)
+    assert not torch.equal(first, second)
+    assert set(first.unique().tolist()) == {0.0, 1.0}
+    assert [int(b.step) for b in seen] == [2, 2]  # one tensor, counted up on the device
+
+
+def test_opponents_stand_still():
+    """The generator's batch norms neither move nor remember while the critic moves, and the other way round."""
+    nets = [nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, n)) for n in (2, 1)]
+    gan = GAN(*nets, x_shape=(2,), latent_size=2)
+    data = toy(torch.randn(64, 2))
+    for mover, stiller in ((0, 1), (1, 0)):
+        players = gan.stages()[0]
+        gan.stages = lambda players=players, mover=1 - mover: [[players[mover]]]
+        before = {k: v.clone() for k, v in gan.state_dict().items()}
+        fit(gan, data, epochs=1, batch_size=32, validate=False)
+        moved = {k for k, v in gan.state_dict().items() if not torch.equal(v, before[k])}
+        owner = ("generator", "critic")
+        assert any(k.startswith(owner[mover]) and "running_mean" in k for k in moved)
+        assert not any(k.startswith(owner[stiller]) for k in moved)
+        assert all(p.requires_grad for p in gan.parameters())
+        del gan.stages
+
+
+def test_critic_moves_as_often_as_asked():
+    torch.manual_seed(0)
+    gan = pyrogen.create("gan-nonsaturating", hidden=(8,))
+    from pyrogen.inference import Adversarial
+
+    counted = {"critic": 0, "generator": 0}
+    original = Adversarial.players
+
+    def players(self, model):
+        def count(player):
+            def loss(batch):
+                counted[player.name] += 1
+                return player.loss(batch)
+
+            return type(player)(player.name, loss, player.owns, player.optimizer, player.steps)
+
+        return [count(p) for p in original(self, model)]
+
+    objective = Adversarial(critic_steps=3)
+    gan.stages = lambda: [players(objective, gan)]
+    fit(gan, toy(torch.randn(64, 2)), epochs=1, batch_size=16, validate=False)
+    assert counted == {"critic": 12, "generator": 4}
+
+
+def test_run_folder_says_everything(digits, tmp_path):
+    vae = small(prior={"name": "MixtureOfGaussians", "components": 3})
+    run = fit(vae, digits, epochs=2, folder=tmp_path / "run", seed=7)
+    assert run.folder == tmp_path / "run"
+    config = yaml.safe_load((run.folder / "config.yaml").read_text())
+    assert config["model"]["arguments"]["prior"] == {"name": "MixtureOfGaussians", "components": 3}
+    assert config["data"]["binarization"] == "dynamic"
+    assert config["fit"]["seed"] == 7
+    assert config["fit"]["objective"] == {"name": "ELBO", "num_samples": 1, "beta": 1.0}
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert lines == run.history
+    loaded = pyrogen.load(run.folder)
+    assert all(torch.equal(a, b) for a, b in zip(vae.state_dict().values(), loaded.state_dict().values(), strict=True))
+
+
+def test_validation_does_not_change_training(digits):
+    states = []
+    for validate in (True, False):
+        vae = small()
+        fit(vae, digits, epochs=2, validate=validate)
+        states.append(vae.state_dict())
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
+def test_flat_prior_samples_after_fit(digits):
+    torch.manual_seed(0)
+    ae = pyrogen.create("autoencoder", x_shape=(1, 8, 8), latent_size=3, hidden=(16,))
+    with pytest.raises(ValueError, match="conclude"):
+        ae.sample(2)
+    fit(ae, digits, epochs=1)
+    codes = ae.encode(digits.train.x).mean
+    torch.testing.assert_close(ae.prior.loc, codes.mean(0), atol=1e-4, rtol=1e-3)
+    assert ae.sample(2).shape == (2, 1, 8, 8)
+
+
+def test_an_existing_run_is_kept(digits, tmp_path):
+    fit(small(), digits, epochs=1, folder=tmp_path)
+    weights = (tmp_path / "weights.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="already holds a run"):
+        fit(small(), digits, epochs=1, folder=tmp_path)
+    assert (tmp_path / "weights.safetensors").read_bytes() == weights
+    fit(small(), digits, epochs=2, folder=tmp_path, overwrite=True)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_loss_that_is_not_finite_names_its_player(tmp_path):
+    vae = small(x_shape=(3,), likelihood={"name": "Normal", "scale": "fixed", "value": 0.002})
+    data = toy(torch.full((50, 3), 1e20))
+    with pytest.raises(FloatingPointError, match="player 'elbo'"):
+        fit(vae, data, epochs=1, folder=tmp_path)
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+REFUSED = {
+    "grey data": (dict(data="grey"), "ContinuousBernoulli"),
+    "another shape": (dict(data="flat"), r"x_shape=\(1, 8, 8\).*x_shape=\(64,\)"),
+    "no such data": (dict(data="digit"), "did you mean 'digits'"),
+    "negative epochs": (dict(epochs=-1), "epochs >= 0"),
+    "no batch": (dict(batch_size=0), "batch_size >= 1"),
+    "nan lr": (dict(lr=math.nan), "lr > 0"),
+    "no such objective": (dict(objective="ELB"), "did you mean 'ELBO'"),
+    "a likelihood as objective": (dict(objective=pyrogen.likelihoods.Bernoulli()), "takes a objective or its name"),
+    "an objective for others": (dict(objective="Adversarial"), "no critic"),
+    "no such device": (dict(device="tpu9"), "cannot be used here"),
+    "nan in data": (dict(data="nan"), "NaN"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_refusals(digits, case, tmp_path):
+    arguments, message = case
+    nan = toy(torch.full((5, 1, 8, 8), math.nan), "binary")
+    made = {
+        "grey": pyrogen.data.load("digits", binarization="none"),
+        "flat": toy(torch.zeros(10, 64), "binary"),
+        "nan": nan,
+    }
+    data = made.get(arguments.get("data"), arguments.get("data", digits))
+    rest = {k: v for k, v in arguments.items() if k != "data"}
+    with pytest.raises(ValueError, match=message):
+        fit(small(), data, folder=tmp_path / "run", **rest)
+    assert not (tmp_path / "run").exists()
+
+
+def test_plain_functions_are_sent_to_pyro(digits):
+    with pytest.raises(ValueError, match=r"pyro\.infer\.SVI"):
+        fit((lambda x: None, lambda x: None), digits)
+
+
+def test_batches_are_tensors_only():
+    batch = pyrogen.data.load("digits").train.batch(torch.arange(3))
+    assert isinstance(batch, Batch)
+    assert batch.x.shape == (3, 1, 8, 8)
+    assert batch.y.shape == (3,)
