@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint types benchmark clean
+.PHONY: install demo test test-slow lint types benchmark readme clean
 
 install: $(STAMP)
 
@@ -41,3 +41,6 @@ benchmark: install
 
 clean:
 	rm -rf $(VENV) build *.egg-info
+
+readme: install
+	$(BIN)/python docs/readme.py

@@ -72,10 +72,12 @@ def verdict(value: float, bar: float, unit: str = "") -> str:
 
 
 def circumstances() -> str:
-    """Machine, versions, commit and date, in one line."""
+    """Machine, versions, commit, date and what else keeps the machine busy, in one line."""
     parts = [f"{_cpu()}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
     parts += [f"{name} {version(name)}" for name in ("torch", "pyro-ppl")]
-    return "; ".join([*parts, f"commit {_commit()}", time.strftime("%Y-%m-%d %H:%M")])
+    return "; ".join(
+        [*parts, f"commit {_commit()}", time.strftime("%Y-%m-%d %H:%M"), f"load {os.getloadavg()[0]:.1f} before"]
+    )
 
 
 def _cpu() -> str:

@@ -34,10 +34,11 @@ def main() -> None:
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
     for item in args.only:
+        before = circumstances()
         section = measure(item, args.threads, args.quick)
         console.print(table(section), *section.notes, sep="\n", end="\n\n")
         if not args.quick:
-            RESULTS.write_text(merged(RESULTS, item, markdown(section)), encoding="utf-8")
+            RESULTS.write_text(merged(RESULTS, item, markdown(section, before)), encoding="utf-8")
 
 
 def measure(item: str, threads: list[int], quick: bool) -> Section:
@@ -64,10 +65,10 @@ def table(section: Section) -> Table:
     return shown
 
 
-def markdown(section: Section) -> str:
+def markdown(section: Section, before: str) -> str:
     rows = [section.columns, tuple("---" for _ in section.columns), *section.rows]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    notes = [f"- {note}" for note in (*section.notes, f"Measured on {circumstances()}.")]
+    notes = [f"- {note}" for note in (*section.notes, f"Measured on {before}.")]
     return "\n".join([f"## {section.title}", "", *lines, "", *notes, ""])
 
 

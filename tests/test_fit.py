@@ -188,17 +188,17 @@ def test_a_loss_that_is_not_finite_names_its_player(tmp_path):
 
 
 REFUSED = {
-    "grey data": (dict(data="grey"), "ContinuousBernoulli"),
-    "another shape": (dict(data="flat"), r"x_shape=\(1, 8, 8\).*x_shape=\(64,\)"),
-    "no such data": (dict(data="digit"), "did you mean 'digits'"),
-    "negative epochs": (dict(epochs=-1), "epochs >= 0"),
-    "no batch": (dict(batch_size=0), "batch_size >= 1"),
-    "nan lr": (dict(lr=math.nan), "lr > 0"),
-    "no such objective": (dict(objective="ELB"), "did you mean 'ELBO'"),
-    "a likelihood as objective": (dict(objective=pyrogen.likelihoods.Bernoulli()), "takes a objective or its name"),
-    "an objective for others": (dict(objective="Adversarial"), "no critic"),
-    "no such device": (dict(device="tpu9"), "cannot be used here"),
-    "nan in data": (dict(data="nan"), "NaN"),
+    "grey data": ({"data": "grey"}, "ContinuousBernoulli"),
+    "another shape": ({"data": "flat"}, r"x_shape=\(1, 8, 8\).*x_shape=\(64,\)"),
+    "no such data": ({"data": "digit"}, "did you mean 'digits'"),
+    "negative epochs": ({"epochs": -1}, "epochs >= 0"),
+    "no batch": ({"batch_size": 0}, "batch_size >= 1"),
+    "nan lr": ({"lr": math.nan}, "lr > 0"),
+    "no such objective": ({"objective": "ELB"}, "did you mean 'ELBO'"),
+    "a likelihood as objective": ({"objective": pyrogen.likelihoods.Bernoulli()}, "takes a objective or its name"),
+    "an objective for others": ({"objective": "Adversarial"}, "no critic"),
+    "no such device": ({"device": "tpu9"}, "cannot be used here"),
+    "nan in data": ({"data": "nan"}, "NaN"),
 }
 
 

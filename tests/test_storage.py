@@ -80,7 +80,10 @@ MUTATIONS = {
     "model is a word": (config("model: vae"), r"not written by pyrogen"),
     "no entry": (model_section({"arguments": {}}), r"made in Python.*load\(folder, model=\.\.\.\)"),
     "no arguments": (model_section({"entry": "vae"}), r"made in Python"),
-    "unknown entry": (model_section({"entry": "vaee", "arguments": {}}), r"no model called 'vaee'; did you mean .*'vae'"),
+    "unknown entry": (
+        model_section({"entry": "vaee", "arguments": {}}),
+        r"no model called 'vaee'; did you mean .*'vae'",
+    ),
     "dotted entry": (model_section({"entry": "os.system", "arguments": {}}), r"no model called 'os\.system'"),
     "entry without sizes": (model_section({"entry": "vae", "arguments": {}}), r"'vae' needs x_shape"),
     "unknown argument": (edit(wings=2), r"no argument of 'vae' called 'wings'"),
@@ -150,7 +153,9 @@ def test_own_networks_come_back_into_an_equal_model(tmp_path, draws):
     m.encoder(draws("binary", 20, 1, 4, 4))  # moves the statistics of the batch norm
     m.eval()
     m.save(tmp_path)
-    with pytest.raises(ValueError, match=r"networks of its maker's own \(encoder, decoder\).*load\(folder, model=") as e:
+    with pytest.raises(
+        ValueError, match=r"networks of its maker's own \(encoder, decoder\).*load\(folder, model="
+    ) as e:
         pyrogen.load(tmp_path)
     assert "\n" not in str(e.value)
     loaded = pyrogen.load(tmp_path, model=own_networks())

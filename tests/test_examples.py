@@ -1,0 +1,28 @@
+"""Every example runs, at a small size; one that is not listed here fails."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+RUNS = {
+    "swap_the_prior.py": (["--epochs", "1"], "VampPrior"),
+    "score_your_own_program.py": ([], "a lower bound"),
+    "own_networks.py": (["--epochs", "1"], "bits per dimension"),
+}
+
+
+def test_every_example_is_listed():
+    assert {p.name for p in EXAMPLES.glob("*.py")} == set(RUNS)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_example_runs(name, tmp_path):
+    arguments, expected = RUNS[name]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout

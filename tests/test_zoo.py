@@ -1,0 +1,440 @@
+"""What every entry of the zoo keeps: it builds, trains, samples, saves, and stock Pyro takes it for its own."""
+
+import inspect
+import math
+
+import numpy as np
+import pyro
+import pytest
+import torch
+from pyro import poutine
+from pyro.infer import SVI, Predictive, RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
+from torch import nn
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.base import Batch, HasFreeEnergy, HasLogProb, HasPosterior, Model, Objective, Pair, Player
+from pyrogen.inference import IWAE, Reconstruction, fit, log_evidence
+from pyrogen.models.gan import GAN
+
+pytestmark = pytest.mark.usefixtures("empty_store")
+
+NAMES = pyrogen.list_models()
+# by the names of an entry's arguments, so that a new entry is tested from the day it is registered
+SMALL = {"latent_size": 2, "width": 4, "components": 3}
+SHAPES = {"gan-nonsaturating": (2,)}
+HIDDEN = {"rbm": 6}
+
+
+def small(name, seed=0):
+    """An entry's smallest instance."""
+    torch.manual_seed(seed)
+    accepted = inspect.signature(registry.find("entry", name).load()).parameters
+    arguments = {k: v for k, v in SMALL.items() if k in accepted}
+    if "hidden" in accepted:
+        arguments["hidden"] = HIDDEN.get(name, (8,))
+    return pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
+
+
+def is_pair(name):
+    return isinstance(small(name), Pair)
+
+
+def is_weighable(name):
+    """Pairs of which every latent has a density."""
+    m = small(name)
+    return isinstance(m, Pair) and (not hasattr(m, "posterior") or m.posterior.has_density)
+
+
+PAIRS = [name for name in NAMES if is_pair(name)]
+WEIGHABLE = [name for name in PAIRS if is_weighable(name)]
+
+
+def state(model):
+    return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def quick(model, data, **settings):
+    return fit(model, data, **{"epochs": 1, "batch_size": 8, "seed": 0, "device": "cpu", "progress": False, **settings})
+
+
+def test_the_zoo_is_about_models_and_not_about_vaes():
+    models = [small(name) for name in NAMES]
+    assert all(isinstance(m, Model) for m in models)
+    for capability in (Pair, HasPosterior, HasLogProb, HasFreeEnergy):
+        assert 0 < sum(isinstance(m, capability) for m in models) < len(models)
+    assert {len(m.objective.players(m)) for m in models} >= {1, 2}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_builds_fits_and_samples(name, tiny_data):
+    m = small(name)
+    data = tiny_data(m)
+    run = quick(m, data, epochs=2)
+    assert run.model is m
+    assert [row["epoch"] for row in run.history] == [1, 2]
+    losses = {k: v for row in run.history for k, v in row.items() if k.endswith("loss")}
+    assert {k.split("/")[0] for k in losses} == {"train", "valid"}
+    assert all(map(math.isfinite, losses.values()))
+    assert not m.training
+    assert m.origin["entry"] == name
+    x = m.sample(5)
+    assert x.shape == (5, *m.x_shape)
+    assert not x.requires_grad
+    m.check(x)
+    with pytest.raises(ValueError, match=r"takes x of shape \(B, .*got \(5, 3\)"):
+        m.check(torch.zeros(5, 3))
+
+
+class Only(Objective):
+    """One of a model's players, alone."""
+
+    def __init__(self, player):
+        self.player = player
+
+    def players(self, model):
+        return [p for p in model.objective.players(model) if p.name == self.player]
+
+
+def players(name):
+    m = small(name)
+    return m.objective.players(m)
+
+
+MOVES = [(name, player.name) for name in NAMES for player in players(name)]
+
+
+@pytest.mark.parametrize(("name", "player"), MOVES, ids=["-".join(m) for m in MOVES])
+def test_a_player_moves_what_it_owns_and_nothing_else(name, player, tiny_data):
+    m = small(name)
+    owned = {id(p) for p in Only(player).players(m)[0].parameters()}
+    assert owned
+    before = state(m)
+    quick(m, tiny_data(m), objective=Only(player), epochs=2)
+    for key, p in m.named_parameters():
+        assert p.requires_grad, key
+        if id(p) in owned:
+            assert torch.isfinite(p.grad).all(), key
+            assert not torch.equal(p, before[key]), key
+        else:
+            assert p.grad is None, key
+            assert torch.equal(p, before[key]), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_has_an_owner(name):
+    m = small(name)
+    owned = {id(p) for player in m.objective.players(m) for p in player.parameters()}
+    assert {k for k, p in m.named_parameters() if id(p) not in owned} == set()
+
+
+def normed_gan():
+    generator = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+    critic = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    return GAN(generator, critic, (2,), 2)
+
+
+@pytest.mark.parametrize(("mover", "opponent"), [("generator", "critic"), ("critic", "generator")])
+def test_an_opponents_batch_norm_stands_still(mover, opponent, tiny_data):
+    m = normed_gan()
+    before = state(m)
+    quick(m, tiny_data(m), objective=Only(mover), validate=False)
+    moved = {k for k, v in m.state_dict().items() if not torch.equal(v, before[k])}
+    assert {k.split(".")[0] for k in moved} == {mover}
+    assert any("running_mean" in k for k in moved)
+    assert all(n.track_running_stats for n in m.modules() if isinstance(n, nn.BatchNorm1d))
+
+
+def test_validation_leaves_batch_norm_alone(tiny_data):
+    data, finals = tiny_data(normed_gan()), []
+    for validate in (True, False):
+        torch.manual_seed(0)
+        m = normed_gan()
+        quick(m, data, validate=validate)
+        finals.append(state(m))
+    assert same(*finals)
+
+
+def test_a_player_that_fails_unfreezes_the_others(tiny_data):
+    class Failing(Objective):
+        def players(self, model):
+            def loss(batch):
+                raise ArithmeticError("in the middle of a move")
+
+            return [Player("critic", loss, model.critic_modules())]
+
+    m = normed_gan()
+    with pytest.raises(ArithmeticError, match="in the middle"):
+        quick(m, tiny_data(m), objective=Failing())
+    assert all(p.requires_grad for p in m.parameters())
+    assert all(n.track_running_stats for n in m.modules() if isinstance(n, nn.BatchNorm1d))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seeds_decide(name, tiny_data):
+    def trained(weights, seed):
+        m = small(name, weights)
+        quick(m, tiny_data(m), seed=seed)
+        return state(m)
+
+    first = trained(0, 0)
+    assert same(first, trained(0, 0))
+    assert not same(first, trained(0, 1))
+    assert not same(first, trained(1, 0))
+
+
+def estimator(m):
+    if isinstance(m, HasLogProb):
+        return "Exact"
+    return IWAE(30) if m.posterior.has_density else Reconstruction(10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_global_generators_are_left_alone(name, tiny_data):
+    m = small(name)
+    data = tiny_data(m)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002  (the global one is meant)
+    quick(m, data)
+    if isinstance(m, (HasLogProb, HasPosterior)):
+        log_evidence(m, data.test.x, estimator(m))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if isinstance(small(n), (HasLogProb, HasPosterior))])
+def test_scoring_changes_nothing_and_repeats(name, draws):
+    m = small(name)
+    m.train()
+    before, x = state(m), draws(m.kinds[-1], 6, *m.x_shape)
+    first, second = (log_evidence(m, x, estimator(m))["log_evidence"].values for _ in "ab")
+    assert first.shape == (6,)
+    assert np.isfinite(first).all()
+    assert (first == second).all()
+    assert same(before, state(m))
+    assert all(part.training for part in m.modules())
+    assert all(p.grad is None and p.requires_grad for p in m.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_save_and_load(name, tiny_data, tmp_path):
+    m = small(name)
+    quick(m, tiny_data(m))
+    m.save(tmp_path / "a")
+    loaded = pyrogen.load(tmp_path / "a")
+    loaded.save(tmp_path / "b")
+    assert type(loaded) is type(m)
+    assert loaded.origin == m.origin
+    assert same(m.state_dict(), loaded.state_dict())
+    samples = []
+    for model in (m, loaded):
+        torch.manual_seed(5)
+        samples.append(model.sample(4))
+    assert torch.equal(*samples)
+    for file in ("weights.safetensors", "config.yaml"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+# -------------------------------------------------------------------------------------------------- stock Pyro
+
+
+VECTORIZED = {"num_particles": 3, "vectorize_particles": True, "max_plate_nesting": 1}
+STOCK = {
+    "Trace_ELBO": (Trace_ELBO, {}, PAIRS),
+    "Trace_ELBO, 3 particles": (Trace_ELBO, VECTORIZED, PAIRS),
+    "TraceMeanField_ELBO": (TraceMeanField_ELBO, {}, WEIGHABLE),
+    "RenyiELBO": (RenyiELBO, VECTORIZED, WEIGHABLE),
+}
+STOCK_RUNS = [(loss, name) for loss, (_, _, names) in STOCK.items() for name in names]
+
+
+@pytest.mark.parametrize(("loss", "name"), STOCK_RUNS, ids=[f"{n}-{k}" for k, n in STOCK_RUNS])
+def test_stock_svi_moves_every_parameter_of_one_pair_after_the_other(loss, name, draws):
+    make_loss, arguments, _ = STOCK[loss]
+    first, second = small(name), small(name, seed=1)
+    x = draws(first.kinds[-1], 6, *first.x_shape)
+    for m, other in ((first, second), (second, first)):
+        before, others = state(m), state(other)
+        svi = SVI(m.model, m.guide, pyro.optim.Adam({"lr": 1e-2}), make_loss(**arguments))
+        assert all(math.isfinite(svi.step(x)) for _ in range(3))
+        assert [k for k, p in m.named_parameters() if torch.equal(p, before[k])] == []
+        assert same(others, state(other))
+        assert not pyro.get_param_store().keys()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_stock_pyro_descends_to_where_fit_does(name, draws):
+    """The same number: minus the ELBO of one batch, summed by Pyro, averaged here."""
+    m = small(name)
+    x = draws(m.kinds[-1], 6, *m.x_shape)
+    (player,) = m.objective.players(m) if getattr(m.objective, "beta", 1) == 1 else pyrogen.inference.ELBO().players(m)
+    many = range(200)
+    with torch.no_grad():
+        ours = torch.stack([player.loss(Batch(x))["loss"] for _ in many])
+        theirs = torch.tensor([Trace_ELBO().loss(m.model, m.guide, x) for _ in many]) / len(x)
+    error = float((ours.var() + theirs.var()) / len(many)) ** 0.5
+    assert abs(float(ours.mean() - theirs.mean())) < 4.5 * error + 1e-3
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_predictive(name, draws):
+    for m in (small(name), small(name, seed=1)):
+        x = draws(m.kinds[-1], 6, *m.x_shape)
+        m.conclude(x)  # a flat prior has something to draw from only then
+        predictive = Predictive(poutine.uncondition(m.model), guide=m.guide, num_samples=7, parallel=True)
+        replicated = predictive(x)["x"]
+        assert replicated.shape == (7, 6, *m.x_shape)
+        m.check(replicated.flatten(0, 1))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_programs_have_one_plate_called_datum(name, draws):
+    m = small(name)
+    x = draws(m.kinds[-1], 6, *m.x_shape)
+    guide = poutine.trace(m.guide).get_trace(x)
+    model = poutine.trace(poutine.replay(m.model, guide)).get_trace(x)
+    drawn, scored = (
+        {k: s for k, s in trace.nodes.items() if s["type"] == "sample" and not poutine.util.site_is_subsample(s)}
+        for trace in (guide, model)
+    )
+    assert all([f.name for f in s["cond_indep_stack"]] == ["datum"] for s in [*drawn.values(), *scored.values()])
+    assert set(model.observation_nodes) == {"x"}
+    assert set(scored) == {*drawn, "x"}
+
+
+@pytest.mark.parametrize("name", [n for n in WEIGHABLE if isinstance(small(n), HasPosterior)])
+def test_condition(name, draws):
+    m = small(name)
+    x, z = draws(m.kinds[-1], 6, *m.x_shape), torch.randn(6, m.latent_size)
+    trace = poutine.trace(poutine.condition(m.model, {"z": z})).get_trace(x)
+    with torch.no_grad():
+        assert torch.allclose(trace.log_prob_sum(), (m.decode(z).log_prob(x) + m.prior().log_prob(z)).sum(), rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------ leading dimensions
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if isinstance(small(n), HasPosterior)])
+def test_leading_dimensions(name, draws):
+    m = small(name)
+    z = torch.randn(3, 2, m.latent_size)
+    p = m.decode(z)
+    assert (p.batch_shape, p.event_shape) == ((3, 2), m.x_shape)
+    assert torch.allclose(p.mean, torch.stack([m.decode(row).mean for row in z]), atol=1e-6)
+    q = m.encode(draws(m.kinds[-1], 6, *m.x_shape))
+    assert (q.batch_shape, q.event_shape) == ((6,), (m.latent_size,))
+
+
+def test_made_scores_any_leading_dimensions(draws):
+    m = small("made")
+    x = draws("binary", 3, 2, *m.x_shape)
+    assert torch.allclose(m.log_prob(x), torch.stack([m.log_prob(row) for row in x]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [28, 32, 64])
+def test_convolutional_nets(side, channels, draws):
+    shape = (channels, side, side)
+    m = pyrogen.create("vae-conv", x_shape=shape, latent_size=3, width=4)
+    x = draws("binary", 2, *shape)
+    before = state(m)
+    SVI(m.model, m.guide, pyro.optim.Adam({"lr": 1e-2}), Trace_ELBO(**VECTORIZED)).step(x)
+    assert [k for k, p in m.named_parameters() if torch.equal(p, before[k])] == []
+    assert m.decode(torch.randn(2, 3, 3)).mean.shape == (2, 3, *shape)
+    assert m.sample(2).shape == (2, *shape)
+
+
+# ---------------------------------------------------------------------------------------------------- own networks
+
+
+def own(encoder=None, decoder=None, **choices):
+    return pyrogen.vae(
+        encoder=nn.Sequential(nn.Flatten(), nn.Linear(16, 4)) if encoder is None else encoder,
+        decoder=nn.Linear(2, 16) if decoder is None else decoder,
+        **{"x_shape": (1, 4, 4), "latent_size": 2, **choices},
+    )
+
+
+@pytest.mark.parametrize(
+    ("choices", "width", "channels"),
+    [
+        ({}, 4, 1),
+        ({"posterior": "FullRankNormal"}, 5, 1),
+        ({"posterior": "PointMass", "prior": "Flat"}, 2, 1),
+        ({"likelihood": "Normal"}, 4, 2),
+        ({"likelihood": "Categorical", "prior": {"name": "VampPrior", "components": 3}}, 4, 256),
+        ({"prior": "FlowPrior"}, 4, 1),
+    ],
+)
+def test_own_networks(choices, width, channels, draws):
+    encoder, decoder = nn.Sequential(nn.Flatten(), nn.Linear(16, width)), nn.Linear(2, 16 * channels)
+    m = own(encoder, decoder, **choices)
+    x = draws(m.kinds[0], 5, 1, 4, 4)
+    before = state(m)
+    SVI(m.model, m.guide, pyro.optim.Adam({"lr": 1e-2}), Trace_ELBO(**VECTORIZED)).step(x)
+    assert [k for k, p in m.named_parameters() if torch.equal(p, before[k])] == []
+    assert m.reconstruct(x).shape == x.shape
+    assert m.encoder.net is encoder
+    assert m.decoder.net is decoder
+
+
+def test_an_empty_network_is_a_network():
+    m = own(encoder=nn.Sequential(), x_shape=(4,), decoder=nn.Linear(2, 4))
+    assert len(list(m.encoder.parameters())) == 0
+
+
+def test_building_leaves_networks_as_they_were():
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 4)).train()
+    before = state(encoder)
+    m = own(encoder)
+    assert same(before, state(encoder))
+    assert all(part.training for part in encoder.modules())
+    assert m.encoder.net is encoder
+    decoder = nn.Linear(2, 16)
+    generator = torch.get_rng_state()
+    own(encoder, decoder)
+    assert torch.equal(generator, torch.get_rng_state())
+
+
+WRONG = {
+    "encoder too wide": ({"encoder": nn.Sequential(nn.Flatten(), nn.Linear(16, 5))}, r"encoder gives 5 .*expected 4"),
+    "encoder for another posterior": ({"posterior": "FullRankNormal"}, r"encoder gives 4 .*expected 5"),
+    "decoder too small": ({"decoder": nn.Linear(2, 15)}, r"decoder gives 15 .*expected 16, shape \(1, 4, 4\)"),
+    "decoder for another likelihood": ({"likelihood": "Normal"}, r"decoder gives 16 .*expected 32, shape \(2, 4, 4\)"),
+    "encoder of other data": ({"encoder": nn.Sequential(nn.Flatten(), nn.Linear(9, 4))}, r"encoder.*\(.*1, 4, 4\)"),
+    "decoder of other latents": ({"decoder": nn.Linear(3, 16)}, r"decoder.*2"),
+    "encoder not flattened": ({"encoder": nn.Linear(4, 4)}, r"encoder gives 16 .*expected 4"),
+    "another latent size": ({"latent_size": 3}, r"encoder gives 4 .*expected 6"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_networks_of_the_wrong_size_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        own(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+BAD_DATA = {
+    "another shape": (lambda x: x[:, :, :3], r"takes x of shape \(B, 1, 8, 8\); got \(4, 1, 3, 8\)"),
+    "one datum": (lambda x: x[0], r"takes x of shape \(B, 1, 8, 8\); got \(1, 8, 8\)"),
+    "no data": (lambda x: x[:0], r"x has 0 rows"),
+    "nan": (lambda x: x.where(x > 2, math.nan), r"4 of 4 data hold NaN"),
+    "infinite": (lambda x: torch.cat([x[:3], x[3:] + math.inf]), r"1 of 4 data hold NaN or infinite"),
+    "grey": (lambda x: 0.5 * x, r"binary"),
+    "an array": (lambda x: x.numpy(), r"expected a tensor of data, got ndarray"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BAD_DATA.values(), ids=BAD_DATA)
+@pytest.mark.parametrize("name", ["vae", "vae-conv", "autoencoder", "made", "rbm"])
+def test_bad_data_are_refused(name, spoil, message, draws):
+    m = small(name)
+    x = spoil(draws("binary", 4, 1, 8, 8))
+    for use in (m.check, lambda x: log_evidence(m, x, estimator(m))):
+        with pytest.raises(ValueError, match=message) as caught:
+            use(x)
+        assert "\n" not in str(caught.value)
