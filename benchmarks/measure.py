@@ -47,18 +47,22 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
 
 
-def interleave(contestants: Mapping[str, Prepare], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contestant in each round, after one round that does not count; the order rotates."""
+def interleave(contestants: Mapping[str, Prepare], rounds: int, threads: int = 0) -> dict[str, list[float]]:
+    """Seconds of each contestant in each round, after one round that does not count; the order rotates.
+
+    With one thread they are seconds of processor time, which others on the machine can hardly lengthen.
+    """
+    clock = time.process_time if threads == 1 else time.perf_counter
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     names = list(contestants)
     for turn in range(-1, rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             go = contestants[name]()
             gc.collect()
-            started = time.perf_counter()
+            started = clock()
             go()
             if turn >= 0:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(clock() - started)
     return seconds
 
 

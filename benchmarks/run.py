@@ -18,7 +18,8 @@ ITEMS = ("fit", "iwae", "cli")
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are
-taken within each round. Rows with "A/A" measure the same code twice: a difference as small as theirs means nothing.
+taken within each round. Times of one thread are processor time, of more threads wall time, which other load on the machine
+ruins. Rows with "A/A" measure the same code twice: a difference as small as theirs means nothing.
 """
 
 

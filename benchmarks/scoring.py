@@ -48,25 +48,25 @@ class Scores:
         means = f"{float(ours['log_evidence'].mean()):.2f} nats by log_evidence and {by_hand:.2f} by hand"
         return f"{means}, from other draws; the standard error of the difference is {error:.2f}"
 
-    def tune(self) -> None:
+    def tune(self, threads: int) -> None:
         """Choose the chunk that is fastest by hand."""
         seconds = {}
         for self.chunk in CHUNKS:
-            times = interleave({HAND: self.run(HAND, 10, 2000)}, 3)[HAND]
+            times = interleave({HAND: self.run(HAND, 10, 2000)}, 3, threads)[HAND]
             seconds[self.chunk] = min(times)
         self.chunk = min(seconds, key=seconds.__getitem__)
 
 
 def measure(threads: list[int], quick: bool) -> Section:
     """A few images interleaved for speed; all of them once, in processes of their own, for memory."""
-    images, samples, rounds, whole = (10, 1000, 3, 50) if quick else (50, 5000, 9, 1000)
+    images, samples, rounds, whole = (10, 1000, 3, 50) if quick else (50, 5000, 7, 1000)
     scores = Scores(whole)
     table, chunks = [], []
     for n in threads:
         torch.set_num_threads(n)
-        scores.tune()
+        scores.tune(n)
         chunks.append(f"{10 * scores.chunk} rows with {n} threads")
-        seconds = interleave({name: scores.run(name, images, samples) for name in (HAND, AGAIN, LIBRARY)}, rounds)
+        seconds = interleave({name: scores.run(name, images, samples) for name in (HAND, AGAIN, LIBRARY)}, rounds, n)
         for name, values in seconds.items():
             speed = Spread.of(images * samples / v / 1e3 for v in values)
             ratio = ratios(values, seconds[HAND])
@@ -75,8 +75,8 @@ def measure(threads: list[int], quick: bool) -> Section:
     for name in (HAND, LIBRARY):
         taken, peak = _alone(name, whole, samples, threads[-1], scores.chunk)
         judged = verdict(peak, MEGABYTES, " MB") if name == LIBRARY else ""
-        row = (f"{whole * samples / taken / 1e3:.1f}", "", f"{taken:.1f}", f"{peak:.0f}", judged)
-        table.append((str(threads[-1]), f"{name}, {whole} images, once", *row))
+        row = (f"{whole * samples / taken / 1e3:.1f}", "", f"{peak:.0f}", judged)
+        table.append((str(threads[-1]), f"{name}, {whole} images once ({taken:.0f} s)", *row))
     notes = (
         f"IWAE({samples}) of {scores.data.name} test images, decoder 20-400-784; a row is one sample of one datum, decoded "
         f"and weighed. {images} images interleaved, {rounds} rounds; {whole} images once each in a process of its own, its "

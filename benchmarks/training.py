@@ -19,7 +19,7 @@ BATCH, LR = 128, 1e-3
 
 def measure(threads: list[int], quick: bool) -> Section:
     """Whole epochs, interleaved."""
-    rows, epochs, rounds = (1280, 2, 5) if quick else (6400, 3, 21)
+    rows, epochs, rounds = (1280, 2, 5) if quick else (6400, 3, 15)
     data = digits(rows)
     steps = epochs * -(-rows // BATCH)
     contestants = {
@@ -32,7 +32,7 @@ def measure(threads: list[int], quick: bool) -> Section:
     table = []
     for n in threads:
         torch.set_num_threads(n)
-        seconds = interleave(contestants, rounds)
+        seconds = interleave(contestants, rounds, n)
         setup = seconds.pop("pyrogen fit, 0 epochs")
         for name, values in seconds.items():
             ratio = ratios(values, seconds["by hand"])

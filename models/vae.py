@@ -50,9 +50,8 @@ class VAE(Pair, HasPosterior):
     ) -> None:
         super().__init__()
         self.x_shape, self.latent_size = torch.Size(x_shape), latent_size
-        if latent_size < 1 or not self.x_shape or min(self.x_shape) < 1:
-            raise ValueError(f"latent_size={latent_size} and x_shape={tuple(x_shape)} must be positive.")
-        self.objective = objective or ELBO()
+        _positive(self.x_shape, latent_size)
+        self.objective: Objective = ELBO() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)
         self.posterior: Posterior = make("posterior", posterior)
         self.likelihood: Likelihood = make("likelihood", likelihood)
@@ -118,7 +117,9 @@ class VAE(Pair, HasPosterior):
 
     @torch.no_grad()
     def conclude(self, x: Tensor) -> None:
-        """Let the prior see the codes of the training data."""
+        """Let an improper prior see the codes of the training data."""
+        if self.prior.proper:
+            return
         self.prior.conclude(torch.cat([self._encode(part).mean for part in x.split(1000)]))
 
     def _encode(self, x: Tensor) -> Distribution:
@@ -129,9 +130,19 @@ class VAE(Pair, HasPosterior):
         state = {k: v.clone() for k, v in self.state_dict().items()}
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             device = self.device
-            self.encoder(torch.zeros(2, *self.x_shape, device=device))
-            self.decoder(torch.zeros(2, self.latent_size, device=device))
+            for net, inputs in ((self.encoder, self.x_shape), (self.decoder, (self.latent_size,))):
+                try:
+                    net(torch.zeros(2, *inputs, device=device))
+                except RuntimeError as error:
+                    first = str(error).strip().split("\n")[0]
+                    shape = ", ".join(map(str, inputs))
+                    raise ValueError(f"the {net.role} cannot read data of shape (N, {shape}): {first}.") from error
         self.load_state_dict(state)
+
+
+def _positive(x_shape: torch.Size, latent_size: int) -> None:
+    if latent_size < 1 or not x_shape or min(x_shape) < 1:
+        raise ValueError(f"latent_size={latent_size} and x_shape={tuple(x_shape)} must be positive.")
 
 
 @entry(
@@ -174,11 +185,12 @@ def vae(
         objective: the default objective of ``fit``: ELBO().
     """
     x_shape = torch.Size(x_shape)
+    _positive(x_shape, latent_size)
     q: Posterior = make("posterior", posterior)
     p: Likelihood = make("likelihood", likelihood)
     widths = list(hidden)
-    encoder = encoder or mlp(x_shape, widths, (q.width(latent_size),))
-    decoder = decoder or mlp((latent_size,), widths[::-1], (p.channels(x_shape), *x_shape[1:]))
+    encoder = encoder if encoder is not None else mlp(x_shape, widths, (q.width(latent_size),))
+    decoder = decoder if decoder is not None else mlp((latent_size,), widths[::-1], (p.channels(x_shape), *x_shape[1:]))
     return VAE(encoder, decoder, x_shape, latent_size, prior, q, p, objective)
 
 

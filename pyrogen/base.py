@@ -49,7 +49,8 @@ def nothing() -> None:
 class Player:
     """One side of the game that training is: it minimizes its loss over the modules that it owns.
 
-    ``loss(batch)`` is a mapping of named scalar tensors; ``"loss"`` is minimized, all are logged.
+    ``loss(batch)`` is a mapping of named scalar tensors; ``"loss"`` is minimized, all are logged. ``validation`` measures
+    what is claimed, where that differs from what is minimized (a schedule at its end).
     """
 
     name: str
@@ -58,6 +59,7 @@ class Player:
     optimizer: Optim = Adam()
     steps: int = 1
     after: Callable[[], None] = nothing
+    validation: Callable[[Batch], Mapping[str, Tensor]] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that this player may move, each once."""

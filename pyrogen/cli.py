@@ -51,9 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = globals()[f"_{verb}"](arguments[1:])
     except (ValueError, FloatingPointError, OSError) as error:
         return _complain(error, 1)
-    except KeyboardInterrupt:
-        print("pyrogen: stopped.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stopped:
+        return _complain(str(stopped) or "stopped.", 130)
     return status
 
 
@@ -101,7 +100,9 @@ def _train(arguments: Sequence[str]) -> int:
     with seeded(settings["seed"]):
         data, model = _data_and_model(options, build, own)
         run = fit(model, data, **settings)
-    assert run.folder is not None
+    if not run.seconds:
+        print(f"the run in {run.folder} has ended already; nothing was changed.")
+        return 0
     report = write_run_report(run.folder)
     print(_last(run.history))
     print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
@@ -350,9 +351,10 @@ def _plain(hint: Any) -> Any:
 
 
 def _last(history: Sequence[dict[str, float]]) -> str:
-    return "  ".join(f"{k} {v:.4g}" for k, v in history[-1].items()) if history else "no epochs"
+    last = history[-1] if history else {}
+    return "  ".join(f"{k} {v:.4g}" for k, v in last.items() if isinstance(v, (int, float))) or "no epochs"
 
 
-def _complain(error: BaseException, status: int) -> int:
+def _complain(error: BaseException | str, status: int) -> int:
     print(f"pyrogen: {error}", file=sys.stderr)
     return status

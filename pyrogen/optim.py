@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -18,6 +18,10 @@ class Optim(ABC):
 
     axes: ClassVar[tuple[str, ...]] = ("optimizer",)
     lr: float
+
+    def with_lr(self, lr: float) -> Optim:
+        """The same settings with another learning rate."""
+        return replace(self, lr=lr)  # type: ignore[type-var]
 
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

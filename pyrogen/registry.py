@@ -35,9 +35,12 @@ class Record:
     attribute: str
     summary: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    thing: Any = field(default=None, repr=False, compare=False)
 
     def load(self) -> Any:
         """Import the file that defines the name and return the object."""
+        if self.thing is not None:
+            return self.thing
         return getattr(importlib.import_module(self.module), self.attribute)
 
 
@@ -86,7 +89,7 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 
     def register(thing: C) -> C:
         label = name or thing.__name__  # type: ignore[attr-defined]
-        _remember(Record(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__)))  # type: ignore[attr-defined]
+        _remember(Record(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__), thing=thing))  # type: ignore[attr-defined]
         return thing
 
     return register
@@ -172,8 +175,14 @@ def make(axis: str, spec: Any) -> Any:
     if isinstance(spec, str):
         return _construct(find(axis, spec), {})
     if isinstance(spec, Mapping):
+        if "name" not in spec:
+            raise ValueError(f"{axis}= as a mapping needs a 'name', one of {', '.join(choices(axis))}.")
         arguments = {k: _revive(v) for k, v in spec.items() if k != "name"}
         return _construct(find(axis, str(spec.get("name"))), arguments)
+    if isinstance(spec, type):
+        raise ValueError(
+            f"{axis}= takes an object or a name; got the class {spec.__name__}, write {spec.__name__}(...)."
+        )
     axes = getattr(spec, "axes", ())
     if axis not in axes:
         got = f"the {' and '.join(axes)} {type(spec).__name__}" if axes else f"an object of type {type(spec).__name__}"
@@ -193,9 +202,10 @@ def describe(value: Any) -> Any:
         return {str(k): describe(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [describe(v) for v in value]
-    if any(r.attribute == type(value).__name__ and r.module == type(value).__module__ for r in _everything()):
+    names = [r.name for r in _everything() if (r.module, r.attribute) == (type(value).__module__, type(value).__name__)]
+    if names:
         arguments = inspect.signature(type(value).__init__).parameters
-        return {"name": type(value).__name__, **{k: describe(getattr(value, k)) for k in arguments if k != "self"}}
+        return {"name": names[0], **{k: describe(getattr(value, k)) for k in arguments if k != "self"}}
     return {"own": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 

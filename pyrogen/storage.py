@@ -10,6 +10,7 @@ import safetensors
 import safetensors.torch
 import torch
 import yaml
+from torch import Tensor
 
 import pyrogen
 from pyrogen.base import Model
@@ -28,16 +29,25 @@ def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Pat
         sections: more sections of the config, such as the data and the settings of a fit.
     """
     folder = Path(folder)
-    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    write(folder / WEIGHTS, safetensors.torch.save(weights))
     write_config(model, folder, **sections)
+    write_weights(folder / WEIGHTS, model.state_dict())
     return folder
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors; equal tensors make equal bytes."""
+    write(path, safetensors.torch.save({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}))
+
+
+def config_of(model: Model, **sections: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``config.yaml`` says of a model, as plain data."""
+    origin = model.origin or describe(model)
+    return {"pyrogen": pyrogen.__version__, "model": describe(origin), **{k: describe(v) for k, v in sections.items()}}
 
 
 def write_config(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> None:
     """Write ``config.yaml`` alone: what a run is, before it has weights."""
-    origin = model.origin or describe(model)
-    config = {"pyrogen": pyrogen.__version__, "model": origin, **{k: describe(v) for k, v in sections.items()}}
+    config = config_of(model, **sections)
     write(Path(folder) / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
@@ -52,7 +62,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         raise ValueError(f"{folder} is not a run's folder: it holds no {CONFIG}.")
     try:
         config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{folder / CONFIG} cannot be read as YAML; it is damaged: {_first_line(error)}") from error
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         raise ValueError(f"{folder / CONFIG} was not written by pyrogen: it has no section 'model'.")
@@ -84,7 +94,7 @@ def load(folder: str | Path, model: Model | None = None) -> Any:
     if wrong:
         raise ValueError(f"{folder / WEIGHTS} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ.")
     model.load_state_dict(weights)
-    return model
+    return model.eval()
 
 
 def _rebuild(origin: Mapping[str, Any], folder: Path) -> Model:

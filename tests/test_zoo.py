@@ -269,6 +269,9 @@ def test_stock_svi_moves_every_parameter_of_one_pair_after_the_other(loss, name,
 def test_stock_pyro_descends_to_where_fit_does(name, draws):
     """The same number: minus the ELBO of one batch, summed by Pyro, averaged here."""
     m = small(name)
+    with torch.no_grad():
+        for p in m.parameters():
+            p.add_(0.5 * torch.randn_like(p))  # where the KL is not nothing
     x = draws(m.kinds[-1], 6, *m.x_shape)
     (player,) = m.objective.players(m) if getattr(m.objective, "beta", 1) == 1 else pyrogen.inference.ELBO().players(m)
     many = range(200)
@@ -277,6 +280,15 @@ def test_stock_pyro_descends_to_where_fit_does(name, draws):
         theirs = torch.tensor([Trace_ELBO().loss(m.model, m.guide, x) for _ in many]) / len(x)
     error = float((ours.var() + theirs.var()) / len(many)) ** 0.5
     assert abs(float(ours.mean() - theirs.mean())) < 4.5 * error + 1e-3
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
+def test_beta_weighs_the_kl(beta, draws):
+    m = pyrogen.create("beta-vae", x_shape=(1, 8, 8), latent_size=2, hidden=(8,), beta=beta)
+    (player,) = m.objective.players(m)
+    terms = player.loss(Batch(draws("binary", 6, 1, 8, 8)))
+    assert terms["kl"] > 0
+    assert torch.allclose(terms["loss"], beta * terms["kl"] - terms["reconstruction"])
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -332,6 +344,20 @@ def test_made_scores_any_leading_dimensions(draws):
     m = small("made")
     x = draws("binary", 3, 2, *m.x_shape)
     assert torch.allclose(m.log_prob(x), torch.stack([m.log_prob(row) for row in x]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "x_shape", "levels"),
+    [("Bernoulli", (2, 2, 2), 2), ("Bernoulli", (5,), 2), ("Categorical", (2,), 256), ("Categorical", (1, 2), 256)],
+)
+def test_made_sums_to_one(likelihood, x_shape, levels):
+    m = pyrogen.create("made", x_shape=x_shape, hidden=(8,), likelihood=likelihood)
+    with torch.no_grad():
+        for p in m.parameters():
+            p.add_(0.5 * torch.randn_like(p))
+        every = torch.cartesian_prod(*[torch.arange(float(levels))] * math.prod(x_shape)).reshape(-1, *x_shape)
+        total = sum(float(m.log_prob(part).double().exp().sum()) for part in every.split(8192))
+    assert total == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -88,6 +88,11 @@ class Adversarial(Objective):
     critic_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     generator_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
 
+    def __post_init__(self) -> None:
+        """Optimizers may be given by name or description."""
+        for name in ("critic_optimizer", "generator_optimizer"):
+            object.__setattr__(self, name, make("optimizer", getattr(self, name)))
+
     def players(self, model: Any) -> Sequence[Player]:
         """The critic, then the generator."""
         if not isinstance(model, HasCritic):

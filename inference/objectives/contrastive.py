@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import Batch, HasFreeEnergy, Model, Objective, Player
 from pyrogen.optim import Adam, Optim
-from pyrogen.registry import choice
+from pyrogen.registry import choice, make
 
 
 @choice("objective")
@@ -30,6 +30,10 @@ class ContrastiveDivergence(Objective):
 
     k: int = 1
     optimizer: Optim = Adam(lr=1e-3)
+
+    def __post_init__(self) -> None:
+        """The optimizer may be given by name or description."""
+        object.__setattr__(self, "optimizer", make("optimizer", self.optimizer))
 
     def players(self, model: Any) -> Sequence[Player]:
         """One player, who owns the whole model."""

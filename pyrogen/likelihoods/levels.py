@@ -155,7 +155,7 @@ class MixtureOfDiscretizedLogistics(TorchDistribution):
                 center = center + self.coupling.select(-n - 1, k) * x.select(-n - 1, before)
                 k += 1
             shifted.append(center)
-        return torch.stack(shifted, -n - 1)
+        return torch.stack(torch.broadcast_tensors(*shifted), -n - 1)
 
 
 @choice("likelihood")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pyro.distributions as dist
 import torch
 from pyro.distributions import constraints
@@ -9,6 +12,22 @@ from torch import Tensor
 
 from pyrogen.axes import Blueprint, Distribution, Prior
 from pyrogen.registry import choice
+
+
+class FlatOver(dist.ImproperUniform):
+    """It scores 0 everywhere; what is drawn from it comes from ``draw()``."""
+
+    def __init__(self, draw: Callable[[], Distribution], event_shape: torch.Size, batch_shape: Any = ()) -> None:
+        self.draw = draw
+        super().__init__(constraints.real_vector, torch.Size(batch_shape), event_shape)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> FlatOver:
+        """The same for another batch shape."""
+        return FlatOver(self.draw, self.event_shape, batch_shape)
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draws of the fitted distribution."""
+        return self.draw().sample(torch.Size(sample_shape) + self.batch_shape)
 
 
 @choice("prior")
@@ -37,7 +56,7 @@ class Flat(Prior):
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The improper distribution: it scores 0 everywhere and cannot be sampled."""
-        return dist.ImproperUniform(constraints.real_vector, torch.Size(), self.loc.shape)
+        return FlatOver(self.generator, self.loc.shape)
 
     @torch.no_grad()
     def conclude(self, z: Tensor) -> None:

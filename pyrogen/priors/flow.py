@@ -76,6 +76,7 @@ class FlowPrior(Prior):
 
     def _forget(self) -> None:
         # the last z and its image are cached by identity: after an optimizer step they are stale
-        for coupling in getattr(self, "couplings", ()):
-            coupling._cached_x_y = None, None
-            coupling._cached_log_scale = None
+        for part in getattr(self, "couplings", nn.Module()).modules():
+            if isinstance(part, torch.distributions.Transform):
+                part._cached_x_y = None, None
+                part._cached_log_scale = part._cache_log_detJ = None

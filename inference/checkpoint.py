@@ -1,0 +1,118 @@
+"""What makes a run unbreakable: checkpoints that are whole, one process a folder, and stops that lose nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import filelock
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from pyrogen.files import write
+
+CHECKPOINT = "checkpoint.safetensors"
+LOCK = ".lock"
+
+
+class Stopped(KeyboardInterrupt):
+    """A run was stopped by a signal, after its checkpoint was written."""
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write tensors and plain facts as one file, whole at any moment."""
+    flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    # more than one key of metadata would come out in random order
+    write(path, safetensors.torch.save(flat, {"pyrogen": json.dumps(facts)}))
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and facts of a checkpoint.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            facts = json.loads((file.metadata() or {})["pyrogen"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"{path} is damaged ({reason}); start anew with overwrite=True (--overwrite true).") from error
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path} was not written by pyrogen; start anew with overwrite=True (--overwrite true).")
+    return tensors, facts
+
+
+def generators(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's global generators."""
+    states = {"rng/cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["rng/cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_generators(tensors: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put the states back."""
+    torch.set_rng_state(tensors["rng/cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["rng/cuda"], device)
+
+
+@contextmanager
+def owned(folder: Path | None) -> Iterator[None]:
+    """Hold a run's folder: no other process may train into it. The lock falls with the process that holds it.
+
+    Raises:
+        ValueError: another process is training into the folder.
+    """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise ValueError(
+            f"another process is training into {folder}; wait for it, or choose another folder."
+        ) from error
+    try:
+        for leftover in folder.glob(".*.part"):  # of writes that a kill cut off
+            leftover.unlink()
+        yield
+    finally:
+        lock.release()  # the file stays: to delete it would let two newcomers hold two files of that name
+
+
+class Stops:
+    """Ctrl-C and SIGTERM as a wish that the loop hears at the end of a step; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.wished = False
+
+    @contextmanager
+    def heard(self) -> Iterator[Stops]:
+        """Listen inside; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {s: signal.signal(s, self._wish) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+
+    def _wish(self, number: int, frame: FrameType | None) -> None:
+        if self.wished:
+            raise KeyboardInterrupt
+        self.wished = True

@@ -1,0 +1,215 @@
+"""One stage of training: players who move in turn, and everything of them that a checkpoint must keep."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from pyrogen.base import Batch, Model, Player
+from pyrogen.data import Split
+
+
+class NotFinite(FloatingPointError):
+    """A term of a player's loss is nan or infinite."""
+
+
+class Game:
+    """The players of one stage with their optimizers, and where in which epoch they are.
+
+    Args:
+        model: the model.
+        players: who plays.
+        train: the data, on the model's device.
+        batch_size: data a move, over all processes.
+        lr: learning rate of every player, instead of its own.
+        precision: "32" or "bf16", the precision of the networks' own work.
+    """
+
+    def __init__(
+        self, model: Model, players: Sequence[Player], train: Split, batch_size: int, lr: float | None, precision: str
+    ) -> None:
+        self.model, self.players, self.train, self.batch_size = model, players, train, batch_size
+        self.movers = [_Mover(model, player, lr, precision) for player in players]
+        self.batches = -(-len(train) // batch_size)
+        # a tensor, so that schedules read it without leaving the device
+        self.step = torch.zeros((), dtype=torch.long, device=model.device)
+        self.order = torch.empty(0, dtype=torch.long)
+        self.batch = 0
+        self.record = torch.empty(0)
+        self.terms: list[str] = []
+
+    def begin_epoch(self, generator: torch.Generator) -> None:
+        """Shuffle; the order is the same in every process."""
+        self.order = torch.randperm(len(self.train), generator=generator)
+        self.batch, self.terms = 0, []
+
+    def move(self) -> None:
+        """One batch: every player moves, as often as it asked to."""
+        index = self.order[self.batch * self.batch_size : (self.batch + 1) * self.batch_size]
+        mine = index[_rank() :: _world()].to(self.step.device)
+        measured: dict[str, Tensor] = {}
+        for mover in self.movers:
+            for _ in range(mover.player.steps):
+                batch = replace(self.train.batch(mine), step=self.step) if len(mine) else None
+                for name, value in mover.move(batch, len(index)).items():
+                    measured[f"{mover.player.name}/{name}"] = value.detach()
+        if not self.terms:
+            self.terms = list(measured)
+            self.record = torch.zeros(self.batches, len(self.terms), device=self.step.device)
+        if measured:
+            # one row a batch, read once an epoch: nothing waits for the device in between
+            torch.stack([v.float() for v in measured.values()], out=self.record[self.batch])
+        self.step += 1
+        self.batch += 1
+
+    def measured(self) -> dict[str, float]:
+        """Means over the epoch so far, per datum.
+
+        Raises:
+            NotFinite: naming the player, the term and the step.
+        """
+        rows = self.record[: self.batch].double()
+        weights = torch.full((self.batch, 1), float(self.batch_size), dtype=torch.float64, device=rows.device)
+        if self.batch == self.batches:
+            weights[-1] = len(self.train) - (self.batches - 1) * self.batch_size
+        if _world() > 1:
+            share = torch.tensor([[float(len(range(_rank(), int(w), _world())))] for w in weights], device=rows.device)
+            rows = torch.where(share > 0, rows, 0) * share
+            distributed.all_reduce(rows)
+            rows = rows / weights
+        bad = ~torch.isfinite(rows)
+        if bad.any():
+            row, column = (int(i) for i in bad.nonzero()[0])
+            player, term = self.terms[column].split("/", 1)
+            step = int(self.step) - self.batch + row + 1
+            raise NotFinite(
+                f"the term {term!r} of the player {player!r} became {float(rows[row, column])} at step {step}"
+            )
+        means = ((rows * weights).sum(0) / weights.sum()).tolist()
+        return dict(zip(self.terms, means, strict=True))
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next move depends on, but for the model and the generators."""
+        tensors = {"step": self.step, "order": self.order, "record": self.record}
+        for mover in self.movers:
+            for i, values in mover.optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer/{mover.player.name}/{i}/{k}": v for k, v in values.items()}
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor], batch: int, terms: Sequence[str]) -> None:
+        """Put a state back.
+
+        Raises:
+            KeyError: something is missing.
+        """
+        device = self.step.device
+        self.step.copy_(tensors["step"])
+        self.order, self.record = tensors["order"].clone(), tensors["record"].to(device)
+        self.batch, self.terms = batch, list(terms)
+        for mover in self.movers:
+            saved: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in tensors.items():
+                kind, _, rest = name.partition("/")
+                player, _, key = rest.rpartition("/")[0].rpartition("/") if kind == "optimizer" else ("", "", "")
+                if player == mover.player.name:
+                    saved.setdefault(int(key), {})[rest.rpartition("/")[2]] = tensor.clone()
+            groups = mover.optimizer.state_dict()["param_groups"]
+            mover.optimizer.load_state_dict({"state": saved, "param_groups": groups})
+
+
+class _Mover:
+    def __init__(self, model: Model, player: Player, lr: float | None, precision: str) -> None:
+        self.player, self.precision = player, precision
+        self.device = model.device
+        self.parameters = player.parameters()
+        if not self.parameters:
+            raise ValueError(f"the player {player.name!r} owns no parameters, so there is nothing to train.")
+        settings = player.optimizer if lr is None else player.optimizer.with_lr(lr)
+        self.optimizer = settings.build(self.parameters)
+        owned = {id(p) for p in self.parameters}
+        own_modules = {m for owned_module in player.owns for m in owned_module.modules()}
+        self.still = [p for p in model.parameters() if id(p) not in owned and p.requires_grad]
+        self.norms = [m for m in model.modules() if isinstance(m, _NormBase) and m not in own_modules]
+
+    def move(self, batch: Batch | None, whole: int) -> Mapping[str, Tensor]:
+        """One step down the player's loss; nobody else's parameters or statistics change.
+
+        ``batch`` is this process's share of ``whole`` data, None if it got none.
+        """
+        terms: Mapping[str, Tensor] = {}
+        self.optimizer.zero_grad()
+        if batch is not None:
+            with _held(self.still, self.norms), autocast(self.device, self.precision):
+                terms = self.player.loss(batch)
+            terms["loss"].backward()
+        if _world() > 1:
+            self._share_gradients(0 if batch is None else len(batch.x), whole)
+        self.optimizer.step()
+        self.player.after()
+        return terms
+
+    def _share_gradients(self, mine: int, whole: int) -> None:
+        """The gradient of the mean over all processes' data, wherever they lie."""
+        for p in self.parameters:
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad * (mine / whole)
+            distributed.all_reduce(p.grad)
+
+
+def autocast(device: torch.device, precision: str) -> Any:
+    """The context in which networks compute: as they are, or in bfloat16."""
+    return contextlib.nullcontext() if precision == "32" else torch.autocast(device.type, torch.bfloat16)
+
+
+@contextmanager
+def _held(parameters: Sequence[nn.Parameter], norms: Sequence[_NormBase]) -> Iterator[None]:
+    """Opponents stand still: no gradients into them, and their batch norms use a batch without remembering it."""
+    tracked = [m.track_running_stats for m in norms]
+    for p in parameters:
+        p.requires_grad_(False)
+    for m in norms:
+        m.track_running_stats = False
+    try:
+        yield
+    finally:
+        for p in parameters:
+            p.requires_grad_(True)
+        for m, tracks in zip(norms, tracked, strict=True):
+            m.track_running_stats = tracks
+
+
+def measure(players: Sequence[Player], split: Split, batch_size: int, device: torch.device) -> dict[str, float]:
+    """Means of every player's terms over a split, by its validation where it has one.
+
+    Raises:
+        NotFinite: a loss that is not finite.
+    """
+    totals: dict[str, Tensor] = {}
+    for index in torch.arange(len(split)).split(batch_size):
+        batch = split.batch(index.to(device))
+        for player in players:
+            for name, value in (player.validation or player.loss)(batch).items():
+                key = f"{player.name}/{name}"
+                totals[key] = totals.get(key, 0) + value.detach().double() * len(index)
+    values = (torch.stack(list(totals.values())) / len(split)).tolist()
+    for key, value in zip(totals, values, strict=True):
+        if not math.isfinite(value):
+            player, term = key.split("/", 1)
+            raise NotFinite(f"the term {term!r} of the player {player!r} is {value} on the validation data")
+    return dict(zip(totals, values, strict=True))
+
+
+def _world() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def _rank() -> int:
+    return distributed.get_rank() if distributed.is_initialized() else 0

@@ -1,0 +1,1 @@
+"""What the latents of a trained model say."""

@@ -1,0 +1,84 @@
+"""Metrics of codes: what they keep of the labels, and how they stand to principal components."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from pyrogen.base import HasPosterior, Model
+from pyrogen.data import Data
+from pyrogen.inference.programs import evaluating
+from pyrogen.registry import choice
+
+
+@choice("metric", "neighbour-accuracy")
+def neighbour_accuracy(model: Model, data: Data, seed: int) -> float:
+    """The fraction of test data whose nearest training datum, in the space of mean codes, bears the same label.
+
+    1/N Σₙ 1[y(argmin_m ‖μ(xₙ) − μ(x_m)‖) = yₙ]. Reference: Cover & Hart 1967; as a score of codes: Donahue et al. 2017,
+    arXiv:1605.09782.
+    """
+    if data.train.y is None or data.test.y is None:
+        raise ValueError(f"neighbour-accuracy needs labels, and {data.name!r} has none.")
+    encoder = _encoder(model, "neighbour-accuracy")
+    nearest = torch.cdist(_codes(encoder, data.test.x), _codes(encoder, data.train.x)).argmin(1)
+    return float((data.train.y[nearest] == data.test.y).double().mean())
+
+
+@choice("metric", "angle-to-pca")
+def angle_to_pca(model: Model, data: Data, seed: int) -> float:
+    """The largest angle in degrees between the plane that a linear decoder spans and that of the principal components.
+
+    max arccos σᵢ(QᵀP), Q an orthonormal basis of the decoder's means at the unit codes less that at 0, P the leading
+    eigenvectors of the training data's covariance. Reference: Baldi & Hornik 1989; Björck & Golub 1973.
+    """
+    encoder = _encoder(model, "angle-to-pca")
+    size = encoder.latent_size
+    z = torch.cat([torch.zeros(1, size), torch.eye(size), 2 * torch.eye(size)]).to(model.device)
+    with evaluating(model):
+        means = encoder.decode(z).mean.double().cpu().flatten(1)
+    columns, doubled = means[1 : size + 1] - means[0], means[size + 1 :] - means[0]
+    if not torch.allclose(doubled, 2 * columns, rtol=1e-3, atol=1e-4):
+        raise ValueError("angle-to-pca needs a linear decoder (hidden=()), and this one bends.")
+    span = torch.linalg.qr(columns.T).Q
+    cosines = torch.linalg.svdvals(span.T @ _components(data, size))
+    return math.degrees(math.acos(min(1.0, float(cosines.min()))))
+
+
+@choice("metric", "error-over-pca")
+def error_over_pca(model: Model, data: Data, seed: int) -> float:
+    """Squared error of reconstructed test data over that of as many principal components fitted to the training data.
+
+    Σ ‖x − E p(x|μ(x))‖² / Σ ‖x − m − PPᵀ(x − m)‖². Below 1 the codes hold more than linear ones of the same size.
+    Reference: Hinton & Salakhutdinov 2006, figure 2.
+    """
+    encoder = _encoder(model, "error-over-pca")
+    x = data.test.x.flatten(1).double()
+    with evaluating(model):
+        mean = encoder.decode(encoder.encode(data.test.x.to(model.device)).mean).mean.double().cpu().flatten(1)
+    basis, centre = _components(data, encoder.latent_size), data.train.x.flatten(1).double().mean(0)
+    linear = centre + (x - centre) @ basis @ basis.T
+    return float((x - mean).square().sum() / (x - linear).square().sum())
+
+
+def _encoder(model: Model, metric: str) -> HasPosterior:
+    if not isinstance(model, HasPosterior):
+        raise ValueError(f"{type(model).__name__} encodes nothing, which the metric {metric!r} needs.")
+    return model
+
+
+def _codes(model: HasPosterior, x: Tensor) -> Tensor:
+    assert isinstance(model, Model)
+    with evaluating(model):
+        z: Tensor = model.encode(x.to(model.device)).mean
+    return z.double().cpu()
+
+
+def _components(data: Data, count: int) -> Tensor:
+    """The leading principal components of the training data, ``(D, count)``, orthonormal."""
+    x = data.train.x.flatten(1).double()
+    if not 0 < count < x.shape[1]:
+        raise ValueError(f"{count} principal components of {x.shape[1]}-dimensional data are no comparison.")
+    return torch.linalg.eigh(torch.cov(x.T)).eigenvectors[:, -count:]

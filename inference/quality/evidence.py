@@ -1,0 +1,99 @@
+"""Metrics in nats: evidence, and its distance from baselines and from closed forms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from pyrogen.base import Batch, Model, Pair
+from pyrogen.data import Data
+from pyrogen.inference.evidence.estimator import log_evidence
+from pyrogen.inference.objectives.elbo import ELBO
+from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.registry import choice
+
+
+@choice("metric", "evidence")
+def evidence(
+    model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None = None, split: str = "test"
+) -> float:
+    """Mean log p(x) of a split in nats per datum, by an estimator: exact where the model has a log_prob, else IWAE.
+
+    1/N Σₙ log p(xₙ). Reference: Burda et al. 2016, arXiv:1509.00519.
+    """
+    return float(log_evidence(model, getattr(data, split), estimator, seed=seed)["log_evidence"].mean())
+
+
+@choice("metric", "gain-over-marginals")
+def gain_over_marginals(model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None = None) -> float:
+    """Nats per datum by which a model of binary data beats independent pixels, on the test split.
+
+    1/N Σₙ [log p(xₙ) − Σ_d log Bernoulli(x_nd; π_d)], π_d = (Σ x_d + ½) / (N + 1) on the training split.
+    Reference: the smoothing is that of Krichevsky & Trofimov 1981.
+    """
+    if data.kind != "binary":
+        raise ValueError(f"gain-over-marginals compares models of binary data; {data.name!r} is {data.kind} here.")
+    train, test = data.train.x.flatten(1).double(), data.test.x.flatten(1).double()
+    on = (train.sum(0) + 0.5) / (len(train) + 1)
+    independent = (test * on.log() + (1 - test) * (1 - on).log()).sum(1).mean()
+    return evidence(model, data, seed, estimator) - float(independent)
+
+
+@choice("metric", "gain")
+def gain(
+    model: Model, data: Data, seed: int, against: Model, estimator: Mapping[str, Any] | str | None = None
+) -> float:
+    """Nats per datum by which one model beats another on the same test data, both by the same estimator.
+
+    1/N Σₙ [log p(xₙ) − log p′(xₙ)]: paired, so that the spread of the data cancels.
+    Reference: Tomczak & Welling 2018, arXiv:1705.07120, table 1 compares priors so.
+    """
+    return evidence(model, data, seed, estimator) - evidence(against, data, seed, estimator)
+
+
+@choice("metric", "rate")
+def rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> float:
+    """Nats that the codes of the test data cost, E KL(q(z|x) ‖ p(z)).
+
+    R of the rate–distortion plane. Reference: Alemi et al. 2018, arXiv:1711.00464.
+    """
+    if not isinstance(model, Pair):
+        raise ValueError(f"{type(model).__name__} is no (model, guide) pair, so it has no codes whose rate to measure.")
+    with evaluating(model), seeded(seed, model.device):
+        return float(ELBO(num_samples).terms(model, Batch(data.test.x.to(model.device)))["kl"])
+
+
+@choice("metric", "rate-ratio")
+def rate_ratio(model: Model, data: Data, seed: int, against: Model, num_samples: int = 20) -> float:
+    """The rate of one model over that of another, E KL(q ‖ p) / E KL(q′ ‖ p′), on the test data.
+
+    Reference: Alemi et al. 2018, arXiv:1711.00464.
+    """
+    return rate(model, data, seed, num_samples) / rate(against, data, seed, num_samples)
+
+
+@choice("metric", "gap-to-ppca")
+def gap_to_ppca(
+    model: Model, data: Data, seed: int, components: int, estimator: Mapping[str, Any] | str = "ELBO"
+) -> float:
+    """Nats per datum by which a model stays below the best probabilistic PCA, on the training data.
+
+    max log p = −½ [D log 2π + Σ_{i≤L} log λᵢ + (D − L) log σ² + D] with the eigenvalues λ of the covariance and
+    σ² = Σ_{i>L} λᵢ / (D − L), less the model's score. A linear VAE's ELBO has the same maximum, because its axes can turn
+    until the exact posterior is diagonal.
+    Reference: Tipping & Bishop 1999; Lucas et al. 2019, arXiv:1911.02469.
+    """
+    if data.train.fresh:
+        raise ValueError("gap-to-ppca needs data that stand still; load them with dequantization=False.")
+    x = data.train.x.flatten(1).double()
+    dimensions = x.shape[1]
+    if not 0 < components < dimensions:
+        raise ValueError(f"components={components} must lie between 0 and the {dimensions} dimensions of the data.")
+    values = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0)
+    noise = values[components:].mean()
+    logs = values[:components].log().sum() + (dimensions - components) * noise.log()
+    best = -0.5 * (dimensions * math.log(2 * math.pi) + logs + dimensions)
+    return float(best) - evidence(model, data, seed, estimator, "train")
