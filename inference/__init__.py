@@ -3,11 +3,12 @@
 from pyrogen.inference.evidence.estimator import Estimator, Exact, Reconstruction, log_evidence
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
-from pyrogen.inference.fit import Run, fit
+from pyrogen.inference.fit import fit
 from pyrogen.inference.objectives.adversarial import Adversarial, LeastSquares, Minimax, NonSaturating
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.importance import IWAE
+from pyrogen.inference.trainer import Run
 
 __all__ = [
     "ELBO",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import torch
 import torch.distributed as distributed
@@ -16,6 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Batch, Model, Player
 from pyrogen.data import Split
+from pyrogen.nets.leading import computing_in
 
 
 class NotFinite(FloatingPointError):
@@ -31,14 +30,20 @@ class Game:
         train: the data, on the model's device.
         batch_size: data a move, over all processes.
         lr: learning rate of every player, instead of its own.
-        precision: "32" or "bf16", the precision of the networks' own work.
+        dtype: a smaller type for the networks to compute in, or None.
     """
 
     def __init__(
-        self, model: Model, players: Sequence[Player], train: Split, batch_size: int, lr: float | None, precision: str
+        self,
+        model: Model,
+        players: Sequence[Player],
+        train: Split,
+        batch_size: int,
+        lr: float | None,
+        dtype: torch.dtype | None,
     ) -> None:
         self.model, self.players, self.train, self.batch_size = model, players, train, batch_size
-        self.movers = [_Mover(model, player, lr, precision) for player in players]
+        self.movers = [_Mover(model, player, lr, dtype) for player in players]
         self.batches = -(-len(train) // batch_size)
         # a tensor, so that schedules read it without leaving the device
         self.step = torch.zeros((), dtype=torch.long, device=model.device)
@@ -127,9 +132,8 @@ class Game:
 
 
 class _Mover:
-    def __init__(self, model: Model, player: Player, lr: float | None, precision: str) -> None:
-        self.player, self.precision = player, precision
-        self.device = model.device
+    def __init__(self, model: Model, player: Player, lr: float | None, dtype: torch.dtype | None) -> None:
+        self.player, self.dtype = player, dtype
         self.parameters = player.parameters()
         if not self.parameters:
             raise ValueError(f"the player {player.name!r} owns no parameters, so there is nothing to train.")
@@ -148,7 +152,7 @@ class _Mover:
         terms: Mapping[str, Tensor] = {}
         self.optimizer.zero_grad()
         if batch is not None:
-            with _held(self.still, self.norms), autocast(self.device, self.precision):
+            with _held(self.still, self.norms), computing_in(self.dtype):
                 terms = self.player.loss(batch)
             terms["loss"].backward()
         if _world() > 1:
@@ -162,11 +166,6 @@ class _Mover:
         for p in self.parameters:
             p.grad = torch.zeros_like(p) if p.grad is None else p.grad * (mine / whole)
             distributed.all_reduce(p.grad)
-
-
-def autocast(device: torch.device, precision: str) -> Any:
-    """The context in which networks compute: as they are, or in bfloat16."""
-    return contextlib.nullcontext() if precision == "32" else torch.autocast(device.type, torch.bfloat16)
 
 
 @contextmanager
@@ -205,6 +204,15 @@ def measure(players: Sequence[Player], split: Split, batch_size: int, device: to
             player, term = key.split("/", 1)
             raise NotFinite(f"the term {term!r} of the player {player!r} is {value} on the validation data")
     return dict(zip(totals, values, strict=True))
+
+
+def agree(flag: bool) -> bool:
+    """Whether any process says so: what all do together, all must do at the same step."""
+    if _world() == 1:
+        return flag
+    votes = torch.tensor([float(flag)])
+    distributed.all_reduce(votes)
+    return bool(votes.item())
 
 
 def _world() -> int:

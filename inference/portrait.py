@@ -19,8 +19,8 @@ from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data, load
 from pyrogen.files import write
 from pyrogen.inference.evidence.summary import Summary, summarize
-from pyrogen.inference.fit import METRICS
 from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.trainer import METRICS
 from pyrogen.report import Section, save_figures, write_report
 
 SCORES = "scores"

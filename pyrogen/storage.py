@@ -15,9 +15,10 @@ from torch import Tensor
 import pyrogen
 from pyrogen.base import Model
 from pyrogen.files import write
-from pyrogen.registry import create, describe
+from pyrogen.registry import create, describe, unknown
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+SAVED = {"last": WEIGHTS, "best": "best.safetensors", "ema": "ema.safetensors"}
 
 
 def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Path:
@@ -69,31 +70,38 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     return config
 
 
-def load(folder: str | Path, model: Model | None = None) -> Any:
+def load(folder: str | Path, model: Model | None = None, weights: str = "last") -> Any:
     """Read a model that was saved; nothing but numbers and names is read.
 
     Args:
         folder: a run's folder.
         model: needed only where the model was made with networks of your own: an equal one, to be filled.
+        weights: "last", "best" (of the lowest validation loss) or "ema" (the moving average), where a run has them.
 
     Raises:
         ValueError: the folder is missing, damaged, foreign, or does not fit ``model``.
     """
     folder = Path(folder)
+    if weights not in SAVED:
+        raise unknown("kind of weights", weights, SAVED)
     config = read_config(folder)
     if model is None:
         model = _rebuild(config["model"], folder)
-    if not (folder / WEIGHTS).is_file():
-        raise ValueError(f"{folder} holds no {WEIGHTS}: its training has not ended.")
+    path = folder / SAVED[weights]
+    if not path.is_file():
+        ended = (folder / WEIGHTS).is_file()
+        raise ValueError(f"{folder} holds no {path.name}{'.' if ended else ': its training has not ended.'}")
     try:
-        weights = safetensors.torch.load((folder / WEIGHTS).read_bytes())
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{folder / WEIGHTS} is damaged: {_first_line(error)}") from error
+        saved = safetensors.torch.load(path.read_bytes())
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
     expected = model.state_dict()
-    wrong = sorted(expected.keys() ^ weights.keys()) or [k for k, t in expected.items() if t.shape != weights[k].shape]
+    wrong = sorted(expected.keys() ^ saved.keys()) or [
+        k for k, t in expected.items() if (t.shape, t.dtype) != (saved[k].shape, saved[k].dtype)
+    ]
     if wrong:
-        raise ValueError(f"{folder / WEIGHTS} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ.")
-    model.load_state_dict(weights)
+        raise ValueError(f"{path} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ.")
+    model.load_state_dict(saved)
     return model.eval()
 
 

@@ -141,7 +141,7 @@ def test_run_folder_says_everything(digits, tmp_path):
     assert config["model"]["arguments"]["prior"] == {"name": "MixtureOfGaussians", "components": 3}
     assert config["data"]["binarization"] == "dynamic"
     assert config["fit"]["seed"] == 7
-    assert config["fit"]["objective"] == {"name": "ELBO", "num_samples": 1, "beta": 1.0}
+    assert config["fit"]["objective"] == {"name": "ELBO", "num_samples": 1, "beta": 1.0, "warmup": 0}
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     assert lines == run.history
     loaded = pyrogen.load(run.folder)

@@ -34,18 +34,21 @@ class ELBO(Objective, Estimator):
     Args:
         num_samples: draws of z a datum; an estimate takes at least 100.
         beta: weight of the KL.
+        warmup: steps over which the weight of the KL rises from 0 to ``beta``; validation is always at ``beta``.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("objective", "estimator")
 
     num_samples: int = 1
     beta: float = 1.0
+    warmup: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        if self.num_samples < 1 or self.beta < 0:
+        if self.num_samples < 1 or self.beta < 0 or self.warmup < 0:
             raise ValueError(
-                f"ELBO(num_samples={self.num_samples}, beta={self.beta}): needs num_samples >= 1, beta >= 0."
+                f"ELBO(num_samples={self.num_samples}, beta={self.beta}, warmup={self.warmup}): needs num_samples >= 1, "
+                "beta >= 0, warmup >= 0."
             )
 
     def players(self, model: Any) -> Sequence[Player]:
@@ -76,7 +79,7 @@ class ELBO(Objective, Estimator):
         kl = sum(
             (_divergence(drawn[n], scored[n], closed=not by_score) for n in names), torch.zeros_like(reconstruction)
         )
-        objective = reconstruction - self.beta * kl
+        objective = reconstruction - self._weight(batch) * kl
         loss = -objective.mean()
         for name in by_score:
             loss = loss - (log_prob(drawn[name]) * objective.detach()).mean()
@@ -84,6 +87,12 @@ class ELBO(Objective, Estimator):
             # the surrogate has the right gradient; the number reported is the objective's
             loss = loss + (-objective.mean() - loss).detach()
         return {"loss": loss, "reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()}
+
+    def _weight(self, batch: Batch) -> Tensor | float:
+        if not self.warmup or batch.step is None:
+            return self.beta
+        # the step is a tensor, and so is the weight: a number would be fixed where the step is recorded
+        return self.beta * ((batch.step + 1) / self.warmup).clamp(max=1)
 
     @property
     def bound(self) -> str:

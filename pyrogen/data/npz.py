@@ -23,7 +23,8 @@ def read(path: Path) -> Source:
 
     A missing valid or test split is cut from train, a tenth each. Whole numbers are grey levels (256, unless a number
     ``levels`` says otherwise), or binary if there are only 0 and 1; floats are binary, grey in [0, 1] or real. Images
-    ``(N, H, W)`` and ``(N, H, W, C)`` become ``(N, C, H, W)``.
+    ``(N, H, W)`` and ``(N, H, W, C)`` become ``(N, C, H, W)``. Real vectors ``(N, D)`` are standardized by default. The
+    file is read as a whole: images that are larger than memory are streamed from a folder of them.
 
     Raises:
         ValueError: the file or an array in it is not what was expected.
@@ -43,12 +44,10 @@ def read(path: Path) -> Source:
         raise ValueError(f"{path}: {orphans[0]} labels a split that is not there; add x{orphans[0][1:]}, or remove it.")
     kinds, levels = _kinds(path, x, arrays)
     splits = {s: (_tensor(v, image=kinds != ("real",)), y[s]) for s, v in x.items()}
-    return Source(path.stem, f"file {path}", kinds, levels, _completed(path, splits))
+    return Source(path.stem, f"file {path}", kinds, levels, _completed(path, splits), table=True)
 
 
 def _open(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise ValueError(f"there is no such file: {path}.")
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path} is not an .npz file; write one by numpy.savez(path, x_train=...).")
     name = "the archive"
@@ -84,10 +83,11 @@ def _values(path: Path, name: str, arrays: Arrays) -> np.ndarray:
             )
         return values.astype(np.uint8)
     with np.errstate(over="ignore"):
-        values = values.astype(np.float32)
-    if not np.isfinite(values).all():
+        rounded = values.astype(np.float32)
+    if not np.isfinite(rounded).all():
         raise ValueError(f"{path}: {name} holds NaN or infinite values; remove or impute them first.")
-    return values
+    # vectors are rounded after they were standardized: a mean far larger than the deviation would leave nothing
+    return values.astype(np.float64) if values.ndim == 2 and values.dtype.itemsize > 4 else rounded
 
 
 def _labels(path: Path, name: str, arrays: Arrays, rows: int) -> Tensor:
@@ -103,12 +103,14 @@ def _labels(path: Path, name: str, arrays: Arrays, rows: int) -> Tensor:
 
 def _kinds(path: Path, x: Arrays, arrays: Arrays) -> tuple[tuple[str, ...], int | None]:
     whole = _whole(x["train"])
-    low, high = min(v.min().item() for v in x.values()), max(v.max().item() for v in x.values())
+    # rounded, for doubles that were scaled to [0, 1] and came out 2e-16 above
+    low = min(v.min().astype(np.float32).item() for v in x.values())
+    high = max(v.max().astype(np.float32).item() for v in x.values())
     if "levels" in arrays:
         levels = arrays["levels"]
         if not (whole and _whole(levels) and levels.ndim == 0 and max(2, high + 1) <= levels <= 256):
             raise ValueError(
-                f"{path}: levels is {levels}; expected one whole number above {high}, the largest in x, up to 256."
+                f"{path}: levels is {levels}; expected one whole number above {high:g}, the largest in x, up to 256."
             )
         if levels > 2:
             return IMAGE_KINDS, int(levels)

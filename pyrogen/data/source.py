@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 IMAGE_KINDS = ("binary", "unit", "levels")
+PHOTO_KINDS = ("unit", "levels", "binary")
 SPLITS = ("train", "valid", "test")
 
 
@@ -21,16 +23,30 @@ class Source:
         reference: where the data come from.
         kinds: the kinds that the raw values can be made into, the default one first.
         levels: number of grey levels L of raw whole numbers 0 … L − 1; None for continuous values.
-        splits: ``(x, y)`` for each of "train", "valid" and "test"; y is None where there are no labels.
+        splits: ``(x, y)`` for each of "train", "valid" and "test"; y is None where there are no labels. An ``x`` that is
+            a NumPy array lies on disk, memory-mapped, and is streamed from there if it is large.
+        table: whether real vectors are columns of a table, each with a unit of its own, so that they are standardized
+            by default.
+        columns: names of the columns of a table, where it gives them.
+        class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
     """
 
     name: str
     reference: str
     kinds: tuple[str, ...]
     levels: int | None
-    splits: Mapping[str, tuple[Tensor, Tensor | None]]
+    splits: Mapping[str, tuple[Tensor | np.ndarray, Tensor | None]]
+    table: bool = False
+    columns: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def cut(n: int, *sizes: int) -> tuple[Tensor, ...]:
     """Disjoint row numbers of the given sizes, from one fixed permutation of n rows."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(0)).split(list(sizes))
+
+
+def tenths(n: int) -> dict[str, Tensor]:
+    """Row numbers of train, valid and test: of n >= 3 rows a tenth each for the latter two."""
+    tenth = max(1, n // 10)
+    return dict(zip(SPLITS, cut(n, n - 2 * tenth, tenth, tenth), strict=True))

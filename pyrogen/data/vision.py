@@ -12,6 +12,7 @@ from torchvision.datasets import MNIST, FashionMNIST
 from torchvision.datasets.utils import check_integrity
 
 from pyrogen.data.source import IMAGE_KINDS, Source
+from pyrogen.data.store import cache, roots
 from pyrogen.registry import choice
 
 
@@ -25,11 +26,6 @@ def mnist() -> Source:
 def fashion_mnist() -> Source:
     """Fashion-MNIST: 70,000 articles of clothing of 28 × 28 pixels with 256 grey levels."""
     return _source("fashion-mnist", FashionMNIST, "Xiao, Rasul and Vollgraf 2017, Fashion-MNIST")
-
-
-def cache() -> Path:
-    """The user's folder for what is downloaded or unpacked: ``$XDG_CACHE_HOME/pyrogen/data``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyrogen" / "data"
 
 
 def _source(name: str, dataset: type[MNIST], reference: str) -> Source:
@@ -55,8 +51,8 @@ def _source(name: str, dataset: type[MNIST], reference: str) -> Source:
 
 def _root(dataset: type[MNIST]) -> Path:
     """A folder in which torchvision finds the unpacked files, which are unpacked into the cache if need be."""
-    given = Path(os.environ.get("PYROGEN_DATA") or cache()).expanduser()
-    for root in (given, cache()):
+    given = roots()[0]
+    for root in roots():
         if all((_raw(dataset, root) / _unpacked(file)).is_file() for file, _ in dataset.resources):
             return root
     _unpack(dataset, given)

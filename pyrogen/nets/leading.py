@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
 from torch import Size, Tensor, nn
+
+_dtype: ContextVar[torch.dtype | None] = ContextVar("dtype", default=None)
+
+
+@contextmanager
+def computing_in(dtype: torch.dtype | None) -> Iterator[None]:
+    """Let networks compute in a smaller type; densities, penalties and sums around them stay as they are."""
+    token = _dtype.set(dtype)
+    try:
+        yield
+    finally:
+        _dtype.reset(token)
 
 
 class Leading(nn.Module):
@@ -30,13 +47,20 @@ class Leading(nn.Module):
         lead = x.shape[: x.dim() - len(self.inputs)]
         if x.shape[len(lead) :] != self.inputs:
             raise ValueError(f"the {self.role} takes (..., {_text(self.inputs)}); got {tuple(x.shape)}.")
-        flat = self.net(x.reshape(-1, *self.inputs))
+        flat = self._compute(x.reshape(-1, *self.inputs))
         if flat[:1].numel() != self.outputs.numel():
             raise ValueError(
                 f"the {self.role} gives {flat[:1].numel()} numbers a datum, shape {tuple(flat.shape[1:])}; expected "
                 f"{self.outputs.numel()}, shape ({_text(self.outputs)})."
             )
         return flat.reshape(*lead, *self.outputs)
+
+    def _compute(self, x: Tensor) -> Tensor:
+        dtype = _dtype.get()
+        if dtype is None:
+            return self.net(x)
+        with torch.autocast(x.device.type, dtype):
+            return self.net(x).to(x.dtype)
 
 
 def _text(shape: Size) -> str:

@@ -1,0 +1,397 @@
+"""A run in the making: its games, its best and averaged weights, its folder, and where it stands."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyro
+import torch
+import torch.distributed as distributed
+from rich.progress import Progress, TaskID
+from torch import Tensor
+
+from pyrogen import storage
+from pyrogen.base import HasPosterior, Model, Player
+from pyrogen.data import Data
+from pyrogen.files import write
+from pyrogen.inference import checkpoint
+from pyrogen.inference.game import Game, NotFinite, agree, measure
+from pyrogen.inference.latents.activity import activity
+from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.nets.leading import computing_in
+
+METRICS = "metrics.jsonl"
+PRECISIONS = {"32": None, "bf16": torch.bfloat16}
+
+log = logging.getLogger("pyrogen")
+
+
+@dataclass
+class Run:
+    """What a fit leaves: the model, and what was measured in each epoch."""
+
+    model: Model
+    history: list[dict[str, Any]] = field(default_factory=list)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        terms = self.history[-1] if self.history else {}
+        last = ", ".join(f"{k} {v:.4g}" for k, v in terms.items() if isinstance(v, (int, float)))
+        return f"Run({type(self.model).__name__}, {last}, folder={str(self.folder) if self.folder else None})"
+
+
+class Trainer:
+    """A run in the making: the games, the best and the averaged weights, and the folder."""
+
+    def __init__(self, run: Run, data: Data, stages: Sequence[Sequence[Player]], target: Path | None) -> None:
+        self.run, self.data, self.stages, self.target = run, data, stages, target
+        self.model, self.settings = run.model, run.settings
+        device = self.model.device
+        self.train_split, self.valid_split = data.train.to(device), data.valid.to(device)
+        self.generator = torch.Generator().manual_seed(self.settings["seed"])  # of the order, equal in every process
+        self.stage = self.epoch = 0
+        self.best_loss, self.best_epoch = math.inf, 0
+        self.best: dict[str, Tensor] = {}
+        self.ema = self._copy() if self.settings["ema"] is not None else {}
+        self.checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None = None
+        self.game: Game | None = None
+        self.warned: set[str] = set()
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        """What the config says beside the model."""
+        return {"data": self.data.describe(), "fit": self.settings}
+
+    def claim(self, resume: bool, overwrite: bool) -> bool:
+        """Prepare the folder; whether there is anything left to train.
+
+        Raises:
+            ValueError: it holds another run, or a damaged one.
+        """
+        left = self._claim(resume, overwrite) if is_first() else True
+        if distributed.is_initialized():
+            # only the first process reads the folder; the others hear of it
+            found: list[Any] = [left, self.checkpoint]
+            distributed.broadcast_object_list(found)
+            left, self.checkpoint = found
+        return left
+
+    def _claim(self, resume: bool, overwrite: bool) -> bool:
+        if self.target is None:
+            return True
+        exists = (self.target / storage.CONFIG).exists()
+        if exists and not (resume or overwrite):
+            raise ValueError(
+                f"{self.target} already holds a run; go on with it by resume=True (--resume true), replace it by "
+                "overwrite=True (--overwrite true), or choose another folder."
+            )
+        if exists and resume and not overwrite:
+            self._compare(storage.read_config(self.target))
+            if (self.target / storage.WEIGHTS).exists():
+                storage.load(self.target, self.model)
+                self.model.eval()
+                self.run.history = read_history(self.target)
+                return False
+            if (self.target / checkpoint.CHECKPOINT).exists():
+                self.checkpoint = checkpoint.read(self.target / checkpoint.CHECKPOINT)
+                return True
+        for name in (checkpoint.CHECKPOINT, *storage.SAVED.values()):
+            (self.target / name).unlink(missing_ok=True)
+        storage.write_config(self.model, self.target, **self.sections)
+        write(self.target / METRICS, "")
+        return True
+
+    def train(self, bar: Progress, checkpoint_seconds: float, tensorboard: bool) -> None:
+        """Play all games to their end, and write what they leave."""
+        started = time.perf_counter()
+        model, device = self.model, self.model.device
+        # each process has noise of its own
+        noise = self.settings["seed"] + 1_000_003 * (distributed.get_rank() if distributed.is_initialized() else 0)
+        with seeded(noise, device), pyro.validation_enabled(False), checkpoint.Stops().heard() as stops:
+            board = _Board(self.run.folder if tensorboard else None)
+            first = self.checkpoint[1]["stage"] if self.checkpoint else 0
+            for stage in range(first, len(self.stages)):
+                self.stage = stage
+                self.game = game = Game(
+                    model,
+                    self.stages[stage],
+                    self.train_split,
+                    self.settings["batch_size"],
+                    self.settings["lr"],
+                    PRECISIONS[self.settings["precision"]],
+                )
+                self.epoch, self.best_loss, self.best_epoch = 0, math.inf, 0
+                if self.checkpoint:
+                    self._restore(*self.checkpoint)
+                    self.checkpoint = None
+                name = f"stage {stage + 1}" if len(self.stages) > 1 else "training"
+                done = self.epoch * game.batches + game.batch
+                task = bar.add_task(name, total=self.settings["epochs"] * game.batches, completed=done, terms="")
+                self._play(game, stops, bar, task, checkpoint_seconds, board)
+            with evaluating(model):
+                model.conclude(self.train_split.x)
+        model.eval()
+        self.run.seconds = time.perf_counter() - started
+        self._save_checkpoint()
+        if self.target is not None:
+            for name, weights in (("best", self.best), ("ema", self.ema)):
+                if weights:
+                    storage.write_weights(self.target / storage.SAVED[name], weights)
+            storage.save(model, self.target, **self.sections)
+
+    def _play(
+        self, game: Game, stops: checkpoint.Stops, bar: Progress, task: TaskID, seconds: float, board: _Board
+    ) -> None:
+        saved, shown = time.monotonic(), 0
+        self.model.train()
+        while self.epoch < self.settings["epochs"] and not self._weary():
+            if game.batch == 0 or game.batch >= game.batches:
+                game.begin_epoch(self.generator)
+            while game.batch < game.batches:
+                game.move()
+                self._average()
+                shown += 1
+                if shown == 10 or game.batch == game.batches:
+                    bar.advance(task, shown)
+                    shown = 0
+                if game.batch < game.batches and agree(stops.wished or time.monotonic() - saved >= seconds):
+                    self._checked(game)
+                    self._save_checkpoint()
+                    saved = time.monotonic()
+                    if agree(stops.wished):
+                        self._stop()
+            measured = self._checked(game)
+            self._end_epoch(game, measured, bar, task, board)
+            if agree(stops.wished or time.monotonic() - saved >= seconds):
+                self._save_checkpoint()
+                saved = time.monotonic()
+                if agree(stops.wished):
+                    self._stop()
+
+    def _end_epoch(self, game: Game, measured: dict[str, float], bar: Progress, task: TaskID, board: _Board) -> None:
+        players = game.players
+        terms: dict[str, Any] = _named("train", measured, players)
+        if self.settings["validate"] and len(self.valid_split):
+            with self._averaged(), evaluating(self.model), seeded(self.settings["seed"], self.model.device):
+                try:
+                    device = self.model.device
+                    with computing_in(PRECISIONS[self.settings["precision"]]):
+                        measured = measure(players, self.valid_split, self.settings["batch_size"], device)
+                    terms |= _named("valid", measured, players)
+                except NotFinite as error:
+                    raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
+                if isinstance(self.model, HasPosterior):
+                    terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
+                self._select(terms.get("valid/loss"))
+        self.epoch += 1
+        game.batch = 0
+        self.run.history.append({"epoch": len(self.run.history) + 1, **terms})
+        self._warn(terms, players)
+        numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
+        shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
+        bar.update(task, terms="  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown))
+        board.write(numbers, len(self.run.history))
+        if self.target is not None:
+            with (self.target / METRICS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self.run.history[-1]) + "\n")
+
+    def _checked(self, game: Game) -> dict[str, float]:
+        try:
+            return game.measured()
+        except NotFinite as error:
+            raise NotFinite(f"{error} (epoch {self.epoch + 1}); {self._last_good()}") from error
+
+    def _last_good(self) -> str:
+        advice = "try a smaller lr, or look for data far outside the likelihood's scale."
+        if self.target is None or not (self.target / checkpoint.CHECKPOINT).exists():
+            return f"there is no checkpoint yet; {advice}"
+        _, facts = checkpoint.read(self.target / checkpoint.CHECKPOINT)
+        return f"the last good checkpoint, of epoch {facts['epoch'] + 1}, is in {self.target}; {advice}"
+
+    def _select(self, loss: float | None) -> None:
+        if loss is not None and loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, self.epoch + 1
+            self.best = self._copy()
+
+    def _weary(self) -> bool:
+        patience = self.settings["patience"]
+        return patience is not None and self.epoch - self.best_epoch >= patience
+
+    def _average(self) -> None:
+        if self.ema:
+            weights = self.model.state_dict()
+            floats = [k for k, v in weights.items() if v.is_floating_point()]
+            torch._foreach_lerp_([self.ema[k] for k in floats], [weights[k] for k in floats], 1 - self.settings["ema"])
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The averaged weights in the model's place."""
+        if not self.ema:
+            yield
+            return
+        last = self._copy()
+        self.model.load_state_dict(self.ema)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(last)
+
+    def _copy(self) -> dict[str, Tensor]:
+        # the state dict itself would go on changing with the model
+        return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
+        if terms.get("valid/active_units") == 0 and self.epoch >= 3 and "collapse" not in self.warned:
+            self.warned.add("collapse")
+            log.warning(
+                "the posterior has collapsed: no latent is active after epoch %d; try a KL warm-up (objective "
+                "ELBO(warmup=...)), a smaller beta, or a weaker decoder.",
+                len(self.run.history),
+            )
+        for player in players:
+            key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
+            first, now = self.run.history[0].get(key), terms[key]
+            if first is not None and abs(now) > 100 + 100 * abs(first) and player.name not in self.warned:
+                self.warned.add(player.name)
+                log.warning("the player %r runs away: its loss went from %.4g to %.4g.", player.name, first, now)
+
+    def _stop(self) -> None:
+        where = f"; go on by resume=True (--resume true) in {self.target}" if self.target else ""
+        raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {self.settings['epochs']}{where}.")
+
+    def _save_checkpoint(self) -> None:
+        rng = checkpoint.generators(self.model.device)
+        if distributed.is_initialized():
+            # every process's noise is its own
+            everyone: list[dict[str, Tensor]] = [{} for _ in range(distributed.get_world_size())]
+            distributed.all_gather_object(everyone, rng)
+            rng = {f"{k}/{rank}": v for rank, states in enumerate(everyone) for k, v in states.items()}
+        if self.target is None or self.game is None:
+            return
+        tensors = {
+            **{f"model/{k}": v for k, v in self.model.state_dict().items()},
+            **{f"best/{k}": v for k, v in self.best.items()},
+            **{f"ema/{k}": v for k, v in self.ema.items()},
+            **{f"game/{k}": v for k, v in self.game.state().items()},
+            "order": self.generator.get_state(),
+            **rng,
+        }
+        facts = {
+            "stage": self.stage,
+            "epoch": self.epoch,
+            "batch": self.game.batch,
+            "terms": self.game.terms,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "history": self.run.history,
+        }
+        try:
+            checkpoint.save(self.target / checkpoint.CHECKPOINT, tensors, facts)
+        except OSError as error:
+            raise OSError(
+                f"the checkpoint in {self.target} could not be renewed ({error}); the one before is whole."
+            ) from error
+
+    def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        def part(name: str) -> dict[str, Tensor]:
+            return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+
+        assert self.game is not None
+        device = self.model.device
+        try:
+            self.model.load_state_dict(part("model"))
+            self.best = {k: v.to(device) for k, v in part("best").items()}
+            self.ema = {k: v.to(device) for k, v in part("ema").items()}
+            self.game.restore(part("game"), int(facts["batch"]), facts["terms"])
+            self.generator.set_state(tensors["order"])
+            rank = f"/{distributed.get_rank()}" if distributed.is_initialized() else ""
+            checkpoint.restore_generators({k.removesuffix(rank): v for k, v in tensors.items()}, device)
+            self.epoch, self.best_epoch = int(facts["epoch"]), int(facts["best_epoch"])
+            self.best_loss, self.run.history = float(facts["best_loss"]), list(facts["history"])
+        except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
+            reason = str(error).split("\n")[0]
+            raise ValueError(
+                f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True "
+                "(--overwrite true)."
+            ) from error
+        if self.target is not None:
+            write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.history))
+
+    def _compare(self, config: Mapping[str, Any]) -> None:
+        """Refuse to go on with other settings than those that the run began with."""
+        now = storage.config_of(self.model, **self.sections)
+        changed = [
+            f"{section}.{key} was {_value(config, section, key)}, now {_value(now, section, key)}"
+            for section in ("model", "data", "fit")
+            for key in _keys(config, now, section)
+            if _value(config, section, key) != _value(now, section, key)
+        ]
+        if changed:
+            raise ValueError(
+                f"the run in {self.target} was begun with other settings ({'; '.join(changed)}); resume with the same, or "
+                "choose another folder."
+            )
+
+
+class _Board:
+    """TensorBoard event files, where they are wished for."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.writer: Any = None
+        if folder is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(self, numbers: Mapping[str, float], epoch: int) -> None:
+        if self.writer is not None:
+            for name, value in numbers.items():
+                self.writer.add_scalar(name, value, epoch)
+            self.writer.flush()
+
+
+def read_history(folder: str | Path) -> list[dict[str, Any]]:
+    """The metrics of every epoch of a run.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    path = Path(folder) / METRICS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        history = [json.loads(line) for line in lines]
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    if not all(isinstance(line, dict) for line in history):
+        raise ValueError(f"{path} is damaged: a line is no record of an epoch.")
+    return history
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def _named(split: str, measured: Mapping[str, float], players: Sequence[Player]) -> dict[str, float]:
+    """``split/term``, or ``split/player/term`` where several play."""
+    return {f"{split}/{k}" if len(players) > 1 else f"{split}/{k.split('/', 1)[1]}": v for k, v in measured.items()}
+
+
+def _keys(config: Mapping[str, Any], now: Mapping[str, Any], section: str) -> list[str]:
+    both = [c[section] for c in (config, now) if isinstance(c.get(section), dict)]
+    return sorted({str(k) for c in both for k in c})
+
+
+def _value(config: Mapping[str, Any], section: str, key: str) -> Any:
+    part = config.get(section)
+    return part.get(key) if isinstance(part, dict) else None

@@ -1,0 +1,98 @@
+"""A folder of images of the user's own, prepared once as an array on disk, however many they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from pyrogen.data import images, store
+from pyrogen.data.source import PHOTO_KINDS, Source, tenths
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+# a part of the key of prepared arrays: raise it when they are prepared differently
+VERSION = 1
+
+
+def read(folder: Path, size: int | None = None) -> Source:
+    """Every image below a folder, of one size, or cut to a centred square and resized to ``size`` × ``size``.
+
+    If all are in sub-folders, the first sub-folder is the class. Pixels are grey if all files are, else RGB. Train,
+    valid and test are 80, 10 and 10 % of the sorted relative paths, by a fixed permutation. Changed files are noticed by
+    path, length and time of change, and are prepared again.
+
+    Raises:
+        ValueError: no or too few images, one that cannot be read, which is named, or sizes that differ.
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"size={size}: expected at least 1 pixel.")
+    paths = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if len(paths) < 3:
+        raise ValueError(
+            f"{folder} holds {len(paths)} images ({', '.join(SUFFIXES)}); expected at least 3, to cut train, valid and "
+            "test from."
+        )
+    rows = tenths(len(paths))
+    order = [paths[i] for part in rows.values() for i in part.tolist()]
+    prepared = store.cache() / "folders" / f"{_key(folder, paths, size)}.npy"
+    if not prepared.exists():
+        _prepare(prepared, folder, order, size)
+    x = store.read(prepared)
+    classes = sorted({p.parts[0] for p in paths}) if all(len(p.parts) > 1 for p in paths) else []
+    y = torch.tensor([classes.index(p.parts[0]) for p in order]) if classes else None
+    ends = np.cumsum([0, *map(len, rows.values())]).tolist()
+    return Source(
+        name=folder.resolve().name,
+        reference=f"folder {folder}",
+        kinds=PHOTO_KINDS,
+        levels=256,
+        splits={
+            split: (x[start:end], None if y is None else y[start:end])
+            for split, start, end in zip(rows, ends, ends[1:], strict=False)
+        },
+        class_names=tuple(classes),
+    )
+
+
+def _key(folder: Path, paths: Sequence[Path], size: int | None) -> str:
+    """What the prepared pixels depend on."""
+    digest = hashlib.sha256(f"{VERSION} {size}".encode())
+    for path in paths:
+        stat = (folder / path).stat()
+        digest.update(f"\n{path.as_posix()}\0{stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _prepare(prepared: Path, folder: Path, order: Sequence[Path], size: int | None) -> None:
+    coloured = [images.is_colour(folder / path) for path in order]
+    colour = any(coloured)
+    first = images.pixels(_open(folder / order[0], colour, size))
+    shown = (images.pixels(image) for image in _alike(folder, order, colour, size))
+    store.write(prepared, shown, len(order), first.shape)
+
+
+def _alike(folder: Path, order: Sequence[Path], colour: bool, size: int | None) -> Iterator[Image.Image]:
+    """The images in their order, if they are of one size."""
+    first = None
+    for path in order:
+        image = _open(folder / path, colour, size)
+        first = first or image.size
+        if image.size != first:
+            raise ValueError(
+                f"{folder / path} has {_size(image.size)} pixels, and {folder / order[0]} {_size(first)}; load with size=, "
+                "and all are cut to a square and resized."
+            )
+        yield image
+
+
+def _open(path: Path, colour: bool, size: int | None) -> Image.Image:
+    image = images.read(path, colour)
+    return image if size is None else ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return " × ".join(map(str, size))

@@ -1,0 +1,114 @@
+"""Tables of the user's own: a ``.csv`` file of real vectors, with or without a header and labels."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrogen.data.source import Source, tenths
+
+LABELS = ("label", "class", "y")
+
+Lines = list[tuple[int, list[str]]]
+
+
+def read(path: Path) -> Source:
+    """Real vectors, one a row; a column named ``label``, ``class`` or ``y`` holds the labels.
+
+    The first row is a header if no cell of it is a number. Labels are whole numbers from 0, or names, which are sorted
+    and numbered. Train, valid and test are 80, 10 and 10 % of the rows, by a fixed permutation.
+
+    Raises:
+        ValueError: the file is none, or a value in it is no finite number; column and row are named.
+    """
+    header, lines = _parsed(path)
+    named = [i for i, name in enumerate(header) if name.lower() in LABELS]
+    if len(named) > 1:
+        raise ValueError(
+            f"{path}: columns {', '.join(repr(header[i]) for i in named)} could all be the label; keep one."
+        )
+    if "" in header:
+        raise ValueError(
+            f"{path}: column {header.index('') + 1} has no name; name it, or remove it if it counts the rows."
+        )
+    columns = [i for i in range(len(lines[0][1])) if i not in named]
+    if not columns:
+        raise ValueError(f"{path} holds labels and nothing else; expected columns of numbers beside them.")
+    if len(lines) < 3:
+        raise ValueError(f"{path} has {len(lines)} rows, too few to cut train, valid and test from.")
+    values = np.array([[_number(path, header, row, i, cells[i]) for i in columns] for row, cells in lines])
+    x = torch.from_numpy(values)
+    y, class_names = _labels(path, header, lines, named[0]) if named else (None, ())
+    return Source(
+        name=path.stem,
+        reference=f"file {path}",
+        kinds=("real",),
+        levels=None,
+        splits={s: (x[rows], None if y is None else y[rows]) for s, rows in tenths(len(x)).items()},
+        table=True,
+        columns=tuple(header[i] for i in columns) if header else (),
+        class_names=class_names,
+    )
+
+
+def _parsed(path: Path) -> tuple[list[str], Lines]:
+    """The header, empty if there is none, and the other rows with their numbers in the file."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [c.strip() for c in cells]) for cells in reader if any(c.strip() for c in cells)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read ({error}); expected comma-separated text in UTF-8.") from error
+    header = lines.pop(0)[1] if lines and not any(_value(c) is not None for c in lines[0][1]) else []
+    if not lines:
+        raise ValueError(f"{path} holds no rows of numbers.")
+    width = len(header or lines[0][1])
+    for row, cells in lines:
+        if len(cells) != width:
+            raise ValueError(f"{path}: row {row} has {len(cells)} columns; expected {width}, as in the first row.")
+    return header, lines
+
+
+def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str) -> float:
+    value = _value(cell)
+    if value is not None and abs(value) <= np.finfo(np.float32).max:
+        return value
+    raise ValueError(
+        f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected a finite number. Remove or encode "
+        f"what is not numeric, impute what is missing, and name a column of labels {' or '.join(map(repr, LABELS))}."
+    )
+
+
+def _labels(path: Path, header: Sequence[str], lines: Lines, column: int) -> tuple[Tensor, tuple[str, ...]]:
+    cells = [cells[column] for _, cells in lines]
+    values = [_value(c) for c in cells]
+    if None not in values:
+        for (row, _), cell, value in zip(lines, cells, values, strict=True):
+            if value is None or not (value.is_integer() and 0 <= value < 2**31):
+                raise ValueError(
+                    f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected labels, whole numbers "
+                    "from 0 or names."
+                )
+        return torch.tensor([int(float(c)) for c in cells]), ()
+    for row, line in lines:
+        if not line[column]:
+            raise ValueError(f"{path}: column {_name(header, column)}, row {row}, is empty; expected a label.")
+    names = sorted(set(cells))
+    numbers = {name: i for i, name in enumerate(names)}
+    return torch.tensor([numbers[c] for c in cells]), tuple(names)
+
+
+def _name(header: Sequence[str], column: int) -> str:
+    return repr(header[column]) if header else str(column + 1)
+
+
+def _value(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None

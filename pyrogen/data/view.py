@@ -1,0 +1,169 @@
+"""How the x that a likelihood scores is made from raw values, and which of the possible ways was wished for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrogen.base import KINDS
+from pyrogen.data.scale import Scale
+from pyrogen.data.source import Source
+from pyrogen.registry import unknown
+
+BINARIZATIONS = ("dynamic", "static", "none")
+# rows whose noise is drawn together: one generator a block is cheap, and so are the rows that nobody asked for
+BLOCK = 16
+
+
+@dataclass(frozen=True)
+class View:
+    """How x is made from raw values r, whole numbers below L or, without L, grey values or real numbers.
+
+    ======================  =====================================
+    "binary"                x ~ Bernoulli(r / (L − 1))
+    "unit"                  x = r / (L − 1)
+    "unit", dequantization  x = (r + u) / L, u uniform on (0, 1)
+    "levels"                x = round(255 r / (L − 1))
+    "real"                  x = r
+    "real", scale           x = (r − mean) / sd, by column
+    ======================  =====================================
+    """
+
+    kind: str = "real"
+    binarization: str = "none"
+    dequantization: bool = False
+    levels: int | None = None
+    data_name: str = "own"
+    seed: int = 0
+    scale: Scale | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether training sees a new draw in every batch."""
+        return self.binarization == "dynamic" or self.dequantization
+
+    def draw(self, raw: Tensor, noise: Tensor | None = None) -> Tensor:
+        """x of the raw values, same shape, float32; random views take uniform noise, or torch's global generator."""
+        if self.scale:
+            return self.scale(raw)
+        r = raw.float()
+        top = (self.levels or 2) - 1
+        if self.kind == "levels":
+            return (r * (255 / top)).round()
+        if self.dequantization and self.levels:
+            u = torch.rand(r.shape, device=r.device) if noise is None else noise
+            # float32 would round r + u up to the next level where u is close to 1
+            return (r + u.clamp(1e-4, 1 - 1e-4)) / self.levels
+        x = r / top
+        if self.binarization == "none":
+            return x
+        return torch.bernoulli(x) if noise is None else (noise < x).float()
+
+    def fixed(self, raw: Tensor, rows: Tensor, split: str) -> Tensor:
+        """x of the raw values of some rows of a split: the same with whatever other rows they are asked for."""
+        random = self.fresh or self.binarization == "static"
+        return self.draw(raw, self._noise(rows, raw.shape[1:], split) if random else None)
+
+    def _noise(self, rows: Tensor, shape: torch.Size, split: str) -> Tensor:
+        """Uniform on [0, 1), ``(len(rows), *shape)``: a row's is decided by seed, split and the row's number."""
+        noise = torch.empty(len(rows), *shape)
+        for block in (rows // BLOCK).unique().tolist():
+            entropy = np.random.SeedSequence([self.seed % 2**64, block, *split.encode()])
+            generator = torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
+            here = rows // BLOCK == block
+            noise[here] = torch.rand(BLOCK, *shape, generator=generator)[rows[here] % BLOCK]
+        return noise
+
+
+def choose(
+    source: Source,
+    kind: str | Sequence[str] | None,
+    binarization: str | None,
+    dequantization: bool | None,
+    seed: int,
+    standardize: bool | None,
+) -> View:
+    """The first view that was wished for and that the source offers.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if binarization not in (None, *BINARIZATIONS):
+        raise unknown("binarization", binarization, BINARIZATIONS)
+    wishes = _wishes(source, kind, binarization, dequantization, standardize)
+    for wish in wishes:
+        if wish not in KINDS:
+            raise unknown("kind of data", wish, KINDS)
+    offered = [k for k in wishes if k in source.kinds]
+    if not offered:
+        raise ValueError(f"{source.name!r} offers kind {_either(source.kinds)}, not {_either(wishes)}.")
+    objections = {k: _objection(source, k, binarization, dequantization, standardize) for k in offered}
+    chosen = next((k for k in offered if not objections[k]), None)
+    if chosen is None:
+        raise ValueError(objections[offered[0]])
+    grey = chosen == "binary" and source.levels != 2
+    quantized = chosen == "unit" and source.levels is not None
+    scaled = chosen == "real" and (source.table and _vectors(source) if standardize is None else standardize)
+    return View(
+        kind=chosen,
+        binarization=(binarization or "dynamic") if grey else "none",
+        dequantization=quantized and dequantization is not False,
+        levels=source.levels,
+        data_name=source.name,
+        seed=seed,
+        scale=Scale.of(source) if scaled else None,
+    )
+
+
+def _wishes(
+    source: Source,
+    kind: str | Sequence[str] | None,
+    binarization: str | None,
+    dequantization: bool | None,
+    standardize: bool | None,
+) -> tuple[str, ...]:
+    if kind is not None:
+        return (kind,) if isinstance(kind, str) else tuple(kind)
+    if binarization in ("dynamic", "static"):
+        return ("binary",)
+    if dequantization:
+        return ("unit",)
+    if standardize and "real" in source.kinds:
+        return ("real",)
+    return ("unit", *source.kinds) if binarization == "none" else source.kinds
+
+
+def _objection(
+    source: Source, kind: str, binarization: str | None, dequantization: bool | None, standardize: bool | None
+) -> str:
+    """Why the wishes cannot be had together, or nothing."""
+    binarized = binarization in ("dynamic", "static")
+    if binarized and kind != "binary":
+        return f"binarization={binarization!r} makes data of kind 'binary', not {kind!r}; leave one of the two out."
+    if dequantization and kind != "unit":
+        return f"dequantization makes data of kind 'unit', not {kind!r}; leave one of the two out."
+    if dequantization and source.levels is None:
+        return f"{source.name!r} has continuous values, no grey levels to dequantize; leave dequantization out."
+    if binarized and source.levels == 2:
+        return f"{source.name!r} is binary already; binarization must be 'none', not {binarization!r}."
+    if kind == "binary" and binarization == "none" and source.levels != 2:
+        return f"{source.name!r} is grey: kind 'binary' needs binarization 'dynamic' or 'static', not 'none'."
+    if standardize and not (kind == "real" and _vectors(source)):
+        shape = tuple(source.splits["train"][0].shape[1:])
+        return (
+            f"standardize=True takes real vectors of shape (D,), and {source.name!r} as {kind!r} has x of shape {shape}; "
+            "leave standardize out."
+        )
+    return ""
+
+
+def _vectors(source: Source) -> bool:
+    return source.splits["train"][0].ndim == 2
+
+
+def _either(kinds: Sequence[str]) -> str:
+    return " or ".join(map(repr, kinds)) or "nothing"

@@ -1,0 +1,421 @@
+"""Nothing is lost: a run killed anywhere goes on to the same bits, and whatever is wrong is one sentence."""
+
+import errno
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import pyrogen
+from pyrogen.inference import ELBO, IWAE, checkpoint, fit
+from pyrogen.inference.checkpoint import Stopped
+from pyrogen.inference.portrait import data_of
+from pyrogen.inference.trainer import read_history
+
+SMALL = {
+    "vae": ("digits", {"x_shape": (1, 8, 8), "latent_size": 3, "hidden": (16,)}, {"epochs": 6, "ema": 0.9}),
+    "gan-nonsaturating": ("ring", {"hidden": (16,)}, {"epochs": 3, "batch_size": 256}),
+    "rbm": ("digits", {"x_shape": (1, 8, 8), "hidden": 12}, {"epochs": 8}),
+}
+FILES = ("weights.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.yaml")
+
+
+def train(name, folder, **more):
+    data, arguments, recipe = SMALL[name]
+    torch.manual_seed(0)
+    model = pyrogen.create(name, **arguments)
+    return fit(model, data, folder=folder, progress=False, **{"seed": 1, **recipe, **more})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Every small run, uninterrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name in SMALL:
+        train(name, folder / name)
+    return folder
+
+
+def same(a, b):
+    return {f: (a / f).read_bytes() == (b / f).read_bytes() for f in FILES}
+
+
+def child(name, folder):
+    train(name, folder, resume=True, checkpoint_seconds=0.0)
+    os._exit(0)
+
+
+def killed_until_done(name, folder, kills, seed):
+    """Start, kill -9 after a random while, start again, ``kills`` times; then let it end."""
+    chance = random.Random(seed)
+    context = multiprocessing.get_context(
+        "fork"
+    )  # torch is imported already: kills fall into training, not into imports
+    done = 0
+    for _ in range(kills):
+        process = context.Process(target=child, args=(name, folder))
+        process.start()
+        process.join(chance.uniform(0.0, 0.25))
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+            done += 1
+        process.join()
+    train(name, folder, resume=True)
+    return done
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_kills_change_no_bit(name, whole, tmp_path):
+    assert killed_until_done(name, tmp_path, kills=5, seed=name) >= 1
+    assert all(same(tmp_path, whole / name).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_twenty_kills_change_no_bit(name, tmp_path):
+    data, arguments, recipe = SMALL[name]
+    more = {"epochs": 10 * recipe["epochs"]}
+    SMALL[name] = (data, arguments, {**recipe, **more})
+    try:
+        train(name, tmp_path / "whole")
+        assert killed_until_done(name, tmp_path / "killed", kills=20, seed=name) >= 10
+    finally:
+        SMALL[name] = (data, arguments, recipe)
+    assert all(same(tmp_path / "killed", tmp_path / "whole").values())
+
+
+class StopAfter:
+    """Wishes for a stop after so many steps, as Ctrl-C does."""
+
+    def __init__(self, monkeypatch, steps):
+        from pyrogen.inference.game import Game
+
+        move = Game.move
+        left = [steps]
+
+        def counted(game):
+            move(game)
+            left[0] -= 1
+            if left[0] == 0:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(Game, "move", counted)
+
+
+VARIANTS = {
+    "warm-up": {"objective": ELBO(warmup=40)},
+    "iwae": {"objective": IWAE(3)},
+    "patience": {"patience": 2, "lr": 0.05, "epochs": 12},
+    "averaged": {"ema": 0.99, "patience": 3},
+    "no validation": {"validate": False},
+    "bf16": {"precision": "bf16", "epochs": 3},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("steps", [1, 13, 20])
+def test_ctrl_c_anywhere_changes_no_bit(variant, steps, tmp_path, monkeypatch):
+    train("vae", tmp_path / "whole", **variant)
+    with monkeypatch.context() as patch:
+        StopAfter(patch, steps)
+        with pytest.raises(Stopped, match="go on by resume=True"):
+            train("vae", tmp_path / "cut", **variant)
+    train("vae", tmp_path / "cut", resume=True, **variant)
+    assert all(same(tmp_path / "cut", tmp_path / "whole").values())
+
+
+def two_stages():
+    """First the encoder and decoder as an autoencoder would, then all by IWAE, with batch norm and dropout inside."""
+    torch.manual_seed(0)
+    encoder = nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 4)
+    )
+    decoder = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 64))
+    model = pyrogen.vae(encoder=encoder, decoder=decoder, x_shape=(1, 8, 8), latent_size=2)
+    model.stages = lambda: [ELBO(beta=0.0).players(model), IWAE(4).players(model)]
+    return model
+
+
+@pytest.mark.parametrize("steps", [7, 25, 33])
+def test_stages_resume_where_they_were(steps, tmp_path, monkeypatch):
+    arguments = {"epochs": 2, "progress": False}
+    fit(two_stages(), "digits", folder=tmp_path / "whole", **arguments)
+    with monkeypatch.context() as patch:
+        StopAfter(patch, steps)
+        with pytest.raises(Stopped):
+            fit(two_stages(), "digits", folder=tmp_path / "cut", **arguments)
+    fit(two_stages(), "digits", folder=tmp_path / "cut", resume=True, **arguments)
+    assert all(same(tmp_path / "cut", tmp_path / "whole").values())
+    assert len(read_history(tmp_path / "cut")) == 4
+
+
+def test_without_a_checkpoint_it_starts_afresh(whole, tmp_path):
+    train("vae", tmp_path / "new", resume=True)
+    assert all(same(tmp_path / "new", whole / "vae").values())
+
+
+def test_a_finished_run_is_left_alone(whole, tmp_path):
+    shutil.copytree(whole / "vae", tmp_path / "run")
+    before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "run").iterdir()}
+    run = train("vae", tmp_path / "run", resume=True)
+    assert {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "run").iterdir()} == before
+    assert len(run.history) == 6
+    loaded = pyrogen.load(tmp_path / "run")
+    assert all(torch.equal(v, loaded.state_dict()[k]) for k, v in run.model.state_dict().items())
+
+
+CHANGED = {
+    "lr": ({"lr": 0.5}, "fit.lr was 0.001, now 0.5"),
+    "epochs": ({"epochs": 7}, "fit.epochs was 6, now 7"),
+    "objective": ({"objective": ELBO(beta=2.0)}, "fit.objective"),
+    "seed": ({"seed": 9}, "fit.seed was 1, now 9"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGED.values(), ids=CHANGED)
+def test_changed_settings_are_named(case, whole, tmp_path):
+    shutil.copytree(whole / "vae", tmp_path / "run")
+    change, message = case
+    with pytest.raises(ValueError, match=message):
+        train("vae", tmp_path / "run", resume=True, **change)
+    assert all(same(tmp_path / "run", whole / "vae").values())
+
+
+def test_a_second_process_is_refused(tmp_path):
+    with checkpoint.owned(tmp_path), pytest.raises(ValueError, match="another process is training"):
+        train("vae", tmp_path)
+    train("vae", tmp_path)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        StopAfter(patch, 15)
+        with pytest.raises(Stopped):
+            train("vae", tmp_path)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+
+    def full(fd):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pyrogen.files.os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            train("vae", tmp_path, resume=True, checkpoint_seconds=0.0)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
+    train("vae", tmp_path, resume=True)
+
+
+def test_leftovers_of_a_kill_are_swept(tmp_path):
+    tmp_path.mkdir(exist_ok=True)
+    (tmp_path / ".weights.safetensors.abc.part").write_bytes(b"half")
+    train("vae", tmp_path)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_is_not_finite_names_term_step_and_checkpoint(tmp_path, monkeypatch):
+    original = ELBO.terms
+
+    def spoiled(self, pair, batch):
+        terms = original(self, pair, batch)
+        late = batch.step is not None and int(batch.step) == 25
+        return {**terms, "kl": terms["kl"] * float("nan")} if late else terms
+
+    monkeypatch.setattr(ELBO, "terms", spoiled)
+    with pytest.raises(
+        FloatingPointError, match=r"term 'kl' of the player 'elbo' became nan at step 26.*checkpoint, of epoch 3"
+    ):
+        train("vae", tmp_path, checkpoint_seconds=0.0)
+    tensors, _ = checkpoint.read(tmp_path / "checkpoint.safetensors")
+    assert all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point())
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_ended_early_keeps_the_best(tmp_path):
+    run = train("vae", tmp_path, patience=1, lr=0.3, epochs=40)
+    losses = [line["valid/loss"] for line in run.history]
+    assert len(losses) < 40
+    assert losses[-1] >= min(losses[:-1])
+    best = pyrogen.load(tmp_path, weights="best")
+    assert any(not torch.equal(v, best.state_dict()[k]) for k, v in run.model.state_dict().items())
+
+
+def test_average_is_the_exponential_one(tmp_path):
+    seen = []
+
+    class Spy(ELBO):
+        def terms(self, pair, batch):
+            if batch.step is not None:
+                seen.append(pair.state_dict()["decoder.net.1.bias"].clone())
+            return super().terms(pair, batch)
+
+    torch.manual_seed(0)
+    data, arguments, _ = SMALL["vae"]
+    model = pyrogen.create("vae", **arguments)
+    model.objective = Spy()
+    fit(model, data, epochs=1, ema=0.8, folder=tmp_path, validate=False)
+    seen.append(model.state_dict()["decoder.net.1.bias"])
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = 0.8 * expected + 0.2 * weights
+    averaged = pyrogen.load(tmp_path, model=pyrogen.create("vae", **arguments), weights="ema")
+    torch.testing.assert_close(averaged.state_dict()["decoder.net.1.bias"], expected)
+
+
+def test_networks_compute_in_bf16_and_densities_in_float32():
+    seen = {}
+
+    class Spy(ELBO):
+        def terms(self, pair, batch):
+            decode = pair.likelihood.forward
+            pair.decoder.net[1].register_forward_hook(lambda m, i, o: seen.update(inside=o.dtype))
+            pair.likelihood.forward = lambda f: (seen.update(outside=f.dtype), decode(f))[1]
+            return super().terms(pair, batch)
+
+    data, arguments, _ = SMALL["vae"]
+    model = pyrogen.create("vae", **arguments)
+    model.objective = Spy()
+    fit(model, data, epochs=1, batch_size=2000, precision="bf16", validate=False)
+    assert seen == {"inside": torch.bfloat16, "outside": torch.float32}
+
+
+SCRIPT = """
+import sys, torch, pyrogen
+from pyrogen.inference import fit
+torch.set_num_threads(1)
+torch.manual_seed(0)
+data = pyrogen.data.load("digits", binarization="static")
+model = pyrogen.create("autoencoder", x_shape=(1, 8, 8), latent_size=3, hidden=(16,))  # no noise in its loss
+fit(model, data, epochs=2, batch_size=100, folder=sys.argv[1], progress=False)
+"""
+
+
+def test_two_processes_train_as_one(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    one = [sys.executable, str(script), str(tmp_path / "one")]
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    subprocess.run(one, check=True, env=clean, capture_output=True)
+    done = subprocess.run([*run, str(script), str(tmp_path / "two")], env=clean, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    a, b = (pyrogen.load(tmp_path / n).state_dict() for n in ("one", "two"))
+    for name, value in a.items():
+        torch.testing.assert_close(value, b[name], atol=1e-4, rtol=1e-3)
+    histories = [read_history(tmp_path / n) for n in ("one", "two")]
+    assert histories[0][-1]["train/loss"] == pytest.approx(histories[1][-1]["train/loss"], rel=1e-4)
+
+
+def mutate(folder, chance):
+    """Something random happens to a random file of a run."""
+    path = chance.choice(sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"))
+    content = path.read_bytes()
+    what = chance.randrange(7)
+    at = chance.randrange(len(content) + 1)
+    if what == 0:
+        path.unlink()
+    elif what == 1:
+        path.write_bytes(content[:at])
+    elif what == 2:
+        path.write_bytes(
+            content[:at] + bytes(chance.randrange(256) for _ in range(chance.randrange(1, 40))) + content[at:]
+        )
+    elif what == 3 and content:
+        at = min(at, len(content) - 1)
+        path.write_bytes(content[:at] + bytes([content[at] ^ (1 << chance.randrange(8))]) + content[at + 1 :])
+    elif what == 4:
+        path.write_bytes(bytes(chance.randrange(256) for _ in range(chance.randrange(200))))
+    elif what == 5:
+        path.unlink()
+        path.mkdir()
+    else:
+        words = [
+            b"null",
+            b"[]",
+            b"{}",
+            b"-1",
+            b"1e999",
+            b"!!python/object/apply:os.system [touch /tmp/pwned]",
+            b"nan",
+            b"'x'",
+        ]
+        path.write_bytes(content[:at] + chance.choice(words) + content[min(at + 4, len(content)) :])
+
+
+def survives(folder, seed):
+    chance = random.Random(seed)
+    for _ in range(chance.randrange(1, 4)):
+        if any(p.is_file() for p in folder.rglob("*")):
+            mutate(folder, chance)
+    for act in (
+        lambda: pyrogen.load(folder),
+        lambda: data_of(folder),
+        lambda: read_history(folder),
+        lambda: train("vae", folder, resume=True, epochs=6),
+    ):
+        complaint = None
+        try:
+            act()
+        except (ValueError, OSError) as error:
+            complaint = str(error)
+        assert complaint is None or ("\n" not in complaint.strip() and len(complaint) > 20)
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """A run that was stopped on its way."""
+    folder = tmp_path_factory.mktemp("half") / "run"
+    patch = pytest.MonkeyPatch()
+    StopAfter(patch, 50)
+    with pytest.raises(Stopped):
+        train("vae", folder)
+    patch.undo()
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), finished=st.booleans())
+def test_mutated_folders_are_one_sentence(whole, half, tmp_path_factory, seed, finished):
+    folder = tmp_path_factory.mktemp("mutated") / "run"
+    shutil.copytree(whole / "vae" if finished else half, folder)
+    survives(folder, seed)
+    shutil.rmtree(folder)
+    assert not os.path.exists("/tmp/pwned")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("part", range(4))
+def test_ten_thousand_mutated_folders(whole, half, tmp_path, part):
+    for seed in range(2500 * part, 2500 * (part + 1)):
+        folder = tmp_path / "run"
+        shutil.copytree(whole / "vae" if seed % 2 else half, folder)
+        survives(folder, seed)
+        shutil.rmtree(folder)
+    assert not os.path.exists("/tmp/pwned")
+
+
+def test_time_between_checkpoints_is_kept(tmp_path, monkeypatch):
+    written = []
+    original = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda *a: (written.append(time.monotonic()), original(*a)))
+    train("vae", tmp_path / "a", checkpoint_seconds=1000.0)
+    assert len(written) == 1  # the one at the end
+    written.clear()
+    train("vae", tmp_path / "b", checkpoint_seconds=0.0)
+    assert len(written) > 30
+    assert np.isfinite(written).all()
