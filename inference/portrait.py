@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
-from collections.abc import Sequence
+import shlex
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 import yaml
-from matplotlib.figure import Figure
 
 from pyrogen import plots, storage
 from pyrogen.axes import Axis
-from pyrogen.base import HasPosterior, Model
+from pyrogen.base import HasCritic, HasFreeEnergy, HasLogProb, HasPosterior, Model, Objective, Pair
 from pyrogen.data import Data, load
 from pyrogen.files import write
+from pyrogen.inference import panels
 from pyrogen.inference.evidence.summary import Summary, summarize
+from pyrogen.inference.fit import FALLBACK, fit
+from pyrogen.inference.panels import ADVICE, History, Panel
 from pyrogen.inference.programs import evaluating, seeded
-from pyrogen.inference.trainer import METRICS
+from pyrogen.inference.trainer import METRICS, read_history
+from pyrogen.registry import Record, describe, find, make
 from pyrogen.report import Section, save_figures, write_report
 
 SCORES = "scores"
-SHOWN = 64
+MISSING = "What could not be shown"
+
+# what each capability of a model brings to its report
+PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
+    (Model, (panels.samples, panels.coverage)),
+    (
+        HasPosterior,
+        (panels.reconstructions, panels.interpolations, panels.traversals, panels.codes, panels.usage),
+    ),
+    (HasLogProb, (panels.log_probs,)),
+    (HasFreeEnergy, (panels.energies, panels.chains, panels.filters)),
+    (HasCritic, (panels.criticism,)),
+    (Pair, (panels.validation,)),
+)
+
+
+# -- what is in a run's folder ---------------------------------------------------------------------------------------
 
 
 def data_of(folder: str | Path) -> Data:
@@ -37,9 +60,22 @@ def data_of(folder: str | Path) -> Data:
     if not isinstance(section, dict) or "source" not in section:
         raise ValueError(f"{folder} does not say what it was trained on; name the data.")
     kind, binarization = section.get("kind"), section.get("binarization")
-    # written as they came out, and only dequantized data may ask for it again
+    # written as they came out, and only data of these kinds may be asked for it again
     dequantization = section.get("dequantization") if kind == "unit" else None
-    data = load(section["source"], kind, binarization, dequantization, section.get("seed", 0))
+    standardize = section.get("standardize") if kind == "real" else None
+    try:
+        data = load(
+            section["source"],
+            kind,
+            binarization,
+            dequantization,
+            section.get("seed", 0),
+            standardize,
+            section.get("size"),
+        )
+    except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
+        path = Path(folder) / storage.CONFIG
+        raise ValueError(f"the section 'data' of {path} describes no data: {_first_line(error)}") from error
     if section.get("sha256") not in (None, data.sha256):
         raise ValueError(
             f"the data {section['source']} have changed since {folder} was trained on them (training values hash to "
@@ -61,122 +97,106 @@ def save_score(folder: str | Path, evidence: xr.Dataset) -> Path:
     return path
 
 
-def write_run_report(folder: str | Path) -> Path:
-    """Write ``report.html`` and ``figures/`` of a run from what is in its folder."""
-    folder = Path(folder)
-    config, model, data = storage.read_config(folder), storage.load(folder), data_of(folder)
-    figures: dict[str, tuple[str, Figure]] = {}
-    with evaluating(model), seeded(0):
-        _draw_samples(figures, model, data)
-        _draw_codes(figures, model, data)
-    history = _history(folder)
-    if history:
-        figures["curves"] = "Every term of the objective, nats per datum, over the epochs.", plots.curves(history)
-    scores = [xr.load_dataset(path, engine="h5netcdf") for path in sorted((folder / SCORES).glob("*.nc"))]
-    for score in scores:
-        _draw_score(figures, score)
-    save_figures(folder / "figures", {name: figure for name, (_, figure) in figures.items()})
-    title = f"{config['model'].get('entry', type(model).__name__)} on {data.name}"
-    sections = [
-        _scores_section([summarize(score) for score in scores], figures),
-        _section("Samples", figures, "samples", "manifold"),
-        _section("Reconstructions", figures, "reconstructions"),
-        _section("Latents", figures, "latents"),
-        _section("Training", figures, "curves"),
-        _setup_section(config, model, folder),
-    ]
-    return write_report(folder / "report.html", title, _subtitle(model, data), [s for s in sections if s is not None])
+def read_scores(folder: str | Path) -> dict[str, xr.Dataset]:
+    """The estimates that were saved in a run's folder, by the names of their files.
+
+    Raises:
+        ValueError: a file is damaged, or no estimate.
+    """
+    return {path.stem: _read_score(path) for path in sorted((Path(folder) / SCORES).glob("*.nc"))}
 
 
-def _draw_samples(figures: dict[str, tuple[str, Figure]], model: Model, data: Data) -> None:
-    plane = model.x_shape == (2,)
-    shown = data.test.x[: 2500 if plane else SHOWN]
+def _read_score(path: Path) -> xr.Dataset:
     try:
-        drawn = model.picture(len(shown))
-    except ValueError:
-        return  # an improper prior to which nothing has been fitted
-    if plane:
-        figures["samples"] = f"{len(drawn)} samples over as many test data.", plots.points(drawn, shown)
-        return
-    what = "Means of p(x|z) at z drawn from the prior" if isinstance(model, HasPosterior) else "Samples of the model"
-    figures["samples"] = f"{what}.", plots.samples(drawn, data.kind)
+        score = xr.load_dataset(path, engine="h5netcdf")
+    except Exception as error:  # whatever HDF5 and its readers raise on broken bytes
+        raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
+    shapes = {"log_evidence": ("datum",), "mc_se": ("datum",)}
+    shapes |= {k: ("datum",) for k in ("ess", "pareto_k") if k in score}
+    shapes |= {"k_curve": ("k", "datum"), "k": ("k",)} if "k_curve" in score else {}
+    wrong = [
+        k for k, dims in shapes.items() if k not in score or score[k].dims != dims or score[k].dtype.kind not in "iuf"
+    ]
+    words = [k for k in ("estimator", "bound", "split") if not isinstance(score.attrs.get(k), str)]
+    size = score.attrs.get("dimensions")
+    words += [] if isinstance(size, (int, np.integer)) and size > 0 else ["dimensions"]
+    if wrong or words or score.sizes["datum"] == 0:
+        what = f"its {(wrong + words)[0]} is missing or malformed" if wrong or words else "it has no data"
+        raise ValueError(f"{path} is no estimate that pyrogen wrote: {what}.")
+    try:
+        summarize(score)
+    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        raise ValueError(f"{path} is no estimate that pyrogen wrote: {_first_line(error)}") from error
+    return score
 
 
-def _draw_codes(figures: dict[str, tuple[str, Figure]], model: Model, data: Data) -> None:
-    if not isinstance(model, HasPosterior):
-        return
-    x, test = data.test.x[:SHOWN], data.test.take(2000)
-    figures["reconstructions"] = (
-        "Test data, and the mean of p(x|z) at their mean codes.",
-        plots.reconstructions(x, model.decode(model.encode(x).mean).mean, data.kind),
-    )
-    codes = model.encode(test.x).mean
-    figures["latents"] = (
-        f"Mean codes of {len(test)} test data{', coloured by label' if test.y is not None else ''}.",
-        plots.latent_scatter(codes, test.y),
-    )
-    if model.latent_size == 2 and len(model.x_shape) == 3:
-        side = 15
-        axis = torch.distributions.Normal(0.0, 1.0).icdf(torch.linspace(0.03, 0.97, side))
-        grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
-        figures["manifold"] = (
-            "The plane of latents, decoded at the quantiles of a standard normal.",
-            plots.manifold(model.decode(grid).mean, data.kind, side),
-        )
+def _history(folder: Path) -> History:
+    """The metrics, with every number one that can be drawn.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        history = read_history(folder)
+        for row in history:
+            epoch = row.get("epoch", 0)
+            if isinstance(epoch, bool) or not isinstance(epoch, (int, float)) or not abs(epoch) < 1e15:
+                raise ValueError(f"{folder / METRICS} is damaged: a line is of epoch {epoch!r:.40}.")
+            for value in row.values():
+                if isinstance(value, int):
+                    float(value)
+    except (OverflowError, RecursionError) as error:
+        raise ValueError(f"{folder / METRICS} is damaged: {_first_line(error)}") from error
+    return history
 
 
-def _draw_score(figures: dict[str, tuple[str, Figure]], score: xr.Dataset) -> None:
-    if "k_curve" not in score:
-        return
-    curve = score["k_curve"]
-    n = curve.sizes["datum"]
-    name = f"{score.attrs['estimator'].lower()}-{score.attrs['split']}"
-    figures[f"k-curve-{name}"] = (
-        f"{score.attrs['estimator']}: the importance-weighted bound against k, from the same draws; bars are data errors.",
-        plots.k_curve(score["k"].values, curve.mean("datum").values, curve.std("datum", ddof=1).values / math.sqrt(n)),
-    )
-    figures[f"pareto-{name}"] = (
-        f"{score.attrs['estimator']}: Pareto k of each datum's weights; to the right of 0.7 no error bar can be believed.",
-        plots.pareto_histogram(score["pareto_k"].values),
-    )
+# -- the page --------------------------------------------------------------------------------------------------------
 
 
-def _scores_section(summaries: Sequence[Summary], figures: dict[str, tuple[str, Figure]]) -> Section | None:
-    if not summaries:
-        return None
-    head = ("estimate", "split", "N", "nats per datum", "± Monte Carlo", "± data", "bits/dim", "direction", "k̂ > 0.7")
-    rows = [head]
-    for s in summaries:
-        a = s.attributes
-        bits = "–" if s.bits_per_dim is None else f"{s.bits_per_dim:.4f}"
-        draws = f"({a['num_samples']})" if "num_samples" in a else ""
-        numbers = (f"{s.nats:.3f}", f"{s.mc_se:.3f}", f"{s.data_se:.3f}", bits)
-        beware = "–" if s.unreliable is None else str(s.unreliable)
-        direction = {"none": "no bound", "exact": "exact"}.get(a["bound"], f"{a['bound']} bound")
-        rows.append((f"{a['estimator']}{draws}", str(a["split"]), str(s.count), *numbers, direction, beware))
-    first = summaries[0].attributes
-    text = (
-        f"Estimates of log p(x), with the error of the draws and the error of having {summaries[0].count} data. "
-        f"Data: {first.get('data')}, {first.get('kind')}, binarization {first.get('binarization')}, dequantization "
-        f"{first.get('dequantization')}, seed {first.get('seed')}. A bound is on its expectation."
-    )
-    return Section(
-        "Scores", text, table=rows, figures=[v for k, v in figures.items() if k.startswith(("k-curve", "pareto"))]
-    )
+def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
+    """Write ``report.html`` and ``figures/`` of a run from what is in its folder.
+
+    Args:
+        folder: of the run.
+        model: needed only where the run's model was made with networks of your own, as in :func:`pyrogen.load`.
+
+    Raises:
+        ValueError: a file in the folder is missing or damaged.
+    """
+    folder = Path(folder)
+    config, model, data = storage.read_config(folder), storage.load(folder, model), data_of(folder)
+    history, scores = _history(folder), read_scores(folder)
+    shown = [*_shown_scores(scores, data), *_shown(model, data, history)]
+    if history:
+        caption = "Every term of the objective and of its diagnostics over the epochs."
+        shown.append(Panel("Training", caption, "curves", plots.curves(history)))
+    save_figures(folder / "figures", {panel.name: panel.figure for panel in shown if panel.figure is not None})
+    title = f"{config['model'].get('entry', type(model).__name__)} on {data.name}"
+    # in the order in which a reader asks: does it work, how well, what does it look like
+    first = [ADVICE, "Scores", "Samples", "Coverage"]
+    last = ["Training", MISSING]
+    titles = dict.fromkeys(panel.section for panel in shown)
+    order = [*[t for t in first if t in titles], *[t for t in titles if t not in (*first, *last)]]
+    sections = [_section(t, shown) for t in [*order, *[t for t in last if t in titles]]]
+    sections += [_recipe_section(config, model), _setup_section(config, model, folder)]
+    return write_report(folder / "report.html", title, _subtitle(model, data), sections)
 
 
-def _section(title: str, figures: dict[str, tuple[str, Figure]], *names: str) -> Section | None:
-    found = [figures[name] for name in names if name in figures]
-    return Section(title, figures=found) if found else None
+def _shown(model: Model, data: Data, history: History) -> Iterator[Panel]:
+    for capability, functions in PANELS:
+        for function in functions if isinstance(model, capability) else ():
+            try:
+                with evaluating(model), seeded(0):
+                    yield from list(function(model, data, history))
+            except (ValueError, NotImplementedError) as error:
+                yield Panel(MISSING, f"{function.__name__.replace('_', ' ').capitalize()}: {_first_line(error)}")
 
 
-def _setup_section(config: dict[str, Any], model: Model, folder: Path) -> Section:
-    count = sum(p.numel() for p in model.parameters())
-    text = (
-        f"{count:,} parameters. To read the model again: pyrogen.load({str(folder)!r}). What made it, as written in "
-        f"{storage.CONFIG}:"
-    )
-    return Section("Setup", text, code=yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+def _section(title: str, shown: Sequence[Panel]) -> Section:
+    mine = [panel for panel in shown if panel.section == title]
+    text = "\n\n".join(panel.caption for panel in mine if panel.figure is None)
+    table = next((panel.table for panel in mine if panel.table), ())
+    return Section(title, text, table, [(panel.caption, panel.figure) for panel in mine if panel.figure is not None])
 
 
 def _subtitle(model: Model, data: Data) -> str:
@@ -184,8 +204,168 @@ def _subtitle(model: Model, data: Data) -> str:
     return " · ".join([type(model).__name__, *axes, f"{data.kind} data"])
 
 
-def _history(folder: Path) -> list[dict[str, float]]:
-    path = folder / METRICS
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+# -- scores ----------------------------------------------------------------------------------------------------------
+
+
+def _shown_scores(scores: Mapping[str, xr.Dataset], data: Data) -> Iterator[Panel]:
+    if not scores:
+        yield Panel(
+            ADVICE, "Not scored yet: pyrogen evaluate adds an estimate of log p(x) with its errors to this page."
+        )
+        return
+    summaries = {name: summarize(score) for name, score in scores.items()}
+    kinds = {
+        f"{a.get('data')}, {a.get('kind')}, binarization {a.get('binarization')}, dequantization {a.get('dequantization')}"
+        for a in (s.attributes for s in summaries.values())
+    }
+    caption = (
+        "Estimates of log p(x), with the error of the draws and the error of having so many data. "
+        f"Data: {'; '.join(sorted(kinds))}. A bound is on its expectation."
+    )
+    yield Panel("Scores", caption, table=_score_table(list(summaries.values())))
+    for name, score in scores.items():
+        summary = summaries[name]
+        label = f"{summary.attributes['estimator']} on {summary.attributes['split']}"
+        yield Panel(ADVICE, f"{label}: {' '.join(panels.advice(score, summary, data))}")
+        if "k_curve" in score:
+            curve = score["k_curve"].values
+            error = curve.std(1, ddof=1) / math.sqrt(curve.shape[1]) if curve.shape[1] > 1 else None
+            bars = "bars are the error of having so many data."
+            caption = f"{label}: the importance-weighted bound against k, from the same draws; {bars}"
+            yield Panel("Scores", caption, f"k-curve-{name}", plots.k_curve(score["k"].values, curve.mean(1), error))
+        if "pareto_k" in score:
+            caption = f"{label}: Pareto k̂ of each datum's weights; to the right of 0.7 no error bar can be believed."
+            yield Panel("Scores", caption, f"pareto-{name}", plots.pareto_histogram(score["pareto_k"].values))
+
+
+def _score_table(summaries: Sequence[Summary]) -> Sequence[Sequence[str]]:
+    rows: list[Sequence[str]] = [
+        ("estimate", "split", "N", "nats per datum", "± Monte Carlo", "± data", "bits/dim", "direction", "k̂ > 0.7")
+    ]
+    for s in summaries:
+        a = s.attributes
+        bits = "–" if s.bits_per_dim is None else f"{s.bits_per_dim:.4f}"
+        draws = f"({a['num_samples']})" if "num_samples" in a else ""
+        numbers = (f"{s.nats:.3f}", f"{s.mc_se:.3f}", f"{s.data_se:.3f}", bits)
+        beware = "–" if s.unreliable is None else str(s.unreliable)
+        direction = {"none": "no bound", "exact": "exact"}.get(a["bound"], f"{a['bound']} bound")
+        rows.append((f"{a['estimator']}{draws}", a["split"], str(s.count), *numbers, direction, beware))
+    return rows
+
+
+# -- set-up ----------------------------------------------------------------------------------------------------------
+
+
+def command(config: Mapping[str, Any], model: Model) -> list[str]:
+    """The words of the ``pyrogen train`` that trains an equal model; what equals its default is left out.
+
+    Args:
+        config: of the run.
+        model: as it was read from the run's folder.
+
+    Raises:
+        ValueError: no command can say it.
+    """
+    origin, data, settings = (config.get(k) for k in ("model", "data", "fit"))
+    if not (
+        isinstance(origin, dict) and isinstance(origin.get("entry"), str) and isinstance(origin.get("arguments"), dict)
+    ):
+        raise ValueError("its model was made in Python, not by an entry of the zoo.")
+    if not (isinstance(data, dict) and isinstance(settings, dict)):
+        raise ValueError("its config does not say on which data or by which settings it was trained.")
+    record = find("entry", origin["entry"])
+    words = [record.name, *_data_words(data, record, model, settings.get("seed"))]
+    words += _words(record.load(), origin["arguments"], {"x_shape", "objective"})
+    recipe = {**FALLBACK, **record.details["recipe"]}
+    own = {k: v for k, v in settings.items() if k != "device" or v != ("cuda" if torch.cuda.is_available() else "cpu")}
+    if describe(make("objective", own["objective"])) == describe(model.objective):
+        del own["objective"]
+    return ["pyrogen", "train", *words, *_words(fit, own, {"model", "data", "folder"}, recipe | {"device": None})]
+
+
+def _data_words(data: Mapping[str, Any], record: Record, model: Model, seed: Any) -> Iterator[str]:
+    kind, binarization, levels = data.get("kind"), data.get("binarization"), data.get("levels")
+    if data.get("seed") != seed and (binarization != "none" or data.get("dequantization")):
+        raise ValueError(
+            f"its data were drawn by seed {data.get('seed')} and its training by {seed}; load and fit in Python."
+        )
+    if data.get("source") != record.details["data"]:
+        yield from ("--data", str(data.get("source")))
+    plain = kind == "unit" and levels is not None and not data.get("dequantization")
+    if model.kinds[:1] != (kind,) or binarization == "static" or plain:
+        yield from ("--kind", str(kind))
+    if binarization == "static":
+        yield from ("--binarization", "static")
+    if plain:
+        yield from ("--dequantization", "false")
+    vectors = kind == "real" and len(model.x_shape) == 1 and Path(str(data.get("source"))).suffix in (".npz", ".csv")
+    if vectors and data.get("standardize") is False:
+        yield from ("--standardize", "false")
+    if data.get("size") is not None:
+        yield from ("--size", str(data["size"]))
+
+
+def _words(
+    function: Callable[..., Any], given: Mapping[str, Any], skip: set[str], defaults: Mapping[str, Any] | None = None
+) -> Iterator[str]:
+    """Options for the arguments that differ from a function's defaults, axes with their own options."""
+    hints = typing.get_type_hints(inspect.unwrap(function))
+    for name, parameter in inspect.signature(function).parameters.items():
+        default = (defaults or {}).get(name, parameter.default)
+        value = given.get(name, default)
+        if name in skip or _plain(value) == _plain(default):
+            continue
+        axis = next((c.axes[0] for c in typing.get_args(hints[name]) if _is_axis(c)), None)
+        if axis is None:
+            yield from (f"--{name}", _word(name, value))
+            continue
+        full = describe(make(axis, value))
+        if default is not None and full == describe(make(axis, default)):
+            continue
+        usual = describe(make(axis, full["name"]))
+        yield from (f"--{name}", full["name"])
+        for option, chosen in full.items():
+            if chosen != usual[option]:
+                yield from (f"--{name}.{option}", _word(f"{name}.{option}", chosen))
+
+
+def _is_axis(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, (Axis, Objective))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _word(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        raise ValueError(f"its {name} is {value.get('name') or value.get('own')} with settings of its own.")
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _recipe_section(config: Mapping[str, Any], model: Model) -> Section:
+    title = "How to reproduce it"
+    try:
+        words = command(config, model)
+    except (ValueError, TypeError, KeyError) as error:
+        return Section(
+            title, f"No command line can train this model again: {_first_line(error)} Its settings stand below."
+        )
+    text = (
+        "This trains an equal model, into runs/ unless --folder says otherwise; with the same versions on the same kind of "
+        "machine, to the same weights, if this run was made by the command line too."
+    )
+    return Section(title, text, code=shlex.join(words))
+
+
+def _setup_section(config: Mapping[str, Any], model: Model, folder: Path) -> Section:
+    count = sum(p.numel() for p in model.parameters())
+    text = (
+        f"{count:,} parameters. To read the model again: pyrogen.load({str(folder)!r}). What made it, as written in "
+        f"{storage.CONFIG}:"
+    )
+    return Section("Setup", text, code=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, default_flow_style=None))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

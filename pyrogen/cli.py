@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import itertools
-import re
 import sys
-import types
-import typing
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyrogen
-from pyrogen import registry
+from pyrogen import completion, registry
 
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
+    from jsonargparse import Namespace
 
 VERBS = {
     "list": "name the models of the zoo, or the choices on an axis",
     "train": "train a model of the zoo on data, into a folder",
     "evaluate": "estimate log p(x) of a trained model, with its errors",
     "sample": "draw data from a trained model, as a picture and as numbers",
+    "compare": "set trained models side by side, with paired differences",
+    "report": "write a run's report again",
+    "prove": "run the claims of the zoo's entries, and their controls",
     "demo": "train, score and report a small VAE on real digits, in about a minute",
+    "completion": "print a completion script for bash or zsh",
 }
 
 
@@ -77,67 +76,136 @@ def _list(arguments: Sequence[str]) -> int:
 
 
 def _train(arguments: Sequence[str]) -> int:
-    name = _model_name(arguments)
+    from pyrogen import options as opt
+
+    config = {"model": {}, "data": {}, "fit": {}}
+    if path := opt.value_of(arguments, "--config"):
+        config = opt.read_sections(path)
+    name = config["model"].get("entry")
+    rest = list(arguments)
+    if rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
     if name is None:
-        return 0 if {"-h", "--help"} & set(arguments) else 2
+        return _models({"-h", "--help"} & set(arguments) != set())
+    entry = registry.find("entry", str(name))
+    from pyrogen.inference import fit
+
+    build = entry.load()
+    parser = opt.parser(f"pyrogen train {name}", f"{entry.summary} {entry.details['reference']}.")
+    axes = opt.add_function(parser, build, skip={"x_shape", "encoder", "decoder", "objective"})
+    _add_data_options(parser, entry.details["data"])
+    axes |= opt.add_function(parser, fit, skip={"model", "data", "progress"}, defaults={"folder": f"runs/{name}"})
+    parser.add_argument("--seeds", type=int, default=1, help="train so many seeds, from --seed on, and print one table")
+    parser.add_argument(
+        "--config", type=str | None, default=None, help="a config file, as runs write it; flags go before it"
+    )
+    parser.add_argument(
+        "--print_config", action="store_true", help="print the config that these options make, and stop"
+    )
+    options = opt.parse(parser, [a for a in rest if a != "--print_config"], axes)
+    own, wishes, settings = _sections(options, opt.spoken(rest), config, build)
+    if "--print_config" in rest:
+        import yaml
+
+        sections = {"model": {"entry": name, "arguments": own}, "data": wishes, "fit": settings}
+        sections["data"]["source"] = sections["data"].pop("name")
+        print(yaml.safe_dump(registry.describe(sections), sort_keys=False, allow_unicode=True), end="")
+        return 0
+    if options.seeds < 1:
+        raise ValueError(f"--seeds {options.seeds}: train at least 1.")
+    runs = []
+    for seed in range(settings["seed"], settings["seed"] + options.seeds):
+        folder = Path(settings["folder"]) / f"seed-{seed}" if options.seeds > 1 else settings["folder"]
+        runs.append(_train_one(build, own, wishes, {**settings, "seed": seed, "folder": folder}))
+    if options.seeds > 1:
+        from pyrogen.inference.compare import seeds_table
+
+        print(seeds_table(runs))
+    return 0
+
+
+def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str, Any], settings: dict[str, Any]) -> Any:
     from pyrogen.inference import fit
     from pyrogen.inference.portrait import write_run_report
     from pyrogen.inference.programs import seeded
 
-    entry = registry.find("entry", name)
-    build = entry.load()
-    parser = _parser(f"pyrogen train {name}", f"{entry.summary} {entry.details['reference']}.")
-    axes = _add_function(parser, build, skip={"x_shape", "encoder", "decoder", "objective"})
-    parser.add_argument(
-        "--data", default=entry.details["data"], help="a data set, see pyrogen list --axis data, or a .npz file"
-    )
-    _add_data_options(parser)
-    axes |= _add_function(parser, fit, skip={"model", "data", "progress"}, defaults={"folder": f"runs/{name}"})
-    options = _parse(parser, [a for i, a in enumerate(arguments) if i != _position(arguments)], axes)
-    own = {k: v for k, v in vars(options).items() if k in inspect.signature(build).parameters}
-    settings = {k: v for k, v in vars(options).items() if k in inspect.signature(fit).parameters and k not in own}
-    settings.pop("data")
     with seeded(settings["seed"]):
-        data, model = _data_and_model(options, build, own)
+        data, model = _data_and_model(wishes, build, own)
         run = fit(model, data, **settings)
     if not run.seconds:
         print(f"the run in {run.folder} has ended already; nothing was changed.")
-        return 0
+        return run
     report = write_run_report(run.folder)
     print(_last(run.history))
     print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
     print(f"score it: pyrogen evaluate {run.folder}")
-    return 0
+    return run
+
+
+def _sections(
+    options: Namespace, spoken: set[str], config: dict[str, dict[str, Any]], build: Callable[..., Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Arguments of the model, of ``load`` and of ``fit``: flags before the config, the config before defaults."""
+    from pyrogen.data import Data, load
+    from pyrogen.inference import fit
+
+    flags = {k: getattr(options, k) for k in vars(options)}
+    own = {k: flags[k] for k in inspect.signature(build).parameters if k in flags}
+    wishes = {k: flags[DATA_FLAGS.get(k, k)] for k in inspect.signature(load).parameters}
+    settings = {k: flags[k] for k in inspect.signature(fit).parameters if k in flags and k not in own and k != "data"}
+    written = config["model"].get("arguments") or {}
+    if not isinstance(written, dict):
+        raise ValueError("the section 'model' of the config needs 'arguments', a mapping of names to values.")
+    data = {k: v for k, v in config["data"].items() if k != "name" or "source" not in config["data"]}
+    if "source" in data:
+        data["name"] = data.pop("source")
+    for section, target, given in (("model", own, written), ("data", wishes, data), ("fit", settings, config["fit"])):
+        for key, value in given.items():
+            if key in target and DATA_FLAGS.get(key, key) not in spoken:
+                target[key] = value
+            elif key not in target and key not in (*FOLLOWING, *(dir(Data) if section == "data" else ())):
+                raise registry.unknown(f"setting in the section {section!r} of the config", key, target)
+    return own, wishes, settings
+
+
+# arguments of `load` by the flags that they have beside those of the model and of `fit`
+DATA_FLAGS = {"name": "data", "seed": "data_seed"}
+# what a run writes down that follows from the rest
+FOLLOWING = ("x_shape", "splits", "levels", "reference", "sha256", "encoder", "decoder", "objective")
 
 
 def _evaluate(arguments: Sequence[str]) -> int:
-    parser = _parser("pyrogen evaluate", VERBS["evaluate"])
+    from pyrogen import options as opt
     from pyrogen.inference import Estimator, log_evidence, summarize
     from pyrogen.inference.portrait import data_of, save_score, write_run_report
 
+    parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
     parser.add_argument("run", type=str, help="folder of a run")
-    axes = {"estimator": "estimator"}
-    _add_axis(parser, "estimator", Estimator, None, "exact where the model has a log_prob, else IWAE", "estimator")
+    opt.add_axis(parser, "estimator", Estimator, None, "exact where the model has a log_prob, else IWAE", "estimator")
+    parser.add_argument("--weights", default="last", help="last, best or ema")
     parser.add_argument("--split", default="test", help="train, valid or test")
     parser.add_argument("--limit", type=int | None, default=None, help="score the first so many data only")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
     parser.add_argument(
         "--chunk_size", type=int, default=100, help="draws decoded at once; changes memory, not the answer"
     )
-    options = _parse(parser, arguments, axes)
-    model, data = pyrogen.load(options.run), data_of(options.run)
+    options = opt.parse(parser, arguments, {"estimator": "estimator"})
+    model, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
     if options.split not in ("train", "valid", "test"):
         raise registry.unknown("split", options.split, ("train", "valid", "test"))
     split = getattr(data, options.split)
     split = split if options.limit is None else split.take(options.limit)
     evidence = log_evidence(model, split, options.estimator, seed=options.seed, chunk_size=options.chunk_size)
+    evidence.attrs["weights"] = options.weights
     print(summarize(evidence))
     print(f"written to {save_score(options.run, evidence)} and into {write_run_report(options.run)}")
     return 0
 
 
 def _sample(arguments: Sequence[str]) -> int:
-    parser = _parser("pyrogen sample", VERBS["sample"])
+    from pyrogen import options as opt
+
+    parser = opt.parser("pyrogen sample", VERBS["sample"])
     parser.add_argument("run", type=str, help="folder of a run")
     parser.add_argument("--n", type=int, default=64, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
@@ -145,7 +213,7 @@ def _sample(arguments: Sequence[str]) -> int:
         "--mean", type=bool, default=False, help="means of p(x|z) instead of samples, where there are z"
     )
     parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
-    options = _parse(parser, arguments, {})
+    options = opt.parse(parser, arguments, {})
     import numpy as np
 
     from pyrogen import plots, storage
@@ -162,6 +230,42 @@ def _sample(arguments: Sequence[str]) -> int:
     (picture,) = save_figures(out.parent, {out.name: plots.samples(x, kind)})
     np.savez_compressed(out.with_suffix(".npz"), x=x.cpu().numpy())
     print(f"{options.n} samples: {picture} and {out.with_suffix('.npz')}")
+    return 0
+
+
+def _compare(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="pyrogen compare", description=VERBS["compare"])
+    parser.add_argument("runs", nargs="+", help="folders of runs; differences are to the first")
+    options = parser.parse_args(arguments)
+    from pyrogen.inference.compare import runs_table
+
+    print(runs_table(options.runs))
+    return 0
+
+
+def _report(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="pyrogen report", description=VERBS["report"])
+    parser.add_argument("run", help="folder of a run")
+    options = parser.parse_args(arguments)
+    from pyrogen.inference.portrait import write_run_report
+
+    print(write_run_report(options.run))
+    return 0
+
+
+def _prove(arguments: Sequence[str]) -> int:
+    from pyrogen.inference.prove import main as prove
+
+    return prove(arguments)
+
+
+def _completion(arguments: Sequence[str]) -> int:
+    if arguments[:1] == ["--words"]:
+        print("\n".join(completion.candidates(arguments[1:], VERBS)))
+        return 0
+    parser = argparse.ArgumentParser(prog="pyrogen completion", description=VERBS["completion"])
+    parser.add_argument("shell", choices=sorted(completion.SCRIPTS), help='as in: eval "$(pyrogen completion bash)"')
+    print(completion.SCRIPTS[parser.parse_args(arguments).shell])
     return 0
 
 
@@ -189,168 +293,36 @@ def _demo(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _data_and_model(options: Namespace, build: Callable[..., Any], own: dict[str, Any]) -> tuple[Any, Any]:
+def _data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[str, Any]) -> tuple[Any, Any]:
     """The data as the model takes them, and the model of their shape."""
-    wishes = {"binarization": options.binarization, "dequantization": options.dequantization, "seed": options.seed}
-    spoken = any(v is not None for v in (options.kind, options.binarization, options.dequantization))
-    data = pyrogen.data.load(options.data, kind=options.kind, **wishes) if spoken else pyrogen.data.load(options.data)
+    named = {k: v for k, v in wishes.items() if v is not None}
+    data = pyrogen.data.load(**named)
     model = build(x_shape=data.x_shape, **own)
-    if not spoken:
+    if not {"kind", "binarization", "dequantization"} & named.keys():
         # nothing was said of the kind: take the one that the likelihood scores
-        data = pyrogen.data.load(options.data, kind=model.kinds, seed=options.seed)
+        data = pyrogen.data.load(**named, kind=model.kinds)
     return data, model
 
 
-def _add_data_options(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--kind",
-        type=str | None,
-        default=None,
-        help="binary, unit, levels or real; default: what the model scores",
-    )
-    parser.add_argument("--binarization", type=str | None, default=None, help="dynamic, static or none")
-    parser.add_argument("--dequantization", type=bool | None, default=None, help="add noise within grey levels")
+def _add_data_options(parser: Any, default: str) -> None:
+    from pyrogen import options as opt
+    from pyrogen.data import load
+
+    parser.add_argument("--data", default=default, help="a data set, see pyrogen list --axis data, or the path of one")
+    opt.add_function(parser, load, skip={"name", "seed"})
+    parser.add_argument("--data_seed", type=int, default=0, help="of what is drawn once: binarized test data, say")
 
 
-def _parser(prog: str, description: str) -> ArgumentParser:
-    from jsonargparse import ArgumentParser
-
-    return ArgumentParser(prog=prog, description=description, exit_on_error=False)
-
-
-def _add_function(
-    parser: ArgumentParser, function: Callable[..., Any], skip: set[str], defaults: dict[str, Any] | None = None
-) -> dict[str, str]:
-    """An option for every parameter of a function, helped by its docstring; returns its axes by option."""
-    from docstring_parser import parse
-
-    helps = {p.arg_name: (p.description or "").replace("\n", " ") for p in parse(inspect.getdoc(function) or "").params}
-    hints = typing.get_type_hints(inspect.unwrap(function))
-    axes = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name in skip:
-            continue
-        default = (defaults or {}).get(name, parameter.default)
-        base = _axis_class(hints[name])
-        if base is not None:
-            axes[name] = base.axes[0]
-            _add_axis(parser, name, base, default, helps.get(name, ""), base.axes[0])
-        else:
-            parser.add_argument(f"--{name}", type=_plain(hints[name]), default=default, help=helps.get(name))
-    return axes
-
-
-def _add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: str, axis: str) -> None:
-    listed = ", ".join(registry.choices(axis))
-    kind: Any = base if default is not None else base | None
-    parser.add_argument(
-        f"--{name}", type=kind, default=default, help=f"{text} One of: {listed}. Its own options: --{name}.help NAME."
-    )
-
-
-def _parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]) -> Namespace:
-    """Options with their axis objects built; only registered names are ever looked up."""
-    from jsonargparse import ArgumentError
-
-    arguments = _with_lists(parser, arguments)
-    known = {o for action in parser._actions for o in action.option_strings}
-    chosen = {
-        option: registry.find(axis, parser.get_default(option))
-        for option, axis in axes.items()
-        if parser.get_default(option)
-    }
-    for option, axis in axes.items():
-        for name in _values(arguments, f"--{option}"):
-            chosen[option] = registry.find(axis, name)
-        for name in _values(arguments, f"--{option}.help"):
-            registry.find(axis, name).load()
-    for record in chosen.values():
-        record.load()
-    for argument in arguments:
-        flag = argument.split("=", 1)[0]
-        option, _, nested = flag.removeprefix("--").partition(".")
-        if flag.startswith("--") and nested and option in chosen and nested != "help":
-            accepted = list(inspect.signature(chosen[option].load()).parameters)
-            if nested not in accepted:
-                raise registry.unknown(f"option of {chosen[option].name}", nested, accepted or ["(it has no options)"])
-        elif flag.startswith("--") and not nested and flag not in known:
-            raise registry.unknown(
-                "option", flag, [o for o in known if o.startswith("--") and "." not in o and "+" not in o]
-            )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return parser.instantiate(parser.parse_args(arguments))
-    except ArgumentError as error:
-        raise ValueError(_sentence(error)) from None
-
-
-def _values(arguments: Sequence[str], flag: str) -> list[str]:
-    """What follows a flag, in either spelling."""
-    after = [b for a, b in itertools.pairwise(arguments) if a == flag]
-    return after + [a.split("=", 1)[1] for a in arguments if a.startswith(f"{flag}=")]
-
-
-def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
-    """The arguments, with lists as people type them (400 or 400,200) put into brackets."""
-    lists = {
-        o for a in parser._actions if typing.get_origin(getattr(a, "_typehint", None)) is list for o in a.option_strings
-    }
-    bracketed = list(arguments)
-    for i, argument in enumerate(arguments):
-        flag, equals, value = argument.partition("=")
-        if equals and flag in lists and not value.startswith("["):
-            bracketed[i] = f"{flag}=[{value}]"
-        elif i and arguments[i - 1] in lists and not argument.startswith("["):
-            bracketed[i] = f"[{argument}]"
-    return bracketed
-
-
-def _sentence(error: Exception) -> str:
-    """jsonargparse's message as one sentence."""
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    key, value = re.search(r'Parser key "([^"]+)"', text), re.search(r"(?:Given value|Got value): (.*)$", text)
-    wanted = list(dict.fromkeys(re.findall(r"<class '([\w.]+)'>", text.split("Given value")[0])))
-    if key and value and wanted:
-        names = " or ".join("nothing" if w == "NoneType" else w for w in wanted)
-        return f"--{key[1]} takes {names}; got {value[1]!r}."
-    return text
-
-
-def _model_name(arguments: Sequence[str]) -> str | None:
-    position = _position(arguments)
-    if position is not None:
-        return arguments[position]
-    stream = sys.stdout if {"-h", "--help"} & set(arguments) else sys.stderr
+def _models(asked: bool) -> int:
     entries = [registry.find("entry", name) for name in registry.list_models()]
     names = "\n".join(f"  {r.name:20}{r.summary}" for r in entries)
     usage = "usage: pyrogen train MODEL [options]"
+    stream = sys.stdout if asked else sys.stderr
     print(f"{usage}\n\nMODEL is one of:\n{names}\n\npyrogen train MODEL --help lists its options.", file=stream)
-    return None
+    return 0 if asked else 2
 
 
-def _position(arguments: Sequence[str]) -> int | None:
-    return 0 if arguments and not arguments[0].startswith("-") else None
-
-
-def _axis_class(hint: Any) -> Any:
-    """The axis class in an annotation such as ``Prior | str``, or None."""
-    for part in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
-        if isinstance(part, type) and hasattr(part, "axes"):
-            return part
-    return None
-
-
-def _plain(hint: Any) -> Any:
-    """An annotation as the command line reads it."""
-    if typing.get_origin(hint) is Sequence or str(hint).startswith("collections.abc.Sequence"):
-        return list[typing.get_args(hint)[0]]  # type: ignore[misc]
-    if Path in typing.get_args(hint):
-        return str
-    return hint
-
-
-def _last(history: Sequence[dict[str, float]]) -> str:
+def _last(history: Sequence[dict[str, Any]]) -> str:
     last = history[-1] if history else {}
     return "  ".join(f"{k} {v:.4g}" for k, v in last.items() if isinstance(v, (int, float))) or "no epochs"
 

@@ -25,6 +25,7 @@ WIDTH = 4.5
 INK, MUTED, LINE = "#25303b", "#5f6b76", "#e4e8ec"
 PALETTE = ("#3b6fb6", "#e2803a", "#4f9d69", "#c8504f", "#8a6bb1", "#8c6d52", "#d884b5", "#7d8790", "#b5ab3c", "#48aebd")
 BLUE, RED = PALETTE[0], PALETTE[3]
+GAP = 5
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
@@ -46,12 +47,17 @@ def to_image(x: Array, kind: str) -> np.ndarray:
     return np.nan_to_num(scaled).clip(0.0, 1.0).transpose(0, 2, 3, 1)
 
 
-def samples(x: Array, kind: str) -> Figure:
-    """Samples, drawn as what they are: pictures, points of the plane or other vectors."""
+def samples(x: Array, kind: str, data: Array | None = None) -> Figure:
+    """Samples, drawn as what they are: pictures, or points of the plane or other vectors beside those of the data."""
     values = _array(x)
     if _is_image(values):
         return image_grid(values, kind)
-    return points(values) if _is_plane(values) else profiles(values, kind)
+    if _is_plane(values):
+        return points(values, data)
+    if data is None:
+        return profiles(values, kind)
+    named = {"data": _rows(data), "samples": _rows(values)}
+    return _heat_maps(named, kind) if values[0].size > 1 else histograms(named, "$x$")
 
 
 def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
@@ -61,11 +67,17 @@ def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
         return points(after, before, label="reconstruction")
     if not _is_image(before):
         return _heat_maps({"data": before, "reconstruction": after}, kind)
-    n = min(len(before), 8)
-    figure = _picture(_mosaic(to_image(np.concatenate([before[:n], after[:n]]), kind), n), width=WIDTH)
+    return strips(np.stack([before[:8], after[:8]]), kind, ["data", "reconstruction"])
+
+
+def strips(x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> Figure:
+    """Rows of pictures, ``(R, N, C, H, W)``, with a name for each row and each column."""
+    values = _array(x)
+    figure = _picture(_mosaic(to_image(values.reshape(-1, *values.shape[2:]), kind), values.shape[1]), width=WIDTH)
     axes = figure.axes[0]
-    height = axes.images[0].get_size()[0]
-    axes.set_yticks([height * 0.25, height * 0.75], ["data", "reconstruction"])
+    for axis, names, size in zip((axes.yaxis, axes.xaxis), (rows, columns), axes.images[0].get_size(), strict=True):
+        if names:
+            axis.set_ticks((np.arange(len(names)) + 0.5) * (size + GAP) / len(names) - GAP / 2, names)
     return figure
 
 
@@ -103,13 +115,40 @@ def profiles(x: Array, kind: str, title: str | None = None) -> Figure:
     return figure
 
 
+def histograms(named: Mapping[str, Array], x: str) -> Figure:
+    """The densities of several samples of numbers, in the same bins; what is not finite is left out and counted."""
+    figure, axes = _single(3.2, None, x, "density")
+    finite = {name: (v := _rows(values).ravel())[np.isfinite(v)] for name, values in named.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(finite.values())), bins=40)
+    for color, (name, values) in zip(PALETTE, finite.items(), strict=False):
+        lost = _array(named[name]).size - values.size
+        if values.size:
+            label = f"{name}, {lost} not finite" if lost else name
+            axes.hist(values, bins=edges, density=True, histtype="stepfilled", alpha=0.45, color=color, label=label)
+    _legend(axes)
+    return figure
+
+
+def landscape(values: Array, extent: tuple[float, float, float, float], label: str, **clouds: Array) -> Figure:
+    """A function on a square grid of the plane, ``(side, side)`` with x₁ along rows, and points ``(N, 2)`` upon it."""
+    figure, axes = _single(3.9, None, "$x_1$", "$x_2$")
+    _bare(axes)
+    image = axes.imshow(_array(values), origin="lower", extent=extent, cmap="Greys", aspect="equal")
+    _color_bar(figure, image, axes).set_ylabel(label, fontsize=9, color=MUTED)
+    for color, (name, xy) in zip(PALETTE, clouds.items(), strict=False):
+        _scatter(axes, _rows(xy), s=7, color=color, alpha=0.6, linewidths=0, label=name)
+    axes.set(xlim=extent[:2], ylim=extent[2:])
+    _legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=2)
+    return figure
+
+
 # -- latents ---------------------------------------------------------------------------------------------------------
 
 
 def latent_scatter(z: Array, y: Array | None = None, method: str = "auto", title: str | None = None) -> Figure:
     """Latents ``(N, L)``, coloured by label: a histogram if L = 1, a plane if L = 2, otherwise a map to one.
 
-    The map is to the first two principal components (``"pca"``), or t-SNE of at most 2000 latents (``"tsne"``).
+    The map is to the first two principal components (``"pca"``), or t-SNE of at most 1000 latents (``"tsne"``).
 
     Raises:
         ValueError: an unknown method.
@@ -121,7 +160,7 @@ def latent_scatter(z: Array, y: Array | None = None, method: str = "auto", title
         return _latent_histogram(codes[:, 0], labels, title)
     names = ("$z_1$", "$z_2$")
     if method == "tsne":
-        chosen = np.sort(np.random.default_rng(0).permutation(len(codes))[:2000])
+        chosen = np.sort(np.random.default_rng(0).permutation(len(codes))[:1000])
         codes, labels = _tsne(codes[chosen]), None if labels is None else labels[chosen]
         names = ("t-SNE 1", "t-SNE 2")
     elif method == "pca" or codes.shape[1] > 2:
@@ -159,6 +198,18 @@ def _groups(labels: np.ndarray | None, n: int) -> Iterator[tuple[str | None, np.
             yield f"{value:g}" if np.issubdtype(labels.dtype, np.number) else str(value), labels == value, color
 
 
+def bars(values: Array, x: str, y: str) -> Figure:
+    """A bar for each latent, the highest first, named by its number where there is room."""
+    heights = _array(values)
+    order = np.argsort(-heights, kind="stable")
+    figure, axes = _single(3.0, None, x, y)
+    axes.bar(np.arange(len(order)), heights[order], color=BLUE, width=0.8 if len(order) < 60 else 1.0)
+    axes.grid(False, axis="x")
+    names = [str(i + 1) for i in order] if len(order) <= 24 else []
+    axes.set_xticks(np.arange(len(names)), names)
+    return figure
+
+
 def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     centred = codes - codes.mean(0)
     _, scale, directions = np.linalg.svd(centred, full_matrices=False)
@@ -169,7 +220,10 @@ def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _tsne(codes: np.ndarray) -> np.ndarray:
     from sklearn.manifold import TSNE
 
-    return TSNE(perplexity=min(30.0, (len(codes) - 1) / 3), init="random", random_state=0).fit_transform(codes)
+    if not np.ptp(codes, axis=0).any():
+        return np.zeros((len(codes), 2))  # collapsed latents have no neighbours
+    perplexity = min(30.0, (len(codes) - 1) / 3)
+    return TSNE(perplexity=perplexity, max_iter=500, init="random", random_state=0).fit_transform(codes)
 
 
 # -- training and estimates ------------------------------------------------------------------------------------------
@@ -270,7 +324,7 @@ def _limits(x: np.ndarray, kind: str) -> tuple[float, float]:
     return LIMITS[kind] or ((float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0))
 
 
-def _mosaic(images: np.ndarray, columns: int, gap: int = 5) -> np.ndarray:
+def _mosaic(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     """Pictures side by side upon white, small ones enlarged so that gaps look thin."""
     scale = math.ceil(64 / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -313,10 +367,11 @@ def _heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
     return figure
 
 
-def _color_bar(figure: Figure, colored: ScalarMappable, axes: Axes) -> None:
+def _color_bar(figure: Figure, colored: ScalarMappable, axes: Axes) -> Axes:
     bar = figure.colorbar(colored, ax=axes, aspect=30)
     bar.ax.set_frame_on(False)
     bar.ax.tick_params(colors=MUTED, labelsize=8.5, length=0)
+    return bar.ax
 
 
 def _figure(width: float, height: float) -> Figure:

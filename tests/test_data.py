@@ -16,8 +16,6 @@ from pyrogen.data.ring import Ring
 from pyrogen.registry import choices
 
 PACKED = Path(__file__).parents[1].parent / "shared" / "data" / "torchvision"
-IMAGES = np.random.default_rng(0).integers(0, 256, (50, 6, 5), dtype=np.uint8)
-ROWS = np.random.default_rng(1).normal(size=(50, 3))
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +31,6 @@ def packed(tmp_path_factory):
         yield
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(**arrays):
-        np.savez(tmp_path / "own.npz", **arrays)
-        return tmp_path / "own.npz"
-
-    return write
-
-
 def raw_digits():
     """The digits in the order of the splits, found through the exact "levels" view."""
     data = load("digits", kind="levels")
@@ -49,7 +38,7 @@ def raw_digits():
 
 
 def test_registered_names():
-    assert {"digits", "mnist", "fashion-mnist", "ring"} <= set(choices("data"))
+    assert {"digits", "mnist", "fashion-mnist", "ring", "cifar10", "celeba"} <= set(choices("data"))
 
 
 def test_digits_are_partitioned():
@@ -154,15 +143,6 @@ def test_dequantization_stays_within_the_level():
     assert ((data.train.x * 17) % 1).mean() == pytest.approx(0.5, abs=0.01)
 
 
-def test_dequantization_of_256_levels_is_exact(write):
-    top = np.full((3000, 40, 40), 255, np.uint8)
-    top[:, 0, 0] = 0
-    train = load(write(x_train=top, x_valid=top[:1], x_test=top[:1]), kind="unit").train
-    assert train.x.min() > 0
-    assert train.x.max() < 1
-    assert torch.equal((train.x * 256).floor(), torch.from_numpy(top).float().unsqueeze(1))
-
-
 def test_grey_values_without_dequantization():
     data = load("digits", kind="unit", dequantization=False)
     assert torch.equal(data.test.x, raw_digits()["test"] / 16)
@@ -225,6 +205,8 @@ def test_data_describe_themselves():
         "binarization_seed": 5,
         "dequantization": "none",
         "levels": 17,
+        "standardization": "none",
+        "log_jacobian": 0.0,
     }
     assert load("ring").test.attributes()["levels"] == "continuous"
     assert load("digits", kind="unit").test.attributes()["dequantization_seed"] == 0
@@ -250,132 +232,17 @@ def test_data_describe_themselves():
         ({"name": "ring", "kind": "binary"}, r"'ring' offers kind 'real', not 'binary'"),
         ({"name": "ring", "binarization": "dynamic"}, r"'ring' offers kind 'real', not 'binary'"),
         ({"name": "ring", "dequantization": True}, r"'ring' offers kind 'real', not 'unit'"),
+        (
+            {"standardize": True},
+            r"takes real vectors of shape \(D,\), and 'digits' as 'binary' has x of shape \(1, 8, 8\)",
+        ),
+        ({"size": 4}, r"size=4 resizes a folder of images, and 'digits' is none"),
     ],
     ids=str,
 )
 def test_refusals(arguments, match):
     with pytest.raises(ValueError, match=match):
         load(**{"name": "digits", **arguments})
-
-
-@pytest.mark.parametrize(
-    ("x", "kind", "shape", "levels"),
-    [
-        (IMAGES, "binary", (1, 6, 5), 256),
-        (IMAGES.astype(np.int64), "binary", (1, 6, 5), 256),
-        (np.stack([IMAGES] * 3, -1), "binary", (3, 6, 5), 256),
-        (IMAGES[..., None], "binary", (1, 6, 5), 256),
-        (np.stack([IMAGES] * 3, 1), "binary", (3, 6, 5), 256),
-        (IMAGES > 99, "binary", (1, 6, 5), 2),
-        ((IMAGES > 99).astype(np.float32), "binary", (1, 6, 5), 2),
-        (IMAGES / 255, "unit", (1, 6, 5), None),
-        (ROWS, "real", (3,), None),
-        (ROWS[:, :, None], "real", (3, 1), None),
-        (IMAGES - 99.5, "real", (6, 5), None),
-    ],
-    ids=["uint8", "int64", "colour", "grey-last", "colour-first", "bool", "zero-one", "unit", "real", "3d", "real-3d"],
-)
-def test_npz_kinds(write, x, kind, shape, levels):
-    data = load(write(x_train=x))
-    assert (data.kind, tuple(data.x_shape), data.levels) == (kind, shape, levels)
-    assert data.binarization == ("dynamic" if levels == 256 else "none")
-    assert not data.dequantization
-    assert [len(s) for s in (data.train, data.valid, data.test)] == [40, 5, 5]
-    assert all(torch.isfinite(s.x).all() for s in (data.train, data.valid, data.test))
-
-
-def test_npz_round_trip(write):
-    parts = {"train": ROWS[:30], "valid": ROWS[30:40], "test": ROWS[40:]}
-    labels = {f"y_{s}": np.arange(len(x), dtype=np.uint8) % 4 for s, x in parts.items()}
-    data = load(str(write(**{f"x_{s}": x for s, x in parts.items()}, **labels)))
-    assert data.name == "own"
-    assert data.classes == 4
-    for split in (data.train, data.valid, data.test):
-        assert torch.equal(split.x, torch.from_numpy(parts[split.name]).float())
-        assert split.y.tolist() == labels[f"y_{split.name}"].tolist()
-
-
-def test_npz_images_keep_their_pixels(write):
-    colour = np.random.default_rng(2).integers(0, 256, (50, 6, 5, 3))
-    test = load(write(x_train=colour, x_test=colour), kind="levels").test
-    assert torch.equal(test.x, torch.from_numpy(colour).permute(0, 3, 1, 2).float())
-
-
-def test_npz_missing_splits_are_cut_from_train(write):
-    x = np.arange(100.0)[:, None]
-    data, again = (load(write(x_train=x, y_train=np.arange(100)), seed=s) for s in (0, 1))
-    assert [len(s) for s in (data.train, data.valid, data.test)] == [80, 10, 10]
-    rows = torch.cat([data.train.x, data.valid.x, data.test.x]).flatten()
-    assert rows.sort().values.tolist() == x.flatten().tolist()
-    assert data.valid.x.flatten().tolist() == data.valid.y.tolist()
-    assert torch.equal(data.test.x, again.test.x)
-
-
-def test_npz_views(write):
-    grey = load(write(x_train=IMAGES / 255), kind="binary")
-    assert grey.binarization == "dynamic"
-    assert set(grey.train.batch(torch.arange(9)).x.unique().tolist()) == {0.0, 1.0}
-    assert load(write(x_train=IMAGES / 255), kind="real").kind == "real"
-    few = load(write(x_train=IMAGES // 16, levels=16), kind="unit", dequantization=False)
-    assert few.levels == 16
-    assert few.train.x.max() == 1
-
-
-NAN = np.where(np.arange(50)[:, None] == 7, np.nan, ROWS)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "wish", "match"),
-    [
-        ({"images": ROWS}, {}, r"own\.npz holds images; expected x_train"),
-        ({"x_train": ROWS, "x_val": ROWS}, {}, r"x_val; expected x_train, and perhaps x_valid"),
-        ({"x_train": NAN}, {}, r"own\.npz: x_train holds NaN or infinite"),
-        ({"x_train": ROWS, "x_test": NAN}, {}, r"own\.npz: x_test holds NaN or infinite"),
-        ({"x_train": ROWS * 1e300}, {}, r"x_train holds NaN or infinite"),
-        ({"x_train": ROWS[:0]}, {}, r"x_train is empty"),
-        ({"x_train": ROWS[:, 0]}, {}, r"x_train has no dimension but the rows'"),
-        ({"x_train": ROWS[:2]}, {}, r"2 rows, too few to cut valid and test"),
-        ({"x_train": np.array([["a"]])}, {}, r"x_train holds <U1; expected numbers"),
-        ({"x_train": np.array([[None]])}, {}, r"x_train cannot be read .*allow_pickle"),
-        ({"x_train": IMAGES.astype(int) - 1}, {}, r"x_train holds whole numbers from -1"),
-        ({"x_train": IMAGES.astype(int) + 9}, {}, r"expected grey levels from 0 to 255"),
-        ({"x_train": IMAGES, "levels": 9}, {}, r"levels is 9; expected one whole number above 255"),
-        ({"x_train": ROWS, "levels": 9}, {}, r"levels is 9"),
-        ({"x_train": ROWS, "x_valid": ROWS[:, :2]}, {}, r"x_valid holds .* of shape \(2,\) .* of shape \(3,\)"),
-        ({"x_train": IMAGES, "x_test": IMAGES / 255}, {}, r"x_test holds float32 .* x_train uint8"),
-        (
-            {"x_train": ROWS, "y_train": np.arange(9)},
-            {},
-            r"y_train has shape \(9,\); expected one label for each of 50",
-        ),
-        ({"x_train": ROWS, "y_train": ROWS[:, 0]}, {}, r"y_train holds float64; expected labels"),
-        ({"x_train": ROWS, "y_train": np.arange(50) - 1}, {}, r"y_train holds int64; expected labels, whole numbers"),
-        ({"x_train": ROWS, "y_test": np.arange(50)}, {}, r"y_test labels a split that is not there; add x_test"),
-        ({"x_train": IMAGES > 9}, {"binarization": "dynamic"}, r"'own' is binary already"),
-        ({"x_train": IMAGES / 255}, {"dequantization": True}, r"no grey levels to dequantize"),
-        ({"x_train": IMAGES / 255}, {"kind": "levels"}, r"offers kind 'unit' or 'binary' or 'real', not 'levels'"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_npz_refusals(write, arrays, wish, match):
-    with pytest.raises(ValueError, match=match):
-        load(write(**arrays), **wish)
-
-
-@pytest.mark.parametrize("content", [b"", b"not a zip", b"\x93NUMPY\x01\x00"])
-def test_npz_that_is_none(tmp_path, content):
-    (tmp_path / "own.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"own\.npz is not an \.npz file"):
-        load(tmp_path / "own.npz")
-
-
-def test_npz_damaged(write):
-    path = write(x_train=ROWS)
-    content = bytearray(path.read_bytes())
-    content[300] ^= 255
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"own\.npz: x_train cannot be read .*CRC"):
-        load(path)
 
 
 @pytest.mark.parametrize(("name", "mean"), [("mnist", 0.1307), ("fashion-mnist", 0.2860)])

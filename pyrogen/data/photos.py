@@ -156,7 +156,8 @@ def _face(path: Path) -> Image.Image:
     if min(image.size) < CROP:
         raise ValueError(f"{path} has {image.width} × {image.height} pixels; expected 178 × 218, the aligned image.")
     left, top = ((side - CROP) // 2 for side in image.size)
-    return image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=(left, top, left + CROP, top + CROP))
+    # not resize(box=...), which lets pixels from outside the box leak in
+    return image.crop((left, top, left + CROP, top + CROP)).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
 
 
 def _check_packed(packed: Path, md5: str | None) -> None:

@@ -15,6 +15,8 @@ from pyrogen.data import store
 from pyrogen.data.view import View
 
 CHUNK = 1000
+# values that are drawn at once: few enough for memory, enough to be worth two threads
+PART = 2**24
 
 
 class Split(TensorDataset):
@@ -179,6 +181,6 @@ def draw_split(raw: Tensor | np.ndarray, y: Tensor | None, name: str, view: View
         if store.is_large(raw):
             return Split(None, y, name, view, raw)
         raw = torch.from_numpy(np.array(raw))
-    rows = torch.arange(len(raw))
-    x = torch.cat([view.fixed(raw[part], part, name) for part in rows.split(CHUNK)])
+    parts = torch.arange(len(raw)).split(max(1, PART // raw.shape[1:].numel()))
+    x = torch.cat([view.fixed(raw[part], part, name) for part in parts])
     return Split(x, y, name, view, raw if view.fresh and name == "train" else None)

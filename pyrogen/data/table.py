@@ -13,6 +13,7 @@ from torch import Tensor
 from pyrogen.data.source import Source, tenths
 
 LABELS = ("label", "class", "y")
+LARGEST = float(np.finfo(np.float32).max)
 
 Lines = list[tuple[int, list[str]]]
 
@@ -39,9 +40,9 @@ def read(path: Path) -> Source:
     columns = [i for i in range(len(lines[0][1])) if i not in named]
     if not columns:
         raise ValueError(f"{path} holds labels and nothing else; expected columns of numbers beside them.")
+    values = np.array([[_number(path, header, row, i, cells[i]) for i in columns] for row, cells in lines])
     if len(lines) < 3:
         raise ValueError(f"{path} has {len(lines)} rows, too few to cut train, valid and test from.")
-    values = np.array([[_number(path, header, row, i, cells[i]) for i in columns] for row, cells in lines])
     x = torch.from_numpy(values)
     y, class_names = _labels(path, header, lines, named[0]) if named else (None, ())
     return Source(
@@ -76,7 +77,7 @@ def _parsed(path: Path) -> tuple[list[str], Lines]:
 
 def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str) -> float:
     value = _value(cell)
-    if value is not None and abs(value) <= np.finfo(np.float32).max:
+    if value is not None and abs(value) <= LARGEST:
         return value
     raise ValueError(
         f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected a finite number. Remove or encode "

@@ -70,13 +70,14 @@ class View:
 
     def _noise(self, rows: Tensor, shape: torch.Size, split: str) -> Tensor:
         """Uniform on [0, 1), ``(len(rows), *shape)``: a row's is decided by seed, split and the row's number."""
-        noise = torch.empty(len(rows), *shape)
-        for block in (rows // BLOCK).unique().tolist():
-            entropy = np.random.SeedSequence([self.seed % 2**64, block, *split.encode()])
-            generator = torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
-            here = rows // BLOCK == block
-            noise[here] = torch.rand(BLOCK, *shape, generator=generator)[rows[here] % BLOCK]
-        return noise
+        # in NumPy: torch would wake its threads for each of many small blocks
+        blocks, within = np.divmod(rows.numpy(), BLOCK)
+        noise = np.empty((len(rows), *shape), np.float32)
+        for block in np.unique(blocks):
+            generator = np.random.default_rng([self.seed % 2**64, block, *split.encode()])
+            here = blocks == block
+            noise[here] = generator.random((BLOCK, *shape), np.float32)[within[here]]
+        return torch.from_numpy(noise)
 
 
 def choose(

@@ -1,0 +1,361 @@
+"""What a report shows of a model: one function for each question, asked of a model, its data and its history.
+
+Each takes a model of one capability and yields :class:`Panel` s; :mod:`pyrogen.inference.portrait` says which capability
+brings which. What the diagnostics of a score say stands at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from pyrogen import plots
+from pyrogen.axes import Prior
+from pyrogen.base import Batch, HasPosterior
+from pyrogen.data import Data, Split
+from pyrogen.data.ring import Ring
+from pyrogen.inference.evidence.summary import Summary
+from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
+
+ADVICE, DECODED = "What the diagnostics say", "Reconstructions and walks"
+SHOWN, SCATTERED, COUNTED = 64, 2000, 500
+# data sets whose exact density is known, by what they are loaded by
+ORACLES: Mapping[str, Callable[[], Ring]] = {"ring": Ring}
+
+History = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A piece of a section: a figure and its caption, or a table, or a paragraph (a caption alone)."""
+
+    section: str
+    caption: str
+    name: str = ""
+    figure: Figure | None = None
+    table: Sequence[Sequence[str]] = ()
+
+
+def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """What the model generates."""
+    plane = math.prod(model.x_shape) == 2
+    shown = data.test.take(2500 if plane else SHOWN).x
+    drawn = model.picture(len(shown))
+    what = f"{len(drawn)} samples of the model"
+    if isinstance(model, HasPosterior):
+        prior = next((part for part in model.children() if isinstance(part, Prior)), None)
+        source = "the prior" if prior is None or prior.proper else "a normal distribution fitted to the codes"
+        what = f"Means of p(x|z) at {len(drawn)} draws of z from {source}"
+    beside = "" if _pictures(model) else ", and as many test data"
+    yield Panel("Samples", f"{what}{beside}.", "samples", plots.samples(drawn, data.kind, shown))
+
+
+# -- codes -----------------------------------------------------------------------------------------------------------
+
+
+def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Data beside what their codes remember of them."""
+    x = data.test.take(SHOWN).x
+    figure = plots.reconstructions(x, model.decode(model.encode(x).mean).mean, data.kind)
+    yield Panel(DECODED, "Test data, and the mean of p(x|z) at their mean codes.", "reconstructions", figure)
+
+
+def interpolations(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Straight lines between the codes of data."""
+    x = data.test.take(12).x
+    if not _pictures(model) or len(x) < 2:
+        return
+    first, second = x[: len(x) // 2], x[len(x) // 2 :][: len(x) // 2]
+    walked = interpolate(model, first, second)
+    framed = torch.cat([first.unsqueeze(1), walked, second.unsqueeze(1)], 1)
+    columns = ["data", *[""] * walked.shape[1], "data"]
+    caption = "Means of p(x|z) on the straight line between the mean codes of two test data, which stand at its ends."
+    yield Panel(DECODED, caption, "interpolations", plots.strips(framed, data.kind, columns=columns))
+
+
+def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """What each of the most active latents does to a picture."""
+    x = data.test.take(COUNTED).x
+    if not _pictures(model) or len(x) < 2:
+        return
+    codes, draws = model.encode(x).mean, aggregate(model, x)
+    spread = _last(history, "valid/kl_per_dim", model.latent_size)
+    activity = codes.var(0) if spread is None else torch.tensor(spread)
+    order = activity.argsort(descending=True, stable=True)[:8].tolist()
+    offsets = torch.linspace(-3, 3, 9, device=draws.device)
+    values = draws.mean(0)[order, None] + draws.std(0)[order, None] * offsets
+    rows = [f"$z_{{{i + 1}}}$" for i in order]
+    columns = [f"{o:g}".replace("-", "−") if i % 2 == 0 else "" for i, o in enumerate(offsets.tolist())]
+    by = "variance of its mean code" if spread is None else "KL"
+    caption = (
+        f"Each row moves one latent of the first test datum's code from −3 to 3 standard deviations of all codes around "
+        f"their mean; the most active by {by} come first."
+    )
+    figure = plots.strips(traverse(model, codes[0], order, values), data.kind, rows, columns)
+    yield Panel(DECODED, caption, "traversals", figure)
+
+
+def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Where the data lie in the space of codes."""
+    test = data.test.take(SCATTERED)
+    found, labels = model.encode(test.x).mean, _labels(test, data)
+    colored = ", coloured by label" if labels is not None else ""
+    dimensions = "" if model.latent_size <= 2 else ": their two principal components"
+    caption = f"Mean codes of {len(test)} test data{colored}{dimensions}."
+    yield Panel("Latents", caption, "latents", plots.latent_scatter(found, labels))
+    if model.latent_size > 2 and len(test) >= 10:
+        caption = (
+            f"t-SNE of {min(len(test), 1000)} of them: neighbours stay neighbours; distances between groups and their "
+            "sizes mean nothing."
+        )
+        yield Panel("Latents", caption, "latents-tsne", plots.latent_scatter(found, labels, "tsne"))
+    if model.latent_size == 2 and _pictures(model) and len(test) > 1:
+        side = 15
+        levels = torch.linspace(0.03, 0.97, side, device=found.device)
+        across, up = aggregate(model, test.x).quantile(levels, 0).T
+        grid = torch.stack(torch.meshgrid(across, up.flip(0), indexing="xy"), -1).reshape(-1, 2)
+        caption = "The plane of latents, decoded at the codes' 3 to 97 % quantiles on each axis."
+        yield Panel("Latents", caption, "manifold", plots.manifold(model.decode(grid).mean, data.kind, side))
+
+
+def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """How much the latents are used, from the last epoch's measurement on the validation split."""
+    nats = _last(history, "valid/kl_per_dim", model.latent_size)
+    if nats is not None:
+        caption = f"KL(q(z|x) ‖ p(z)) of each latent on the validation split, {sum(nats):.3g} nats together."
+        yield Panel("Latents", caption, "kl", plots.bars(nats, "latent", "KL, nats"))
+    active = _last(history, "valid/active_units")
+    if active is not None:
+        said = f"{active:.0f} of {model.latent_size} latents are active: their mean codes vary by more than 0.01."
+        if active == 0:
+            said = (
+                f"The posterior has collapsed: none of {model.latent_size} latents is active, so the codes say nothing of "
+                "the data. A smaller weight on the KL, its warm-up, or a weaker decoder may revive them."
+            )
+        elif active < model.latent_size:
+            said += " The model is about as good as one with fewer latents."
+        shared = _last(history, "valid/mutual_information")
+        if shared is not None:
+            said += f" The codes share about {shared:.2f} nats with the data, by an estimate that is biased upwards."
+        yield Panel(ADVICE, said)
+
+
+# -- densities -------------------------------------------------------------------------------------------------------
+
+
+def validation(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """When the validation loss was lowest: for models whose loss is what is claimed."""
+    points = [(row["epoch"], row["valid/loss"]) for row in history if _finite(row.get("valid/loss")) and "epoch" in row]
+    if len(points) < 5:
+        return
+    epochs, losses = np.array(points, dtype=float).T
+    best, total = int(losses.argmin()), int(epochs[-1])
+    lowest = f"The validation loss was lowest in epoch {epochs[best]:.0f} of {total} ({losses[best]:.4g} nats)"
+    rise = float(losses[-3:].mean() - losses[best])
+    jitter = float(np.median(np.abs(np.diff(losses[best:])))) if best < len(losses) - 1 else 0.0
+    if epochs[-1] - epochs[best] <= max(2, 0.05 * total):
+        yield Panel(ADVICE, f"{lowest}, near the end: more epochs may lower it further.")
+    elif rise > 3 * jitter:
+        yield Panel(
+            ADVICE,
+            f"{lowest} and is {rise:.3g} higher at the end: the model has overfitted since. Stop there (--patience), take a "
+            "smaller network, or more data.",
+        )
+    else:
+        yield Panel(ADVICE, f"{lowest} and has stayed near it since, within its jitter from epoch to epoch.")
+
+
+def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """How probable the model finds test data, and what it generates itself."""
+    some = {"training data": data.train.take(COUNTED).x, "test data": data.test.take(COUNTED).x}
+    some["samples"] = model.sample(min(COUNTED, 256))
+    nats = dict(
+        zip(some, model.log_prob(torch.cat(list(some.values()))).split([len(x) for x in some.values()]), strict=True)
+    )
+    caption = "log p(x) of data, and of the model's own samples: data that it finds unlike its samples lie apart."
+    yield Panel("Density", caption, "log-prob", plots.histograms(nats, "log p(x), nats"))
+    gap, error = _gap(nats["training data"], nats["test data"])
+    yield Panel(ADVICE, f"log p(x) is {gap:+.3g} ± {error:.2g} nats higher on training data than on test data.")
+
+
+# -- energies --------------------------------------------------------------------------------------------------------
+
+
+def energies(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Where the model puts data and its own samples on the scale of free energies."""
+    some = {"training data": data.train.take(COUNTED).x, "test data": data.test.take(COUNTED).x}
+    found = {name: model.free_energy(x) for name, x in (some | {"samples": model.sample(128)}).items()}
+    caption = "Free energies F(x): of a model that has learned the data, samples have those of the data."
+    yield Panel("Energies", caption, "energies", plots.histograms(found, "F(x), nats"))
+    gap, error = _gap(found["test data"], found["training data"])
+    yield Panel(
+        ADVICE,
+        f"The free energy of test data is {gap:+.3g} ± {error:.2g} nats above that of training data; where this gap grows "
+        "during training, the model overfits.",
+    )
+
+
+def filters(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """The weights that read x, as pictures."""
+    size = math.prod(model.x_shape)
+    for name, weight in model.named_parameters():
+        if _pictures(model) and weight.dim() == 2 and weight.shape[1] == size:
+            strongest = weight.norm(dim=1).argsort(descending=True)[:SHOWN]
+            shown = weight[strongest].reshape(-1, *model.x_shape)
+            grey = 0.5 + 0.5 * shown / shown.abs().amax().clamp(min=1e-12)
+            caption = (
+                f"The {len(shown)} strongest of {len(weight)} rows of the parameter {name}, each a picture: white raises, "
+                "black lowers what the unit answers, grey is 0."
+            )
+            yield Panel("Energies", caption, f"filters-{name}", plots.image_grid(grey, "unit"))
+
+
+def chains(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """How far the Markov chain gets from where it starts."""
+    x, steps = data.test.take(6).x, (0, 1, 3, 10, 30, 100, 300, 1000)
+    if not _pictures(model):
+        return
+    seen = []
+    for step in range(steps[-1] + 1):
+        if step in steps:
+            seen.append(x)
+        x = model.gibbs(x)
+    caption = "Markov chains of the model that start at test data, after so many steps."
+    figure = plots.strips(torch.stack(seen, 1), data.kind, columns=[str(step) for step in steps])
+    yield Panel("Energies", caption, "chains", figure)
+
+
+# -- critics ---------------------------------------------------------------------------------------------------------
+
+
+def criticism(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """What the critic says of data and of what is generated."""
+    test = data.test.take(SCATTERED)
+    batch = Batch(test.x, test.y)
+    real, fake = model.criticize(model.real(batch)), model.criticize(model.fake(batch))
+    caption = "Scores of the critic: test data, and as many that were generated."
+    figure = plots.histograms({"test data": real, "generated": fake}, "the critic's score")
+    yield Panel("Critic", caption, "critic", figure)
+    order = float(((real[:, None] > fake).double() + 0.5 * (real[:, None] == fake).double()).mean())
+    yield Panel(
+        ADVICE,
+        f"The critic scores a test datum above a generated one in {order:.0%} of all pairs; at 50 % it cannot tell them "
+        "apart, which is as true of a weak critic as of a good generator.",
+    )
+    if math.prod(model.x_shape) == 2:
+        generated, data_xy = model.sample(len(test)), test.x
+        yield Panel("Critic", "The critic's scores over the plane.", "critic-plane", _plane(model, data_xy, generated))
+
+
+def coverage(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Whether samples cover the modes, where these are known."""
+    if data.source not in ORACLES:
+        return
+    oracle, n = ORACLES[data.source](), 2500
+    found = {
+        "the model": oracle.coverage(model.sample(n).cpu()),
+        "the exact density": oracle.coverage(oracle.sample(n)[0]),
+    }
+    rows = [("samples of", "modes covered", "within 3σ of a mode", "KL of modes from uniform, nats")]
+    rows += [(k, str(v["modes"]), f"{v['high_quality']:.3f}", f"{v['kl']:.4f}") for k, v in found.items()]
+    caption = f"{n} samples; a mode counts as covered if at least 20 of them lie within 3σ."
+    yield Panel("Coverage", caption, table=rows)
+
+
+# -- scores ----------------------------------------------------------------------------------------------------------
+
+
+def advice(score: xr.Dataset, summary: Summary, data: Data) -> Iterator[str]:
+    """What the diagnostics of one estimate say, each sentence from its own numbers."""
+    bound, split = score.attrs["bound"], score.attrs["split"]
+    if bound == "none":
+        yield "it bounds nothing, and can be compared with estimates of the same kind only."
+    if {"k_curve", "ess", "pareto_k"} <= set(score):
+        yield from _of_weights(score, summary)
+    if not math.isfinite(summary.data_se) or summary.data_se <= 3 * summary.mc_se:
+        return
+    available = len({"train": data.train, "valid": data.valid, "test": data.test}.get(split, ()))
+    draws = "" if bound == "exact" else f", and by ± {summary.mc_se:.2g} because of the draws"
+    more = f"; the split has {available}" if available > summary.count else ""
+    yield f"The mean is uncertain by ± {summary.data_se:.2g} nats because it is over {summary.count} data{draws}{more}."
+
+
+def _of_weights(score: xr.Dataset, summary: Summary) -> Iterator[str]:
+    ks, curve, khat, ess = (score[name].values for name in ("k", "k_curve", "pareto_k", "ess"))
+    draws, bounds, bad = int(ks[-1]), curve.mean(1), f"{summary.unreliable} of {summary.count} data have k̂ > 0.7"
+    # IWAE is the end of its own curve, the ELBO its beginning
+    inside = len(ks) == 1 or abs(summary.nats - bounds[-1]) < abs(summary.nats - bounds[0])
+    if np.isnan(khat).all():
+        yield f"Pareto k̂ needs at least 25 draws and was not estimated from {draws}."
+    elif not summary.unreliable:
+        yield "No datum has k̂ > 0.7."
+    elif inside:
+        yield f"{bad}, where error bars cannot be believed: raise k, or give q(z|x) a richer family."
+    else:
+        yield f"{bad}: importance weights from these q(z|x) are unsafe there."
+    yield f"Of {draws} draws {np.median(ess):,.0f} are effective for the median datum, {ess.min():,.0f} for the worst."
+    rise = float(bounds[-1] - bounds[-2]) if len(ks) > 1 else math.nan
+    if not inside:
+        gain = float(bounds[-1] - bounds[0])
+        yield f"Averaged inside the logarithm they give a bound {gain:.3g} nats higher: score by IWAE for a tighter one."
+    elif rise > max(0.01, 2 * summary.mc_se):
+        yield (
+            f"The bound still rises by {rise:.2g} nats from k = {ks[-2]} to {draws}, so log p(x) may be higher by about as "
+            "much; raise k."
+        )
+    elif len(ks) > 1:
+        yield f"The bound has levelled off: it moves by {rise:+.2g} nats from k = {ks[-2]} to {draws}."
+
+
+def _plane(model: Any, real: Tensor, generated: Tensor) -> Figure:
+    side, both = 80, torch.cat([real, generated])
+    low, high = both.quantile(0.005, 0), both.quantile(0.995, 0)
+    centre, half = (low + high) / 2, 0.65 * (high - low).amax().clamp(min=1e-6)
+    axes = [torch.linspace(float(c - half), float(c + half), side, device=real.device) for c in centre.flatten()]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="xy"), -1).reshape(-1, *model.x_shape)
+    scores = model.criticize(model.real(Batch(grid))).reshape(side, side)
+    extent = (*axes[0][[0, -1]].tolist(), *axes[1][[0, -1]].tolist())
+    return plots.landscape(scores, extent, "score", generated=generated, data=real)
+
+
+def _pictures(model: Any) -> bool:
+    shape = model.x_shape
+    return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) > 1
+
+
+def _labels(split: Split, data: Data) -> np.ndarray | None:
+    if split.y is None or split.y.dim() != 1:
+        return None
+    y = split.y.cpu().numpy()
+    names = np.array(data.class_names)
+    return names[y] if len(names) > y.max() else y
+
+
+def _last(history: History, key: str, size: int | None = None) -> Any:
+    """The last value of a term that is a finite number, or a list of ``size`` such."""
+    for row in reversed(history):
+        value = row.get(key)
+        if size is None and _finite(value):
+            return value
+        if size is not None and isinstance(value, list) and len(value) == size and all(map(_finite, value)):
+            return value
+    return None
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _gap(first: Tensor, second: Tensor) -> tuple[float, float]:
+    """The difference of two means, and its error."""
+    a, b = first.double(), second.double()
+    error = math.sqrt(sum(float(v.var(correction=0)) / len(v) for v in (a, b)))
+    return float(a.mean() - b.mean()), error

@@ -1,0 +1,84 @@
+"""Completion for the shell: verbs, models, options, choices, from the sources alone, without importing torch."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from pyrogen import registry
+
+BASH = """_pyrogen() {
+  local IFS=$'\\n'
+  COMPREPLY=($(pyrogen completion --words "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o filenames -F _pyrogen pyrogen"""
+
+OTHERS = {
+    "list": ["--axis"],
+    "evaluate": ["--estimator", "--weights", "--split", "--limit", "--seed", "--chunk_size"],
+    "sample": ["--n", "--seed", "--mean", "--out"],
+    "demo": ["--folder", "--epochs"],
+}
+SCRIPTS = {"bash": BASH, "zsh": f"autoload -U +X bashcompinit && bashcompinit\n{BASH}"}
+
+
+def candidates(words: Sequence[str], verbs: Iterable[str]) -> list[str]:
+    """What the last of the words may become; nothing where a file name is due."""
+    if len(words) <= 1:
+        found: Iterable[str] = verbs
+    elif words[0] == "train" and len(words) == 2 and not words[1].startswith("-"):
+        found = registry.list_models()
+    elif words[-1].startswith("--"):
+        found = _flags(words)
+    else:
+        found = _values(words)
+    return sorted(f for f in found if f.startswith(words[-1] if words else ""))
+
+
+def _values(words: Sequence[str]) -> list[str]:
+    option = words[-2].removeprefix("--")
+    axis = {"axis": None}.get(option, option)
+    if axis is None:
+        return registry.axes()
+    return registry.choices(axis) if axis in registry.axes() else []
+
+
+def _flags(words: Sequence[str]) -> list[str]:
+    if words[0] != "train":
+        return OTHERS.get(words[0], [])
+    option = words[-1].removeprefix("--").split(".", 1)[0]
+    if "." in words[-1]:
+        chosen = [b for a, b in pairwise(words) if a == f"--{option}"]
+        names = _parameters(registry.find(option, chosen[-1])) if chosen and option in registry.axes() else []
+        return [f"--{option}.{name}" for name in names]
+    own = _parameters(registry.find("entry", words[1])) if words[1] in registry.list_models() else []
+    fit = _parameters(registry.Record("", "fit", "pyrogen.inference.fit", "fit", ""))
+    data = _parameters(registry.Record("", "load", "pyrogen.data.dataset", "load", ""))
+    rest = ("data_seed", "seeds", "config", "print_config")
+    hidden = {"x_shape", "encoder", "decoder", "model", "name", "progress"}
+    return [f"--{name}" for name in dict.fromkeys([*own, *fit, *data, *rest]) if name not in hidden]
+
+
+def _parameters(record: registry.Record) -> list[str]:
+    """Argument names of a function, or of a class's constructor or dataclass fields, from its source."""
+    package, _, stem = record.module.rpartition(".")
+    spec = importlib.util.find_spec("pyrogen.inference" if package.startswith("pyrogen.inference") else package)
+    folders = spec.submodule_search_locations or [] if spec else []
+    inside = package.removeprefix("pyrogen.inference").replace(".", "/").lstrip("/") if "inference" in package else ""
+    for folder in folders:
+        path = Path(folder) / inside / f"{stem}.py"
+        if path.is_file():
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef) and node.name == record.attribute:
+                    return [a.arg for a in (*node.args.args, *node.args.kwonlyargs)]
+                if isinstance(node, ast.ClassDef) and node.name == record.attribute:
+                    made = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+                    if made:
+                        return [a.arg for a in (*made[0].args.args, *made[0].args.kwonlyargs) if a.arg != "self"]
+                    fields = [n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
+                    return [n.target.id for n in fields if n.target.id != "axes"]  # type: ignore[union-attr]
+    return []

@@ -1,0 +1,178 @@
+"""Options built from typed constructors: a flag for every argument, help from docstrings, one sentence for every mistake."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import types
+import typing
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyrogen import registry
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+
+def parser(prog: str, description: str) -> ArgumentParser:
+    """A parser that raises instead of leaving."""
+    from jsonargparse import ArgumentParser
+
+    return ArgumentParser(prog=prog, description=description, exit_on_error=False)
+
+
+def add_function(
+    parser: ArgumentParser, function: Callable[..., Any], skip: set[str], defaults: dict[str, Any] | None = None
+) -> dict[str, str]:
+    """An option for every parameter of a function, helped by its docstring; returns its axes by option."""
+    from docstring_parser import parse
+
+    helps = {p.arg_name: (p.description or "").replace("\n", " ") for p in parse(inspect.getdoc(function) or "").params}
+    hints = typing.get_type_hints(inspect.unwrap(function))
+    axes = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in skip:
+            continue
+        default = (defaults or {}).get(name, parameter.default)
+        base = _axis_class(hints[name])
+        if base is not None:
+            axes[name] = base.axes[0]
+            add_axis(parser, name, base, default, helps.get(name, ""), base.axes[0])
+        else:
+            parser.add_argument(f"--{name}", type=_plain(hints[name]), default=default, help=helps.get(name))
+    return axes
+
+
+def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: str, axis: str) -> None:
+    """An option that takes the name of a choice on an axis, with the choice's own options below it."""
+    listed = ", ".join(registry.choices(axis))
+    kind: Any = base if default is not None else base | None
+    parser.add_argument(
+        f"--{name}", type=kind, default=default, help=f"{text} One of: {listed}. Its own options: --{name}.help NAME."
+    )
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]) -> Namespace:
+    """Options with their axis objects built; only registered names are ever looked up."""
+    from jsonargparse import ArgumentError
+
+    arguments = _with_lists(parser, arguments)
+    known = {o for action in parser._actions for o in action.option_strings}
+    chosen = {
+        option: registry.find(axis, parser.get_default(option))
+        for option, axis in axes.items()
+        if parser.get_default(option)
+    }
+    for option, axis in axes.items():
+        for name in _values(arguments, f"--{option}"):
+            chosen[option] = registry.find(axis, name)
+        for name in _values(arguments, f"--{option}.help"):
+            registry.find(axis, name).load()
+    for record in chosen.values():
+        record.load()
+    for argument in arguments:
+        flag = argument.split("=", 1)[0]
+        option, _, nested = flag.removeprefix("--").partition(".")
+        if flag.startswith("--") and nested and option in chosen and nested != "help":
+            accepted = list(inspect.signature(chosen[option].load()).parameters)
+            if nested not in accepted:
+                raise registry.unknown(f"option of {chosen[option].name}", nested, accepted or ["(it has no options)"])
+        elif flag.startswith("--") and not nested and flag not in known:
+            raise registry.unknown(
+                "option", flag, [o for o in known if o.startswith("--") and "." not in o and "+" not in o]
+            )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return parser.instantiate(parser.parse_args(arguments))
+    except ArgumentError as error:
+        raise ValueError(_sentence(error)) from None
+
+
+def _values(arguments: Sequence[str], flag: str) -> list[str]:
+    """What follows a flag, in either spelling."""
+    after = [b for a, b in itertools.pairwise(arguments) if a == flag]
+    return after + [a.split("=", 1)[1] for a in arguments if a.startswith(f"{flag}=")]
+
+
+def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """The arguments, with lists as people type them (400 or 400,200) put into brackets."""
+    lists = {
+        o for a in parser._actions if typing.get_origin(getattr(a, "_typehint", None)) is list for o in a.option_strings
+    }
+    bracketed = list(arguments)
+    for i, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if equals and flag in lists and not value.startswith("["):
+            bracketed[i] = f"{flag}=[{value}]"
+        elif i and arguments[i - 1] in lists and not argument.startswith("["):
+            bracketed[i] = f"[{argument}]"
+    return bracketed
+
+
+def _sentence(error: Exception) -> str:
+    """jsonargparse's message as one sentence."""
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    key, value = re.search(r'Parser key "([^"]+)"', text), re.search(r"(?:Given value|Got value): (.*)$", text)
+    wanted = list(dict.fromkeys(re.findall(r"<class '([\w.]+)'>", text.split("Given value")[0])))
+    if key and value and wanted:
+        names = " or ".join("nothing" if w == "NoneType" else w for w in wanted)
+        return f"--{key[1]} takes {names}; got {value[1]!r}."
+    return text
+
+
+def _axis_class(hint: Any) -> Any:
+    """The axis class in an annotation such as ``Prior | str``, or None."""
+    for part in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
+        if isinstance(part, type) and hasattr(part, "axes"):
+            return part
+    return None
+
+
+def _plain(hint: Any) -> Any:
+    """An annotation as the command line reads it."""
+    if typing.get_origin(hint) is Sequence or str(hint).startswith("collections.abc.Sequence"):
+        return list[typing.get_args(hint)[0]]  # type: ignore[misc]
+    if {Path, str} & set(typing.get_args(hint)):
+        return str | None if type(None) in typing.get_args(hint) else str
+    return hint
+
+
+def spoken(arguments: Sequence[str]) -> set[str]:
+    """The names of the options that were given, ``prior`` for ``--prior.components`` too."""
+    return {a.removeprefix("--").split("=", 1)[0].split(".", 1)[0] for a in arguments if a.startswith("--")}
+
+
+def read_sections(path: str | Path) -> dict[str, dict[str, Any]]:
+    """A config file: the sections ``model`` (entry, arguments), ``data`` and ``fit``, as every run writes them.
+
+    Raises:
+        ValueError: it is missing, no YAML, or has unknown sections.
+    """
+    import yaml
+
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"the config {path} cannot be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, Mapping):
+        raise ValueError(
+            f"the config {path} holds no sections; expected model, data and fit, as in a run's config.yaml."
+        )
+    known = ("model", "data", "fit")
+    for name, section in config.items():
+        if name not in (*known, "pyrogen"):
+            raise registry.unknown(f"section of {path}", name, known)
+        if name in known and not isinstance(section, Mapping):
+            raise ValueError(f"the section {name!r} of {path} must be a mapping of names to values.")
+    return {name: dict(config.get(name) or {}) for name in known}
+
+
+def value_of(arguments: Sequence[str], flag: str) -> str | None:
+    """The last value that a flag was given, in either spelling."""
+    values = _values(arguments, flag)
+    return values[-1] if values else None
