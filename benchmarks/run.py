@@ -1,6 +1,6 @@
 """Measure how fast pyrogen is, side by side with what one would write by hand; print it, and write RESULTS.md.
 
-python benchmarks/run.py [--only fit|iwae|cli] [--threads 1 2] [--quick]
+python benchmarks/run.py [--only fit|iwae|cli|upkeep|quality] [--threads 1 2] [--quick]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-ITEMS = ("fit", "iwae", "cli")
+ITEMS = ("fit", "iwae", "cli", "upkeep", "quality")
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are
@@ -52,6 +52,14 @@ def measure(item: str, threads: list[int], quick: bool) -> Section:
         import scoring
 
         return scoring.measure(threads, quick)
+    if item == "upkeep":
+        import upkeep
+
+        return upkeep.measure(quick)
+    if item == "quality":
+        import quality
+
+        return quality.measure(quick)
     import startup
 
     return startup.measure(quick)

@@ -29,6 +29,7 @@ from pyrogen.inference.programs import evaluating, seeded
 from pyrogen.nets.leading import computing_in
 
 METRICS = "metrics.jsonl"
+VALIDATED = 1000  # data at once, where no gradient needs memory
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
 
 log = logging.getLogger("pyrogen")
@@ -186,7 +187,7 @@ class Trainer:
                 try:
                     device = self.model.device
                     with computing_in(PRECISIONS[self.settings["precision"]]):
-                        measured = measure(players, self.valid_split, self.settings["batch_size"], device)
+                        measured = measure(players, self.valid_split, max(self.settings["batch_size"], VALIDATED), device)
                     terms |= _named("valid", measured, players)
                 except NotFinite as error:
                     raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
