@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pyrogen import plots
 from pyrogen.axes import Prior
-from pyrogen.base import Batch, HasPosterior
+from pyrogen.base import Batch, HasFreeEnergy, HasPosterior
 from pyrogen.data import Data, Split
 from pyrogen.data.ring import Ring
 from pyrogen.inference.evidence.summary import Summary
@@ -140,8 +140,6 @@ def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
                 f"The posterior has collapsed: none of {model.latent_size} latents is active, so the codes say nothing of "
                 "the data. A smaller weight on the KL, its warm-up, or a weaker decoder may revive them."
             )
-        elif active < model.latent_size:
-            said += " The model is about as good as one with fewer latents."
         shared = _last(history, "valid/mutual_information")
         if shared is not None:
             said += f" The codes share about {shared:.2f} nats with the data, by an estimate that is biased upwards."
@@ -182,8 +180,13 @@ def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     )
     caption = "log p(x) of data, and of the model's own samples: data that it finds unlike its samples lie apart."
     yield Panel("Density", caption, "log-prob", plots.histograms(nats, "log p(x), nats"))
-    gap, error = _gap(nats["training data"], nats["test data"])
-    yield Panel(ADVICE, f"log p(x) is {gap:+.3g} ± {error:.2g} nats higher on training data than on test data.")
+    if not isinstance(model, HasFreeEnergy):  # whose difference of free energies is the same number
+        gap, error = _gap(nats["training data"], nats["test data"])
+        yield Panel(
+            ADVICE,
+            f"log p(x) of training data less that of test data is {gap:.2g} ± {error:.1g} nats; a large difference is "
+            "overfitting.",
+        )
 
 
 # -- energies --------------------------------------------------------------------------------------------------------
@@ -198,8 +201,8 @@ def energies(model: Any, data: Data, history: History) -> Iterator[Panel]:
     gap, error = _gap(found["test data"], found["training data"])
     yield Panel(
         ADVICE,
-        f"The free energy of test data is {gap:+.3g} ± {error:.2g} nats above that of training data; where this gap grows "
-        "during training, the model overfits.",
+        f"The free energy of test data less that of training data is {gap:.2g} ± {error:.1g} nats; a large difference is "
+        "overfitting.",
     )
 
 
@@ -283,7 +286,7 @@ def advice(score: xr.Dataset, summary: Summary, data: Data) -> Iterator[str]:
     if not math.isfinite(summary.data_se) or summary.data_se <= 3 * summary.mc_se:
         return
     available = len({"train": data.train, "valid": data.valid, "test": data.test}.get(split, ()))
-    draws = "" if bound == "exact" else f", and by ± {summary.mc_se:.2g} because of the draws"
+    draws = "" if summary.mc_se == 0 else f", and by ± {summary.mc_se:.2g} because of the draws"
     more = f"; the split has {available}" if available > summary.count else ""
     yield f"The mean is uncertain by ± {summary.data_se:.2g} nats because it is over {summary.count} data{draws}{more}."
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
 import xarray as xr
@@ -62,7 +63,7 @@ def data_of(folder: str | Path) -> Data:
     kind, binarization = section.get("kind"), section.get("binarization")
     # written as they came out, and only data of these kinds may be asked for it again
     dequantization = section.get("dequantization") if kind == "unit" else None
-    standardize = section.get("standardize") if kind == "real" else None
+    standardize = section.get("standardize", False) if kind == "real" else None
     try:
         data = load(
             section["source"],
@@ -88,6 +89,7 @@ def save_score(folder: str | Path, evidence: xr.Dataset) -> Path:
     """Write an estimate as NetCDF, and its summary as YAML beside it; returns the NetCDF file's path."""
     a = evidence.attrs
     draws = f"-{a['num_samples']}" if "num_samples" in a else ""
+    draws += f"-{a['weights']}" if a.get("weights", "last") != "last" else ""
     path = Path(folder) / SCORES / f"{a['estimator'].lower()}{draws}-{a['split']}.nc"
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = path.with_suffix(".nc.part")
@@ -108,6 +110,9 @@ def read_scores(folder: str | Path) -> dict[str, xr.Dataset]:
 
 def _read_score(path: Path) -> xr.Dataset:
     try:
+        # h5netcdf cannot close what it fails to open
+        with h5py.File(path) as file:
+            file.attrs.get("_nc3_strict")
         score = xr.load_dataset(path, engine="h5netcdf")
     except Exception as error:  # whatever HDF5 and its readers raise on broken bytes
         raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
@@ -167,6 +172,8 @@ def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
     config, model, data = storage.read_config(folder), storage.load(folder, model), data_of(folder)
     history, scores = _history(folder), read_scores(folder)
     shown = [*_shown_scores(scores, data), *_shown(model, data, history)]
+    if not scores and isinstance(model, (Pair, HasLogProb)):
+        shown.append(Panel(ADVICE, "Not scored yet: pyrogen evaluate adds an estimate and its errors to this page."))
     if history:
         caption = "Every term of the objective and of its diagnostics over the epochs."
         shown.append(Panel("Training", caption, "curves", plots.curves(history)))
@@ -209,9 +216,6 @@ def _subtitle(model: Model, data: Data) -> str:
 
 def _shown_scores(scores: Mapping[str, xr.Dataset], data: Data) -> Iterator[Panel]:
     if not scores:
-        yield Panel(
-            ADVICE, "Not scored yet: pyrogen evaluate adds an estimate of log p(x) with its errors to this page."
-        )
         return
     summaries = {name: summarize(score) for name, score in scores.items()}
     kinds = {
@@ -229,9 +233,11 @@ def _shown_scores(scores: Mapping[str, xr.Dataset], data: Data) -> Iterator[Pane
         yield Panel(ADVICE, f"{label}: {' '.join(panels.advice(score, summary, data))}")
         if "k_curve" in score:
             curve = score["k_curve"].values
-            error = curve.std(1, ddof=1) / math.sqrt(curve.shape[1]) if curve.shape[1] > 1 else None
-            bars = "bars are the error of having so many data."
-            caption = f"{label}: the importance-weighted bound against k, from the same draws; {bars}"
+            error = curve.std(1, ddof=1) / math.sqrt(summary.count) if summary.count > 1 else np.zeros(len(curve))
+            caption = (
+                f"{label}: the importance-weighted bound against k, from the same draws; bars are the error of having "
+                f"{summary.count} data."
+            )
             yield Panel("Scores", caption, f"k-curve-{name}", plots.k_curve(score["k"].values, curve.mean(1), error))
         if "pareto_k" in score:
             caption = f"{label}: Pareto k̂ of each datum's weights; to the right of 0.7 no error bar can be believed."
@@ -246,6 +252,7 @@ def _score_table(summaries: Sequence[Summary]) -> Sequence[Sequence[str]]:
         a = s.attributes
         bits = "–" if s.bits_per_dim is None else f"{s.bits_per_dim:.4f}"
         draws = f"({a['num_samples']})" if "num_samples" in a else ""
+        draws += f", {a['weights']} weights" if a.get("weights", "last") != "last" else ""
         numbers = (f"{s.nats:.3f}", f"{s.mc_se:.3f}", f"{s.data_se:.3f}", bits)
         beware = "–" if s.unreliable is None else str(s.unreliable)
         direction = {"none": "no bound", "exact": "exact"}.get(a["bound"], f"{a['bound']} bound")
@@ -274,35 +281,34 @@ def command(config: Mapping[str, Any], model: Model) -> list[str]:
     if not (isinstance(data, dict) and isinstance(settings, dict)):
         raise ValueError("its config does not say on which data or by which settings it was trained.")
     record = find("entry", origin["entry"])
-    words = [record.name, *_data_words(data, record, model, settings.get("seed"))]
-    words += _words(record.load(), origin["arguments"], {"x_shape", "objective"})
-    recipe = {**FALLBACK, **record.details["recipe"]}
-    own = {k: v for k, v in settings.items() if k != "device" or v != ("cuda" if torch.cuda.is_available() else "cpu")}
-    if describe(make("objective", own["objective"])) == describe(model.objective):
-        del own["objective"]
-    return ["pyrogen", "train", *words, *_words(fit, own, {"model", "data", "folder"}, recipe | {"device": None})]
+    auto, arguments = "cuda" if torch.cuda.is_available() else "cpu", dict(origin["arguments"])
+    own = {k: v for k, v in settings.items() if k != "device" or v != auto}
+    # a model's own objective is an argument of its entry
+    same = describe(make("objective", own["objective"])) == describe(model.objective)
+    (own if same else arguments).pop("objective", None)
+    defaults = {**FALLBACK, **record.details["recipe"], "device": None}
+    words = [record.name, *_data_words(data, record, model), *_words(record.load(), arguments, {"x_shape"})]
+    return ["pyrogen", "train", *words, *_words(fit, own, {"model", "data", "folder"}, defaults)]
 
 
-def _data_words(data: Mapping[str, Any], record: Record, model: Model, seed: Any) -> Iterator[str]:
-    kind, binarization, levels = data.get("kind"), data.get("binarization"), data.get("levels")
-    if data.get("seed") != seed and (binarization != "none" or data.get("dequantization")):
-        raise ValueError(
-            f"its data were drawn by seed {data.get('seed')} and its training by {seed}; load and fit in Python."
-        )
-    if data.get("source") != record.details["data"]:
-        yield from ("--data", str(data.get("source")))
-    plain = kind == "unit" and levels is not None and not data.get("dequantization")
+def _data_words(data: Mapping[str, Any], record: Record, model: Model) -> Iterator[str]:
+    kind, binarization, source = data.get("kind"), data.get("binarization"), str(data.get("source"))
+    if source != record.details["data"]:
+        yield from ("--data", source)
+    plain = kind == "unit" and data.get("levels") is not None and not data.get("dequantization")
     if model.kinds[:1] != (kind,) or binarization == "static" or plain:
         yield from ("--kind", str(kind))
     if binarization == "static":
         yield from ("--binarization", "static")
     if plain:
         yield from ("--dequantization", "false")
-    vectors = kind == "real" and len(model.x_shape) == 1 and Path(str(data.get("source"))).suffix in (".npz", ".csv")
-    if vectors and data.get("standardize") is False:
+    table = kind == "real" and len(model.x_shape) == 1 and Path(source).suffix in (".npz", ".csv")
+    if table and data.get("standardize") is False:
         yield from ("--standardize", "false")
     if data.get("size") is not None:
         yield from ("--size", str(data["size"]))
+    if data.get("seed"):
+        yield from ("--data_seed", str(data["seed"]))
 
 
 def _words(
@@ -355,7 +361,8 @@ def _recipe_section(config: Mapping[str, Any], model: Model) -> Section:
         "This trains an equal model, into runs/ unless --folder says otherwise; with the same versions on the same kind of "
         "machine, to the same weights, if this run was made by the command line too."
     )
-    return Section(title, text, code=shlex.join(words))
+    lines = shlex.join(words).replace(" --", " \\\n    --")
+    return Section(title, text, code=lines)
 
 
 def _setup_section(config: Mapping[str, Any], model: Model, folder: Path) -> Section:
@@ -364,7 +371,9 @@ def _setup_section(config: Mapping[str, Any], model: Model, folder: Path) -> Sec
         f"{count:,} parameters. To read the model again: pyrogen.load({str(folder)!r}). What made it, as written in "
         f"{storage.CONFIG}:"
     )
-    return Section("Setup", text, code=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, default_flow_style=None))
+    return Section(
+        "Setup", text, code=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    )
 
 
 def _first_line(error: BaseException) -> str:

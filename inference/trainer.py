@@ -29,6 +29,7 @@ from pyrogen.inference.programs import evaluating, seeded
 from pyrogen.nets.leading import computing_in
 
 METRICS = "metrics.jsonl"
+CONCLUDED = 10_000  # data that a streamed split shows to what a model does after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
 
@@ -140,7 +141,8 @@ class Trainer:
                 task = bar.add_task(name, total=self.settings["epochs"] * game.batches, completed=done, terms="")
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
             with evaluating(model):
-                model.conclude(self.train_split.x)
+                whole = self.train_split
+                model.conclude((whole.take(CONCLUDED) if whole.streamed else whole).x)
         model.eval()
         self.run.seconds = time.perf_counter() - started
         self._save_checkpoint()
@@ -187,7 +189,9 @@ class Trainer:
                 try:
                     device = self.model.device
                     with computing_in(PRECISIONS[self.settings["precision"]]):
-                        measured = measure(players, self.valid_split, max(self.settings["batch_size"], VALIDATED), device)
+                        measured = measure(
+                            players, self.valid_split, max(self.settings["batch_size"], VALIDATED), device
+                        )
                     terms |= _named("valid", measured, players)
                 except NotFinite as error:
                     raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
@@ -252,7 +256,10 @@ class Trainer:
         return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
-        if terms.get("valid/active_units") == 0 and self.epoch >= 3 and "collapse" not in self.warned:
+        # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs
+        ever = any(line.get("valid/active_units") for line in self.run.history)
+        late = 2 * self.epoch >= self.settings["epochs"] > 2
+        if terms.get("valid/active_units") == 0 and (ever or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
                 "the posterior has collapsed: no latent is active after epoch %d; try a KL warm-up (objective "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,13 +72,24 @@ def _parameters(record: registry.Record) -> list[str]:
     for folder in folders:
         path = Path(folder) / inside / f"{stem}.py"
         if path.is_file():
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.FunctionDef) and node.name == record.attribute:
-                    return [a.arg for a in (*node.args.args, *node.args.kwonlyargs)]
-                if isinstance(node, ast.ClassDef) and node.name == record.attribute:
-                    made = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-                    if made:
-                        return [a.arg for a in (*made[0].args.args, *made[0].args.kwonlyargs) if a.arg != "self"]
-                    fields = [n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
-                    return [n.target.id for n in fields if n.target.id != "axes"]  # type: ignore[union-attr]
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            return _arguments(
+                {n.name: n for n in tree.body if isinstance(n, (ast.ClassDef, ast.FunctionDef))}, record.attribute
+            )
     return []
+
+
+def _arguments(defined: Mapping[str, ast.ClassDef | ast.FunctionDef], name: str) -> list[str]:
+    """Argument names of what a file defines, a constructor's from a base class in the same file if need be."""
+    node = defined.get(name)
+    if isinstance(node, ast.FunctionDef):
+        return [a.arg for a in (*node.args.args, *node.args.kwonlyargs) if a.arg != "self"]
+    if node is None:
+        return []
+    made = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
+    if "__init__" in made:
+        return _arguments(dict(made), "__init__")
+    fields = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
+    if any(isinstance(d, ast.Call) and ast.unparse(d.func) == "dataclass" for d in node.decorator_list):
+        return [f for f in fields if f != "axes"]
+    return next((found for b in node.bases if (found := _arguments(defined, ast.unparse(b)))), [])

@@ -60,7 +60,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     """Options with their axis objects built; only registered names are ever looked up."""
     from jsonargparse import ArgumentError
 
-    arguments = _with_lists(parser, arguments)
+    arguments = _names_first(_with_lists(parser, arguments), axes)
     known = {o for action in parser._actions for o in action.option_strings}
     chosen = {
         option: registry.find(axis, parser.get_default(option))
@@ -91,6 +91,20 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
             return parser.instantiate(parser.parse_args(arguments))
     except ArgumentError as error:
         raise ValueError(_sentence(error)) from None
+
+
+def _names_first(arguments: Sequence[str], axes: Mapping[str, str]) -> list[str]:
+    """The arguments with the names of choices before the choices' own options, in whatever order they were typed."""
+    names, rest = [], []
+    words = iter(arguments)
+    for word in words:
+        if word.removeprefix("--") in axes:
+            names += [word, *itertools.islice(words, 1)]
+        elif word.split("=", 1)[0].removeprefix("--") in axes:
+            names.append(word)
+        else:
+            rest.append(word)
+    return names + rest
 
 
 def _values(arguments: Sequence[str], flag: str) -> list[str]:

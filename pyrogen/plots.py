@@ -85,7 +85,7 @@ def image_grid(x: Array, kind: str, columns: int | None = None, title: str | Non
     """Pictures in rows, as square a grid as their number allows."""
     images = to_image(x, kind)
     columns = columns or math.ceil(math.sqrt(len(images)))
-    return _picture(_mosaic(images, columns), width=min(7.2, max(2.4, 0.56 * columns)), title=title)
+    return _picture(_mosaic(images, columns), width=min(7.2, max(3.0, 0.56 * columns)), title=title)
 
 
 def manifold(x: Array, kind: str, side: int) -> Figure:
@@ -342,8 +342,7 @@ def _picture(canvas: np.ndarray, width: float, title: str | None = None) -> Figu
     figure, axes = _single(width * height / length + (0.25 if title else 0.0), title, width=width)
     axes.imshow(canvas.squeeze(2) if canvas.shape[2] == 1 else canvas, cmap="gray", vmin=0.0, vmax=1.0)
     _bare(axes)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
     return figure
 
 

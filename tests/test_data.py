@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from pyrogen.base import KINDS, Batch
-from pyrogen.data import Split, load, vision
+from pyrogen.data import Split, View, load, vision
 from pyrogen.data.ring import Ring
 from pyrogen.registry import choices
 
@@ -167,6 +167,30 @@ def test_splits_move_and_shrink():
     assert len(train.take(10**6)) == len(train)
     with pytest.raises(ValueError, match="at least 1 row"):
         train.take(0)
+
+
+def test_streaming_reads_only_the_rows_it_needs():
+    class Spy(np.ndarray):
+        read = ()
+
+        def __getitem__(self, index):
+            Spy.read = np.asarray(index).tolist()
+            return np.asarray(self)[index]
+
+    raw = np.arange(2000, dtype=np.uint8).reshape(1000, 2, 1).view(Spy)
+    split = Split(None, torch.arange(1000), "valid", View("levels", levels=256), raw)
+    batch = split.batch(torch.tensor([700, 5, 31]))
+    assert Spy.read == [5, 31, 700]
+    assert batch.x[:, 0, 0].tolist() == [1400 % 256, 10, 62]
+    assert batch.y.tolist() == [700, 5, 31]
+    assert next(split.chunks(10)).shape == (10, 2, 1)
+    assert Spy.read == list(range(10))
+    assert split.to("meta").batch(torch.tensor([1])).x.device.type == "meta"
+    with pytest.raises(ValueError, match=r"own valid is streamed from disk.*take\(n\)\.x .*chunks\(\)"):
+        len(split.x)
+    with pytest.raises(ValueError, match="size=0"):
+        split.chunks(0)
+    assert repr(split) == "Split(own valid: 1000 × (2, 1), levels, streamed)"
 
 
 @pytest.mark.gpu

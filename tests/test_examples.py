@@ -11,6 +11,7 @@ RUNS = {
     "swap_the_prior.py": (["--epochs", "1"], "VampPrior"),
     "score_your_own_program.py": ([], "a lower bound"),
     "own_networks.py": (["--epochs", "1"], "bits per dimension"),
+    "resume_after_a_crash.py": (["--epochs", "4"], "the same bytes: True"),
 }
 
 

@@ -28,7 +28,11 @@ def offsets(figure, collection=0):
 
 
 def legend(figure):
-    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    return legend_of(figure.axes[0])
+
+
+def legend_of(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 class Page(HTMLParser):
@@ -115,6 +119,19 @@ def test_reconstructions_stand_below_their_data():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["data", "reconstruction"]
 
 
+def test_strips_name_their_rows_and_columns_in_the_middle():
+    x = torch.zeros(2, 3, 1, 64, 64)
+    x[1, 2] = 1.0
+    axes = plots.strips(x, "unit", rows=["a", "b"], columns=["1", "2", "3"]).axes[0]
+    canvas = axes.images[0].get_array()
+    assert canvas.shape == (2 * 69 - 5, 3 * 69 - 5)
+    assert axes.get_yticks().tolist() == [32, 69 + 32]
+    assert axes.get_xticks().tolist() == [32, 69 + 32, 2 * 69 + 32]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
+    assert canvas[69 + 32, 2 * 69 + 32] == 1
+    assert canvas[32, 2 * 69 + 32] == 0
+
+
 def test_reconstructed_vectors_share_their_colours():
     maps = [a.images[0] for a in plots.reconstructions(torch.ones(3, 5), torch.full((3, 5), -4.0), "real").axes[:2]]
     assert [m.get_clim() for m in maps] == [(-4.0, 4.0)] * 2
@@ -125,6 +142,44 @@ def test_samples_are_drawn_as_what_they_are():
     assert offsets(plots.samples(draws("real", 30, 2), "real")).shape == (30, 2)
     assert plots.samples(draws("real", 30, 7), "real").axes[0].images[0].get_array().shape == (30, 7)
     assert sum(bar.get_height() for bar in plots.samples(draws("real", 30, 1), "real").axes[0].patches) == 30
+
+
+def test_samples_stand_beside_their_data():
+    x, data = draws("real", 30, 7), 2 * draws("real", 30, 7)
+    panels = plots.samples(x, "real", data).axes[:2]
+    assert [panel.get_title(loc="left") for panel in panels] == ["data", "samples"]
+    np.testing.assert_allclose(panels[1].images[0].get_array(), x)
+    assert panels[0].images[0].get_clim() == panels[1].images[0].get_clim()
+    assert legend(plots.samples(draws("real", 30, 2), "real", draws("real", 9, 2))) == ["data", "samples"]
+    assert legend(plots.samples(draws("real", 30, 1), "real", draws("real", 9, 1))) == ["data", "samples"]
+
+
+def test_histograms_share_their_bins_and_integrate_to_one():
+    first, second = np.linspace(0, 1, 100), np.append(np.linspace(0, 4, 50), np.nan)
+    axes = plots.histograms({"a": first, "b": torch.tensor(second), "c": [np.inf]}, "nats").axes[0]
+    assert legend_of(axes) == ["a", "b, 1 not finite"]
+    for polygon in axes.patches:
+        xy = polygon.get_xy()
+        area = 0.5 * abs(np.dot(xy[:, 0], np.roll(xy[:, 1], 1)) - np.dot(xy[:, 1], np.roll(xy[:, 0], 1)))
+        assert area == pytest.approx(1.0)
+    assert axes.get_xlabel() == "nats"
+
+
+def test_bars_put_the_highest_first():
+    axes = plots.bars([0.1, 2.0, 0.5], "latent", "KL").axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [2.0, 0.5, 0.1]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "3", "1"]
+    assert plots.bars(np.arange(30.0), "", "").axes[0].get_xticklabels() == []
+
+
+def test_a_landscape_has_its_first_coordinate_along_rows():
+    values = np.zeros((4, 4))
+    values[0, 3] = 1.0
+    axes = plots.landscape(values, (0, 4, 10, 14), "score", data=[[1.0, 11.0]]).axes[0]
+    image = axes.images[0]
+    assert (image.origin, [*image.get_extent()]) == ("lower", [0, 4, 10, 14])
+    assert image.get_array()[0, 3] == 1  # x₁ high, x₂ low
+    assert axes.collections[0].get_offsets().tolist() == [[1, 11]]
 
 
 def test_points_lie_on_those_of_the_data():
@@ -171,6 +226,11 @@ def test_latent_scatter_by_tsne_is_seeded_and_bounded():
     np.testing.assert_array_equal(offsets(first), offsets(second))
 
 
+@pytest.mark.parametrize("n", [10, 60])
+def test_tsne_of_collapsed_latents_is_a_point(n):
+    assert not offsets(plots.latent_scatter(torch.ones(n, 5), method="tsne")).any()
+
+
 def test_latent_scatter_with_many_labels_has_a_colour_bar():
     assert len(plots.latent_scatter(draws("real", 40, 2), torch.arange(40)).axes) == 2
 
@@ -188,7 +248,15 @@ def test_latent_scatter_refuses_unknown_methods():
 
 def test_curves_have_a_panel_for_each_term():
     history = [
-        {"epoch": 1, "seconds": 0.1, "train/loss": 3.0, "valid/loss": 4.0, "critic/loss": 0.7, "note": "warm"},
+        {
+            "epoch": 1,
+            "seconds": 0.1,
+            "train/loss": 3.0,
+            "valid/loss": 4.0,
+            "critic/loss": 0.7,
+            "note": "warm",
+            "kl": [1.0],
+        },
         {"epoch": 2, "seconds": 0.1, "train/loss": 2.0, "critic/loss": 0.6, "train/kl": None},
         {"epoch": 3, "seconds": 0.1, "train/loss": 1.0, "valid/loss": 2.0, "critic/loss": float("nan")},
     ]

@@ -75,13 +75,16 @@ def log_evidence(
     if estimator is None:
         estimator = "Exact" if isinstance(model, HasLogProb) else "IWAE"
     judge: Estimator = make("estimator", estimator)
+    jacobian = 0.0
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
     if isinstance(x, Split):
-        origin = x.attributes()
+        origin, jacobian = x.attributes(), x.log_jacobian
         x = x.x
     model.check(x, y)
     x = x.to(model.device) if isinstance(pair, Model) else x
     variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
+    # standardized data: the density of the raw values
+    variables |= {k: (d, v + jacobian) for k, (d, v) in variables.items() if k in ("log_evidence", "k_curve")}
     attributes = {
         "estimator": type(judge).__name__,
         "bound": str(judge.bound).lower(),

@@ -93,7 +93,7 @@ def _labels(path: Path, header: Sequence[str], lines: Lines, column: int) -> tup
             if value is None or not (value.is_integer() and 0 <= value < 2**31):
                 raise ValueError(
                     f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected labels, whole numbers "
-                    "from 0 or names."
+                    "from 0 or names; rename the column if it holds none."
                 )
         return torch.tensor([int(float(c)) for c in cells]), ()
     for row, line in lines:

@@ -1,0 +1,469 @@
+"""A run's page: what each kind of model brings, what the numbers are said to mean, how to make it again, damaged files."""
+
+import json
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+import yaml
+from torch import nn
+
+import pyrogen
+from pyrogen import registry, storage
+from pyrogen.cli import main
+from pyrogen.data import load
+from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence, panels, portrait
+from pyrogen.inference.evidence.summary import summarize
+from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
+from pyrogen.inference.portrait import ADVICE, MISSING, command, read_scores, save_score, write_run_report
+from pyrogen.inference.programs import evaluating
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Small data: grey pictures with labels, and real vectors."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    y = rng.integers(0, 3, 60)
+    x = (rng.random((60, 1, 6, 6)) * (60 + 90 * y[:, None, None, None])).astype(np.uint8)
+    np.savez(folder / "pictures.npz", x_train=x, y_train=y, x_test=x[:30], y_test=y[:30])
+    np.savez(folder / "vectors.npz", x_train=rng.normal(size=(60, 5)).astype("float32"))
+    return {name: str(folder / f"{name}.npz") for name in ("pictures", "vectors")}
+
+
+def shown(folder, model=None):
+    model = storage.load(folder, model)
+    return list(portrait._shown(model, portrait.data_of(folder), portrait._history(folder)))
+
+
+# -- panels ----------------------------------------------------------------------------------------------------------
+
+CODES = {"samples", "reconstructions", "interpolations", "traversals", "latents"}
+BRINGS = {
+    "vae": ("vae --data {pictures} --latent_size 3 --hidden 8", CODES | {"latents-tsne", "kl"}, set()),
+    "vae-2d": ("vae-2d --data {pictures} --hidden 8", CODES | {"manifold", "kl"}, set()),
+    "autoencoder": ("autoencoder --data {pictures} --latent_size 2 --hidden 8", CODES | {"manifold"}, set()),
+    "vectors": (
+        "vae --data {vectors} --likelihood Normal --latent_size 1 --hidden 8",
+        {"samples", "reconstructions", "latents", "kl"},
+        set(),
+    ),
+    "rbm": ("rbm --data {pictures} --hidden 4", {"samples", "log-prob", "energies", "chains", "filters-weight"}, set()),
+    "large rbm": (
+        "rbm --data {pictures} --hidden 40",
+        {"samples", "energies", "chains", "filters-weight"},
+        {"Log probs"},
+    ),
+    "made": ("made --data {pictures} --hidden 8", {"samples", "log-prob"}, set()),
+    "gan": ("gan-nonsaturating --hidden 8", {"samples", "critic", "critic-plane"}, set()),
+    "picture gan": ("gan-nonsaturating --data {pictures} --hidden 8", {"samples", "critic"}, set()),
+}
+
+
+@pytest.mark.parametrize(("words", "names", "missing"), BRINGS.values(), ids=BRINGS)
+def test_each_kind_of_model_brings_its_panels(words, names, missing, files, tmp_path):
+    folder = tmp_path / "run"
+    assert main(["train", *words.format(**files).split(), "--epochs", "1", "--folder", str(folder)]) == 0
+    assert {path.stem for path in (folder / "figures").glob("*.png")} == names | {"curves"}
+    page = (folder / "report.html").read_text()
+    assert page.count("<img") == len(names) + 1
+    assert page.count("<h2>How to reproduce it</h2>") == 1
+    found = {p.caption.split(":")[0] for p in shown(folder) if p.section == MISSING}
+    assert found == missing
+    assert (f"<h2>{MISSING}</h2>" in page) == bool(missing)
+
+
+def test_the_ring_is_counted_and_nothing_else(files, tmp_path):
+    folder = tmp_path / "run"
+    main(["train", "gan-nonsaturating", "--hidden", "8", "--epochs", "1", "--folder", str(folder)])
+    (panel,) = [p for p in shown(folder) if p.section == "Coverage"]
+    _, model, exact = panel.table
+    assert exact[1] == "8"
+    assert float(exact[2]) == pytest.approx(0.989, abs=0.01)
+    assert int(model[1]) < 8
+    assert "Coverage" in (folder / "report.html").read_text()
+    gan = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(8,))
+    assert list(panels.coverage(gan, load(files["vectors"]), [])) == []
+
+
+def test_interpolations_end_in_reconstructions_and_traversals_move_one_latent(pair, draws):
+    model, x = pair(), draws("binary", 4, 1, 4, 4)
+    with evaluating(model):
+        walked = interpolate(model, x[:2], x[2:], steps=5)
+        means = model.reconstruct(x)
+        torch.testing.assert_close(walked[:, 0], means[:2])
+        torch.testing.assert_close(walked[:, -1], means[2:])
+        codes = model.encode(x).mean
+        torch.testing.assert_close(walked[:, 2], model.decode((codes[:2] + codes[2:]) / 2).mean)
+        values = torch.tensor([[-2.0, 0.0, 2.0]])
+        moved = traverse(model, codes[0], [1], values)
+        for step, value in enumerate((-2.0, 0.0, 2.0)):
+            expected = model.decode(torch.stack([codes[0, 0], torch.tensor(value)])).mean
+            torch.testing.assert_close(moved[0, step], expected)
+        torch.testing.assert_close(codes, model.encode(x).mean)
+
+
+def test_the_aggregate_is_one_draw_a_datum(pair, draws):
+    model = pair(posterior="PointMass")
+    x = draws("binary", 4, 1, 4, 4)
+    torch.testing.assert_close(aggregate(model, x), model.encode(x).mean)
+
+
+def test_chains_start_at_data_and_filters_are_the_weights(files):
+    data = load(files["pictures"], kind="binary")
+    model = pyrogen.create("rbm", x_shape=data.x_shape, hidden=4)
+    with torch.no_grad():
+        model.weight[2] = 3.0  # the strongest
+    with evaluating(model):
+        (chains,) = panels.chains(model, data, [])
+        (filters,) = panels.filters(model, data, [])
+    canvas = chains.figure.axes[0].images[0].get_array()
+    first = canvas[: 6 * 11, : 6 * 11][5::11, 5::11]
+    assert first.tolist() == data.test.x[0, 0].tolist()
+    assert filters.name == "filters-weight"
+    canvas = filters.figure.axes[0].images[0].get_array()
+    assert canvas[5, 5] == 1.0  # the largest weight is white
+    assert "4 strongest of 4" in filters.caption
+
+
+def test_a_critic_that_knows_scores_every_datum_higher(files):
+    data = load(files["vectors"])
+    model = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(8,))
+    model.criticize = lambda sites: sites["x"].sum(1)
+    model.fake = lambda batch: {"x": batch.x - 100}
+    with evaluating(model):
+        said = [p.caption for p in panels.criticism(model, data, []) if p.section == ADVICE]
+    assert "in 100% of all pairs" in said[0]
+
+
+# -- advice ----------------------------------------------------------------------------------------------------------
+
+
+def history(losses, **more):
+    return [{"epoch": i + 1, "valid/loss": loss, **more} for i, loss in enumerate(losses)]
+
+
+FALLING = [10 / (i + 1) for i in range(40)]
+VALIDATION = {
+    "overfits": (
+        [*FALLING, *(0.25 + 0.05 * i for i in range(1, 41))],
+        ["lowest in epoch 40 of 80", "overfitted since"],
+    ),
+    "falls": (FALLING, ["lowest in epoch 40 of 40", "more epochs may lower it"]),
+    "flat": (
+        [*FALLING, *(0.26 + 0.02 * (i % 2) for i in range(40))],
+        ["lowest in epoch 40 of 80", "within its jitter"],
+    ),
+    "short": (FALLING[:3], []),
+    "not a number": ([math.nan] * 20, []),
+}
+
+
+@pytest.mark.parametrize(("losses", "parts"), VALIDATION.values(), ids=VALIDATION)
+def test_validation_losses_are_read(losses, parts):
+    said = [panel.caption for panel in panels.validation(None, None, history(losses))]
+    assert len(said) == bool(parts)
+    for part in parts:
+        assert part in said[0]
+
+
+USAGE = {
+    "collapsed": ({"valid/active_units": 0}, 0, "has collapsed: none of 2 latents"),
+    "one": ({"valid/active_units": 1, "valid/mutual_information": 1.234}, 0, "1 of 2 latents are active"),
+    "kl": ({"valid/kl_per_dim": [1.5, 0.25]}, 1, "1.75 nats together"),
+    "strange": ({"valid/kl_per_dim": [1.0], "valid/active_units": "many"}, 0, None),
+    "infinite": ({"valid/kl_per_dim": [1.0, math.inf]}, 0, None),
+}
+
+
+@pytest.mark.parametrize(("terms", "figures", "said"), USAGE.values(), ids=USAGE)
+def test_the_use_of_latents_is_said(terms, figures, said, pair):
+    found = list(panels.usage(pair(), None, history([1.0], **terms)))
+    assert sum(panel.figure is not None for panel in found) == figures
+    assert (said in found[0].caption) if said else not found
+
+
+def score(**variables):
+    """An IWAE estimate of four data from 100 draws, with what is given in place of quiet diagnostics."""
+    curve = np.array([[-3.0], [-2.0], [-1.5], [-1.499]]) + np.zeros((4, 4))
+    given = {
+        "log_evidence": ("datum", curve[-1]),
+        "mc_se": ("datum", np.full(4, 1e-4)),
+        "ess": ("datum", np.array([50.0, 60, 70, 2])),
+        "pareto_k": ("datum", np.full(4, 0.3)),
+        "k_curve": (("k", "datum"), curve),
+        **variables,
+    }
+    attributes = {"estimator": "IWAE", "bound": "lower", "num_samples": 100, "dimensions": 16, "split": "test"}
+    return xr.Dataset(given, coords={"k": [1, 5, 50, 100]}, attrs={**attributes, "kind": "binary"})
+
+
+RISING = np.array([[-3.0], [-2.0], [-1.5], [-1.25]]) + np.zeros((4, 4))
+SCORED = {
+    "quiet": ({}, ["No datum has k̂ > 0.7", "55 are effective for the median datum, 2 for the worst", "levelled off"]),
+    "unreliable": (
+        {"pareto_k": ("datum", np.array([0.8, 0.9, 0.1, -np.inf]))},
+        ["2 of 4 data have k̂ > 0.7", "raise k"],
+    ),
+    "few draws": ({"pareto_k": ("datum", np.full(4, np.nan))}, ["was not estimated from 100"]),
+    "rising": (
+        {"k_curve": (("k", "datum"), RISING), "log_evidence": ("datum", RISING[-1])},
+        ["still rises by 0.25 nats from k = 50 to 100", "may be higher by about as much"],
+    ),
+    "rises within its error": (
+        {
+            "k_curve": (("k", "datum"), RISING),
+            "log_evidence": ("datum", RISING[-1]),
+            "mc_se": ("datum", np.full(4, 1.0)),
+        },
+        ["levelled off"],
+    ),
+    "elbo": ({"log_evidence": ("datum", np.full(4, -3.0))}, ["1.5 nats higher: score by IWAE"]),
+    "spread": ({"log_evidence": ("datum", np.array([-1.0, -2, -1, -2]))}, ["over 4 data", "the split has 30"]),
+}
+
+
+@pytest.mark.parametrize(("variables", "parts"), SCORED.values(), ids=SCORED)
+def test_diagnostics_of_a_score_are_said(variables, parts, files):
+    estimate = score(**variables)
+    said = " ".join(panels.advice(estimate, summarize(estimate), load(files["pictures"])))
+    for part in parts:
+        assert part in said
+    assert said.count("levelled") + said.count("still rises") + said.count("score by IWAE") == 1
+
+
+def test_scores_stand_on_the_page(files, tmp_path):
+    data = load(files["pictures"], kind="binary")
+    model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, hidden=(8,))
+    fit(model, data, epochs=1, folder=tmp_path)
+    assert "Not scored yet" in write_run_report(tmp_path).read_text()
+    evidence = {e: log_evidence(model, data.test, e) for e in (IWAE(60), ELBO(), Reconstruction(2))}
+    evidence["best"] = evidence[IWAE(60)].assign_attrs(weights="best")
+    paths = [save_score(tmp_path, estimate) for estimate in evidence.values()]
+    again = read_scores(tmp_path)
+    assert len(again) == 4
+    for path, estimate in zip(paths, evidence.values(), strict=True):
+        xr.testing.assert_identical(again[path.stem], estimate)
+    page = write_run_report(tmp_path).read_text()
+    assert "Not scored yet" not in page
+    for estimate in evidence.values():
+        assert f"{summarize(estimate).nats:.3f}" in page
+    for part in (
+        "IWAE on test: ",
+        "Of 60 draws",
+        "IWAE(60), best weights",
+        "score by IWAE",
+        "Reconstruction on test: it bounds nothing",
+    ):
+        assert part in page
+
+
+def test_an_exact_score_has_data_errors_only(files):
+    data = load(files["pictures"], kind="binary")
+    model = pyrogen.create("made", x_shape=data.x_shape, hidden=(8,))
+    evidence = log_evidence(model, data.test, Exact())
+    (said,) = panels.advice(evidence, summarize(evidence), data)
+    assert "over 30 data." in said
+
+
+# -- how to make it again --------------------------------------------------------------------------------------------
+
+RUNS = {
+    "prior": "vae --data {pictures} --prior VampPrior --prior.components 5 --latent_size 3 --hidden 8",
+    "likelihood": "vae --data {vectors} --likelihood Normal --likelihood.scale shared --hidden 8,4 --latent_size 2",
+    "raw vectors": "vae --data {vectors} --likelihood Laplace --standardize false --hidden 4 --latent_size 2",
+    "linear": "autoencoder --data {pictures} --hidden [] --prior Laplace --prior.scale 2.5 --latent_size 3",
+    "objective": "vae --data {pictures} --objective IWAE --objective.k 3 --hidden 4 --lr 0.01 --batch_size 16",
+    "beta": "beta-vae --data {pictures} --beta 2 --hidden 4",
+    "static": "vae --data {pictures} --binarization static --hidden 4 --seed 3 --data_seed 2",
+    "grey": "vae --data {pictures} --likelihood ContinuousBernoulli --dequantization false --kind unit --hidden 4",
+    "noisy": "vae --data {pictures} --likelihood Normal --kind unit --hidden 4 --seed 2",
+    "fit": "vae --data {pictures} --hidden 4 --patience 3 --ema 0.9 --precision bf16 --deterministic true",
+    "blind": "rbm --data {pictures} --hidden 5 --k 2 --validate false",
+    "made": "made --data {pictures} --hidden 6",
+    "gan": "gan-nonsaturating --hidden 4 --latent_size 3",
+}
+
+
+@pytest.mark.parametrize("words", RUNS.values(), ids=RUNS)
+def test_the_command_makes_the_run_again(words, files, tmp_path, monkeypatch):
+    monkeypatch.setattr(portrait, "write_run_report", lambda folder: folder)
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["train", *words.format(**files).split(), "--epochs", "1", "--folder", str(first)]) == 0
+    config = storage.read_config(first)
+    again = command(config, storage.load(first))
+    assert again[:2] == ["pyrogen", "train"]
+    assert main([*again[1:], "--folder", str(second)]) == 0
+    assert storage.read_config(second) == config
+    assert (second / "weights.safetensors").read_bytes() == (first / "weights.safetensors").read_bytes()
+
+
+def test_the_command_says_only_what_differs(files, tmp_path):
+    data = load("digits", kind="binary")
+    model = pyrogen.create("rbm", x_shape=data.x_shape, hidden=64)
+    run = fit(model, data, epochs=1)
+    config = storage.config_of(model, data=data.describe(), fit=run.settings)
+    assert command(config, model) == ["pyrogen", "train", "rbm", "--epochs", "1"]
+    config["fit"]["epochs"] = 100  # as in its recipe
+    assert command(config, model) == ["pyrogen", "train", "rbm"]
+    assert "pyrogen train rbm" in portrait._recipe_section(config, model).code
+
+
+def test_the_command_keeps_apart_the_objectives_of_model_and_fit(files):
+    data = load(files["pictures"], kind="binary", seed=4)
+    model = pyrogen.create("vae", x_shape=data.x_shape, hidden=(4,), objective=IWAE(3))
+    config = storage.config_of(model, data=data.describe(), fit=fit(model, data, ELBO(), epochs=0).settings)
+    words = " ".join(command(config, model))
+    assert "--objective ELBO" in words
+    assert "--data_seed 4" in words
+    assert "IWAE" not in words
+
+
+def test_settings_that_no_command_has_are_said(files):
+    data = load(files["vectors"])
+    model = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(4,))
+    run = fit(
+        model, data, Adversarial(critic_optimizer=registry.make("optimizer", {"name": "Adam", "lr": 0.5})), epochs=0
+    )
+    config = storage.config_of(model, data=data.describe(), fit=run.settings)
+    section = portrait._recipe_section(config, model)
+    assert "its objective.critic_optimizer is Adam with settings of its own" in section.text
+    assert section.code == ""
+
+
+def test_a_model_of_own_networks_has_a_page_but_no_command(files, tmp_path):
+    data = load(files["pictures"], kind="binary")
+
+    def build():
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(36, 4))
+        return pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, encoder=encoder, hidden=(4,))
+
+    fit(build(), data, epochs=1, folder=tmp_path)
+    with pytest.raises(ValueError, match="networks of its maker's own"):
+        write_run_report(tmp_path)
+    page = write_run_report(tmp_path, build()).read_text()
+    assert "No command line can train this model again: its encoder is torch.nn" in page
+
+
+# -- damaged files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def scored(files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scored")
+    data = load(files["pictures"], kind="binary")
+    model = pyrogen.create("made", x_shape=data.x_shape, hidden=(4,))
+    fit(model, data, epochs=2, folder=folder)
+    save_score(folder, log_evidence(model, data.test))
+    return folder
+
+
+def netcdf(dataset):
+    def write(path):
+        dataset.to_netcdf(path, engine="h5netcdf")
+
+    return write
+
+
+def text(content):
+    def write(path):
+        path.write_text(content)
+
+    return write
+
+
+def without(name):
+    return netcdf(score().drop_vars(name))
+
+
+def config(section, value):
+    def write(path):
+        whole = yaml.safe_load(path.read_text())
+        target = whole
+        *parents, last = section.split(".")
+        for parent in parents:
+            target = target[parent]
+        target[last] = value
+        path.write_text(yaml.safe_dump(whole))
+
+    return write
+
+
+METRICS, SCORE, CONFIG = "metrics.jsonl", "scores/exact-test.nc", "config.yaml"
+DAMAGE = {
+    "no json": (METRICS, text('{"epoch": 1}\n{"epo')),
+    "no record": (METRICS, text("[1]")),
+    "epoch": (METRICS, text('{"epoch": "one", "train/loss": 1.0}')),
+    "truth": (METRICS, text('{"epoch": true}')),
+    "far epoch": (METRICS, text('{"epoch": 1e300, "train/loss": 1.0}')),
+    "huge": (METRICS, text('{"epoch": 1, "train/loss": 1' + "0" * 400 + "}")),
+    "deep": (METRICS, text('{"a":' * 100_000)),
+    "bytes": (SCORE, text("CDF\x01 no")),
+    "cut": (SCORE, lambda path: path.write_bytes(path.read_bytes()[:1000])),
+    "other data": (SCORE, netcdf(xr.Dataset({"a": ("b", [1.0])}))),
+    "no error": (SCORE, without("mc_se")),
+    "no k": (SCORE, without("k")),
+    "no data": (SCORE, netcdf(score().isel(datum=slice(0)))),
+    "words": (SCORE, netcdf(score(mc_se=("datum", ["a", "b", "c", "d"])))),
+    "no estimator": (SCORE, netcdf(score().assign_attrs(estimator=3))),
+    "no dimensions": (SCORE, netcdf(score().assign_attrs(dimensions=0))),
+    "data": (CONFIG, config("data.source", 5)),
+    "seed": (CONFIG, config("data.seed", "zero")),
+    "kind": (CONFIG, config("data.kind", 1)),
+}
+
+
+def copied(folder, target):
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix != ".png":
+            (target / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+            (target / path.relative_to(folder)).write_bytes(path.read_bytes())
+    return target
+
+
+@pytest.mark.parametrize(("name", "write"), DAMAGE.values(), ids=DAMAGE)
+def test_damaged_files_are_one_sentence(name, write, scored, tmp_path):
+    folder = copied(scored, tmp_path)
+    write(folder / name)
+    with pytest.raises(ValueError, match=r".") as refused:
+        write_run_report(folder)
+    assert type(refused.value) is ValueError
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    assert str(folder / name) in sentence or (name == CONFIG and "there is no" in sentence)
+    assert not (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", [METRICS, SCORE])
+def test_mutated_files_never_raise_anything_else(name, scored, tmp_path):
+    path = copied(scored, tmp_path) / name
+    whole, rng = path.read_bytes(), random.Random(0)
+    said = []
+    for _ in range(60):
+        broken = bytearray(whole)
+        for _ in range(rng.randint(1, 20)):
+            broken[rng.randrange(len(broken))] = rng.randrange(256)
+        path.write_bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])])
+        try:
+            portrait._history(tmp_path) if name == METRICS else read_scores(tmp_path)
+        except ValueError as error:
+            said.append(str(error))
+    assert len(said) > 20
+    assert all(str(path) in sentence and "\n" not in sentence for sentence in said)
+
+
+@pytest.mark.parametrize("fit_section", [None, [], {"objective": 3}, {"objective": {"name": "no"}}, {"epochs": [1]}])
+def test_strange_settings_leave_a_page(fit_section, scored, tmp_path):
+    folder = copied(scored, tmp_path)
+    config("fit", fit_section)(folder / CONFIG)
+    page = write_run_report(folder).read_text()
+    assert "<h2>How to reproduce it</h2>" in page
+
+
+def test_metrics_that_are_not_finite_are_drawn(scored, tmp_path):
+    folder = copied(scored, tmp_path)
+    rows = [{"epoch": 1, "valid/loss": math.nan, "valid/kl_per_dim": [1, "a"]}, {"epoch": 2, "valid/loss": math.inf}]
+    (folder / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "<h2>Training</h2>" in write_run_report(folder).read_text()
