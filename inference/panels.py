@@ -48,11 +48,11 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the model generates."""
     plane = math.prod(model.x_shape) == 2
     shown = data.test.take(2500 if plane else SHOWN).x
-    drawn = model.picture(len(shown))
+    drawn, parts = model.picture(len(shown)), list(model.children())
     what = f"{len(drawn)} samples of the model"
     if isinstance(model, HasPosterior):
-        prior = next((part for part in model.children() if isinstance(part, Prior)), None)
-        source = "the prior" if prior is None or prior.proper else "a normal distribution fitted to the codes"
+        proper = all(prior.proper for prior in parts if isinstance(prior, Prior))
+        source = "the prior" if proper else "a normal distribution fitted to the codes"
         what = f"Means of p(x|z) at {len(drawn)} draws of z from {source}"
     beside = "" if _pictures(model) else ", and as many test data"
     yield Panel("Samples", f"{what}{beside}.", "samples", plots.samples(drawn, data.kind, shown))

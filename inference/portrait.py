@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 import torch
 import xarray as xr
@@ -116,7 +116,7 @@ def _read_score(path: Path) -> xr.Dataset:
         score = xr.load_dataset(path, engine="h5netcdf")
     except Exception as error:  # whatever HDF5 and its readers raise on broken bytes
         raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
-    shapes = {"log_evidence": ("datum",), "mc_se": ("datum",)}
+    shapes: dict[str, tuple[str, ...]] = {"log_evidence": ("datum",), "mc_se": ("datum",)}
     shapes |= {k: ("datum",) for k in ("ess", "pareto_k") if k in score}
     shapes |= {"k_curve": ("k", "datum"), "k": ("k",)} if "k_curve" in score else {}
     wrong = [
@@ -173,7 +173,12 @@ def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
     history, scores = _history(folder), read_scores(folder)
     shown = [*_shown_scores(scores, data), *_shown(model, data, history)]
     if not scores and isinstance(model, (Pair, HasLogProb)):
-        shown.append(Panel(ADVICE, "Not scored yet: pyrogen evaluate adds an estimate and its errors to this page."))
+        shown.append(
+            Panel(
+                ADVICE,
+                "Not scored yet: pyrogen evaluate adds an estimate with its errors to this page, where there is one.",
+            )
+        )
     if history:
         caption = "Every term of the objective and of its diagnostics over the epochs."
         shown.append(Panel("Training", caption, "curves", plots.curves(history)))

@@ -119,7 +119,7 @@ def histograms(named: Mapping[str, Array], x: str) -> Figure:
     """The densities of several samples of numbers, in the same bins; what is not finite is left out and counted."""
     figure, axes = _single(3.2, None, x, "density")
     finite = {name: (v := _rows(values).ravel())[np.isfinite(v)] for name, values in named.items()}
-    edges = np.histogram_bin_edges(np.concatenate(list(finite.values())), bins=40)
+    edges = np.histogram_bin_edges(np.concatenate(list(finite.values())), bins=40).tolist()
     for color, (name, values) in zip(PALETTE, finite.items(), strict=False):
         lost = _array(named[name]).size - values.size
         if values.size:
