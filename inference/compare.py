@@ -23,8 +23,8 @@ def seeds_table(runs: Sequence[Run]) -> str:
     table = Table("last epoch", "mean", "sd", *(f"seed {seed}" for seed in seeds), title=f"{len(runs)} seeds")
     last = [run.history[-1] if run.history else {} for run in runs]
     for term in last[0]:
-        values = [line.get(term) for line in last]
-        if term != "epoch" and all(isinstance(v, (int, float)) for v in values):
+        values = [float(v) for line in last if isinstance(v := line.get(term), (int, float))]
+        if term != "epoch" and len(values) == len(runs):
             spread = f"{np.std(values, ddof=1):.3g}"
             table.add_row(term, f"{np.mean(values):.4f}", spread, *(f"{v:.4f}" for v in values))
     return _text(table)

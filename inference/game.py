@@ -201,8 +201,8 @@ def measure(players: Sequence[Player], split: Split, batch_size: int, device: to
     values = (torch.stack(list(totals.values())) / len(split)).tolist()
     for key, value in zip(totals, values, strict=True):
         if not math.isfinite(value):
-            player, term = key.split("/", 1)
-            raise NotFinite(f"the term {term!r} of the player {player!r} is {value} on the validation data")
+            name, term = key.split("/", 1)
+            raise NotFinite(f"the term {term!r} of the player {name!r} is {value} on the validation data")
     return dict(zip(totals, values, strict=True))
 
 

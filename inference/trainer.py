@@ -378,7 +378,7 @@ def read_history(folder: str | Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         history = [json.loads(line) for line in lines]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
     if not all(isinstance(line, dict) for line in history):
         raise ValueError(f"{path} is damaged: a line is no record of an epoch.")

@@ -82,11 +82,62 @@ class GAN(Model, HasCritic):
     recipe={"epochs": 100, "batch_size": 256},
     claims=[
         {
-            "metric": "coverage.modes",
-            "at_least": 8,
+            "says": "It covers at least as many of the ring's eight modes as published (6.3 on average).",
+            "metric": "ring-coverage",
+            "with": {"statistic": "modes"},
+            "at_least": 6,
             "seeds": 3,
-            "control": {"recipe": {"epochs": 1}},
-        }
+            "data": "ring",
+            "objective": {"name": "Adversarial", "critic_steps": 3},
+            "recipe": [{"epochs": 60, "lr": 1e-3}, {"epochs": 60, "lr": 2e-4}],
+            "control": {
+                "says": "a critic that hardly learns (lr 1e-6)",
+                "recipe": [{"epochs": 60}],
+                "objective": {
+                    "name": "Adversarial",
+                    "critic_steps": 3,
+                    "critic_optimizer": {"name": "Adam", "lr": 1e-6, "betas": [0.5, 0.999]},
+                },
+            },
+        },
+        {
+            "says": "Its samples lie within 3σ of a mode, as a fraction.",
+            "metric": "ring-coverage",
+            "with": {"statistic": "high_quality"},
+            "at_least": 0.82,
+            "seeds": 3,
+            "data": "ring",
+            "objective": {"name": "Adversarial", "critic_steps": 3},
+            "recipe": [{"epochs": 60, "lr": 1e-3}, {"epochs": 60, "lr": 2e-4}],
+            "control": {
+                "says": "a critic that hardly learns (lr 1e-6)",
+                "recipe": [{"epochs": 60}],
+                "objective": {
+                    "name": "Adversarial",
+                    "critic_steps": 3,
+                    "critic_optimizer": {"name": "Adam", "lr": 1e-6, "betas": [0.5, 0.999]},
+                },
+            },
+        },
+        {
+            "says": "The modes have nearly equal shares, in nats of KL from uniform ones.",
+            "metric": "ring-coverage",
+            "with": {"statistic": "kl"},
+            "at_most": 0.43,
+            "seeds": 3,
+            "data": "ring",
+            "objective": {"name": "Adversarial", "critic_steps": 3},
+            "recipe": [{"epochs": 60, "lr": 1e-3}, {"epochs": 60, "lr": 2e-4}],
+            "control": {
+                "says": "a critic that hardly learns (lr 1e-6)",
+                "recipe": [{"epochs": 60}],
+                "objective": {
+                    "name": "Adversarial",
+                    "critic_steps": 3,
+                    "critic_optimizer": {"name": "Adam", "lr": 1e-6, "betas": [0.5, 0.999]},
+                },
+            },
+        },
     ],
 )
 def gan_nonsaturating(

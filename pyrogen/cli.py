@@ -78,7 +78,7 @@ def _list(arguments: Sequence[str]) -> int:
 def _train(arguments: Sequence[str]) -> int:
     from pyrogen import options as opt
 
-    config = {"model": {}, "data": {}, "fit": {}}
+    config: dict[str, dict[str, Any]] = {"model": {}, "data": {}, "fit": {}}
     if path := opt.value_of(arguments, "--config"):
         config = opt.read_sections(path)
     name = config["model"].get("entry")
@@ -135,7 +135,7 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
     if not run.seconds:
         print(f"the run in {run.folder} has ended already; nothing was changed.")
         return run
-    report = write_run_report(run.folder)
+    report = write_run_report(settings["folder"])
     print(_last(run.history))
     print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
     print(f"score it: pyrogen evaluate {run.folder}")

@@ -13,6 +13,8 @@ from pyrogen import registry
 from pyrogen.data import load
 
 torch.set_num_threads(1)
+# the processes that tests start run beside other workers: two threads each would wait for one another
+os.environ["OMP_NUM_THREADS"] = "1"
 
 TORCHVISION = Path(__file__).resolve().parents[2] / "shared" / "data" / "torchvision"
 if TORCHVISION.is_dir():

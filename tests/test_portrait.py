@@ -196,7 +196,8 @@ def score(**variables):
         "k_curve": (("k", "datum"), curve),
         **variables,
     }
-    attributes = {"estimator": "IWAE", "bound": "lower", "num_samples": 100, "dimensions": 16, "split": "test"}
+    attributes = {"estimator": "IWAE", "bound": "lower", "averages_weights": 1, "num_samples": 100, "dimensions": 16}
+    attributes["split"] = "test"
     return xr.Dataset(given, coords={"k": [1, 5, 50, 100]}, attrs={**attributes, "kind": "binary"})
 
 

@@ -27,6 +27,9 @@ class Estimator(ABC):
 
     axes: ClassVar[tuple[str, ...]] = ("estimator",)
 
+    averages_weights: ClassVar[bool] = False
+    """Whether the estimate is a mean of importance weights, whose error bar Pareto k̂ puts in doubt."""
+
     @property
     @abstractmethod
     def bound(self) -> str | None:
@@ -48,7 +51,7 @@ class Estimator(ABC):
 def log_evidence(
     pair: Model | Weighable,
     x: Tensor | Split,
-    estimator: Estimator | str | None = None,
+    estimator: Estimator | str | Mapping[str, Any] | None = None,
     seed: int = 0,
     y: Tensor | None = None,
     chunk_size: int = 100,
@@ -88,6 +91,7 @@ def log_evidence(
     attributes = {
         "estimator": type(judge).__name__,
         "bound": str(judge.bound).lower(),
+        "averages_weights": int(judge.averages_weights),
         **judge.attributes(),
         "unit": "nats per datum",
         "dimensions": int(x[0].numel()),

@@ -22,7 +22,7 @@ class Summary:
         bits_mc_se: Monte-Carlo error of bits_per_dim.
         bits_data_se: data error of bits_per_dim.
         count: number of data N.
-        unreliable: number of data with Pareto k̂ > 0.7, None for estimates without weights.
+        unreliable: number of data with Pareto k̂ > 0.7, None where the estimate is no mean of weights.
         attributes: those of the estimate.
     """
 
@@ -76,7 +76,7 @@ def summarize(evidence: xr.Dataset) -> Summary:
     bits, bits_mc, bits_data = (
         (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)
     )
-    khat = evidence["pareto_k"].values if "pareto_k" in evidence else None
+    khat = evidence["pareto_k"].values if evidence.attrs.get("averages_weights") else None
     unreliable = None if khat is None else int((khat > 0.7).sum())
     return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, unreliable, dict(evidence.attrs))
 

@@ -7,13 +7,14 @@ import math
 from typing import Any
 
 import torch
-from pyro.distributions import Independent
+from pyro.distributions import Delta, Independent
 from torch import Tensor
 from torch.distributions import kl_divergence
 
 from pyrogen.axes import Prior
-from pyrogen.base import HasPosterior
+from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Split
+from pyrogen.inference.programs import unwrap
 
 ACTIVE = 0.01
 SHOWN = 500
@@ -33,13 +34,14 @@ def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
     x = split.take(min(SHOWN, len(split))).x
     q = model.encode(x)
     found: dict[str, Any] = {"active_units": int((q.mean.var(0) > ACTIVE).sum())}
-    prior = getattr(model, "prior", None)
-    if isinstance(prior, Prior) and isinstance(q, Independent) and q.has_rsample and prior.proper:
-        p = prior()
-        if isinstance(p, Independent):
+    parts = model.children() if isinstance(model, Model) else ()
+    priors = [part for part in parts if isinstance(part, Prior) and part.proper]
+    if len(priors) == 1 and isinstance(q, Independent):
+        p = priors[0]()
+        if isinstance(p, Independent) and not isinstance(unwrap(q), Delta):
             with contextlib.suppress(NotImplementedError):
                 found["kl_per_dim"] = kl_divergence(q.base_dist, p.base_dist).mean(0).tolist()
-    if model.posterior.has_density:
+    if not isinstance(unwrap(q), Delta):
         found["mutual_information"] = _mutual_information(q)
     return found
 

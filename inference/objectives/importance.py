@@ -34,6 +34,7 @@ class IWAE(Objective, Estimator):
     """
 
     axes: ClassVar[tuple[str, ...]] = ("objective", "estimator")
+    averages_weights: ClassVar[bool] = True
 
     k: int = 5000
 

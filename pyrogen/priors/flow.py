@@ -78,5 +78,4 @@ class FlowPrior(Prior):
         # the last z and its image are cached by identity: after an optimizer step they are stale
         for part in getattr(self, "couplings", nn.Module()).modules():
             if isinstance(part, torch.distributions.Transform):
-                part._cached_x_y = None, None
-                part._cached_log_scale = part._cache_log_detJ = None
+                vars(part).update(_cached_x_y=(None, None), _cached_log_scale=None, _cache_log_detJ=None)

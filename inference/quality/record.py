@@ -1,0 +1,219 @@
+"""What became of claims: one file for each entry, and the table of all."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.files import write
+
+FOLDER, TABLE = Path("proofs"), "PROOFS.md"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One claim as it came out: a value for every seed, of the model and of the control.
+
+    Attributes:
+        bound: ``{"at_least": number}``, ``{"at_most": number}`` or ``{"between": [low, high]}``.
+        claimed_seeds: on how many seeds the claim is made; fewer may have been run.
+        met: every seed keeps the bound.
+        control_fails: no seed of the control keeps it.
+        error: why there is no answer; else empty.
+    """
+
+    says: str
+    metric: str
+    settings: Mapping[str, Any]
+    bound: Mapping[str, Any]
+    claimed_seeds: int
+    seeds: Sequence[int]
+    values: Sequence[float]
+    control_says: str
+    control: Sequence[float]
+    met: bool
+    control_fails: bool
+    minutes: float
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def proved(self) -> bool:
+        """The claim is met and its control fails."""
+        return self.met and self.control_fails and not self.error
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.error:
+            return f"error: {self.error}"
+        if self.proved:
+            return "proved"
+        return " and ".join(
+            [*([] if self.met else ["missed"]), *([] if self.control_fails else ["control does not fail"])]
+        )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """All claims of one entry as they came out, with where and when."""
+
+    entry: str
+    summary: str
+    reference: str
+    claims: Sequence[Measured]
+    minutes: float
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
+    commit: str
+    date: str
+
+    @property
+    def proved(self) -> bool:
+        """Every claim is."""
+        return all(claim.proved for claim in self.claims)
+
+    def to_json(self) -> str:
+        """As JSON text; numbers that are not finite become null."""
+        plain = {"proved": self.proved, **asdict(self)}
+        for row, claim in zip(plain["claims"], self.claims, strict=True):
+            row["verdict"] = claim.verdict
+        return json.dumps(_finite(plain), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> Path:
+    """Write the Markdown table of every proof in a folder; by default to ``PROOFS.md`` beside the folder.
+
+    Raises:
+        ValueError: a file there is no proof.
+    """
+    folder = Path(folder)
+    rows, machines = [], set()
+    for file in sorted(folder.glob("*.json")):
+        try:
+            proof = json.loads(file.read_text(encoding="utf-8"))
+            rows += [_row(proof, claim) for claim in proof["claims"]]
+            machines.add(_machine_words(proof))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{file} is no proof that `pyrogen prove` wrote ({type(error).__name__}: {error}); remove it."
+            ) from error
+    text = [
+        "# Proofs",
+        "",
+        "What every entry of the zoo claims, as `pyrogen prove NAME` measured it: one value for each seed (0, 1, 2, …), and "
+        "beside it a control for which the same bound must be missed. Written by that command from `proofs/*.json`; how "
+        "bounds are set is said in `inference/quality/claims.py`.",
+        "",
+        "| entry | claim | metric | bound | measured | control | control's values | minutes | verdict | commit | date |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *rows,
+        "",
+        *(f"*{words}.*" for words in sorted(machines)),
+    ]
+    return write(folder.parent / TABLE if path is None else path, "\n".join(text).rstrip() + "\n")
+
+
+def provenance() -> dict[str, Any]:
+    """Where and when: machine, versions, commit and date."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cpus": cpus,
+        "threads": torch.get_num_threads(),
+    }
+    versions = {
+        "pyrogen": pyrogen.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "pyro": pyro.__version__,
+        "numpy": np.__version__,
+    }
+    date = datetime.date.today().isoformat()
+    return {"machine": machine, "versions": versions, "commit": _commit(), "date": date}
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def _commit() -> str:
+    """The commit of the sources that run, with "+" where files differ from it; "" where they are in no repository."""
+    source = Path(registry.__file__)
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *words], cwd=source.parent, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    # an installed copy may lie inside somebody else's repository
+    if git("ls-files", "--error-unmatch", source.name) is None:
+        return ""
+    changed = git("status", "--porcelain", "--", ":/pyrogen", ":/inference", ":/models")
+    return f"{git('rev-parse', '--short', 'HEAD')}{'+' if changed else ''}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
+    run, claimed = len(claim["seeds"]), claim["claimed_seeds"]
+    few = f" ({run} of {claimed} seeds)" if run < claimed else ""
+    cells = [
+        f"`{proof['entry']}`",
+        claim["says"],
+        f"`{claim['metric']}`",
+        bound_words(claim["bound"]),
+        numbers(claim["values"]) + few,
+        claim["control_says"],
+        numbers(claim["control"]),
+        f"{claim['minutes']:.1f}",
+        claim["verdict"] if claim["verdict"] == "proved" else f"**{claim['verdict']}**",
+        proof["commit"] or "–",
+        proof["date"],
+    ]
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _machine_words(proof: Mapping[str, Any]) -> str:
+    m, v = proof["machine"], proof["versions"]
+    return (
+        f"{m['cpu']}, {m['cpus']} CPUs, {m['threads']} threads, {m['system']}; pyrogen {v['pyrogen']}, torch {v['torch']}, "
+        f"Pyro {v['pyro']}, Python {v['python']}"
+    )
+
+
+def bound_words(bound: Mapping[str, Any]) -> str:
+    """A bound as one reads it, ≥ 3."""
+    ((kind, value),) = bound.items()
+    return f"{value[0]:g} … {value[1]:g}" if kind == "between" else f"{'≥' if kind == 'at_least' else '≤'} {value:g}"
+
+
+def numbers(values: Sequence[float | None]) -> str:
+    """Values as one reads them, four digits each."""
+    return " ".join("nan" if v is None else f"{v:.4g}" for v in values) or "–"

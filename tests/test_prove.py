@@ -1,0 +1,356 @@
+"""Proofs: claims that are met, missed or ill-formed, controls that do not fail, what is written, and one real claim a day."""
+
+import datetime
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.base import Batch, HasLogProb, Model
+from pyrogen.inference.prove import main, matching, measure, prove
+from pyrogen.inference.quality.boltzmann import ExactLikelihood
+from pyrogen.inference.quality.claims import claims_of
+from pyrogen.inference.quality.record import write_table
+
+ROOT = Path(__file__).resolve().parents[1]
+CLAIM = {
+    "says": "It is large | wide.",
+    "metric": "size-of-model",
+    "at_least": 10,
+    "seeds": 2,
+    "data": "ring",
+    "recipe": {"epochs": 0},
+    "control": {"says": "small", "arguments": {"size": 1}},
+}
+
+
+def size(model, data, seed, offset=0.0):
+    """How large a model is."""
+    return model.latent_size + offset + 0.1 * seed
+
+
+def larger(model, data, seed, against):
+    """How much larger than another."""
+    return model.latent_size - against.latent_size
+
+
+def broken(model, data, seed, how):
+    """Nothing good."""
+    if how == "nan":
+        return math.nan
+    raise {"refuses": ValueError, "diverges": FloatingPointError, "bug": AttributeError}[how]("it cannot\nbe done")
+
+
+def fake(x_shape, size=20):
+    """A GAN with as many latents as asked for."""
+    return pyrogen.create("gan-nonsaturating", x_shape=x_shape, latent_size=size, hidden=(2,))
+
+
+@pytest.fixture
+def zoo(own_names):
+    """``zoo(name, *claims)`` registers an entry whose model is as large as it is told; metrics say how large."""
+    for name, function in (("size-of-model", size), ("larger", larger), ("broken", broken)):
+        registry.choice("metric", name)(function)
+
+    def add(name, *claims):
+        registry.entry(name, reference="made up", data="ring", recipe={"batch_size": 64}, claims=claims)(fake)
+
+    return add
+
+
+def run(pattern, tmp_path, *options):
+    return main([pattern, "--folder", str(tmp_path / "proofs"), *options])
+
+
+def test_met_with_a_control_that_fails(zoo, tmp_path, capsys):
+    zoo("fake", CLAIM)
+    assert run("fake", tmp_path) == 0
+    assert "1 of 1 claims proved" in capsys.readouterr().out
+    proof = json.loads((tmp_path / "proofs" / "fake.json").read_text(encoding="utf-8"))
+    (claim,) = proof["claims"]
+    assert proof["proved"] is True
+    assert (claim["values"], claim["control"]) == ([20.0, 20.1], [1.0, 1.1])
+    assert (claim["seeds"], claim["bound"], claim["verdict"]) == ([0, 1], {"at_least": 10}, "proved")
+    assert claim["setup"]["recipe"] == [{"batch_size": 64, "epochs": 0}]
+    assert proof["date"] == datetime.date.today().isoformat()
+    assert {"cpu", "cpus", "threads", "system"} <= set(proof["machine"])
+    assert {"torch", "pyro", "python", "pyrogen"} <= set(proof["versions"])
+    assert "commit" in proof
+    assert proof["minutes"] >= 0
+    table = (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    (row,) = [line for line in table.splitlines() if line.startswith("| `fake`")]
+    assert "It is large \\| wide. | `size-of-model` | ≥ 10 | 20 20.1 | small | 1 1.1 |" in row
+    assert "| proved |" in row
+    assert sorted(p.name for p in (tmp_path / "proofs").iterdir()) == ["fake.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"at_least": 20.05}, "missed"),
+        ({"at_most": 5, "control": {"says": "larger", "arguments": {"size": 30}}}, "missed"),
+        ({"between": [19, 20.05]}, "missed"),
+        ({"control": {"says": "a twin", "seed": 7}}, "control does not fail"),
+        ({"at_least": 1.05}, "control does not fail"),
+        (
+            {"at_least": 25, "control": {"says": "larger", "arguments": {"size": 30}}},
+            "missed and control does not fail",
+        ),
+        ({"metric": "broken", "with": {"how": "nan"}}, "error: claim, seed 0: broken is nan"),
+        ({"metric": "broken", "with": {"how": "refuses"}}, "error: claim, seed 0: it cannot be done"),
+        ({"metric": "broken", "with": {"how": "diverges"}}, "error: claim, seed 0: it cannot be done"),
+    ],
+)
+def test_what_is_not_proved(zoo, tmp_path, changes, verdict):
+    bound = {k for k in changes if k in ("at_most", "between")}
+    zoo("fake", {**{k: v for k, v in CLAIM.items() if k != "at_least" or not bound}, **changes})
+    assert run("fake", tmp_path) == 1
+    proof = json.loads((tmp_path / "proofs" / "fake.json").read_text(encoding="utf-8"))
+    assert proof["proved"] is False
+    assert proof["claims"][0]["verdict"] == verdict
+    assert f"**{verdict}**" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+
+
+def test_one_claim_missed_of_two_is_not_proved(zoo, tmp_path, capsys):
+    zoo("fake", CLAIM, {**CLAIM, "at_least": 100})
+    assert run("fake", tmp_path) == 1
+    assert "1 of 2 claims proved" in capsys.readouterr().out
+
+
+def test_a_bug_is_not_a_verdict(zoo, tmp_path):
+    zoo("fake", {**CLAIM, "metric": "broken", "with": {"how": "bug"}})
+    with pytest.raises(AttributeError):
+        run("fake", tmp_path)
+
+
+def test_comparing_metrics_take_a_second_model(zoo):
+    zoo("fake", {**CLAIM, "metric": "larger", "against": {"arguments": {"size": 8}}})
+    result = measure(claims_of("fake")[0])
+    assert (result.values, result.control, result.proved) == ([12.0, 12.0], [-7.0, -7.0], True)
+
+
+def test_another_entry_starts_with_its_own_arguments(zoo):
+    control = {"says": "a GAN", "entry": "gan-nonsaturating", "arguments": {"latent_size": 3, "hidden": [2]}}
+    zoo("fake", {**CLAIM, "arguments": {"size": 30}, "control": control})
+    assert measure(claims_of("fake")[0]).control == [3.0, 3.1]
+
+
+def test_fewer_seeds_are_said(zoo, tmp_path):
+    zoo("fake", CLAIM)
+    assert run("fake", tmp_path, "--seeds", "1") == 0
+    assert "20 (1 of 2 seeds)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+
+
+def test_nothing_matches(zoo, tmp_path, capsys):
+    zoo("fake")
+    assert run("no-such-*", tmp_path) == 2
+    assert run("fake", tmp_path) == 2
+    assert list(tmp_path.iterdir()) == []
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "pyrogen: no model matches 'no-such-*'; pyrogen list shows all."
+    assert second == "pyrogen: fake claims nothing."
+
+
+def test_paper_scale_runs_only_by_its_exact_name(zoo, tmp_path):
+    zoo("fake-paper", CLAIM)
+    assert matching("fake*") == []
+    assert run("fake-*", tmp_path) == 2
+    assert matching("fake-paper") == ["fake-paper"]
+    assert run("fake-paper", tmp_path) == 0
+
+
+def without(*keys):
+    return {k: v for k, v in CLAIM.items() if k not in keys}
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        ("large", "it is a mapping with says, metric"),
+        ({**CLAIM, "at_lest": 3}, "no key called 'at_lest'; did you mean 'at_least'"),
+        (without("at_least"), "exactly one of at_least, at_most, between; got none"),
+        ({**CLAIM, "at_most": 30}, "exactly one of at_least, at_most, between; got at_least, at_most"),
+        ({**CLAIM, "at_least": "3"}, "at_least is a finite number; got '3'"),
+        ({**CLAIM, "at_least": math.nan}, "at_least is a finite number; got nan"),
+        ({**without("at_least"), "between": [3, 2]}, "between is two numbers, the smaller first; got"),
+        ({**CLAIM, "seeds": 0}, "seeds is a whole number from 1; got 0"),
+        ({**CLAIM, "says": ""}, "says is a sentence; got ''"),
+        (without("says"), "it lacks 'says'"),
+        (without("control"), "it lacks 'control'"),
+        ({**CLAIM, "control": {"says": "the same"}}, "its control says what it is, and differs in something"),
+        ({**CLAIM, "control": {"arguments": {"size": 1}}}, "its control says what it is, and differs in something"),
+        ({**CLAIM, "control": {"says": "x", "prior": "Flat"}}, "no key of control called 'prior'"),
+        ({**CLAIM, "control": {"says": "x", "entry": "vea"}}, "no model called 'vea'; did you mean 'vae'"),
+        ({**CLAIM, "control": {"says": "x", "arguments": {"sise": 1}}}, "no argument of 'fake' called 'sise'"),
+        ({**CLAIM, "control": {"says": "x", "recipe": []}}, "control.recipe is an empty list"),
+        ({**CLAIM, "metric": "size-of-modl"}, "no metric called 'size-of-modl'; did you mean 'size-of-model'"),
+        ({**CLAIM, "with": {"ofset": 1}}, "no setting of 'size-of-model' called 'ofset'; did you mean 'offset'"),
+        ({**CLAIM, "with": 3}, "with is a mapping; got 3"),
+        ({**CLAIM, "metric": "larger"}, "the metric 'larger' needs 'against'"),
+        ({**CLAIM, "against": {"seed": 1}}, "the metric 'size-of-model' compares with nothing; leave 'against' out"),
+        ({**CLAIM, "arguments": {"sise": 1}}, "no argument of 'fake' called 'sise'; did you mean 'size'"),
+        ({**CLAIM, "recipe": {"epoch": 1}}, "no setting of fit called 'epoch'; did you mean 'epochs'"),
+        ({**CLAIM, "recipe": {"seed": 1}}, "no setting of fit called 'seed'"),
+        ({**CLAIM, "data": {"kind": "unit"}}, "data lacks 'name'"),
+        ({**CLAIM, "data": {"name": "ring", "knd": 1}}, "no key of data called 'knd'"),
+        ({**CLAIM, "objective": "Adverserial"}, "no objective called 'Adverserial'; did you mean 'Adversarial'"),
+    ],
+)
+def test_claims_that_are_not_well_formed(zoo, tmp_path, claim, sentence):
+    zoo("fake", CLAIM, claim)
+    with pytest.raises(ValueError, match="claim 2 of 'fake': ") as error:
+        run("fake", tmp_path)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []  # nothing was run
+
+
+def test_no_seeds_are_refused(zoo, tmp_path):
+    zoo("fake", CLAIM)
+    with pytest.raises(ValueError, match="needs at least 1"):
+        prove("fake", seeds=0, folder=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"claims": [{}]}'])
+def test_a_file_that_is_no_proof_is_named(tmp_path, text):
+    (tmp_path / "odd.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"odd\.json is no proof"):
+        write_table(tmp_path)
+
+
+def test_a_commit_is_that_of_the_sources(zoo, tmp_path):
+    zoo("fake", CLAIM)
+    (proof,) = prove("fake", folder=tmp_path / "p", seeds=1)
+    assert proof.commit == "" or len(proof.commit.rstrip("+")) >= 7
+
+
+# metrics against answers known by other ways
+
+
+def metric(name):
+    return registry.find("metric", name).load()
+
+
+def test_gain_over_marginals_is_the_difference_of_two_known_scores():
+    data = pyrogen.data.load("digits", kind="binary")
+
+    class Coin(Model, HasLogProb):
+        def __init__(self):
+            super().__init__()
+            self.x_shape = data.x_shape
+
+        def sample(self, n, y=None):
+            return torch.bernoulli(torch.full((n, *self.x_shape), 0.5))
+
+        def log_prob(self, x):
+            return torch.full((len(x),), -64 * math.log(2))
+
+    rate = (data.train.x.flatten(1).sum(0) + 0.5) / (len(data.train) + 1)
+    independent = torch.distributions.Bernoulli(rate).log_prob(data.test.x.flatten(1)).sum(1).mean()
+    gained = metric("gain-over-marginals")(Coin(), data, 0)
+    assert gained == pytest.approx(-64 * math.log(2) - float(independent), abs=1e-3)
+    assert gained < -10
+
+
+def test_pca_has_no_angle_to_itself_and_no_error_over_itself():
+    data = pyrogen.data.load("digits", kind="unit", dequantization=False)
+    vae = pyrogen.create(
+        "autoencoder", x_shape=data.x_shape, latent_size=3, hidden=(), likelihood={"name": "Normal", "scale": "fixed"}
+    )
+    x = data.train.x.flatten(1).double()
+    basis = torch.linalg.svd(x - x.mean(0), full_matrices=False).Vh[:3].float()
+    assert metric("angle-to-pca")(vae, data, 0) > 30
+    with torch.no_grad():
+        vae.encoder.net[1].weight.copy_(basis)
+        vae.encoder.net[1].bias.copy_(-basis @ x.mean(0).float())
+        vae.decoder.net[1].weight.copy_(basis.T @ torch.tensor([[2.0, 1, 0], [0, 1, 0], [0, 0, 1]]))
+        vae.decoder.net[1].bias.copy_(x.mean(0).float())
+    assert metric("angle-to-pca")(vae, data, 0) < 0.1
+    with torch.no_grad():
+        vae.decoder.net[1].weight.copy_(basis.T)
+    assert metric("error-over-pca")(vae, data, 0) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_ring_covers_itself():
+    ring = pyrogen.data.load("ring")
+    gan = pyrogen.create("gan-nonsaturating", x_shape=(2,))
+    gan.sample = lambda n: ring.train.x[:n]
+    assert metric("ring-coverage")(gan, ring, 0, statistic="modes") == 8
+    assert metric("ring-coverage")(gan, ring, 0, statistic="high_quality") == pytest.approx(0.989, abs=0.01)
+    assert metric("ring-coverage")(gan, ring, 0, statistic="kl") < 0.01
+
+
+def test_the_exact_gradient_is_that_of_the_exact_log_likelihood():
+    rbm = pyrogen.create("rbm", x_shape=(5,), hidden=3)
+    x = torch.bernoulli(torch.full((7, 5), 0.5))
+    (player,) = ExactLikelihood().players(rbm)
+    loss = player.loss(Batch(x))["loss"]
+    assert float(loss.detach()) == pytest.approx(-float(rbm.log_prob(x).detach().mean()), abs=1e-5)
+    (gradient,) = torch.autograd.grad(loss, rbm.visible_bias)
+    states = (torch.arange(32)[:, None] >> torch.arange(5) & 1).float()
+    expected = (rbm.log_prob(states).exp()[:, None] * states).sum(0) - x.mean(0)
+    torch.testing.assert_close(gradient, expected.detach(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "data", "settings", "sentence"),
+    [
+        ("rate", "rbm", "digits", {}, "no .model, guide. pair"),
+        ("neighbour-accuracy", "rbm", "digits", {}, "encodes nothing"),
+        ("angle-to-pca", "rbm", "digits", {}, "encodes nothing"),
+        ("angle-to-pca", "vae", "digits", {}, "linear decoder"),
+        ("error-over-pca", "made", "digits", {}, "encodes nothing"),
+        ("gap-to-exact-gradient", "made", "digits", {"epochs": 1}, "no free energy"),
+        ("gap-to-exact-gradient", "rbm", "digits", {"epochs": 1}, "64 elements .* cannot be enumerated"),
+        ("ring-coverage", "made", "digits", {"statistic": "modes"}, "knows the modes of the data set 'ring' only"),
+        ("ring-coverage", "gan-nonsaturating", "ring", {"statistic": "mods"}, "did you mean 'modes'"),
+        ("gain-over-marginals", "gan-nonsaturating", "ring", {}, "compares models of binary data"),
+        ("gap-to-ppca", "gan-nonsaturating", "ring", {"components": 2}, "must lie between 0 and the 2 dimensions"),
+        ("gap-to-ppca", "vae", "digits", {"components": 2}, "data that stand still"),
+        ("evidence", "gan-nonsaturating", "ring", {}, "has no guide"),
+    ],
+)
+def test_metrics_refuse_what_they_cannot_measure(name, entry, data, settings, sentence):
+    data = pyrogen.data.load(data)
+    model = pyrogen.create(entry, x_shape=data.x_shape)
+    with pytest.raises(ValueError, match=sentence):
+        metric(name)(model, data, 0, **settings)
+
+
+# the zoo's own claims
+
+
+@pytest.mark.parametrize("name", pyrogen.list_models())
+def test_every_entry_claims_something_on_three_seeds_with_a_control(name):
+    claims = claims_of(name)
+    assert claims
+    assert all(claim.seeds >= 3 and claim.control for claim in claims)
+
+
+def affordable(seconds=20):
+    """Claims that took no longer for one seed with its control, as the proofs in the checkout say."""
+    found = []
+    for file in sorted((ROOT / "proofs").glob("*.json")):
+        proof = json.loads(file.read_text(encoding="utf-8"))
+        if (
+            proof["entry"] in pyrogen.list_models()
+            and proof["minutes"] * 60 / len(proof["claims"][0]["seeds"]) < seconds
+        ):
+            found += [(proof["entry"], i) for i in range(len(claims_of(proof["entry"])))]
+    return found
+
+
+def test_one_real_claim_a_day():
+    """Another one every day; ``PYROGEN_CLAIM=vae:0`` chooses."""
+    possible = affordable()
+    if not possible:
+        pytest.skip("no proofs are recorded here")
+    today = datetime.date.today().toordinal()
+    name, number = (os.environ.get("PYROGEN_CLAIM") or "{}:{}".format(*possible[today % len(possible)])).split(":")
+    result = measure(claims_of(name)[int(number)], seeds=1)
+    assert result.proved, f"{name}: {result.says} {result.bound}: {result.values}, control {result.control}"
