@@ -106,7 +106,7 @@ def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
 def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where the data lie in the space of codes."""
     test = data.test.take(SCATTERED)
-    found, labels = model.encode(test.x).mean, _labels(test, data)
+    found, labels = model.encode(test.x).mean, labels_of(test, data)
     colored = ", coloured by label" if labels is not None else ""
     dimensions = "" if model.latent_size <= 2 else ": their two principal components"
     caption = f"Mean codes of {len(test)} test data{colored}{dimensions}."
@@ -334,7 +334,8 @@ def _pictures(model: Any) -> bool:
     return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) > 1
 
 
-def _labels(split: Split, data: Data) -> np.ndarray | None:
+def labels_of(split: Split, data: Data) -> np.ndarray | None:
+    """The labels of a split's data, by name where they have names."""
     if split.y is None or split.y.dim() != 1:
         return None
     y = split.y.cpu().numpy()

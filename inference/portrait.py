@@ -13,6 +13,8 @@ from typing import Any
 
 import h5py  # type: ignore[import-untyped]
 import numpy as np
+import safetensors
+import safetensors.torch
 import torch
 import xarray as xr
 import yaml
@@ -27,7 +29,7 @@ from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.fit import FALLBACK, fit
 from pyrogen.inference.panels import ADVICE, History, Panel
 from pyrogen.inference.programs import evaluating, seeded
-from pyrogen.inference.trainer import METRICS, read_history
+from pyrogen.inference.trainer import CODES, METRICS, read_history
 from pyrogen.registry import Record, describe, find, make
 from pyrogen.report import Section, save_figures, write_report
 
@@ -179,6 +181,7 @@ def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
                 "Not scored yet: pyrogen evaluate adds an estimate with its errors to this page, where there is one.",
             )
         )
+    shown += _film(folder, data)
     if history:
         caption = "Every term of the objective and of its diagnostics over the epochs."
         shown.append(Panel("Training", caption, "curves", plots.curves(history)))
@@ -202,6 +205,27 @@ def _shown(model: Model, data: Data, history: History) -> Iterator[Panel]:
                     yield from list(function(model, data, history))
             except (ValueError, NotImplementedError) as error:
                 yield Panel(MISSING, f"{function.__name__.replace('_', ' ').capitalize()}: {_first_line(error)}")
+
+
+def _film(folder: Path, data: Data) -> Iterator[Panel]:
+    """The codes that the run kept on its way, in the order of epochs."""
+    path = folder / CODES
+    if not path.is_file():
+        return
+    try:
+        kept = safetensors.torch.load(path.read_bytes())
+        times = {f"epoch {int(name.removeprefix('epoch-'))}": kept[name] for name in sorted(kept)}
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
+    n = min((len(z) for z in times.values()), default=0)
+    if len(times) < 2 or n < 10 or len({z.shape for z in times.values()}) > 1:
+        return
+    some = data.valid.take(n)
+    labels = panels.labels_of(some, data) if len(some) == n else None
+    mapped = "" if next(iter(times.values())).shape[1] <= 2 else ", in one t-SNE of all times"
+    caption = f"Mean codes of the same {n} validation data as training went on{mapped}."
+    last = list(times)[-6:]
+    yield Panel("Latents", caption, "latents-over-epochs", plots.latent_film({t: times[t] for t in last}, labels))
 
 
 def _section(title: str, shown: Sequence[Panel]) -> Section:

@@ -19,7 +19,6 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from pyrogen import registry
 from pyrogen.base import Model
@@ -66,13 +65,18 @@ def prove(
         A proof for each matching entry that claims something; none if there is none.
 
     Raises:
-        ValueError: a claim that is not well formed; nothing has been run then.
+        ValueError: a claim that is not well formed, or a file in the folder that is no proof; nothing has been run then.
+        OSError: the folder or the table cannot be written; nothing has been run then.
     """
     if seeds is not None and seeds < 1:
         raise ValueError(f"seeds={seeds}: a proof needs at least 1.")
     claimed = {name: claims_of(name) for name in matching(pattern)}
     claimed = {name: claims for name, claims in claimed.items() if claims}
     folder = Path(folder)
+    if claimed:
+        # minutes of work are not begun where they cannot be written down
+        folder.mkdir(parents=True, exist_ok=True)
+        write_table(folder, table)
     total = 2 * sum(c.seeds if seeds is None else seeds for claims in claimed.values() for c in claims)
     proofs = []
     with _bar(progress) as bar:
@@ -203,8 +207,10 @@ def main(arguments: Sequence[str]) -> int:
     silent = [n for n in names if n not in {p.entry for p in proofs}]
     if not proofs:
         return _nothing(f"{', '.join(silent)} claims nothing")
-    console = Console()
-    console.print(_as_table(proofs))
+    console = Console(highlight=False, soft_wrap=True)
+    for proof in proofs:
+        for claim in proof.claims:
+            console.print(_lines(claim, proof.entry))
     if silent:
         console.print(f"nothing is claimed by {', '.join(silent)}")
     claims = [c for p in proofs for c in p.claims]
@@ -249,23 +255,14 @@ def _pooled(x: torch.Tensor, k: int) -> torch.Tensor:
     return x.long().unfold(-2, k, k).unfold(-2, k, k).sum((-2, -1))
 
 
-def _as_table(proofs: Sequence[Proof]) -> Table:
-    table = Table("model", "claim", "bound", "measured", "control", "seeds", "minutes", "verdict")
-    for proof in proofs:
-        for c in proof.claims:
-            control = f"{numbers(c.control)} ({escape(c.control_says)})"
-            style = "green" if c.proved else "red"
-            table.add_row(
-                proof.entry,
-                escape(c.says),
-                bound_words(c.bound),
-                numbers(c.values),
-                control,
-                str(len(c.seeds)),
-                f"{c.minutes:.1f}",
-                f"[{style}]{escape(c.verdict)}[/]",
-            )
-    return table
+def _lines(claim: Measured, entry: str) -> str:
+    style = "green" if claim.proved else "red"
+    control = f"control ({escape(claim.control_says)}) {numbers(claim.control)}"
+    return (
+        f"[{style}]{escape(claim.verdict)}[/]  {entry}: {escape(claim.says)}\n"
+        f"    {claim.metric} {bound_words(claim.bound)}, measured {numbers(claim.values)}; {control}; "
+        f"{len(claim.seeds)} seeds, {claim.minutes:.1f} minutes"
+    )
 
 
 def _bar(progress: bool | None) -> AbstractContextManager[Progress]:

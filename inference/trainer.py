@@ -29,6 +29,8 @@ from pyrogen.inference.programs import evaluating, seeded
 from pyrogen.nets.leading import computing_in
 
 METRICS = "metrics.jsonl"
+CODES = "codes.safetensors"
+WATCHED = 100
 CONCLUDED = 10_000  # data that a streamed split shows to what a model does after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
@@ -64,6 +66,7 @@ class Trainer:
         self.stage = self.epoch = 0
         self.best_loss, self.best_epoch = math.inf, 0
         self.best: dict[str, Tensor] = {}
+        self.codes: dict[str, Tensor] = {}
         self.ema = self._copy() if self.settings["ema"] is not None else {}
         self.checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.game: Game | None = None
@@ -107,7 +110,7 @@ class Trainer:
             if (self.target / checkpoint.CHECKPOINT).exists():
                 self.checkpoint = checkpoint.read(self.target / checkpoint.CHECKPOINT)
                 return True
-        for name in (checkpoint.CHECKPOINT, *storage.SAVED.values()):
+        for name in (checkpoint.CHECKPOINT, CODES, *storage.SAVED.values()):
             (self.target / name).unlink(missing_ok=True)
         storage.write_config(self.model, self.target, **self.sections)
         write(self.target / METRICS, "")
@@ -197,6 +200,7 @@ class Trainer:
                     raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
                 if isinstance(self.model, HasPosterior):
                     terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
+                    self._watch_codes()
                 self._select(terms.get("valid/loss"))
         self.epoch += 1
         game.batch = 0
@@ -209,6 +213,18 @@ class Trainer:
         if self.target is not None:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self.run.history[-1]) + "\n")
+
+    def _watch_codes(self) -> None:
+        """Keep the codes of some data at epochs 1, 2, 5, 10, 20 … and the last, for a picture of how they parted."""
+        epoch = len(self.run.history) + 1
+        rounded = int(f"{epoch:.0e}"[0]) * 10 ** int(f"{epoch:.0e}"[2:])
+        if self.target is None or not (
+            (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == self.settings["epochs"]
+        ):
+            return
+        x = self.valid_split.take(min(WATCHED, len(self.valid_split))).x
+        self.codes[f"epoch-{epoch:06d}"] = self.model.encode(x).mean.cpu()
+        storage.write_weights(self.target / CODES, self.codes)
 
     def _checked(self, game: Game) -> dict[str, float]:
         try:
@@ -290,6 +306,7 @@ class Trainer:
             **{f"model/{k}": v for k, v in self.model.state_dict().items()},
             **{f"best/{k}": v for k, v in self.best.items()},
             **{f"ema/{k}": v for k, v in self.ema.items()},
+            **{f"codes/{k}": v for k, v in self.codes.items()},
             **{f"game/{k}": v for k, v in self.game.state().items()},
             "order": self.generator.get_state(),
             **rng,
@@ -320,6 +337,7 @@ class Trainer:
             self.model.load_state_dict(part("model"))
             self.best = {k: v.to(device) for k, v in part("best").items()}
             self.ema = {k: v.to(device) for k, v in part("ema").items()}
+            self.codes = part("codes")
             self.game.restore(part("game"), int(facts["batch"]), facts["terms"])
             self.generator.set_state(tensors["order"])
             rank = f"/{distributed.get_rank()}" if distributed.is_initialized() else ""

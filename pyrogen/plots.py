@@ -179,6 +179,34 @@ def latent_scatter(z: Array, y: Array | None = None, method: str = "auto", title
     return figure
 
 
+def latent_film(codes: Mapping[str, Array], y: Array | None = None) -> Figure:
+    """The same data's latents at several times, one small scatter each: in their plane, or in one t-SNE of all times."""
+    times, stacked = list(codes), np.concatenate([_rows(z) for z in codes.values()])
+    if stacked.shape[1] == 1:
+        stacked = np.column_stack([stacked, np.tile(np.arange(len(stacked) // len(times)), len(times))])
+    elif stacked.shape[1] > 2:
+        stacked = _tsne(stacked)
+    labels = None if y is None else _array(y).reshape(-1)
+    if labels is not None and len(np.unique(labels)) > len(PALETTE):
+        labels = None
+    columns = min(len(times), 3)
+    rows = -(-len(times) // columns)
+    figure = _figure(1.9 * columns, 1.95 * rows)
+    for i, (time, part) in enumerate(zip(times, np.split(stacked, len(times)), strict=True)):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _style(axes, time)
+        for label, group, color in _groups(labels, len(part)):
+            _scatter(axes, part[group], color=color, label=label, s=9, alpha=0.8, linewidths=0)
+        axes.set(xlim=_padded(stacked[:, 0]), ylim=_padded(stacked[:, 1]), xticks=[], yticks=[])
+    return figure
+
+
+def _padded(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
 def _latent_histogram(codes: np.ndarray, labels: np.ndarray | None, title: str | None) -> Figure:
     figure, axes = _single(3.0, title, "$z$", "count")
     if labels is not None and len(np.unique(labels)) > len(PALETTE):

@@ -223,6 +223,17 @@ def test_a_file_that_is_no_proof_is_named(tmp_path, text):
         write_table(tmp_path)
 
 
+def test_what_cannot_be_written_is_refused_before_anything_runs(zoo, tmp_path):
+    zoo("fake", {**CLAIM, "metric": "broken", "with": {"how": "bug"}})
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "odd.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"odd\.json is no proof"):
+        prove("fake", folder=tmp_path / "odd")
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(FileExistsError):
+        prove("fake", folder=tmp_path / "file")
+
+
 def test_a_commit_is_that_of_the_sources(zoo, tmp_path):
     zoo("fake", CLAIM)
     (proof,) = prove("fake", folder=tmp_path / "p", seeds=1)
