@@ -8,8 +8,8 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ def prove(
     folder: str | Path = FOLDER,
     table: str | Path | None = None,
     device: str = "cpu",
+    threads: int = 1,
     progress: bool | None = None,
 ) -> list[Proof]:
     """Run the claims of all entries that match a pattern, and write them down.
@@ -59,6 +60,8 @@ def prove(
         folder: where ``NAME.json`` goes, one for each entry.
         table: the table of all proofs in the folder; by default ``PROOFS.md`` beside the folder.
         device: where models are trained.
+        threads: of torch. On models this small a second one gains nothing, costs much where the cores are busy, and
+            changes the last digits.
         progress: show a bar; by default on a terminal.
 
     Returns:
@@ -68,8 +71,8 @@ def prove(
         ValueError: a claim that is not well formed, or a file in the folder that is no proof; nothing has been run then.
         OSError: the folder or the table cannot be written; nothing has been run then.
     """
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"seeds={seeds}: a proof needs at least 1.")
+    if (seeds is not None and seeds < 1) or threads < 1:
+        raise ValueError(f"seeds={seeds}, threads={threads}: a proof needs at least 1 of each.")
     claimed = {name: claims_of(name) for name in matching(pattern)}
     claimed = {name: claims for name, claims in claimed.items() if claims}
     folder = Path(folder)
@@ -79,7 +82,7 @@ def prove(
         write_table(folder, table)
     total = 2 * sum(c.seeds if seeds is None else seeds for claims in claimed.values() for c in claims)
     proofs = []
-    with _bar(progress) as bar:
+    with _threads(threads), _bar(progress) as bar:
         task = bar.add_task("", total=total)
 
         def tell(what: str, done: int) -> None:
@@ -199,11 +202,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", default=str(FOLDER), help="where NAME.json goes; default proofs")
     parser.add_argument("--table", default=None, help="the table; default PROOFS.md beside the folder")
     parser.add_argument("--device", default="cpu", help="where models are trained")
+    parser.add_argument("--threads", type=int, default=1, help="of torch; default 1, which small models like best")
     options = parser.parse_args(list(arguments))
     names = matching(options.pattern)
     if not names:
         return _nothing(f"no model matches {options.pattern!r}; pyrogen list shows all")
-    proofs = prove(options.pattern, options.seeds, options.folder, options.table, options.device)
+    proofs = prove(options.pattern, options.seeds, options.folder, options.table, options.device, options.threads)
     silent = [n for n in names if n not in {p.entry for p in proofs}]
     if not proofs:
         return _nothing(f"{', '.join(silent)} claims nothing")
@@ -263,6 +267,16 @@ def _lines(claim: Measured, entry: str) -> str:
         f"    {claim.metric} {bound_words(claim.bound)}, measured {numbers(claim.values)}; {control}; "
         f"{len(claim.seeds)} seeds, {claim.minutes:.1f} minutes"
     )
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _bar(progress: bool | None) -> AbstractContextManager[Progress]:

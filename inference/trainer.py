@@ -109,6 +109,11 @@ class Trainer:
                 return False
             if (self.target / checkpoint.CHECKPOINT).exists():
                 self.checkpoint = checkpoint.read(self.target / checkpoint.CHECKPOINT)
+                if self.checkpoint[1].get("stage") not in range(len(self.stages)):
+                    raise ValueError(
+                        f"the checkpoint in {self.target} is of a stage that this run does not have; start anew with "
+                        "overwrite=True (--overwrite true)."
+                    )
                 return True
         for name in (checkpoint.CHECKPOINT, CODES, *storage.SAVED.values()):
             (self.target / name).unlink(missing_ok=True)

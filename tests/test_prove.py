@@ -212,7 +212,7 @@ def test_claims_that_are_not_well_formed(zoo, tmp_path, claim, sentence):
 
 def test_no_seeds_are_refused(zoo, tmp_path):
     zoo("fake", CLAIM)
-    with pytest.raises(ValueError, match="needs at least 1"):
+    with pytest.raises(ValueError, match="seeds=0, threads=1: a proof needs at least 1 of each"):
         prove("fake", seeds=0, folder=tmp_path)
 
 

@@ -420,3 +420,22 @@ def test_time_between_checkpoints_is_kept(tmp_path, monkeypatch):
     train("vae", tmp_path / "b", checkpoint_seconds=0.0)
     assert len(written) > 30
     assert np.isfinite(written).all()
+
+
+def test_a_checkpoint_of_another_stage_is_refused(half, tmp_path):
+    shutil.copytree(half, tmp_path / "run")
+    tensors, facts = checkpoint.read(tmp_path / "run" / "checkpoint.safetensors")
+    checkpoint.save(tmp_path / "run" / "checkpoint.safetensors", tensors, {**facts, "stage": 3})
+    with pytest.raises(ValueError, match="of a stage that this run does not have"):
+        train("vae", tmp_path / "run", resume=True)
+
+
+def test_tensorboard_is_written_or_refused(tmp_path):
+    import importlib.util
+
+    if importlib.util.find_spec("tensorboard") is None:
+        with pytest.raises(ValueError, match="pip install tensorboard"):
+            train("vae", tmp_path, tensorboard=True)
+    else:
+        train("vae", tmp_path, tensorboard=True)
+        assert list((tmp_path / "tensorboard").iterdir())

@@ -24,8 +24,8 @@ meets the bound; a control fails if no seed does; a number that is not finite is
 **Where the bounds come from.** A bound named by published work or by an exact answer stands as it is. For any
 other, the recipe was settled on seeds 0, 1, 2, then seeds 3, 4, 5 were run as well, and the bound is the mean of all six less
 (or plus) 3.6 standard deviations, rounded outward to two digits: the one-sided 99 % prediction limit for one more seed,
-t₅ √(1 + 1/6) = 3.36 × 1.08. (Three seeds were too few to know the spread by: two of the limits drawn from seeds 0, 1, 2
-alone were missed by later ones.)
+t₅ √(1 + 1/6) = 3.36 × 1.08. (Three seeds were too few to know the spread by: the GAN's limit drawn from seeds 0, 1, 2
+alone was missed by a later one.)
 """
 
 from __future__ import annotations
