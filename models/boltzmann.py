@@ -66,7 +66,6 @@ class RBM(Model, HasFreeEnergy, HasLogProb):
         """
         return (-self.free_energy(x) - self.log_partition()).to(x.dtype)
 
-    @torch.no_grad()
     def log_partition(self) -> Tensor:
         """log Z by enumeration of the smaller layer, float64.
 

@@ -142,7 +142,7 @@ def test_rbm_partition_function_is_enumerated(visible, hidden):
     x, h = all_states(visible).double(), all_states(hidden).double()
     w, b, c = (p.detach().double() for p in (rbm.weight, rbm.visible_bias, rbm.hidden_bias))
     energy = (x @ w.T @ h.T) + (x @ b)[:, None] + (h @ c)[None, :]
-    assert float(rbm.log_partition()) == pytest.approx(float(energy.flatten().logsumexp(0)), abs=1e-9)
+    assert float(rbm.log_partition().detach()) == pytest.approx(float(energy.flatten().logsumexp(0)), abs=1e-9)
     assert float(rbm.log_prob(x.float()).detach().exp().sum()) == pytest.approx(1, abs=1e-5)
 
 
@@ -296,3 +296,16 @@ def test_error_bar_is_flagged_where_it_lies(pca):
     z = (ev["log_evidence"].values - pca.log_prob(pca.x[:100])) / ev["mc_se"].values
     assert z.std() > 1.5
     assert (ev["pareto_k"] > 0.7).mean() > 0.5
+
+
+def test_rbm_log_prob_has_the_whole_gradient():
+    torch.manual_seed(0)
+    rbm = RBM((5,), 4)
+    for p in rbm.parameters():
+        torch.nn.init.normal_(p, std=0.5)
+    x = all_states(5)[[3, 7, 21]]
+    whole = torch.logsumexp(-rbm.free_energy(all_states(5)), 0)
+    expected = torch.autograd.grad((-rbm.free_energy(x) - whole).mean(), list(rbm.parameters()))
+    found = torch.autograd.grad(rbm.log_prob(x).mean(), list(rbm.parameters()))
+    for a, b in zip(expected, found, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
