@@ -69,16 +69,19 @@ def measure(quick: bool) -> Section:
 
 
 def _resume() -> float:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / "run"
         begin = f"""
-import signal, threading, torch, pyrogen
+import torch, pyrogen
 from pyrogen.inference import fit
-threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGINT)).start()
 torch.manual_seed(0)
-fit(pyrogen.create("vae", x_shape=(1, 8, 8)), "digits", epochs=100000, folder={str(Path(folder) / "run")!r})
+fit(pyrogen.create("vae", x_shape=(1, 8, 8)), "digits", epochs=100000, folder={str(folder)!r}, checkpoint_seconds=0.2)
 """
-        subprocess.run([sys.executable, "-c", begin], cwd=ROOT.parent, capture_output=True, check=False)
-        time.sleep(0.1)
-        command = [sys.executable, "-c", RESUME, str(Path(folder) / "run")]
+        process = subprocess.Popen([sys.executable, "-c", begin], cwd=ROOT.parent, stderr=subprocess.DEVNULL)
+        while not (folder / "checkpoint.safetensors").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        command = [sys.executable, "-c", RESUME, str(folder)]
         done = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, check=False)
         return float(done.stdout)
