@@ -27,7 +27,8 @@ def entries() -> str:
     rows = ["| entry | what it is | default data | reference |", "|---|---|---|---|"]
     for name in registry.list_models():
         record = registry.find("entry", name)
-        rows.append(f"| `{name}` | {record.summary} | {record.details['data']} | {record.details['reference']} |")
+        cells = (f"`{name}`", record.summary, record.details["data"], record.details["reference"])
+        rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(rows)
 
 

@@ -65,7 +65,8 @@ def fit(
         resume: go on where the run in ``folder`` stopped, to the same bits as if it had not; without a checkpoint start
             afresh, and leave a finished run as it is.
         overwrite: replace the run in ``folder``, if there is one.
-        validate: after every epoch also measure each player's loss on the validation split, and keep the best weights.
+        validate: after every epoch also measure each player's loss on the validation split (its first data, at most 1000
+            or a twentieth as many as there are training data), and keep the best weights.
         patience: stop after so many epochs without a better validation loss.
         ema: decay of a moving average of the weights, which is then what is validated and selected.
         deterministic: only deterministic algorithms, for the same bits on a GPU.
@@ -85,6 +86,11 @@ def fit(
     if not isinstance(model, Model):
         raise ValueError(
             f"fit trains models of the zoo; got {type(model).__name__}. Plain Pyro functions are trained by pyro.infer.SVI."
+        )
+    if not isinstance(data, (Data, str, Path)):
+        raise ValueError(
+            f"fit trains on a data set, its name or a path; got {type(data).__name__}. Save arrays by "
+            "np.savez('mine.npz', x_train=...) and pass 'mine.npz'."
         )
     data = data if isinstance(data, Data) else load(data, kind=model.kinds)
     recipe = {**FALLBACK, **_recipe(model)}

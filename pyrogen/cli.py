@@ -97,7 +97,7 @@ def _train(arguments: Sequence[str]) -> int:
     axes |= opt.add_function(parser, fit, skip={"model", "data", "progress"}, defaults={"folder": f"runs/{name}"})
     parser.add_argument("--seeds", type=int, default=1, help="train so many seeds, from --seed on, and print one table")
     parser.add_argument(
-        "--config", type=str | None, default=None, help="a config file, as runs write it; flags go before it"
+        "--config", type=str | None, default=None, help="a config file, as runs write it; flags override it"
     )
     parser.add_argument(
         "--print_config", action="store_true", help="print the config that these options make, and stop"
@@ -125,12 +125,14 @@ def _train(arguments: Sequence[str]) -> int:
 
 
 def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str, Any], settings: dict[str, Any]) -> Any:
+    from pyrogen.base import HasLogProb, Pair
     from pyrogen.inference import fit
     from pyrogen.inference.portrait import write_run_report
     from pyrogen.inference.programs import seeded
 
     with seeded(settings["seed"]):
         data, model = _data_and_model(wishes, build, own)
+        print(data)
         run = fit(model, data, **settings)
     if not run.seconds:
         print(f"the run in {run.folder} has ended already; nothing was changed.")
@@ -138,7 +140,8 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
     report = write_run_report(settings["folder"])
     print(_last(run.history))
     print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
-    print(f"score it: pyrogen evaluate {run.folder}")
+    if isinstance(run.model, (Pair, HasLogProb)):
+        print(f"score it: pyrogen evaluate {run.folder}")
     return run
 
 
@@ -216,18 +219,20 @@ def _sample(arguments: Sequence[str]) -> int:
     options = opt.parse(parser, arguments, {})
     import numpy as np
 
-    from pyrogen import plots, storage
+    from pyrogen import plots
+    from pyrogen.inference.portrait import data_of
     from pyrogen.inference.programs import evaluating, seeded
     from pyrogen.report import save_figures
 
     if options.n < 1:
         raise ValueError(f"--n {options.n}: ask for at least 1 sample.")
-    model = pyrogen.load(options.run)
-    kind = storage.read_config(options.run).get("data", {}).get("kind", model.kinds[0])
+    model, data = pyrogen.load(options.run), data_of(options.run)
     with evaluating(model), seeded(options.seed):
         x = model.picture(options.n) if options.mean else model.sample(options.n)
+    if data.train.view.scale is not None:
+        x = data.train.view.scale.restore(x)  # from standardized values to the file's own
     out = Path(options.out or Path(options.run) / "samples")
-    (picture,) = save_figures(out.parent, {out.name: plots.samples(x, kind)})
+    (picture,) = save_figures(out.parent, {out.name: plots.samples(x, data.kind)})
     np.savez_compressed(out.with_suffix(".npz"), x=x.cpu().numpy())
     print(f"{options.n} samples: {picture} and {out.with_suffix('.npz')}")
     return 0
@@ -295,11 +300,15 @@ def _demo(arguments: Sequence[str]) -> int:
 
 def _data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[str, Any]) -> tuple[Any, Any]:
     """The data as the model takes them, and the model of their shape."""
+    from pyrogen.axes import refusal
+
     named = {k: v for k, v in wishes.items() if v is not None}
     data = pyrogen.data.load(**named)
     model = build(x_shape=data.x_shape, **own)
     if not {"kind", "binarization", "dequantization"} & named.keys():
         # nothing was said of the kind: take the one that the likelihood scores
+        if data.kind not in model.kinds and data.kind == "real":
+            raise ValueError(refusal(f"{type(model).__name__}", model.kinds, data.kind))
         data = pyrogen.data.load(**named, kind=model.kinds)
     return data, model
 

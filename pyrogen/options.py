@@ -89,7 +89,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             return parser.instantiate(parser.parse_args(arguments))
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ValueError(_sentence(error)) from None
 
 
@@ -130,6 +130,12 @@ def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
 
 def _sentence(error: Exception) -> str:
     """jsonargparse's message as one sentence."""
+    inner = [line.strip()[2:] for line in str(error).splitlines() if line.strip().startswith("- ")]
+    own = [line for line in inner if not line.startswith(("Expected a", "Not a", "Problem with"))]
+    if own:
+        return own[0]  # what the constructor itself said
+    if nested := re.search(r"NestedArg\(key='([\w.]+)'", str(error)):
+        return f"the option '.{nested[1]}' belongs to a choice that was not named; name the choice before it."
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     key, value = re.search(r'Parser key "([^"]+)"', text), re.search(r"(?:Given value|Got value): (.*)$", text)
     wanted = list(dict.fromkeys(re.findall(r"<class '([\w.]+)'>", text.split("Given value")[0])))

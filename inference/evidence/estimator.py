@@ -27,6 +27,7 @@ class Estimator(ABC):
 
     axes: ClassVar[tuple[str, ...]] = ("estimator",)
 
+    quantity: ClassVar[str] = "log p(x)"
     averages_weights: ClassVar[bool] = False
     """Whether the estimate is a mean of importance weights, whose error bar Pareto k̂ puts in doubt."""
 
@@ -90,6 +91,7 @@ def log_evidence(
     variables |= {k: (d, v + jacobian) for k, (d, v) in variables.items() if k in ("log_evidence", "k_curve")}
     attributes = {
         "estimator": type(judge).__name__,
+        "quantity": judge.quantity,
         "bound": str(judge.bound).lower(),
         "averages_weights": int(judge.averages_weights),
         **judge.attributes(),
@@ -138,6 +140,8 @@ class Reconstruction(Estimator):
     Args:
         num_samples: codes drawn for each datum.
     """
+
+    quantity: ClassVar[str] = "E log p(x|z)"
 
     num_samples: int = 100
 

@@ -38,10 +38,11 @@ class Summary:
 
     def __str__(self) -> str:
         a = self.attributes
+        what = a.get("quantity", "log p(x)")
         settings = ", ".join(f"{k}={a[k]}" for k in ("num_samples",) if k in a)
         direction = {"lower": "a lower bound", "upper": "an upper bound", "exact": "exact"}.get(a["bound"], "no bound")
         lines = [
-            f"log p(x)  {self.nats:.3f} nats per datum  ± {self.mc_se:.3f} (Monte Carlo)  ± {self.data_se:.3f} (data)",
+            f"{what:8}  {self.nats:.3f} nats per datum  ± {self.mc_se:.3f} (Monte Carlo)  ± {self.data_se:.3f} (data)",
             f"by        {a['estimator']}({settings}), {direction}",
             f"on        {self.count} data of {a.get('data')}, split {a.get('split')}, binarization {a.get('binarization')}",
         ]
@@ -83,6 +84,8 @@ def summarize(evidence: xr.Dataset) -> Summary:
 
 def _offset(attributes: dict[str, Any]) -> float | None:
     """What bits per dimension add for the scale of the data: log₂ of the number of levels in [0, 1]; None: no such score."""
+    if attributes.get("quantity", "log p(x)") != "log p(x)":
+        return None
     kind = attributes.get("kind")
     if kind in ("binary", "levels"):
         return 0.0

@@ -97,7 +97,8 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
         if _is_point(site) and not _is_point(trial.scored[name]):
             raise ValueError(
                 f"the guide's {name!r} is a point mass, which has no density: log p(x, z) − log q(z|x) would lie above "
-                "log p(x) and bound nothing. Use a posterior such as DiagonalNormal, or score by estimator=Reconstruction()."
+                "log p(x) and bound nothing. Use a posterior such as DiagonalNormal, or score by "
+                "estimator=Reconstruction() (--estimator Reconstruction)."
             )
     return "particles" if pair.vectorized else trial.plate
 
