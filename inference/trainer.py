@@ -208,7 +208,7 @@ class Trainer:
                     raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
                 if isinstance(self.model, HasPosterior):
                     terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
-                    self._watch_codes()
+                    self._watch_codes(self.model)
                 self._select(terms.get("valid/loss"))
         self.epoch += 1
         game.batch = 0
@@ -222,7 +222,7 @@ class Trainer:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self.run.history[-1]) + "\n")
 
-    def _watch_codes(self) -> None:
+    def _watch_codes(self, model: HasPosterior) -> None:
         """Keep the codes of some data at epochs 1, 2, 5, 10, 20 … and the last, for a picture of how they parted."""
         epoch = len(self.run.history) + 1
         rounded = int(f"{epoch:.0e}"[0]) * 10 ** int(f"{epoch:.0e}"[2:])
@@ -231,7 +231,7 @@ class Trainer:
         ):
             return
         x = self.valid_split.take(min(WATCHED, len(self.valid_split))).x
-        self.codes[f"epoch-{epoch:06d}"] = self.model.encode(x).mean.cpu()
+        self.codes[f"epoch-{epoch:06d}"] = model.encode(x).mean.cpu()
         storage.write_weights(self.target / CODES, self.codes)
 
     def _checked(self, game: Game) -> dict[str, float]:
