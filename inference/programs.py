@@ -67,9 +67,14 @@ def unwrap(distribution: Distribution) -> Distribution:
     return distribution
 
 
+def is_point(distribution: Distribution) -> bool:
+    """Whether all mass is at one point, so that there is no density."""
+    return isinstance(unwrap(distribution), dist.Delta)
+
+
 def has_density(sites: Mapping[str, Site]) -> bool:
     """Whether no drawn site is a point mass."""
-    return not any(isinstance(unwrap(s["fn"]), dist.Delta) for s in sites.values() if not s["is_observed"])
+    return not any(is_point(s["fn"]) for s in sites.values() if not s["is_observed"])
 
 
 def log_prob(site: Site) -> Tensor:

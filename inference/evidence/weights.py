@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import pyro.distributions as dist
 import torch
 import xarray as xr
 from torch import Tensor
@@ -16,13 +15,13 @@ from pyrogen.inference.programs import (
     as_pair,
     check_programs,
     evaluating,
+    is_point,
     latents,
     log_prob,
     particles,
     plate_dim,
     record,
     seeded,
-    unwrap,
 )
 
 # Draws are made in blocks of these sizes, each seeded by its place, so that no answer depends on how much is decoded at once.
@@ -94,17 +93,13 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
         head = min(x.shape[0], DATA_BLOCK)
         trial = check_programs(pair, x[:head], None if y is None else y[:head])
     for name, site in trial.drawn.items():
-        if _is_point(site) and not _is_point(trial.scored[name]):
+        if is_point(site["fn"]) and not is_point(trial.scored[name]["fn"]):
             raise ValueError(
                 f"the guide's {name!r} is a point mass, which has no density: log p(x, z) − log q(z|x) would lie above "
                 "log p(x) and bound nothing. Use a posterior such as DiagonalNormal, or score by "
                 "estimator=Reconstruction() (--estimator Reconstruction)."
             )
     return "particles" if pair.vectorized else trial.plate
-
-
-def _is_point(site: Site) -> bool:
-    return isinstance(unwrap(site["fn"]), dist.Delta)
 
 
 def _weigh(

@@ -7,14 +7,14 @@ import math
 from typing import Any
 
 import torch
-from pyro.distributions import Delta, Independent
+from pyro.distributions import Independent
 from torch import Tensor
 from torch.distributions import kl_divergence
 
 from pyrogen.axes import Prior
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Split
-from pyrogen.inference.programs import unwrap
+from pyrogen.inference.programs import is_point
 
 ACTIVE = 0.01
 SHOWN = 500
@@ -38,10 +38,10 @@ def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
     priors = [part for part in parts if isinstance(part, Prior) and part.proper]
     if len(priors) == 1 and isinstance(q, Independent):
         p = priors[0]()
-        if isinstance(p, Independent) and not isinstance(unwrap(q), Delta):
+        if isinstance(p, Independent) and not is_point(q):
             with contextlib.suppress(NotImplementedError):
                 found["kl_per_dim"] = kl_divergence(q.base_dist, p.base_dist).mean(0).tolist()
-    if not isinstance(unwrap(q), Delta):
+    if not is_point(q):
         found["mutual_information"] = _mutual_information(q)
     return found
 
