@@ -5,24 +5,36 @@ from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.fit import fit
 from pyrogen.inference.objectives.adversarial import Adversarial, LeastSquares, Minimax, NonSaturating
+from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
+from pyrogen.inference.objectives.discrete import VIMCO, ReweightedWakeSleep
 from pyrogen.inference.objectives.elbo import ELBO
-from pyrogen.inference.objectives.importance import IWAE
+from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
+from pyrogen.inference.objectives.renyi import CUBO, Renyi
+from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.trainer import Run
 
 __all__ = [
+    "CUBO",
     "ELBO",
     "IWAE",
+    "VIMCO",
     "Adversarial",
+    "BetaTC",
     "ContrastiveDivergence",
+    "DReG",
     "Estimator",
     "Exact",
     "LeastSquares",
     "Minimax",
     "NonSaturating",
     "Reconstruction",
+    "Renyi",
+    "ReweightedWakeSleep",
     "Run",
+    "StickingTheLanding",
     "Summary",
+    "Thermodynamic",
     "fit",
     "log_evidence",
     "log_weights",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin as Dist
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.subsample_messenger import _Subsample
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Pair, unannounced
 
@@ -23,11 +24,14 @@ PlainFunction = Callable[..., Any]
 
 
 class Recorder(Messenger):
-    """Keeps every sample site; takes the values of given latents from ``values`` instead of drawing them."""
+    """Keeps every sample site; takes the values of given latents from ``values`` instead of drawing them.
 
-    def __init__(self, values: Mapping[str, Tensor] | None = None) -> None:
+    With ``fixed`` no gradient flows through what is drawn, not even into the sites that depend on it.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor] | None = None, fixed: bool = False) -> None:
         super().__init__()
-        self.values = values or {}
+        self.values, self.fixed = values or {}, fixed
         self.sites: dict[str, Site] = {}
 
     def _pyro_sample(self, msg: Any) -> None:
@@ -36,15 +40,23 @@ class Recorder(Messenger):
             msg["done"] = True
 
     def _pyro_post_sample(self, msg: Any) -> None:
-        if not isinstance(msg["fn"], _Subsample):
-            self.sites[msg["name"]] = msg
+        if isinstance(msg["fn"], _Subsample):
+            return
+        if self.fixed and not msg["is_observed"]:
+            msg["value"] = msg["value"].detach()
+        self.sites[msg["name"]] = msg
 
 
 def record(
-    program: PlainFunction, x: Tensor, y: Tensor | None, values: Mapping[str, Tensor] | None = None
+    program: PlainFunction,
+    x: Tensor,
+    y: Tensor | None,
+    values: Mapping[str, Tensor] | None = None,
+    *,
+    fixed: bool = False,
 ) -> dict[str, Site]:
     """Run a program on ``x`` and return its sample sites by name, in the order in which they ran."""
-    recorder = Recorder(values)
+    recorder = Recorder(values, fixed)
     with unannounced(), recorder:
         program(x) if y is None else program(x, y)
     return recorder.sites
@@ -102,6 +114,25 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     finally:
         for g, state in zip(generators, before, strict=True):
             g.set_state(state)
+
+
+@contextmanager
+def standing_still(parameters: Iterable[nn.Parameter], modules: Iterable[nn.Module] = ()) -> Iterator[None]:
+    """No gradients into these parameters, and the batch norms among these modules use a batch without remembering it."""
+    moving = [p for p in parameters if p.requires_grad]
+    norms = [m for m in modules if isinstance(m, _NormBase)]
+    tracked = [m.track_running_stats for m in norms]
+    for p in moving:
+        p.requires_grad_(False)
+    for m in norms:
+        m.track_running_stats = False
+    try:
+        yield
+    finally:
+        for p in moving:
+            p.requires_grad_(True)
+        for m, tracks in zip(norms, tracked, strict=True):
+            m.track_running_stats = tracks
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from pyrogen.base import Batch, Model, Objective, Pair, Player
+from pyrogen.base import Batch, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.importance import estimate_from_weights
+from pyrogen.inference.objectives import weighted
+from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.inference.programs import Site, latents, log_prob, particles, record
 from pyrogen.registry import choice
 
@@ -21,20 +22,24 @@ from pyrogen.registry import choice
 @choice("objective")
 @choice("estimator")
 @dataclass(frozen=True)
-class ELBO(Objective, Estimator):
+class ELBO(PairObjective, Estimator):
     """The evidence lower bound, E_q[log p(x|z)] − β KL(q(z|x) ‖ p(z)), to be trained by and to be scored by.
 
     The KL is taken in closed form where one is registered, else by the same draws. Latents that are not reparameterized
-    enter by their score function. With β ≠ 1 it is an objective only: no bound.
+    enter by their score function; with several draws each is compared with the others, which takes most of its noise away.
+    With β ≠ 1 or free bits it is an objective only: no bound.
 
     Should not be confused with :class:`IWAE`, whose average over draws is inside the logarithm.
 
-    Reference: Kingma & Welling 2014, arXiv:1312.6114; β: Higgins et al. 2017.
+    Reference: Kingma & Welling 2014, arXiv:1312.6114; β: Higgins et al. 2017; free bits: Kingma et al. 2016,
+    arXiv:1606.04934; cycles: Fu et al. 2019, arXiv:1903.10145; draws compared: Kool et al. 2019.
 
     Args:
         num_samples: draws of z a datum; an estimate takes at least 100.
         beta: weight of the KL.
         warmup: steps over which the weight of the KL rises from 0 to ``beta``; validation is always at ``beta``.
+        cycle: steps after which the warm-up begins again; 0: never.
+        free_bits: nats below which the batch's mean KL of a latent site costs nothing more.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("objective", "estimator")
@@ -42,33 +47,38 @@ class ELBO(Objective, Estimator):
     num_samples: int = 1
     beta: float = 1.0
     warmup: int = 0
+    cycle: int = 0
+    free_bits: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        if self.num_samples < 1 or self.beta < 0 or self.warmup < 0:
+        if self.num_samples < 1 or min(self.beta, self.warmup, self.cycle, self.free_bits) < 0:
             raise ValueError(
-                f"ELBO(num_samples={self.num_samples}, beta={self.beta}, warmup={self.warmup}): needs num_samples >= 1, "
-                "beta >= 0, warmup >= 0."
+                f"ELBO(num_samples={self.num_samples}, beta={self.beta}, warmup={self.warmup}, cycle={self.cycle}, "
+                f"free_bits={self.free_bits}): needs num_samples >= 1 and nothing below 0."
             )
-
-    def players(self, model: Any) -> Sequence[Player]:
-        """One player, who owns the whole pair."""
-        if not isinstance(model, Pair):
+        if self.cycle and not 0 < self.warmup <= self.cycle:
             raise ValueError(
-                f"{type(model).__name__} is no (model, guide) pair, which ELBO needs; leave objective=None."
+                f"ELBO(warmup={self.warmup}, cycle={self.cycle}): a cycle repeats a warm-up that fits into it; "
+                f"use warmup between 1 and {self.cycle}."
             )
-
-        def loss(batch: Batch) -> Mapping[str, Tensor]:
-            return self.terms(model, batch)
-
-        return [Player("elbo", loss, [model])]
 
     def terms(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
         """The loss and its parts, in nats per datum.
 
         Returns:
             ``loss`` (to minimize), ``reconstruction`` = E_q[log p(x|z)] and ``kl``, scalars.
+
+        Raises:
+            ValueError: free bits with latents that are not reparameterized.
         """
+        return self._terms(pair, batch, self._weight(batch))
+
+    def final_terms(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
+        """The same at β."""
+        return self._terms(pair, batch, self.beta)
+
+    def _terms(self, pair: Pair, batch: Batch, weight: Tensor | float) -> dict[str, Tensor]:
         with particles(None if self.num_samples == 1 else self.num_samples):
             drawn = record(pair.guide, batch.x, batch.y)
             scored = record(pair.model, batch.x, batch.y, latents(drawn))
@@ -76,23 +86,33 @@ class ELBO(Objective, Estimator):
         reconstruction = torch.stack(observed).sum(0) if len(observed) > 1 else observed[0]
         names = list(latents(drawn))
         by_score = [name for name in names if not drawn[name]["fn"].has_rsample]
-        kl = sum(
-            (_divergence(drawn[n], scored[n], closed=not by_score) for n in names), torch.zeros_like(reconstruction)
-        )
-        objective = reconstruction - self._weight(batch) * kl
-        loss = -objective.mean()
-        for name in by_score:
-            loss = loss - (log_prob(drawn[name]) * objective.detach()).mean()
-        if by_score:
-            # the surrogate has the right gradient; the number reported is the objective's
-            loss = loss + (-objective.mean() - loss).detach()
-        return {"loss": loss, "reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()}
+        divergences = [_divergence(drawn[n], scored[n], closed=not by_score) for n in names]
+        kl = sum(divergences, torch.zeros_like(reconstruction))
+        parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()}
+        if self.free_bits:
+            if by_score:
+                raise ValueError(
+                    f"free bits are a floor under the mean KL, through which the score of {by_score[0]!r} does not pass; use "
+                    "free_bits=0, or a reparameterized posterior."
+                )
+            charged = sum((d.mean().clamp(min=self.free_bits) for d in divergences), torch.zeros_like(parts["kl"]))
+            return {"loss": weight * charged - reconstruction.mean(), **parts}
+        objective = reconstruction - weight * kl
+        if not by_score:
+            return {"loss": -objective.mean(), **parts}
+        signal = objective.detach()
+        if self.num_samples > 1:
+            signal = (signal - signal.mean(0)) * (self.num_samples / (self.num_samples - 1))
+        score = torch.stack([log_prob(drawn[name]) for name in by_score]).sum(0)
+        surrogate = -(objective + score * signal).mean()
+        return {"loss": weighted.report(-objective.mean(), surrogate), **parts}
 
     def _weight(self, batch: Batch) -> Tensor | float:
         if not self.warmup or batch.step is None:
             return self.beta
         # the step is a tensor, and so is the weight: a number would be fixed where the step is recorded
-        return self.beta * ((batch.step + 1) / self.warmup).clamp(max=1)
+        step = batch.step % self.cycle if self.cycle else batch.step
+        return self.beta * ((step + 1) / self.warmup).clamp(max=1)
 
     @property
     def bound(self) -> str:
@@ -105,8 +125,10 @@ class ELBO(Objective, Estimator):
 
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """The mean of the log weights, with its error."""
-        if self.beta != 1:
-            raise ValueError(f"ELBO(beta={self.beta}) bounds nothing; score by ELBO() with beta=1.")
+        if self.beta != 1 or self.free_bits:
+            raise ValueError(
+                f"ELBO(beta={self.beta}, free_bits={self.free_bits}) bounds nothing; score by ELBO() with beta=1."
+            )
 
         def reduce(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return weights.mean(0), weights.std(0, ddof=1) / len(weights) ** 0.5

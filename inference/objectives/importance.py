@@ -1,31 +1,29 @@
-"""The importance-weighted bound."""
+"""The importance-weighted bound, and the two gradients that take the noise of the score out of it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from pyrogen.base import Batch, Model, Objective, Pair, Player
+from pyrogen.base import Batch, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.importance import estimate_from_weights, log_mean_exp, standard_error
-from pyrogen.inference.programs import has_density, latents, log_prob, particles, record
+from pyrogen.inference.objectives import weighted
+from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.registry import choice
 
 
 @choice("objective")
 @choice("estimator")
 @dataclass(frozen=True)
-class IWAE(Objective, Estimator):
+class IWAE(PairObjective, Estimator):
     """The importance-weighted bound, E[log 1/k Σᵢ p(x, zᵢ) / q(zᵢ|x)] ≤ log p(x), tighter as k grows.
 
     Its Monte-Carlo error is √(1/ESS − 1/k), its bias about half the error's square; neither can be believed where
-    ``pareto_k`` > 0.7.
+    ``pareto_k`` > 0.7. As an objective its gradient for the guide drowns in noise as k grows: see :class:`DReG`.
 
     Reference: Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519.
 
@@ -40,20 +38,7 @@ class IWAE(Objective, Estimator):
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        if self.k < 1:
-            raise ValueError(f"IWAE(k={self.k}): needs k >= 1.")
-
-    def players(self, model: Any) -> Sequence[Player]:
-        """One player, who owns the whole pair."""
-        if not isinstance(model, Pair):
-            raise ValueError(
-                f"{type(model).__name__} is no (model, guide) pair, which IWAE needs; leave objective=None."
-            )
-
-        def loss(batch: Batch) -> Mapping[str, Tensor]:
-            return self.terms(model, batch)
-
-        return [Player("iwae", loss, [model])]
+        weighted.at_least_one(self, k=self.k)
 
     def terms(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
         """The loss in nats per datum.
@@ -61,18 +46,8 @@ class IWAE(Objective, Estimator):
         Raises:
             ValueError: a guide without a density, or with latents that are not reparameterized.
         """
-        with particles(self.k):
-            drawn = record(pair.guide, batch.x, batch.y)
-            scored = record(pair.model, batch.x, batch.y, latents(drawn))
-        if not has_density(drawn):
-            raise ValueError("IWAE weighs draws by their density, and this guide is a point mass; train it by ELBO().")
-        if not all(site["fn"].has_rsample for site in drawn.values()):
-            raise ValueError("IWAE here needs reparameterized latents, and this guide has others; train it by ELBO().")
-        log_p = torch.stack([log_prob(site) for site in scored.values()]).sum(0)
-        log_q = [log_prob(site) for site in drawn.values()]
-        log_w = log_p - torch.stack(log_q).sum(0) if log_q else log_p
-        bound = torch.logsumexp(log_w, 0) - math.log(self.k)
-        return {"loss": -bound.mean(), "elbo": log_w.detach().mean()}
+        log_w = weighted.draw_through(pair, batch, self.k, "IWAE").log_w
+        return {"loss": -weighted.log_mean_exp(log_w).mean(), "elbo": log_w.detach().mean()}
 
     @property
     def bound(self) -> str:
@@ -81,7 +56,7 @@ class IWAE(Objective, Estimator):
 
     def attributes(self) -> dict[str, Any]:
         """The number of draws."""
-        return {"num_samples": self.k}
+        return {"num_samples": self.k, "k": self.k}
 
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """The log of the mean weight, with its error."""
@@ -90,3 +65,63 @@ class IWAE(Objective, Estimator):
             return log_mean_exp(weights), standard_error(weights)
 
         return estimate_from_weights(model, x, y, self.k, reduce, chunk_size=chunk_size, seed=seed)
+
+
+@choice("objective")
+@dataclass(frozen=True)
+class DReG(PairObjective):
+    """The doubly reparameterized gradient of the bound of :class:`IWAE`, whose signal-to-noise grows with k.
+
+    ∇φ = E[Σᵢ w̃ᵢ² (∂ log wᵢ/∂zᵢ) (∂zᵢ/∂φ)], ∇θ = E[Σᵢ w̃ᵢ ∂θ log p(x, zᵢ)], w̃ᵢ = wᵢ / Σⱼ wⱼ
+
+    Should not be confused with :class:`StickingTheLanding`, whose weights are 1/k, for the ELBO.
+
+    Reference: Tucker et al. 2019, arXiv:1810.04152; why IWAE's falls: Rainforth et al. 2018, arXiv:1802.04537.
+
+    Args:
+        k: draws inside the logarithm.
+    """
+
+    k: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        weighted.at_least_one(self, k=self.k)
+
+    def terms(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
+        """The loss in nats per datum.
+
+        Raises:
+            ValueError: a guide without a density, with latents that are not reparameterized, or with dropout.
+        """
+        log_w = weighted.draw_apart(pair, batch, self.k, "DReG", factor=lambda w: w.softmax(0)).log_w
+        # the derivative of the bound weighs both terms by w̃; the factor weighs that of the draws once more
+        return {"loss": -weighted.log_mean_exp(log_w).mean(), "elbo": log_w.detach().mean()}
+
+
+@choice("objective")
+@dataclass(frozen=True)
+class StickingTheLanding(PairObjective):
+    """The ELBO without the score in its gradient: at q(z|x) = p(z|x) the gradient for the guide has no variance at all.
+
+    ∇φ = E[(∂ log w/∂z) (∂z/∂φ)]; what is left out, E[∂φ log q(z|x)], is 0.
+
+    Reference: Roeder, Wu & Duvenaud 2017, arXiv:1703.09194.
+
+    Args:
+        num_samples: draws of z a datum.
+    """
+
+    num_samples: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        weighted.at_least_one(self, num_samples=self.num_samples)
+
+    def terms(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
+        """The loss in nats per datum.
+
+        Raises:
+            ValueError: a guide without a density, with latents that are not reparameterized, or with dropout.
+        """
+        return {"loss": -weighted.draw_apart(pair, batch, self.num_samples, "StickingTheLanding").log_w.mean()}
