@@ -218,7 +218,8 @@ def check_programs(pair: Pair, x: Tensor, y: Tensor | None = None) -> Checked:
 
     Raises:
         ValueError: data outside the support, a latent or an observation outside the batch plate, a plate of a fixed size
-            or a subsampled one, latents that model and guide do not share.
+            or a subsampled one, latents that model and guide do not share, a guide that cannot reach all that the model can,
+            programs that are random apart from their latents, or whose data depend on one another.
     """
     drawn, scored = _validated(pair, x, y)
     _, twice = _validated(pair, torch.cat([x, x]), None if y is None else torch.cat([y, y]))
@@ -238,7 +239,51 @@ def check_programs(pair: Pair, x: Tensor, y: Tensor | None = None) -> Checked:
         raise ValueError(
             f"the sites are in different plates over the data ({', '.join(sorted(plates))}); put them into one."
         )
-    return Checked(drawn, scored, plates.pop())
+    found = Checked(drawn, scored, plates.pop())
+    _need_reach(found)
+    _need_steady(pair, x, y, found)
+    return found
+
+
+def _need_reach(found: Checked) -> None:
+    for name, site in found.drawn.items():
+        if site["is_observed"] or is_point(site["fn"]):
+            continue
+        try:
+            reachable = site["fn"].support.check(found.scored[name]["fn"].sample((100,)))
+        except NotImplementedError:
+            continue
+        if not reachable.all():
+            raise ValueError(
+                f"the guide's {name!r} stays within {site['fn'].support}, and the model's does not: what the guide never "
+                "draws would be missing from p(x). Give the guide the support of the model."
+            )
+
+
+def _need_steady(pair: Pair, x: Tensor, y: Tensor | None, found: Checked) -> None:
+    # the same latents and data again, and beside them the first datum once more, which must not matter to the others
+    more, labels = torch.cat([x, x[:1]]), None if y is None else torch.cat([y, y[:1]])
+    values = {}
+    for name, value in latents(found.drawn).items():
+        site = found.drawn[name]
+        dim = plate_dim(site, found.plate) - site["fn"].event_dim
+        values[name] = torch.cat([value, value.narrow(dim, 0, 1)], dim)
+    with torch.no_grad():
+        for program, sites in ((pair.guide, found.drawn), (pair.model, found.scored)):
+            again = record(program, x, y, latents(found.drawn))
+            beside = record(program, more, labels, values)
+            for name, site in sites.items():
+                once, dim = log_prob(site), plate_dim(site, found.plate)
+                if not torch.allclose(once, log_prob(again[name]), rtol=1e-3, atol=1e-3):
+                    raise ValueError(
+                        f"the density of {name!r} is another at every run with the same latents, as dropout in training mode "
+                        "makes it; call .eval() on the networks before scoring."
+                    )
+                if not torch.allclose(once, log_prob(beside[name]).narrow(dim, 0, len(x)), rtol=1e-3, atol=1e-3):
+                    raise ValueError(
+                        f"the density of {name!r} for one datum depends on the others in its batch, as batch norm in "
+                        "training mode makes it; call .eval() on the networks before scoring."
+                    )
 
 
 def plate_dim(site: Site, name: str) -> int:

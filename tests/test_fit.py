@@ -14,6 +14,7 @@ from pyrogen.data.dataset import Data, Split
 from pyrogen.inference import ELBO, IWAE, Exact, fit, log_evidence
 from pyrogen.models.boltzmann import RBM
 from pyrogen.models.gan import GAN
+from pyrogen.registry import describe
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_run_folder_says_everything(digits, tmp_path):
     assert config["model"]["arguments"]["prior"] == {"name": "MixtureOfGaussians", "components": 3}
     assert config["data"]["binarization"] == "dynamic"
     assert config["fit"]["seed"] == 7
-    assert config["fit"]["objective"] == {"name": "ELBO", "num_samples": 1, "beta": 1.0, "warmup": 0}
+    assert config["fit"]["objective"] == describe(ELBO())
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     assert lines == run.history
     loaded = pyrogen.load(run.folder)

@@ -226,7 +226,40 @@ def stuck_model(x):
         pyro.sample("x", dist.Normal(z, 0.5), obs=x)
 
 
+def narrow_guide(x):
+    with pyro.plate("people", x.shape[0]):
+        pyro.sample("z", dist.Uniform(torch.zeros_like(x), 3.0))
+
+
+def noisy_model(x):
+    with pyro.plate("people", x.shape[0]):
+        z = pyro.sample("z", dist.Normal(torch.zeros_like(x), 1.0))
+        pyro.sample("x", dist.Normal(torch.dropout(z + 3, 0.5, True), 0.5), obs=x)
+
+
+def noisy_guide(x):
+    with pyro.plate("people", x.shape[0]):
+        pyro.sample("z", dist.Normal(torch.dropout(x.expand(64, -1) + 3, 0.5, True).mean(0), 0.6))
+
+
+def crowd_model(x):
+    with pyro.plate("people", x.shape[0]):
+        z = pyro.sample("z", dist.Normal(torch.zeros_like(x), 1.0))
+        pyro.sample("x", dist.Normal(z - z.mean(), 0.5), obs=x)
+
+
+def crowd_guide(x):
+    with pyro.plate("people", x.shape[0]):
+        norm = torch.nn.BatchNorm1d(1)  # in training mode
+        pyro.sample("z", dist.Normal(norm(x.unsqueeze(-1)).squeeze(-1), 0.6))
+
+
 REFUSED = {
+    "a guide that cannot reach": (normal_model, narrow_guide, "guide's 'z' stays within .*support of the model"),
+    "dropout in the model": (noisy_model, normal_guide, "density of 'x' is another at every run.*eval"),
+    "dropout in the guide": (normal_model, noisy_guide, "density of 'z' is another at every run.*eval"),
+    "a model that mixes data": (crowd_model, normal_guide, "density of 'x' for one datum depends on the others"),
+    "batch norm in the guide": (normal_model, crowd_guide, "density of 'z' for one datum depends on the others"),
     "latent outside the plate": (outside_latent, outside_guide, "no plate whose size follows"),
     "subsampled plate": (fixed_plate, fixed_guide, "is subsampled"),
     "another latent": (normal_model, other_guide, "the guide draws 'w'"),
