@@ -15,7 +15,7 @@ SEEDS = (0, 1, 2)
 BAR = 0.3
 
 
-def measure(quick: bool) -> Section:
+def measure(threads: list[int], quick: bool) -> Section:
     import subjects  # sets PYROGEN_DATA
 
     torch.set_num_threads(1)

@@ -11,7 +11,7 @@ from measure import Prepare, Section, Spread, interleave, verdict
 BAR = 0.5
 
 
-def measure(quick: bool) -> Section:
+def measure(threads: list[int], quick: bool) -> Section:
     """Whole processes, interleaved with an empty Python."""
     rounds = 3 if quick else 10
     program = str(Path(sys.executable).parent / "pyrogen")

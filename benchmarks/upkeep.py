@@ -34,7 +34,7 @@ fit(pyrogen.create("vae", x_shape=(1, 8, 8)), "digits", epochs=100000, folder=sy
 """
 
 
-def measure(quick: bool) -> Section:
+def measure(threads: list[int], quick: bool) -> Section:
     import subjects  # sets PYROGEN_DATA
 
     torch.set_num_threads(1)
