@@ -1,21 +1,31 @@
-"""The same VAE by hand, in plain PyTorch, as a careful user would write it."""
+"""The same models by hand, in plain PyTorch, as a careful user would write them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, linear, softplus
+
+
+def layers(sizes: Sequence[int], activation: nn.Module | None = None) -> nn.Sequential:
+    """Linear layers with an activation (ReLU) between them."""
+    parts: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        parts += [nn.Linear(before, after), activation or nn.ReLU()]
+    return nn.Sequential(*parts[:-1])
 
 
 class HandVAE(nn.Module):
-    """784-400-20, Bernoulli."""
+    """784-400-20, or other sizes, Bernoulli."""
 
-    def __init__(self, pixels: int = 784, hidden: int = 400, latent_size: int = 20) -> None:
+    def __init__(self, pixels: int = 784, hidden: Sequence[int] = (400,), latent_size: int = 20) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent_size))
-        self.decoder = nn.Sequential(nn.Linear(latent_size, hidden), nn.ReLU(), nn.Linear(hidden, pixels))
+        self.encoder = layers([pixels, *hidden, 2 * latent_size])
+        self.decoder = layers([latent_size, *reversed(hidden), pixels])
 
     def copy(self, other: nn.Module) -> HandVAE:
         """Take the weights of a module that lists them in the same order."""
@@ -25,15 +35,44 @@ class HandVAE(nn.Module):
         return self
 
 
-def train(net: HandVAE, raw: Tensor, epochs: int, batch_size: int, lr: float, seed: int = 0) -> float:
-    """Epochs over grey values ``(N, 784)`` of 0 to 255, binarized anew in every batch; the last epoch's mean loss."""
+class HandConvVAE(HandVAE):
+    """Three strided convolutions each way, for images of 32 × 32, Bernoulli."""
+
+    def __init__(self, latent_size: int = 20, width: int = 32) -> None:
+        super().__init__(1, (), 1)
+        halve = {"kernel_size": 4, "stride": 2, "padding": 1}
+        last = 4 * width
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, width, **halve),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, **halve),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, last, **halve),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(16 * last, 2 * latent_size),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_size, 16 * last),
+            nn.ReLU(),
+            nn.Unflatten(1, (last, 4, 4)),
+            nn.ConvTranspose2d(last, 2 * width, **halve),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, **halve),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 1, **halve),
+        )
+
+
+def train(net: HandVAE, raw: Tensor, epochs: int, batch_size: int, lr: float, top: int = 255, seed: int = 0) -> float:
+    """Epochs over grey values of 0 to ``top``, binarized anew in every batch; the last epoch's mean loss."""
     torch.manual_seed(seed)
     optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
     net.train()
     for _ in range(epochs):
         total = torch.zeros(())
         for index in torch.randperm(len(raw)).split(batch_size):
-            x = torch.bernoulli(raw[index].float() / 255)
+            x = torch.bernoulli(raw[index].float() / top)
             mean, log_variance = net.encoder(x).chunk(2, -1)
             z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
             reconstruction = binary_cross_entropy_with_logits(net.decoder(z), x, reduction="sum")
@@ -45,6 +84,66 @@ def train(net: HandVAE, raw: Tensor, epochs: int, batch_size: int, lr: float, se
             total += loss.detach() * len(x)
         average = total.item() / len(raw)
     return average
+
+
+class HandGAN(nn.Module):
+    """Points from points by three hidden layers of 128, and a critic of the same size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = layers([2, 128, 128, 128, 2])
+        self.critic = layers([2, 128, 128, 128, 1], nn.LeakyReLU(0.2))
+
+
+def train_gan(net: HandGAN, points: Tensor, epochs: int, batch_size: int, lr: float) -> None:
+    """Epochs of a critic's and a generator's step a batch, by the non-saturating loss."""
+    critic, generator = (
+        torch.optim.Adam(part.parameters(), lr=lr, betas=(0.5, 0.999), fused=True)
+        for part in (net.critic, net.generator)
+    )
+    for _ in range(epochs):
+        for index in torch.randperm(len(points)).split(batch_size):
+            x = points[index]
+            with torch.no_grad():
+                fake = net.generator(torch.randn_like(x))
+            loss = softplus(-net.critic(x)).mean() + softplus(net.critic(fake)).mean()
+            critic.zero_grad()
+            loss.backward()
+            critic.step()
+            net.critic.requires_grad_(False)
+            loss = softplus(-net.critic(net.generator(torch.randn_like(x)))).mean()
+            generator.zero_grad()
+            loss.backward()
+            generator.step()
+            net.critic.requires_grad_(True)
+
+
+class HandRBM(nn.Module):
+    """784 visible and 500 hidden units."""
+
+    def __init__(self, visible: int = 784, hidden: int = 500) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(0.01 * torch.randn(hidden, visible))
+        self.b, self.c = nn.Parameter(torch.zeros(visible)), nn.Parameter(torch.zeros(hidden))
+
+    def free_energy(self, x: Tensor) -> Tensor:
+        """(B,)."""
+        return -x @ self.b - softplus(linear(x, self.weight, self.c)).sum(1)
+
+
+def train_rbm(net: HandRBM, raw: Tensor, epochs: int, batch_size: int, lr: float) -> None:
+    """Epochs of CD-1 over grey values of 0 to 255, binarized anew in every batch."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
+    for _ in range(epochs):
+        for index in torch.randperm(len(raw)).split(batch_size):
+            x = torch.bernoulli(raw[index].float() / 255)
+            with torch.no_grad():
+                h = torch.bernoulli(torch.sigmoid(linear(x, net.weight, net.c)))
+                fantasy = torch.bernoulli(torch.sigmoid(h @ net.weight + net.b))
+            loss = net.free_energy(x).mean() - net.free_energy(fantasy).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 ITEMS = {  # by the module that measures it
     "fit": "training",
     "iwae": "scoring",
+    "ais": "annealing",
     "gradients": "gradients",
     "published": "published",
     "cli": "startup",

@@ -20,15 +20,16 @@ SHARED = ROOT.parent / "shared" / "data" / "torchvision"
 Splits = dict[str, tuple[Tensor, Tensor]]
 
 
-def digits(train: int, test: int = 1000) -> Data:
-    """Dynamically binarized images: the first rows of each split."""
+def digits(train: int, test: int = 1000, side: int = 28) -> Data:
+    """Dynamically binarized images: the first rows of each split, with a black frame up to ``side`` pixels."""
     if SHARED.is_dir():
         os.environ.setdefault("PYROGEN_DATA", str(SHARED))
     name, splits = ("mnist", _mnist()) if "PYROGEN_DATA" in os.environ else ("noise", _noise(train, test))
     arrays = {}
     for split, rows in {"train": train, "valid": 128, "test": test}.items():
         x, y = splits[split]
-        arrays |= {f"x_{split}": x[:rows].numpy(), f"y_{split}": y[:rows].numpy()}
+        x = torch.nn.functional.pad(x[:rows], [(side - x.shape[-1]) // 2] * 4)
+        arrays |= {f"x_{split}": x.numpy(), f"y_{split}": y[:rows].numpy()}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.npz"
         np.savez(file, **arrays)

@@ -1,6 +1,13 @@
 """How models are fitted and judged."""
 
+from pyrogen.inference.evidence.ais import AIS
+from pyrogen.inference.evidence.bdmc import BDMC
+from pyrogen.inference.evidence.comparison import BiasWarning, compare_evidence
+from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
+from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import Estimator, Exact, Reconstruction, log_evidence
+from pyrogen.inference.evidence.noise import Observed, observe
+from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.fit import fit
@@ -9,25 +16,34 @@ from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.discrete import VIMCO, ReweightedWakeSleep
 from pyrogen.inference.objectives.elbo import ELBO
+from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.trainer import Run
 
 __all__ = [
+    "AIS",
+    "BDMC",
     "CUBO",
     "ELBO",
     "IWAE",
+    "SMC",
     "VIMCO",
     "Adversarial",
     "BetaTC",
+    "BiasWarning",
     "ContrastiveDivergence",
     "DReG",
+    "Diagnosis",
+    "Enumerate",
+    "EnumeratedELBO",
     "Estimator",
     "Exact",
     "LeastSquares",
     "Minimax",
     "NonSaturating",
+    "Observed",
     "Reconstruction",
     "Renyi",
     "ReweightedWakeSleep",
@@ -35,8 +51,11 @@ __all__ = [
     "StickingTheLanding",
     "Summary",
     "Thermodynamic",
+    "compare_evidence",
+    "diagnose",
     "fit",
     "log_evidence",
     "log_weights",
+    "observe",
     "summarize",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrogen import storage
-from pyrogen.inference.evidence.summary import summarize
+from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence.comparison import compare_evidence
+from pyrogen.inference.scores import read_scores
 from pyrogen.inference.trainer import Run, read_history
+
+Scores = Mapping[str, xr.Dataset]
 
 
 def seeds_table(runs: Sequence[Run]) -> str:
@@ -31,61 +35,84 @@ def seeds_table(runs: Sequence[Run]) -> str:
 
 
 def runs_table(folders: Sequence[str | Path]) -> str:
-    """Every score that all runs share, with the paired difference to the first run, and both of its errors.
+    """Every score that all runs share, with the paired difference to the first run, both of its errors, and its doubts.
 
-    The difference is a mean over data of log p₂(x) − log p₁(x); ± Monte Carlo joins both runs' errors, ± data is the
-    standard error of the paired differences.
+    The differences are those of :func:`~pyrogen.inference.compare_evidence`. Validation losses stand beside them only
+    where all runs minimized the same loss on the same data. What a run lacks is said, with the command that makes it.
 
     Raises:
         ValueError: a folder is no run, or the scores are not of the same data.
     """
-    runs = {str(folder): _scores(folder) for folder in folders}
-    first, *_ = runs
-    table = Table("run", "model", "parameters", "score", "nats per datum", "± MC", "± data", f"gain over {first}")
-    shared = [s for s in runs[first] if all(s in scores for scores in runs.values())]
-    for folder, scores in runs.items():
-        config, count = storage.read_config(folder), _count(folder)
-        name = str(config["model"].get("entry", "own"))
-        history = read_history(folder)
-        loss = history[-1].get("valid/loss") if history else None
-        table.add_row(folder, name, f"{count:,}", "last valid/loss", "–" if loss is None else f"{loss:.3f}", "", "", "")
-        for label in shared:
-            s = summarize(scores[label])
-            gain = "" if folder == first else _gain(scores[label], runs[first][label], folder, first)
-            table.add_row("", "", "", label, f"{s.nats:.3f}", f"{s.mc_se:.3f}", f"{s.data_se:.3f}", gain)
-    text = _text(table)
+    names = [str(folder) for folder in folders]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{repeated} was named twice; compare different runs.")
+    if len(names) < 2:
+        raise ValueError(f"compare takes two runs or more; the scores of {names[0]} are in its report.")
+    configs = {name: storage.read_config(name) for name in names}
+    scores = {name: _comparable(read_scores(name)) for name in names}
+    first, labels = names[0], list(dict.fromkeys(label for found in scores.values() for label in found))
+    shared = [label for label in labels if all(label in found for found in scores.values())]
+    compared, doubts = {}, []
+    for label in shared:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the doubts are printed below the table
+            compared[label] = compare_evidence({name: scores[name][label] for name in names})
+        doubts += [f"beware: by {label}, {doubt}" for doubt in compared[label]["doubt"].values if doubt]
+    alike = len({repr((c.get("data"), _objective(c))) for c in configs.values()}) == 1
+    table = Table(
+        "run", "model", "parameters", "score", "nats per datum", "± MC", "± data", f"gain over {first}", "flagged"
+    )
+    for name in names:
+        table.add_row(name, str(configs[name]["model"].get("entry", "own")), f"{_count(name):,}")
+        loss = _last_loss(name)
+        if alike and loss is not None:
+            table.add_row("", "", "", "last valid/loss", f"{loss:.3f}")
+        for label, comparison in compared.items():
+            table.add_row("", "", "", label, *_cells(comparison.sel(estimate=name), first))
+    notes = [] if alike else ["validation losses are left out: the runs' data or objectives differ."]
+    return "\n".join([_text(table).rstrip("\n"), *notes, *doubts, *_missing(scores, labels, shared)]) + "\n"
+
+
+def _comparable(scores: Scores) -> Scores:
+    """Those of data that another run can be scored on: not of what the model simulated, or what its own score flags."""
+    return {label: score for label, score in scores.items() if not {"valid_for", "flagged_by"} & set(score.attrs)}
+
+
+def _cells(row: xr.Dataset, first: str) -> Iterator[str]:
+    yield from (f"{float(row[key]):.3f}" for key in ("nats", "mc_se", "data_se"))
+    errors = f"± {float(row['difference_mc_se']):.3f} (MC) ± {float(row['difference_data_se']):.3f} (data)"
+    yield "" if row["estimate"].item() == first else f"{float(row['difference']):+.3f} {errors}"
+    yield str(int(row["flagged"]))
+
+
+def _missing(scores: Mapping[str, Scores], labels: Sequence[str], shared: Sequence[str]) -> Iterator[str]:
+    """What each run lacks that another has, or has not at all, and the command for it."""
+    if not labels:
+        yield "no run has been scored; score each, by its own exact log_prob or by IWAE:"
+        yield from (f"  pyrogen evaluate {name}" for name in scores)
+        return
     if not shared:
-        text += f"no score is shared by all; for each run: pyrogen evaluate {first}\n"
-    return text
+        yield "no score is shared by all:"
+    for label in labels:
+        a = next(found[label].attrs for found in scores.values() if label in found)
+        lacking = [name for name, found in scores.items() if label not in found]
+        if lacking:
+            yield f"{', '.join(lacking)} {'lacks' if len(lacking) == 1 else 'lack'} {label}:"
+            yield from (f"  {asked.command(name, str(a['estimator']), asked.settings(a), a)}" for name in lacking)
 
 
-def _gain(score: xr.Dataset, base: xr.Dataset, folder: str, first: str) -> str:
-    same = ("data", "split", "kind", "binarization", "dequantization", "binarization_seed", "dequantization_seed")
-    differ = [k for k in same if score.attrs.get(k) != base.attrs.get(k)]
-    if differ or score.sizes["datum"] != base.sizes["datum"]:
-        raise ValueError(
-            f"{folder} and {first} were not scored on the same data ({', '.join(differ) or 'number of data'} differ); score "
-            "both on the same split of the same data."
-        )
-    difference = (score["log_evidence"] - base["log_evidence"]).values
-    n = len(difference)
-    monte_carlo = math.sqrt(float((score["mc_se"] ** 2 + base["mc_se"] ** 2).sum())) / n
-    data = difference.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan
-    return f"{difference.mean():+.3f} ± {monte_carlo:.3f} (MC) ± {data:.3f} (data)"
+def _objective(config: Mapping[str, Any]) -> Any:
+    fit = config.get("fit")
+    return fit.get("objective") if isinstance(fit, Mapping) else None
 
 
-def _scores(folder: str | Path) -> dict[str, xr.Dataset]:
-    storage.read_config(folder)
-    found = {}
-    for path in sorted((Path(folder) / "scores").glob("*.nc")):
-        try:
-            found[path.stem] = xr.load_dataset(path, engine="h5netcdf")
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ValueError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
-    return found
+def _last_loss(folder: str) -> float | None:
+    history = read_history(folder)
+    loss = history[-1].get("valid/loss") if history else None
+    return loss if isinstance(loss, (int, float)) else None
 
 
-def _count(folder: str | Path) -> int:
+def _count(folder: str) -> int:
     model: Any = storage.load(folder)
     return sum(p.numel() for p in model.parameters())
 

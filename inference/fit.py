@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ def fit(
     patience: int | None = None,
     ema: float | None = None,
     deterministic: bool = False,
+    lr_milestones: Sequence[int] = (),
+    lr_decay: float = 0.1,
+    compile: bool | str = "auto",
     checkpoint_seconds: float = 30.0,
     tensorboard: bool = False,
     progress: bool | None = None,
@@ -70,6 +74,12 @@ def fit(
         patience: stop after so many epochs without a better validation loss.
         ema: decay of a moving average of the weights, which is then what is validated and selected.
         deterministic: only deterministic algorithms, for the same bits on a GPU.
+        lr_milestones: epochs, counted from 1 in each stage, from which on the learning rate of every player is
+            ``lr_decay`` times what it was before.
+        lr_decay: factor of the learning rates at the milestones.
+        compile: "auto" records each player's step below Pyro's handlers and replays it, where that pays; True also has it
+            compiled (seconds, a C++ compiler; other rounding); False computes every step eagerly. Recordings are checked
+            against eager steps, and given up where they differ or cannot be made; ``Run.steps`` says what was done.
         checkpoint_seconds: time between checkpoints.
         tensorboard: also write TensorBoard event files into the folder (needs the package ``tensorboard``).
         progress: show a bar; by default on a terminal.
@@ -98,6 +108,7 @@ def fit(
     batch_size = recipe["batch_size"] if batch_size is None else batch_size
     lr = recipe["lr"] if lr is None else lr
     _check_settings(epochs, batch_size, lr, precision, patience, ema, folder, resume, overwrite, validate, tensorboard)
+    _check_schedule(lr_milestones, lr_decay, compile)
     goal = model.objective if objective is None else make("objective", objective)
     _check_data(model, data, validate)
     with _processes(device) as where:
@@ -113,6 +124,9 @@ def fit(
             "patience": patience,
             "ema": ema,
             "deterministic": deterministic,
+            "lr_milestones": list(lr_milestones),
+            "lr_decay": lr_decay,
+            "compile": compile,
         }
         model.to(where)
         stages = model.stages() if objective is None else [goal.players(model)]
@@ -164,6 +178,16 @@ def _check_settings(
 
         if importlib.util.find_spec("tensorboard") is None:
             raise ValueError("tensorboard=True needs the package tensorboard: pip install tensorboard.")
+
+
+def _check_schedule(milestones: Sequence[int], decay: float, compile: bool | str) -> None:
+    rising = all(a < b for a, b in pairwise((1, *milestones)))
+    if not rising or not all(isinstance(m, int) for m in milestones):
+        raise ValueError(f"lr_milestones={list(milestones)}: needs epochs from 2 on, each later than the one before.")
+    if not 0 < decay <= 1:
+        raise ValueError(f"lr_decay={decay}: the factor must lie between 0 and 1, as 0.1 does.")
+    if compile not in ("auto", True, False):
+        raise ValueError(f"compile={compile!r}: choose 'auto', True or False.")
 
 
 def _check_data(model: Model, data: Data, validate: bool) -> None:

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed as distributed
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Batch, Model, Player
 from pyrogen.data import Split
+from pyrogen.inference.compiled import Compile, Step, said
+from pyrogen.inference.programs import standing_still
 from pyrogen.nets.leading import computing_in
 
 
 class NotFinite(FloatingPointError):
     """A term of a player's loss is nan or infinite."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a game is played.
+
+    Attributes:
+        batch_size: data a move, over all processes.
+        epochs: passes over the data.
+        lr: learning rate of every player, instead of its own.
+        milestones: epochs, counted from 1, from which on learning rates are ``decay`` times what they were before.
+        decay: of the learning rates.
+        dtype: a smaller type for the networks to compute in, or None.
+        compile: whether steps are recorded, see :class:`pyrogen.inference.compiled.Step`.
+    """
+
+    batch_size: int
+    epochs: int
+    lr: float | None = None
+    milestones: Sequence[int] = ()
+    decay: float = 0.1
+    dtype: torch.dtype | None = None
+    compile: Compile = "auto"
 
 
 class Game:
@@ -28,29 +53,36 @@ class Game:
         model: the model.
         players: who plays.
         train: the data, on the model's device.
-        batch_size: data a move, over all processes.
-        lr: learning rate of every player, instead of its own.
-        dtype: a smaller type for the networks to compute in, or None.
+        rules: how.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        players: Sequence[Player],
-        train: Split,
-        batch_size: int,
-        lr: float | None,
-        dtype: torch.dtype | None,
-    ) -> None:
-        self.model, self.players, self.train, self.batch_size = model, players, train, batch_size
-        self.movers = [_Mover(model, player, lr, dtype) for player in players]
-        self.batches = -(-len(train) // batch_size)
+    def __init__(self, model: Model, players: Sequence[Player], train: Split, rules: Rules) -> None:
+        self.model, self.players, self.train, self.rules = model, players, train, rules
+        self.batches = -(-len(train) // rules.batch_size)
+        uses = self._uses()
+        self.movers = [_Mover(model, players, player, rules, uses) for player in players]
+        self.measures: list[Step] = []
         # a tensor, so that schedules read it without leaving the device
         self.step = torch.zeros((), dtype=torch.long, device=model.device)
         self.order = torch.empty(0, dtype=torch.long)
         self.batch = 0
         self.record = torch.empty(0)
         self.terms: list[str] = []
+
+    def _uses(self) -> Mapping[int, int]:
+        """How many batches of which size are this process's in all epochs."""
+        size, n = self.rules.batch_size, len(self.train)
+        uses: Counter[int] = Counter()
+        for many, times in {size: n // size, n % size: 1}.items():
+            uses[len(range(_rank(), many, _world()))] += self.rules.epochs * times
+        return uses
+
+    def enter(self, epoch: int) -> None:
+        """Be in an epoch, the first being 1: learning rates and checks of recordings go by it."""
+        for mover in self.movers:
+            mover.enter(epoch)
+        for step in self.measures:
+            step.epoch = epoch
 
     def begin_epoch(self, generator: torch.Generator) -> None:
         """Shuffle; the order is the same in every process."""
@@ -59,7 +91,8 @@ class Game:
 
     def move(self) -> None:
         """One batch: every player moves, as often as it asked to."""
-        index = self.order[self.batch * self.batch_size : (self.batch + 1) * self.batch_size]
+        size = self.rules.batch_size
+        index = self.order[self.batch * size : (self.batch + 1) * size]
         mine = index[_rank() :: _world()].to(self.step.device)
         measured: dict[str, Tensor] = {}
         for mover in self.movers:
@@ -83,9 +116,9 @@ class Game:
             NotFinite: naming the player, the term and the step.
         """
         rows = self.record[: self.batch].double()
-        weights = torch.full((self.batch, 1), float(self.batch_size), dtype=torch.float64, device=rows.device)
+        weights = torch.full((self.batch, 1), float(self.rules.batch_size), dtype=torch.float64, device=rows.device)
         if self.batch == self.batches:
-            weights[-1] = len(self.train) - (self.batches - 1) * self.batch_size
+            weights[-1] = len(self.train) - (self.batches - 1) * self.rules.batch_size
         if _world() > 1:
             share = torch.tensor([[float(len(range(_rank(), int(w), _world())))] for w in weights], device=rows.device)
             rows = torch.where(share > 0, rows, 0) * share
@@ -101,6 +134,35 @@ class Game:
             )
         means = ((rows * weights).sum(0) / weights.sum()).tolist()
         return dict(zip(self.terms, means, strict=True))
+
+    def measure(self, split: Split, batch_size: int) -> dict[str, float]:
+        """Means of every player's terms over a split, by its validation where it has one.
+
+        Raises:
+            NotFinite: a loss that is not finite.
+        """
+        if not self.measures:
+            whole = {batch_size: len(split) // batch_size, len(split) % batch_size: 1}
+            uses = {size: self.rules.epochs * times for size, times in whole.items()}
+            self.measures = [m.measuring(uses) for m in self.movers]
+        totals: dict[str, Tensor] = {}
+        for index in torch.arange(len(split)).split(batch_size):
+            batch = split.batch(index.to(self.step.device))
+            for step in self.measures:
+                for name, value in step(batch).items():
+                    key = f"{step.name}/{name}"
+                    totals[key] = totals.get(key, 0) + value.detach().double() * len(index)
+        values = (torch.stack(list(totals.values())) / len(split)).tolist()
+        for key, value in zip(totals, values, strict=True):
+            if not math.isfinite(value):
+                name, term = key.split("/", 1)
+                raise NotFinite(f"the term {term!r} of the player {name!r} is {value} on the validation data")
+        return dict(zip(totals, values, strict=True))
+
+    @property
+    def said(self) -> str:
+        """How its steps are computed, as one line."""
+        return said([mover.step for mover in self.movers])
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next move depends on, but for the model and the generators."""
@@ -132,17 +194,43 @@ class Game:
 
 
 class _Mover:
-    def __init__(self, model: Model, player: Player, lr: float | None, dtype: torch.dtype | None) -> None:
-        self.player, self.dtype = player, dtype
+    def __init__(
+        self, model: Model, players: Sequence[Player], player: Player, rules: Rules, uses: Mapping[int, int]
+    ) -> None:
+        self.player, self.rules = player, rules
         self.parameters = player.parameters()
         if not self.parameters:
             raise ValueError(f"the player {player.name!r} owns no parameters, so there is nothing to train.")
-        settings = player.optimizer if lr is None else player.optimizer.with_lr(lr)
-        self.optimizer = settings.build(self.parameters)
+        self.settings = player.optimizer if rules.lr is None else player.optimizer.with_lr(rules.lr)
+        self.optimizer = self.settings.build(self.parameters)
+        self.modules = [model, *(module for p in players for module in p.owns)]
         owned = {id(p) for p in self.parameters}
         own_modules = {m for owned_module in player.owns for m in owned_module.modules()}
         self.still = [p for p in model.parameters() if id(p) not in owned and p.requires_grad]
         self.norms = [m for m in model.modules() if isinstance(m, _NormBase) and m not in own_modules]
+        uses = {size: player.steps * times for size, times in uses.items()}
+        self.step = Step(player.name, self._loss, self.modules, self.parameters, uses, rules.compile)
+
+    def _loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        # opponents stand still
+        with standing_still(self.still, self.norms), computing_in(self.rules.dtype):
+            return self.player.loss(batch)
+
+    def measuring(self, uses: Mapping[int, int]) -> Step:
+        """What measures this player's terms, so many times batches of these sizes."""
+
+        def compute(batch: Batch) -> Mapping[str, Tensor]:
+            with computing_in(self.rules.dtype):
+                return (self.player.validation or self.player.loss)(batch)
+
+        return Step(self.player.name, compute, self.modules, [], uses, self.rules.compile)
+
+    def enter(self, epoch: int) -> None:
+        """Take the learning rate of an epoch, by its number alone, so that it does not matter where a run was cut."""
+        self.step.epoch = epoch
+        falls = sum(epoch >= milestone for milestone in self.rules.milestones)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.lr * self.rules.decay**falls
 
     def move(self, batch: Batch | None, whole: int) -> Mapping[str, Tensor]:
         """One step down the player's loss; nobody else's parameters or statistics change.
@@ -150,11 +238,10 @@ class _Mover:
         ``batch`` is this process's share of ``whole`` data, None if it got none.
         """
         terms: Mapping[str, Tensor] = {}
-        self.optimizer.zero_grad()
-        if batch is not None:
-            with _held(self.still, self.norms), computing_in(self.dtype):
-                terms = self.player.loss(batch)
-            terms["loss"].backward()
+        if batch is None:
+            self.optimizer.zero_grad()
+        else:
+            terms = self.step(batch)
         if _world() > 1:
             self._share_gradients(0 if batch is None else len(batch.x), whole)
         self.optimizer.step()
@@ -166,44 +253,6 @@ class _Mover:
         for p in self.parameters:
             p.grad = torch.zeros_like(p) if p.grad is None else p.grad * (mine / whole)
             distributed.all_reduce(p.grad)
-
-
-@contextmanager
-def _held(parameters: Sequence[nn.Parameter], norms: Sequence[_NormBase]) -> Iterator[None]:
-    """Opponents stand still: no gradients into them, and their batch norms use a batch without remembering it."""
-    tracked = [m.track_running_stats for m in norms]
-    for p in parameters:
-        p.requires_grad_(False)
-    for m in norms:
-        m.track_running_stats = False
-    try:
-        yield
-    finally:
-        for p in parameters:
-            p.requires_grad_(True)
-        for m, tracks in zip(norms, tracked, strict=True):
-            m.track_running_stats = tracks
-
-
-def measure(players: Sequence[Player], split: Split, batch_size: int, device: torch.device) -> dict[str, float]:
-    """Means of every player's terms over a split, by its validation where it has one.
-
-    Raises:
-        NotFinite: a loss that is not finite.
-    """
-    totals: dict[str, Tensor] = {}
-    for index in torch.arange(len(split)).split(batch_size):
-        batch = split.batch(index.to(device))
-        for player in players:
-            for name, value in (player.validation or player.loss)(batch).items():
-                key = f"{player.name}/{name}"
-                totals[key] = totals.get(key, 0) + value.detach().double() * len(index)
-    values = (torch.stack(list(totals.values())) / len(split)).tolist()
-    for key, value in zip(totals, values, strict=True):
-        if not math.isfinite(value):
-            name, term = key.split("/", 1)
-            raise NotFinite(f"the term {term!r} of the player {name!r} is {value} on the validation data")
-    return dict(zip(totals, values, strict=True))
 
 
 def agree(flag: bool) -> bool:

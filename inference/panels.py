@@ -1,7 +1,7 @@
 """What a report shows of a model: one function for each question, asked of a model, its data and its history.
 
 Each takes a model of one capability and yields :class:`Panel` s; :mod:`pyrogen.inference.portrait` says which capability
-brings which. What the diagnostics of a score say stands at the end.
+brings which.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import xarray as xr
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -22,7 +21,6 @@ from pyrogen.axes import Prior
 from pyrogen.base import Batch, HasFreeEnergy, HasPosterior
 from pyrogen.data import Data, Split
 from pyrogen.data.ring import Ring
-from pyrogen.inference.evidence.summary import Summary
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 
 ADVICE, DECODED = "What the diagnostics say", "Reconstructions and walks"
@@ -35,13 +33,14 @@ History = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Panel:
-    """A piece of a section: a figure and its caption, or a table, or a paragraph (a caption alone)."""
+    """A piece of a section: a figure and its caption, or a table, or a paragraph (a caption alone), with commands."""
 
     section: str
     caption: str
     name: str = ""
     figure: Figure | None = None
     table: Sequence[Sequence[str]] = ()
+    code: str = ""
 
 
 def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -271,51 +270,6 @@ def coverage(model: Any, data: Data, history: History) -> Iterator[Panel]:
     rows += [(k, str(v["modes"]), f"{v['high_quality']:.3f}", f"{v['kl']:.4f}") for k, v in found.items()]
     caption = f"{n} samples; a mode counts as covered if at least 20 of them lie within 3σ."
     yield Panel("Coverage", caption, table=rows)
-
-
-# -- scores ----------------------------------------------------------------------------------------------------------
-
-
-def advice(score: xr.Dataset, summary: Summary, data: Data) -> Iterator[str]:
-    """What the diagnostics of one estimate say, each sentence from its own numbers."""
-    bound, split = score.attrs["bound"], score.attrs["split"]
-    if bound == "none":
-        yield "it bounds nothing, and can be compared with estimates of the same kind only."
-    if {"k_curve", "ess", "pareto_k"} <= set(score):
-        yield from _of_weights(score, summary)
-    if not math.isfinite(summary.data_se) or summary.data_se <= 3 * summary.mc_se:
-        return
-    available = len({"train": data.train, "valid": data.valid, "test": data.test}.get(split, ()))
-    draws = "" if summary.mc_se == 0 else f", and by ± {summary.mc_se:.2g} because of the draws"
-    more = f"; the split has {available}" if available > summary.count else ""
-    yield f"The mean is uncertain by ± {summary.data_se:.2g} nats because it is over {summary.count} data{draws}{more}."
-
-
-def _of_weights(score: xr.Dataset, summary: Summary) -> Iterator[str]:
-    ks, curve, khat, ess = (score[name].values for name in ("k", "k_curve", "pareto_k", "ess"))
-    draws, bounds, bad = int(ks[-1]), curve.mean(1), f"{summary.unreliable} of {summary.count} data have k̂ > 0.7"
-    # IWAE is the end of its own curve, the ELBO its beginning
-    inside = len(ks) == 1 or abs(summary.nats - bounds[-1]) < abs(summary.nats - bounds[0])
-    if np.isnan(khat).all():
-        yield f"Pareto k̂ needs at least 25 draws and was not estimated from {draws}."
-    elif not summary.unreliable:
-        yield "No datum has k̂ > 0.7."
-    elif inside:
-        yield f"{bad}, where error bars cannot be believed: raise k, or give q(z|x) a richer family."
-    else:
-        yield f"{bad}: importance weights from these q(z|x) are unsafe there."
-    yield f"Of {draws} draws {np.median(ess):,.0f} are effective for the median datum, {ess.min():,.0f} for the worst."
-    rise = float(bounds[-1] - bounds[-2]) if len(ks) > 1 else math.nan
-    if not inside:
-        gain = float(bounds[-1] - bounds[0])
-        yield f"Averaged inside the logarithm they give a bound {gain:.3g} nats higher: score by IWAE for a tighter one."
-    elif rise > max(0.01, 2 * summary.mc_se):
-        yield (
-            f"The bound still rises by {rise:.2g} nats from k = {ks[-2]} to {draws}, so log p(x) may be higher by about as "
-            "much; raise k."
-        )
-    elif len(ks) > 1:
-        yield f"The bound has levelled off: it moves by {rise:+.2g} nats from k = {ks[-2]} to {draws}."
 
 
 def _plane(model: Any, real: Tensor, generated: Tensor) -> Figure:

@@ -1,39 +1,33 @@
-"""A run's scores on disk, and its report: what was trained, how, what came out, in numbers and pictures."""
+"""A run's report: what was trained, how, what came out, in numbers and pictures."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import math
 import shlex
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-import xarray as xr
 import yaml
 
 from pyrogen import plots, storage
 from pyrogen.axes import Axis
 from pyrogen.base import HasCritic, HasFreeEnergy, HasLogProb, HasPosterior, Model, Objective, Pair
 from pyrogen.data import Data, load
-from pyrogen.files import write
 from pyrogen.inference import panels
-from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.fit import FALLBACK, fit
 from pyrogen.inference.panels import ADVICE, History, Panel
 from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.scores import first_line, read_scores, shown_scores
 from pyrogen.inference.trainer import CODES, METRICS, read_history
 from pyrogen.registry import Record, describe, find, make
 from pyrogen.report import Section, save_figures, write_report
 
-SCORES = "scores"
 MISSING = "What could not be shown"
 
 # what each capability of a model brings to its report
@@ -78,63 +72,13 @@ def data_of(folder: str | Path) -> Data:
         )
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG
-        raise ValueError(f"the section 'data' of {path} describes no data: {_first_line(error)}") from error
+        raise ValueError(f"the section 'data' of {path} describes no data: {first_line(error)}") from error
     if section.get("sha256") not in (None, data.sha256):
         raise ValueError(
             f"the data {section['source']} have changed since {folder} was trained on them (training values hash to "
             f"{data.sha256}, then {section['sha256']})."
         )
     return data
-
-
-def save_score(folder: str | Path, evidence: xr.Dataset) -> Path:
-    """Write an estimate as NetCDF, and its summary as YAML beside it; returns the NetCDF file's path."""
-    a = evidence.attrs
-    draws = f"-{a['num_samples']}" if "num_samples" in a else ""
-    draws += f"-{a['weights']}" if a.get("weights", "last") != "last" else ""
-    path = Path(folder) / SCORES / f"{a['estimator'].lower()}{draws}-{a['split']}.nc"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(".nc.part")
-    evidence.to_netcdf(whole, engine="h5netcdf")
-    whole.replace(path)
-    write(path.with_suffix(".yaml"), yaml.safe_dump(summarize(evidence).to_dict(), sort_keys=False))
-    return path
-
-
-def read_scores(folder: str | Path) -> dict[str, xr.Dataset]:
-    """The estimates that were saved in a run's folder, by the names of their files.
-
-    Raises:
-        ValueError: a file is damaged, or no estimate.
-    """
-    return {path.stem: _read_score(path) for path in sorted((Path(folder) / SCORES).glob("*.nc"))}
-
-
-def _read_score(path: Path) -> xr.Dataset:
-    try:
-        # h5netcdf cannot close what it fails to open
-        with h5py.File(path) as file:
-            file.attrs.get("_nc3_strict")
-        score = xr.load_dataset(path, engine="h5netcdf")
-    except Exception as error:  # whatever HDF5 and its readers raise on broken bytes
-        raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
-    shapes: dict[str, tuple[str, ...]] = {"log_evidence": ("datum",), "mc_se": ("datum",)}
-    shapes |= {k: ("datum",) for k in ("ess", "pareto_k") if k in score}
-    shapes |= {"k_curve": ("k", "datum"), "k": ("k",)} if "k_curve" in score else {}
-    wrong = [
-        k for k, dims in shapes.items() if k not in score or score[k].dims != dims or score[k].dtype.kind not in "iuf"
-    ]
-    words = [k for k in ("estimator", "bound", "split") if not isinstance(score.attrs.get(k), str)]
-    size = score.attrs.get("dimensions")
-    words += [] if isinstance(size, (int, np.integer)) and size > 0 else ["dimensions"]
-    if wrong or words or score.sizes["datum"] == 0:
-        what = f"its {(wrong + words)[0]} is missing or malformed" if wrong or words else "it has no data"
-        raise ValueError(f"{path} is no estimate that pyrogen wrote: {what}.")
-    try:
-        summarize(score)
-    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
-        raise ValueError(f"{path} is no estimate that pyrogen wrote: {_first_line(error)}") from error
-    return score
 
 
 def _history(folder: Path) -> History:
@@ -153,7 +97,7 @@ def _history(folder: Path) -> History:
                 if isinstance(value, int):
                     float(value)
     except (OverflowError, RecursionError) as error:
-        raise ValueError(f"{folder / METRICS} is damaged: {_first_line(error)}") from error
+        raise ValueError(f"{folder / METRICS} is damaged: {first_line(error)}") from error
     return history
 
 
@@ -173,7 +117,7 @@ def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
     folder = Path(folder)
     config, model, data = storage.read_config(folder), storage.load(folder, model), data_of(folder)
     history, scores = _history(folder), read_scores(folder)
-    shown = [*_shown_scores(scores, data), *_shown(model, data, history)]
+    shown = [*shown_scores(folder, scores, data), *_shown(model, data, history)]
     if not scores and isinstance(model, (Pair, HasLogProb)):
         shown.append(
             Panel(
@@ -204,7 +148,7 @@ def _shown(model: Model, data: Data, history: History) -> Iterator[Panel]:
                 with evaluating(model), seeded(0):
                     yield from list(function(model, data, history))
             except (ValueError, NotImplementedError) as error:
-                yield Panel(MISSING, f"{function.__name__.replace('_', ' ').capitalize()}: {_first_line(error)}")
+                yield Panel(MISSING, f"{function.__name__.replace('_', ' ').capitalize()}: {first_line(error)}")
 
 
 def _film(folder: Path, data: Data) -> Iterator[Panel]:
@@ -216,7 +160,7 @@ def _film(folder: Path, data: Data) -> Iterator[Panel]:
         kept = safetensors.torch.load(path.read_bytes())
         times = {f"epoch {int(name.removeprefix('epoch-'))}": kept[name] for name in sorted(kept)}
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
+        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
     n = min((len(z) for z in times.values()), default=0)
     if len(times) < 2 or n < 10 or len({z.shape for z in times.values()}) > 1:
         return
@@ -232,61 +176,13 @@ def _section(title: str, shown: Sequence[Panel]) -> Section:
     mine = [panel for panel in shown if panel.section == title]
     text = "\n\n".join(panel.caption for panel in mine if panel.figure is None)
     table = next((panel.table for panel in mine if panel.table), ())
-    return Section(title, text, table, [(panel.caption, panel.figure) for panel in mine if panel.figure is not None])
+    figures = [(panel.caption, panel.figure) for panel in mine if panel.figure is not None]
+    return Section(title, text, table, figures, "\n".join(panel.code for panel in mine if panel.code))
 
 
 def _subtitle(model: Model, data: Data) -> str:
     axes = [f"{axis.axes[0]} {type(axis).__name__}" for axis in model.children() if isinstance(axis, Axis)]
     return " · ".join([type(model).__name__, *axes, f"{data.kind} data"])
-
-
-# -- scores ----------------------------------------------------------------------------------------------------------
-
-
-def _shown_scores(scores: Mapping[str, xr.Dataset], data: Data) -> Iterator[Panel]:
-    if not scores:
-        return
-    summaries = {name: summarize(score) for name, score in scores.items()}
-    kinds = {
-        f"{a.get('data')}, {a.get('kind')}, binarization {a.get('binarization')}, dequantization {a.get('dequantization')}"
-        for a in (s.attributes for s in summaries.values())
-    }
-    caption = (
-        "Estimates of log p(x), with the error of the draws and the error of having so many data. "
-        f"Data: {'; '.join(sorted(kinds))}. A bound is on its expectation."
-    )
-    yield Panel("Scores", caption, table=_score_table(list(summaries.values())))
-    for name, score in scores.items():
-        summary = summaries[name]
-        label = f"{summary.attributes['estimator']} on {summary.attributes['split']}"
-        yield Panel(ADVICE, f"{label}: {' '.join(panels.advice(score, summary, data))}")
-        if "k_curve" in score:
-            curve = score["k_curve"].values
-            error = curve.std(1, ddof=1) / math.sqrt(summary.count) if summary.count > 1 else np.zeros(len(curve))
-            caption = (
-                f"{label}: the importance-weighted bound against k, from the same draws; bars are the error of having "
-                f"{summary.count} data."
-            )
-            yield Panel("Scores", caption, f"k-curve-{name}", plots.k_curve(score["k"].values, curve.mean(1), error))
-        if "pareto_k" in score:
-            caption = f"{label}: Pareto k̂ of each datum's weights; to the right of 0.7 no error bar can be believed."
-            yield Panel("Scores", caption, f"pareto-{name}", plots.pareto_histogram(score["pareto_k"].values))
-
-
-def _score_table(summaries: Sequence[Summary]) -> Sequence[Sequence[str]]:
-    rows: list[Sequence[str]] = [
-        ("estimate", "split", "N", "nats per datum", "± Monte Carlo", "± data", "bits/dim", "direction", "k̂ > 0.7")
-    ]
-    for s in summaries:
-        a = s.attributes
-        bits = "–" if s.bits_per_dim is None else f"{s.bits_per_dim:.4f}"
-        draws = f"({a['num_samples']})" if "num_samples" in a else ""
-        draws += f", {a['weights']} weights" if a.get("weights", "last") != "last" else ""
-        numbers = (f"{s.nats:.3f}", f"{s.mc_se:.3f}", f"{s.data_se:.3f}", bits)
-        beware = "–" if s.unreliable is None else str(s.unreliable)
-        direction = {"none": "no bound", "exact": "exact"}.get(a["bound"], f"{a['bound']} bound")
-        rows.append((f"{a['estimator']}{draws}", a["split"], str(s.count), *numbers, direction, beware))
-    return rows
 
 
 # -- set-up ----------------------------------------------------------------------------------------------------------
@@ -384,7 +280,7 @@ def _recipe_section(config: Mapping[str, Any], model: Model) -> Section:
         words = command(config, model)
     except (ValueError, TypeError, KeyError) as error:
         return Section(
-            title, f"No command line can train this model again: {_first_line(error)} Its settings stand below."
+            title, f"No command line can train this model again: {first_line(error)} Its settings stand below."
         )
     text = (
         "This trains an equal model, into runs/ unless --folder says otherwise; with the same versions on the same kind of "
@@ -403,7 +299,3 @@ def _setup_section(config: Mapping[str, Any], model: Model, folder: Path) -> Sec
     return Section(
         "Setup", text, code=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, default_flow_style=None)
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Pair, unannounced
+from pyrogen.likelihoods.perceptual import Seen
 
 Site = Mapping[str, Any]
 PlainFunction = Callable[..., Any]
@@ -232,6 +233,11 @@ def check_programs(pair: Pair, x: Tensor, y: Tensor | None = None) -> Checked:
             )
     plates = set()
     for name, site in scored.items():
+        if site["is_observed"] and isinstance(unwrap(site["fn"]), Seen):
+            raise ValueError(
+                f"the likelihood of {name!r} is a density of what a network sees in it and not of {name!r} itself: it "
+                "trains, and log p(x) does not exist; build the model with likelihood='Normal' to score it."
+            )
         if not site["is_observed"] and name not in drawn:
             raise ValueError(f"the model draws {name!r}, which the guide does not; the two must share their latents.")
         plates |= {_batch_plate(name, site, twice.get(name), x.shape[0])}
@@ -273,6 +279,8 @@ def _need_steady(pair: Pair, x: Tensor, y: Tensor | None, found: Checked) -> Non
             again = record(program, x, y, latents(found.drawn))
             beside = record(program, more, labels, values)
             for name, site in sites.items():
+                if is_point(site["fn"]):
+                    continue  # a point mass scores −∞ where the same encoder rounds otherwise in another batch
                 once, dim = log_prob(site), plate_dim(site, found.plate)
                 if not torch.allclose(once, log_prob(again[name]), rtol=1e-3, atol=1e-3):
                     raise ValueError(

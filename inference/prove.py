@@ -155,15 +155,19 @@ def measure(
     started = time.perf_counter()
     rivals = claim.setup.varied(claim.against) if claim.against is not None else None
     control = claim.setup.varied(claim.control)
+    tried = (
+        ("claim", claim.setup, claim.settings),
+        ("control", control, {**claim.settings, **claim.control.get("with", {})}),
+    )
     run = range(claim.seeds if seeds is None else seeds)
     values: dict[str, list[float]] = {"claim": [], "control": []}
     error = ""
     for seed in run:
-        for which, setup in (("claim", claim.setup), ("control", control)):
+        for which, setup, settings in tried:
             tell(f"{claim.setup.entry}: {claim.metric}, {which}, seed {seed}", 0)
             if not error:
                 try:
-                    values[which].append(_value(claim, setup, rivals, seed, bench))
+                    values[which].append(_value(claim.metric, settings, setup, rivals, seed, bench))
                 except (ValueError, ArithmeticError, OSError) as problem:
                     error = f"{which}, seed {seed}: {' '.join(str(problem).split())}"
             tell(f"{claim.setup.entry}: {claim.metric}", 1)
@@ -225,14 +229,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if proved == len(claims) else 1
 
 
-def _value(claim: Claim, setup: Setup, rivals: Setup | None, seed: int, bench: Bench) -> float:
+def _value(
+    metric: str, settings: Mapping[str, Any], setup: Setup, rivals: Setup | None, seed: int, bench: Bench
+) -> float:
     model, data = bench.model(replace(setup, seed=setup.seed + seed))
-    settings = dict(claim.settings)
+    settings = dict(settings)
     if rivals is not None:
         settings["against"] = bench.model(replace(rivals, seed=rivals.seed + seed))[0]
-    value = float(registry.find("metric", claim.metric).load()(model, data, seed, **settings))
+    value = float(registry.find("metric", metric).load()(model, data, seed, **settings))
     if not math.isfinite(value):
-        raise ArithmeticError(f"{claim.metric} is {value}")
+        raise ArithmeticError(f"{metric} is {value}")
     return value
 
 

@@ -23,15 +23,14 @@ from pyrogen.base import HasPosterior, Model, Player
 from pyrogen.data import Data
 from pyrogen.files import write
 from pyrogen.inference import checkpoint
-from pyrogen.inference.game import Game, NotFinite, agree, measure
+from pyrogen.inference.game import Game, NotFinite, Rules, agree
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs import evaluating, seeded
-from pyrogen.nets.leading import computing_in
 
 METRICS = "metrics.jsonl"
 CODES = "codes.safetensors"
 WATCHED = 100
-CONCLUDED = 10_000  # data that a streamed split shows to what a model does after its games
+SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
 
@@ -47,6 +46,7 @@ class Run:
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     seconds: float = 0.0
+    steps: str = ""  # how they were computed: recorded in so many seconds, or eager and why
 
     def __repr__(self) -> str:
         terms = self.history[-1] if self.history else {}
@@ -128,6 +128,9 @@ class Trainer:
         """Play all games to their end, and write what they leave."""
         started = time.perf_counter()
         model, device = self.model, self.model.device
+        if self.checkpoint is None and model.sees_all:
+            with seeded(self.settings["seed"], device):
+                model.prepare(self._all_data())  # the same in every process
         # each process has noise of its own
         noise = self.settings["seed"] + 1_000_003 * (distributed.get_rank() if distributed.is_initialized() else 0)
         with seeded(noise, device), pyro.validation_enabled(False), checkpoint.Stops().heard() as stops:
@@ -135,14 +138,7 @@ class Trainer:
             first = self.checkpoint[1]["stage"] if self.checkpoint else 0
             for stage in range(first, len(self.stages)):
                 self.stage = stage
-                self.game = game = Game(
-                    model,
-                    self.stages[stage],
-                    self.train_split,
-                    self.settings["batch_size"],
-                    self.settings["lr"],
-                    PRECISIONS[self.settings["precision"]],
-                )
+                self.game = game = Game(model, self.stages[stage], self.train_split, self._rules())
                 self.epoch, self.best_loss, self.best_epoch = 0, math.inf, 0
                 if self.checkpoint:
                     self._restore(*self.checkpoint)
@@ -151,9 +147,9 @@ class Trainer:
                 done = self.epoch * game.batches + game.batch
                 task = bar.add_task(name, total=self.settings["epochs"] * game.batches, completed=done, terms="")
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
-            with evaluating(model):
-                whole = self.train_split
-                model.conclude((whole.take(CONCLUDED) if whole.streamed else whole).x)
+            if model.sees_all:
+                with evaluating(model):
+                    model.conclude(self._all_data())
         model.eval()
         self.run.seconds = time.perf_counter() - started
         self._save_checkpoint()
@@ -163,17 +159,39 @@ class Trainer:
                     storage.write_weights(self.target / storage.SAVED[name], weights)
             storage.save(model, self.target, **self.sections)
 
+    def _all_data(self) -> Tensor:
+        whole = self.train_split
+        return (whole.take(SHOWN) if whole.streamed else whole).x
+
+    def _rules(self) -> Rules:
+        s = self.settings
+        return Rules(
+            batch_size=s["batch_size"],
+            epochs=s["epochs"],
+            lr=s["lr"],
+            milestones=s["lr_milestones"],
+            decay=s["lr_decay"],
+            dtype=PRECISIONS[s["precision"]],
+            compile=s["compile"],
+        )
+
     def _play(
         self, game: Game, stops: checkpoint.Stops, bar: Progress, task: TaskID, seconds: float, board: _Board
     ) -> None:
-        saved, shown = time.monotonic(), 0
+        saved, shown, told = time.monotonic(), 0, False
         self.model.train()
         while self.epoch < self.settings["epochs"] and not self._weary():
             if game.batch == 0 or game.batch >= game.batches:
                 game.begin_epoch(self.generator)
+            game.enter(self.epoch + 1)
             while game.batch < game.batches:
                 game.move()
                 self._average()
+                if not told and game.said:
+                    told = True
+                    log.info("steps: %s.", game.said)
+                    if not bar.disable:
+                        bar.console.print(f"steps: {game.said}.", style="dim")
                 shown += 1
                 if shown == 10 or game.batch == game.batches:
                     bar.advance(task, shown)
@@ -184,6 +202,7 @@ class Trainer:
                     saved = time.monotonic()
                     if agree(stops.wished):
                         self._stop()
+            self.run.steps = game.said
             measured = self._checked(game)
             self._end_epoch(game, measured, bar, task, board)
             if agree(stops.wished or time.monotonic() - saved >= seconds):
@@ -198,11 +217,7 @@ class Trainer:
         if self.settings["validate"] and len(self.valid_split):
             with self._averaged(), evaluating(self.model), seeded(self.settings["seed"], self.model.device):
                 try:
-                    device = self.model.device
-                    with computing_in(PRECISIONS[self.settings["precision"]]):
-                        measured = measure(
-                            players, self.valid_split, max(self.settings["batch_size"], VALIDATED), device
-                        )
+                    measured = game.measure(self.valid_split, max(self.settings["batch_size"], VALIDATED))
                     terms |= _named("valid", measured, players)
                 except NotFinite as error:
                     raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error

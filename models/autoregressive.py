@@ -75,15 +75,13 @@ class MADE(Pair, HasLogProb):
         self.likelihood: Likelihood = make("likelihood", likelihood)
         self.likelihood.size(self.x_shape)
         self.kinds = self.likelihood.kinds
-        one = torch.Size([1, *self.x_shape[1:]])
-        each = self.likelihood.channels(one)
         channels = self.likelihood.channels(self.x_shape)
-        if channels != each * self.x_shape[0]:
+        if self.likelihood.couples(self.x_shape):
             raise ValueError(
                 f"MADE gives each element its own parameters, and the likelihood {type(self.likelihood).__name__} couples "
                 f"the channels of x_shape={tuple(x_shape)}; use likelihood='Categorical'."
             )
-        net = MaskedMLP(self.x_shape.numel(), hidden, each)
+        net = MaskedMLP(self.x_shape.numel(), hidden, channels // self.x_shape[0])
         self.net = Leading(
             torch.nn.Sequential(torch.nn.Flatten(), net), self.x_shape, torch.Size([channels, *self.x_shape[1:]]), "net"
         )

@@ -25,7 +25,8 @@ class VAE(Pair, HasPosterior):
 
     Args:
         encoder: ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))`` in any shape.
-        decoder: ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape.
+        decoder: ``(N, latent_size)`` (under a prior of levels: of its last one) to
+            ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape.
         x_shape: shape of one datum, channels first.
         latent_size: size of z.
         prior: an object or a name.
@@ -55,11 +56,12 @@ class VAE(Pair, HasPosterior):
         self.prior: Prior = make("prior", prior)
         self.posterior: Posterior = make("posterior", posterior)
         self.likelihood: Likelihood = make("likelihood", likelihood)
-        self.kinds = self.likelihood.kinds
+        self.kinds, self.missing = self.likelihood.kinds, self.likelihood.missing
         features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])
         width = torch.Size([self.posterior.width(latent_size)])
         self.encoder = Leading(encoder, self.x_shape, width, "encoder")
-        self.decoder = Leading(decoder, torch.Size([latent_size]), features, "decoder")
+        self.visible = self.prior.visible(latent_size)
+        self.decoder = Leading(decoder, torch.Size([self.visible]), features, "decoder")
         plan = Blueprint(self.x_shape, latent_size, self.prior, self.posterior, self.likelihood, self._encode)
         for axis in (self.posterior, self.likelihood, self.prior):
             axis.build(plan)
@@ -89,12 +91,12 @@ class VAE(Pair, HasPosterior):
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
-        return self.likelihood(self.decoder(z))
+        return self.likelihood(self.decoder(z[..., -self.visible :]))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
-        """The mean of p(x|z) at the mean code of x: deterministic, ``(B, *x_shape)``."""
-        return self.decode(self.encode(x).mean).mean
+        """The mean of p(x|z) at the one code that stands for x: deterministic, ``(B, *x_shape)``."""
+        return self.decode(self.posterior.code(self.encode(x))).mean
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
@@ -115,6 +117,15 @@ class VAE(Pair, HasPosterior):
         super().check(x, y)
         self.likelihood.check(x)
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether the prior does."""
+        return self.prior.sees_all
+
+    def prepare(self, x: Tensor) -> None:
+        """Show the prior the training data, before training."""
+        self.prior.prepare(x)
+
     @torch.no_grad()
     def conclude(self, x: Tensor) -> None:
         """Let an improper prior see the codes of the training data."""
@@ -123,14 +134,17 @@ class VAE(Pair, HasPosterior):
         self.prior.conclude(torch.cat([self._encode(part).mean for part in x.split(1000)]))
 
     def _encode(self, x: Tensor) -> Distribution:
-        return self.posterior(self.encoder(self.likelihood.rescale(x)))
+        def log_joint(z: Tensor) -> Tensor:
+            return self.prior().log_prob(z) + self.decode(z).log_prob(x)
+
+        return self.posterior(self.encoder(self.likelihood.rescale(x)), log_joint)
 
     def _try_networks(self) -> None:
         # two data, so that batch norm in a user's network can work; its statistics and mode are put back
         state = {k: v.clone() for k, v in self.state_dict().items()}
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             device = self.device
-            for net, inputs in ((self.encoder, self.x_shape), (self.decoder, (self.latent_size,))):
+            for net, inputs in ((self.encoder, self.x_shape), (self.decoder, (self.visible,))):
                 try:
                     net(torch.zeros(2, *inputs, device=device))
                 except RuntimeError as error:
@@ -203,10 +217,12 @@ def vae(
     _positive(x_shape, latent_size)
     q: Posterior = make("posterior", posterior)
     p: Likelihood = make("likelihood", likelihood)
+    pz: Prior = make("prior", prior)
     widths = list(hidden)
     encoder = encoder if encoder is not None else mlp(x_shape, widths, (q.width(latent_size),))
-    decoder = decoder if decoder is not None else mlp((latent_size,), widths[::-1], (p.channels(x_shape), *x_shape[1:]))
-    return VAE(encoder, decoder, x_shape, latent_size, prior, q, p, objective)
+    visible = (pz.visible(latent_size),)
+    decoder = decoder if decoder is not None else mlp(visible, widths[::-1], (p.channels(x_shape), *x_shape[1:]))
+    return VAE(encoder, decoder, x_shape, latent_size, pz, q, p, objective)
 
 
 @entry(
@@ -249,8 +265,9 @@ def vae_conv(
     q: Posterior = make("posterior", posterior)
     p: Likelihood = make("likelihood", likelihood)
     encoder = ConvEncoder(x_shape, q.width(latent_size), width)
-    decoder = ConvDecoder(latent_size, x_shape, p.channels(torch.Size(x_shape)), width)
-    return VAE(encoder, decoder, x_shape, latent_size, prior, q, p)
+    pz: Prior = make("prior", prior)
+    decoder = ConvDecoder(pz.visible(latent_size), x_shape, p.channels(torch.Size(x_shape)), width)
+    return VAE(encoder, decoder, x_shape, latent_size, pz, q, p)
 
 
 @entry(

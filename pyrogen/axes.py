@@ -18,7 +18,20 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin as Dist
 from torch import Tensor, nn
 
 from pyrogen.base import KINDS
-from pyrogen.registry import records
+from pyrogen.registry import Record, records
+
+bit_vector = constraints.independent(constraints.boolean, 1)
+unit_vector = constraints.independent(constraints.unit_interval, 1)
+
+# constraints are made anew at will, and two that read the same are the same
+_SPACES = {
+    repr(constraints.real_vector): "real vectors",
+    repr(bit_vector): "vectors of bits",
+    repr(constraints.one_hot): "one-hot vectors",
+    repr(constraints.simplex): "points of the simplex",
+    repr(constraints.sphere): "points of the unit sphere",
+    repr(unit_vector): "vectors of numbers between 0 and 1",
+}
 
 
 @dataclass(frozen=True)
@@ -52,15 +65,25 @@ class Axis(nn.Module, ABC):
 
 
 class Prior(Axis):
-    """p(z) over real vectors; calling it gives the one distribution that is both scored and sampled.
+    """p(z); calling it gives the one distribution that is both scored and sampled.
 
     ``learned`` priors have parameters of their own, and cannot be joined with a posterior that has no density: pulling
     all codes to one point would raise log p(z) without limit.
+
+    Attributes:
+        support: the values that z may have; None: those of the posterior, whatever they are.
+        learned: whether it has parameters.
+        proper: whether it has a normalizer.
+        made_of_posteriors: whether its density is one of posteriors.
+        sees_all: whether it asks for all training data, or their codes, before training or after.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("prior",)
-    learned: ClassVar[bool] = False
+    support: ClassVar[constraints.Constraint | None] = constraints.real_vector
+    learned: bool = False
     proper: ClassVar[bool] = True
+    made_of_posteriors: ClassVar[bool] = False
+    sees_all: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, y: Tensor | None = None) -> Distribution:
@@ -73,6 +96,13 @@ class Prior(Axis):
     def size(self, latent_size: int) -> None:
         """Take the latent size, which is all that a fixed prior needs of a plan."""
 
+    def visible(self, latent_size: int) -> int:
+        """How many coordinates of z, the last ones, the data depend on directly: all, unless the prior has levels."""
+        return latent_size
+
+    def prepare(self, x: Tensor) -> None:
+        """What it needs of the training data ``x`` before it can be used; by default nothing."""
+
     def conclude(self, z: Tensor) -> None:
         """What is left to learn from the codes ``z`` of the training data, ``(N, latent_size)``; by default nothing."""
 
@@ -81,11 +111,31 @@ class Prior(Axis):
         return self()
 
 
+class HasLevels(ABC):
+    """A prior whose z is made of levels, the top one first."""
+
+    sizes: Sequence[int]
+
+    @abstractmethod
+    def level(self, number: int, above: Tensor) -> Distribution:
+        """p(z_l | z_{<l}) given all levels above, ``(..., sum(sizes[:number]))``; event ``(sizes[number],)``."""
+
+
 class Posterior(Axis):
-    """q(z|x) from the features that the encoder gives."""
+    """q(z|x) from the features that the encoder gives.
+
+    Attributes:
+        support: the values that z may have.
+        follows_levels: whether it needs a prior that :class:`HasLevels`.
+        climbs: whether it climbs the joint density of x and z, so that it needs the prior's.
+        has_density: whether its mass is not all at one point.
+    """
 
     axes: ClassVar[tuple[str, ...]] = ("posterior",)
+    support: ClassVar[constraints.Constraint] = constraints.real_vector
     has_density: ClassVar[bool] = True
+    follows_levels: ClassVar[bool] = False
+    climbs: ClassVar[bool] = False
 
     @abstractmethod
     def width(self, latent_size: int) -> int:
@@ -95,19 +145,21 @@ class Posterior(Axis):
     def forward(self, features: Tensor, log_joint: Callable[[Tensor], Tensor] | None = None) -> Distribution:
         """The distribution with batch shape ``features.shape[:-1]`` and event shape ``(latent_size,)``."""
 
+    def code(self, q: Distribution) -> Tensor:
+        """The one z that stands for a datum in its reconstruction: the mean of q(z|x)."""
+        z: Tensor = q.mean
+        return z
+
     def build(self, plan: Blueprint) -> None:
-        """Take the latent size; refuse priors that need, or cannot bear, a density."""
+        """Take the latent size; refuse priors of other values, and priors that need, or cannot bear, a density."""
         self.latent_size = plan.latent_size
-        prior, posterior = type(plan.prior).__name__, type(self).__name__
-        if not plan.prior.proper and self.has_density:
+        wrong = _misfit(plan.prior, self)
+        if wrong:
+            p, q = type(plan.prior).__name__, type(self).__name__
+            other_q = next(r.name for r in _plainest_first(Posterior, p) if not _misfit(plan.prior, r.load()))
+            other_p = next(r.name for r in _plainest_first(Prior, q) if not _misfit(r.load(), self))
             raise ValueError(
-                f"the {prior} prior has no normalizer to weigh the posterior {posterior} against; use "
-                f"posterior='PointMass' with prior='{prior}', or prior='StandardNormal' with posterior='{posterior}'."
-            )
-        if plan.prior.learned and not self.has_density:
-            raise ValueError(
-                f"the prior {prior} is learned and the posterior {posterior} has no density, so log p(z) would grow without "
-                f"limit; use posterior='DiagonalNormal' with prior='{prior}', or prior='Flat' with posterior='{posterior}'."
+                f"{wrong}; use posterior={other_q!r} with prior={p!r}, or prior={other_p!r} with posterior={q!r}."
             )
 
 
@@ -119,13 +171,17 @@ class Likelihood(Axis):
         support: the values that one element may have.
         hull: the convex set that the data lie in, where pseudo-data may move.
         per_element: how many parameters each element of x needs.
+        missing: whether NaN in x stands for what was not observed.
+        proper: whether it is a density, or a probability, of x itself.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("likelihood",)
-    kinds: ClassVar[tuple[str, ...]]
-    support: ClassVar[constraints.Constraint] = constraints.real
-    hull: ClassVar[constraints.Constraint] = constraints.real
+    kinds: tuple[str, ...]
+    support: constraints.Constraint = constraints.real
+    hull: constraints.Constraint = constraints.real
     per_element: int = 1
+    missing: bool = False
+    proper: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, features: Tensor) -> Distribution:
@@ -143,6 +199,10 @@ class Likelihood(Axis):
         """How many numbers a decoder gives at each position."""
         return self.per_element * x_shape[0]
 
+    def couples(self, x_shape: torch.Size) -> bool:
+        """Whether elements of x depend on one another given the features, beyond what each has for itself."""
+        return self.channels(x_shape) != x_shape[0] * self.channels(torch.Size([1, *x_shape[1:]]))
+
     def check(self, x: Tensor) -> None:
         """Refuse values that have no density here.
 
@@ -156,10 +216,20 @@ class Likelihood(Axis):
         """``x`` as a network likes to read it, of order one."""
         return x
 
+    def blend(self, weights: Tensor, parts: Distribution) -> Tensor:
+        """The mean of a mixture of ``parts``, batch shape ``(..., K)``, with weights ``(..., K)``."""
+        return average(weights, parts.mean)
+
     def parts(self, features: Tensor) -> tuple[Tensor, ...]:
         """The ``per_element`` parameters of each element, each ``(..., *x_shape)``."""
         rank = len(self.x_shape)
         return features.unflatten(-rank, (self.per_element, self.x_shape[0])).unbind(-rank - 1)
+
+
+def average(weights: Tensor, values: Tensor) -> Tensor:
+    """Σₖ wₖ vₖ for weights ``(..., K)`` and values ``(..., K, *event)``."""
+    padded = weights.reshape(*weights.shape, *[1] * (values.dim() - weights.dim()))
+    return (padded * values).sum(weights.dim() - 1)
 
 
 def kind_of(x: Tensor) -> str:
@@ -168,16 +238,75 @@ def kind_of(x: Tensor) -> str:
         return "binary"
     if constraints.unit_interval.check(x).all():
         return "unit"
-    return "levels" if constraints.integer_interval(0, 255).check(x).all() else "real"
+    if constraints.integer_interval(0, 255).check(x).all():
+        return "levels"
+    return "counts" if constraints.nonnegative_integer.check(x).all() else "real"
 
 
 def refusal(who: str, kinds: Sequence[str], got: str) -> str:
     """The sentence for data of the wrong kind: what was expected, what came, what to do."""
-    by_kind = {k: [r.name for r in records("likelihood") if k in r.load().kinds] for k in KINDS}
+    working = [(r.name, r.load().kinds) for r in records("likelihood") if r.load().proper]
+    by_kind = {k: [name for name, scored in working if k in scored] for k in KINDS}
     others = [k for k in ("unit", "levels") if k not in kinds and k != got]
     listed = [f"{k} data: {', '.join(by_kind[k])}" for k in (got, *others)]
+    made = " (grey images are then binarized or dequantized)" if kinds[0] in ("binary", "unit") else ""
     return (
         f"{who} scores {' or '.join(kinds)} data ({KINDS[kinds[0]]}), and these are {got} data ({KINDS[got]}); load them "
-        f"with kind={kinds[0]!r} (grey images are then binarized or dequantized), or choose another likelihood "
-        f"({'; '.join(listed)})."
+        f"with kind={kinds[0]!r}{made}, or choose another likelihood ({'; '.join(listed)})."
     )
+
+
+def refuse_images(likelihood: str, x_shape: torch.Size, instead: str) -> None:
+    """Refuse data with positions for a likelihood whose parameters belong to a whole vector.
+
+    Raises:
+        ValueError: they have them.
+    """
+    if len(x_shape) > 1:
+        raise ValueError(
+            f"the likelihood {likelihood} ties the elements of a vector, x_shape=(D,), together, and got "
+            f"x_shape={tuple(x_shape)}; flatten the data to ({torch.Size(x_shape).numel()},), or use "
+            f"likelihood={instead!r}, which takes them as they are."
+        )
+
+
+def refuse_one_class(latent_size: int) -> None:
+    """Refuse a categorical latent that has nothing to choose from.
+
+    Raises:
+        ValueError: there is one class.
+    """
+    if latent_size < 2:
+        raise ValueError(
+            f"latent_size={latent_size} gives a Categorical latent one class, which says nothing; use latent_size >= 2, or "
+            "prior='Bernoulli' with posterior='Bernoulli' for one bit."
+        )
+
+
+def _misfit(prior: Prior | type[Prior], posterior: Posterior | type[Posterior]) -> str | None:
+    """Why a prior and a posterior cannot be joined, both named; None where they can."""
+    p, q = ((axis if isinstance(axis, type) else type(axis)).__name__ for axis in (prior, posterior))
+    if prior.support is not None and repr(prior.support) != repr(posterior.support):
+        left, right = (_SPACES.get(repr(s), repr(s)) for s in (prior.support, posterior.support))
+        return f"the prior {p} is over {left} and the posterior {q} over {right}"
+    if posterior.follows_levels and not issubclass(prior if isinstance(prior, type) else type(prior), HasLevels):
+        return f"the prior {p} has no levels for the posterior {q} to follow"
+    if prior.made_of_posteriors and posterior.climbs:
+        return f"the prior {p} is made of posteriors and the posterior {q} climbs the prior's density, each needing the other"
+    if not prior.proper and posterior.has_density:
+        return f"the prior {p} has no normalizer to weigh the posterior {q} against"
+    if prior.learned and not posterior.has_density:
+        return f"the prior {p} is learned and the posterior {q} has no density, so log p(z) would grow without limit"
+    return None
+
+
+def _plainest_first(axis: type[Prior] | type[Posterior], partner: str) -> list[Record]:
+    """The choices on an axis: the usual one, that of the partner's name, then those without demands of their own."""
+
+    def special(record: Record) -> tuple[bool, bool, bool, bool]:
+        cls = record.load()
+        usual = record.name in ("StandardNormal", "DiagonalNormal")
+        elsewhere = repr(cls.support) != repr(constraints.real_vector)
+        return not usual, record.name != partner, elsewhere, cls.build is not axis.build
+
+    return sorted(records(axis.axes[0]), key=special)

@@ -27,6 +27,8 @@ KINDS = {
     "unit": "grey values in [0, 1]",
     "levels": "whole numbers from 0 to 255",
     "real": "any real numbers",
+    "counts": "whole numbers from 0",
+    "angle": "radians from −π to π",
 }
 
 
@@ -85,6 +87,8 @@ class Model(nn.Module, ABC):
 
     x_shape: torch.Size
     kinds: tuple[str, ...] = tuple(KINDS)
+    missing: bool = False
+    """Whether NaN in x stands for what was not observed."""
     objective: Objective
     origin: Mapping[str, Any] | None = None
 
@@ -100,6 +104,14 @@ class Model(nn.Module, ABC):
         """The games that training plays one after the other; by default the one of the model's own objective."""
         return [self.objective.players(self)]
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether the model asks for all training data at once, before its games and after: most do not."""
+        return False
+
+    def prepare(self, x: Tensor) -> None:
+        """What is to be done with the training data ``x`` before the games begin; by default nothing."""
+
     def conclude(self, x: Tensor) -> None:
         """What is left to do with the training data ``x`` once the games are over; by default nothing."""
 
@@ -113,7 +125,7 @@ class Model(nn.Module, ABC):
         """Refuse data that the model cannot take.
 
         Raises:
-            ValueError: wrong shape, no data, or values that are not finite.
+            ValueError: wrong shape, no data, or values that are not finite, unless NaN says that they are missing.
         """
         if not isinstance(x, Tensor):
             raise ValueError(f"expected a tensor of data, got {type(x).__name__}.")
@@ -122,9 +134,10 @@ class Model(nn.Module, ABC):
             raise ValueError(f"the model takes x of shape (B, {expected}); got {tuple(x.shape)}.")
         if x.shape[0] == 0:
             raise ValueError("there are no data: x has 0 rows.")
-        if not torch.isfinite(x).all():
-            bad = int((~torch.isfinite(x.flatten(1)).all(1)).sum())
-            raise ValueError(f"{bad} of {x.shape[0]} data hold NaN or infinite values; remove or impute them first.")
+        bad = torch.isinf(x) if self.missing else ~torch.isfinite(x)
+        if bad.any():
+            rows = int(bad.flatten(1).any(1).sum())
+            raise ValueError(f"{rows} of {x.shape[0]} data hold NaN or infinite values; remove or impute them first.")
 
     def save(self, folder: str | Path) -> None:
         """Write ``config.yaml`` and ``weights.safetensors`` to a folder, each atomically."""
@@ -165,6 +178,20 @@ class HasPosterior(ABC):
     @abstractmethod
     def decode(self, z: Tensor) -> Distribution:
         """p(x|z): batch shape ``(..., )`` of z, event shape ``x_shape``."""
+
+
+class HasGenerator(ABC):
+    """A model that makes data from latents, x = g(z) with z ~ p(z), whether or not it has a density."""
+
+    latent_size: int
+
+    @abstractmethod
+    def latent_prior(self) -> Distribution:
+        """p(z): event shape ``(latent_size,)``."""
+
+    @abstractmethod
+    def generate(self, z: Tensor) -> Tensor:
+        """g(z), ``(..., *x_shape)`` for z of shape ``(..., latent_size)``."""
 
 
 class HasCritic(ABC):

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(registry.unknown("command", arguments[0], VERBS), 2)
     verb = parser.parse_known_args(arguments[:1])[0].verb
     try:
-        status: int = globals()[f"_{verb}"](arguments[1:])
+        status: int = globals()[f"_{verb}"](_underscored(arguments[1:]))
     except (ValueError, FloatingPointError, OSError) as error:
         return _complain(error, 1)
     except KeyboardInterrupt as stopped:
@@ -180,28 +180,42 @@ FOLLOWING = ("x_shape", "splits", "levels", "reference", "sha256", "encoder", "d
 def _evaluate(arguments: Sequence[str]) -> int:
     from pyrogen import options as opt
     from pyrogen.inference import Estimator, log_evidence, summarize
-    from pyrogen.inference.portrait import data_of, save_score, write_run_report
+    from pyrogen.inference.portrait import data_of, write_run_report
+    from pyrogen.inference.scores import beware, density_of, part_of, save_score
 
     parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
     parser.add_argument("run", type=str, help="folder of a run")
-    opt.add_axis(parser, "estimator", Estimator, None, "exact where the model has a log_prob, else IWAE", "estimator")
+    what = "exact where the model has a log_prob, AIS where it has no density, else IWAE"
+    opt.add_axis(parser, "estimator", Estimator, None, what, "estimator")
     parser.add_argument("--weights", default="last", help="last, best or ema")
     parser.add_argument("--split", default="test", help="train, valid or test")
     parser.add_argument("--limit", type=int | None, default=None, help="score the first so many data only")
+    parser.add_argument(
+        "--flagged_by", type=str | None, default=None, help="score only the data that the diagnosis of this score flags"
+    )
+    parser.add_argument(
+        "--sigma",
+        type=float | None,
+        default=None,
+        help="observation noise of a generator without a density; by default fitted on the validation split",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
     parser.add_argument(
         "--chunk_size", type=int, default=100, help="draws decoded at once; changes memory, not the answer"
     )
     options = opt.parse(parser, arguments, {"estimator": "estimator"})
-    model, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
-    if options.split not in ("train", "valid", "test"):
-        raise registry.unknown("split", options.split, ("train", "valid", "test"))
-    split = getattr(data, options.split)
-    split = split if options.limit is None else split.take(options.limit)
-    evidence = log_evidence(model, split, options.estimator, seed=options.seed, chunk_size=options.chunk_size)
-    evidence.attrs["weights"] = options.weights
-    print(summarize(evidence))
-    print(f"written to {save_score(options.run, evidence)} and into {write_run_report(options.run)}")
+    trained, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
+    split, rows, part = part_of(options.run, data, options.split, options.limit, options.flagged_by)
+    model, noise = density_of(trained, data, options.sigma, options.seed)
+    if noise:
+        print(f"noise     sigma = {noise['sigma']:.4g}, {noise['sigma_from']}: the model has no density of its own")
+    estimator = "AIS" if noise and options.estimator is None else options.estimator
+    evidence = log_evidence(model, split, estimator, seed=options.seed, chunk_size=options.chunk_size)
+    evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=options.weights, **part, **noise)
+    path = save_score(options.run, evidence)
+    print(summarize(evidence).text(options.run, path.stem))
+    print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="")
+    print(f"written to {path} and into {write_run_report(options.run)}")
     return 0
 
 
@@ -280,8 +294,9 @@ def _demo(arguments: Sequence[str]) -> int:
     parser.add_argument("--epochs", type=int, default=200, help="passes over the digits")
     options = parser.parse_args(arguments)
     from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
-    from pyrogen.inference.portrait import save_score, write_run_report
+    from pyrogen.inference.portrait import write_run_report
     from pyrogen.inference.programs import seeded
+    from pyrogen.inference.scores import save_score
 
     data = pyrogen.data.load("digits")
     print(data)
@@ -291,8 +306,8 @@ def _demo(arguments: Sequence[str]) -> int:
     print(_last(run.history))
     for estimator in (ELBO(), IWAE(5000)):
         evidence = log_evidence(model, data.test, estimator)
-        save_score(options.folder, evidence)
-        print(f"\n{summarize(evidence)}")
+        path = save_score(options.folder, evidence)
+        print(f"\n{summarize(evidence).text(options.folder, path.stem)}")
     report = write_run_report(options.folder)
     print(f"\nweights, config, metrics, scores and figures: {options.folder}\nthe report, for your browser: {report}")
     return 0
@@ -307,7 +322,7 @@ def _data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict
     model = build(x_shape=data.x_shape, **own)
     if not {"kind", "binarization", "dequantization"} & named.keys():
         # nothing was said of the kind: take the one that the likelihood scores
-        if data.kind not in model.kinds and data.kind == "real":
+        if data.kind == "real" and not {"real", "counts", "angle"} & set(model.kinds):
             raise ValueError(refusal(f"{type(model).__name__}", model.kinds, data.kind))
         data = pyrogen.data.load(**named, kind=model.kinds)
     return data, model
@@ -320,6 +335,15 @@ def _add_data_options(parser: Any, default: str) -> None:
     parser.add_argument("--data", default=default, help="a data set, see pyrogen list --axis data, or the path of one")
     opt.add_function(parser, load, skip={"name", "seed"})
     parser.add_argument("--data_seed", type=int, default=0, help="of what is drawn once: binarized test data, say")
+
+
+def _underscored(arguments: Sequence[str]) -> list[str]:
+    """The arguments with options as Python spells them: ``--latent-size`` is ``--latent_size``."""
+    split = (word.partition("=") for word in arguments)
+    return [
+        f"--{flag[2:].replace('-', '_')}{equals}{value}" if flag[:2] == "--" else f"{flag}{equals}{value}"
+        for flag, equals, value in split
+    ]
 
 
 def _models(asked: bool) -> int:

@@ -19,7 +19,7 @@ complete -o filenames -F _pyrogen pyrogen"""
 
 OTHERS = {
     "list": ["--axis"],
-    "evaluate": ["--estimator", "--weights", "--split", "--limit", "--seed", "--chunk_size"],
+    "evaluate": ["--estimator", "--weights", "--split", "--limit", "--flagged_by", "--sigma", "--seed", "--chunk_size"],
     "sample": ["--n", "--seed", "--mean", "--out"],
     "demo": ["--folder", "--epochs"],
 }

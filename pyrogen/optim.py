@@ -12,6 +12,8 @@ from torch import nn
 
 from pyrogen.registry import choice
 
+FUSED = ("cpu", "cuda", "mps", "xpu")
+
 
 class Optim(ABC):
     """Settings of an optimizer, built anew for each player's parameters."""
@@ -41,6 +43,8 @@ class Adam(Optim):
     weight_decay: float = 0.0
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """A fused Adam (AdamW where ``weight_decay`` is not zero)."""
+        """A fused Adam (AdamW where ``weight_decay`` is not zero), where torch has one for these parameters."""
         family = torch.optim.AdamW if self.weight_decay else torch.optim.Adam
-        return family(list(parameters), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
+        moved = list(parameters)
+        fused = all(p.is_floating_point() and p.device.type in FUSED for p in moved)
+        return family(moved, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=fused)

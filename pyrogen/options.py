@@ -8,21 +8,28 @@ import re
 import types
 import typing
 import warnings
+from argparse import Action
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
 
 from pyrogen import registry
 
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
+
+class Help(DefaultHelpFormatter):
+    """Help in which a choice is a name: jsonargparse would tell its class, and as subclasses those imported so far."""
+
+    def _get_help_string(self, action: Action) -> str:
+        if getattr(action, "chosen_by_name", False):
+            return f"{action.help} (default: %(default)s)"
+        return str(super()._get_help_string(action))
 
 
 def parser(prog: str, description: str) -> ArgumentParser:
     """A parser that raises instead of leaving."""
-    from jsonargparse import ArgumentParser
-
-    return ArgumentParser(prog=prog, description=description, exit_on_error=False)
+    return ArgumentParser(prog=prog, description=description, exit_on_error=False, formatter_class=Help)
 
 
 def add_function(
@@ -51,15 +58,15 @@ def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: 
     """An option that takes the name of a choice on an axis, with the choice's own options below it."""
     listed = ", ".join(registry.choices(axis))
     kind: Any = base if default is not None else base | None
-    parser.add_argument(
-        f"--{name}", type=kind, default=default, help=f"{text} One of: {listed}. Its own options: --{name}.help NAME."
-    )
+    action = parser.add_argument(f"--{name}", type=kind, default=default, help=f"{text.rstrip('.')}. One of: {listed}.")
+    action.chosen_by_name = True
+    for other in parser._actions:
+        if f"--{name}.help" in other.option_strings:
+            other.metavar, other.help = "NAME", f"what each {axis} is, or the options of one, and exit"
 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]) -> Namespace:
     """Options with their axis objects built; only registered names are ever looked up."""
-    from jsonargparse import ArgumentError
-
     arguments = _names_first(_with_lists(parser, arguments), axes)
     known = {o for action in parser._actions for o in action.option_strings}
     chosen = {
@@ -70,8 +77,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     for option, axis in axes.items():
         for name in _values(arguments, f"--{option}"):
             chosen[option] = registry.find(axis, name)
-        for name in _values(arguments, f"--{option}.help"):
-            registry.find(axis, name).load()
+        if f"--{option}.help" in arguments:
+            _explain(option, axis, arguments)
     for record in chosen.values():
         record.load()
     for argument in arguments:
@@ -80,7 +87,9 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
         if flag.startswith("--") and nested and option in chosen and nested != "help":
             accepted = list(inspect.signature(chosen[option].load()).parameters)
             if nested not in accepted:
-                raise registry.unknown(f"option of {chosen[option].name}", nested, accepted or ["(it has no options)"])
+                raise _misplaced(option, axes[option], nested, chosen[option].name, accepted)
+        elif flag.startswith("--") and nested and option in axes and nested != "help":
+            raise _misplaced(option, axes[option], nested, None, [])
         elif flag.startswith("--") and not nested and flag not in known:
             raise registry.unknown(
                 "option", flag, [o for o in known if o.startswith("--") and "." not in o and "+" not in o]
@@ -91,6 +100,34 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
             return parser.instantiate(parser.parse_args(arguments))
     except (ArgumentError, ValueError) as error:
         raise ValueError(_sentence(error)) from None
+
+
+def _explain(option: str, axis: str, arguments: Sequence[str]) -> None:
+    """Let jsonargparse print the options of the choice after ``--option.help``; without one, print all choices and leave."""
+    after = list(itertools.dropwhile(lambda word: word != f"--{option}.help", arguments))[1:2]
+    if after and not after[0].startswith("-"):
+        registry.find(axis, after[0]).load()
+        return
+    found = sorted(registry.records(axis), key=lambda record: record.name)
+    width = max(len(record.name) for record in found)
+    print(f"--{option} takes one of:")
+    print("\n".join(f"  {record.name:{width}}  {record.summary}" for record in found))
+    print(f"--{option}.help NAME lists the options of one.")
+    raise SystemExit(0)
+
+
+def _misplaced(option: str, axis: str, nested: str, chosen: str | None, accepted: Sequence[str]) -> ValueError:
+    """The error for an option that the choice does not have, or that no choice was named for."""
+    owners = [r.name for r in registry.records(axis) if nested in inspect.signature(r.load()).parameters]
+    if owners:
+        who = f"no {axis} was named" if chosen is None else f"the {axis} here is {chosen}"
+        return ValueError(
+            f"--{option}.{nested} belongs to {' or '.join(sorted(owners))}, and {who}; name it, as in --{option} "
+            f"{min(owners)} --{option}.{nested} ..."
+        )
+    if chosen is None:
+        return ValueError(f"no {axis} has an option called {nested!r}; see --{option}.help.")
+    return registry.unknown(f"option of {chosen}", nested, accepted or ["(it has no options)"])
 
 
 def _names_first(arguments: Sequence[str], axes: Mapping[str, str]) -> list[str]:
@@ -114,17 +151,23 @@ def _values(arguments: Sequence[str], flag: str) -> list[str]:
 
 
 def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
-    """The arguments, with lists as people type them (400 or 400,200) put into brackets."""
+    """The arguments, with lists as people type them (400, or 400,200, or 400 200) put into brackets."""
     lists = {
         o for a in parser._actions if typing.get_origin(getattr(a, "_typehint", None)) is list for o in a.option_strings
     }
-    bracketed = list(arguments)
-    for i, argument in enumerate(arguments):
-        flag, equals, value = argument.partition("=")
-        if equals and flag in lists and not value.startswith("["):
-            bracketed[i] = f"{flag}=[{value}]"
-        elif i and arguments[i - 1] in lists and not argument.startswith("["):
-            bracketed[i] = f"[{argument}]"
+    bracketed: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        flag, equals, value = word.partition("=")
+        if flag not in lists or value.startswith("["):
+            bracketed.append(word)
+            continue
+        items = [value] if equals else []
+        while words and not words[0].startswith("--") and not equals:
+            items.append(words.pop(0))
+        plain = len(items) == 1 and items[0].startswith("[")
+        bracketed += [flag, items[0] if plain else f"[{','.join(items)}]"] if items else [flag]
     return bracketed
 
 
@@ -137,6 +180,9 @@ def _sentence(error: Exception) -> str:
     if nested := re.search(r"NestedArg\(key='([\w.]+)'", str(error)):
         return f"the option '.{nested[1]}' belongs to a choice that was not named; name the choice before it."
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if literal := re.search(r"Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)$", text):
+        keys = ".".join(re.findall(r'Parser key "([^"]+)"', text))
+        return f"--{keys} takes {literal[1].replace(', ', ' or ')}; got {literal[2]!r}."
     key, value = re.search(r'Parser key "([^"]+)"', text), re.search(r"(?:Given value|Got value): (.*)$", text)
     wanted = list(dict.fromkeys(re.findall(r"<class '([\w.]+)'>", text.split("Given value")[0])))
     if key and value and wanted:

@@ -1,4 +1,4 @@
-"""Pictures of data, latents and estimates: tensors or arrays in, a matplotlib ``Figure`` out, no global state."""
+"""Pictures of data, latents and training: tensors or arrays in, a matplotlib ``Figure`` out, no global state."""
 
 from __future__ import annotations
 
@@ -11,20 +11,34 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from torch import Tensor
 
-Array = Tensor | np.ndarray | Sequence[float]
+from pyrogen.look import (
+    BLUE,
+    MUTED,
+    PALETTE,
+    WIDTH,
+    Array,
+    as_array,
+    as_rows,
+    bare,
+    blank,
+    color_bar,
+    legend,
+    single,
+    style,
+)
 
-LIMITS = {"binary": (0.0, 1.0), "unit": (0.0, 1.0), "levels": (0.0, 255.0), "real": None}
+LIMITS = {
+    "binary": (0.0, 1.0),
+    "unit": (0.0, 1.0),
+    "levels": (0.0, 255.0),
+    "real": None,
+    "counts": None,
+    "angle": (-np.pi, np.pi),
+}
 SPLITS = ("train", "valid", "test")
 CLOCKS = {"epoch", "step", "stage", "seconds"}
 
-# inches: two figures stand side by side on a report's page, and their letters can be read on a phone
-WIDTH = 4.5
-INK, MUTED, LINE = "#25303b", "#5f6b76", "#e4e8ec"
-PALETTE = ("#3b6fb6", "#e2803a", "#4f9d69", "#c8504f", "#8a6bb1", "#8c6d52", "#d884b5", "#7d8790", "#b5ab3c", "#48aebd")
-BLUE, RED = PALETTE[0], PALETTE[3]
 GAP = 5
 
 
@@ -39,7 +53,7 @@ def to_image(x: Array, kind: str) -> np.ndarray:
     Raises:
         ValueError: an unknown kind, or not pictures of one or three channels.
     """
-    values = _array(x)
+    values = as_array(x)
     if not _is_image(values):
         raise ValueError(f"pictures are (N, 1 or 3, H, W); got {values.shape}. Other data: see profiles().")
     low, high = _limits(values, kind)
@@ -49,20 +63,20 @@ def to_image(x: Array, kind: str) -> np.ndarray:
 
 def samples(x: Array, kind: str, data: Array | None = None) -> Figure:
     """Samples, drawn as what they are: pictures, or points of the plane or other vectors beside those of the data."""
-    values = _array(x)
+    values = as_array(x)
     if _is_image(values):
         return image_grid(values, kind)
     if _is_plane(values):
         return points(values, data)
     if data is None:
         return profiles(values, kind)
-    named = {"data": _rows(data), "samples": _rows(values)}
+    named = {"data": as_rows(data), "samples": as_rows(values)}
     return _heat_maps(named, kind) if values[0].size > 1 else histograms(named, "$x$")
 
 
 def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
     """Data above their reconstructions: the first eight pictures, or all points, or the first 48 vectors."""
-    before, after = _array(x), _array(reconstructed)
+    before, after = as_array(x), as_array(reconstructed)
     if _is_plane(before):
         return points(after, before, label="reconstruction")
     if not _is_image(before):
@@ -72,7 +86,7 @@ def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
 
 def strips(x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> Figure:
     """Rows of pictures, ``(R, N, C, H, W)``, with a name for each row and each column."""
-    values = _array(x)
+    values = as_array(x)
     figure = _picture(_mosaic(to_image(values.reshape(-1, *values.shape[2:]), kind), values.shape[1]), width=WIDTH)
     axes = figure.axes[0]
     for axis, names, size in zip((axes.yaxis, axes.xaxis), (rows, columns), axes.images[0].get_size(), strict=True):
@@ -95,50 +109,50 @@ def manifold(x: Array, kind: str, side: int) -> Figure:
 
 def points(samples: Array, data: Array | None = None, title: str | None = None, label: str = "samples") -> Figure:
     """Points of the plane ``(N, 2)``, upon those of the data."""
-    figure, axes = _single(4.2, title, "$x_1$", "$x_2$")
+    figure, axes = single(4.2, title, "$x_1$", "$x_2$")
     if data is not None:
-        _scatter(axes, _rows(data), s=10, color="#aab3bb", alpha=0.6, linewidths=0, label="data")
-    _scatter(axes, _rows(samples), s=10, color=BLUE, alpha=0.6, linewidths=0, label=label)
+        _scatter(axes, as_rows(data), s=10, color="#aab3bb", alpha=0.6, linewidths=0, label="data")
+    _scatter(axes, as_rows(samples), s=10, color=BLUE, alpha=0.6, linewidths=0, label=label)
     axes.set_aspect("equal", adjustable="datalim")
     if data is not None:
-        _legend(axes, marker_size=2)
+        legend(axes, marker_size=2)
     return figure
 
 
 def profiles(x: Array, kind: str, title: str | None = None) -> Figure:
     """Vectors: each of the first 48 a row of a heat map; a histogram where they are single numbers."""
-    values = _rows(x)
+    values = as_rows(x)
     if values.shape[1] > 1:
         return _heat_maps({title or "": values}, kind)
-    figure, axes = _single(3.0, title, "$x$", "count")
+    figure, axes = single(3.0, title, "$x$", "count")
     axes.hist(values[np.isfinite(values)], bins=40, color=BLUE)
     return figure
 
 
 def histograms(named: Mapping[str, Array], x: str) -> Figure:
     """The densities of several samples of numbers, in the same bins; what is not finite is left out and counted."""
-    figure, axes = _single(3.2, None, x, "density")
-    finite = {name: (v := _rows(values).ravel())[np.isfinite(v)] for name, values in named.items()}
+    figure, axes = single(3.2, None, x, "density")
+    finite = {name: (v := as_rows(values).ravel())[np.isfinite(v)] for name, values in named.items()}
     edges = np.histogram_bin_edges(np.concatenate(list(finite.values())), bins=40).tolist()
     for color, (name, values) in zip(PALETTE, finite.items(), strict=False):
-        lost = _array(named[name]).size - values.size
+        lost = as_array(named[name]).size - values.size
         if values.size:
             label = f"{name}, {lost} not finite" if lost else name
             axes.hist(values, bins=edges, density=True, histtype="stepfilled", alpha=0.45, color=color, label=label)
-    _legend(axes)
+    legend(axes)
     return figure
 
 
 def landscape(values: Array, extent: tuple[float, float, float, float], label: str, **clouds: Array) -> Figure:
     """A function on a square grid of the plane, ``(side, side)`` with x₁ along rows, and points ``(N, 2)`` upon it."""
-    figure, axes = _single(3.9, None, "$x_1$", "$x_2$")
-    _bare(axes)
-    image = axes.imshow(_array(values), origin="lower", extent=extent, cmap="Greys", aspect="equal")
-    _color_bar(figure, image, axes).set_ylabel(label, fontsize=9, color=MUTED)
+    figure, axes = single(3.9, None, "$x_1$", "$x_2$")
+    bare(axes)
+    image = axes.imshow(as_array(values), origin="lower", extent=extent, cmap="Greys", aspect="equal")
+    color_bar(figure, image, axes).set_ylabel(label, fontsize=9, color=MUTED)
     for color, (name, xy) in zip(PALETTE, clouds.items(), strict=False):
-        _scatter(axes, _rows(xy), s=7, color=color, alpha=0.6, linewidths=0, label=name)
+        _scatter(axes, as_rows(xy), s=7, color=color, alpha=0.6, linewidths=0, label=name)
     axes.set(xlim=extent[:2], ylim=extent[2:])
-    _legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=2)
+    legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=2)
     return figure
 
 
@@ -155,7 +169,7 @@ def latent_scatter(z: Array, y: Array | None = None, method: str = "auto", title
     """
     if method not in ("auto", "pca", "tsne"):
         raise ValueError(f"method is one of 'auto', 'pca', 'tsne'; got {method!r}.")
-    codes, labels = _rows(z), None if y is None else _array(y).reshape(-1)
+    codes, labels = as_rows(z), None if y is None else as_array(y).reshape(-1)
     if codes.shape[1] == 1:
         return _latent_histogram(codes[:, 0], labels, title)
     names = ("$z_1$", "$z_2$")
@@ -167,34 +181,34 @@ def latent_scatter(z: Array, y: Array | None = None, method: str = "auto", title
         codes, explained = _principal(codes)
         names = (f"PC 1 ({explained[0]:.0%} of the variance)", f"PC 2 ({explained[1]:.0%})")
 
-    figure, axes = _single(3.9, title, *names)
+    figure, axes = single(3.9, title, *names)
     look: dict[str, Any] = {"s": 9, "alpha": 0.75, "linewidths": 0}
     if labels is None or len(np.unique(labels)) <= len(PALETTE):
         for label, group, color in _groups(labels, len(codes)):
             _scatter(axes, codes[group], color=color, label=label, **look)
     else:
-        _color_bar(figure, _scatter(axes, codes, c=labels, cmap="viridis", **look), axes)
+        color_bar(figure, _scatter(axes, codes, c=labels, cmap="viridis", **look), axes)
     if axes.get_legend_handles_labels()[1]:
-        _legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
 def latent_film(codes: Mapping[str, Array], y: Array | None = None) -> Figure:
     """The same data's latents at several times, one small scatter each: in their plane, or in one t-SNE of all times."""
-    times, stacked = list(codes), np.concatenate([_rows(z) for z in codes.values()])
+    times, stacked = list(codes), np.concatenate([as_rows(z) for z in codes.values()])
     if stacked.shape[1] == 1:
         stacked = np.column_stack([stacked, np.tile(np.arange(len(stacked) // len(times)), len(times))])
     elif stacked.shape[1] > 2:
         stacked = _tsne(stacked)
-    labels = None if y is None else _array(y).reshape(-1)
+    labels = None if y is None else as_array(y).reshape(-1)
     if labels is not None and len(np.unique(labels)) > len(PALETTE):
         labels = None
     columns = min(len(times), 3)
     rows = -(-len(times) // columns)
-    figure = _figure(1.9 * columns, 1.95 * rows)
+    figure = blank(1.9 * columns, 1.95 * rows)
     for i, (time, part) in enumerate(zip(times, np.split(stacked, len(times)), strict=True)):
         axes = figure.add_subplot(rows, columns, i + 1)
-        _style(axes, time)
+        style(axes, time)
         for label, group, color in _groups(labels, len(part)):
             _scatter(axes, part[group], color=color, label=label, s=9, alpha=0.8, linewidths=0)
         axes.set(xlim=_padded(stacked[:, 0]), ylim=_padded(stacked[:, 1]), xticks=[], yticks=[])
@@ -208,13 +222,13 @@ def _padded(values: np.ndarray) -> tuple[float, float]:
 
 
 def _latent_histogram(codes: np.ndarray, labels: np.ndarray | None, title: str | None) -> Figure:
-    figure, axes = _single(3.0, title, "$z$", "count")
+    figure, axes = single(3.0, title, "$z$", "count")
     if labels is not None and len(np.unique(labels)) > len(PALETTE):
         labels = None
     names, groups, colors = zip(*_groups(labels, len(codes)), strict=True)
     axes.hist([codes[group] for group in groups], bins=40, stacked=True, color=colors, label=names)
     if labels is not None:
-        _legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
@@ -228,9 +242,9 @@ def _groups(labels: np.ndarray | None, n: int) -> Iterator[tuple[str | None, np.
 
 def bars(values: Array, x: str, y: str) -> Figure:
     """A bar for each latent, the highest first, named by its number where there is room."""
-    heights = _array(values)
+    heights = as_array(values)
     order = np.argsort(-heights, kind="stable")
-    figure, axes = _single(3.0, None, x, y)
+    figure, axes = single(3.0, None, x, y)
     axes.bar(np.arange(len(order)), heights[order], color=BLUE, width=0.8 if len(order) < 60 else 1.0)
     axes.grid(False, axis="x")
     names = [str(i + 1) for i in order] if len(order) <= 24 else []
@@ -254,7 +268,7 @@ def _tsne(codes: np.ndarray) -> np.ndarray:
     return TSNE(perplexity=perplexity, max_iter=500, init="random", random_state=0).fit_transform(codes)
 
 
-# -- training and estimates ------------------------------------------------------------------------------------------
+# -- training ------------------------------------------------------------------------------------------
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
@@ -272,16 +286,16 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
 
     columns = min(2, max(1, len(terms)))
     rows = max(1, math.ceil(len(terms) / columns))
-    figure = _figure(WIDTH if columns == 1 else 5.6, 2.2 * rows + 0.2)
+    figure = blank(WIDTH if columns == 1 else 5.6, 2.2 * rows + 0.2)
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for panel, (term, lines) in zip(panels, terms.items(), strict=False):
-        _style(panel, term)
+        style(panel, term)
         panel.locator_params(axis="x", integer=True)
         for split, line in lines.items():
             color = PALETTE[SPLITS.index(split)]
             panel.plot(*zip(*line, strict=True), color=color, label=split, marker="o" if len(line) < 12 else "", ms=3)
         if len(lines) > 1:
-            _legend(panel)
+            legend(panel)
     for panel in list(figure.axes)[len(terms) :]:
         panel.remove()
     figure.supxlabel("epoch", fontsize=9, color=MUTED)
@@ -294,47 +308,7 @@ def _split(key: str) -> tuple[str, str]:
     return split, "/".join(part for part in parts if part not in SPLITS)
 
 
-def k_curve(k: Array, mean: Array, error: Array, title: str | None = None) -> Figure:
-    """A bound on log p(x), mean over the data and its standard error, against the number of importance samples."""
-    figure, axes = _single(3.2, title, "importance samples $k$", "bound on log p(x), nats")
-    sizes = _array(k)
-    axes.errorbar(sizes, _array(mean), yerr=_array(error), color=BLUE, marker="o", ms=4, capsize=3)
-    axes.set_xscale("log")
-    if len(sizes) <= 10:
-        axes.set_xticks(sizes, [f"{size:g}" if size < 1e5 else f"{size:.0e}" for size in sizes])
-        axes.minorticks_off()
-    return figure
-
-
-def pareto_histogram(khat: Array, title: str | None = None) -> Figure:
-    """How Pareto k̂ spreads over the data: above 0.7 an importance-weighted estimate is not to be trusted."""
-    values = _array(khat).reshape(-1)
-    finite = values[np.isfinite(values)]
-    missing, exact, bad = np.isnan(values).sum(), np.isneginf(values).sum(), (values > 0.7).sum()
-    counts = [f"{bad} of {values.size} above 0.7"]
-    counts += [f"{exact} exact (k̂ = −∞)"] if exact else []
-    counts += [f"{missing} not estimated (NaN)"] if missing else []
-
-    figure, axes = _single(3.2, title, "Pareto k̂\n" + ", ".join(counts), "data")
-    # 0.7 is an edge, so that no bar lies on both sides of the line
-    low, high = min(finite.min(initial=0.0), 0.0), max(finite.max(initial=1.0), 1.0)
-    width = (high - low) / 32
-    edges = 0.7 + width * np.arange(-math.ceil((0.7 - low) / width), math.ceil((high - 0.7) / width) + 1)
-    axes.hist([finite[finite <= 0.7], finite[finite > 0.7]], bins=edges, stacked=True, color=[BLUE, RED])
-    axes.axvline(0.7, color=INK, linewidth=1, linestyle="--")
-    return figure
-
-
-# -- the shared look -------------------------------------------------------------------------------------------------
-
-
-def _array(x: Array) -> np.ndarray:
-    return x.detach().cpu().double().numpy() if isinstance(x, Tensor) else np.asarray(x)
-
-
-def _rows(x: Array) -> np.ndarray:
-    values = _array(x)
-    return values.reshape(len(values), -1)
+# -- what they are made of ------------------------------------------------------------------------------------------
 
 
 def _is_image(x: np.ndarray) -> bool:
@@ -367,9 +341,9 @@ def _mosaic(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
 
 def _picture(canvas: np.ndarray, width: float, title: str | None = None) -> Figure:
     height, length = canvas.shape[:2]
-    figure, axes = _single(width * height / length + (0.25 if title else 0.0), title, width=width)
+    figure, axes = single(width * height / length + (0.25 if title else 0.0), title, width=width)
     axes.imshow(canvas.squeeze(2) if canvas.shape[2] == 1 else canvas, cmap="gray", vmin=0.0, vmax=1.0)
-    _bare(axes)
+    bare(axes)
     axes.set(xticks=[], yticks=[])
     return figure
 
@@ -380,54 +354,15 @@ def _scatter(axes: Axes, xy: np.ndarray, **look: Any) -> ScalarMappable:
 
 def _heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
     """One above the other, in the same colours."""
-    vectors = [_rows(x)[:48] for x in named.values()]
+    vectors = [as_rows(x)[:48] for x in named.values()]
     low, high = _limits(np.concatenate(vectors), kind)
     colors = "Blues"
     if kind == "real":
         low, high, colors = -max(-low, high), max(-low, high), "RdBu_r"
-    figure = _figure(WIDTH, 0.6 + 2.6 * len(named))
+    figure = blank(WIDTH, 0.6 + 2.6 * len(named))
     panels = figure.subplots(len(named), squeeze=False).flat
     for panel, values, title in zip(panels, vectors, named, strict=True):
-        _style(panel, title, "dimension", "datum")
-        _bare(panel)
-        _color_bar(figure, panel.imshow(values, aspect="auto", vmin=low, vmax=high, cmap=colors), panel)
+        style(panel, title, "dimension", "datum")
+        bare(panel)
+        color_bar(figure, panel.imshow(values, aspect="auto", vmin=low, vmax=high, cmap=colors), panel)
     return figure
-
-
-def _color_bar(figure: Figure, colored: ScalarMappable, axes: Axes) -> Axes:
-    bar = figure.colorbar(colored, ax=axes, aspect=30)
-    bar.ax.set_frame_on(False)
-    bar.ax.tick_params(colors=MUTED, labelsize=8.5, length=0)
-    return bar.ax
-
-
-def _figure(width: float, height: float) -> Figure:
-    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.04)
-    return Figure(figsize=(width, height), layout=layout, facecolor="white")
-
-
-def _single(height: float, title: str | None, x: str = "", y: str = "", width: float = WIDTH) -> tuple[Figure, Axes]:
-    figure = _figure(width, height)
-    axes = figure.subplots()
-    _style(axes, title, x, y)
-    return figure, axes
-
-
-def _style(axes: Axes, title: str | None, x: str = "", y: str = "") -> None:
-    axes.set_title(title or "", loc="left", fontsize=10, color=INK)
-    axes.set_xlabel(x, fontsize=9, color=MUTED)
-    axes.set_ylabel(y, fontsize=9, color=MUTED)
-    axes.tick_params(colors=MUTED, labelsize=8.5, length=0)
-    axes.grid(color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_color("#c3cad1")
-
-
-def _bare(axes: Axes) -> None:
-    axes.grid(False)
-    axes.set_frame_on(False)
-
-
-def _legend(axes: Axes, marker_size: float = 1, **where: Any) -> None:
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=MUTED, markerscale=marker_size, **where)

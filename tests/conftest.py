@@ -40,7 +40,14 @@ def draws():
 
     def draw(kind, *shape, seed=0):
         u = torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
-        return {"binary": u.round(), "unit": u, "levels": (255 * u).round(), "real": 4 * u - 2}[kind]
+        return {
+            "binary": u.round(),
+            "unit": u,
+            "levels": (255 * u).round(),
+            "real": 4 * u - 2,
+            "counts": (12 * u).floor(),
+            "angle": 6 * u - 3,
+        }[kind]
 
     return draw
 
@@ -55,7 +62,7 @@ def tiny_data(draws, tmp_path_factory):
             f"x_{split}": draws(kind, n, *model.x_shape, seed=n).numpy()
             for split, n in (("train", 24), ("valid", 8), ("test", 6))
         }
-        if kind in ("binary", "levels"):
+        if kind in ("binary", "levels", "counts"):
             arrays = {k: v.astype(np.uint8) for k, v in arrays.items()}
         path = tmp_path_factory.mktemp("data") / "tiny.npz"
         np.savez(path, **arrays)

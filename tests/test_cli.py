@@ -11,6 +11,8 @@ import xarray as xr
 import yaml
 
 from pyrogen.cli import main
+from pyrogen.inference import compare_evidence
+from pyrogen.registry import choices
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +38,12 @@ def test_evaluate_writes_a_score(run, capsys):
     assert main(["evaluate", str(run), "--estimator", "IWAE", "--estimator.k", "60", "--limit", "20"]) == 0
     printed = capsys.readouterr().out
     assert "± " in printed
-    assert "IWAE(num_samples=60), a lower bound" in printed
-    with xr.open_dataset(run / "scores" / "iwae-60-test.nc", engine="h5netcdf") as score:
+    assert "IWAE(k=60), a lower bound" in printed
+    with xr.open_dataset(run / "scores" / "iwae-60-test-first-20.nc", engine="h5netcdf") as score:
         assert score.sizes["datum"] == 20
         assert score.attrs["binarization"] == "dynamic"
         assert f"{float(score.log_evidence.mean()):.3f}" in printed
-    assert "IWAE(60)" in (run / "report.html").read_text()
+    assert "IWAE(k=60)" in (run / "report.html").read_text()
 
 
 def test_sample_writes_numbers_and_a_picture(run):
@@ -58,7 +60,8 @@ def test_demo_reports(tmp_path, capsys):
     assert main(["demo", "--folder", str(tmp_path / "demo"), "--epochs", "1"]) == 0  # again, over itself
     printed = capsys.readouterr().out
     assert "ELBO(num_samples=100)" in printed
-    assert "IWAE(num_samples=5000)" in printed
+    assert "IWAE(k=5000)" in printed
+    assert "verdict   " in printed
     assert (tmp_path / "demo" / "report.html").is_file()
 
 
@@ -68,6 +71,7 @@ ENTRIES = {
     "levels": "vae --likelihood Categorical --hidden 8",
     "objective": "vae --objective IWAE --objective.k 3 --hidden 8",
     "two layers": "vae --hidden 16,8",
+    "two words": "vae --hidden 16 8 --latent-size 2",
     "own data": "vae --data {npz} --likelihood Normal --hidden 8 --latent_size 2",
     "rbm": "rbm --hidden 8",
     "made": "made --hidden 16",
@@ -119,7 +123,16 @@ def test_seeds_make_one_table_and_compare_pairs_them(tmp_path, capsys):
     assert [c["fit"]["seed"] for c in configs] == [4, 5]
     assert configs[0]["data"] == configs[1]["data"]  # all are judged on the same draws
     assert main(["compare", *folders]) == 0
-    assert "no score is shared" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "no run has been scored" in printed
+    assert all(f"pyrogen evaluate {folder}" in printed for folder in folders)
+    assert main(["evaluate", folders[1], "--estimator.num_samples", "200", "--estimator", "ELBO", "--seed", "3"]) == 0
+    capsys.readouterr()
+    assert main(["compare", *folders]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"{folders[0]} lacks elbo-200-test-seed-3:" in printed
+    assert f"pyrogen evaluate {folders[0]} --estimator ELBO --estimator.num_samples 200 --seed 3" in printed
+    assert f"pyrogen evaluate {folders[1]}" not in printed  # which has it
     for folder in folders:
         assert main(["evaluate", folder, "--estimator.k", "40", "--estimator", "IWAE"]) == 0
     capsys.readouterr()
@@ -128,6 +141,10 @@ def test_seeds_make_one_table_and_compare_pairs_them(tmp_path, capsys):
     scores = [xr.load_dataset(f"{folder}/scores/iwae-40-test.nc", engine="h5netcdf") for folder in folders]
     gain = float((scores[1]["log_evidence"] - scores[0]["log_evidence"]).mean())
     assert f"{gain:+.3f} ± " in table
+    assert "last valid/loss" in table
+    doubted = f"beware: by iwae-40-test, the difference of {gain:+.3g} nats between {folders[1]} and {folders[0]}"
+    paired = compare_evidence(dict(zip(folders, scores, strict=True)))
+    assert (doubted in table) == bool(paired["doubt"].values[1])
     assert main(["report", folders[0]]) == 0
 
 
@@ -138,7 +155,13 @@ def test_runs_on_other_data_are_not_compared(run, tmp_path, capsys):
     for folder in (run, other):
         assert main(["evaluate", str(folder), "--estimator", "ELBO"]) == 0
     assert main(["compare", str(run), str(other)]) == 1
-    assert "not scored on the same data (binarization_seed differ)" in capsys.readouterr().err
+    assert "are not estimates of the same thing: binarization_seed 7 and 0" in capsys.readouterr().err
+    for score in (other / "scores").glob("*"):
+        score.unlink()
+    assert main(["compare", str(run), str(other)]) == 0
+    printed = capsys.readouterr().out
+    assert "valid/loss" not in printed
+    assert "validation losses are left out" in printed
 
 
 def test_ctrl_c_and_resume(tmp_path, capsys, monkeypatch):
@@ -203,6 +226,13 @@ REFUSED = {
     "train vae --prior Vamp": (1, "did you mean 'VampPrior'"),
     "train vae --prior os.path.join": (1, r"there is no prior called 'os\.path\.join'"),
     "train vae --prior VampPrior --prior.comp 3": (1, "did you mean 'components'"),
+    "train vae --prior.components 3": (
+        1,
+        "belongs to .* or VampPrior, and the prior here is StandardNormal",
+    ),
+    "train vae --objective.nothing 3": (1, "no objective has an option called 'nothing'"),
+    "train vae --likelihood Normal --likelihood.scale foo": (1, "--likelihood.scale takes 'fixed' or 'shared' or"),
+    "train vae --likelihood.help Nrmal": (1, "did you mean 'Normal'"),
     "train vae --epoch 3": (1, "did you mean '--epochs'"),
     "train vae --epochs many": (1, "--epochs takes int"),
     "train vae --data digits --prior Flat": (1, "PointMass"),
@@ -219,7 +249,9 @@ REFUSED = {
     "train vae --data digits --folder {run}": (1, "already holds a run"),
     "train --config nowhere.yaml": (1, "cannot be read"),
     "train --config {run}/metrics.jsonl": (1, "cannot be read|holds no sections|section of"),
-    "compare nowhere": (1, "not a run's folder"),
+    "compare nowhere nowhere": (1, "was named twice"),
+    "compare nowhere": (1, "two runs or more"),
+    "compare {run} nowhere": (1, "not a run's folder"),
     "report nowhere": (1, "not a run's folder"),
     "prove zzz": (2, "zzz"),
     "train vae --seeds 0": (1, "at least 1"),
@@ -255,6 +287,17 @@ def test_help_is_made_from_docstrings(capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "widths of the encoder's hidden layers" in printed
     assert "VampPrior" in printed
+    assert "known subclasses" not in printed
+    assert "class '" not in printed
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "vae", "--likelihood.help"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("--likelihood takes one of:")
+    assert all(name in printed for name in choices("likelihood"))
+    with pytest.raises(SystemExit):
+        main(["train", "vae", "--likelihood.help", "Normal"])
+    assert "--likelihood.floor" in capsys.readouterr().out
 
 
 def test_module_runs():

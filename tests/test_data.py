@@ -376,6 +376,8 @@ def test_every_view_is_of_its_kind():
         "unit": lambda x: ((x >= 0) & (x <= 1)).all(),
         "levels": lambda x: ((x == x.round()) & (x >= 0) & (x <= 255)).all(),
         "real": lambda x: torch.isfinite(x).all(),
+        "counts": lambda x: ((x == x.round()) & (x >= 0)).all(),
+        "angle": lambda x: (x.abs() <= torch.pi).all(),
     }
     assert set(inside) == set(KINDS)
     for kind in ("binary", "unit", "levels"):

@@ -49,8 +49,22 @@ def test_dequantization_of_256_levels_is_exact(write):
         (ROWS, "real", (3,), None),
         (ROWS[:, :, None], "real", (3, 1), None),
         (IMAGES - 99.5, "real", (6, 5), None),
+        (IMAGES.astype(np.int64) + 9, "counts", (1, 6, 5), None),
     ],
-    ids=["uint8", "int64", "colour", "grey-last", "colour-first", "bool", "zero-one", "unit", "real", "3d", "real-3d"],
+    ids=[
+        "uint8",
+        "int64",
+        "colour",
+        "grey-last",
+        "colour-first",
+        "bool",
+        "zero-one",
+        "unit",
+        "real",
+        "3d",
+        "real-3d",
+        "counts",
+    ],
 )
 def test_npz_kinds(write, x, kind, shape, levels):
     data = load(write(x_train=x))
@@ -115,7 +129,7 @@ NAN = np.where(np.arange(50)[:, None] == 7, np.nan, ROWS)
         ({"x_train": np.array([["a"]])}, {}, r"x_train holds <U1; expected numbers"),
         ({"x_train": np.array([[None]])}, {}, r"x_train cannot be read .*allow_pickle"),
         ({"x_train": IMAGES.astype(int) - 1}, {}, r"x_train holds whole numbers from -1"),
-        ({"x_train": IMAGES.astype(int) + 9}, {}, r"expected grey levels from 0 to 255"),
+        ({"x_train": IMAGES.astype(int) + 2**24}, {}, r"expected grey levels from 0 to 255, counts up to 16,777,216"),
         ({"x_train": IMAGES, "levels": 9}, {}, r"levels is 9; expected one whole number above 255"),
         ({"x_train": ROWS, "levels": 9}, {}, r"levels is 9"),
         ({"x_train": ROWS, "x_valid": ROWS[:, :2]}, {}, r"x_valid holds .* of shape \(2,\) .* of shape \(3,\)"),
@@ -137,7 +151,11 @@ NAN = np.where(np.arange(50)[:, None] == 7, np.nan, ROWS)
         ),
         ({"x_train": ROWS[:, :, None]}, {"standardize": True}, r"'own' as 'real' has x of shape \(3, 1\)"),
         ({"x_train": IMAGES}, {"standardize": True}, r"real vectors .*'own' as 'binary' has x of shape \(1, 6, 5\)"),
-        ({"x_train": IMAGES / 255}, {"kind": "levels"}, r"offers kind 'unit' or 'binary' or 'real', not 'levels'"),
+        (
+            {"x_train": IMAGES / 255},
+            {"kind": "levels"},
+            r"offers kind 'unit' or 'binary' or 'real' or 'angle', not 'levels'",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

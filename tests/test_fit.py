@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 
 import pytest
 import torch
@@ -134,6 +135,45 @@ def test_critic_moves_as_often_as_asked():
     assert counted == {"critic": 12, "generator": 4}
 
 
+def rates(monkeypatch, **arguments):
+    """The learning rate of every move."""
+    seen = []
+    step = torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda o: (seen.append(o.param_groups[0]["lr"]), step(o))[1])
+    fit(small(hidden=()), "digits", batch_size=1000, validate=False, **arguments)  # two moves an epoch
+    return seen
+
+
+def test_learning_rates_fall_at_milestones(monkeypatch, tmp_path):
+    schedule = {"epochs": 5, "lr": 1.0e-3, "lr_milestones": (2, 4), "lr_decay": 0.5}
+    expected = [1e-3] * 2 + [5e-4] * 4 + [2.5e-4] * 4
+    assert rates(monkeypatch, **schedule, folder=tmp_path / "run") == pytest.approx(expected, rel=1e-12)
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["fit"]
+    assert (settings["lr_milestones"], settings["lr_decay"]) == ([2, 4], 0.5)
+
+
+def test_learning_rates_do_not_depend_on_where_a_run_was_cut(tmp_path):
+    from pyrogen.inference.game import Game
+
+    schedule = {"data": "digits", "epochs": 4, "lr_milestones": [2, 3], "batch_size": 500, "progress": False}
+    whole = fit(small(), folder=tmp_path / "whole", **schedule).model.state_dict()
+    for moves in (2, 3, 7):
+        move, left = Game.move, [moves]
+
+        def cut(game, move=move, left=left):
+            move(game)
+            left[0] -= 1
+            if left[0] == 0:
+                signal.raise_signal(signal.SIGINT)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Game, "move", cut)
+            with pytest.raises(KeyboardInterrupt):
+                fit(small(), folder=tmp_path / str(moves), **schedule)
+        resumed = fit(small(), folder=tmp_path / str(moves), resume=True, **schedule).model.state_dict()
+        assert all(torch.equal(v, resumed[k]) for k, v in whole.items())
+
+
 def test_run_folder_says_everything(digits, tmp_path):
     vae = small(prior={"name": "MixtureOfGaussians", "components": 3})
     run = fit(vae, digits, epochs=2, folder=tmp_path / "run", seed=7)
@@ -165,7 +205,7 @@ def test_flat_prior_samples_after_fit(digits):
         ae.sample(2)
     fit(ae, digits, epochs=1)
     codes = ae.encode(digits.train.x).mean
-    torch.testing.assert_close(ae.prior.loc, codes.mean(0), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(ae.prior.density.loc, codes.mean(0), atol=1e-4, rtol=1e-3)
     assert ae.sample(2).shape == (2, 1, 8, 8)
 
 
@@ -198,6 +238,11 @@ REFUSED = {
     "no such objective": ({"objective": "ELB"}, "did you mean 'ELBO'"),
     "a likelihood as objective": ({"objective": pyrogen.likelihoods.Bernoulli()}, "takes a objective or its name"),
     "an objective for others": ({"objective": "Adversarial"}, "no critic"),
+    "milestones that do not rise": ({"lr_milestones": [5, 3]}, "each later than the one before"),
+    "a milestone before the start": ({"lr_milestones": [1]}, "epochs from 2 on"),
+    "half a milestone": ({"lr_milestones": [2.5]}, "lr_milestones"),
+    "no decay": ({"lr_decay": 0.0}, "between 0 and 1"),
+    "no such way to compile": ({"compile": "always"}, "choose 'auto', True or False"),
     "no such device": ({"device": "tpu9"}, "cannot be used here"),
     "nan in data": ({"data": "nan"}, "NaN"),
 }
@@ -229,3 +274,14 @@ def test_batches_are_tensors_only():
     assert isinstance(batch, Batch)
     assert batch.x.shape == (3, 1, 8, 8)
     assert batch.y.shape == (3,)
+
+
+def test_a_prior_of_exemplars_meets_its_data_before_training(digits, tmp_path):
+    vae = small(prior={"name": "ExemplarPrior", "components": 5})
+    run = fit(vae, digits, epochs=1, folder=tmp_path / "run")
+    seen = vae.prior.exemplars.clone()
+    rows = digits.train.raw.flatten(1) > 0
+    assert all((rows >= (e.flatten() > 0)).all(1).any() for e in seen)  # binarized training digits
+    again = pyrogen.load(run.folder)
+    assert torch.equal(again.prior.exemplars, seen)
+    assert again.sample(3).shape == (3, 1, 8, 8)

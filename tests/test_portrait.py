@@ -18,8 +18,9 @@ from pyrogen.data import load
 from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence, panels, portrait
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
-from pyrogen.inference.portrait import ADVICE, MISSING, command, read_scores, save_score, write_run_report
+from pyrogen.inference.portrait import ADVICE, MISSING, command, write_run_report
 from pyrogen.inference.programs import evaluating
+from pyrogen.inference.scores import read_scores, save_score, shown_scores
 
 
 @pytest.fixture(scope="module")
@@ -202,37 +203,58 @@ def score(**variables):
 
 
 RISING = np.array([[-3.0], [-2.0], [-1.5], [-1.25]]) + np.zeros((4, 4))
+HALF = {"half": ("datum", np.full(4, -1.5)), "half_se": ("datum", np.full(4, 0.1))}
+BRACKET = {
+    k: ("datum", np.full(4, v)) for k, v in (("lower", -2.0), ("lower_se", 0.1), ("upper", -1.9), ("upper_se", 0.1))
+}
+QUIET = {"k-curve-it", "pareto-it"}
 SCORED = {
-    "quiet": ({}, ["No datum has k̂ > 0.7", "55 are effective for the median datum, 2 for the worst", "levelled off"]),
-    "unreliable": (
-        {"pareto_k": ("datum", np.array([0.8, 0.9, 0.1, -np.inf]))},
-        ["2 of 4 data have k̂ > 0.7", "raise k"],
+    "quiet": (
+        {},
+        QUIET,
+        ["No datum has k̂ > 0.5", "55 of 100 draws are effective for the median datum, 2 for the worst"],
     ),
-    "few draws": ({"pareto_k": ("datum", np.full(4, np.nan))}, ["was not estimated from 100"]),
+    "unreliable": ({"pareto_k": ("datum", np.array([0.8, 0.9, 0.1, -np.inf]))}, QUIET, ["2 of 4 data have k̂ > 0.5"]),
+    "few draws": ({"pareto_k": ("datum", np.full(4, np.nan))}, QUIET, ["needs at least 25 draws"]),
     "rising": (
         {"k_curve": (("k", "datum"), RISING), "log_evidence": ("datum", RISING[-1])},
-        ["still rises by 0.25 nats from k = 50 to 100", "may be higher by about as much"],
+        QUIET,
+        ["still rises, by 0.25 ± 0 nats from k = 50 to 100"],
     ),
-    "rises within its error": (
-        {
-            "k_curve": (("k", "datum"), RISING),
-            "log_evidence": ("datum", RISING[-1]),
-            "mc_se": ("datum", np.full(4, 1.0)),
-        },
-        ["levelled off"],
+    "spread": (
+        {"log_evidence": ("datum", np.array([-1.0, -2, -1, -2]))},
+        QUIET,
+        ["over 4 data", "the split has 30"],
     ),
-    "elbo": ({"log_evidence": ("datum", np.full(4, -3.0))}, ["1.5 nats higher: score by IWAE"]),
-    "spread": ({"log_evidence": ("datum", np.array([-1.0, -2, -1, -2]))}, ["over 4 data", "the split has 30"]),
+    "jackknife": ({"jackknife": ("datum", np.full(4, -1.4))}, QUIET, ["The jackknife lies +0.099"]),
+    "acceptance": (
+        {"acceptance": ("datum", np.full(4, 0.2))},
+        QUIET | {"acceptance-it"},
+        ["4 of 4 data have it outside"],
+    ),
+    "doubling": (HALF, QUIET | {"doubling-it"}, ["Doubling the temperatures changed the mean by +0.001"]),
+    "bracket": (BRACKET, QUIET | {"bracket-it"}, ["0.1 ± 0 nats apart"]),
 }
 
 
-@pytest.mark.parametrize(("variables", "parts"), SCORED.values(), ids=SCORED)
-def test_diagnostics_of_a_score_are_said(variables, parts, files):
-    estimate = score(**variables)
-    said = " ".join(panels.advice(estimate, summarize(estimate), load(files["pictures"])))
+@pytest.mark.parametrize(("variables", "figures", "parts"), SCORED.values(), ids=SCORED)
+def test_a_score_is_shown_by_what_it_carries(variables, figures, parts, files):
+    found = list(shown_scores("runs/a", {"it": score(**variables)}, load(files["pictures"])))
+    assert {panel.name for panel in found if panel.figure is not None} == figures
+    said = " ".join(panel.caption for panel in found if panel.section == ADVICE)
     for part in parts:
         assert part in said
-    assert said.count("levelled") + said.count("still rises") + said.count("score by IWAE") == 1
+
+
+def test_scores_of_the_same_data_stand_side_by_side(files):
+    same, other = score(), score(pareto_k=("datum", np.full(4, 0.9))).isel(datum=slice(3))
+    found = list(shown_scores("runs/a", {"a": same, "b": other, "c": same}, load(files["pictures"])))
+    (panel,) = [panel for panel in found if panel.name.startswith("estimates")]
+    assert "2 estimates of the same 4 data" in panel.caption
+    (table,) = [panel.table for panel in found if panel.table]
+    assert len(table) == 4
+    commands = [panel.code for panel in found if panel.code]
+    assert any("pyrogen evaluate runs/a --estimator IWAE --estimator.k 5000" in code for code in commands)
 
 
 def test_scores_stand_on_the_page(files, tmp_path):
@@ -252,11 +274,12 @@ def test_scores_stand_on_the_page(files, tmp_path):
     for estimate in evidence.values():
         assert f"{summarize(estimate).nats:.3f}" in page
     for part in (
-        "IWAE on test: ",
-        "Of 60 draws",
-        "IWAE(60), best weights",
-        "score by IWAE",
-        "Reconstruction on test: it bounds nothing",
+        "IWAE(k=60) on test: ",
+        "of 60 draws are effective",
+        "IWAE(k=60), best weights",
+        "averaged inside the logarithm",
+        "--estimator.k 5000",
+        "bounds nothing, and can be compared with its like only",
     ):
         assert part in page
 
@@ -265,8 +288,11 @@ def test_an_exact_score_has_data_errors_only(files):
     data = load(files["pictures"], kind="binary")
     model = pyrogen.create("made", x_shape=data.x_shape, hidden=(8,))
     evidence = log_evidence(model, data.test, Exact())
-    (said,) = panels.advice(evidence, summarize(evidence), data)
+    found = list(shown_scores("runs/a", {"exact": evidence}, data))
+    (said,) = [panel.caption for panel in found if panel.section == ADVICE]
+    assert "It is exact." in said
     assert "over 30 data." in said
+    assert [panel.name for panel in found if panel.figure is not None] == []
 
 
 # -- how to make it again --------------------------------------------------------------------------------------------
@@ -468,3 +494,9 @@ def test_metrics_that_are_not_finite_are_drawn(scored, tmp_path):
     rows = [{"epoch": 1, "valid/loss": math.nan, "valid/kl_per_dim": [1, "a"]}, {"epoch": 2, "valid/loss": math.inf}]
     (folder / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert "<h2>Training</h2>" in write_run_report(folder).read_text()
+
+
+def test_a_model_without_latents_shows_no_terms_of_latents(scored):
+    (first, *_) = portrait._history(scored)
+    assert {term for term in first if "kl" in term or "reconstruction" in term} == set()
+    assert {"train/loss", "valid/loss"} <= set(first)

@@ -89,6 +89,16 @@ def test_met_with_a_control_that_fails(zoo, tmp_path, capsys):
     assert sorted(p.name for p in (tmp_path / "proofs").iterdir()) == ["fake.json"]
 
 
+def test_a_control_may_measure_otherwise(zoo, tmp_path):
+    zoo("fake", {**CLAIM, "with": {"offset": 1.0}, "control": {"says": "less", "with": {"offset": -15.0}}})
+    assert run("fake", tmp_path) == 0
+    proof = json.loads((tmp_path / "proofs" / "fake.json").read_text(encoding="utf-8"))
+    assert (proof["claims"][0]["values"], proof["claims"][0]["control"]) == ([21.0, 21.1], [5.0, 5.1])
+    zoo("wrong", {**CLAIM, "control": {"says": "less", "with": {"ofset": 1.0}}})
+    with pytest.raises(ValueError, match="did you mean 'offset'"):
+        claims_of("wrong")
+
+
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [

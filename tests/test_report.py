@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from pyrogen import plots
+from pyrogen import plots, score_plots
 from pyrogen.base import KINDS
 from pyrogen.report import Section, save_figures, write_report
 
@@ -20,7 +21,14 @@ DATE = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 def draws(kind, *shape):
     x = torch.rand(*shape, generator=torch.Generator().manual_seed(0))
-    return {"binary": x.round(), "unit": x, "levels": (x * 255).round(), "real": 6 * x - 2}[kind]
+    return {
+        "binary": x.round(),
+        "unit": x,
+        "levels": (x * 255).round(),
+        "real": 6 * x - 2,
+        "counts": (400 * x).floor(),
+        "angle": 6 * x - 3,
+    }[kind]
 
 
 def offsets(figure, collection=0):
@@ -78,7 +86,9 @@ def test_to_image_keeps_order_and_range(kind, channels):
     x = draws(kind, 5, channels, 4, 6)
     images = plots.to_image(x, kind)
     assert images.shape == (5, 4, 6, channels)
-    low, high = {"levels": (0.0, 255.0), "real": (x.min().item(), x.max().item())}.get(kind, (0.0, 1.0))
+    spread = (x.min().item(), x.max().item())
+    limits = {"levels": (0.0, 255.0), "real": spread, "counts": spread, "angle": (-np.pi, np.pi)}
+    low, high = limits.get(kind, (0.0, 1.0))
     expected = (x.double() - low) / (high - low)
     np.testing.assert_allclose(images, expected.permute(0, 2, 3, 1), atol=1e-12)
     assert images.min() >= 0
@@ -93,7 +103,10 @@ def test_to_image_survives_bad_values():
 
 @pytest.mark.parametrize(
     ("shape", "kind", "match"),
-    [((2, 1, 4, 4), "colour", "binary, unit, levels, real; got 'colour'"), ((2, 5), "unit", r"got \(2, 5\)")],
+    [
+        ((2, 1, 4, 4), "colour", "binary, unit, levels, real, counts, angle; got 'colour'"),
+        ((2, 5), "unit", r"got \(2, 5\)"),
+    ],
     ids=["kind", "shape"],
 )
 def test_to_image_refuses(shape, kind, match):
@@ -274,25 +287,72 @@ def test_curves_leave_no_empty_panel(terms, panels):
     assert len(figure.axes) == panels
 
 
-def test_k_curve_has_log_axis_and_error_bars():
-    axes = plots.k_curve([1, 10, 5000], [-3.0, -2.0, -1.5], torch.tensor([0.1, 0.2, 0.3])).axes[0]
+def test_k_curve_has_log_axis_and_a_band():
+    others = {"jackknife": (-1.4, 0.3), "psis": (-1.3, 0.2)}
+    axes = score_plots.k_curve([1, 10, 5000], [-3.0, -2.0, -1.5], torch.tensor([0.1, 0.2, 0.3]), others).axes[0]
     assert axes.get_xscale() == "log"
     assert axes.lines[0].get_xydata().tolist() == [[1, -3], [10, -2], [5000, -1.5]]
-    bars = [np.ptp(bar[:, 1]) for bar in axes.collections[0].get_segments()]
-    assert bars == pytest.approx([0.2, 0.4, 0.6])
+    (band,) = (c for c in axes.collections if isinstance(c, PolyCollection))
+    edge = band.get_paths()[0].vertices
+    widths = [np.ptp(edge[edge[:, 0] == k][:, 1]) for k in (1, 10, 5000)]
+    assert widths == pytest.approx([0.2, 0.4, 0.6])
+    assert legend_of(axes) == ["bound", "jackknife", "psis"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "10", "5000"]
 
 
 def test_pareto_histogram_counts_everything():
-    axes = plots.pareto_histogram([0.1, 0.7, 0.71, 5.0, float("nan"), float("-inf"), float("inf")]).axes[0]
+    axes = score_plots.pareto_histogram([0.1, 0.7, 0.71, 5.0, float("nan"), float("-inf"), float("inf")]).axes[0]
     assert axes.get_xlabel() == "Pareto k̂\n3 of 7 above 0.7, 1 exact (k̂ = −∞), 1 not estimated (NaN)"
     assert axes.lines[0].get_xdata()[0] == 0.7
     good, bad = (sum(bar.get_height() for bar in bars) for bars in axes.containers)
     assert (good, bad) == (2, 2)
 
 
+def test_the_threshold_of_k_hat_may_be_lower():
+    axes = score_plots.pareto_histogram([0.1, 0.45, 0.6], 0.5).axes[0]
+    assert axes.get_xlabel() == "Pareto k̂\n1 of 3 above 0.5"
+    assert axes.lines[0].get_xdata()[0] == 0.5
+
+
+def test_acceptance_is_red_outside_its_limits():
+    axes = score_plots.acceptance_histogram([0.0, 0.29, 0.31, 0.65, 0.94, 0.96, 1.0], 0.3, 0.95).axes[0]
+    good, bad = (sum(bar.get_height() for bar in bars) for bars in axes.containers)
+    assert (good, bad) == (3, 4)
+    assert axes.get_xlabel() == "rate of acceptance\n4 of 7 outside 0.3 to 0.95"
+    assert [line.get_xdata()[0] for line in axes.lines] == [0.3, 0.95]
+
+
+def test_doubling_shows_what_changed_by_more_than_its_errors():
+    axes = score_plots.doubling([-5.0, -6.0, -9.0], [-4.9, -6.0, -7.0], [0.2, 0.1, 0.1]).axes[0]
+    within, beyond = (line for line in axes.lines if line.get_marker() == "o")
+    np.testing.assert_allclose(within.get_xydata(), [[-4.9, 0.1], [-6.0, 0.0]])
+    np.testing.assert_allclose(beyond.get_xydata(), [[-7.0, 2.0]])
+    assert legend_of(axes) == ["within its errors", "beyond them"]
+
+
+def test_brackets_stand_in_order_and_cross_in_red():
+    axes = score_plots.brackets([-2.0, -5.0, -3.0], [-1.0, -4.5, -3.2], [0.1] * 3, [0.1] * 3).axes[0]
+    upper, lower = (line.get_ydata().tolist() for line in axes.lines if line.get_marker() in "v^")
+    assert lower == [-5.0, -3.0, -2.0]
+    assert upper == [-4.5, -3.2, -1.0]
+    colors = axes.collections[0].get_colors()
+    assert (colors[0] == colors[2]).all()
+    assert (colors[0] != colors[1]).any()
+
+
+def test_estimates_point_to_where_the_truth_lies():
+    bounds = ["lower", "upper", "exact", "none"]
+    axes = score_plots.estimates(
+        list("abcd"), [-4, -3, -2, -1], [0.1, 0, 0, 0], [0.5, 0.5, 0.5, float("nan")], bounds
+    ).axes[0]
+    assert [line.get_marker() for line in axes.lines if line.get_marker() in "><Do"] == [">", "<", "D", "o"]
+    assert [text.get_text() for text in axes.texts] == list("abcd")
+    thick = [c.get_segments()[0] for c in axes.collections if c.get_linewidth()[0] == 3]
+    assert np.ptp(thick[0][:, 0]) == pytest.approx(0.2)
+
+
 def test_pareto_histogram_without_any_estimate():
-    assert "0 of 2 above 0.7, 2 exact" in plots.pareto_histogram([-np.inf, -np.inf]).axes[0].get_xlabel()
+    assert "0 of 2 above 0.7, 2 exact" in score_plots.pareto_histogram([-np.inf, -np.inf]).axes[0].get_xlabel()
 
 
 # -- reports ---------------------------------------------------------------------------------------------------------

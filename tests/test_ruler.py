@@ -390,4 +390,5 @@ def test_evidence_carries_its_meaning():
     assert expected.items() <= ev.attrs.items()
     assert ev.sizes == {"datum": 12, "k": 4}
     assert ev["log_evidence"].dtype == np.float64
-    assert set(ev.data_vars) == {"log_evidence", "mc_se", "ess", "pareto_k", "k_curve"}
+    diagnostics = {"ess", "pareto_k", "k_curve", "k_curve_se"}
+    assert set(ev.data_vars) == {"log_evidence", "mc_se", "jackknife", "psis", *diagnostics}

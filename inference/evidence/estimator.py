@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import inspect
+import json
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +17,16 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
-from pyrogen.data import Split
+from pyrogen.data import Data, Split
 from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable
 from pyrogen.inference.programs import as_pair, check_programs, evaluating, latents, log_prob, record, seeded
-from pyrogen.registry import choice, make
+from pyrogen.registry import choice, describe, make
 
-Estimates = dict[str, tuple[tuple[str, ...], np.ndarray]]
+# variables that are estimates of log p(x), not their errors or diagnostics
+IN_NATS = ("log_evidence", "k_curve", "jackknife", "psis", "half", "lower", "upper")
+
+# dimensions and values, with attributes where a variable means something else than the whole
+Estimates = dict[str, tuple[tuple[str, ...], np.ndarray] | tuple[tuple[str, ...], np.ndarray, dict[str, str]]]
 
 
 class Estimator(ABC):
@@ -69,8 +76,9 @@ def log_evidence(
         chunk_size: draws decoded at once for each block of data; it changes memory and speed, not the answer.
 
     Returns:
-        A dataset over ``datum``, in nats: ``log_evidence``, ``mc_se``; from importance weights also ``ess``, ``pareto_k``
-        and ``k_curve`` over ``(k, datum)``. Attributes say bound, estimator, data and seed.
+        A dataset over ``datum``, in nats: ``log_evidence``, ``mc_se``; from importance weights also ``ess``, ``pareto_k``,
+        ``k_curve`` and ``k_curve_se`` over ``(k, datum)``, and of IWAE ``jackknife`` and ``psis``, which are no bounds.
+        Attributes say bound, estimator, data and seed.
 
     Raises:
         ValueError: the model or the data cannot be scored by this estimator.
@@ -79,6 +87,7 @@ def log_evidence(
     if estimator is None:
         estimator = "Exact" if isinstance(model, HasLogProb) else "IWAE"
     judge: Estimator = make("estimator", estimator)
+    _check_kind_of(x, plain=not isinstance(pair, Model))
     jacobian = 0.0
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
     if isinstance(x, Split):
@@ -88,13 +97,14 @@ def log_evidence(
     x = x.to(model.device) if isinstance(pair, Model) else x
     variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
     # standardized data: the density of the raw values
-    variables |= {k: (d, v + jacobian) for k, (d, v) in variables.items() if k in ("log_evidence", "k_curve")}
+    variables |= {k: (v[0], v[1] + jacobian, *v[2:]) for k, v in variables.items() if k in IN_NATS}
     attributes = {
         "estimator": type(judge).__name__,
         "quantity": judge.quantity,
         "bound": str(judge.bound).lower(),
         "averages_weights": int(judge.averages_weights),
         **judge.attributes(),
+        "settings": json.dumps(settings_of(judge)),
         "unit": "nats per datum",
         "dimensions": int(x[0].numel()),
         "seed": seed,
@@ -102,7 +112,34 @@ def log_evidence(
         "date": datetime.date.today().isoformat(),
         **{k: v for k, v in origin.items() if v is not None},
     }
-    return xr.Dataset(variables, coords={"datum": np.arange(len(x)), **_k_of(variables)}, attrs=attributes)
+    coordinates = {"datum": np.arange(len(x)), "fingerprint": ("datum", _fingerprints(x)), **_k_of(variables)}
+    return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+
+
+def settings_of(judge: Estimator) -> dict[str, Any]:
+    """The arguments with which to ask for this estimate again: the first that it reports, and those not at their defaults."""
+    reported, given = judge.attributes(), describe(judge)
+    defaults = {k: p.default for k, p in inspect.signature(type(judge)).parameters.items() if k in given}
+    first = next((k for k in defaults if k in reported), None)
+    return {
+        k: reported.get(k, given[k]) for k, default in defaults.items() if k == first or given[k] != describe(default)
+    }
+
+
+def _check_kind_of(x: Any, *, plain: bool) -> None:
+    if isinstance(x, Data):
+        raise ValueError(f"log_evidence scores one split, and got the whole data set {x.name!r}: pass data.test, say.")
+    if isinstance(x, np.ndarray):
+        raise ValueError("expected a tensor of data, got a NumPy array: pass torch.as_tensor(x, dtype=torch.float32).")
+    # a program of one's own may well observe counts
+    if isinstance(x, Tensor) and not plain and not x.is_floating_point():
+        raise ValueError(f"x holds {str(x.dtype).removeprefix('torch.')}, and the models score floats: pass x.float().")
+
+
+def _fingerprints(x: Tensor) -> np.ndarray:
+    """A checksum of every datum, so that no two estimates are paired that are of unlike data."""
+    rows = x.detach().cpu().float().flatten(1) if x.dim() > 1 else x.detach().cpu().float().unsqueeze(1)
+    return np.array([zlib.crc32(row.tobytes()) for row in rows.numpy()], dtype=np.int64)
 
 
 def _k_of(variables: Estimates) -> dict[str, np.ndarray]:

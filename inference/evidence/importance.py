@@ -2,82 +2,63 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import logsumexp
 from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates
+from pyrogen.inference.evidence.stream import Stream
+from pyrogen.inference.evidence.stream import log_mean_exp as log_mean_exp
 from pyrogen.inference.evidence.weights import blocks_of_weights
+from pyrogen.inference.progress import track
 
-CURVE = (1, 5, 50, 500, 5000, 50_000)
-
-
-def log_mean_exp(log_weights: np.ndarray) -> np.ndarray:
-    """log 1/K Σ w over the first axis."""
-    return logsumexp(log_weights, axis=0) - math.log(len(log_weights))
+SHOWN = {
+    "jackknife": "the bound without its bias of order 1/k (JVI-1), as uncertain as it",
+    "psis": "log of the mean of Pareto-smoothed weights",
+}
 
 
 def effective_sample_size(log_weights: np.ndarray) -> np.ndarray:
     """(Σ w)² / Σ w² over the first axis: between 1 and K."""
-    return np.exp(2 * logsumexp(log_weights, axis=0) - logsumexp(2 * log_weights, axis=0))
+    return Stream.of(log_weights).effective_sample_size()
 
 
 def standard_error(log_weights: np.ndarray) -> np.ndarray:
     """Monte-Carlo error of the log of the mean weight, √(1/ESS − 1/K) by the delta method."""
-    return np.sqrt(np.maximum(1 / effective_sample_size(log_weights) - 1 / len(log_weights), 0))
-
-
-def k_curve(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The bound for k = 1, 5, 50 … K from the same K weights: means of log-mean-exps over groups of k.
-
-    Returns:
-        The values of k, and the bounds ``(k, datum)``.
-    """
-    total = len(log_weights)
-    ks = sorted({k for k in CURVE if k < total} | {total})
-    rows = []
-    for k in ks:
-        groups = log_weights[: total // k * k].reshape(total // k, k, -1)
-        rows.append((logsumexp(groups, axis=1) - math.log(k)).mean(0))
-    return np.array(ks), np.stack(rows)
+    return Stream.of(log_weights).standard_error()
 
 
 def pareto_k(log_weights: np.ndarray) -> np.ndarray:
-    """Shape k̂ of the generalized Pareto fitted to each datum's largest weights: above 0.7 no error bar can be believed.
-
-    −inf where all weights are equal (an exact guide), nan below 25 draws.
-
-    Reference: Vehtari et al. 2024, arXiv:1507.02646.
-    """
-    # 1.7 s of import that only scores pay for
-    from arviz_stats.base import array_stats
-
-    shapes = np.full(log_weights.shape[1], np.nan)
-    if len(log_weights) < 25:
-        return shapes
-    for i, column in enumerate(log_weights.T):
-        # equal but for the rounding of float32 densities
-        if np.ptp(column) <= 1e-5 * max(10.0, abs(column[0])):
-            shapes[i] = -np.inf
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its advice is ours to give
-            shapes[i] = array_stats.psislw(-column)[1]  # ArviZ takes negative log weights
-    return shapes
+    """Shape k̂ of the generalized Pareto fitted to each datum's largest weights: see :meth:`Stream.pareto`."""
+    return Stream.of(log_weights).pareto()[0]
 
 
-def diagnostics(log_weights: np.ndarray) -> Estimates:
-    """What every estimate from weights carries: ess, pareto_k, and the k-curve."""
-    ks, curve = k_curve(log_weights)
+def mean_log_weight(stream: Stream) -> Estimates:
+    """The ELBO: the mean of log w, with its error."""
+    value, error = stream.mean()
+    return {"log_evidence": (("datum",), value), "mc_se": (("datum",), error)}
+
+
+def log_mean_weight(stream: Stream) -> Estimates:
+    """The importance-weighted bound, log 1/K Σ w, with its error, and two estimates that are no bounds."""
+    found = {"jackknife": stream.jackknife(), "psis": stream.pareto()[1]}
     return {
-        "ess": (("datum",), effective_sample_size(log_weights)),
-        "pareto_k": (("datum",), pareto_k(log_weights)),
+        "log_evidence": (("datum",), stream.log_mean()),
+        "mc_se": (("datum",), stream.standard_error()),
+        **{name: (("datum",), value, {"bound": "none", "long_name": SHOWN[name]}) for name, value in found.items()},
+    }
+
+
+def diagnostics(stream: Stream) -> Estimates:
+    """What every estimate from weights carries: ess, pareto_k, and the k-curve with its error."""
+    ks, curve, errors = stream.k_curve()
+    return {
+        "ess": (("datum",), stream.effective_sample_size()),
+        "pareto_k": (("datum",), stream.pareto()[0]),
         "k_curve": (("k", "datum"), curve),
+        "k_curve_se": (("k", "datum"), errors),
         "k": (("k",), ks),
     }
 
@@ -87,23 +68,26 @@ def estimate_from_weights(
     x: Tensor,
     y: Tensor | None,
     num_samples: int,
-    reduce: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    reduce: Callable[[Stream], Estimates],
     *,
     chunk_size: int,
     seed: int,
 ) -> Estimates:
-    """Reduce each block of log weights to an estimate and its error, and add the diagnostics.
+    """Reduce the weights of each block of data to an estimate and its error, and add the diagnostics.
 
-    Only one block of data has its weights in memory at a time.
+    The weights pass by: memory does not grow with their number.
 
     Args:
         pair: a latent-variable model.
         x: data.
         y: conditions.
         num_samples: draws a datum.
-        reduce: log weights ``(sample, datum)`` to estimate and error, each ``(datum,)``.
+        reduce: what to make of the weights of one block.
         chunk_size: as in :func:`~pyrogen.inference.log_evidence`.
         seed: of the draws.
+
+    Raises:
+        ValueError: a model without a guide, or without weights per datum.
     """
     if not isinstance(pair, Pair):
         raise ValueError(
@@ -111,9 +95,15 @@ def estimate_from_weights(
             + ("use estimator=Exact()." if isinstance(pair, HasLogProb) else "it has no log_prob either.")
         )
     parts: list[Estimates] = []
-    for block in blocks_of_weights(pair, x, y, num_samples, chunk_size, seed):
-        weights = block.cpu().numpy()
-        value, error = reduce(weights)
-        parts.append({"log_evidence": (("datum",), value), "mc_se": (("datum",), error), **diagnostics(weights)})
-    joined = {name: (dims, np.concatenate([p[name][1] for p in parts], -1)) for name, (dims, _) in parts[0].items()}
+    with track(num_samples * len(x), "weighing") as advance:
+        for size, block in blocks_of_weights(pair, x, y, num_samples, chunk_size, seed):
+            stream = Stream(num_samples, size)
+            for weights in block:
+                stream.add(weights.cpu().numpy())
+                advance(weights.numel())
+            parts.append({**reduce(stream), **diagnostics(stream)})
+    joined = {
+        name: (first[0], np.concatenate([part[name][1] for part in parts], -1), *first[2:])
+        for name, first in parts[0].items()
+    }
     return {**joined, "k": parts[0]["k"]}

@@ -1,4 +1,4 @@
-"""A score as one would report it: means with both errors, direction, and how the data were prepared."""
+"""A score as one would report it: means with both errors, direction, how the data were prepared, and the verdict."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence.comparison import WORDS
+from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Summary:
         bits_mc_se: Monte-Carlo error of bits_per_dim.
         bits_data_se: data error of bits_per_dim.
         count: number of data N.
-        unreliable: number of data with Pareto k̂ > 0.7, None where the estimate is no mean of weights.
+        diagnosis: whether it can be believed, and what to try next.
         attributes: those of the estimate.
     """
 
@@ -33,32 +37,42 @@ class Summary:
     bits_mc_se: float | None
     bits_data_se: float | None
     count: int
-    unreliable: int | None
+    diagnosis: Diagnosis
     attributes: dict[str, Any]
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, run: str = "", score: str = "") -> str:
+        """As one reads it, with what to try next: as a command on a run and one of its scores, or in Python."""
         a = self.attributes
+        origin = f"{a.get('data')}, {asked.part(a)}, binarization {a.get('binarization')}"
+        origin = "a tensor" if a.get("data") == "a tensor" else origin
         what = a.get("quantity", "log p(x)")
-        settings = ", ".join(f"{k}={a[k]}" for k in ("num_samples",) if k in a)
-        direction = {"lower": "a lower bound", "upper": "an upper bound", "exact": "exact"}.get(a["bound"], "no bound")
         lines = [
-            f"{what:8}  {self.nats:.3f} nats per datum  ± {self.mc_se:.3f} (Monte Carlo)  ± {self.data_se:.3f} (data)",
-            f"by        {a['estimator']}({settings}), {direction}",
-            f"on        {self.count} data of {a.get('data')}, split {a.get('split')}, binarization {a.get('binarization')}",
+            f"{what:9} {self.nats:.3f} nats per datum  ± {self.mc_se:.3f} (Monte Carlo)  ± {self.data_se:.3f} (data)",
+            f"by        {asked.title(a)}, {WORDS[a['bound']]}",
+            f"on        {self.count} data of {origin}",
         ]
+        if "valid_for" in a:
+            lines.append(f"valid for {a['valid_for']}")
         if self.bits_per_dim is not None:
             errors = f"± {self.bits_mc_se:.4f} (Monte Carlo)  ± {self.bits_data_se:.4f} (data)"
             lines.insert(1, f"          {self.bits_per_dim:.4f} bits per dimension  {errors}")
-        if self.unreliable:
-            lines.append(
-                f"beware    {self.unreliable} of {self.count} data have Pareto k > 0.7: their errors cannot be believed"
-            )
+        lines.append(self.diagnosis.text(run, score))
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for YAML or JSON."""
-        numbers = {k: v for k, v in vars(self).items() if k != "attributes"}
-        return {**numbers, **{k: v.item() if isinstance(v, np.generic) else v for k, v in self.attributes.items()}}
+        numbers = {k: v for k, v in vars(self).items() if k not in ("attributes", "diagnosis")}
+        judged = {
+            "trusted": self.diagnosis.trusted,
+            "bias": self.diagnosis.bias,
+            "flagged": self.diagnosis.flagged.tolist(),
+            "reasons": [finding.says for finding in self.diagnosis.reasons.values()],
+        }
+        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.attributes.items()}
+        return {**numbers, **judged, **plain}
 
 
 def summarize(evidence: xr.Dataset) -> Summary:
@@ -77,9 +91,8 @@ def summarize(evidence: xr.Dataset) -> Summary:
     bits, bits_mc, bits_data = (
         (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)
     )
-    khat = evidence["pareto_k"].values if evidence.attrs.get("averages_weights") else None
-    unreliable = None if khat is None else int((khat > 0.7).sum())
-    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, unreliable, dict(evidence.attrs))
+    diagnosis, attributes = diagnose(evidence), dict(evidence.attrs)
+    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, diagnosis, attributes)
 
 
 def _offset(attributes: dict[str, Any]) -> float | None:
@@ -87,7 +100,7 @@ def _offset(attributes: dict[str, Any]) -> float | None:
     if attributes.get("quantity", "log p(x)") != "log p(x)":
         return None
     kind = attributes.get("kind")
-    if kind in ("binary", "levels"):
+    if kind in ("binary", "levels", "counts"):
         return 0.0
     if kind == "unit" and attributes.get("dequantization") == "uniform":
         return math.log2(float(attributes["levels"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ from pyrogen.inference.programs import (
 DATA_BLOCK = 10
 SAMPLE_BLOCK = 100
 
+TOGETHER = 5000  # weights of a datum that are handed on at once: enough to make what is done with them cheap
+
 Weighable = Pair | tuple[Callable[..., object], Callable[..., object]]
 
 
@@ -47,7 +50,8 @@ def log_weights(
         pair: a model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions.
         x: data, ``(B, ...)``.
         num_samples: draws a datum.
-        chunk_size: draws decoded at once for each block of 10 data; it changes memory and speed, not the answer.
+        chunk_size: draws decoded at once for each block of 10 data; where there are fewer data, more draws, up to as many
+            rows. It changes memory and speed, not the answer.
         seed: of the draws; the global generator is left as it was.
         y: conditions, passed on where given.
 
@@ -60,8 +64,8 @@ def log_weights(
     pair = as_pair(pair)
     if num_samples < 1 or chunk_size < 1:
         raise ValueError(f"num_samples={num_samples} and chunk_size={chunk_size} must be at least 1.")
-    blocks = list(blocks_of_weights(pair, x, y, num_samples, chunk_size, seed))
-    weights = torch.cat(blocks, 1).cpu().numpy()
+    blocks = blocks_of_weights(pair, x, y, num_samples, chunk_size, seed)
+    weights = torch.cat([torch.cat(list(block)) for _, block in blocks], 1).cpu().numpy()
     coordinates = {"sample": np.arange(weights.shape[0]), "datum": np.arange(weights.shape[1])}
     attributes = {"unit": "nats", "num_samples": num_samples, "seed": seed}
     return xr.DataArray(weights, coords=coordinates, dims=("sample", "datum"), name="log_weight", attrs=attributes)
@@ -69,14 +73,38 @@ def log_weights(
 
 def blocks_of_weights(
     pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size: int, seed: int
-) -> Iterator[Tensor]:
-    """The weights of one block of data after the other, each ``(num_samples, block)`` in float64."""
+) -> Iterator[tuple[int, Iterator[Tensor]]]:
+    """One block of data after the other: how many they are, and their weights in parts ``(n, block)`` in float64.
+
+    A block's weights must be taken before the next block is asked for.
+    """
     plate = check_weighable(pair, x, y)
+    _keep_freed_memory()
     with evaluating(pair):
-        for block in range(0, x.shape[0], DATA_BLOCK):
-            rows = slice(block, block + DATA_BLOCK)
-            some = x[rows], None if y is None else y[rows]
-            yield torch.cat(list(_weigh(pair, *some, num_samples, chunk_size, (seed, block // DATA_BLOCK), plate)))
+        for start in range(0, x.shape[0], DATA_BLOCK):
+            rows = slice(start, start + DATA_BLOCK)
+            some, labels = x[rows], None if y is None else y[rows]
+            block = _Block(pair, some, labels, (seed, start // DATA_BLOCK), plate)
+            yield len(some), _gather(block.weigh(num_samples, chunk_size))
+
+
+def _keep_freed_memory() -> None:
+    # glibc keeps twice the largest block that it has seen freed, up to 64 MB; what is more goes back to the system and comes
+    # anew page by page, zeroed: for the few megabytes of each chunk that is up to a tenth of the time
+    torch.empty(32_000_000, dtype=torch.uint8)
+
+
+def _gather(chunks: Iterator[Tensor]) -> Iterator[Tensor]:
+    filled, whole = 0, torch.empty(0)
+    for chunk in chunks:
+        if filled + len(chunk) > len(whole):
+            if filled:
+                yield whole[:filled]
+            # one tensor that is filled: many small ones among the large that are decoded would scatter the memory
+            filled, whole = 0, chunk.new_empty(max(TOGETHER, len(chunk)), chunk.shape[1])
+        whole[filled : filled + len(chunk)] = chunk
+        filled += len(chunk)
+    yield whole[:filled]
 
 
 def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
@@ -102,35 +130,52 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
     return "particles" if pair.vectorized else trial.plate
 
 
-def _weigh(
-    pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size: int, place: tuple[int, int], plate: str
-) -> Iterator[Tensor]:
-    per_group = -(-chunk_size // SAMPLE_BLOCK)  # blocks of draws that one decoding spans
-    blocks = -(-num_samples // SAMPLE_BLOCK)
-    done = 0
-    for first in range(0, blocks, per_group):
-        drawn = [_draw(pair, x, y, (*place, b), plate) for b in range(first, min(first + per_group, blocks))]
-        n = min(SAMPLE_BLOCK * len(drawn), num_samples - done)
-        for start in range(0, n, chunk_size):
-            stop = min(start + chunk_size, n)
-            values = {name: _cut([d[0][name] for d in drawn], start, stop, x.shape[0], pair) for name in drawn[0][0]}
-            log_q = torch.cat([d[1] for d in drawn])[start:stop]
-            scored = _run(pair.model, pair, x, y, stop - start, values)
-            yield _total(scored, pair, stop - start, x.shape[0], plate) - log_q
-        done += n
+@dataclass
+class _Block:
+    """Some data with their place among all, from which the seeds of their draws come."""
 
+    pair: Pair
+    x: Tensor
+    y: Tensor | None
+    place: tuple[int, int]
+    plate: str
+    only: dict[str, Site] | None = None
 
-def _draw(
-    pair: Pair, x: Tensor, y: Tensor | None, place: tuple[int, ...], plate: str
-) -> tuple[dict[str, tuple[Tensor, int]], Tensor]:
-    """One block of draws: the values of the latents, with the dimension along which their particles lie, and log q."""
-    with seeded(int(np.random.SeedSequence(place).generate_state(1)[0]), x.device):
-        sites = _run(pair.guide, pair, x, y, SAMPLE_BLOCK)
-    values = {
-        name: (value, plate_dim(sites[name], plate) - sites[name]["fn"].event_dim)
-        for name, value in latents(sites).items()
-    }
-    return values, _total(sites, pair, SAMPLE_BLOCK, x.shape[0], plate)
+    def weigh(self, num_samples: int, chunk_size: int) -> Iterator[Tensor]:
+        """The log weights in chunks ``(n, data)``."""
+        data = self.x.shape[0]
+        at_once = chunk_size * (DATA_BLOCK // data)
+        per_group = -(-at_once // SAMPLE_BLOCK)  # blocks of draws that one decoding spans
+        blocks = -(-num_samples // SAMPLE_BLOCK)
+        done = 0
+        for first in range(0, blocks, per_group):
+            drawn = [self.draw(b) for b in range(first, min(first + per_group, blocks))]
+            n = min(SAMPLE_BLOCK * len(drawn), num_samples - done)
+            log_q = torch.cat([block[1] for block in drawn])
+            for start in range(0, n, at_once):
+                stop = min(start + at_once, n)
+                values = {k: _cut([d[0][k] for d in drawn], start, stop, data, self.pair) for k in drawn[0][0]}
+                scored = run(self.pair.model, self.pair, self.x, self.y, stop - start, values)
+                yield total_log_prob(scored, self.pair, stop - start, data, self.plate) - log_q[start:stop]
+            done += n
+
+    def draw(self, number: int) -> tuple[dict[str, tuple[Tensor, int]], Tensor]:
+        """One block of draws: the values of the latents, with the dimension along which their particles lie, and log q."""
+        with seeded(int(np.random.SeedSequence((*self.place, number)).generate_state(1)[0]), self.x.device):
+            sites = self._guide()
+        values = {
+            name: (value, plate_dim(sites[name], self.plate) - sites[name]["fn"].event_dim)
+            for name, value in latents(sites).items()
+        }
+        return values, total_log_prob(sites, self.pair, SAMPLE_BLOCK, self.x.shape[0], self.plate)
+
+    def _guide(self) -> dict[str, Site]:
+        if self.only is None:
+            sites = run(self.pair.guide, self.pair, self.x, self.y, SAMPLE_BLOCK)
+            # a guide of one latent has the same distribution at every run: the data need not be encoded again
+            self.only = sites if len(sites) == 1 and len(latents(sites)) == 1 else None
+            return sites
+        return {name: {**site, "value": site["fn"]()} for name, site in self.only.items()}
 
 
 def _cut(blocks: list[tuple[Tensor, int]], start: int, stop: int, data: int, pair: Pair) -> Tensor:
@@ -140,7 +185,7 @@ def _cut(blocks: list[tuple[Tensor, int]], start: int, stop: int, data: int, pai
     return whole.narrow(dim, start * stride, (stop - start) * stride)
 
 
-def _run(
+def run(
     program: Callable[..., object],
     pair: Pair,
     x: Tensor,
@@ -148,6 +193,7 @@ def _run(
     n: int,
     values: dict[str, Tensor] | None = None,
 ) -> dict[str, Site]:
+    """The sites of a program with ``n`` particles: in front of the batch where it is vectorized, else along it."""
     if pair.vectorized:
         with particles(n):
             return record(program, x, y, values)
@@ -155,13 +201,18 @@ def _run(
     return record(program, tiled[0], tiled[1], values)  # type: ignore[arg-type]
 
 
-def _total(sites: dict[str, Site], pair: Pair, n: int, data: int, plate: str) -> Tensor:
+def total_log_prob(sites: dict[str, Site], pair: Pair, n: int, data: int, plate: str) -> Tensor:
     """The sum of all sites' log densities, ``(n, data)`` in float64."""
     total = torch.zeros((), dtype=torch.float64)
     for site in sites.values():
-        value = log_prob(site)
-        if not pair.vectorized:
-            value = value.movedim(plate_dim(site, plate), 0).flatten(1).sum(1) if value.dim() > 1 else value
-            value = value.unflatten(0, (n, data))
-        total = total.to(value.device) + value.double()
+        value = per_datum(log_prob(site), site, pair, n, data, plate)
+        total = total.to(value.device) + value
     return total.expand(n, data)
+
+
+def per_datum(value: Tensor, site: Site, pair: Pair, n: int, data: int, plate: str) -> Tensor:
+    """What a site has over its batch shape, summed to ``(n, data)`` (or what broadcasts to it) in float64."""
+    if not pair.vectorized:
+        value = value.movedim(plate_dim(site, plate), 0).flatten(1).sum(1) if value.dim() > 1 else value
+        value = value.unflatten(0, (n, data))
+    return value.double()

@@ -64,7 +64,7 @@ class BetaTC(PairObjective):
             "total_correlation": (log_aggregate - log_marginals).mean(),
             "dimension_wise_kl": (log_marginals - log_prior).mean(),
         }
-        reconstruction = sum(log_prob(s).mean() for s in scored.values() if s["is_observed"])
+        reconstruction = torch.stack([log_prob(s).mean() for s in scored.values() if s["is_observed"]]).sum()
         weights = (self.alpha, self.beta, self.gamma)
         charged = sum(weight * part for weight, part in zip(weights, parts.values(), strict=True))
         shown = {"reconstruction": reconstruction, "kl": (log_q - log_prior).mean(), **parts}

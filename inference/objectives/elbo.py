@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
-from pyrogen.inference.evidence.importance import estimate_from_weights
+from pyrogen.inference.evidence.importance import estimate_from_weights, mean_log_weight
 from pyrogen.inference.objectives import weighted
 from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.inference.programs import Site, latents, log_prob, particles, record
@@ -67,7 +66,7 @@ class ELBO(PairObjective, Estimator):
         """The loss and its parts, in nats per datum.
 
         Returns:
-            ``loss`` (to minimize), ``reconstruction`` = E_q[log p(x|z)] and ``kl``, scalars.
+            ``loss`` (to minimize) and, of models with latents, ``reconstruction`` = E_q[log p(x|z)] and ``kl``, scalars.
 
         Raises:
             ValueError: free bits with latents that are not reparameterized.
@@ -88,14 +87,15 @@ class ELBO(PairObjective, Estimator):
         by_score = [name for name in names if not drawn[name]["fn"].has_rsample]
         divergences = [_divergence(drawn[n], scored[n], closed=not by_score) for n in names]
         kl = sum(divergences, torch.zeros_like(reconstruction))
-        parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()}
+        # without latents the loss is all there is
+        parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()} if names else {}
         if self.free_bits:
             if by_score:
                 raise ValueError(
                     f"free bits are a floor under the mean KL, through which the score of {by_score[0]!r} does not pass; use "
                     "free_bits=0, or a reparameterized posterior."
                 )
-            charged = sum((d.mean().clamp(min=self.free_bits) for d in divergences), torch.zeros_like(parts["kl"]))
+            charged = sum((d.mean().clamp(min=self.free_bits) for d in divergences), kl.new_zeros(()))
             return {"loss": weight * charged - reconstruction.mean(), **parts}
         objective = reconstruction - weight * kl
         if not by_score:
@@ -130,10 +130,7 @@ class ELBO(PairObjective, Estimator):
                 f"ELBO(beta={self.beta}, free_bits={self.free_bits}) bounds nothing; score by ELBO() with beta=1."
             )
 
-        def reduce(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return weights.mean(0), weights.std(0, ddof=1) / len(weights) ** 0.5
-
-        return estimate_from_weights(model, x, y, self._draws(), reduce, chunk_size=chunk_size, seed=seed)
+        return estimate_from_weights(model, x, y, self._draws(), mean_log_weight, chunk_size=chunk_size, seed=seed)
 
     def _draws(self) -> int:
         # one draw, enough for a gradient, has no error bar

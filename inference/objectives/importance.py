@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
-from pyrogen.inference.evidence.importance import estimate_from_weights, log_mean_exp, standard_error
+from pyrogen.inference.evidence.importance import estimate_from_weights, log_mean_weight
 from pyrogen.inference.objectives import weighted
 from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.registry import choice
@@ -60,11 +59,7 @@ class IWAE(PairObjective, Estimator):
 
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """The log of the mean weight, with its error."""
-
-        def reduce(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return log_mean_exp(weights), standard_error(weights)
-
-        return estimate_from_weights(model, x, y, self.k, reduce, chunk_size=chunk_size, seed=seed)
+        return estimate_from_weights(model, x, y, self.k, log_mean_weight, chunk_size=chunk_size, seed=seed)
 
 
 @choice("objective")

@@ -17,9 +17,9 @@ A claim is literal data in the ``claims`` of an ``@entry``:
 ``control``             what differs in a model for which the same bound must be missed; it ``says`` what it is
 ======================  ================================================================================================
 
-``against`` and ``control`` override ``entry``, ``arguments``, ``recipe``, ``objective`` and ``data``; their ``seed`` is added
-to the seed. Mappings are merged into the claim's, but another entry's arguments start afresh. A claim is met if every seed
-meets the bound; a control fails if no seed does; a number that is not finite is neither.
+``against`` and ``control`` override ``entry``, ``arguments``, ``recipe``, ``objective`` and ``data``, a control also
+``with``; their ``seed`` is added to the seed. Mappings are merged into the claim's, but another entry's arguments start
+afresh. A claim is met if every seed meets the bound; a control fails if no seed does; a number that is not finite is neither.
 
 **Where the bounds come from.** A bound named by published work or by an exact answer stands as it is. For any
 other, the recipe was settled on seeds 0, 1, 2, then seeds 3, 4, 5 were run as well, and the bound is the mean of all six less
@@ -136,10 +136,11 @@ def _read(record: registry.Record, literal: Mapping[str, Any]) -> Claim:
         [{**own, **phase} for phase in _phases("recipe", recipe)],
         literal.get("objective"),
     )
-    control = _variation("control", literal["control"])
+    control = _variation("control", literal["control"], (*VARIED, "with"))
     if not isinstance(control.get("says"), str) or not set(control) - {"says"}:
         raise ValueError("its control says what it is, and differs in something.")
-    _check_metric(literal["metric"], settings, against is not None)
+    for used in (settings, {**settings, **control.get("with", {})}):
+        _check_metric(literal["metric"], used, against is not None)
     claim = Claim(
         says=_text("says", literal["says"]),
         metric=literal["metric"],
@@ -155,9 +156,10 @@ def _read(record: registry.Record, literal: Mapping[str, Any]) -> Claim:
     return claim
 
 
-def _variation(where: str, changes: Any) -> Mapping[str, Any]:
-    _known(f"key of {where}", _mapping(where, changes), VARIED)
-    _mapping(f"{where}.arguments", changes.get("arguments", {}))
+def _variation(where: str, changes: Any, keys: Iterable[str] = VARIED) -> Mapping[str, Any]:
+    _known(f"key of {where}", _mapping(where, changes), keys)
+    for key in ("arguments", "with"):
+        _mapping(f"{where}.{key}", changes.get(key, {}))
     _phases(f"{where}.recipe", changes.get("recipe", {}))
     if not isinstance(changes.get("seed", 0), int):
         raise ValueError(f"{where}.seed is a whole number; got {changes['seed']!r}.")

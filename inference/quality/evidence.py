@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
-from pyrogen.base import Batch, Model, Pair
+from pyrogen.axes import HasLevels, Prior
+from pyrogen.base import Batch, HasPosterior, Model, Pair
 from pyrogen.data import Data
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.levels import Levels
 from pyrogen.registry import choice
 
 
@@ -63,7 +65,7 @@ def rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> float:
     if not isinstance(model, Pair):
         raise ValueError(f"{type(model).__name__} is no (model, guide) pair, so it has no codes whose rate to measure.")
     with evaluating(model), seeded(seed, model.device):
-        return float(ELBO(num_samples).terms(model, Batch(data.test.x.to(model.device)))["kl"])
+        return float(ELBO(num_samples).terms(model, Batch(data.test.x.to(model.device))).get("kl", 0.0))
 
 
 @choice("metric", "rate-ratio")
@@ -73,6 +75,28 @@ def rate_ratio(model: Model, data: Data, seed: int, against: Model, num_samples:
     Reference: Alemi et al. 2018, arXiv:1711.00464.
     """
     return rate(model, data, seed, num_samples) / rate(against, data, seed, num_samples)
+
+
+@choice("metric", "least-level-rate")
+def least_level_rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> float:
+    """Nats that the least used level of latents costs, min_l E log q(z_l|z_{<l}, x) / p(z_l|z_{<l}), on the test data.
+
+    A level that is idle costs 0: its posterior is its prior. Reference: Sønderby et al. 2016, arXiv:1602.02282, figure 4.
+    """
+    prior = getattr(model, "prior", None)
+    if not (isinstance(model, HasPosterior) and isinstance(prior, Prior) and isinstance(prior, HasLevels)):
+        raise ValueError(
+            f"least-level-rate needs a prior of levels, such as Hierarchical; {type(model).__name__} has none."
+        )
+    with evaluating(model), seeded(seed, model.device):
+        q = model.encode(data.test.x.to(model.device))
+        z = q.sample((num_samples,))
+        below = Levels(prior.sizes, prior.level, z).log_probs(z)
+        if isinstance(q, Levels):
+            inferred = q.log_probs(z)
+        else:
+            inferred = [part.sum(-1) for part in q.base_dist.log_prob(z).split(list(prior.sizes), -1)]
+        return min(float((a - b).mean()) for a, b in zip(inferred, below, strict=True))
 
 
 @choice("metric", "gap-to-ppca")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrogen.data.source import IMAGE_KINDS, SPLITS, Source, cut
+from pyrogen.data.source import IMAGE_KINDS, LARGEST_COUNT, SPLITS, Source, cut, within_a_turn
 
 NAMES = ("x_train", "x_valid", "x_test", "y_train", "y_valid", "y_test", "levels")
 
@@ -22,7 +22,8 @@ def read(path: Path) -> Source:
     """The array ``x_train`` and, where they are there, ``x_valid``, ``x_test``, ``y_train``, ``y_valid``, ``y_test``.
 
     A missing valid or test split is cut from train, a tenth each. Whole numbers are grey levels (256, unless a number
-    ``levels`` says otherwise), or binary if there are only 0 and 1; floats are binary, grey in [0, 1] or real. Images
+    ``levels`` says otherwise), counts if some are above 255, or binary if there are only 0 and 1; floats are binary, grey in
+    [0, 1], real, or by ``kind="angle"`` radians. Images
     ``(N, H, W)`` and ``(N, H, W, C)`` become ``(N, C, H, W)``. Real vectors ``(N, D)`` are standardized by default. The
     file is read as a whole: images that are larger than memory are streamed from a folder of them.
 
@@ -43,7 +44,7 @@ def read(path: Path) -> Source:
     if orphans:
         raise ValueError(f"{path}: {orphans[0]} labels a split that is not there; add x{orphans[0][1:]}, or remove it.")
     kinds, levels = _kinds(path, x, arrays)
-    splits = {s: (_tensor(v, image=kinds != ("real",)), y[s]) for s, v in x.items()}
+    splits = {s: (_tensor(v, image=kinds[0] != "real"), y[s]) for s, v in x.items()}
     return Source(path.stem, f"file {path}", kinds, levels, _completed(path, splits), table=True)
 
 
@@ -76,12 +77,12 @@ def _values(path: Path, name: str, arrays: Arrays) -> np.ndarray:
         problem = "is empty" if values.size == 0 else "has no dimension but the rows'"
         raise ValueError(f"{path}: {name} {problem}, its shape is {values.shape}; expected (N, D) or (N, C, H, W).")
     if _whole(values):
-        if values.min() < 0 or values.max() > 255:
+        if values.min() < 0 or values.max() > LARGEST_COUNT:
             raise ValueError(
                 f"{path}: {name} holds whole numbers from {values.min()} to {values.max()}; expected grey levels from "
-                "0 to 255, or floats for real data."
+                f"0 to 255, counts up to {LARGEST_COUNT:,}, or floats for real data."
             )
-        return values.astype(np.uint8)
+        return values.astype(np.uint8 if values.max() <= 255 else np.int32)
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float32)
     if not np.isfinite(rounded).all():
@@ -113,12 +114,13 @@ def _kinds(path: Path, x: Arrays, arrays: Arrays) -> tuple[tuple[str, ...], int 
                 f"{path}: levels is {levels}; expected one whole number above {high:g}, the largest in x, up to 256."
             )
         if levels > 2:
-            return IMAGE_KINDS, int(levels)
+            return (*IMAGE_KINDS, "counts"), int(levels)
     if all(((v == 0) | (v == 1)).all() for v in x.values()):
-        return ("binary", "real"), 2
+        return ("binary", "real", "counts"), 2
     if whole:
-        return IMAGE_KINDS, 256
-    return (("unit", "binary", "real"), None) if low >= 0 and high <= 1 else (("real",), None)
+        return ((*IMAGE_KINDS, "counts"), 256) if high <= 255 else (("counts",), None)
+    angle = ("angle",) if within_a_turn(low, high) else ()
+    return (("unit", "binary", "real", *angle), None) if low >= 0 and high <= 1 else (("real", *angle), None)
 
 
 def _tensor(values: np.ndarray, image: bool) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 IMAGE_KINDS = ("binary", "unit", "levels")
+# float32 has all whole numbers up to here
+LARGEST_COUNT = 2**24
 PHOTO_KINDS = ("unit", "levels", "binary")
 SPLITS = ("train", "valid", "test")
 
@@ -39,6 +42,12 @@ class Source:
     table: bool = False
     columns: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+
+
+def within_a_turn(low: float, high: float) -> bool:
+    """Whether values from ``low`` to ``high`` can be radians, in [−π, π] or in [0, 2π]; most degrees cannot."""
+    slack = 1e-6
+    return -math.pi - slack <= low and high <= (math.pi if low < 0 else 2 * math.pi) + slack
 
 
 def cut(n: int, *sizes: int) -> tuple[Tensor, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pyrogen.data.source import Source, tenths
+from pyrogen.data.source import LARGEST_COUNT, Source, tenths, within_a_turn
 
 LABELS = ("label", "class", "y")
 LARGEST = float(np.finfo(np.float32).max)
@@ -21,6 +21,7 @@ Lines = list[tuple[int, list[str]]]
 def read(path: Path) -> Source:
     """Real vectors, one a row; a column named ``label``, ``class`` or ``y`` holds the labels.
 
+    By ``kind="counts"`` they are whole numbers from 0, by ``kind="angle"`` radians, where the values can be.
     The first row is a header if no cell of it is a number. Labels are whole numbers from 0, or names, which are sorted
     and numbered. Train, valid and test are 80, 10 and 10 % of the rows, by a fixed permutation.
 
@@ -48,13 +49,21 @@ def read(path: Path) -> Source:
     return Source(
         name=path.stem,
         reference=f"file {path}",
-        kinds=("real",),
+        kinds=("real", *_others(values)),
         levels=None,
         splits={s: (x[rows], None if y is None else y[rows]) for s, rows in tenths(len(x)).items()},
         table=True,
         columns=tuple(header[i] for i in columns) if header else (),
         class_names=class_names,
     )
+
+
+def _others(values: np.ndarray) -> Iterator[str]:
+    """What else than real numbers the values can be."""
+    if (values == values.round()).all() and values.min() >= 0 and values.max() <= LARGEST_COUNT:
+        yield "counts"
+    if within_a_turn(values.min(), values.max()):
+        yield "angle"
 
 
 def _parsed(path: Path) -> tuple[list[str], Lines]:

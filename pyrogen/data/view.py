@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ class View:
     "levels"                x = round(255 r / (L − 1))
     "real"                  x = r
     "real", scale           x = (r − mean) / sd, by column
+    "counts"                x = r
+    "angle"                 x = r, turned into [−π, π)
     ======================  =====================================
     """
 
@@ -50,7 +53,11 @@ class View:
         """x of the raw values, same shape, float32; random views take uniform noise, or torch's global generator."""
         if self.scale:
             return self.scale(raw)
+        if self.kind == "angle":
+            return (torch.remainder(raw.double() + math.pi, 2 * math.pi) - math.pi).float()
         r = raw.float()
+        if self.kind == "counts":
+            return r
         top = (self.levels or 2) - 1
         if self.kind == "levels":
             return (r * (255 / top)).round()

@@ -197,5 +197,5 @@ class DiscretizedLogisticMixture(_Levels):
         sizes = [k, k * c, k * c, k * c * (c - 1) // 2]
         logits, *parts = features.split(sizes, -n - 1)
         loc, log_scale, coupling = (t.unflatten(-n - 1, (k, t.shape[-n - 1] // k)) for t in parts)
-        # scales far below a level's width cannot be told apart, and their inverses overflow
-        return MixtureOfDiscretizedLogistics(logits, loc, log_scale.clamp(min=-7), torch.tanh(coupling), pixel_rank=n)
+        # scales far below a level's width, or far above all levels, cannot be told apart, and their gradients overflow
+        return MixtureOfDiscretizedLogistics(logits, loc, log_scale.clamp(-7, 7), torch.tanh(coupling), pixel_rank=n)

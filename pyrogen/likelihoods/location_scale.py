@@ -104,3 +104,38 @@ class Laplace(_LocationScale):
     def family(self, loc: Tensor, scale: Tensor) -> Distribution:
         """Laplace(μ, b)."""
         return dist.Laplace(loc, scale)
+
+
+@choice("likelihood")
+class StudentT(_LocationScale):
+    """Heavy-tailed elements, p(x|·) = Πᵢ t((xᵢ − μᵢ) / sᵢ; ν) / sᵢ, which tolerate outlying values.
+
+    Shapes: features ``(k C, ...)`` with k = 2 where s is predicted, else 1; event ``x_shape``. Reference: Lange, Little &
+    Taylor 1989, Robust statistical modeling using the t distribution.
+
+    Args:
+        df: degrees of freedom ν, above 1, where there is a mean, and up to 100, from where on it is the Normal.
+        scale: "fixed" at ``value``; "shared", one learned number that starts at ``value``; or "predicted".
+        value: the fixed or first scale s.
+        positive: what makes a learned scale positive, "softplus" or "exp".
+        floor: added to learned scales, so that the density cannot grow without limit on values that repeat.
+    """
+
+    def __init__(
+        self,
+        df: float = 5.0,
+        scale: Literal["fixed", "shared", "predicted"] = "predicted",
+        value: float = 1.0,
+        positive: Literal["softplus", "exp"] = "softplus",
+        floor: float = 1e-3,
+    ) -> None:
+        super().__init__(scale, value, positive, floor)
+        if not 1 < df <= 100:
+            raise ValueError(
+                f"StudentT(df={df}): needs 1 < df <= 100; below there is no mean to show, above use likelihood='Normal'."
+            )
+        self.df = df
+
+    def family(self, loc: Tensor, scale: Tensor) -> Distribution:
+        """t with ν degrees of freedom around μ."""
+        return dist.StudentT(torch.full_like(loc, self.df), loc, scale)

@@ -14,6 +14,100 @@ from torch.nn.functional import softplus
 from pyrogen.axes import Distribution, Likelihood
 from pyrogen.registry import choice
 
+# Products of so many factors from [½, 1] stay far from underflow, and their logs far from losing digits.
+FACTORS = 16
+
+
+class _BernoulliLogProb(torch.autograd.Function):
+    """Σᵢ xᵢ lᵢ − softplus(lᵢ) over the last dimension of logits l and values x, which may broadcast.
+
+    softplus(l) = (l + |l|)/2 − log σ(|l|), and Σ log σ is taken as the log of products: 1 logarithm for 16 elements. The
+    gradients, x − σ(l) and l, are made of differentiable operations, so that they have gradients too.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(logits: Tensor, value: Tensor) -> Tensor:
+        size = logits.abs()
+        # exactly 0 where a 0 or 1 agrees with its logit, so that sums of hundreds lose no digits to what cancels
+        wrong = torch.addcmul(size, logits, value - 0.5, value=-2).sum(-1)
+        return torch.log(_products(size.sigmoid_(), FACTORS)).sum(-1) - wrong / 2
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        logits, value = ctx.saved_tensors
+        each = gradient.unsqueeze(-1)
+        to_logits = to_value = None
+        if ctx.needs_input_grad[0]:
+            to_logits = (each * (value - torch.sigmoid(logits))).sum_to_size(logits.shape)
+        if ctx.needs_input_grad[1]:
+            to_value = (each * logits).sum_to_size(value.shape)
+        return to_logits, to_value
+
+
+def _products(t: Tensor, factors: int) -> Tensor:
+    """Products of up to so many elements of the last dimension, each taken once; ``t`` is overwritten."""
+    while factors > 1:
+        half = (t.shape[-1] + 1) // 2
+        t[..., : t.shape[-1] - half].mul_(t[..., half:])
+        t, factors = t[..., :half], factors // 2
+    return t
+
+
+class IndependentBernoulli(dist.TorchDistribution):
+    """Independent zeros and ones, log p(x) = Σᵢ xᵢ lᵢ − softplus(lᵢ): torch's Bernoulli, twice as fast over whole data.
+
+    Sums are taken in float32 at least, whatever the type of the logits.
+
+    Args:
+        logits: l, of shape ``(*batch, *event)``.
+        rank: how many of its dimensions, the last ones, are one datum.
+    """
+
+    arg_constraints = {"logits": constraints.real}  # noqa: RUF012  (torch's own protocol)
+
+    def __init__(self, logits: Tensor, rank: int, validate_args: bool | None = None) -> None:
+        self.logits, self.rank = logits, rank
+        split = logits.dim() - rank
+        super().__init__(logits.shape[:split], logits.shape[split:], validate_args=validate_args)
+
+    @constraints.dependent_property(is_discrete=True)
+    def support(self) -> constraints.Constraint:
+        """{0, 1} for each element."""
+        return constraints.independent(constraints.boolean, self.rank)
+
+    @property
+    def mean(self) -> Tensor:
+        """π = σ(l)."""
+        return torch.sigmoid(self.logits)
+
+    @property
+    def variance(self) -> Tensor:
+        """π (1 − π)."""
+        return self.mean * torch.sigmoid(-self.logits)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> IndependentBernoulli:
+        """The same distribution with another batch shape."""
+        return IndependentBernoulli(self.logits.expand(*batch_shape, *self.event_shape), self.rank, self._validate_args)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
+        """Zeros and ones, in the type of the logits."""
+        return torch.bernoulli(self.mean.expand(self._extended_shape(sample_shape)))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log p(x) over the batch shape, in nats."""
+        if self._validate_args:
+            self._validate_sample(value)
+        dtype = torch.promote_types(torch.promote_types(self.logits.dtype, value.dtype), torch.float32)
+        flat = (t.to(dtype).flatten(t.dim() - self.rank) for t in (self.logits, value))
+        return _BernoulliLogProb.apply(*flat)
+
 
 @choice("likelihood")
 class Bernoulli(Likelihood):
@@ -33,7 +127,7 @@ class Bernoulli(Likelihood):
 
     def forward(self, features: Tensor) -> Distribution:
         """Bernoulli with the features as logits."""
-        return dist.Bernoulli(logits=features).to_event(len(self.x_shape))
+        return IndependentBernoulli(features, len(self.x_shape))
 
 
 class UnclampedContinuousBernoulli(dist.ContinuousBernoulli):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pyro.distributions as dist
 import torch
 from pyro.distributions import constraints
 from torch import Tensor
 
-from pyrogen.axes import Blueprint, Distribution, Prior
+from pyrogen.axes import Distribution, Prior
+from pyrogen.priors import ex_post
 from pyrogen.registry import choice
 
 
@@ -35,46 +36,63 @@ class Flat(Prior):
     """The improper prior p(z) ∝ 1, which leaves the codes alone.
 
     It demands a point-mass posterior: the pair is then the plain autoencoder. It has no samples of its own; once training
-    ends, a normal distribution is fitted to the codes, N(z; mean, covariance), and generated data start there.
+    ends, a density is fitted to the codes, and generated data start there.
 
     Shapes: event ``(latent_size,)``. Reference (ex-post density): Ghosh et al. 2020, arXiv:1903.12436.
+
+    Args:
+        ex_post: what is fitted to the codes: "normal", "mixture" (of normals, each with its covariance) or "flow".
+        components: normals of the mixture.
     """
 
     proper = False
-    loc: Tensor
-    scale_tril: Tensor
+    sees_all = True
     fitted: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, ex_post: Literal["normal", "mixture", "flow"] = "normal", components: int = 10) -> None:
         super().__init__()
+        if ex_post not in ("normal", "mixture", "flow"):
+            raise ValueError(f"Flat(ex_post={ex_post!r}): choose 'normal', 'mixture' or 'flow'.")
+        if components < 1:
+            raise ValueError(f"Flat(components={components}): a mixture needs at least one component.")
+        self.ex_post, self.components = ex_post, components
 
-    def build(self, plan: Blueprint) -> None:
-        """Take the latent size."""
-        self.register_buffer("loc", torch.zeros(plan.latent_size))
-        self.register_buffer("scale_tril", torch.eye(plan.latent_size))
+    def size(self, latent_size: int) -> None:
+        """Make room for what will be fitted."""
+        if self.ex_post == "flow" and latent_size < 2:
+            raise ValueError(
+                "Flat(ex_post='flow') couples halves of z, and latent_size=1 has none; use latent_size >= 2, or "
+                "ex_post='mixture'."
+            )
+        densities: dict[str, Callable[[], ex_post.ExPost]] = {
+            "normal": lambda: ex_post.Normal(latent_size),
+            "mixture": lambda: ex_post.NormalMixture(latent_size, self.components),
+            "flow": lambda: ex_post.Flow(latent_size),
+        }
+        self.density = densities[self.ex_post]()
+        self.latent_size = latent_size
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The improper distribution: it scores 0 everywhere and cannot be sampled."""
-        return FlatOver(self.generator, self.loc.shape)
+        return FlatOver(self.generator, torch.Size([self.latent_size]))
 
     @torch.no_grad()
     def conclude(self, z: Tensor) -> None:
-        """Fit the normal distribution to the codes, ``(N, latent_size)``."""
-        if len(z) < 2:
-            raise ValueError(f"a normal distribution needs at least 2 codes to be fitted to; got {len(z)}.")
-        wide = z.double()
-        centered = wide - wide.mean(0)
-        covariance = centered.mT @ centered / (len(z) - 1)
-        # a code that never moves has no variance; the ridge keeps the factor finite
-        ridge = 1e-6 * covariance.diagonal().mean().clamp(min=1e-12)
-        covariance += ridge * torch.eye(len(covariance), dtype=wide.dtype, device=wide.device)
-        self.loc.copy_(wide.mean(0))
-        self.scale_tril.copy_(torch.linalg.cholesky(covariance))
+        """Fit the density to the codes, ``(N, latent_size)``.
+
+        Raises:
+            ValueError: there are too few.
+        """
+        if len(z) < self.density.fewest:
+            raise ValueError(
+                f"Flat(ex_post={self.ex_post!r}) needs at least {self.density.fewest} codes to be fitted to; got {len(z)}."
+            )
+        self.density.fit(z)
         self.fitted.fill_(True)
 
     def generator(self) -> Distribution:
-        """The fitted normal distribution.
+        """The fitted density.
 
         Raises:
             ValueError: nothing has been fitted yet.
@@ -84,4 +102,5 @@ class Flat(Prior):
                 "the Flat prior cannot be sampled before a distribution is fitted to the codes: train the model by "
                 "fit(...), or call model.conclude(x) on training data."
             )
-        return dist.MultivariateNormal(self.loc, scale_tril=self.scale_tril)
+        found: Distribution = self.density()
+        return found

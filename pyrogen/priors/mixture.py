@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import transform_to
 
 from pyrogen.axes import Blueprint, Distribution, Prior
+from pyrogen.mixtures import Mixture
 from pyrogen.registry import choice
 
 
@@ -46,14 +47,15 @@ class MixtureOfGaussians(Prior):
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The mixture, components summed out."""
         parts = dist.Normal(self.means, self.log_scales.exp()).to_event(1)
-        return dist.MixtureSameFamily(dist.Categorical(logits=self.logits), parts)
+        return Mixture(dist.Categorical(logits=self.logits), parts)
 
 
 @choice("prior")
 class VampPrior(Prior):
     """The variational mixture of posteriors, p(z) = 1/K Σₖ q(z|uₖ), with learned pseudo-data uₖ.
 
-    The pseudo-data move inside the range of the data (for Bernoulli pixels, in (0, 1)).
+    The pseudo-data move inside the range of the data (for Bernoulli pixels, in (0, 1)). Its z is what the posterior's is,
+    real or discrete.
 
     Shapes: event ``(latent_size,)``. Reference: Tomczak & Welling 2018, arXiv:1705.07120.
 
@@ -61,7 +63,9 @@ class VampPrior(Prior):
         components: K.
     """
 
+    support = None
     learned = True
+    made_of_posteriors = True
     logits: Tensor
 
     def __init__(self, components: int = 500) -> None:
@@ -83,4 +87,4 @@ class VampPrior(Prior):
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The mixture of the posteriors of the pseudo-data."""
-        return dist.MixtureSameFamily(dist.Categorical(logits=self.logits), self._encode(self.pseudo_data()))
+        return Mixture(dist.Categorical(logits=self.logits), self._encode(self.pseudo_data()))

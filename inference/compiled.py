@@ -1,0 +1,304 @@
+"""The recorded step: a loss and its gradients replayed without Pyro's handlers, and checked against the eager ones.
+
+A step is recorded once for each shape of batch and state of the model. What Python computed stays in a recording as it was,
+so it is compared with the eager step at its first replays and in every epoch: from the same state the two must agree.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pyrogen.base import Batch
+from pyrogen.inference.recording import Recording, Unrecordable, first_line, laid_out, trace
+from pyrogen.inference.shadow import Outcome, Place, State, amount, foreign
+
+Compile = Literal["auto"] | bool
+
+PAYS = 500  # steps after which recording, which takes as long as some fifty of them, has paid
+CHECKED = 3  # the first replays, all of which are checked
+APART = 20  # replays at least between later checks, so that small epochs are not all checks
+TOLERANCE = 1e-3  # relative, of recordings whose operations are not the eager ones to the bit
+COMPILED_TOLERANCE = 1e-2  # of what Inductor makes of a recording that is itself compared to the bit
+RECORDINGS = 16  # of one step; whatever changes its shapes more often stays eager
+
+log = logging.getLogger("pyrogen")
+
+
+class Step:
+    """The terms of a loss, and its gradients, computed eagerly or replayed.
+
+    Args:
+        name: of the player, for messages.
+        compute: from a batch the named terms, of which "loss" has gradients.
+        modules: all modules whose parameters and buffers the loss reads.
+        parameters: whose gradients are left in ``.grad``; none: no gradients are taken.
+        uses: how often it will be called, by the number of data.
+        compile: "auto": recorded where that pays; True: recorded, and compiled by Inductor; False: eager.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        compute: Callable[[Batch], Mapping[str, Tensor]],
+        modules: Sequence[nn.Module],
+        parameters: Sequence[nn.Parameter],
+        uses: Mapping[int, int],
+        compile: Compile,
+    ) -> None:
+        self.name, self.compute, self.parameters, self.uses, self.compile = name, compute, parameters, uses, compile
+        self.roots = modules
+        self.most = max((times for size, times in uses.items() if size), default=0)
+        self.eager_because = ""
+        if compile is False:
+            self.eager_because = "compile=False"
+        elif not any(self._worth(size) for size in uses):
+            self.eager_because = f"recording does not pay for {self.most} steps"
+        self.seconds = 0.0  # of recording
+        self.epoch = 0
+        self.entries: dict[Any, _Entry] = {}
+        self.recordings = 0
+        if not self.eager_because:
+            self._look()
+
+    def __call__(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The terms; gradients are in the parameters' ``.grad``, instead of whatever was there."""
+        if self.eager_because or torch.is_anomaly_enabled():
+            return self._eager(batch)
+        if not self._unchanged():
+            self._look()
+            return self(batch)
+        key = self._key(batch)
+        if key not in self.entries:
+            self.entries[key] = _Entry(self._worth(len(batch.x)))
+        entry = self.entries[key]
+        if not entry.worth:
+            return self._eager(batch)
+        if entry.due(self.epoch):
+            return self._checked(entry, batch)
+        entry.replays += 1
+        return self._replay(entry, entry.fastest, batch)
+
+    def _worth(self, size: int) -> bool:
+        return self.uses.get(size, 0) >= PAYS or self._inductor(size)
+
+    def _inductor(self, size: int) -> bool:
+        return self.compile is True and bool(self.parameters) and self.uses.get(size, 0) == self.most
+
+    def _eager(self, batch: Batch) -> Mapping[str, Tensor]:
+        for p in self.parameters:
+            p.grad = None
+        terms = self.compute(batch)
+        if self.parameters:
+            terms["loss"].backward()
+        return terms
+
+    def _replay(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
+        outputs = recording([*self.live, *_tensors(batch)])
+        count = len(entry.terms)
+        for p in entry.still:
+            p.grad = None
+        for p, gradient in zip(entry.moved, outputs[count:], strict=True):
+            p.grad = gradient
+        return dict(zip(entry.terms, outputs[:count], strict=True))
+
+    def _replayed(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
+        try:
+            terms = self._replay(entry, recording, batch)
+        except Exception as error:
+            raise Unrecordable(f"its recording fails ({first_line(error)})") from error
+        if any(p.grad is None or p.grad.stride() != p.stride() for p in entry.moved):
+            raise Unrecordable("its gradients have another memory layout")
+        return terms
+
+    def _outcome(self, terms: Mapping[str, Tensor]) -> Outcome:
+        return Outcome(self.places, self.device, self.parameters, terms)
+
+    def _look(self) -> None:
+        """Find what the loss may read, and forget what was recorded of anything else."""
+        self.modules = list({id(m): m for root in self.roots for m in root.modules()}.values())
+        places: dict[int, Place] = {}
+        for module in self.modules:
+            for home in (module._parameters, module._buffers):
+                places |= {id(t): (home, name) for name, t in home.items() if t is not None}
+        self.places = list(places.values())
+        self.homes = [h for m in self.modules for h in (m._parameters, m._buffers, m._modules, m._forward_hooks)]
+        self.children = [(m._modules, name, child) for m in self.modules for name, child in m._modules.items()]
+        self.sizes = [len(h) for h in self.homes]
+        self.live: list[Tensor] = [home[name] for home, name in self.places]
+        self.device = self.live[0].device if self.live else torch.device("cpu")
+        self.entries.clear()
+        if any(m._forward_hooks for m in self.modules):
+            self.eager_because = "a module has a forward hook, which a recording would not call"
+
+    def _unchanged(self) -> bool:
+        """Whether the model has the structure and the parameters that it had; its tensors as of now are ``live``."""
+        known = self.live
+        live: list[Any] = [home.get(name) for home, name in self.places]
+        self.live = live
+        return (
+            self.sizes == [len(h) for h in self.homes]
+            and all(home.get(name) is child for home, name, child in self.children)
+            and all(a is b or _alike(a, b) for a, b in zip(known, self.live, strict=True))
+        )
+
+    def _key(self, batch: Batch) -> Any:
+        shapes = [None if t is None else (t.shape, t.stride(), t.dtype, t.device) for t in vars(batch).values()]
+        return *shapes, *[m.training for m in self.modules], *[t.requires_grad for t in self.live]
+
+    def _checked(self, entry: _Entry, batch: Batch) -> Mapping[str, Tensor]:
+        """Replay beside the eager step, from the same state; record first, if that is still to be done.
+
+        What is returned and left behind is the replay's where the two agree, so that it does not matter when one looks.
+        """
+        before, others = State(self.places, self.device), foreign()
+        truth = self._outcome(self._eager(batch))
+        try:
+            if others != foreign():
+                raise Unrecordable("the loss draws from Python's or NumPy's random numbers")
+            if entry.traced is None:
+                before.put_back()
+                self._record(entry, batch)
+            assert entry.traced is not None
+            before.put_back()
+            replayed = self._outcome(self._replayed(entry, entry.traced, batch))
+        except Unrecordable as error:
+            self.eager_because = str(error)
+            truth.put_back()
+            return truth.terms
+        if difference := self._difference(entry, before, truth, replayed, batch):
+            self.eager_because = f"its recording differs from the eager step in its {difference}"
+            log.warning(
+                "the recorded step of the player %r differs from the eager one in its %s, so all its steps are eager from "
+                "here on; the usual cause is a Python number that changes, such as a schedule: compute it from batch.step.",
+                self.name,
+                difference,
+            )
+            truth.put_back()
+            return truth.terms
+        if entry.compiled is not None:
+            replayed = self._compiled(entry, entry.compiled, before, truth, replayed, batch)
+        entry.replays += 1
+        entry.checks, entry.epoch, entry.checked_at = entry.checks + 1, self.epoch, entry.replays
+        return replayed.terms
+
+    def _record(self, entry: _Entry, batch: Batch) -> None:
+        self.recordings += 1
+        if self.recordings > RECORDINGS:
+            raise Unrecordable("shapes or modes change all the time")
+        wanted = [p for p in self.parameters if p.requires_grad]
+        names = [name for name, t in vars(batch).items() if t is not None]
+        tensors = self.live
+
+        def function(inputs: Sequence[Tensor]) -> list[Tensor]:
+            terms = self.compute(Batch(**dict(zip(names, inputs[len(tensors) :], strict=True))))
+            gradients = torch.autograd.grad(terms["loss"], wanted, allow_unused=True) if wanted else ()
+            found = [(p, g) for p, g in zip(wanted, gradients, strict=True) if g is not None]
+            entry.terms, entry.moved = list(terms), [p for p, _ in found]
+            with torch.no_grad():
+                for (home, name), tensor in zip(self.places, tensors, strict=True):
+                    if home[name] is not tensor:
+                        tensor.copy_(home[name])  # a buffer that the loss replaced
+            return [t.detach() for t in terms.values()] + [laid_out(g, p) for p, g in found]
+
+        started = time.perf_counter()
+        entry.traced = trace(function, [*tensors, *_tensors(batch)])
+        moved = {id(p) for p in entry.moved}
+        entry.still = [p for p in self.parameters if id(p) not in moved]
+        if self._inductor(len(batch.x)):
+            entry.compiled = entry.traced.compiled()
+        self.seconds += time.perf_counter() - started
+
+    def _difference(self, entry: _Entry, before: State, truth: Outcome, replayed: Outcome, batch: Batch) -> str:
+        """What the replay got wrong, in words; nothing where it agrees as far as rounding lets it."""
+        what, by = truth.furthest(replayed, before)
+        allowed = 0.0 if entry.exact else TOLERANCE
+        if by > allowed and entry.exact:
+            # threads and atomic additions may make the eager step differ from itself
+            before.put_back()
+            again = self._outcome(self._eager(batch))
+            allowed = min(10 * truth.furthest(again, before)[1], TOLERANCE)
+            replayed.put_back()
+        if entry.checks == 0:
+            entry.exact = by == 0
+        return amount(what, by) if by > allowed else ""
+
+    def _compiled(
+        self, entry: _Entry, compiled: Recording, before: State, truth: Outcome, traced: Outcome, batch: Batch
+    ) -> Outcome:
+        """The same by Inductor, unless it cannot or differs."""
+        before.put_back()
+        started = time.perf_counter()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                replayed = self._outcome(self._replayed(entry, compiled, batch))
+            what, by = truth.furthest(replayed, before)
+            why = f"it differs in its {amount(what, by)}" if by > COMPILED_TOLERANCE else ""
+        except Unrecordable as error:
+            why = str(error)
+        if entry.checks == 0:
+            self.seconds += time.perf_counter() - started
+        if not why:
+            return replayed
+        log.warning("the recorded step of the player %r is replayed without Inductor: %s.", self.name, why)
+        entry.compiled = None
+        traced.put_back()
+        return traced
+
+
+@dataclass
+class _Entry:
+    """What is known of the step for one kind of batch."""
+
+    worth: bool
+    traced: Recording | None = None
+    compiled: Recording | None = None
+    terms: list[str] = field(default_factory=list)
+    moved: list[nn.Parameter] = field(default_factory=list)
+    still: list[nn.Parameter] = field(default_factory=list)
+    exact: bool = False
+    replays: int = 0
+    checks: int = 0
+    checked_at: int = 0
+    epoch: int = 0
+
+    @property
+    def fastest(self) -> Recording:
+        recording = self.compiled or self.traced
+        assert recording is not None
+        return recording
+
+    def due(self, epoch: int) -> bool:
+        """Whether the next replay is to be checked."""
+        if self.checks < CHECKED:
+            return True
+        return self.epoch != epoch and self.replays - self.checked_at >= APART
+
+
+def _alike(a: Tensor, b: Tensor | None) -> bool:
+    """Whether a buffer was replaced by one of its kind; a parameter is only ever itself."""
+    if b is None or isinstance(a, nn.Parameter):
+        return False
+    return (a.shape, a.dtype, a.device, a.stride()) == (b.shape, b.dtype, b.device, b.stride())
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    return [t for t in vars(batch).values() if t is not None]
+
+
+def said(steps: Sequence[Step]) -> str:
+    """How these steps are computed, as one line; empty while that is open."""
+    reasons = {step.name: step.eager_because for step in steps if step.eager_because}
+    seconds = sum(step.seconds for step in steps)
+    if len(reasons) == len(steps) and len(set(reasons.values())) == 1:
+        return f"eager, because {steps[0].eager_because}"
+    recorded = [f"recorded in {seconds:.1f} s"] if seconds else []
+    return "; ".join(recorded + [f"those of {name} eager, because {why}" for name, why in reasons.items()])

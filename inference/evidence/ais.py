@@ -1,0 +1,83 @@
+"""Annealed importance sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyrogen.inference.evidence.annealing import (
+    HALF_PATH,
+    PATH,
+    Advance,
+    AnnealedEstimator,
+    Schedule,
+    pilot_transitions,
+)
+from pyrogen.inference.evidence.estimator import Estimates
+from pyrogen.inference.evidence.importance import effective_sample_size, log_mean_exp, standard_error
+from pyrogen.inference.evidence.latent_space import Init, LatentSpace
+from pyrogen.registry import choice
+
+HALF = "log_evidence with half the temperatures; they are too few where the two differ by more than their errors"
+
+
+@choice("estimator")
+@dataclass(frozen=True)
+class AIS(AnnealedEstimator):
+    """Annealed importance sampling: chains led from the prior, or the guide, to p(x, z) by Hamiltonian Monte Carlo.
+
+    log p(x) ≥ E[log 1/C Σ_c w_c], log w = Σ_t (β_t − β_{t−1}) log (f₁/f₀)(z_{t−1}); z_t from z_{t−1} by a transition that
+    leaves f₀^(1 − β_t) f₁^(β_t) unchanged, f₁ = p(x, z), f₀ = p(z) or q(z|x).
+
+    It needs no good guide: from the prior it scores decoders that were trained by any objective. Beside ``log_evidence`` and
+    ``mc_se`` it gives the chains' ``ess``, their mean ``acceptance`` and ``step_size``, and ``half`` with ``half_se``: the
+    same by half the temperatures, a check that there are enough of them.
+
+    Should not be confused with :class:`IWAE`, whose draws stay where the guide put them.
+
+    Reference: Neal 2001; for decoders Wu et al. 2017, arXiv:1611.04273.
+
+    Args:
+        temperatures: T; from a good guide a tenth may do.
+        chains: C a datum.
+        init: where chains start, "prior" or "guide".
+        schedule: of the temperatures: "sigmoid", or "geometric" for narrow likelihoods, such as a generator's small noise.
+        leapfrogs: steps of a trajectory, each with one gradient.
+        acceptance: what each datum's step size aims at, in a pilot run of its own.
+        doubling: also run with half the temperatures, for half as much again.
+    """
+
+    temperatures: int = 1000
+    chains: int = 16
+    init: Init = "prior"
+    schedule: Schedule = "sigmoid"
+    leapfrogs: int = 10
+    acceptance: float = 0.65
+    doubling: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        self.check(chains=2, temperatures=2 if self.doubling else 1)
+
+    def transitions(self) -> int:
+        """Pilot, path, and the path of half the temperatures."""
+        half = self.temperatures // 2 - 1 if self.doubling else 0
+        return pilot_transitions(self.temperatures) + self.temperatures - 1 + half
+
+    def block(self, space: LatentSpace, advance: Advance) -> Estimates:
+        """The log of the mean weight of the chains, by the whole path and by half of its temperatures."""
+        path = self.path(space, advance)
+        run = path.from_base(self.chains, PATH)
+        weights = run.log_weights.cpu().numpy()
+        found = {
+            "log_evidence": log_mean_exp(weights),
+            "mc_se": standard_error(weights),
+            "ess": effective_sample_size(weights),
+            "acceptance": run.acceptance.cpu().numpy(),
+            "step_size": path.step_size(),
+        }
+        variables: Estimates = {name: (("datum",), value) for name, value in found.items()}
+        if self.doubling:
+            weights = path.coarser().from_base(self.chains, HALF_PATH).log_weights.cpu().numpy()
+            variables["half"] = ("datum",), log_mean_exp(weights), {"description": HALF}
+            variables["half_se"] = ("datum",), standard_error(weights)
+        return variables

@@ -1,0 +1,239 @@
+"""The annealed path from a base to p(x, z), and what all estimators that follow it share."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrogen.base import Model
+from pyrogen.inference.evidence.estimator import Estimates, Estimator
+from pyrogen.inference.evidence.hmc import Leapfrog
+from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point, latent_spaces
+from pyrogen.inference.progress import track
+
+BASE_DRAWS = 100
+PILOT_CHAINS = 16
+WARM_UP = 10
+GAIN = 0.5
+WINDOW = 5
+
+# Places of the random draws, so that no two parts of an estimate share any.
+SCALE, START, PILOT, PATH, HALF_PATH, REVERSE, SIMULATION = range(7)
+
+Schedule = Literal["sigmoid", "geometric"]
+Advance = Callable[[int], None]
+Between = Callable[[Tensor, Point], tuple[Tensor, Point]]
+
+
+def sigmoid_schedule(temperatures: int, steepness: float = 4.0) -> Tensor:
+    """β₀ = 0 … β_T = 1 in float64: β_t = (σ(δ (2t/T − 1)) − σ(−δ)) / (σ(δ) − σ(−δ)), fine at both ends.
+
+    Reference: Wu et al. 2017, arXiv:1611.04273.
+
+    Args:
+        temperatures: T.
+        steepness: δ.
+    """
+    rungs = torch.sigmoid(steepness * torch.linspace(-1, 1, temperatures + 1, dtype=torch.float64))
+    return (rungs - rungs[0]) / (rungs[-1] - rungs[0])
+
+
+def geometric_schedule(temperatures: int, first: float) -> Tensor:
+    """β₀ = 0, then β₁ = ``first`` … β_T = 1 in equal ratios, in float64, for likelihoods that weigh thousands of nats.
+
+    Where noise on d latents' images is small, log p(x|z) varies by √(d/2) / β under f_β: equal ratios are equal strides.
+    """
+    ratios = torch.linspace(math.log(first), 0, temperatures, dtype=torch.float64)
+    return torch.cat([torch.zeros(1, dtype=torch.float64), ratios.exp()])
+
+
+def pilot_transitions(temperatures: int) -> int:
+    """How many transitions the pilot run of a path makes: a tenth of the path's, between 50 and 100, and a warm-up."""
+    return WARM_UP + _pilot_rungs(temperatures)
+
+
+def _pilot_rungs(temperatures: int) -> int:
+    return min(max(temperatures // 10, 50), 100)
+
+
+def stay(log_weights: Tensor, point: Point) -> tuple[Tensor, Point]:
+    """Nothing happens between two temperatures: plain importance sampling."""
+    return log_weights, point
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """What chains bring home.
+
+    Attributes:
+        log_weights: Σ_t (β_t − β_{t−1}) lift(z_{t−1}), ``(chain, datum)`` in float64.
+        acceptance: mean probability of acceptance, ``(datum,)``; nan where there was no transition.
+    """
+
+    log_weights: Tensor
+    acceptance: Tensor
+
+
+@dataclass(frozen=True)
+class Path:
+    """Temperatures with the dynamics at each, all frozen.
+
+    Attributes:
+        space: of a block of data.
+        leapfrog: the dynamics.
+        betas: β₀ … β_T, up or down, ``(T + 1,)``.
+        steps: step sizes, ``(T + 1, datum)``.
+        advance: is told of transitions.
+    """
+
+    space: LatentSpace
+    leapfrog: Leapfrog
+    betas: Tensor
+    steps: Tensor
+    advance: Advance
+
+    @classmethod
+    def tuned(cls, space: LatentSpace, betas: Tensor, leapfrogs: int, acceptance: float, advance: Advance) -> Path:
+        """Find step sizes in a pilot run of fewer temperatures, where log ε moves by (accepted − wished) / 2.
+
+        Step sizes that followed the chains themselves would make their weights invalid: these are frozen before they start.
+
+        Args:
+            space: of a block of data.
+            betas: the temperatures.
+            leapfrogs: steps of a trajectory.
+            acceptance: the wished probability of acceptance.
+            advance: is told of transitions.
+        """
+        leapfrog = Leapfrog.of(space, leapfrogs, SCALE)
+        along = np.linspace(0, 1, len(betas))
+        progress = np.linspace(0, 1, _pilot_rungs(len(betas) - 1) + 1)[1:]
+        levels = np.interp(progress, along, betas.numpy()).tolist()
+        log_step = torch.full((space.data,), -0.5, device=space.x.device)
+        log_steps = []
+        with space.seeded(PILOT):
+            point = space.at(space.draw(PILOT_CHAINS, PILOT))
+            for beta in levels[:1] * WARM_UP + levels:
+                point, accepted = leapfrog.move(space, point, beta, log_step.exp())
+                log_step = log_step + GAIN * (accepted.mean(0).to(log_step) - acceptance)
+                log_steps.append(log_step)
+                advance(1)
+        found = torch.stack(log_steps[WARM_UP:]).double().cpu().numpy()
+        everywhere = np.stack([np.interp(along, progress, _smooth(column)) for column in found.T], -1)
+        return cls(space, leapfrog, betas, torch.from_numpy(everywhere).exp().to(space.x.device), advance)
+
+    def coarser(self) -> Path:
+        """The same with half the temperatures."""
+        last = len(self.betas) - 1
+        rungs = torch.linspace(0, last, last // 2 + 1).round().long()
+        return replace(self, betas=self.betas[rungs], steps=self.steps[rungs])
+
+    def reversed(self) -> Path:
+        """The same from its end to its beginning."""
+        return replace(self, betas=self.betas.flip(0), steps=self.steps.flip(0))
+
+    def from_base(self, chains: int, place: int, between: Between = stay) -> Annealed:
+        """Follow the path with chains that start at draws of the base."""
+        return self.follow(self.space.draw(chains, place), place, between)
+
+    def follow(self, z: Tensor, place: int, between: Between = stay) -> Annealed:
+        """Lead chains from temperature to temperature, and weigh them.
+
+        At each temperature the weights grow by (β_t − β_{t−1}) lift(z), then the chains make a transition that leaves f_{β_t}
+        unchanged; after the last there is nothing to move for. From exact draws of f_{β_0} the mean weight is
+        Z_{β_T} / Z_{β_0} in expectation, whatever the transitions. Reference: Neal 2001, Annealed importance sampling.
+
+        Args:
+            z: where the chains start, ``(chain, datum, size)``.
+            place: of their random draws.
+            between: sees weights and chains at each temperature before they move, and may exchange chains.
+        """
+        levels = self.betas.tolist()
+        last = len(levels) - 1
+        with self.space.seeded(place):
+            point = self.space.at(z)
+            log_weights = torch.zeros_like(point.lift)
+            accepted = torch.zeros_like(point.lift[0])
+            for t in range(1, last + 1):
+                log_weights, point = between(log_weights + (levels[t] - levels[t - 1]) * point.lift, point)
+                if t < last:
+                    point, acceptance = self.leapfrog.move(self.space, point, levels[t], self.steps[t])
+                    accepted += acceptance.mean(0)
+                    self.advance(1)
+        return Annealed(log_weights, accepted / (last - 1) if last > 1 else accepted + math.nan)
+
+    def step_size(self) -> np.ndarray:
+        """The geometric mean of the step sizes, ``(datum,)``."""
+        mean: np.ndarray = self.steps.log().mean(0).exp().cpu().numpy()
+        return mean
+
+
+def _smooth(column: np.ndarray) -> np.ndarray:
+    kernel = np.ones(WINDOW)
+    return np.convolve(column, kernel, "same") / np.convolve(np.ones_like(column), kernel, "same")
+
+
+class AnnealedEstimator(Estimator):
+    """An estimator that anneals one block of data after the other; its settings are those of its path."""
+
+    temperatures: int
+    init: Init
+    schedule: Schedule
+    leapfrogs: int
+    acceptance: float
+
+    @property
+    def bound(self) -> str:
+        """Lower."""
+        return "lower"
+
+    def attributes(self) -> dict[str, Any]:
+        """The settings."""
+        settings = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {k: int(v) if isinstance(v, bool) else v for k, v in settings.items()}
+
+    @abstractmethod
+    def transitions(self) -> int:
+        """How many transitions of all chains a block takes."""
+
+    @abstractmethod
+    def block(self, space: LatentSpace, advance: Advance) -> Estimates:
+        """The estimates of one block of data."""
+
+    def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
+        """The estimates of all blocks, put together; blocks and what is evaluated at once have a fixed size."""
+        with (
+            latent_spaces(model, x, y, self.init, seed) as spaces,
+            track(self.transitions() * len(spaces), type(self).__name__) as advance,
+        ):
+            parts = [self.block(space, advance) for space in spaces]
+        return {k: (v[0], np.concatenate([part[k][1] for part in parts]), *v[2:]) for k, v in parts[0].items()}
+
+    def path(self, space: LatentSpace, advance: Advance) -> Path:
+        """The tuned path of these settings; a geometric one begins where the lift varies by one nat."""
+        betas = sigmoid_schedule(self.temperatures)
+        if self.schedule == "geometric":
+            spread = space.at(space.draw(BASE_DRAWS, START)).lift.std(0).nan_to_num(nan=1.0, posinf=1.0).max()
+            betas = geometric_schedule(self.temperatures, min(1 / float(spread.clamp(min=1)), 0.5))
+        return Path.tuned(space, betas, self.leapfrogs, self.acceptance, advance)
+
+    def check(self, **least: int) -> None:
+        """Refuse settings that mean nothing; ``least`` gives each count's minimum.
+
+        Raises:
+            ValueError: one is too small, or the acceptance is no probability.
+        """
+        for name, minimum in {"leapfrogs": 1, **least}.items():
+            if getattr(self, name) < minimum:
+                raise ValueError(f"{type(self).__name__}({name}={getattr(self, name)}): needs {name} >= {minimum}.")
+        if self.schedule not in ("sigmoid", "geometric"):
+            raise ValueError(f"{type(self).__name__}(schedule={self.schedule!r}): choose 'sigmoid' or 'geometric'.")
+        if not 0 < self.acceptance < 1:
+            raise ValueError(f"{type(self).__name__}(acceptance={self.acceptance}): it lies between 0 and 1.")

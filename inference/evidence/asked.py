@@ -1,0 +1,78 @@
+"""How an estimate was asked for, and how to ask for another of the same data: in Python, and on the command line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+Attributes = Mapping[str, Any]
+
+
+def settings(attributes: Attributes) -> dict[str, Any]:
+    """The estimator's arguments, from the attributes of its result; of results that do not say them, none.
+
+    Raises:
+        ValueError: they are written in no form that pyrogen writes.
+    """
+    found = json.loads(str(attributes.get("settings", "{}")))
+    if not isinstance(found, dict):
+        raise ValueError(f"settings are a mapping of names to values; got {found!r:.40}.")
+    return found
+
+
+def expression(name: str, arguments: Attributes) -> str:
+    """The estimator as one writes it in Python, IWAE(k=5000)."""
+    return f"{name}({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
+
+
+def title(attributes: Attributes) -> str:
+    """The estimator of a result as it was asked for, and which weights it judged."""
+    extra = [f"{attributes['weights']} weights"] if attributes.get("weights", "last") != "last" else []
+    return ", ".join([expression(str(attributes["estimator"]), settings(attributes)), *extra])
+
+
+def part(attributes: Attributes) -> str:
+    """The split of a result, and which of its data."""
+    few = "the first of " if "limit" in attributes else ""
+    few = f"those that {attributes['flagged_by']} flags of " if "flagged_by" in attributes else few
+    return f"{few}{attributes.get('split')}"
+
+
+def command(run: str, name: str, arguments: Attributes, attributes: Attributes, flagged_by: str = "") -> str:
+    """The ``pyrogen evaluate`` that scores the data of a result by an estimator.
+
+    Args:
+        run: the run's folder.
+        name: of the estimator.
+        arguments: the estimator's.
+        attributes: of the result whose data, weights and seed are meant.
+        flagged_by: name of the score whose flagged data are meant; "" for all.
+    """
+    words = ["pyrogen", "evaluate", run, "--estimator", name]
+    for argument, value in arguments.items():
+        words += [f"--estimator.{argument}", value if isinstance(value, str) else json.dumps(value)]
+    flagged_by = flagged_by or str(attributes.get("flagged_by", ""))
+    usual = {"split": "test", "weights": "last", "seed": 0}
+    usual |= {} if flagged_by else {"limit": None}
+    usual |= {"sigma": None} if attributes.get("sigma_from") == "given" else {}
+    for option, default in usual.items():
+        value = attributes.get(option, default)
+        if value != default and not (option == "split" and value == "unknown"):
+            words += [f"--{option}", str(value)]
+    return shlex.join([*words, *(["--flagged_by", flagged_by] if flagged_by else [])])
+
+
+def file_name(attributes: Attributes) -> str:
+    """A name that tells results apart: estimator, arguments, weights, data and seed, iwae-5000-test."""
+    parts = [str(attributes["estimator"]).lower()]
+    for i, (argument, value) in enumerate(settings(attributes).items()):
+        parts += [str(value)] if i == 0 else [argument, str(value)]
+    parts += [attributes["weights"]] if attributes.get("weights", "last") != "last" else []
+    parts += [str(attributes["split"])]
+    parts += [f"first-{attributes['limit']}"] if "limit" in attributes else []
+    parts += [f"flagged-by-{attributes['flagged_by']}"] if "flagged_by" in attributes else []
+    parts += [f"sigma-{attributes['sigma']:g}"] if attributes.get("sigma_from") == "given" else []
+    parts += [f"seed-{attributes['seed']}"] if attributes.get("seed") else []
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in "-".join(parts))

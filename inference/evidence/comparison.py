@@ -1,0 +1,138 @@
+"""Estimates of the same data side by side: paired differences, the errors of draws and of data, and what to doubt."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
+from pyrogen.inference.evidence.rules import bias
+
+# what two estimates must share for their difference to be one of models
+MEANT = {"quantity": "log p(x)", "valid_for": "any data", "log_jacobian": 0.0, "dimensions": None}
+ORIGIN = (
+    "data",
+    "split",
+    "kind",
+    "binarization",
+    "binarization_seed",
+    "dequantization",
+    "dequantization_seed",
+    "levels",
+    "standardization",
+)
+WORDS = {"lower": "a lower bound", "upper": "an upper bound", "exact": "exact", "none": "no bound"}
+
+
+class BiasWarning(UserWarning):
+    """A difference between estimates that their own biases, or the directions of their bounds, may explain."""
+
+
+def compare_evidence(estimates: Mapping[str, xr.Dataset], baseline: str | None = None) -> xr.Dataset:
+    """Mean differences of log p(x) to a baseline, paired over the data, so that their spread cancels.
+
+    Δ = 1/N Σₙ [ê(xₙ) − ê₀(xₙ)]. Its Monte-Carlo error is √Σ (se² + se₀²) / N; its error over data, sd(Δₙ) / √N, has
+    the draws' noise in it already.
+
+    Args:
+        estimates: results of :func:`~pyrogen.inference.log_evidence` on the same data, by name.
+        baseline: the name that the others are compared with; by default the first.
+
+    Returns:
+        A dataset over ``estimate``, in nats: ``nats``, ``mc_se``, ``data_se``, ``bound``, ``bias`` (how far each mean is
+        expected to lie from that of log p(x), see :func:`~pyrogen.inference.evidence.rules.bias`), ``flagged``
+        (data whose estimate is not to be believed), ``difference``, ``difference_mc_se``, ``difference_data_se``, and
+        ``doubt``, a sentence where the difference may be due to the estimates, else "". ``.to_pandas()`` is a table.
+
+    Raises:
+        ValueError: fewer than two estimates, no such baseline, or estimates of unlike data or quantities.
+
+    Warns:
+        BiasWarning: each doubt.
+    """
+    if len(estimates) < 2:
+        raise ValueError(f"a comparison needs at least two estimates; got {len(estimates)}.")
+    first = next(iter(estimates)) if baseline is None else baseline
+    if first not in estimates:
+        raise ValueError(f"there is no estimate called {first!r} to compare with; there are {', '.join(estimates)}.")
+    base = estimates[first]
+    rows = {name: _row(name, evidence, first, base) for name, evidence in estimates.items()}
+    for row in rows.values():
+        if row["doubt"]:
+            warnings.warn(str(row["doubt"]), BiasWarning, stacklevel=2)
+    variables = {key: ("estimate", np.array([row[key] for row in rows.values()])) for key in rows[first]}
+    attributes = {"baseline": first, "unit": "nats per datum", "count": base.sizes["datum"]}
+    attributes |= {key: base.attrs[key] for key in (*MEANT, *ORIGIN) if key in base.attrs}
+    return xr.Dataset(variables, coords={"estimate": list(rows)}, attrs=attributes)
+
+
+def unlike(evidence: xr.Dataset, base: xr.Dataset) -> str:
+    """Why two estimates cannot be compared, in words; "" where they can."""
+    a, b, n, m = evidence.attrs, base.attrs, evidence.sizes["datum"], base.sizes["datum"]
+    # a tensor does not say where it is from, and is known by its values
+    named = all(e.attrs.get("data") != "a tensor" or "fingerprint" not in e.coords for e in (evidence, base))
+    differ = [
+        f"{k} {a.get(k, usual)} and {b.get(k, usual)}"
+        for k, usual in MEANT.items()
+        if a.get(k, usual) != b.get(k, usual)
+    ]
+    differ += [f"{k} {a.get(k)} and {b.get(k)}" for k in ORIGIN if named and a.get(k) != b.get(k)]
+    if differ:
+        return ", ".join(differ)
+    if "simulated" in evidence and not ("simulated" in base and evidence["simulated"].equals(base["simulated"])):
+        return "bounds on data that each model simulated by itself"
+    if n != m:
+        return f"{n} and {m} data; select those that both have by .sel(datum=...)"
+    for key, what in (("fingerprint", "are not the same values"), ("datum", "are other rows of the split")):
+        if key in evidence.coords and key in base.coords and (named or key == "fingerprint"):
+            other = int((evidence[key].values != base[key].values).sum())
+            if other:
+                return f"{other} of {n} data {what}"
+    return ""
+
+
+def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[str, float | int | str]:
+    if reason := unlike(evidence, base):
+        raise ValueError(f"{name} and {first} are not estimates of the same thing: {reason}.")
+    values, errors = evidence["log_evidence"].values, evidence["mc_se"].values
+    difference = values - base["log_evidence"].values
+    n, same = len(values), name == first
+    diagnosis = diagnose(evidence)
+    found: dict[str, float | int | str] = {
+        "nats": float(values.mean()),
+        "mc_se": math.sqrt(float((errors**2).sum())) / n,
+        "data_se": _standard_error(values),
+        "bound": str(evidence.attrs.get("bound", "none")),
+        "bias": diagnosis.bias,
+        "flagged": len(diagnosis.flagged),
+        "difference": 0.0 if same else float(difference.mean()),
+        "difference_mc_se": 0.0 if same else math.sqrt(float((errors**2 + base["mc_se"].values ** 2).sum())) / n,
+        "difference_data_se": 0.0 if same else _standard_error(difference),
+    }
+    return {**found, "doubt": "" if same else _doubt(name, evidence, diagnosis, first, base, found["difference"])}
+
+
+def _doubt(
+    name: str, evidence: xr.Dataset, diagnosis: Diagnosis, first: str, base: xr.Dataset, difference: float | int | str
+) -> str:
+    said = []
+    both = [diagnosis.bias, bias(base)]
+    if abs(float(difference)) < (unsure := sum(map(abs, both))):
+        said.append(
+            f"the difference of {float(difference):+.3g} nats between {name} and {first} is smaller than the bias that "
+            f"their estimates show ({both[0]:+.2g} and {both[1]:+.2g}, together {unsure:.2g}): it orders nothing"
+        )
+    bounds = [str(e.attrs.get("bound", "none")) for e in (evidence, base)]
+    if bounds[0] != bounds[1]:
+        said.append(
+            f"{name} is {WORDS[bounds[0]]} and {first} is {WORDS[bounds[1]]}: their difference is partly that of the bounds"
+        )
+    return "; ".join(said)
+
+
+def _standard_error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan

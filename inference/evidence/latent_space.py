@@ -1,0 +1,318 @@
+"""The latents of a pair as vectors without constraints: where gradients, and so Hamiltonian dynamics, are at home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyro.distributions as dist
+import torch
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+from torch.autograd import grad
+from torch.distributions import biject_to
+
+from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
+from pyrogen.inference.evidence.recorded import Recorded
+from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, check_weighable, per_datum, run
+from pyrogen.inference.programs import (
+    Checked,
+    PlainFunction,
+    Site,
+    check_programs,
+    evaluating,
+    is_point,
+    latents,
+    log_prob,
+    plate_dim,
+    record,
+    seeded,
+    standing_still,
+    unwrap,
+)
+
+# Data are annealed in blocks of this size, and so many rows evaluated at once, whatever the chunk size: another rounding of
+# one gradient would be another decision to accept, and so another answer.
+DATUM_BLOCK = 64
+ROWS = 1024
+
+Init = Literal["prior", "guide"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Positions, and all that a transition needs to know of them.
+
+    Densities are of the unconstrained z: log f₀ of the base, and the lift log f₁ − log f₀ to the target p(x, z), so that
+    log f_β = log f₀ + β lift. Their gradients are kept apart, and a new β needs no new one.
+
+    Attributes:
+        z: ``(chain, datum, size)``.
+        base: log f₀, ``(chain, datum)`` in float64.
+        lift: log f₁ − log f₀, ``(chain, datum)`` in float64.
+        base_slope: ∇ log f₀, as z.
+        lift_slope: ∇ (log f₁ − log f₀), as z.
+    """
+
+    z: Tensor
+    base: Tensor
+    lift: Tensor
+    base_slope: Tensor
+    lift_slope: Tensor
+
+    def log_density(self, beta: float) -> Tensor:
+        """log f_β, ``(chain, datum)``; −∞ where it is no number."""
+        return (self.base + beta * self.lift).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
+
+    def slope(self, beta: float) -> Tensor:
+        """∇ log f_β, as z."""
+        return torch.add(self.base_slope, self.lift_slope, alpha=beta)
+
+    def where(self, accepted: Tensor, proposal: Point) -> Point:
+        """The proposal where it is accepted, ``(chain, datum)``, else this."""
+        wide = accepted.unsqueeze(-1)
+        pairs = zip(vars(self).values(), vars(proposal).values(), strict=True)
+        return Point(*(torch.where(wide if a.dim() == 3 else accepted, b, a) for a, b in pairs))
+
+    def take(self, chains: Tensor) -> Point:
+        """Other chains in place of these: ``chains[i, n]`` is the one that datum n has in place i."""
+        wide = chains.unsqueeze(-1)
+        return Point(
+            *(t.gather(0, wide.expand_as(t)) if t.dim() == 3 else t.gather(0, chains) for t in vars(self).values())
+        )
+
+
+class LatentSpace:
+    """A block of data, and the space of their latents: each site through the bijection onto its support, side by side.
+
+    Chains lie along particles where the pair is vectorized, else along the batch. Made by :func:`latent_spaces`.
+
+    Attributes:
+        size: coordinates of one datum's latents.
+        data: how many data.
+    """
+
+    def __init__(self, pair: Pair, x: Tensor, y: Tensor | None, init: Init, plate: str, place: tuple[int, ...]) -> None:
+        self.pair, self.x, self.y, self.init, self.plate = pair, x, y, init, plate
+        self.place, self.data = place, x.shape[0]
+        self._spots: dict[str, _Spot] = {}
+        self._values = Recorded(self._evaluate)
+        self.draw(1)
+        self.size = sum(spot.size for spot in self._spots.values())
+        with self.seeded():
+            drawn = {} if init == "prior" else latent_sites(record(pair.guide, x, y))
+        # one distribution of the encoder serves all chains; a guide of several sites has to be run again
+        self._guide = next(iter(drawn.values())) if len(drawn) == 1 else None
+
+    @contextmanager
+    def seeded(self, *place: int) -> Iterator[None]:
+        """Random draws that depend on the seed, the block of data and a place in the program, and on nothing else."""
+        state = int(np.random.SeedSequence((*self.place, *place)).generate_state(1)[0])
+        with seeded(state, self.x.device):
+            yield
+
+    @property
+    def sites(self) -> list[str]:
+        """The names of the latents."""
+        return list(self._spots)
+
+    def of(self, x: Tensor) -> LatentSpace:
+        """The same for other data in the place of these."""
+        return LatentSpace(self.pair, x, self.y, self.init, self.plate, self.place)
+
+    def draw(self, n: int, *place: int) -> Tensor:
+        """``n`` draws of the base, ``(n, data, size)``."""
+        blocks = []
+        for b in range(-(-n // SAMPLE_BLOCK)):
+            with self.seeded(*place, b):
+                rows = min(n, SAMPLE_BLOCK)
+                values = None
+                if self.init == "guide":
+                    values = latents(run(self.pair.guide, self.pair, self.x, self.y, rows))
+                blocks.append(self._pack(run(self.pair.model, self.pair, self.x, self.y, rows, values), rows))
+        return torch.cat(blocks)[:n]
+
+    def pack(self, values: dict[str, Tensor]) -> Tensor:
+        """The coordinates of one draw for each datum, given as the program's own values: ``(1, data, size)``."""
+        return self._pack(run(self.pair.model, self.pair, self.x, self.y, 1, values), 1)
+
+    def at(self, z: Tensor) -> Point:
+        """The densities of positions ``(n, data, size)``, and their gradients."""
+        parts = [self._values(part.contiguous()) for part in z.split(max(1, ROWS // self.data))]
+        return Point(z, *(parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))))
+
+    def _evaluate(self, z: Tensor) -> list[Tensor]:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            base, lift = self._densities(z)
+            (base_slope,) = grad(base.sum(), z, retain_graph=True)
+            (lift_slope,) = grad(lift.sum(), z)
+        return [base.detach(), lift.detach().nan_to_num(nan=-torch.inf), base_slope, lift_slope]
+
+    def _densities(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        n = len(z)
+        placed = _Placed({name: spot.part(z, self.pair.vectorized) for name, spot in self._spots.items()})
+        sites = run(placed.around(self.pair.model), self.pair, self.x, self.y, n)
+        stretch = self._sum({name: (placed.log_jacobians[name], sites[name]) for name in self._spots}, n)
+        prior = self._sum({name: (log_prob(sites[name]), sites[name]) for name in self._spots}, n)
+        seen = self._sum({k: (log_prob(s), s) for k, s in sites.items() if k not in self._spots}, n)
+        if self.init == "prior":
+            return prior + stretch, seen
+        base = self._log_guide(latents(sites), n)
+        return base + stretch, prior + seen - base
+
+    def _log_guide(self, values: dict[str, Tensor], n: int) -> Tensor:
+        if self._guide is None:
+            sites = latent_sites(run(self.pair.guide, self.pair, self.x, self.y, n, values))
+            return self._sum({name: (log_prob(site), site) for name, site in sites.items()}, n)
+        site = self._guide
+        (value,) = values.values()
+        dim = plate_dim(site, self.plate)
+        if not self.pair.vectorized:
+            at = dim - site["fn"].event_dim
+            value = value.unflatten(at, (n, self.data)).movedim(at - 1, 0)
+        log_q = log_prob({**site, "value": value}).movedim(dim, 1)
+        return log_q.flatten(2).sum(2).double() if log_q.dim() > 2 else log_q.double()
+
+    def _sum(self, terms: dict[str, tuple[Tensor, Site]], n: int) -> Tensor:
+        parts = [per_datum(value, site, self.pair, n, self.data, self.plate) for value, site in terms.values()]
+        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+
+    def _pack(self, sites: dict[str, Site], n: int) -> Tensor:
+        parts: list[Tensor] = []
+        for name, site in latent_sites(sites).items():
+            bijection = biject_to(site["fn"].support)
+            u = bijection.inv(site["value"])
+            events = site["fn"].event_dim - bijection.codomain.event_dim + bijection.domain.event_dim
+            at = plate_dim(site, self.plate) - events
+            if self.pair.vectorized:
+                dims = plate_dim(site, "particles") - events, at
+                u = u.movedim(dims, (0, 1))
+            else:
+                dims = at, at
+                u = u.movedim(at, 0).unflatten(0, (n, self.data))
+            self._spots[name] = _Spot(sum(p.shape[2] for p in parts), u[0, 0].numel(), u.shape[2:], dims)
+            parts.append(u.flatten(2) if u.dim() > 2 else u.unsqueeze(2))
+        return torch.cat(parts, 2)
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """Where a site's coordinates lie among all, and how the program shapes them."""
+
+    start: int
+    size: int
+    shape: torch.Size
+    dims: tuple[int, int]
+
+    def part(self, z: Tensor, vectorized: bool) -> Tensor:
+        u = z.narrow(2, self.start, self.size).reshape(*z.shape[:2], *self.shape)
+        return u.movedim((0, 1), self.dims) if vectorized else u.flatten(0, 1).movedim(0, self.dims[1])
+
+
+class _Placed(Messenger):
+    """Gives latents their values from coordinates, through the bijection onto the support that the site has there."""
+
+    def __init__(self, coordinates: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.coordinates = coordinates
+        self.log_jacobians: dict[str, Tensor] = {}
+
+    def around(self, program: PlainFunction) -> PlainFunction:
+        """The program inside this handler."""
+
+        def placed(*data: Tensor) -> None:
+            with self:
+                program(*data)
+
+        return placed
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] not in self.coordinates:
+            return
+        u, bijection = self.coordinates[msg["name"]], biject_to(msg["fn"].support)
+        msg["value"] = bijection(u)
+        msg["done"] = True
+        stretch = bijection.log_abs_det_jacobian(u, msg["value"])
+        extra = msg["fn"].event_dim - bijection.codomain.event_dim
+        self.log_jacobians[msg["name"]] = stretch.flatten(-extra).sum(-1) if extra else stretch
+
+
+@contextmanager
+def latent_spaces(model: Model, x: Tensor, y: Tensor | None, init: Init, seed: int) -> Iterator[list[LatentSpace]]:
+    """The latent spaces of fixed blocks of the data, inside which the pair is in evaluation mode and its parameters frozen.
+
+    Args:
+        model: a latent-variable model.
+        x: data.
+        y: conditions.
+        init: the base, "prior" or "guide".
+        seed: of all draws.
+
+    Raises:
+        ValueError: there are no latents, or no density on unconstrained space to move them by.
+    """
+    if not isinstance(model, Pair):
+        raise ValueError(_no_latents(model))
+    if init not in ("prior", "guide"):
+        raise ValueError(f"init={init!r}: choose 'prior' or 'guide'.")
+    model.check(x, y)
+    with evaluating(model), standing_still(model.parameters()):
+        head = slice(0, DATA_BLOCK)
+        with seeded(0, x.device):
+            trial = check_programs(model, x[head], None if y is None else y[head])
+        _check_movable(model, trial, init)
+        if init == "guide":
+            check_weighable(model, x, y)
+        yield [
+            LatentSpace(
+                model,
+                x[start : start + DATUM_BLOCK],
+                None if y is None else y[start : start + DATUM_BLOCK],
+                init,
+                trial.plate,
+                (seed, start // DATUM_BLOCK),
+            )
+            for start in range(0, len(x), DATUM_BLOCK)
+        ]
+
+
+def latent_sites(sites: Mapping[str, Site]) -> dict[str, Site]:
+    """The sites that were drawn, not observed."""
+    return {name: site for name, site in sites.items() if not site["is_observed"]}
+
+
+def _check_movable(pair: Pair, trial: Checked, init: Init) -> None:
+    sites = latent_sites(trial.scored)
+    if not sites:
+        raise ValueError(_no_latents(pair))
+    for name, site in sites.items():
+        fn = site["fn"]
+        if isinstance(unwrap(fn), dist.ImproperUniform):
+            raise ValueError(
+                f"the prior of {name!r} is improper, so there is no p(x) to anneal to; use a proper prior such as "
+                "StandardNormal, or estimator=Reconstruction()."
+            )
+        if is_point(fn):
+            raise ValueError(f"the model's {name!r} is a point mass, which no chain can move; write it as a function.")
+        if fn.support.is_discrete:
+            raise ValueError(
+                f"the latent {name!r} is discrete, and chains move along gradients; sum it out by estimator=Enumerate()."
+            )
+        if init == "guide" and is_point(trial.drawn[name]["fn"]):
+            raise ValueError(
+                f"the guide's {name!r} is a point mass, which has no density to start from; start from the prior "
+                "(init='prior')."
+            )
+
+
+def _no_latents(model: Model) -> str:
+    name = type(model).__name__
+    if isinstance(model, HasLogProb):
+        return f"{name} has no latents to anneal; use estimator=Exact()."
+    if isinstance(model, HasGenerator):
+        return f"{name} has no density; give it an observation noise by observe(model, x_valid), and score what that returns."
+    return f"{name} is no (model, guide) pair with latents, which annealing needs."

@@ -1,0 +1,128 @@
+"""A tempered sequential Monte Carlo sampler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pyrogen.inference.evidence.annealing import PATH, Advance, AnnealedEstimator, Schedule, pilot_transitions
+from pyrogen.inference.evidence.estimator import Estimates
+from pyrogen.inference.evidence.importance import effective_sample_size, log_mean_exp, standard_error
+from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point
+from pyrogen.registry import choice
+
+
+@choice("estimator")
+@dataclass(frozen=True)
+class SMC(AnnealedEstimator):
+    """A tempered sequential Monte Carlo sampler: the path of :class:`AIS`, on which light particles give way to heavy ones.
+
+    log p(x) ≥ E[log 1/G Σ_g Π_r 1/P Σ_i w_i], over G populations of P particles; each multiplies the mean weights that it
+    gathered between resamplings r. A population resamples, systematically and for each datum by itself, when the effective
+    size of its weights falls below P/2.
+
+    The error is that of the mean over independent populations: families within one, by which Lee & Whiteley (2018) tell it,
+    die out on long paths. Beside ``log_evidence`` and ``mc_se`` it gives ``ess`` of the populations, ``incremental_ess``,
+    the least over temperatures of P (Σ Wᵢ uᵢ)² / Σ Wᵢ uᵢ² with the increments u of the weights, and ``resampled``, how often
+    a population did so.
+
+    Reference: Del Moral, Doucet & Jasra 2006; increments: Zhou, Johansen & Aston 2016, arXiv:1303.3123.
+
+    Args:
+        temperatures: T.
+        particles: P a population and datum.
+        populations: G.
+        init: where particles start, "prior" or "guide".
+        schedule: of the temperatures: "sigmoid", or "geometric" for narrow likelihoods, such as a generator's small noise.
+        leapfrogs: steps of a trajectory, each with one gradient.
+        acceptance: what each datum's step size aims at, in a pilot run of its own.
+    """
+
+    temperatures: int = 200
+    particles: int = 16
+    populations: int = 16
+    init: Init = "prior"
+    schedule: Schedule = "sigmoid"
+    leapfrogs: int = 10
+    acceptance: float = 0.65
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        self.check(particles=2, populations=2, temperatures=1)
+
+    def transitions(self) -> int:
+        """Pilot and path."""
+        return pilot_transitions(self.temperatures) + self.temperatures - 1
+
+    def block(self, space: LatentSpace, advance: Advance) -> Estimates:
+        """The mean over populations, each the product of its mean weights between resamplings."""
+        path = self.path(space, advance)
+        crowd = Crowd(self.populations, self.particles, space.data, space.x.device)
+        run = path.from_base(self.populations * self.particles, PATH, crowd.resample)
+        weights = crowd.log_evidence(run.log_weights).cpu().numpy()
+        found = {
+            "log_evidence": log_mean_exp(weights),
+            "mc_se": standard_error(weights),
+            "ess": effective_sample_size(weights),
+            "incremental_ess": crowd.incremental_ess.amin(0).cpu().numpy(),
+            "resampled": crowd.resampled.mean(0).cpu().numpy(),
+            "acceptance": run.acceptance.cpu().numpy(),
+            "step_size": path.step_size(),
+        }
+        return {name: (("datum",), value) for name, value in found.items()}
+
+
+class Crowd:
+    """Populations that lie side by side along the chains, and what each has gathered so far.
+
+    Attributes:
+        incremental_ess: the least so far, ``(population, datum)``.
+        resampled: how often, ``(population, datum)``.
+    """
+
+    def __init__(self, populations: int, particles: int, data: int, device: torch.device) -> None:
+        self._shape = populations, particles
+        self._gathered = torch.zeros(populations, data, dtype=torch.float64, device=device)
+        self.incremental_ess = torch.full_like(self._gathered, particles)
+        self.resampled = torch.zeros_like(self._gathered)
+        self._before = torch.zeros(populations, particles, data, dtype=torch.float64, device=device)
+        self._places = torch.arange(populations * particles, device=device).view(populations, particles, 1)
+
+    def resample(self, log_weights: Tensor, point: Point) -> tuple[Tensor, Point]:
+        """Draw anew where weights have become too uneven; both are over ``(population × particle, datum)``."""
+        weights, particles = log_weights.unflatten(0, self._shape), self._shape[1]
+        normal, increments = self._before.log_softmax(1), weights - self._before
+        evenness = (2 * (normal + increments).logsumexp(1) - (normal + 2 * increments).logsumexp(1)).exp()
+        self.incremental_ess = torch.minimum(self.incremental_ess, particles * evenness)
+        uneven = (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp() < particles / 2
+        if uneven.any():
+            chosen = torch.where(uneven.unsqueeze(1), systematic(weights) + self._places[:, :1], self._places)
+            point = point.take(chosen.flatten(0, 1))
+            self._gathered += torch.where(uneven, _log_mean(weights), 0.0)
+            self.resampled += uneven
+            weights = torch.where(uneven.unsqueeze(1), 0.0, weights)
+        self._before = weights
+        return weights.flatten(0, 1), point
+
+    def log_evidence(self, log_weights: Tensor) -> Tensor:
+        """Each population's log-evidence, ``(population, datum)``, from its last weights."""
+        return self._gathered + _log_mean(log_weights.unflatten(0, self._shape))
+
+
+def systematic(log_weights: Tensor) -> Tensor:
+    """Whom each place takes after, ``(population, particle, datum)``: quantiles of the weights at one even comb.
+
+    Each population and datum shifts its comb by one uniform number, so that the expected number of heirs is P W.
+    """
+    ladder = log_weights.softmax(1).cumsum(1).movedim(1, -1).contiguous()
+    shift = torch.rand_like(ladder[..., :1])
+    particles = ladder.shape[-1]
+    comb = (shift + torch.arange(particles, device=ladder.device)) / particles
+    return torch.searchsorted(ladder, comb).clamp(max=particles - 1).movedim(-1, 1)
+
+
+def _log_mean(weights: Tensor) -> Tensor:
+    return weights.logsumexp(1) - math.log(weights.shape[1])

@@ -1,0 +1,54 @@
+"""The largest importance weights: their generalized Pareto tail, and the tail smoothed."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+FEWEST = 25  # weights, of which five are a tail
+
+
+def tail_length(total: int) -> int:
+    """How many of ``total`` weights are their tail: 3 √total, or a fifth of few."""
+    return int(min(total / 5, 3 * math.sqrt(total)))
+
+
+def smooth(log_weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Fit a generalized Pareto distribution to a tail, and replace the tail by the quantiles of the fit.
+
+    Args:
+        log_weights: the largest weight below the tail, then the tail, ascending: ``(1 + tail_length,)``, in nats.
+
+    Returns:
+        The shape k̂, and the log weights of the tail smoothed; −inf and the tail as it was where most of it is one value, as
+        with an exact guide, or with the few states of discrete latents, whose weights are bounded; nan where no fit is found.
+
+    Reference: Vehtari, Simpson, Gelman, Yao & Gabry 2024, arXiv:1507.02646.
+    """
+    # 1.7 s of import that only scores pay for
+    from arviz_stats.base import array_stats
+
+    tail, peak = log_weights[1:], log_weights[-1]
+    if _has_few_values(log_weights[0], tail):
+        return -np.inf, tail
+    # what float64 cannot tell from a weight of 0 beside the largest: finite, so that it can be subtracted
+    bounded = np.maximum(log_weights, peak - 800)
+    # psislw takes the largest fifth of few draws for their tail, and reads of the others only the largest
+    padded = np.concatenate([np.full(4 * len(tail), bounded[0]), bounded[1:]])
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # its advice is ours to give
+        normalized, shape = array_stats.psislw(-padded, r_eff=1 / len(padded))  # ArviZ takes negative log weights
+    ordered = np.sort(normalized)
+    smoothed = ordered[-len(tail) :] - ordered[0] + bounded[0]
+    if not (np.isfinite(shape) and np.isfinite(smoothed).all()):
+        return float(shape) if np.isfinite(shape) else np.nan, tail
+    return float(shape), smoothed
+
+
+def _has_few_values(threshold: float, tail: np.ndarray) -> bool:
+    """Whether a tail's lowest quarter equals the threshold below, or its rest is one value, but for rounding of float32."""
+    quartile = tail[len(tail) // 4]
+    pairs = ((threshold, quartile), (quartile, tail[-1]))
+    return math.isfinite(quartile) and any(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-5) for a, b in pairs)

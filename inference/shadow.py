@@ -1,0 +1,106 @@
+"""What a step changes, kept aside: to run it twice from the same state, and to compare what it left."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pyrogen.inference import checkpoint
+
+Place = tuple[dict[str, Any], str]  # where a module keeps a tensor
+
+
+class State:
+    """What a step changes besides gradients: the model's tensors and the random numbers to come."""
+
+    def __init__(self, places: Sequence[Place], device: torch.device) -> None:
+        self.places, self.device = places, device
+        self.bound: list[Tensor] = [home[name] for home, name in self.places]
+        self.values = [t.detach().clone() for t in self.bound]
+        self.generators = checkpoint.generators(self.device)
+
+    def put_back(self) -> None:
+        """Let everything be as it was."""
+        with torch.no_grad():
+            for (home, name), tensor, value in zip(self.places, self.bound, self.values, strict=True):
+                home[name] = tensor
+                if not torch.equal(tensor, value):
+                    tensor.copy_(value)
+        checkpoint.restore_generators(self.generators, self.device)
+
+
+class Outcome(State):
+    """What a step left: its terms and gradients, and the state after it."""
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        device: torch.device,
+        parameters: Sequence[nn.Parameter],
+        terms: Mapping[str, Tensor],
+    ) -> None:
+        super().__init__(places, device)
+        self.terms = {name: t.detach().clone() for name, t in terms.items()}
+        self.parameters, self.gradients = parameters, [p.grad for p in parameters]
+
+    def put_back(self) -> None:
+        """Let everything be as it was, gradients too."""
+        super().put_back()
+        for p, gradient in zip(self.parameters, self.gradients, strict=True):
+            p.grad = gradient
+
+    def furthest(self, other: Outcome, before: State) -> tuple[str, float]:
+        """In which part another outcome differs most, and by how much of that part's size."""
+        changed = [
+            i
+            for i, value in enumerate(before.values)
+            if not (_same(value, self.values[i]) and _same(value, other.values[i]))
+        ]
+        parts: dict[str, tuple[Sequence[Tensor | None], Sequence[Tensor | None]]] = {
+            "loss": (list(self.terms.values()), list(other.terms.values())),
+            "gradient": (self.gradients, other.gradients),
+            "running statistics": ([self.values[i] for i in changed], [other.values[i] for i in changed]),
+        }
+        distances = {name: distance(mine, theirs) for name, (mine, theirs) in parts.items()}
+        drawn = all(torch.equal(state, other.generators[name]) for name, state in self.generators.items())
+        distances["random numbers"] = 0.0 if drawn else math.inf
+        return max(distances.items(), key=lambda item: item[1])
+
+
+def distance(a: Sequence[Tensor | None], b: Sequence[Tensor | None]) -> float:
+    """‖a − b‖ / ‖a‖ over all tensors together; what is not finite agrees with the same."""
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
+    if [x is None for x in a] != [y is None for y in b] or any(x.shape != y.shape for x, y in pairs):
+        return math.inf
+    if all(torch.equal(x, y) for x, y in pairs):
+        return 0.0
+    square, size = 0.0, 0.0
+    for x, y in pairs:
+        wide, other = x.double(), y.double()
+        same = (wide == other) | (wide.isnan() & other.isnan())
+        square += float(torch.where(same, 0, wide - other).square().sum())
+        size += float(torch.where(wide.isfinite(), wide, 0).square().sum())
+    if square == 0:
+        return 0.0
+    return math.sqrt(square / size) if size and math.isfinite(square) else math.inf
+
+
+def amount(what: str, by: float) -> str:
+    """A difference in words."""
+    return f"{what} (by {by:.1g} of its size)" if math.isfinite(by) else what
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a, b)
+
+
+def foreign() -> tuple[object, bytes]:
+    """The states of the generators that a recording cannot draw from."""
+    return random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002  (the one that everybody shares)

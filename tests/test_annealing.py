@@ -1,0 +1,570 @@
+"""Annealed estimates of evidence: are they right, is their error, and does nothing else change?"""
+
+import contextlib
+import io
+import math
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro import poutine
+from scipy import optimize, special
+
+import pyrogen
+from pyrogen.data import load
+from pyrogen.inference import AIS, BDMC, SMC, log_evidence, observe
+from pyrogen.inference.evidence.annealing import geometric_schedule, sigmoid_schedule
+from pyrogen.inference.evidence.importance import log_mean_exp
+from pyrogen.inference.evidence.latent_space import latent_spaces
+from pyrogen.inference.evidence.noise import Observed
+from pyrogen.inference.evidence.recorded import Recorded
+from pyrogen.inference.evidence.smc import systematic
+from pyrogen.inference.programs import Program
+from pyrogen.inference.progress import track
+from pyrogen.inference.quality.annealed import annealed_error, quadrature
+from pyrogen.likelihoods import Normal
+from pyrogen.models.gan import GAN
+
+
+class Linear:
+    """Probabilistic PCA, x = Wz + σε, as two plain functions, with the best mean-field guide."""
+
+    def __init__(self, dimensions, latents, noise=0.5, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        self.noise, self.latents = noise, latents
+        self.w = torch.randn(dimensions, latents, generator=generator) / math.sqrt(latents)
+        self.x = torch.randn(40, latents, generator=generator) @ self.w.T
+        self.x += noise * torch.randn(self.x.shape, generator=generator)
+        precision = self.w.T @ self.w / noise**2 + torch.eye(latents)
+        self.to_mean = torch.linalg.solve(precision, self.w.T) / noise**2
+        self.scale = precision.diagonal().rsqrt()
+
+    def model(self, x):
+        with pyro.plate("data", x.shape[0]):
+            z = pyro.sample("z", dist.Normal(torch.zeros(self.latents), 1).to_event(1))
+            pyro.sample("x", dist.Normal(z @ self.w.T, self.noise).to_event(1), obs=x)
+
+    def guide(self, x):
+        with pyro.plate("data", x.shape[0]):
+            pyro.sample("z", dist.Normal(x @ self.to_mean.T, self.scale).to_event(1))
+
+    def log_prob(self, x):
+        covariance = (self.w @ self.w.T).double() + self.noise**2 * torch.eye(len(self.w))
+        return torch.distributions.MultivariateNormal(torch.zeros(len(covariance)), covariance).log_prob(x).numpy()
+
+    @property
+    def pair(self):
+        return self.model, self.guide
+
+
+@pytest.fixture(scope="module")
+def pca():
+    return Linear(12, 4)
+
+
+@pytest.fixture(scope="module")
+def vae():
+    torch.manual_seed(0)
+    return pyrogen.create("vae", x_shape=(1, 4, 4), latent_size=2, hidden=(8,))
+
+
+@pytest.fixture(scope="module")
+def binary():
+    return torch.bernoulli(torch.full((9, 1, 4, 4), 0.4), generator=torch.Generator().manual_seed(0))
+
+
+def scores(ev, truth):
+    return (ev["log_evidence"].values - truth) / ev["mc_se"].values
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [AIS(200), AIS(200, schedule="geometric"), AIS(30, init="guide"), SMC(60, particles=8)],
+    ids=["prior", "geometric", "guide", "smc"],
+)
+def test_pca_is_exact_and_so_is_the_error(pca, estimator):
+    ev = log_evidence(pca.pair, pca.x, estimator)
+    truth = pca.log_prob(pca.x)
+    z = scores(ev, truth)
+    assert abs(ev["log_evidence"].values.mean() - truth.mean()) < 0.1
+    assert abs(ev["log_evidence"].values - truth).max() < 1
+    assert float(ev["ess"].mean()) > 10
+    assert 0.7 < z.std() < 1.4
+    assert abs(z.mean()) < 0.6
+    assert abs(float(ev["acceptance"].mean()) - 0.65) < 0.1
+    assert ev.attrs["bound"] == "lower"
+
+
+def test_too_few_temperatures_are_seen_by_doubling_them():
+    pca = Linear(30, 10)
+    truth = pca.log_prob(pca.x).mean()
+    few, many = (log_evidence(pca.pair, pca.x, AIS(t, chains=8, leapfrogs=5)) for t in (20, 300))
+    assert float(few["half"].mean()) < float(few["log_evidence"].mean()) - 1 < truth - 1
+    assert "half the temperatures" in few["half"].attrs["description"]
+    gain = (many["log_evidence"] - many["half"]).values
+    error = np.hypot(many["mc_se"], many["half_se"]).values
+    assert abs(gain.mean()) < 4 * math.sqrt((error**2).sum()) / len(gain) + 0.1
+
+
+def test_without_moves_it_is_importance_sampling(pca):
+    """The control: at absurd steps no chain moves, and the estimate is that of so few draws of the prior."""
+    with latent_spaces(Program(*pca.pair), pca.x, None, "prior", 0) as (space,):
+        path = AIS(100).path(space, lambda units: None)
+        good = path.from_base(16, 1)
+        stuck = replace(path, steps=path.steps * 1e4).from_base(16, 1)
+        draws = space.at(space.draw(16, 1)).lift
+    truth = pca.log_prob(pca.x)
+    assert float(stuck.acceptance.max()) == 0
+    torch.testing.assert_close(stuck.log_weights, draws)
+    assert abs(log_mean_exp(good.log_weights.numpy()) - truth).mean() < 0.3
+    assert abs(log_mean_exp(stuck.log_weights.numpy()) - truth).mean() > 2
+
+
+def test_bidirectional_bounds_bracket_the_truth_and_close():
+    pca = Linear(50, 10)
+    gaps = []
+    for temperatures in (30, 240):
+        ev = log_evidence(pca.pair, pca.x, BDMC(temperatures, chains=8, leapfrogs=5))
+        truth = pca.log_prob(torch.from_numpy(ev["simulated"].values))
+        assert ev["simulated"].shape == pca.x.shape
+        assert abs(ev["simulated"].values - pca.x.numpy()).max() > 1  # made anew
+        assert ev["lower"].values.mean() < truth.mean() < ev["upper"].values.mean()
+        np.testing.assert_allclose(ev["gap"], ev["upper"] - ev["lower"])
+        np.testing.assert_array_equal(ev["lower"], ev["log_evidence"])
+        gaps.append(float(ev["gap"].mean()))
+    assert gaps[0] > 2
+    assert gaps[1] < gaps[0] / 5
+    assert ev.attrs["valid_for"] == "simulated data"
+    assert "simulated" in ev.attrs["quantity"]
+
+
+def gamma_poisson(x):
+    with pyro.plate("n", x.shape[0]):
+        rate = pyro.sample("rate", dist.Gamma(2.0, 0.5))
+        pyro.sample("x", dist.Poisson(rate), obs=x)
+
+
+def gamma_guide(x):
+    with pyro.plate("n", x.shape[0]):
+        pyro.sample("rate", dist.LogNormal(torch.log((x + 2) / 1.5), 0.5))
+
+
+def beta_bernoulli(x):
+    with pyro.plate("n", x.shape[0]):
+        p = pyro.sample("p", dist.Beta(2.0, 3.0))
+        pyro.sample("x", dist.Bernoulli(p.unsqueeze(-1).expand(x.shape)).to_event(1), obs=x)
+
+
+def beta_guide(x):
+    with pyro.plate("n", x.shape[0]):
+        pyro.sample("p", dist.Beta(1.0 + x.sum(1), 2.0 + (1 - x).sum(1)))
+
+
+def dirichlet_multinomial(x):
+    with pyro.plate("n", x.shape[0]):
+        p = pyro.sample("p", dist.Dirichlet(torch.tensor([1.0, 2.0, 3.0])))
+        pyro.sample("x", dist.Multinomial(6, p, validate_args=False), obs=x)
+
+
+def dirichlet_guide(x):
+    with pyro.plate("n", x.shape[0]):
+        pyro.sample("p", dist.Dirichlet(torch.ones_like(x)))
+
+
+def inner_plate(x):
+    with pyro.plate("rows", x.shape[0], dim=-2):
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        with pyro.plate("columns", 3, dim=-1):
+            w = pyro.sample("w", dist.Normal(z.expand(-1, 3), 1.0))
+            pyro.sample("x", dist.Normal(w, 0.5), obs=x)
+
+
+def inner_guide(x):
+    with pyro.plate("rows", x.shape[0], dim=-2):
+        z = pyro.sample("z", dist.Normal(0.25 * x.sum(1, keepdim=True), 0.6))
+        with pyro.plate("columns", 3, dim=-1):
+            pyro.sample("w", dist.Normal(0.8 * x + 0.2 * z, 0.5))
+
+
+def interval(x):
+    """A support that the data decide."""
+    with pyro.plate("n", x.shape[0]):
+        z = pyro.sample("z", dist.Uniform(torch.zeros_like(x), x))
+        pyro.sample("x", dist.Exponential(z), obs=x)
+
+
+def interval_guide(x):
+    with pyro.plate("n", x.shape[0]):
+        pyro.sample("z", dist.Uniform(torch.zeros_like(x), x))
+
+
+def exact_gamma(x):
+    return (
+        special.gammaln(x + 2) - special.gammaln(2) - special.gammaln(x + 1) + 2 * np.log(0.5) - (x + 2) * np.log(1.5)
+    )
+
+
+def exact_beta(x):
+    ones, size = x.sum(1), x.shape[1]
+    return special.betaln(2 + ones, 3 + size - ones) - special.betaln(2, 3)
+
+
+def exact_dirichlet(x):
+    a = np.array([1.0, 2.0, 3.0])
+    counts = special.gammaln(7) - special.gammaln(x + 1).sum(1)
+    return counts + special.gammaln(6) - special.gammaln(12) + (special.gammaln(a + x) - special.gammaln(a)).sum(1)
+
+
+def exact_inner(x):
+    covariance = torch.ones(3, 3) + 1.25 * torch.eye(3)
+    return torch.distributions.MultivariateNormal(torch.zeros(3), covariance).log_prob(torch.from_numpy(x)).numpy()
+
+
+def exact_interval(x):
+    """1/x ∫₀ˣ z exp(−zx) dz"""
+    return np.log((1 - np.exp(-(x**2)) * (1 + x**2)) / x**3)
+
+
+CONJUGATE = {
+    "gamma": (gamma_poisson, gamma_guide, torch.tensor([0.0, 1, 2, 4, 9, 15]), exact_gamma),
+    "beta": (beta_bernoulli, beta_guide, torch.tensor([[0.0, 0, 0, 0], [1, 0, 1, 1], [1, 1, 1, 1]]), exact_beta),
+    "dirichlet": (dirichlet_multinomial, dirichlet_guide, torch.tensor([[6.0, 0, 0], [1, 2, 3]]), exact_dirichlet),
+    "inner plate": (inner_plate, inner_guide, torch.tensor([[0.3, -1, 2], [0, 0, 0], [4, 3, 4]]), exact_inner),
+    "interval": (interval, interval_guide, torch.tensor([0.5, 1.0, 3.0]), exact_interval),
+}
+
+
+@pytest.mark.parametrize("init", ["prior", "guide"])
+@pytest.mark.parametrize("name", CONJUGATE)
+def test_conjugate_pairs_are_exact_on_any_support(name, init):
+    model, guide, x, exact = CONJUGATE[name]
+    ev = log_evidence((model, guide), x, AIS(100, chains=64, init=init, leapfrogs=4, doubling=False))
+    assert np.abs(scores(ev, exact(x.numpy().astype(np.float64)))).max() < 4
+    assert float(ev["mc_se"].max()) < 0.2
+
+
+def test_nonlinear_decoder_against_quadrature():
+    """One latent, two modes: x = sin(3z) + z² / 2 with noise."""
+
+    def model(x):
+        with pyro.plate("n", x.shape[0]):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(torch.sin(3 * z) + z**2 / 2, 0.1), obs=x)
+
+    x = torch.linspace(-0.8, 3, 6)
+    z = np.linspace(-9, 9, 20_001)
+    centre = np.sin(3 * z) + z**2 / 2
+    log_joint = -0.5 * z**2 - 0.5 * ((x.numpy()[:, None] - centre) / 0.1) ** 2 - np.log(2 * np.pi * 0.1)
+    exact = special.logsumexp(log_joint, axis=1) + np.log(z[1] - z[0])
+    for estimator in (
+        AIS(100, chains=1000, leapfrogs=5, doubling=False),
+        SMC(60, particles=100, leapfrogs=5),
+    ):
+        ev = log_evidence((model, model_prior), x, estimator)
+        assert abs(ev["log_evidence"].values - exact).mean() < 0.1
+        assert np.abs(scores(ev, exact)).max() < 5
+
+
+def model_prior(x):
+    with pyro.plate("n", x.shape[0]):
+        pyro.sample("z", dist.Normal(torch.zeros_like(x), 1.0))
+
+
+ESTIMATORS = [
+    AIS(10, leapfrogs=2),
+    AIS(10, leapfrogs=2, init="guide"),
+    BDMC(10, leapfrogs=2),
+    SMC(10, leapfrogs=2),
+]
+NAMES = ["ais", "guide", "bdmc", "smc"]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=NAMES)
+def test_chunks_and_seeds(vae, binary, estimator):
+    whole, parts, again, other = (
+        log_evidence(vae, binary, estimator, seed=seed, chunk_size=chunk)
+        for seed, chunk in ((0, 100), (0, 5), (0, 100), (1, 100))
+    )
+    assert whole.equals(again)
+    assert whole.equals(parts)
+    assert float(abs(whole["log_evidence"] - other["log_evidence"]).max()) > 1e-3
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=NAMES)
+def test_nothing_else_changes(vae, binary, estimator):
+    vae.train()
+    frozen = vae.encoder.net[1].weight
+    frozen.requires_grad_(False)
+    state, before = torch.get_rng_state(), {k: v.clone() for k, v in vae.state_dict().items()}
+    log_evidence(vae, binary, estimator)
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(v, vae.state_dict()[k]) for k, v in before.items())
+    assert all(p.grad is None for p in vae.parameters())
+    assert [p.requires_grad for p in vae.parameters()] == [p is not frozen for p in vae.parameters()]
+    assert all(m.training for m in vae.modules())
+    frozen.requires_grad_(True)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:2], ids=NAMES[:2])
+def test_a_pair_as_a_tuple_gets_the_same_score(vae, binary, estimator):
+    whole, apart = (log_evidence(p, binary, estimator) for p in (vae, (vae.model, vae.guide)))
+    error = np.hypot(whole["mc_se"], apart["mc_se"])
+    assert (abs(whole["log_evidence"] - apart["log_evidence"]) < 5 * error + 1e-3).all()
+
+
+def test_order_of_the_batch_changes_results_within_the_error(pca):
+    order = torch.randperm(len(pca.x), generator=torch.Generator().manual_seed(0))
+    a, b = (log_evidence(pca.pair, x, AIS(20, init="guide", leapfrogs=3)) for x in (pca.x, pca.x[order]))
+    difference = a["log_evidence"].values[order] - b["log_evidence"].values
+    assert (abs(difference) < 5 * np.hypot(a["mc_se"].values[order], b["mc_se"].values)).all()
+
+
+def test_gradients_are_taken_once_a_leapfrog(vae, binary):
+    """And a new temperature costs none."""
+    with latent_spaces(vae, binary, None, "prior", 0) as (space,):
+        counted, at = [], space.at
+        space.at = lambda z: counted.append(1) or at(z)
+        path = AIS(10, leapfrogs=3).path(space, lambda units: None)
+        del counted[:]
+        path.from_base(4, 1)
+    assert len(counted) == 1 + 9 * 3
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:2], ids=NAMES[:2])
+def test_recording_below_python_changes_nothing(vae, binary, estimator, monkeypatch):
+    found, calls = [], []
+    hook = vae.decoder.register_forward_hook(lambda *_: calls.append(1))
+    for habit in (10, 10**9):
+        monkeypatch.setattr("pyrogen.inference.evidence.recorded.HABIT", habit)
+        found.append(log_evidence(vae, binary, estimator))
+        calls.append(0)
+    hook.remove()
+    np.testing.assert_allclose(found[0]["log_evidence"], found[1]["log_evidence"], atol=1e-5)
+    first = calls.index(0)
+    assert first < len(calls) / 4  # the control: it did replace the decoder's own calls
+
+
+def test_what_cannot_be_recorded_runs_as_it_is(monkeypatch):
+    """A program whose course depends on values; and one whose recording would answer otherwise."""
+    monkeypatch.setattr("pyrogen.inference.evidence.recorded.HABIT", 2)
+    z = torch.linspace(-1, 1, 5).unsqueeze(1)
+    turns = []
+
+    def branches(z):
+        return [z if z.sum() > 0 else -z]
+
+    def alternates(z):
+        turns.append(1)
+        return [z * len(turns)]
+
+    branching, alternating = Recorded(branches), Recorded(alternates)
+    for scale in (1.0, 2.0, 3.0, -1.0):
+        assert torch.equal(branching(scale * z)[0], branches(scale * z)[0])
+        before = len(turns)
+        value = alternating(z)[0]
+        assert len(turns) > before
+        torch.testing.assert_close(value, z * (before + 1))
+
+
+def test_the_encoder_runs_once(vae, binary):
+    seen = []
+    hook = vae.encoder.register_forward_hook(lambda *_: seen.append(1))
+    counts = []
+    for temperatures in (5, 25):
+        del seen[:]
+        log_evidence(vae, binary, AIS(temperatures, init="guide", doubling=False))
+        counts.append(len(seen))
+    hook.remove()
+    assert counts[0] == counts[1]
+
+
+def test_scales_stay_outside_and_masks_count():
+    def masked(x):
+        with pyro.plate("n", x.shape[0]):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            with poutine.mask(mask=torch.arange(x.shape[0]) % 2 == 0):
+                pyro.sample("x", dist.Normal(z, 0.5), obs=x)
+
+    x = torch.tensor([1.0, 1.0, -2.0, 0.5])
+    scaled = poutine.scale(masked, 64.0)
+    plain, scaled = (log_evidence((m, model_prior), x, AIS(50)) for m in (masked, scaled))
+    assert plain.equals(scaled)
+    truth = torch.distributions.Normal(0.0, math.sqrt(1.25)).log_prob(x).numpy() * np.array([1, 0, 1, 0])
+    assert abs(plain["log_evidence"].values - truth).max() < 0.3
+    np.testing.assert_allclose(plain["log_evidence"][1::2], 0, atol=1e-6)
+
+
+def test_autoencoders_are_scored_from_the_prior():
+    """No posterior is needed: a point mass, which importance weights refuse, will do."""
+    pca = Linear(6, 2)
+    ae = pyrogen.create(
+        "vae", x_shape=(6,), latent_size=2, hidden=(), posterior="PointMass", likelihood=Normal("fixed", pca.noise)
+    )
+    with torch.no_grad():
+        ae.decoder.net[1].weight.copy_(pca.w)
+        ae.decoder.net[1].bias.zero_()
+    ev = log_evidence(ae, pca.x, AIS(100, leapfrogs=5))
+    assert abs(scores(ev, pca.log_prob(pca.x)).mean()) < 0.6
+    with pytest.raises(ValueError, match=r"point mass.*init='prior'"):
+        log_evidence(ae, pca.x, AIS(200, init="guide"))
+
+
+def discrete(x):
+    with pyro.plate("n", x.shape[0]):
+        z = pyro.sample("z", dist.Bernoulli(0.5))
+        pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def discrete_guide(x):
+    with pyro.plate("n", x.shape[0]):
+        pyro.sample("z", dist.Bernoulli(torch.full_like(x, 0.5)))
+
+
+def twice(x):
+    with pyro.plate("n", x.shape[0]):
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+        pyro.sample("again", dist.Normal(z, 1.0), obs=x)
+
+
+@pytest.mark.parametrize(
+    ("subject", "estimator", "match"),
+    [
+        ((discrete, discrete_guide), AIS(5), "discrete.*Enumerate"),
+        ((twice, model_prior), BDMC(5), "exactly one site.*'x'.*'again'"),
+        ("autoencoder", AIS(5), "improper"),
+        ("gan-nonsaturating", AIS(5), "observe"),
+        ("made", SMC(5), "no latents.*Exact"),
+        ("rbm", AIS(5), "Exact"),
+    ],
+)
+def test_refusals(subject, estimator, match):
+    x = torch.zeros(3)
+    if isinstance(subject, str):
+        subject = pyrogen.create(subject, x_shape=(2,))
+        x = torch.zeros(3, 2)
+    with pytest.raises(ValueError, match=match):
+        log_evidence(subject, x, estimator)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: AIS(1), "temperatures >= 2"),
+        (lambda: AIS(chains=1), "chains >= 2"),
+        (lambda: AIS(leapfrogs=0), "leapfrogs >= 1"),
+        (lambda: AIS(acceptance=1.5), "between 0 and 1"),
+        (lambda: SMC(particles=1), "particles >= 2"),
+        (lambda: BDMC(temperatures=0), "temperatures >= 1"),
+        (lambda: log_evidence((twice, model_prior), torch.zeros(2), AIS(5, init="flow")), "'prior' or 'guide'"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(make, match):
+    with pytest.raises(ValueError, match=match):
+        make()
+
+
+def test_schedule_is_symmetric_and_whole():
+    betas = sigmoid_schedule(10)
+    assert (betas[0], betas[-1], len(betas)) == (0, 1, 11)
+    torch.testing.assert_close(betas + betas.flip(0), torch.ones(11, dtype=torch.float64))
+    assert (betas.diff() > 0).all()
+    torch.testing.assert_close(sigmoid_schedule(20)[::2], betas)
+
+
+def test_geometric_schedule_has_equal_ratios():
+    betas = geometric_schedule(5, 1e-4)
+    assert (betas[0], betas[-1], len(betas)) == (0, 1, 6)
+    torch.testing.assert_close(betas[2:] / betas[1:-1], torch.full((4,), 10.0, dtype=torch.float64))
+
+
+def test_systematic_resampling_leaves_heirs_as_expected():
+    torch.manual_seed(0)
+    weights = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().view(1, 4, 1).expand(1, 4, 20_000)
+    heirs = torch.stack([(systematic(weights) == i).sum(1) for i in range(4)]).double().mean(-1).flatten()
+    torch.testing.assert_close(heirs, 4 * weights[0, :, 0].exp().double(), atol=0.02, rtol=0)
+
+
+class Scaled(torch.nn.Module):
+    """Two latents in the first two of so many dimensions, isometrically."""
+
+    def __init__(self, dimensions, factor):
+        super().__init__()
+        self.dimensions, self.factor = dimensions, factor
+
+    def forward(self, z):
+        return torch.nn.functional.pad(self.factor * z, (0, self.dimensions - 2))
+
+
+def scaled_gan(dimensions, factor):
+    return GAN(Scaled(dimensions, factor), torch.nn.Linear(dimensions, 1), (dimensions,), 2)
+
+
+def test_fitted_noise_is_the_known_one():
+    """x = (2z, 0) + σε: where z is well seen, the best σ² is nearly the mean square of the other dimensions."""
+    generator, sigma = torch.Generator().manual_seed(0), 0.3
+    x = sigma * torch.randn(200, 8, generator=generator)
+    x[:, :2] += 2 * torch.randn(200, 2, generator=generator)
+    rows = x[torch.linspace(0, 199, 64).round().long()].double()
+
+    def log_prob(log_sigma):
+        s = math.exp(log_sigma)
+        scale = torch.tensor([math.hypot(2, s)] * 2 + [s] * 6)
+        return float(torch.distributions.Normal(0, scale).log_prob(rows).sum())
+
+    best = math.exp(optimize.minimize_scalar(lambda s: -log_prob(s), bounds=(-4, 2), method="bounded").x)
+    pair = observe(scaled_gan(8, 2.0), x, temperatures=200, num_data=64)
+    assert float(pair.sigma) == pytest.approx(best, rel=0.02)
+    assert float(pair.sigma) == pytest.approx(sigma, rel=0.15)
+    assert pair.sample(7).shape == (7, 8)
+
+
+def test_annealing_agrees_with_quadrature_on_a_generator():
+    """And the control, one temperature, does not."""
+    pair = Observed(scaled_gan(2, 2.0), 0.1)
+    x = 2 * torch.randn(8, 2)
+    exact = torch.distributions.Normal(0, math.sqrt(4 + 0.1**2)).log_prob(x.double()).sum(1)
+    torch.testing.assert_close(quadrature(pair, x, 600), exact, atol=1e-4, rtol=0)
+    many, one = (
+        log_evidence(pair, x, AIS(t, chains=30, schedule="geometric", leapfrogs=5, doubling=False)) for t in (100, 1)
+    )
+    assert abs(many["log_evidence"].values - exact.numpy()).mean() < 0.2
+    assert np.abs(scores(many, exact.numpy())).max() < 5
+    assert abs(one["log_evidence"].values - exact.numpy()).mean() > 1
+
+
+def test_annealed_error_fits_the_noise_and_is_small():
+    gan, data = scaled_gan(2, 0.5), load("ring")
+    assert annealed_error(gan, data, 0, temperatures=30, chains=64, num_data=8, cells=300) < 0.1
+    with pytest.raises(ValueError, match="latent_size=2"):
+        annealed_error(pyrogen.create("vae", x_shape=(2,)), data, 0)
+
+
+def test_noise_is_refused_where_it_is_not_needed_or_not_found(vae):
+    with pytest.raises(ValueError, match="no generator"):
+        observe(vae, torch.zeros(3, 1, 4, 4))
+    with pytest.raises(ValueError, match="sigma"):
+        Observed(pyrogen.create("gan-nonsaturating"), -1.0)
+
+
+def test_progress_is_silent_unless_a_terminal_waits(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    def shown(stream, patience):
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr("pyrogen.inference.progress.PATIENCE", patience)
+        with contextlib.suppress(ZeroDivisionError), track(2, "annealing") as advance:
+            advance(1)
+            advance(1)
+            raise ZeroDivisionError
+        return stream.getvalue()
+
+    assert shown(io.StringIO(), 0) == ""
+    assert shown(Terminal(), 1e9) == ""
+    assert "annealing" in shown(Terminal(), 0)

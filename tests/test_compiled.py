@@ -1,0 +1,443 @@
+"""Recorded steps: the numbers of eager ones to the bit, fresh draws, and eager where a recording would be wrong."""
+
+import inspect
+import logging
+import random
+import signal
+import warnings
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from torch import nn
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.base import Batch, Player
+from pyrogen.inference import compiled, fit
+from pyrogen.inference.compiled import Step, said
+from pyrogen.inference.game import Game, Rules
+
+NAMES = pyrogen.list_models()
+SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,)}
+SHAPES = {"gan-nonsaturating": (2,)}
+
+
+@pytest.fixture(autouse=True)
+def _always_worth(monkeypatch):
+    monkeypatch.setattr(compiled, "PAYS", 1)
+    with pyro.validation_enabled(False):
+        yield
+
+
+def small(name, **more):
+    torch.manual_seed(0)
+    accepted = inspect.signature(registry.find("entry", name).load()).parameters
+    arguments = {k: v for k, v in SMALL.items() if k in accepted}
+    if name == "rbm":
+        arguments["hidden"] = 6
+    return pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
+
+
+def game(model, data, players=None, compile="auto", **rules):
+    model.train()
+    players = model.stages()[0] if players is None else players
+    return Game(model, players, data.train, Rules(**{"batch_size": 16, "epochs": 4, "compile": compile, **rules}))
+
+
+def play(model, data, players=None, epochs=4, **rules):
+    """Moves from a fixed seed: the terms of all of them, the final state, and the game."""
+    torch.manual_seed(1)
+    g = game(model, data, players, **rules)
+    generator, terms = torch.Generator().manual_seed(0), []
+    for epoch in range(epochs):
+        g.begin_epoch(generator)
+        g.enter(epoch + 1)
+        while g.batch < g.batches:
+            g.move()
+        terms.append(g.record.clone())
+    return torch.cat(terms), {k: v.clone() for k, v in model.state_dict().items()}, g
+
+
+def agree(model, data, **arguments):
+    """Play recorded and eagerly from the same start; the same to the bit. The recorded game."""
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    terms, state, recorded = play(model, data, **arguments)
+    model.load_state_dict(start)
+    expected_terms, expected, _ = play(model, data, compile=False, **arguments)
+    assert torch.equal(terms, expected_terms)
+    assert all(torch.equal(v, state[k]) for k, v in expected.items())
+    return recorded
+
+
+def steps(g):
+    return [m.step for m in g.movers]
+
+
+def recordings(step):
+    return [e for e in step.entries.values() if e.traced is not None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_entry_records_to_the_bit(name, tiny_data):
+    model = small(name)
+    g = agree(model, tiny_data(model), batch_size=12)
+    for step in steps(g):
+        assert step.eager_because == ""
+        assert [e.replays for e in recordings(step)] == [8]
+
+
+def test_the_ragged_batch_has_a_recording_of_its_own(tiny_data):
+    model = small("vae")
+    g = agree(model, tiny_data(model))
+    assert {next(iter(key))[0][0]: e.replays for key, e in steps(g)[0].entries.items()} == {16: 4, 8: 4}
+
+
+CHOICES = {"EnumeratedELBO": {"prior": "Bernoulli", "posterior": "Bernoulli"}}
+SETTINGS = {"IWAE": {"k": 4}, "ELBO": {"num_samples": 3, "warmup": 7}}
+
+
+def objective(name):
+    """An objective with few draws, whatever it calls them."""
+    accepted = inspect.signature(registry.find("objective", name).load()).parameters
+    few = {key: 4 for key in ("k", "num_samples", "steps") if key in accepted}
+    return registry.make("objective", {"name": name, **few, **SETTINGS.get(name, {})})
+
+
+@pytest.mark.parametrize("name", pyrogen.choices("objective"))
+def test_objectives_record_to_the_bit(name, tiny_data):
+    model = small("vae", **CHOICES.get(name, {}))
+    try:
+        players = objective(name).players(model)
+    except ValueError:
+        pytest.skip("not for a VAE")
+    assert said(steps(agree(model, tiny_data(model), players=players))).startswith("recorded in ")
+
+
+def test_bf16_records_to_the_bit(tiny_data):
+    model = small("vae")
+    assert steps(agree(model, tiny_data(model), dtype=torch.bfloat16))[0].eager_because == ""
+
+
+class Loss(nn.Module):
+    """A model of one linear layer with whatever loss a test wants."""
+
+    def __init__(self, loss, net=None):
+        super().__init__()
+        self.net = nn.Linear(3, 2) if net is None else net
+        self.loss = loss
+
+    def step(self, uses=1000, compile="auto"):
+        return Step("toy", lambda batch: self.loss(self, batch), [self], list(self.parameters()), {4: uses}, compile)
+
+
+def batch(seed=0, n=4, features=3):
+    return Batch(torch.randn(n, features, generator=torch.Generator().manual_seed(seed)))
+
+
+def plain(model, b):
+    return {"loss": model.net(b.x).square().mean()}
+
+
+def run(step, calls=8, **kind):
+    return [float(step(batch(i, **kind))["loss"].detach()) for i in range(calls)]
+
+
+def test_draws_are_fresh_at_each_replay():
+    step = Loss(lambda m, b: {"loss": (m.net(b.x) + torch.randn(4, 2)).square().mean()}).step()
+    losses = [float(step(batch())["loss"].detach()) for _ in range(10)]
+    assert recordings(step)[0].replays == 10
+    assert len(set(losses)) == 10
+
+
+NETS = {
+    "batch norm": lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)),
+    "dropout": lambda: nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2)),
+    "spectral norm": lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(3, 2)),
+    "convolution": lambda: nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv1d(1, 2, 2, padding=1), nn.BatchNorm1d(2)),
+}
+
+
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+def test_networks_with_state_and_noise(net):
+    """Running statistics move, masks are drawn, as in the eager step, and evaluation is another recording."""
+    outcomes = []
+    for compile in ("auto", False):
+        torch.manual_seed(0)
+        model = Loss(plain, net())
+        step = model.step(compile=compile)
+        losses = run(step)
+        model.eval()
+        outcomes.append((losses + run(step), {k: v.clone() for k, v in model.state_dict().items()}))
+        if compile:
+            assert [e.replays for e in recordings(step)] == [8, 8]
+    (losses, state), (expected_losses, expected) = outcomes
+    assert losses == expected_losses
+    assert all(torch.equal(v, state[k]) for k, v in expected.items())
+
+
+def test_lstm():
+    """Its recorded operations are others than mkldnn's, and agree as far as rounding lets them."""
+
+    def loss(model, b):
+        return {"loss": model.net(b.x.unsqueeze(-1))[0].square().mean()}
+
+    torch.manual_seed(0)
+    model = Loss(loss, nn.LSTM(1, 4, batch_first=True))
+    recorded, eager = model.step(), model.step(compile=False)
+    for i in range(8):
+        got, gradients = recorded(batch(i)), [p.grad for p in model.parameters()]
+        torch.testing.assert_close(got["loss"], eager(batch(i))["loss"].detach())
+        for p, g in zip(model.parameters(), gradients, strict=True):
+            torch.testing.assert_close(g, p.grad)
+    assert recordings(recorded)[0].replays == 8
+
+
+def python_number(model, b):
+    model.calls = getattr(model, "calls", 0) + 1
+    return {"loss": plain(model, b)["loss"] * (1 + 0.01 * model.calls)}
+
+
+def slow_number(model, b):
+    return {"loss": plain(model, b)["loss"] * model.weight}
+
+
+def replaced_tensor(model, b):
+    model.baseline = 0.9 * getattr(model, "baseline", torch.zeros(())) + plain(model, b)["loss"].detach()
+    return {"loss": plain(model, b)["loss"] * model.baseline}
+
+
+DIFFERS = {"a Python number": python_number, "a tensor outside of modules": replaced_tensor}
+
+
+@pytest.mark.parametrize("loss", DIFFERS.values(), ids=DIFFERS)
+def test_what_python_changes_is_caught(loss, caplog):
+    model = Loss(loss)
+    step = model.step()
+    with caplog.at_level(logging.WARNING, "pyrogen"):
+        run(step)
+    assert len(caplog.messages) == 1
+    assert "'toy' differs from the eager one in its" in caplog.messages[0]
+    assert "compute it from batch.step" in caplog.messages[0]
+    assert "differs from the eager step" in said([step])
+
+
+def test_a_number_that_changes_between_epochs_is_caught_in_the_next(caplog):
+    model = Loss(slow_number)
+    model.weight, step = 1.0, model.step()
+    run(step, compiled.APART + compiled.CHECKED)
+    assert not step.eager_because
+    model.weight, step.epoch = 1.0 + 1e-6, 1
+    with caplog.at_level(logging.WARNING, "pyrogen"):
+        assert float(step(batch())["loss"].detach()) == float(slow_number(model, batch())["loss"].detach())
+    assert len(caplog.messages) == 1
+
+
+def item(model, b):
+    return {"loss": plain(model, b)["loss"] * b.x.sum().item()}
+
+
+def branch(model, b):
+    return plain(model, b) if b.x.sum() > 0 else {"loss": model.net(b.x).abs().mean()}
+
+
+def selected(model, b):
+    out = model.net(b.x)
+    return {"loss": out[out > 0].sum()}
+
+
+def from_python(model, b):
+    return {"loss": plain(model, b)["loss"] * random.random()}
+
+
+def from_numpy(model, b):
+    return {"loss": plain(model, b)["loss"] * float(np.random.rand())}  # noqa: NPY002
+
+
+def own_generator(model, b):
+    model.chance = getattr(model, "chance", random.Random(0))
+    return {"loss": plain(model, b)["loss"] * model.chance.random()}
+
+
+def read_parameter(model, b):
+    return {"loss": plain(model, b)["loss"] * float(model.net.bias.detach()[0])}
+
+
+FALLS_BACK = {
+    "item": (item, "Python reads the value of a tensor"),
+    "an if": (branch, "Python reads the value of a tensor"),
+    "the value of a parameter": (read_parameter, "Python reads the value of a tensor"),
+    "a mask as index": (selected, "a shape depends on the data"),
+    "Python's generator": (from_python, "Python's or NumPy's random numbers"),
+    "NumPy's generator": (from_numpy, "Python's or NumPy's random numbers"),
+    "a generator of its own": (own_generator, "differs from the eager step"),
+}
+
+
+@pytest.mark.parametrize("case", FALLS_BACK.values(), ids=FALLS_BACK)
+def test_falls_back_and_says_why(case, caplog):
+    loss, reason = case
+    outcomes, gradients = [], []
+    for compile in ("auto", False):
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        model = Loss(loss)
+        step = model.step(compile=compile)
+        outcomes.append(run(step))
+        assert (reason in said([step])) == (compile == "auto")
+        gradients.append(model.net.weight.grad)
+    if loss is not own_generator:  # which every check draws from once more
+        assert outcomes[0] == outcomes[1]
+        assert torch.equal(*gradients)
+    warned = [r for r in caplog.records if r.name == "pyrogen" and r.levelno >= logging.WARNING]
+    assert len(warned) == ("differs" in reason)  # the rest is no fault, and only said
+
+
+def test_other_shapes_modes_and_parameters_are_other_recordings():
+    model = Loss(plain)
+    step = Step("toy", lambda b: plain(model, b), [model], list(model.parameters()), {4: 9, 2: 9}, "auto")
+    run(step), run(step, n=2)
+    assert len(recordings(step)) == 2
+    step.parameters[0].requires_grad_(False)
+    step(batch())
+    assert step.parameters[0].grad is None
+    assert len(recordings(step)) == 3
+    model.net = nn.Linear(3, 2)
+    torch.testing.assert_close(step(batch())["loss"], plain(model, batch())["loss"].detach(), atol=0, rtol=0)
+    assert len(recordings(step)) == 1
+
+
+def test_hooks_and_anomaly_detection_stay_eager():
+    model, seen = Loss(plain), []
+    step = model.step()
+    run(step)
+    with warnings.catch_warnings(action="ignore"), torch.autograd.set_detect_anomaly(True, check_nan=False):
+        assert step(batch())["loss"].requires_grad
+    handle = model.net.register_forward_hook(lambda *a: seen.append(a))
+    run(step, 3)
+    assert len(seen) == 3
+    assert "hook" in said([step])
+    handle.remove()
+
+
+def test_two_players_share_a_module(tiny_data):
+    model = small("vae")
+
+    def half(sign):
+        return lambda b: {
+            "loss": sign * model.encoder(b.x).sum() + model.decoder(torch.randn(len(b.x), 2)).square().mean()
+        }
+
+    players = [Player("a", half(1.0), [model.encoder]), Player("b", half(-1.0), [model.encoder, model.decoder])]
+    g = agree(model, tiny_data(model), players=players)
+    assert [len(recordings(s)) for s in steps(g)] == [2, 2]
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_pyro_losses_record():
+    net = pyro.nn.PyroModule[nn.Module]()
+    net.scale = pyro.nn.PyroParam(torch.ones(3), dist.constraints.positive)
+    net.logits = nn.Parameter(torch.zeros(4, 2))
+
+    def model(x):
+        with pyro.plate("datum", 4, subsample_size=2) as index:
+            z = pyro.sample("z", dist.Categorical(logits=torch.zeros(2)))
+            pyro.sample("x", dist.Normal(z.unsqueeze(-1).float(), net.scale).to_event(1), obs=x[index])
+
+    def guide(x):
+        with pyro.plate("datum", 4, subsample_size=2) as index:
+            pyro.sample("z", dist.Categorical(logits=net.logits[index]))
+
+    def loss(_, b):
+        return {"loss": pyro.infer.Trace_ELBO().differentiable_loss(model, guide, b.x)}
+
+    outcomes = []
+    for compile in ("auto", False):
+        torch.manual_seed(0)
+        toy = Loss(loss, net)
+        step = toy.step(compile=compile)
+        outcomes.append((run(step), [p.grad.clone() for p in toy.parameters()]))
+    assert outcomes[0][0] == outcomes[1][0]
+    assert all(torch.equal(a, b) for a, b in zip(outcomes[0][1], outcomes[1][1], strict=True))
+
+
+def test_without_a_compiler_it_is_replayed_without_inductor(monkeypatch, caplog):
+    def missing(*args, **kwargs):
+        def fail(*inputs):
+            raise RuntimeError("InvalidCxxCompiler: no compiler")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", missing)
+    step = Loss(plain).step(compile=True)
+    with caplog.at_level(logging.WARNING, "pyrogen"):
+        run(step)
+    assert recordings(step)[0].replays == 8
+    assert caplog.messages == [
+        "the recorded step of the player 'toy' is replayed without Inductor: its recording fails (RuntimeError: "
+        "InvalidCxxCompiler: no compiler)."
+    ]
+
+
+def test_few_steps_stay_eager_and_it_is_said(monkeypatch):
+    monkeypatch.setattr(compiled, "PAYS", 500)
+    step = Loss(plain).step(uses=499)
+    run(step)
+    assert said([step]) == "eager, because recording does not pay for 499 steps"
+    assert Loss(plain).step(uses=500).eager_because == ""
+
+
+def test_fit_says_it_once(tiny_data, caplog):
+    model = small("vae")
+    with caplog.at_level(logging.INFO, "pyrogen"):
+        run = fit(model, tiny_data(model), epochs=6, batch_size=16)
+    assert len([m for m in caplog.messages if m.startswith("steps: recorded in ")]) == 1
+    assert run.steps.startswith("recorded in")
+    assert fit(model, tiny_data(model), epochs=1, compile=False).steps == "eager, because compile=False"
+
+
+def test_validation_is_recorded_too(tiny_data):
+    states = []
+    for compile in ("auto", False):
+        model = small("vae")
+        states.append(fit(model, tiny_data(model), epochs=6, batch_size=16, compile=compile).history)
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize("name", ["vae", "gan-nonsaturating", "rbm", "made"])
+def test_a_resumed_run_records_anew_and_changes_no_bit(name, tiny_data, tmp_path, monkeypatch):
+    """In the middle of an epoch, of which the rest is replayed from another recording."""
+    arguments = {"epochs": 12, "batch_size": 4, "progress": False}
+    data = tiny_data(small(name))
+    whole = fit(small(name), data, folder=tmp_path / "whole", **arguments)
+    move, left = Game.move, [20]
+
+    def cut(game):
+        move(game)
+        left[0] -= 1
+        if left[0] == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Game, "move", cut)
+        with pytest.raises(KeyboardInterrupt):
+            fit(small(name), data, folder=tmp_path / "cut", **arguments)
+    resumed = fit(small(name), data, folder=tmp_path / "cut", resume=True, **arguments)
+    assert resumed.steps.startswith("recorded in ")
+    assert resumed.history == whole.history
+    state = resumed.model.state_dict()
+    assert all(torch.equal(v, state[k]) for k, v in whole.model.state_dict().items())
+
+
+@pytest.mark.slow
+def test_inductor_computes_the_same(tiny_data):
+    outcomes = []
+    for compile in (True, False):
+        model = small("vae", hidden=(16,))
+        outcomes.append(fit(model, tiny_data(model), epochs=20, batch_size=24, validate=False, compile=compile))
+    assert outcomes[0].steps.startswith("recorded in ")
+    losses = [[line["train/loss"] for line in run.history] for run in outcomes]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
