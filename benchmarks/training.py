@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -154,6 +155,7 @@ def by_pythae(raw: Tensor, epochs: int) -> Callable[[], object]:
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
     from scoring import pythae
 
+    logging.getLogger("pythae").setLevel(logging.ERROR)
     net = hand.HandVAE()
     data = BaseDataset(torch.bernoulli(raw / 255), torch.zeros(len(raw)))
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):

@@ -23,7 +23,7 @@ from pyrogen.inference import checkpoint
 from pyrogen.inference.trainer import PRECISIONS, Run, Trainer, is_first
 from pyrogen.registry import describe, find, make
 
-FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128}
+FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128, "lr_milestones": (), "lr_decay": 0.1}
 
 
 def fit(
@@ -44,8 +44,8 @@ def fit(
     patience: int | None = None,
     ema: float | None = None,
     deterministic: bool = False,
-    lr_milestones: Sequence[int] = (),
-    lr_decay: float = 0.1,
+    lr_milestones: Sequence[int] | None = None,
+    lr_decay: float | None = None,
     compile: bool | str = "auto",
     checkpoint_seconds: float = 30.0,
     tensorboard: bool = False,
@@ -75,8 +75,8 @@ def fit(
         ema: decay of a moving average of the weights, which is then what is validated and selected.
         deterministic: only deterministic algorithms, for the same bits on a GPU.
         lr_milestones: epochs, counted from 1 in each stage, from which on the learning rate of every player is
-            ``lr_decay`` times what it was before.
-        lr_decay: factor of the learning rates at the milestones.
+            ``lr_decay`` times what it was before; by default the recipe's, or none.
+        lr_decay: factor of the learning rates at the milestones; by default the recipe's, or 0.1.
         compile: "auto" records each player's step below Pyro's handlers and replays it, where that pays; True also has it
             compiled (seconds, a C++ compiler; other rounding); False computes every step eagerly. Recordings are checked
             against eager steps, and given up where they differ or cannot be made; ``Run.steps`` says what was done.
@@ -107,6 +107,8 @@ def fit(
     epochs = recipe["epochs"] if epochs is None else epochs
     batch_size = recipe["batch_size"] if batch_size is None else batch_size
     lr = recipe["lr"] if lr is None else lr
+    lr_milestones = recipe["lr_milestones"] if lr_milestones is None else lr_milestones
+    lr_decay = recipe["lr_decay"] if lr_decay is None else lr_decay
     _check_settings(epochs, batch_size, lr, precision, patience, ema, folder, resume, overwrite, validate, tensorboard)
     _check_schedule(lr_milestones, lr_decay, compile)
     goal = model.objective if objective is None else make("objective", objective)
