@@ -302,6 +302,13 @@ def _check_movable(pair: Pair, trial: Checked, init: Init) -> None:
             raise ValueError(
                 f"the latent {name!r} is discrete, and chains move along gradients; sum it out by estimator=Enumerate()."
             )
+        try:
+            biject_to(fn.support)
+        except NotImplementedError as error:
+            raise ValueError(
+                f"the latent {name!r} has the support {fn.support}, onto which there is no smooth map of all real vectors for "
+                "chains to move in; score by estimator=IWAE(5000)."
+            ) from error
         if init == "guide" and is_point(trial.drawn[name]["fn"]):
             raise ValueError(
                 f"the guide's {name!r} is a point mass, which has no density to start from; start from the prior "
