@@ -306,8 +306,8 @@ def _check_movable(pair: Pair, trial: Checked, init: Init) -> None:
             biject_to(fn.support)
         except NotImplementedError as error:
             raise ValueError(
-                f"the latent {name!r} has the support {fn.support}, onto which there is no smooth map of all real vectors for "
-                "chains to move in; score by estimator=IWAE(5000)."
+                f"the latent {name!r} has the support {fn.support}, onto which there is no smooth map of all real vectors "
+                "for chains to move in; score by estimator=IWAE(5000)."
             ) from error
         if init == "guide" and is_point(trial.drawn[name]["fn"]):
             raise ValueError(

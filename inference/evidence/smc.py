@@ -18,7 +18,7 @@ from pyrogen.registry import choice
 @choice("estimator")
 @dataclass(frozen=True)
 class SMC(AnnealedEstimator):
-    """A tempered sequential Monte Carlo sampler: the path of :class:`AIS`, on which light particles give way to heavy ones.
+    """A tempered sequential Monte Carlo sampler: the path of AIS, on which light particles give way to heavy ones.
 
     log p(x) ≥ E[log 1/G Σ_g Π_r 1/P Σ_i w_i], over G populations of P particles; each multiplies the mean weights that it
     gathered between resamplings r. A population resamples, systematically and for each datum by itself, when the effective

@@ -17,7 +17,7 @@ from pyrogen.registry import choice
 @choice("objective")
 @dataclass(frozen=True)
 class VIMCO(PairObjective):
-    """The bound of :class:`IWAE` for latents of any kind: each draw learns from what it added to the others.
+    """The bound of IWAE for latents of any kind: each draw learns from what it added to the others.
 
     ∇φ = E[Σᵢ (L − L₋ᵢ − w̃ᵢ) ∂φ log q(zᵢ|x)], L = log 1/k Σⱼ wⱼ, L₋ᵢ the same with wᵢ replaced by the geometric mean of the
     other weights; ∇θ = E[Σᵢ w̃ᵢ ∂θ log p(x, zᵢ)].
@@ -61,7 +61,7 @@ class VIMCO(PairObjective):
 @choice("objective")
 @dataclass(frozen=True)
 class ReweightedWakeSleep(PairObjective):
-    """The model climbs the bound of :class:`IWAE`, the guide follows weighted draws towards the posterior.
+    """The model climbs the bound of IWAE, the guide follows weighted draws towards the posterior.
 
     ∇θ = E[Σᵢ w̃ᵢ ∂θ log p(x, zᵢ)]; wake: −∇φ = E[Σᵢ w̃ᵢ ∂φ log q(zᵢ|x)], which lowers KL(p(z|x) ‖ q(z|x)) with a bias that
     falls as 1/k. Latents may be of any kind.

@@ -65,7 +65,7 @@ class IWAE(PairObjective, Estimator):
 @choice("objective")
 @dataclass(frozen=True)
 class DReG(PairObjective):
-    """The doubly reparameterized gradient of the bound of :class:`IWAE`, whose signal-to-noise grows with k.
+    """The doubly reparameterized gradient of the bound of IWAE, whose signal-to-noise grows with k.
 
     ∇φ = E[Σᵢ w̃ᵢ² (∂ log wᵢ/∂zᵢ) (∂zᵢ/∂φ)], ∇θ = E[Σᵢ w̃ᵢ ∂θ log p(x, zᵢ)], w̃ᵢ = wᵢ / Σⱼ wⱼ
 
