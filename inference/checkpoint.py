@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from pyrogen.files import write
+from pyrogen.files import first_line, write
 
 CHECKPOINT = "checkpoint.safetensors"
 LOCK = ".lock"
@@ -45,7 +45,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             facts = json.loads((file.metadata() or {})["pyrogen"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
-        reason = str(error).split("\n")[0]
+        reason = first_line(error)
         raise ValueError(f"{path} is damaged ({reason}); start anew with overwrite=True (--overwrite true).") from error
     if not isinstance(facts, dict):
         raise ValueError(f"{path} was not written by pyrogen; start anew with overwrite=True (--overwrite true).")

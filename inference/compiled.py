@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.base import Batch
-from pyrogen.inference.recording import Recording, Unrecordable, first_line, laid_out, trace
+from pyrogen.inference.recording import Recording, Unrecordable, kind_and_line, laid_out, trace
 from pyrogen.inference.shadow import Outcome, Place, State, amount, foreign
 
 Compile = Literal["auto"] | bool
@@ -113,7 +113,7 @@ class Step:
         try:
             terms = self._replay(entry, recording, batch)
         except Exception as error:
-            raise Unrecordable(f"its recording fails ({first_line(error)})") from error
+            raise Unrecordable(f"its recording fails ({kind_and_line(error)})") from error
         if any(p.grad is None or p.grad.stride() != p.stride() for p in entry.moved):
             raise Unrecordable("its gradients have another memory layout")
         return terms

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import Pair, unannounced
 from pyrogen.finite import check_count, is_discrete, product, states
-from pyrogen.inference.programs import PlainFunction, Recorder, evaluating, is_point, plate_dim
+from pyrogen.inference.programs import PlainFunction, Recorder, evaluating, is_point, latent_sites, plate_dim
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def joint_states(
     with evaluating(pair), unannounced(), finder:
         program(x[:1]) if y is None else program(x[:1], y[:1])
     sites = finder.sites
-    drawn = {name: site for name, site in sites.items() if not site["is_observed"]}
+    drawn = latent_sites(sites)
     discrete = {name: site for name, site in drawn.items() if is_discrete(site["fn"])}
     supports, places, count = {}, {}, 1
     for name, site in discrete.items():

@@ -19,11 +19,12 @@ from pyrogen import plots, storage
 from pyrogen.axes import Axis
 from pyrogen.base import HasCritic, HasFreeEnergy, HasLogProb, HasPosterior, Model, Objective, Pair
 from pyrogen.data import Data, load
+from pyrogen.files import first_line
 from pyrogen.inference import panels
 from pyrogen.inference.fit import FALLBACK, fit
 from pyrogen.inference.panels import ADVICE, History, Panel
 from pyrogen.inference.programs import evaluating, seeded
-from pyrogen.inference.scores import first_line, read_scores, shown_scores
+from pyrogen.inference.scores import read_scores, shown_scores
 from pyrogen.inference.trainer import CODES, METRICS, read_history
 from pyrogen.registry import Record, describe, find, make
 from pyrogen.report import Section, save_figures, write_report

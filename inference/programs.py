@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Pair, unannounced
+from pyrogen.files import first_line
 from pyrogen.likelihoods.perceptual import Seen
 
 Site = Mapping[str, Any]
@@ -68,9 +69,14 @@ def particles(n: int | None) -> Any:
     return nullcontext() if n is None else pyro.plate("particles", n, dim=-2)
 
 
+def latent_sites(sites: Mapping[str, Site]) -> dict[str, Site]:
+    """The sites that were drawn, not observed."""
+    return {name: site for name, site in sites.items() if not site["is_observed"]}
+
+
 def latents(sites: Mapping[str, Site]) -> dict[str, Tensor]:
     """The values of the sites that were drawn, not observed."""
-    return {name: site["value"] for name, site in sites.items() if not site["is_observed"]}
+    return {name: site["value"] for name, site in latent_sites(sites).items()}
 
 
 def unwrap(distribution: Distribution) -> Distribution:
@@ -87,7 +93,7 @@ def is_point(distribution: Distribution) -> bool:
 
 def has_density(sites: Mapping[str, Site]) -> bool:
     """Whether no drawn site is a point mass."""
-    return not any(is_point(s["fn"]) for s in sites.values() if not s["is_observed"])
+    return not any(is_point(site["fn"]) for site in latent_sites(sites).values())
 
 
 def log_prob(site: Site) -> Tensor:
@@ -328,6 +334,6 @@ def _validated(pair: Pair, x: Tensor, y: Tensor | None) -> tuple[dict[str, Site]
                 if site["is_observed"]:
                     site["fn"].log_prob(site["value"])
     except (ValueError, NotImplementedError, RuntimeError) as error:
-        first = str(error).strip().split("\n")[0]
+        first = first_line(error)
         raise ValueError(f"the program cannot score these data of shape {tuple(x.shape)}: {first}") from error
     return drawn, scored

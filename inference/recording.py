@@ -120,10 +120,10 @@ def _direct(module: fx.GraphModule) -> Callable[..., list[Tensor]]:
 def _reason(error: Exception) -> str:
     if "get value out of a tracing tensor" in str(error):
         return "Python reads the value of a tensor (by .item(), int, float, bool or an if)"
-    return f"torch cannot record it ({first_line(error)})"
+    return f"torch cannot record it ({kind_and_line(error)})"
 
 
-def first_line(error: Exception) -> str:
+def kind_and_line(error: Exception) -> str:
     """An error as a few words."""
     return ": ".join(filter(None, [type(error).__name__, str(error).strip().split("\n")[0]]))
 

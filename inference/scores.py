@@ -16,7 +16,7 @@ import yaml
 from pyrogen import score_plots
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
-from pyrogen.files import write
+from pyrogen.files import first_line, write
 from pyrogen.inference.evidence import asked
 from pyrogen.inference.evidence.comparison import unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
@@ -302,8 +302,3 @@ def _error(curve: np.ndarray) -> np.ndarray:
     """The standard error over data of each row's mean; 0 of a single datum."""
     n = curve.shape[1]
     return curve.std(1, ddof=1) / math.sqrt(n) if n > 1 else np.zeros(len(curve))
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its name."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -21,7 +21,7 @@ from torch import Tensor
 from pyrogen import storage
 from pyrogen.base import HasPosterior, Model, Player
 from pyrogen.data import Data
-from pyrogen.files import write
+from pyrogen.files import first_line, write
 from pyrogen.inference import checkpoint
 from pyrogen.inference.game import Game, NotFinite, Rules, agree
 from pyrogen.inference.latents.activity import activity
@@ -368,7 +368,7 @@ class Trainer:
             self.epoch, self.best_epoch = int(facts["epoch"]), int(facts["best_epoch"])
             self.best_loss, self.run.history = float(facts["best_loss"]), list(facts["history"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
-            reason = str(error).split("\n")[0]
+            reason = first_line(error)
             raise ValueError(
                 f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True "
                 "(--overwrite true)."
@@ -420,7 +420,7 @@ def read_history(folder: str | Path) -> list[dict[str, Any]]:
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         history = [json.loads(line) for line in lines]
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
     if not all(isinstance(line, dict) for line in history):
         raise ValueError(f"{path} is damaged: a line is no record of an epoch.")
     return history

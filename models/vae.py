@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
 from pyrogen.base import HasPosterior, Objective, Pair, announce
+from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets import ConvDecoder, ConvEncoder, Leading, mlp
 from pyrogen.registry import entry, make
@@ -148,7 +149,7 @@ class VAE(Pair, HasPosterior):
                 try:
                     net(torch.zeros(2, *inputs, device=device))
                 except RuntimeError as error:
-                    first = str(error).strip().split("\n")[0]
+                    first = first_line(error)
                     shape = ", ".join(map(str, inputs))
                     raise ValueError(f"the {net.role} cannot read data of shape (N, {shape}): {first}.") from error
         self.load_state_dict(state)

@@ -23,3 +23,8 @@ def write(path: str | Path, content: bytes | str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its name."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import pyrogen
 from pyrogen.base import Model
-from pyrogen.files import write
+from pyrogen.files import first_line, write
 from pyrogen.registry import create, describe, unknown
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
@@ -64,7 +64,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{folder / CONFIG} cannot be read as YAML; it is damaged: {_first_line(error)}") from error
+        raise ValueError(f"{folder / CONFIG} cannot be read as YAML; it is damaged: {first_line(error)}") from error
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         raise ValueError(f"{folder / CONFIG} was not written by pyrogen: it has no section 'model'.")
     return config
@@ -94,7 +94,7 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     try:
         saved = safetensors.torch.load(path.read_bytes())
     except (OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
+        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
     expected = model.state_dict()
     wrong = sorted(expected.keys() ^ saved.keys()) or [
         k for k, t in expected.items() if (t.shape, t.dtype) != (saved[k].shape, saved[k].dtype)
@@ -121,9 +121,5 @@ def _rebuild(origin: Mapping[str, Any], folder: Path) -> Model:
         with torch.random.fork_rng(devices=[]):
             model: Model = create(origin["entry"], **{str(k): v for k, v in arguments.items()})
     except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{folder / CONFIG} describes no model that can be built: {_first_line(error)}") from error
+        raise ValueError(f"{folder / CONFIG} describes no model that can be built: {first_line(error)}") from error
     return model
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

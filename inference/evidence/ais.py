@@ -11,9 +11,9 @@ from pyrogen.inference.evidence.annealing import (
     AnnealedEstimator,
     Schedule,
     pilot_transitions,
+    weighed,
 )
 from pyrogen.inference.evidence.estimator import Estimates
-from pyrogen.inference.evidence.importance import effective_sample_size, log_mean_exp, standard_error
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace
 from pyrogen.registry import choice
 
@@ -67,17 +67,10 @@ class AIS(AnnealedEstimator):
         """The log of the mean weight of the chains, by the whole path and by half of its temperatures."""
         path = self.path(space, advance)
         run = path.from_base(self.chains, PATH)
-        weights = run.log_weights.cpu().numpy()
-        found = {
-            "log_evidence": log_mean_exp(weights),
-            "mc_se": standard_error(weights),
-            "ess": effective_sample_size(weights),
-            "acceptance": run.acceptance.cpu().numpy(),
-            "step_size": path.step_size(),
-        }
+        found = {**weighed(run.log_weights), **path.dynamics(run)}
         variables: Estimates = {name: (("datum",), value) for name, value in found.items()}
         if self.doubling:
-            weights = path.coarser().from_base(self.chains, HALF_PATH).log_weights.cpu().numpy()
-            variables["half"] = ("datum",), log_mean_exp(weights), {"description": HALF}
-            variables["half_se"] = ("datum",), standard_error(weights)
+            half = weighed(path.coarser().from_base(self.chains, HALF_PATH).log_weights)
+            variables["half"] = ("datum",), half["log_evidence"], {"description": HALF}
+            variables["half_se"] = ("datum",), half["mc_se"]
         return variables

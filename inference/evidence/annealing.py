@@ -16,6 +16,7 @@ from pyrogen.base import Model
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.hmc import Leapfrog
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point, latent_spaces
+from pyrogen.inference.evidence.stream import Stream
 from pyrogen.inference.progress import track
 
 BASE_DRAWS = 100
@@ -169,10 +170,17 @@ class Path:
                     self.advance(1)
         return Annealed(log_weights, accepted / (last - 1) if last > 1 else accepted + math.nan)
 
-    def step_size(self) -> np.ndarray:
-        """The geometric mean of the step sizes, ``(datum,)``."""
-        mean: np.ndarray = self.steps.log().mean(0).exp().cpu().numpy()
-        return mean
+    def dynamics(self, run: Annealed) -> dict[str, np.ndarray]:
+        """How a run along it went, per datum: mean acceptance, and the geometric mean of the step sizes."""
+        steps = self.steps.log().mean(0).exp()
+        return {"acceptance": run.acceptance.cpu().numpy(), "step_size": steps.cpu().numpy()}
+
+
+def weighed(log_weights: Tensor) -> dict[str, np.ndarray]:
+    """What independent log weights ``(chain, datum)`` say of each datum: log of their mean, its error, and their ESS."""
+    stream = Stream.of(log_weights.cpu().numpy())
+    found = {"log_evidence": stream.log_mean(), "mc_se": stream.standard_error()}
+    return {**found, "ess": stream.effective_sample_size()}
 
 
 def _smooth(column: np.ndarray) -> np.ndarray:

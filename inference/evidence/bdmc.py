@@ -16,9 +16,9 @@ from pyrogen.inference.evidence.annealing import (
     AnnealedEstimator,
     Schedule,
     pilot_transitions,
+    weighed,
 )
 from pyrogen.inference.evidence.estimator import Estimates
-from pyrogen.inference.evidence.importance import effective_sample_size, log_mean_exp, standard_error
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace
 from pyrogen.inference.evidence.weights import run
 from pyrogen.registry import choice
@@ -34,7 +34,7 @@ class BDMC(AnnealedEstimator):
     data; their ``gap`` shrinks as temperatures grow, and says what AIS with these settings misses on data like these.
 
     Of the given ``x`` only the shape is used: ``lower``, ``upper`` and their errors (of the chains, not of the one z that all
-    start from) are of the data returned as ``simulated``, in the model's own units; ``log_evidence`` is ``lower``.
+    start from) are of the data returned as ``simulated``, which are in the model's own units; ``log_evidence`` is ``lower``.
 
     Reference: Grosse, Ghahramani & Adams 2015, arXiv:1511.02543; Wu et al. 2017, arXiv:1611.04273.
 
@@ -75,20 +75,10 @@ class BDMC(AnnealedEstimator):
         path = self.path(there, advance)
         forward = path.from_base(self.chains, PATH)
         exact = there.pack(values).expand(self.chains, -1, -1)
-        lower = forward.log_weights.cpu().numpy()
-        upper = path.reversed().follow(exact, REVERSE).log_weights.cpu().numpy()
-        found = {
-            "log_evidence": log_mean_exp(lower),
-            "mc_se": standard_error(lower),
-            "lower": log_mean_exp(lower),
-            "lower_se": standard_error(lower),
-            "upper": -log_mean_exp(upper),
-            "upper_se": standard_error(upper),
-            "ess": effective_sample_size(lower),
-            "acceptance": forward.acceptance.cpu().numpy(),
-            "step_size": path.step_size(),
-        }
-        found["gap"] = found["upper"] - found["lower"]
+        ahead, back = weighed(forward.log_weights), weighed(path.reversed().follow(exact, REVERSE).log_weights)
+        lower, upper = ahead["log_evidence"], -back["log_evidence"]
+        sides = {"lower": lower, "lower_se": ahead["mc_se"], "upper": upper, "upper_se": back["mc_se"]}
+        found = {**ahead, **sides, "gap": upper - lower, **path.dynamics(forward)}
         dims = ("datum", *(f"x_dim{i}" for i in range(simulated.dim() - 1)))
         return {**{k: (("datum",), v) for k, v in found.items()}, "simulated": (dims, simulated.cpu().numpy())}
 

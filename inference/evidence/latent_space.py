@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from torch.distributions import biject_to
 
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.inference.evidence.recorded import Recorded
-from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, check_weighable, per_datum, run
+from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, per_datum, run
 from pyrogen.inference.programs import (
     Checked,
     PlainFunction,
@@ -25,6 +25,7 @@ from pyrogen.inference.programs import (
     check_programs,
     evaluating,
     is_point,
+    latent_sites,
     latents,
     log_prob,
     plate_dim,
@@ -265,8 +266,6 @@ def latent_spaces(model: Model, x: Tensor, y: Tensor | None, init: Init, seed: i
         with seeded(0, x.device):
             trial = check_programs(model, x[head], None if y is None else y[head])
         _check_movable(model, trial, init)
-        if init == "guide":
-            check_weighable(model, x, y)
         yield [
             LatentSpace(
                 model,
@@ -278,11 +277,6 @@ def latent_spaces(model: Model, x: Tensor, y: Tensor | None, init: Init, seed: i
             )
             for start in range(0, len(x), DATUM_BLOCK)
         ]
-
-
-def latent_sites(sites: Mapping[str, Site]) -> dict[str, Site]:
-    """The sites that were drawn, not observed."""
-    return {name: site for name, site in sites.items() if not site["is_observed"]}
 
 
 def _check_movable(pair: Pair, trial: Checked, init: Init) -> None:

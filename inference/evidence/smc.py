@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyrogen.inference.evidence.annealing import PATH, Advance, AnnealedEstimator, Schedule, pilot_transitions
+from pyrogen.inference.evidence.annealing import PATH, Advance, AnnealedEstimator, Schedule, pilot_transitions, weighed
 from pyrogen.inference.evidence.estimator import Estimates
-from pyrogen.inference.evidence.importance import effective_sample_size, log_mean_exp, standard_error
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point
 from pyrogen.registry import choice
 
@@ -62,15 +61,11 @@ class SMC(AnnealedEstimator):
         path = self.path(space, advance)
         crowd = Crowd(self.populations, self.particles, space.data, space.x.device)
         run = path.from_base(self.populations * self.particles, PATH, crowd.resample)
-        weights = crowd.log_evidence(run.log_weights).cpu().numpy()
         found = {
-            "log_evidence": log_mean_exp(weights),
-            "mc_se": standard_error(weights),
-            "ess": effective_sample_size(weights),
+            **weighed(crowd.log_evidence(run.log_weights)),
             "incremental_ess": crowd.incremental_ess.amin(0).cpu().numpy(),
             "resampled": crowd.resampled.mean(0).cpu().numpy(),
-            "acceptance": run.acceptance.cpu().numpy(),
-            "step_size": path.step_size(),
+            **path.dynamics(run),
         }
         return {name: (("datum",), value) for name, value in found.items()}
 
