@@ -11,8 +11,11 @@ from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.fit import fit
+from pyrogen.inference.grid import grid
+from pyrogen.inference.grid_table import Grid
 from pyrogen.inference.objectives.adversarial import Adversarial, LeastSquares, Minimax, NonSaturating
 from pyrogen.inference.objectives.betatc import BetaTC
+from pyrogen.inference.objectives.classification import Classification, SemiSupervised
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.discrete import VIMCO, ReweightedWakeSleep
 from pyrogen.inference.objectives.elbo import ELBO
@@ -33,6 +36,7 @@ __all__ = [
     "Adversarial",
     "BetaTC",
     "BiasWarning",
+    "Classification",
     "ContrastiveDivergence",
     "DReG",
     "Diagnosis",
@@ -40,6 +44,7 @@ __all__ = [
     "EnumeratedELBO",
     "Estimator",
     "Exact",
+    "Grid",
     "LeastSquares",
     "Minimax",
     "NonSaturating",
@@ -48,12 +53,14 @@ __all__ = [
     "Renyi",
     "ReweightedWakeSleep",
     "Run",
+    "SemiSupervised",
     "StickingTheLanding",
     "Summary",
     "Thermodynamic",
     "compare_evidence",
     "diagnose",
     "fit",
+    "grid",
     "log_evidence",
     "log_weights",
     "observe",

@@ -24,7 +24,7 @@ from pyrogen.data.ring import Ring
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 
 ADVICE, DECODED = "What the diagnostics say", "Reconstructions and walks"
-SHOWN, SCATTERED, COUNTED = 64, 2000, 500
+SHOWN, SCATTERED, COUNTED, EACH = 64, 2000, 500, 10
 # data sets whose exact density is known, by what they are loaded by
 ORACLES: Mapping[str, Callable[[], Ring]] = {"ring": Ring}
 
@@ -46,15 +46,23 @@ class Panel:
 def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the model generates."""
     plane = math.prod(model.x_shape) == 2
-    shown = data.test.take(2500 if plane else SHOWN).x
-    drawn, parts = model.picture(len(shown)), list(model.children())
+    part = data.test.take(2500 if plane else SHOWN)
+    shown, asked = part.x, model.asked(part.y)
+    drawn, parts = model.picture(len(shown), asked), list(model.children())
     what = f"{len(drawn)} samples of the model"
     if isinstance(model, HasPosterior):
         proper = all(prior.proper for prior in parts if isinstance(prior, Prior))
         source = "the prior" if proper else "a normal distribution fitted to the codes"
         what = f"Means of p(x|z) at {len(drawn)} draws of z from {source}"
+    what += ", given the y of test data" if asked is not None else ""
     beside = "" if _pictures(model) else ", and as many test data"
     yield Panel("Samples", f"{what}{beside}.", "samples", plots.samples(drawn, data.kind, shown))
+    classes = model.condition.classes if model.condition is not None and not model.condition.shape else None
+    if classes and _pictures(model):
+        rows = [data.class_names[k] if k < len(data.class_names) else str(k) for k in range(min(classes, 20))]
+        given = torch.arange(len(rows), device=model.device).repeat_interleave(EACH)
+        drawn = model.picture(len(given), given).unflatten(0, (-1, EACH))
+        yield Panel("Samples", "Each row is given another class.", "classes", plots.strips(drawn, data.kind, rows=rows))
 
 
 # -- codes -----------------------------------------------------------------------------------------------------------
@@ -62,30 +70,31 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Data beside what their codes remember of them."""
-    x = data.test.take(SHOWN).x
-    figure = plots.reconstructions(x, model.decode(model.encode(x).mean).mean, data.kind)
-    yield Panel(DECODED, "Test data, and the mean of p(x|z) at their mean codes.", "reconstructions", figure)
+    part = data.test.take(SHOWN)
+    figure = plots.reconstructions(part.x, model.reconstruct(part.x, part.y), data.kind)
+    yield Panel(DECODED, "Test data, and the mean of p(x|z) at their codes.", "reconstructions", figure)
 
 
 def interpolations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Straight lines between the codes of data."""
-    x = data.test.take(12).x
-    if not _pictures(model) or len(x) < 2:
+    part = data.test.take(12)
+    half = len(part) // 2
+    if not _pictures(model) or not half:
         return
-    first, second = x[: len(x) // 2], x[len(x) // 2 :][: len(x) // 2]
-    walked = interpolate(model, first, second)
+    first, second = part.x[:half], part.x[half : 2 * half]
+    walked = interpolate(model, first, second, y=None if part.y is None else (part.y[:half], part.y[half : 2 * half]))
     framed = torch.cat([first.unsqueeze(1), walked, second.unsqueeze(1)], 1)
     columns = ["data", *[""] * walked.shape[1], "data"]
-    caption = "Means of p(x|z) on the straight line between the mean codes of two test data, which stand at its ends."
+    caption = "Means of p(x|z) on the straight line between the codes of two test data, which stand at its ends."
     yield Panel(DECODED, caption, "interpolations", plots.strips(framed, data.kind, columns=columns))
 
 
 def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What each of the most active latents does to a picture."""
-    x = data.test.take(COUNTED).x
-    if not _pictures(model) or len(x) < 2:
+    part = data.test.take(COUNTED)
+    if not _pictures(model) or len(part) < 2:
         return
-    codes, draws = model.encode(x).mean, aggregate(model, x)
+    codes, draws = model.code(part.x, part.y), aggregate(model, part.x, part.y)
     spread = _last(history, "valid/kl_per_dim", model.latent_size)
     activity = codes.var(0) if spread is None else torch.tensor(spread)
     order = activity.argsort(descending=True, stable=True)[:8].tolist()
@@ -93,22 +102,23 @@ def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
     values = draws.mean(0)[order, None] + draws.std(0)[order, None] * offsets
     rows = [f"$z_{{{i + 1}}}$" for i in order]
     columns = [f"{o:g}".replace("-", "−") if i % 2 == 0 else "" for i, o in enumerate(offsets.tolist())]
-    by = "variance of its mean code" if spread is None else "KL"
+    by = "variance of its code" if spread is None else "KL"
     caption = (
         f"Each row moves one latent of the first test datum's code from −3 to 3 standard deviations of all codes around "
         f"their mean; the most active by {by} come first."
     )
-    figure = plots.strips(traverse(model, codes[0], order, values), data.kind, rows, columns)
+    moved = traverse(model, codes[0], order, values, None if part.y is None else part.y[0])
+    figure = plots.strips(moved, data.kind, rows, columns)
     yield Panel(DECODED, caption, "traversals", figure)
 
 
 def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where the data lie in the space of codes."""
     test = data.test.take(SCATTERED)
-    found, labels = model.encode(test.x).mean, labels_of(test, data)
+    found, labels = model.code(test.x, test.y), labels_of(test, data)
     colored = ", coloured by label" if labels is not None else ""
     dimensions = "" if model.latent_size <= 2 else ": their two principal components"
-    caption = f"Mean codes of {len(test)} test data{colored}{dimensions}."
+    caption = f"Codes of {len(test)} test data{colored}{dimensions}."
     yield Panel("Latents", caption, "latents", plots.latent_scatter(found, labels))
     if model.latent_size > 2 and len(test) >= 10:
         caption = (
@@ -119,10 +129,12 @@ def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if model.latent_size == 2 and _pictures(model) and len(test) > 1:
         side = 15
         levels = torch.linspace(0.03, 0.97, side, device=found.device)
-        across, up = aggregate(model, test.x).quantile(levels, 0).T
+        across, up = aggregate(model, test.x, test.y).quantile(levels, 0).T
         grid = torch.stack(torch.meshgrid(across, up.flip(0), indexing="xy"), -1).reshape(-1, 2)
-        caption = "The plane of latents, decoded at the codes' 3 to 97 % quantiles on each axis."
-        yield Panel("Latents", caption, "manifold", plots.manifold(model.decode(grid).mean, data.kind, side))
+        first = model.asked(None if test.y is None else test.y[0])
+        given = "" if first is None else ", given the y of the first test datum"
+        caption = f"The plane of latents, decoded at the codes' 3 to 97 % quantiles on each axis{given}."
+        yield Panel("Latents", caption, "manifold", plots.manifold(model.decode(grid, first).mean, data.kind, side))
 
 
 def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -172,11 +184,11 @@ def validation(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How probable the model finds test data, and what it generates itself."""
-    some = {"training data": data.train.take(COUNTED).x, "test data": data.test.take(COUNTED).x}
-    some["samples"] = model.sample(min(COUNTED, 256))
-    nats = dict(
-        zip(some, model.log_prob(torch.cat(list(some.values()))).split([len(x) for x in some.values()]), strict=True)
-    )
+    train, test = data.train.take(COUNTED), data.test.take(COUNTED)
+    given = test.take(256).y
+    some = {"training data": (train.x, train.y), "test data": (test.x, test.y)}
+    some["samples"] = model.sample(min(len(test), 256), model.asked(given)), given
+    nats = {name: model.log_prob(x, model.asked(y)) for name, (x, y) in some.items()}
     caption = "log p(x) of data, and of the model's own samples: data that it finds unlike its samples lie apart."
     yield Panel("Density", caption, "log-prob", plots.histograms(nats, "log p(x), nats"))
     if not isinstance(model, HasFreeEnergy):  # whose difference of free energies is the same number

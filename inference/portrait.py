@@ -70,6 +70,7 @@ def data_of(folder: str | Path) -> Data:
             section.get("seed", 0),
             standardize,
             section.get("size"),
+            section.get("labels"),
         )
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG

@@ -8,8 +8,8 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from pyrogen import registry
 from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.files import write
+from pyrogen.inference import programs
 from pyrogen.inference.fit import fit
-from pyrogen.inference.programs import seeded
 from pyrogen.inference.quality.claims import Claim, Setup, claims_of
 from pyrogen.inference.quality.record import (
     FOLDER,
@@ -82,7 +82,7 @@ def prove(
         write_table(folder, table)
     total = 2 * sum(c.seeds if seeds is None else seeds for claims in claimed.values() for c in claims)
     proofs = []
-    with _threads(threads), _bar(progress) as bar:
+    with programs.threads(threads), _bar(progress) as bar:
         task = bar.add_task("", total=total)
 
         def tell(what: str, done: int) -> None:
@@ -127,8 +127,10 @@ class Bench:
 
     def _train(self, setup: Setup) -> tuple[Model, Data]:
         data = _data(setup.data)
-        with seeded(setup.seed):
-            model = registry.create(setup.entry, x_shape=data.x_shape, **setup.arguments)
+        with programs.seeded(setup.seed):
+            model = registry.create(
+                setup.entry, **data.decides(registry.find("entry", setup.entry).load()), **setup.arguments
+            )
         if not {"kind", "binarization", "dequantization"} & set(setup.data):
             data = _data({**setup.data, "kind": model.kinds})
         objective = None if setup.objective is None else registry.make("objective", setup.objective)
@@ -273,16 +275,6 @@ def _lines(claim: Measured, entry: str) -> str:
         f"    {claim.metric} {bound_words(claim.bound)}, measured {numbers(claim.values)}; {control}; "
         f"{len(claim.seeds)} seeds, {claim.minutes:.1f} minutes"
     )
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _bar(progress: bool | None) -> AbstractContextManager[Progress]:

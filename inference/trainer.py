@@ -130,7 +130,7 @@ class Trainer:
         model, device = self.model, self.model.device
         if self.checkpoint is None and model.sees_all:
             with seeded(self.settings["seed"], device):
-                model.prepare(self._all_data())  # the same in every process
+                model.prepare(*self._all_data())  # the same in every process
         # each process has noise of its own
         noise = self.settings["seed"] + 1_000_003 * (distributed.get_rank() if distributed.is_initialized() else 0)
         with seeded(noise, device), pyro.validation_enabled(False), checkpoint.Stops().heard() as stops:
@@ -149,7 +149,7 @@ class Trainer:
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
             if model.sees_all:
                 with evaluating(model):
-                    model.conclude(self._all_data())
+                    model.conclude(*self._all_data())
         model.eval()
         self.run.seconds = time.perf_counter() - started
         self._save_checkpoint()
@@ -159,9 +159,9 @@ class Trainer:
                     storage.write_weights(self.target / storage.SAVED[name], weights)
             storage.save(model, self.target, **self.sections)
 
-    def _all_data(self) -> Tensor:
-        whole = self.train_split
-        return (whole.take(SHOWN) if whole.streamed else whole).x
+    def _all_data(self) -> tuple[Tensor, Tensor | None]:
+        whole = self.train_split.take(SHOWN) if self.train_split.streamed else self.train_split
+        return whole.x, whole.y
 
     def _rules(self) -> Rules:
         s = self.settings
@@ -245,8 +245,8 @@ class Trainer:
             (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == self.settings["epochs"]
         ):
             return
-        x = self.valid_split.take(min(WATCHED, len(self.valid_split))).x
-        self.codes[f"epoch-{epoch:06d}"] = model.encode(x).mean.cpu()
+        part = self.valid_split.take(min(WATCHED, len(self.valid_split)))
+        self.codes[f"epoch-{epoch:06d}"] = model.code(part.x, part.y).cpu()
         storage.write_weights(self.target / CODES, self.codes)
 
     def _checked(self, game: Game) -> dict[str, float]:

@@ -101,7 +101,7 @@ class MADE(Pair, HasLogProb):
         """Nothing: there are no latents."""
         announce(self)
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x), exact, ``(B,)``."""
         return self.distribution().log_prob(x)
 

@@ -58,7 +58,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb):
         h = torch.bernoulli(torch.sigmoid(linear(x.flatten(1), self.weight, self.hidden_bias)))
         return torch.bernoulli(torch.sigmoid(h @ self.weight + self.visible_bias)).reshape(x.shape)
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """−F(x) − log Z, exact.
 
         Raises:

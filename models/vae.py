@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
 from pyrogen.base import HasPosterior, Objective, Pair, announce
+from pyrogen.conditions import Condition
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets import ConvDecoder, ConvEncoder, Leading, mlp
@@ -22,10 +23,11 @@ class VAE(Pair, HasPosterior):
     log p(x) ≥ E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))
 
     The axes decide what it is: with a point-mass posterior and a Flat prior it is the plain autoencoder, with a Laplace
-    prior the sparse one.
+    prior the sparse one. With a condition y it is p(z|y) where the prior looks at y, p(x|z, y) and q(z|x, y).
 
     Args:
-        encoder: ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))`` in any shape.
+        encoder: ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))`` in any shape; with a condition it takes
+            ``(N, condition.size)`` as a second argument, and so does the decoder.
         decoder: ``(N, latent_size)`` (under a prior of levels: of its last one) to
             ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape.
         x_shape: shape of one datum, channels first.
@@ -34,6 +36,7 @@ class VAE(Pair, HasPosterior):
         posterior: an object or a name.
         likelihood: an object or a name.
         objective: what :func:`pyrogen.inference.fit` optimizes unless told otherwise.
+        condition: what y is, where the model is to look at it.
 
     Raises:
         ValueError: choices that do not fit together, or networks of the wrong size.
@@ -49,9 +52,10 @@ class VAE(Pair, HasPosterior):
         posterior: Posterior | str = "DiagonalNormal",
         likelihood: Likelihood | str = "Bernoulli",
         objective: Objective | None = None,
+        condition: Condition | None = None,
     ) -> None:
         super().__init__()
-        self.x_shape, self.latent_size = torch.Size(x_shape), latent_size
+        self.x_shape, self.latent_size, self.condition = torch.Size(x_shape), latent_size, condition
         _positive(self.x_shape, latent_size)
         self.objective: Objective = ELBO() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)
@@ -63,7 +67,8 @@ class VAE(Pair, HasPosterior):
         self.encoder = Leading(encoder, self.x_shape, width, "encoder")
         self.visible = self.prior.visible(latent_size)
         self.decoder = Leading(decoder, torch.Size([self.visible]), features, "decoder")
-        plan = Blueprint(self.x_shape, latent_size, self.prior, self.posterior, self.likelihood, self._encode)
+        axes = self.prior, self.posterior, self.likelihood
+        plan = Blueprint(self.x_shape, latent_size, *axes, self.infer, condition)
         for axis in (self.posterior, self.likelihood, self.prior):
             axis.build(plan)
         self._try_networks()
@@ -73,45 +78,45 @@ class VAE(Pair, HasPosterior):
         announce(self)
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             z = pyro.sample("z", self.prior(y))
-            pyro.sample("x", self.decode(z), obs=x)
+            pyro.sample("x", self.decode(z, y), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         """q(z|x)."""
         announce(self)
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
-            pyro.sample("z", self._encode(x))
+            pyro.sample("z", self.infer(x, y))
 
-    def encode(self, x: Tensor) -> Distribution:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         """q(z|x), batch shape ``(B,)``, event shape ``(latent_size,)``.
 
         Raises:
-            ValueError: x has the wrong shape.
+            ValueError: x has the wrong shape, or y is not what the model is conditioned on.
         """
-        self.check(x)
-        return self._encode(x)
+        self.check(x, y)
+        return self.infer(x, y)
 
-    def decode(self, z: Tensor) -> Distribution:
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
-        return self.likelihood(self.decoder(z[..., -self.visible :]))
+        return self.likelihood(self.decoder(z[..., -self.visible :], self._read(y)))
 
-    @torch.no_grad()
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """The mean of p(x|z) at the one code that stands for x: deterministic, ``(B, *x_shape)``."""
-        return self.decode(self.posterior.code(self.encode(x))).mean
+    def code(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The z that the posterior names for each datum, ``(B, latent_size)``."""
+        return self.posterior.code(self.encode(x, y))
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw ``n`` data, z from the prior and x from p(x|z), ``(n, *x_shape)``.
 
         Raises:
-            ValueError: the prior is improper and nothing has been fitted to the codes.
+            ValueError: the prior is improper and nothing has been fitted to the codes; no y, or a wrong one, where the
+                model is conditional.
         """
-        return self.decode(self.prior.generator().sample((n,))).sample()
+        return self._generated(n, y).sample()
 
     @torch.no_grad()
     def picture(self, n: int, y: Tensor | None = None) -> Tensor:
         """The means of p(x|z) at ``n`` drawn z."""
-        return self.decode(self.prior.generator().sample((n,))).mean
+        return self._generated(n, y).mean
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse data of the wrong shape, or outside what the likelihood scores."""
@@ -123,32 +128,45 @@ class VAE(Pair, HasPosterior):
         """Whether the prior does."""
         return self.prior.sees_all
 
-    def prepare(self, x: Tensor) -> None:
+    def prepare(self, x: Tensor, y: Tensor | None = None) -> None:
         """Show the prior the training data, before training."""
         self.prior.prepare(x)
 
     @torch.no_grad()
-    def conclude(self, x: Tensor) -> None:
+    def conclude(self, x: Tensor, y: Tensor | None = None) -> None:
         """Let an improper prior see the codes of the training data."""
         if self.prior.proper:
             return
-        self.prior.conclude(torch.cat([self._encode(part).mean for part in x.split(1000)]))
+        parts = [slice(start, start + 1000) for start in range(0, len(x), 1000)]
+        self.prior.conclude(torch.cat([self.code(x[part], None if y is None else y[part]) for part in parts]))
 
-    def _encode(self, x: Tensor) -> Distribution:
+    def infer(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        """q(z|x) as the guide has it: :meth:`encode` without a look at the values, which would hold up every step."""
+
         def log_joint(z: Tensor) -> Tensor:
-            return self.prior().log_prob(z) + self.decode(z).log_prob(x)
+            return self.prior(y).log_prob(z) + self.decode(z, y).log_prob(x)
 
-        return self.posterior(self.encoder(self.likelihood.rescale(x)), log_joint)
+        return self.posterior(self.encoder(self.likelihood.rescale(x), self._read(y)), log_joint)
+
+    def _read(self, y: Tensor | None) -> Tensor | None:
+        return None if self.condition is None or y is None else self.condition.read(y)
+
+    def _generated(self, n: int, y: Tensor | None) -> Distribution:
+        if self.condition is not None:
+            self.condition.check(y, n)
+        prior = self.prior.generator(y)
+        return self.decode(prior.sample(() if prior.batch_shape else (n,)), y)
 
     def _try_networks(self) -> None:
         # two data, so that batch norm in a user's network can work; its statistics and mode are put back
         state = {k: v.clone() for k, v in self.state_dict().items()}
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             device = self.device
+            read = None if self.condition is None else torch.zeros(2, self.condition.size, device=device)
             for net, inputs in ((self.encoder, self.x_shape), (self.decoder, (self.visible,))):
                 try:
-                    net(torch.zeros(2, *inputs, device=device))
-                except RuntimeError as error:
+                    net(torch.zeros(2, *inputs, device=device), read)
+                except (RuntimeError, TypeError) as error:
                     first = first_line(error)
                     shape = ", ".join(map(str, inputs))
                     raise ValueError(f"the {net.role} cannot read data of shape (N, {shape}): {first}.") from error
@@ -363,83 +381,3 @@ def vae_2d(x_shape: Sequence[int], hidden: Sequence[int] = (400,)) -> VAE:
         hidden: widths of the hidden layers.
     """
     return vae(x_shape, 2, hidden)
-
-
-@entry(
-    "vae-mixture",
-    reference="Dilokthanakul et al. 2016, arXiv:1611.02648, the component summed out",
-    data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "A mixture of 50 as prior beats N(0, I) in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0.19,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"components": 50, "latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
-            "control": {
-                "says": "N(0, I) from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 8, "hidden": [256]},
-                "seed": 100,
-            },
-        },
-    ],
-)
-def vae_mixture(
-    x_shape: Sequence[int], latent_size: int = 20, components: int = 10, hidden: Sequence[int] = (400,)
-) -> VAE:
-    """The VAE with a learned mixture of Gaussians as prior.
-
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        components: number of Gaussians.
-        hidden: widths of the hidden layers.
-    """
-    return vae(
-        x_shape, latent_size, hidden, prior=make("prior", {"name": "MixtureOfGaussians", "components": components})
-    )
-
-
-@entry(
-    "vae-vamp",
-    reference="Tomczak & Welling 2018, VAE with a VampPrior, arXiv:1705.07120",
-    data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "A VampPrior of 100 pseudo-data beats N(0, I) in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0.26,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
-            "control": {
-                "says": "N(0, I) from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 8, "hidden": [256]},
-                "seed": 100,
-            },
-        },
-    ],
-)
-def vae_vamp(
-    x_shape: Sequence[int], latent_size: int = 20, components: int = 500, hidden: Sequence[int] = (400,)
-) -> VAE:
-    """The VAE whose prior is a mixture of its own posteriors.
-
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        components: number of pseudo-data.
-        hidden: widths of the hidden layers.
-    """
-    return vae(x_shape, latent_size, hidden, prior=make("prior", {"name": "VampPrior", "components": components}))

@@ -18,6 +18,7 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin as Dist
 from torch import Tensor, nn
 
 from pyrogen.base import KINDS
+from pyrogen.conditions import Condition
 from pyrogen.registry import Record, records
 
 bit_vector = constraints.independent(constraints.boolean, 1)
@@ -44,6 +45,7 @@ class Blueprint:
     posterior: Posterior
     likelihood: Likelihood
     encode: Callable[[Tensor], Distribution]
+    condition: Condition | None = None
 
 
 class Axis(nn.Module, ABC):
@@ -106,9 +108,9 @@ class Prior(Axis):
     def conclude(self, z: Tensor) -> None:
         """What is left to learn from the codes ``z`` of the training data, ``(N, latent_size)``; by default nothing."""
 
-    def generator(self) -> Distribution:
+    def generator(self, y: Tensor | None = None) -> Distribution:
         """What the latents of generated data are drawn from: the prior itself, where it is proper."""
-        return self()
+        return self(y)
 
 
 class HasLevels(ABC):
@@ -153,6 +155,11 @@ class Posterior(Axis):
     def build(self, plan: Blueprint) -> None:
         """Take the latent size; refuse priors of other values, and priors that need, or cannot bear, a density."""
         self.latent_size = plan.latent_size
+        if plan.condition is not None and plan.prior.made_of_posteriors:
+            raise ValueError(
+                f"the prior {type(plan.prior).__name__} is made of posteriors q(z|x), and those of a conditional model, "
+                "q(z|x, y), need a y as well; use prior='ConditionalNormal' or prior='MixtureOfGaussians'."
+            )
         wrong = _misfit(plan.prior, self)
         if wrong:
             p, q = type(plan.prior).__name__, type(self).__name__

@@ -20,6 +20,7 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin as Dist
 from pyro.poutine.runtime import am_i_wrapped, effectful
 from torch import Tensor, nn
 
+from pyrogen.conditions import Condition
 from pyrogen.optim import Adam, Optim
 
 KINDS = {
@@ -89,12 +90,14 @@ class Model(nn.Module, ABC):
     kinds: tuple[str, ...] = tuple(KINDS)
     missing: bool = False
     """Whether NaN in x stands for what was not observed."""
+    condition: Condition | None = None
+    """What y is; None where the model does not look at it."""
     objective: Objective
     origin: Mapping[str, Any] | None = None
 
     @abstractmethod
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """Draw ``n`` data from the model: ``(n, *x_shape)``."""
+        """Draw ``n`` data from the model, each given its y where the model is conditional: ``(n, *x_shape)``."""
 
     def picture(self, n: int, y: Tensor | None = None) -> Tensor:
         """``n`` generated data as one looks at them: by default samples; means, where p(x|z) only adds pixel noise."""
@@ -109,11 +112,15 @@ class Model(nn.Module, ABC):
         """Whether the model asks for all training data at once, before its games and after: most do not."""
         return False
 
-    def prepare(self, x: Tensor) -> None:
-        """What is to be done with the training data ``x`` before the games begin; by default nothing."""
+    def prepare(self, x: Tensor, y: Tensor | None = None) -> None:
+        """What is to be done with all training data before the games begin; by default nothing."""
 
-    def conclude(self, x: Tensor) -> None:
-        """What is left to do with the training data ``x`` once the games are over; by default nothing."""
+    def conclude(self, x: Tensor, y: Tensor | None = None) -> None:
+        """What is left to do with all training data once the games are over; by default nothing."""
+
+    def asked(self, y: Tensor | None) -> Tensor | None:
+        """The y that must be told beside data or samples: None where the model takes none, or infers it."""
+        return y if self.condition is not None and not self.condition.optional else None
 
     @property
     def device(self) -> torch.device:
@@ -125,7 +132,8 @@ class Model(nn.Module, ABC):
         """Refuse data that the model cannot take.
 
         Raises:
-            ValueError: wrong shape, no data, or values that are not finite, unless NaN says that they are missing.
+            ValueError: wrong shape, no data, or values that are not finite, unless NaN says that they are missing; no y, or
+                a wrong one, where the model is conditional.
         """
         if not isinstance(x, Tensor):
             raise ValueError(f"expected a tensor of data, got {type(x).__name__}.")
@@ -138,6 +146,8 @@ class Model(nn.Module, ABC):
         if bad.any():
             rows = int(bad.flatten(1).any(1).sum())
             raise ValueError(f"{rows} of {x.shape[0]} data hold NaN or infinite values; remove or impute them first.")
+        if self.condition is not None:
+            self.condition.check(y, len(x))
 
     def save(self, folder: str | Path) -> None:
         """Write ``config.yaml`` and ``weights.safetensors`` to a folder, each atomically."""
@@ -147,10 +157,10 @@ class Model(nn.Module, ABC):
 
 
 class HasLogProb(ABC):
-    """A model whose log p(x) can be computed."""
+    """A model whose log p(x), or log p(x|y), can be computed."""
 
     @abstractmethod
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x) in nats, ``(B,)``."""
 
 
@@ -172,12 +182,31 @@ class HasPosterior(ABC):
     latent_size: int
 
     @abstractmethod
-    def encode(self, x: Tensor) -> Distribution:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         """q(z|x): batch shape ``(B,)``, event shape ``(latent_size,)``."""
 
     @abstractmethod
-    def decode(self, z: Tensor) -> Distribution:
-        """p(x|z): batch shape ``(..., )`` of z, event shape ``x_shape``."""
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
+        """p(x|z): batch shape ``(...)`` of z, event shape ``x_shape``; y is broadcast against it."""
+
+    def code(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The one z that stands for each datum, ``(B, latent_size)``: by default the mean of q(z|x)."""
+        z: Tensor = self.encode(x, y).mean
+        return z
+
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The mean of p(x|z) at each datum's code: deterministic, ``(B, *x_shape)``."""
+        with torch.no_grad():
+            mean: Tensor = self.decode(self.code(x, y), y).mean
+        return mean
+
+
+class HasClassifier(ABC):
+    """A model that says of which class data are."""
+
+    @abstractmethod
+    def classify(self, x: Tensor) -> Distribution:
+        """q(y|x): batch shape ``(B,)``, over the numbers of the classes."""
 
 
 class HasGenerator(ABC):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ VERBS = {
     "train": "train a model of the zoo on data, into a folder",
     "evaluate": "estimate log p(x) of a trained model, with its errors",
     "sample": "draw data from a trained model, as a picture and as numbers",
-    "compare": "set trained models side by side, with paired differences",
+    "compare": "set trained models side by side, with paired differences; --grid trains a product of choices first",
     "report": "write a run's report again",
     "prove": "run the claims of the zoo's entries, and their controls",
     "demo": "train, score and report a small VAE on real digits, in about a minute",
@@ -92,7 +93,7 @@ def _train(arguments: Sequence[str]) -> int:
 
     build = entry.load()
     parser = opt.parser(f"pyrogen train {name}", f"{entry.summary} {entry.details['reference']}.")
-    axes = opt.add_function(parser, build, skip={"x_shape", "encoder", "decoder", "objective"})
+    axes = opt.add_function(parser, build, skip={*registry.DECIDED, "encoder", "decoder", "objective"})
     _add_data_options(parser, entry.details["data"])
     axes |= opt.add_function(parser, fit, skip={"model", "data", "progress"}, defaults={"folder": f"runs/{name}"})
     parser.add_argument("--seeds", type=int, default=1, help="train so many seeds, from --seed on, and print one table")
@@ -174,7 +175,7 @@ def _sections(
 # arguments of `load` by the flags that they have beside those of the model and of `fit`
 DATA_FLAGS = {"name": "data", "seed": "data_seed"}
 # what a run writes down that follows from the rest
-FOLLOWING = ("x_shape", "splits", "levels", "reference", "sha256", "encoder", "decoder", "objective")
+FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", "sha256", "encoder", "decoder", "objective")
 
 
 def _evaluate(arguments: Sequence[str]) -> int:
@@ -229,9 +230,16 @@ def _sample(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--mean", type=bool, default=False, help="means of p(x|z) instead of samples, where there are z"
     )
+    parser.add_argument(
+        "--y",
+        type=int | None,
+        default=None,
+        help="class of a conditional model's samples; by default the y of test data",
+    )
     parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
     options = opt.parse(parser, arguments, {})
     import numpy as np
+    import torch
 
     from pyrogen import plots
     from pyrogen.inference.portrait import data_of
@@ -241,8 +249,16 @@ def _sample(arguments: Sequence[str]) -> int:
     if options.n < 1:
         raise ValueError(f"--n {options.n}: ask for at least 1 sample.")
     model, data = pyrogen.load(options.run), data_of(options.run)
+    y = data.test.y
+    if options.y is not None:
+        y = torch.full((options.n,), options.y)
+    elif y is not None:
+        y = y[torch.arange(options.n) % len(y)]
+    if options.y is not None and model.asked(y) is None:
+        raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
     with evaluating(model), seeded(options.seed):
-        x = model.picture(options.n) if options.mean else model.sample(options.n)
+        draw = model.picture if options.mean else model.sample
+        x = draw(options.n, model.asked(y))
     if data.train.view.scale is not None:
         x = data.train.view.scale.restore(x)  # from standardized values to the file's own
     out = Path(options.out or Path(options.run) / "samples")
@@ -253,13 +269,65 @@ def _sample(arguments: Sequence[str]) -> int:
 
 
 def _compare(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="pyrogen compare", description=VERBS["compare"])
+    if any(word.split("=", 1)[0] == "--grid" for word in arguments):
+        return _grid(arguments)
+    parser = argparse.ArgumentParser(
+        prog="pyrogen compare",
+        description=f"{VERBS['compare'].capitalize()}.",
+        epilog="pyrogen compare --grid --help says how to train a product of choices first.",
+    )
     parser.add_argument("runs", nargs="+", help="folders of runs; differences are to the first")
     options = parser.parse_args(arguments)
     from pyrogen.inference.compare import runs_table
 
     print(runs_table(options.runs))
     return 0
+
+
+def _grid(arguments: Sequence[str]) -> int:
+    from pyrogen import options as opt
+    from pyrogen.inference import fit, grid
+    from pyrogen.inference.grid import GIVEN
+
+    wishes, rest = opt.taken(arguments, "--grid")
+    entry = registry.find("entry", opt.value_of(rest, "--entry") or "vae")
+    build = entry.load()
+    parser = opt.parser(
+        "pyrogen compare --grid AXIS=VALUE,VALUE ...",
+        f"Train the product of choices of {entry.name}, score every cell on the same test data, and print one table. The "
+        "same command goes on where it was stopped.",
+    )
+    parser.add_argument(
+        "--grid",
+        help="an axis and its values, once for each axis: prior=StandardNormal,'VampPrior(components=500)', latent_size=2,8, "
+        "prior.components=10,50; any option of the model, of the data or of training can be an axis, or given for all cells",
+    )
+    own = opt.add_function(parser, grid, skip={"over", "common"})
+    axes = own | opt.add_function(parser, build, skip={*registry.DECIDED, "encoder", "decoder", "objective"})
+    _add_data_options(parser, entry.details["data"])
+    axes |= opt.add_function(parser, fit, skip={*GIVEN})
+    over: dict[str, list[Any]] = {}
+    for wish in wishes:
+        axis, values = opt.axis_values(wish)
+        over[axis] = [_on_axis(parser, axis, value, axes) for value in values]
+    options = opt.parse(parser, rest, axes)
+    mine = inspect.signature(grid).parameters
+    given = {k: getattr(options, k) for k in [*mine, *sorted(opt.spoken(rest) - mine.keys())] if k in vars(options)}
+    found = grid(over, **given)
+    print(f"{found.text()}written to {found.folder / 'grid.md'} and {found.folder / 'grid.nc'}")
+    return int(found.failed)
+
+
+def _on_axis(parser: Any, axis: str, value: str, axes: dict[str, str]) -> Any:
+    """A value of a grid's axis, read as its option reads it; a choice's own argument, as a number where it is one."""
+    from pyrogen import options as opt
+
+    if "." not in axis:
+        return getattr(opt.parse(parser, opt.words_of(axis, value), axes), axis)
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
 
 
 def _report(arguments: Sequence[str]) -> int:
@@ -319,7 +387,7 @@ def _data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict
 
     named = {k: v for k, v in wishes.items() if v is not None}
     data = pyrogen.data.load(**named)
-    model = build(x_shape=data.x_shape, **own)
+    model = build(**data.decides(build), **own)
     if not {"kind", "binarization", "dequantization"} & named.keys():
         # nothing was said of the kind: take the one that the likelihood scores
         if data.kind == "real" and not {"real", "counts", "angle"} & set(model.kinds):

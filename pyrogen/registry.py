@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
+# arguments of an entry that follow from its data
+DECIDED = ("x_shape", "y_shape", "classes")
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C")

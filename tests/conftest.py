@@ -1,5 +1,6 @@
 """One thread, one seed and an empty parameter store for every test; small data and small models for whoever asks."""
 
+import math
 import os
 from pathlib import Path
 
@@ -53,7 +54,22 @@ def draws():
 
 
 @pytest.fixture
-def tiny_data(draws, tmp_path_factory):
+def conditions():
+    """``conditions(model, n)``: a y for each of ``n`` data, or None where the model looks at none."""
+
+    def build(model, n):
+        asked = model.condition
+        if asked is None:
+            return None
+        if asked.classes is None:
+            return torch.randn(n, *asked.shape, generator=torch.Generator().manual_seed(n))
+        return (torch.arange(n * math.prod(asked.shape)) % asked.classes).reshape(n, *asked.shape)
+
+    return build
+
+
+@pytest.fixture
+def tiny_data(draws, conditions, tmp_path_factory):
     """``tiny_data(model)``: 24 training and 8 validation data of a kind that the model takes."""
 
     def build(model):
@@ -64,6 +80,8 @@ def tiny_data(draws, tmp_path_factory):
         }
         if kind in ("binary", "levels", "counts"):
             arrays = {k: v.astype(np.uint8) for k, v in arrays.items()}
+        for x in [*arrays] if model.condition is not None else ():
+            arrays[f"y{x[1:]}"] = conditions(model, len(arrays[x])).numpy()
         path = tmp_path_factory.mktemp("data") / "tiny.npz"
         np.savez(path, **arrays)
         return load(path, kind=kind)

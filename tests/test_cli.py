@@ -190,7 +190,7 @@ def test_ctrl_c_and_resume(tmp_path, capsys, monkeypatch):
 
 COMPLETED = {
     "tra": ["train"],
-    "train vae-m": ["vae-mixture"],
+    "train vae-vam": ["vae-vamp"],
     "train vae --late": ["--latent_size"],
     "train vae --prior Vam": ["VampPrior"],
     "train vae --prior VampPrior --prior.": ["--prior.components"],

@@ -472,7 +472,7 @@ def test_celeba(faces, packed, monkeypatch):
         assert part.x.shape == (len(numbers), 3, 64, 64)
         assert (part.x - 20 * torch.tensor(numbers).view(-1, 1, 1, 1)).abs().max() <= 12
         assert torch.equal(part.y, torch.eye(40, dtype=torch.long)[numbers])
-    assert (data.classes, data.class_names) == (None, tuple(f"A{j}" for j in range(40)))
+    assert (data.classes, data.class_names) == (2, tuple(f"A{j}" for j in range(40)))
     assert len(list((faces.parents[1] / "home" / "pyrogen" / "data").iterdir())) == 2
     shutil.rmtree(faces)
     monkeypatch.setenv("PYROGEN_MAX_IN_MEMORY", "0")

@@ -268,7 +268,7 @@ def test_gain_over_marginals_is_the_difference_of_two_known_scores():
         def sample(self, n, y=None):
             return torch.bernoulli(torch.full((n, *self.x_shape), 0.5))
 
-        def log_prob(self, x):
+        def log_prob(self, x, y=None):
             return torch.full((len(x),), -64 * math.log(2))
 
     rate = (data.train.x.flatten(1).sum(0) + 0.5) / (len(data.train) + 1)

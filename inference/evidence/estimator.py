@@ -18,12 +18,15 @@ from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
-from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable
+from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.programs import as_pair, check_programs, evaluating, latents, log_prob, record, seeded
 from pyrogen.registry import choice, describe, make
 
 # variables that are estimates of log p(x), not their errors or diagnostics
 IN_NATS = ("log_evidence", "k_curve", "jackknife", "psis", "half", "lower", "upper")
+
+# data whose exact log p(x) is computed at once
+EXACT_BLOCK = 1000
 
 # dimensions and values, with attributes where a variable means something else than the whole
 Estimates = dict[str, tuple[tuple[str, ...], np.ndarray] | tuple[tuple[str, ...], np.ndarray, dict[str, str]]]
@@ -72,7 +75,7 @@ def log_evidence(
         estimator: ``IWAE(k)``, ``ELBO()``, ``Exact()``, ``Reconstruction()`` or a name; by default ``Exact()`` where the
             model has a log_prob, else ``IWAE(5000)``.
         seed: of the draws; parameters and the global generator are left as they were.
-        y: conditions.
+        y: conditions, where the model asks for them; a split brings its own.
         chunk_size: draws decoded at once for each block of data; it changes memory and speed, not the answer.
 
     Returns:
@@ -92,9 +95,11 @@ def log_evidence(
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
     if isinstance(x, Split):
         origin, jacobian = x.attributes(), x.log_jacobian
+        y = model.asked(x.y) if y is None else y
         x = x.x
     model.check(x, y)
-    x = x.to(model.device) if isinstance(pair, Model) else x
+    if isinstance(pair, Model):
+        x, y = x.to(model.device), None if y is None else y.to(model.device)
     variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
     # standardized data: the density of the raw values
     variables |= {k: (v[0], v[1] + jacobian, *v[2:]) for k, v in variables.items() if k in IN_NATS}
@@ -165,7 +170,9 @@ class Exact(Estimator):
                 "latent-variable model."
             )
         with evaluating(model):
-            value = torch.cat([model.log_prob(part) for part in x.split(SAMPLE_BLOCK * 10)]).double().cpu().numpy()
+            parts = [slice(start, start + EXACT_BLOCK) for start in range(0, len(x), EXACT_BLOCK)]
+            found = [model.log_prob(x[part], None if y is None else y[part]) for part in parts]
+            value = torch.cat(found).double().cpu().numpy()
         return {"log_evidence": (("datum",), value), "mc_se": (("datum",), np.zeros_like(value))}
 
 

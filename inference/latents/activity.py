@@ -31,13 +31,13 @@ def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
     Returns:
         Numbers, and one list; posteriors without a density have the active units only.
     """
-    x = split.take(min(SHOWN, len(split))).x
-    q = model.encode(x)
+    part = split.take(min(SHOWN, len(split)))
+    q = model.encode(part.x, part.y)
     found: dict[str, Any] = {"active_units": int((q.mean.var(0) > ACTIVE).sum())}
     parts = model.children() if isinstance(model, Model) else ()
     priors = [part for part in parts if isinstance(part, Prior) and part.proper]
     if len(priors) == 1 and isinstance(q, Independent):
-        p = priors[0]()
+        p = priors[0](part.y)
         if isinstance(p, Independent) and not is_point(q):
             with contextlib.suppress(NotImplementedError):
                 found["kl_per_dim"] = kl_divergence(q.base_dist, p.base_dist).mean(0).tolist()

@@ -8,22 +8,22 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import HasPosterior, Model
-from pyrogen.data import Data
+from pyrogen.data import Data, Split
 from pyrogen.inference.programs import evaluating
 from pyrogen.registry import choice
 
 
 @choice("metric", "neighbour-accuracy")
 def neighbour_accuracy(model: Model, data: Data, seed: int) -> float:
-    """The fraction of test data whose nearest training datum, in the space of mean codes, bears the same label.
+    """The fraction of test data whose nearest training datum, in the space of codes, bears the same label.
 
-    1/N Σₙ 1[y(argmin_m ‖μ(xₙ) − μ(x_m)‖) = yₙ]. Reference: Cover & Hart 1967; as a score of codes: Donahue et al. 2017,
+    1/N Σₙ 1[y(argmin_m ‖z(xₙ) − z(x_m)‖) = yₙ]. Reference: Cover & Hart 1967; as a score of codes: Donahue et al. 2017,
     arXiv:1605.09782.
     """
     if data.train.y is None or data.test.y is None:
         raise ValueError(f"neighbour-accuracy needs labels, and {data.name!r} has none.")
-    encoder = _encoder(model, "neighbour-accuracy")
-    nearest = torch.cdist(_codes(encoder, data.test.x), _codes(encoder, data.train.x)).argmin(1)
+    encoder = encoder_of(model, "neighbour-accuracy")
+    nearest = torch.cdist(_codes(encoder, data.test), _codes(encoder, data.train)).argmin(1)
     return float((data.train.y[nearest] == data.test.y).double().mean())
 
 
@@ -34,7 +34,7 @@ def angle_to_pca(model: Model, data: Data, seed: int) -> float:
     max arccos σᵢ(QᵀP), Q an orthonormal basis of the decoder's means at the unit codes less that at 0, P the leading
     eigenvectors of the training data's covariance. Reference: Baldi & Hornik 1989; Björck & Golub 1973.
     """
-    encoder = _encoder(model, "angle-to-pca")
+    encoder = encoder_of(model, "angle-to-pca")
     size = encoder.latent_size
     z = torch.cat([torch.zeros(1, size), torch.eye(size), 2 * torch.eye(size)]).to(model.device)
     with evaluating(model):
@@ -51,29 +51,35 @@ def angle_to_pca(model: Model, data: Data, seed: int) -> float:
 def error_over_pca(model: Model, data: Data, seed: int) -> float:
     """Squared error of reconstructed test data over that of as many principal components fitted to the training data.
 
-    Σ ‖x − E p(x|μ(x))‖² / Σ ‖x − m − PPᵀ(x − m)‖². Below 1 the codes hold more than linear ones of the same size.
+    Σ ‖x − E p(x|z(x))‖² / Σ ‖x − m − PPᵀ(x − m)‖². Below 1 the codes hold more than linear ones of the same size.
     Reference: Hinton & Salakhutdinov 2006, figure 2.
     """
-    encoder = _encoder(model, "error-over-pca")
+    encoder = encoder_of(model, "error-over-pca")
     x = data.test.x.flatten(1).double()
+    test = data.test.to(model.device)
     with evaluating(model):
-        mean = encoder.decode(encoder.encode(data.test.x.to(model.device)).mean).mean.double().cpu().flatten(1)
+        mean = encoder.reconstruct(test.x, test.y).double().cpu().flatten(1)
     basis, centre = _components(data, encoder.latent_size), data.train.x.flatten(1).double().mean(0)
     linear = centre + (x - centre) @ basis @ basis.T
     return float((x - mean).square().sum() / (x - linear).square().sum())
 
 
-def _encoder(model: Model, metric: str) -> HasPosterior:
+def encoder_of(model: Model, metric: str) -> HasPosterior:
+    """The model, if it encodes.
+
+    Raises:
+        ValueError: it does not.
+    """
     if not isinstance(model, HasPosterior):
         raise ValueError(f"{type(model).__name__} encodes nothing, which the metric {metric!r} needs.")
     return model
 
 
-def _codes(model: HasPosterior, x: Tensor) -> Tensor:
+def _codes(model: HasPosterior, split: Split) -> Tensor:
     assert isinstance(model, Model)
+    split = split.to(model.device)
     with evaluating(model):
-        z: Tensor = model.encode(x.to(model.device)).mean
-    return z.double().cpu()
+        return model.code(split.x, split.y).double().cpu()
 
 
 def _components(data: Data, count: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor
 
 from pyrogen.data import folder, npz, table
-from pyrogen.data.source import Source
+from pyrogen.data.source import Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
-from pyrogen.registry import choices, find
+from pyrogen.registry import DECIDED, choices, find
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,6 +37,7 @@ class Data:
         standardize: whether x is (raw − mean) / sd by column, see :class:`pyrogen.data.scale.Scale`.
         size: to which the images of a folder were cut and resized.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
+        labels: how many training data kept their label; those of the others are :data:`pyrogen.conditions.UNKNOWN`.
     """
 
     name: str
@@ -54,12 +56,23 @@ class Data:
     standardize: bool = False
     size: int | None = None
     class_names: tuple[str, ...] = ()
+    labels: int | None = None
 
     @property
     def classes(self) -> int | None:
         """Number of classes, one more than the largest label; None without labels."""
-        labels = [s.y for s in (self.train, self.valid, self.test) if s.y is not None and s.y.dim() == 1]
+        labels = [s.y for s in (self.train, self.valid, self.test) if s.y is not None and not s.y.is_floating_point()]
         return int(max(y.max() for y in labels)) + 1 if labels else None
+
+    @property
+    def y_shape(self) -> torch.Size:
+        """Shape of one y; of one label, or without y, it is ``()``."""
+        return torch.Size() if self.train.y is None else self.train.y.shape[1:]
+
+    def decides(self, build: Callable[..., Any]) -> dict[str, Any]:
+        """The arguments of an entry that its data decide: those of ``x_shape``, ``y_shape`` and ``classes`` that it has."""
+        wanted = inspect.signature(build).parameters
+        return {k: getattr(self, k) for k in DECIDED if k in wanted}
 
     def describe(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -77,6 +90,7 @@ class Data:
             "size": self.size,
             "classes": self.classes,
             "class_names": list(self.class_names),
+            "labels": self.labels,
             "reference": self.reference,
             "sha256": self.sha256,
         }
@@ -86,7 +100,9 @@ class Data:
         drawn = f"{self.binarization} binarization" if self.binarization != "none" else ""
         drawn = "dequantized" if self.dequantization else drawn
         how = f" ({drawn}, seed {self.seed})" if drawn else " (standardized)" if self.standardize else ""
-        labels = f", {self.classes} classes" if self.classes else ""
+        each = f"{self.y_shape.numel()} labels of " if self.y_shape else ""
+        labels = f", {each}{self.classes} classes" if self.classes else ""
+        labels += f", {self.labels} labelled" if self.labels is not None else ""
         return f"Data({self.name}: {sizes}, x {tuple(self.x_shape)} {self.kind}{how}{labels})"
 
 
@@ -98,6 +114,7 @@ def load(
     seed: int = 0,
     standardize: bool | None = None,
     size: int | None = None,
+    labels: int | None = None,
 ) -> Data:
     """Load a data set.
 
@@ -113,12 +130,15 @@ def load(
         standardize: whether real vectors become (r − mean) / sd with the statistics of train, the default for files of
             them; their splits' ``log_jacobian`` turns log p(x) into the log-density of the raw values.
         size: cut the images of a folder to a centred square and resize them to ``size`` × ``size``.
+        labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
 
     Raises:
         ValueError: unknown name, unreadable file, or wishes that contradict one another or the data.
     """
     path = _path(name)
     source = _source(name, path, size)
+    if labels is not None:
+        source = hide(source, labels)
     view = choose(source, kind, binarization, dequantization, seed, standardize)
     raw = source.splits["train"][0]
     return Data(
@@ -136,6 +156,7 @@ def load(
         standardize=view.scale is not None,
         size=size,
         class_names=source.class_names,
+        labels=labels,
     )
 
 

@@ -93,13 +93,16 @@ def _values(path: Path, name: str, arrays: Arrays) -> np.ndarray:
 
 def _labels(path: Path, name: str, arrays: Arrays, rows: int) -> Tensor:
     labels = arrays[name]
-    if labels.dtype.kind not in "biu" or (labels.size and labels.min() < 0):
-        raise ValueError(f"{path}: {name} holds {labels.dtype}; expected labels, whole numbers from 0.")
+    real = labels.dtype.kind == "f" and labels.ndim > 1 and np.isfinite(labels).all()
+    if not real and (labels.dtype.kind not in "biu" or (labels.size and labels.min() < 0)):
+        raise ValueError(
+            f"{path}: {name} holds {labels.dtype}; expected labels, whole numbers from 0, or rows of finite real numbers."
+        )
     if labels.shape[:1] != (rows,):
         raise ValueError(
             f"{path}: {name} has shape {labels.shape}; expected one label for each of {rows} rows of x{name[1:]}."
         )
-    return torch.from_numpy(labels.astype(np.int64))
+    return torch.from_numpy(labels.astype(np.float32 if real else np.int64))
 
 
 def _kinds(path: Path, x: Arrays, arrays: Arrays) -> tuple[tuple[str, ...], int | None]:

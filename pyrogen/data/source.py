@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from pyrogen.conditions import UNKNOWN
 
 IMAGE_KINDS = ("binary", "unit", "levels")
 # float32 has all whole numbers up to here
@@ -26,7 +28,8 @@ class Source:
         reference: where the data come from.
         kinds: the kinds that the raw values can be made into, the default one first.
         levels: number of grey levels L of raw whole numbers 0 … L − 1; None for continuous values.
-        splits: ``(x, y)`` for each of "train", "valid" and "test"; y is None where there are no labels. An ``x`` that is
+        splits: ``(x, y)`` for each of "train", "valid" and "test"; y is labels (whole numbers), or real numbers ``(N, ...)``
+            that x depends on, or None. An ``x`` that is
             a NumPy array lies on disk, memory-mapped, and is streamed from there if it is large.
         table: whether real vectors are columns of a table, each with a unit of its own, so that they are standardized
             by default.
@@ -42,6 +45,29 @@ class Source:
     table: bool = False
     columns: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+
+
+def hide(source: Source, labels: int) -> Source:
+    """The same data with the labels of only so many training data, drawn by a fixed seed, as many of each class as can be.
+
+    Raises:
+        ValueError: the data have no labels, or not as many.
+    """
+    x, y = source.splits["train"]
+    if y is None or y.dim() != 1 or y.is_floating_point():
+        raise ValueError(f"labels={labels}: {source.name!r} has no labels, one a datum, of which some could be hidden.")
+    if not 0 <= labels <= len(y):
+        raise ValueError(f"labels={labels}: {source.name!r} has {len(y)} training data, so keep 0 to {len(y)} labels.")
+    shuffled = cut(len(y), len(y))[0]
+    # the first datum of each class, then the second of each …
+    rank = torch.empty_like(y)
+    for k in y.unique():
+        rows = shuffled[y[shuffled] == k]
+        rank[rows] = torch.arange(len(rows))
+    kept = shuffled[rank[shuffled].argsort(stable=True)][:labels]
+    seen = torch.full_like(y, UNKNOWN)
+    seen[kept] = y[kept]
+    return replace(source, splits={**source.splits, "train": (x, seen)})
 
 
 def within_a_turn(low: float, high: float) -> bool:

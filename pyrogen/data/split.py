@@ -27,7 +27,7 @@ class Split(TensorDataset):
 
     Args:
         x: ``(N, *x_shape)``, drawn once; None where ``raw`` lies on disk.
-        y: labels, ``(N,)`` or ``(N, attributes)`` int64.
+        y: labels, ``(N,)`` or ``(N, attributes)`` int64, or real numbers ``(N, ...)``.
         name: "train", "valid" or "test".
         view: how x came from the raw values.
         raw: the raw values, a tensor, or a memory-mapped array to stream from; where they are given and the view is

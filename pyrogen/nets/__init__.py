@@ -1,8 +1,21 @@
 """Networks, as plain modules from tensors to tensors."""
 
+from pyrogen.nets.beside import Beside
 from pyrogen.nets.conv import ConvDecoder, ConvEncoder
 from pyrogen.nets.leading import Leading
+from pyrogen.nets.linear import Dictionary, Transposed
 from pyrogen.nets.masked import MaskedMLP
 from pyrogen.nets.mlp import mlp
+from pyrogen.nets.noisy import Noisy
 
-__all__ = ["ConvDecoder", "ConvEncoder", "Leading", "MaskedMLP", "mlp"]
+__all__ = [
+    "Beside",
+    "ConvDecoder",
+    "ConvEncoder",
+    "Dictionary",
+    "Leading",
+    "MaskedMLP",
+    "Noisy",
+    "Transposed",
+    "mlp",
+]

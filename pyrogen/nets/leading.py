@@ -25,7 +25,8 @@ def computing_in(dtype: torch.dtype | None) -> Iterator[None]:
 class Leading(nn.Module):
     """A network that was written for one batch dimension, opened to any number (particles, chains), and shaped.
 
-    Shapes: ``(..., *input)`` to ``(..., *output)``; inside, ``(N, *input)`` to ``(N, numbers of output)`` in any shape.
+    Shapes: ``(..., *input)`` to ``(..., *output)``; inside, ``(N, *input)`` to ``(N, numbers of output)`` in any shape. A
+    condition goes to the network as a second argument, ``(N, condition)``; leading dimensions of the two are broadcast.
 
     Args:
         net: the network.
@@ -38,7 +39,7 @@ class Leading(nn.Module):
         super().__init__()
         self.net, self.inputs, self.outputs, self.role = net, Size(inputs), Size(outputs), role
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The outputs.
 
         Raises:
@@ -47,7 +48,11 @@ class Leading(nn.Module):
         lead = x.shape[: x.dim() - len(self.inputs)]
         if x.shape[len(lead) :] != self.inputs:
             raise ValueError(f"the {self.role} takes (..., {_text(self.inputs)}); got {tuple(x.shape)}.")
-        flat = self._compute(x.reshape(-1, *self.inputs))
+        read = []
+        if condition is not None:
+            lead = torch.broadcast_shapes(lead, condition.shape[:-1])
+            x, read = x.expand(*lead, *self.inputs), [condition.expand(*lead, -1).reshape(-1, condition.shape[-1])]
+        flat = self._compute(x.reshape(-1, *self.inputs), *read)
         if flat[:1].numel() != self.outputs.numel():
             raise ValueError(
                 f"the {self.role} gives {flat[:1].numel()} numbers a datum, shape {tuple(flat.shape[1:])}; expected "
@@ -55,12 +60,12 @@ class Leading(nn.Module):
             )
         return flat.reshape(*lead, *self.outputs)
 
-    def _compute(self, x: Tensor) -> Tensor:
+    def _compute(self, x: Tensor, *condition: Tensor) -> Tensor:
         dtype = _dtype.get()
         if dtype is None:
-            return self.net(x)
+            return self.net(x, *condition)
         with torch.autocast(x.device.type, dtype):
-            return self.net(x).to(x.dtype)
+            return self.net(x, *condition).to(x.dtype)
 
 
 def _text(shape: Size) -> str:

@@ -91,7 +91,7 @@ class Flat(Prior):
         self.density.fit(z)
         self.fitted.fill_(True)
 
-    def generator(self) -> Distribution:
+    def generator(self, y: Tensor | None = None) -> Distribution:
         """The fitted density.
 
         Raises:

@@ -1,0 +1,335 @@
+"""Variational autoencoders that differ in their prior: learned ones, heavy-tailed ones, and directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyrogen.axes import Likelihood, Prior
+from pyrogen.models.vae import VAE, vae
+from pyrogen.registry import entry, make
+
+
+@entry(
+    "vae-mixture",
+    reference="Dilokthanakul et al. 2016, arXiv:1611.02648, the component summed out",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    claims=[
+        {
+            "says": "A mixture of 50 as prior beats N(0, I) in evidence on digits, in nats.",
+            "metric": "gain",
+            "with": {"estimator": {"name": "IWAE", "k": 500}},
+            "at_least": 0.19,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"components": 50, "latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
+            "control": {
+                "says": "N(0, I) from other seeds",
+                "entry": "vae",
+                "arguments": {"latent_size": 8, "hidden": [256]},
+                "seed": 100,
+            },
+        },
+        {
+            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
+            "metric": "prior-two-sample",
+            "at_least": 0.001,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"components": 50, "latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
+        },
+    ],
+)
+def vae_mixture(
+    x_shape: Sequence[int], latent_size: int = 20, components: int = 10, hidden: Sequence[int] = (400,)
+) -> VAE:
+    """The VAE with a learned mixture of Gaussians as prior.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        components: number of Gaussians.
+        hidden: widths of the hidden layers.
+    """
+    prior = make("prior", {"name": "MixtureOfGaussians", "components": components})
+    return vae(x_shape, latent_size, hidden, prior)
+
+
+@entry(
+    "vae-vamp",
+    reference="Tomczak & Welling 2018, VAE with a VampPrior, arXiv:1705.07120",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    claims=[
+        {
+            "says": "A VampPrior of 100 pseudo-data beats N(0, I) in evidence on digits, in nats.",
+            "metric": "gain",
+            "with": {"estimator": {"name": "IWAE", "k": 500}},
+            "at_least": 0.26,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
+            "control": {
+                "says": "N(0, I) from other seeds",
+                "entry": "vae",
+                "arguments": {"latent_size": 8, "hidden": [256]},
+                "seed": 100,
+            },
+        },
+        {
+            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
+            "metric": "prior-two-sample",
+            "at_least": 0.001,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
+        },
+    ],
+)
+def vae_vamp(
+    x_shape: Sequence[int], latent_size: int = 20, components: int = 500, hidden: Sequence[int] = (400,)
+) -> VAE:
+    """The VAE whose prior is a mixture of its own posteriors.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        components: number of pseudo-data.
+        hidden: widths of the hidden layers.
+    """
+    return vae(x_shape, latent_size, hidden, make("prior", {"name": "VampPrior", "components": components}))
+
+
+@entry(
+    "vae-exemplar",
+    reference="Norouzi, Fleet & Norouzi 2020, Exemplar VAE, arXiv:2004.04795; Tomczak & Welling 2018, VampPrior data",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    claims=[
+        {
+            "says": "A prior around the codes of 100 training data beats N(0, I) in evidence on digits, in nats.",
+            "metric": "gain",
+            "with": {"estimator": {"name": "IWAE", "k": 500}},
+            "at_least": 0,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
+            "control": {
+                "says": "N(0, I) from other seeds",
+                "entry": "vae",
+                "arguments": {"latent_size": 8, "hidden": [256]},
+                "seed": 100,
+            },
+        },
+        {
+            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
+            "metric": "prior-two-sample",
+            "at_least": 0.001,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
+        },
+    ],
+)
+def vae_exemplar(
+    x_shape: Sequence[int], latent_size: int = 20, components: int = 500, hidden: Sequence[int] = (400,)
+) -> VAE:
+    """The VAE whose prior is a mixture around the codes of some training data.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        components: number of training data.
+        hidden: widths of the hidden layers.
+    """
+    return vae(x_shape, latent_size, hidden, make("prior", {"name": "ExemplarPrior", "components": components}))
+
+
+@entry(
+    "vae-flow-prior",
+    reference="Chen et al. 2017, Variational lossy autoencoder, arXiv:1611.02731; Dinh et al. 2017, arXiv:1605.08803",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    claims=[
+        {
+            "says": "A flow of coupling layers as prior beats N(0, I) in evidence on digits, in nats.",
+            "metric": "gain",
+            "with": {"estimator": {"name": "IWAE", "k": 500}},
+            "at_least": 0,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
+            "control": {
+                "says": "N(0, I) from other seeds",
+                "entry": "vae",
+                "arguments": {"latent_size": 8, "hidden": [256]},
+                "seed": 100,
+            },
+        },
+        {
+            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
+            "metric": "prior-two-sample",
+            "at_least": 0.001,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
+        },
+    ],
+)
+def vae_flow_prior(x_shape: Sequence[int], latent_size: int = 20, layers: int = 4, hidden: Sequence[int] = (400,)) -> VAE:
+    """The VAE whose prior is a flow of coupling layers, which scores and samples at the same cost.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        layers: number of coupling layers.
+        hidden: widths of the hidden layers.
+    """
+    return vae(x_shape, latent_size, hidden, make("prior", {"name": "FlowPrior", "layers": layers}))
+
+
+@entry(
+    "vae-autoregressive-prior",
+    reference="Chen et al. 2017, arXiv:1611.02731; Papamakarios et al. 2017, arXiv:1705.07057",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    claims=[
+        {
+            "says": "An autoregressive prior beats N(0, I) in evidence on digits, in nats.",
+            "metric": "gain",
+            "with": {"estimator": {"name": "IWAE", "k": 500}},
+            "at_least": 0,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
+            "control": {
+                "says": "N(0, I) from other seeds",
+                "entry": "vae",
+                "arguments": {"latent_size": 8, "hidden": [256]},
+                "seed": 100,
+            },
+        },
+        {
+            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
+            "metric": "prior-two-sample",
+            "at_least": 0.001,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
+        },
+    ],
+)
+def vae_autoregressive_prior(
+    x_shape: Sequence[int], latent_size: int = 20, layers: int = 2, hidden: Sequence[int] = (400,)
+) -> VAE:
+    """The VAE whose prior draws each latent given those before it: a masked autoregressive flow.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        layers: number of autoregressive layers, each in the other order.
+        hidden: widths of the hidden layers.
+    """
+    prior = make("prior", {"name": "FlowPrior", "transform": "affine_autoregressive", "layers": layers})
+    return vae(x_shape, latent_size, hidden, prior)
+
+
+@entry(
+    "vae-heavy-tailed",
+    reference="Abiri & Ohlsson 2020, Variational auto-encoders with Student's t-prior, arXiv:2004.02581",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    claims=[
+        {
+            "says": "TBD",
+            "metric": "gain",
+            "with": {"estimator": {"name": "IWAE", "k": 500}},
+            "at_least": 0,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
+            "control": {
+                "says": "N(0, I) from other seeds",
+                "entry": "vae",
+                "arguments": {"latent_size": 8, "hidden": [256]},
+                "seed": 100,
+            },
+        },
+    ],
+)
+def vae_heavy_tailed(
+    x_shape: Sequence[int], latent_size: int = 20, hidden: Sequence[int] = (400,), prior: Prior | str = "StudentT"
+) -> VAE:
+    """The VAE whose prior has heavier tails than the normal: Student's, Laplace's, or a horseshoe.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of z.
+        hidden: widths of the hidden layers.
+        prior: p(z).
+    """
+    return vae(x_shape, latent_size, hidden, prior)
+
+
+@entry(
+    "vae-spherical",
+    reference="Davidson et al. 2018, Hyperspherical variational auto-encoders, arXiv:1804.00891",
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    claims=[
+        {
+            "says": "On the surface of a ball latents do better than on as many normal coordinates, in nats of evidence.",
+            "metric": "gain",
+            "with": {"estimator": {"name": "IWAE", "k": 500}},
+            "at_least": 0,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"latent_size": 3, "hidden": [256]},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "against": {"entry": "vae", "arguments": {"latent_size": 2, "hidden": [256]}},
+            "control": {
+                "says": "N(0, I) from other seeds",
+                "entry": "vae",
+                "arguments": {"latent_size": 2, "hidden": [256]},
+                "seed": 100,
+            },
+        },
+    ],
+)
+def vae_spherical(
+    x_shape: Sequence[int],
+    latent_size: int = 11,
+    hidden: Sequence[int] = (400,),
+    likelihood: Likelihood | str = "Bernoulli",
+) -> VAE:
+    """The VAE whose latents are directions: uniform on the unit sphere, and von Mises-Fisher given x.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: coordinates of z, one more than the sphere has dimensions.
+        hidden: widths of the hidden layers.
+        likelihood: p(x|z).
+    """
+    return vae(x_shape, latent_size, hidden, "HypersphericalUniform", "VonMisesFisher", likelihood)

@@ -1,0 +1,84 @@
+"""What a model is conditioned on, and how a network reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+UNKNOWN = -1
+"""The label of a datum whose class nobody knows."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """y as a model expects it: classes, numbered from 0, or real numbers.
+
+    Args:
+        shape: of one y; ``()`` for one label a datum.
+        classes: how many there are; None for real numbers.
+        optional: whether a label may be missing, or be ``UNKNOWN``: the model then takes it for a latent.
+
+    Raises:
+        ValueError: nothing to be conditioned on, or one class only.
+    """
+
+    shape: Sequence[int] = ()
+    classes: int | None = None
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        if self.classes is None and not self.shape:
+            raise ValueError(
+                "a conditional model needs classes (how many, as data.classes says), or y_shape for real numbers, and got "
+                "neither: these data may have no labels."
+            )
+        if self.classes is not None and self.classes < 2:
+            raise ValueError(f"classes={self.classes}: a condition of fewer than 2 classes says nothing.")
+        if any(side < 1 for side in self.shape):
+            raise ValueError(f"y_shape={tuple(self.shape)} must be positive.")
+
+    @property
+    def size(self) -> int:
+        """As how many numbers a network reads y."""
+        return torch.Size(self.shape).numel() * (self.classes or 1)
+
+    def read(self, y: Tensor) -> Tensor:
+        """y for a network, ``(..., *shape)`` to ``(..., size)``: classes as one-hot vectors; ``UNKNOWN`` as zeros."""
+        lead = y.shape[: y.dim() - len(self.shape)]
+        if self.classes is None:
+            return y.reshape(*lead, self.size)
+        hot = one_hot(y.long().clamp(min=0), self.classes) * (y >= 0).unsqueeze(-1)
+        return hot.reshape(*lead, self.size).to(torch.get_default_dtype())
+
+    def check(self, y: Tensor | None, n: int) -> None:
+        """Refuse what is no y of ``n`` data.
+
+        Raises:
+            ValueError: there is none, or its shape or its values are not those expected.
+        """
+        if y is None:
+            if self.optional:
+                return
+            raise ValueError(f"the model is conditional, and got no y: pass {self} for each datum.")
+        if y.shape != (n, *self.shape):
+            raise ValueError(f"the model takes {self}, y of shape {(n, *self.shape)}; got {tuple(y.shape)}.")
+        if self.classes is None:
+            if not y.is_floating_point() or not torch.isfinite(y).all():
+                raise ValueError(f"the model takes {self}; y holds {_held(y)}.")
+            return
+        lowest, whole = UNKNOWN if self.optional else 0, not y.is_floating_point()
+        if not whole or int(y.min()) < lowest or int(y.max()) >= self.classes:
+            unknown = f", or {UNKNOWN} where it is unknown" if self.optional else ""
+            raise ValueError(f"the model takes {self}, numbered 0 to {self.classes - 1}{unknown}; y holds {_held(y)}.")
+
+    def __str__(self) -> str:
+        many = f"{torch.Size(self.shape).numel()} " if self.shape else "one "
+        return f"{many}of {self.classes} classes" if self.classes else f"{many}real numbers"
+
+
+def _held(y: Tensor) -> str:
+    return f"{str(y.dtype).removeprefix('torch.')} from {y.min().item():g} to {y.max().item():g}"
