@@ -18,11 +18,11 @@ import pyrogen
 from pyrogen.data import load
 from pyrogen.inference import AIS, BDMC, SMC, log_evidence, observe
 from pyrogen.inference.evidence.annealing import geometric_schedule, sigmoid_schedule
-from pyrogen.inference.evidence.importance import log_mean_exp
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.evidence.recorded import Recorded
 from pyrogen.inference.evidence.smc import systematic
+from pyrogen.inference.evidence.stream import log_mean_exp
 from pyrogen.inference.programs import Program
 from pyrogen.inference.progress import track
 from pyrogen.inference.quality.annealed import annealed_error, quadrature

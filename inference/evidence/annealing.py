@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Model
-from pyrogen.inference.evidence.estimator import Estimates, Estimator
+from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
 from pyrogen.inference.evidence.hmc import Leapfrog
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point, latent_spaces
 from pyrogen.inference.evidence.stream import Stream
@@ -222,7 +222,7 @@ class AnnealedEstimator(Estimator):
             track(self.transitions() * len(spaces), type(self).__name__) as advance,
         ):
             parts = [self.block(space, advance) for space in spaces]
-        return {k: (v[0], np.concatenate([part[k][1] for part in parts]), *v[2:]) for k, v in parts[0].items()}
+        return joined(parts)
 
     def path(self, space: LatentSpace, advance: Advance) -> Path:
         """The tuned path of these settings; a geometric one begins where the lift varies by one nat."""

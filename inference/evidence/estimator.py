@@ -7,7 +7,7 @@ import inspect
 import json
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -119,6 +119,16 @@ def log_evidence(
     }
     coordinates = {"datum": np.arange(len(x)), "fingerprint": ("datum", _fingerprints(x)), **_k_of(variables)}
     return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+
+
+def joined(parts: Sequence[Estimates]) -> Estimates:
+    """Estimates of blocks of data as one; what does not depend on the datum is that of the first block."""
+    whole = dict(parts[0])
+    for name, (dims, _, *more) in parts[0].items():
+        if "datum" in dims:
+            values = np.concatenate([part[name][1] for part in parts], dims.index("datum"))
+            whole[name] = (dims, values, *more)  # type: ignore[assignment]
+    return whole
 
 
 def settings_of(judge: Estimator) -> dict[str, Any]:

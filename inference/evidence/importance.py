@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
-from pyrogen.inference.evidence.estimator import Estimates
+from pyrogen.inference.evidence.estimator import Estimates, joined
 from pyrogen.inference.evidence.stream import Stream
-from pyrogen.inference.evidence.stream import log_mean_exp as log_mean_exp
 from pyrogen.inference.evidence.weights import blocks_of_weights
 from pyrogen.inference.progress import track
 
@@ -18,21 +16,6 @@ SHOWN = {
     "jackknife": "the bound without its bias of order 1/k (JVI-1), as uncertain as it",
     "psis": "log of the mean of Pareto-smoothed weights",
 }
-
-
-def effective_sample_size(log_weights: np.ndarray) -> np.ndarray:
-    """(Σ w)² / Σ w² over the first axis: between 1 and K."""
-    return Stream.of(log_weights).effective_sample_size()
-
-
-def standard_error(log_weights: np.ndarray) -> np.ndarray:
-    """Monte-Carlo error of the log of the mean weight, √(1/ESS − 1/K) by the delta method."""
-    return Stream.of(log_weights).standard_error()
-
-
-def pareto_k(log_weights: np.ndarray) -> np.ndarray:
-    """Shape k̂ of the generalized Pareto fitted to each datum's largest weights: see :meth:`Stream.pareto`."""
-    return Stream.of(log_weights).pareto()[0]
 
 
 def mean_log_weight(stream: Stream) -> Estimates:
@@ -102,8 +85,4 @@ def estimate_from_weights(
                 stream.add(weights.cpu().numpy())
                 advance(weights.numel())
             parts.append({**reduce(stream), **diagnostics(stream)})
-    joined = {
-        name: (first[0], np.concatenate([part[name][1] for part in parts], -1), *first[2:])
-        for name, first in parts[0].items()
-    }
-    return {**joined, "k": parts[0]["k"]}
+    return joined(parts)
