@@ -71,7 +71,10 @@ def measure(threads: list[int], quick: bool) -> Section:
     for work in works:
         for n in threads:
             torch.set_num_threads(n)
-            table += rows(work, n)
+            found = rows(work, n)
+            # an hour's work: whoever has to stop it has seen what was measured
+            print(*("  ".join(row) for row in found), sep="\n", flush=True)
+            table += found
     notes = (
         f"Adam {LR:g} in all; Bernoulli data are binarized anew in each batch. Times of fit begin after its first {BEFORE} "
         "moves, in which it records and checks; one check an epoch is in them.",
@@ -224,7 +227,7 @@ def wide(quick: bool) -> Work:
 
 
 def convolutional(quick: bool) -> Work:
-    data = digits(640 if quick else 6400, side=32)
+    data = digits(640 if quick else 1920, side=32)
     return Work(
         "convolutional VAE, 32 × 32",
         data,
