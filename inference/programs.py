@@ -124,6 +124,17 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
 
 @contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Run with so many torch threads, and put their number back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def standing_still(parameters: Iterable[nn.Parameter], modules: Iterable[nn.Module] = ()) -> Iterator[None]:
     """No gradients into these parameters, and the batch norms among these modules use a batch without remembering it."""
     moving = [p for p in parameters if p.requires_grad]

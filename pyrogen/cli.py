@@ -132,7 +132,7 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
     from pyrogen.inference.programs import seeded
 
     with seeded(settings["seed"]):
-        data, model = _data_and_model(wishes, build, own)
+        data, model = data_and_model(wishes, build, own)
         print(data)
         run = fit(model, data, **settings)
     if not run.seconds:
@@ -381,7 +381,7 @@ def _demo(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[str, Any]) -> tuple[Any, Any]:
+def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[str, Any]) -> tuple[Any, Any]:
     """The data as the model takes them, and the model of their shape."""
     from pyrogen.axes import refusal
 

@@ -21,6 +21,7 @@ OTHERS = {
     "list": ["--axis"],
     "evaluate": ["--estimator", "--weights", "--split", "--limit", "--flagged_by", "--sigma", "--seed", "--chunk_size"],
     "sample": ["--n", "--seed", "--mean", "--out"],
+    "compare": ["--grid", "--entry", "--data", "--folder", "--estimator", "--limit", "--seeds", "--jobs", "--backend"],
     "demo": ["--folder", "--epochs"],
 }
 SCRIPTS = {"bash": BASH, "zsh": f"autoload -U +X bashcompinit && bashcompinit\n{BASH}"}

@@ -152,9 +152,7 @@ def _values(arguments: Sequence[str], flag: str) -> list[str]:
 
 def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
     """The arguments, with lists as people type them (400, or 400,200, or 400 200) put into brackets."""
-    lists = {
-        o for a in parser._actions if typing.get_origin(getattr(a, "_typehint", None)) is list for o in a.option_strings
-    }
+    lists = {o for a in parser._actions if _is_list(getattr(a, "_typehint", None)) for o in a.option_strings}
     bracketed: list[str] = []
     words = list(arguments)
     while words:
@@ -169,6 +167,10 @@ def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
         plain = len(items) == 1 and items[0].startswith("[")
         bracketed += [flag, items[0] if plain else f"[{','.join(items)}]"] if items else [flag]
     return bracketed
+
+
+def _is_list(hint: Any) -> bool:
+    return any(typing.get_origin(part) is list for part in (hint, *typing.get_args(hint)))
 
 
 def _sentence(error: Exception) -> str:
@@ -201,9 +203,11 @@ def _axis_class(hint: Any) -> Any:
 
 def _plain(hint: Any) -> Any:
     """An annotation as the command line reads it."""
-    if typing.get_origin(hint) is Sequence or str(hint).startswith("collections.abc.Sequence"):
-        return list[typing.get_args(hint)[0]]  # type: ignore[misc]
-    if {Path, str} & set(typing.get_args(hint)):
+    for part in (hint, *typing.get_args(hint)):
+        if typing.get_origin(part) is Sequence:
+            items: Any = list[typing.get_args(part)[0]]  # type: ignore[misc]
+            return items | None if type(None) in typing.get_args(hint) else items
+    if {Path, str} & set(typing.get_args(hint)) and bool not in typing.get_args(hint):
         return str | None if type(None) in typing.get_args(hint) else str
     return hint
 
@@ -242,3 +246,54 @@ def value_of(arguments: Sequence[str], flag: str) -> str | None:
     """The last value that a flag was given, in either spelling."""
     values = _values(arguments, flag)
     return values[-1] if values else None
+
+
+def taken(arguments: Sequence[str], flag: str) -> tuple[list[str], list[str]]:
+    """The values of a flag that may be repeated, and the other arguments."""
+    values, rest, words = [], [], list(arguments)
+    while words:
+        word = words.pop(0)
+        if word.startswith(f"{flag}="):
+            values.append(word.split("=", 1)[1])
+        elif word != flag:
+            rest.append(word)
+        elif words and not words[0].startswith("-"):
+            values.append(words.pop(0))
+    return values, rest
+
+
+def axis_values(wish: str) -> tuple[str, list[str]]:
+    """``prior=StandardNormal,VampPrior(components=500)`` as an option and its values.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    option, equals, text = wish.partition("=")
+    values = [value.strip() for value in _unbracketed(text)]
+    if not (equals and option and all(values)):
+        raise ValueError(f"--grid takes AXIS=VALUE,VALUE as in --grid prior=StandardNormal,VampPrior; got {wish!r}.")
+    return option.replace("-", "_"), values
+
+
+def words_of(option: str, value: str) -> list[str]:
+    """The arguments that say a value: for ``VampPrior(components=500)`` also ``--prior.components 500``."""
+    if not (called := re.fullmatch(r"([\w-]+)\((.*)\)", value)):
+        return [f"--{option}", value]
+    settings = [part.partition("=") for part in _unbracketed(called[2]) if part.strip()]
+    return [
+        f"--{option}",
+        called[1],
+        *(w for k, _, v in settings for w in (f"--{option}.{k.strip()}", v.strip(" '\""))),
+    ]
+
+
+def _unbracketed(text: str) -> list[str]:
+    """The parts between the commas that stand in no bracket."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts

@@ -1,0 +1,212 @@
+"""One cell of a grid: a run that is trained, scored and written down wherever there is a process for it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+import yaml
+
+from pyrogen import cli, registry, storage
+from pyrogen.base import HasPosterior, Model, Pair
+from pyrogen.data import Data
+from pyrogen.files import first_line, write
+from pyrogen.inference.evidence.estimator import Estimator, Reconstruction, log_evidence
+from pyrogen.inference.fit import fit
+from pyrogen.inference.latents.activity import activity
+from pyrogen.inference.objectives.elbo import ELBO
+from pyrogen.inference.programs import evaluating, seeded, threads
+
+CELL = "cell.yaml"
+ENDED, REFUSED, UNSCORED, FAILED, WAITING = "ended", "refused", "not scored", "failed", "not run"
+
+# torch's generator is one for a whole process: two cells in threads of one process would draw from each other's
+_alone = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """How every cell is scored, on the test split.
+
+    Attributes:
+        estimator: its description, or None for :func:`~pyrogen.inference.log_evidence`'s own choice.
+        weights: "last", "best" or "ema".
+        limit: the first so many data only.
+    """
+
+    estimator: Mapping[str, Any] | None = None
+    weights: str = "last"
+    limit: int | None = None
+
+    @property
+    def key(self) -> str:
+        """A text that tells rulers apart."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run to be, as plain data, so that any process anywhere can make it.
+
+    Attributes:
+        at: its coordinate on each axis of the grid.
+        seed: of the run.
+        folder: of the run.
+        entry: of the zoo.
+        arguments: the entry's, as :func:`~pyrogen.registry.describe` writes them; defaults are left out.
+        data: arguments of :func:`pyrogen.data.load`.
+        fit: arguments of :func:`~pyrogen.inference.fit`.
+    """
+
+    at: Mapping[str, Any]
+    seed: int
+    folder: str
+    entry: str
+    arguments: Mapping[str, Any]
+    data: Mapping[str, Any]
+    fit: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Where it stands, in words."""
+        return ", ".join(f"{axis}={value}" for axis, value in self.at.items())
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What tells its run from another."""
+        return {key: getattr(self, key) for key in ("entry", "arguments", "data", "fit", "seed")}
+
+
+def read_cell(cell: Cell) -> dict[str, Any]:
+    """What became of a cell so far: status, what was said, seconds, parameters, active units, and scores by ruler.
+
+    Raises:
+        ValueError: the file is damaged, or the folder holds a cell that was asked for otherwise.
+    """
+    path = Path(cell.folder) / CELL
+    state: dict[str, Any] = {"asked": cell.asked, "status": WAITING, "said": "", "seconds": 0.0, "scores": {}}
+    if not path.is_file():
+        return state
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
+    if not isinstance(found, dict) or state.keys() - found.keys():
+        raise ValueError(f"{path} is damaged: it does not say what became of a cell.")
+    then, now = (dict(_leaves(asked)) for asked in (found["asked"], json.loads(json.dumps(cell.asked))))
+    changed = [
+        f"{key} was {then.get(key, 'the default')}, now {now.get(key, 'the default')}"
+        for key in {**then, **now}
+        if then.get(key) != now.get(key)
+    ]
+    if changed:
+        raise ValueError(
+            f"{cell.folder} was begun with other settings ({'; '.join(changed)}); go on with the same, or choose another "
+            "folder."
+        )
+    return found
+
+
+def outcome(cell: Cell, ruler: Ruler) -> dict[str, Any]:
+    """What became of a cell, judged by this ruler: it has ended where it was trained and scored by it."""
+    state = read_cell(cell)
+    if ruler.key in state["scores"]:
+        return {**state, "status": ENDED, "said": ""}
+    return {**state, "status": WAITING} if state["status"] == ENDED else state
+
+
+def run_cell(cell: Cell, ruler: Ruler) -> str:
+    """Train a cell from wherever it stands, score it, and write down what became of it; returns its status.
+
+    Nothing that goes wrong in it leaves it, but Ctrl-C; one torch thread, and no other cell in this process meanwhile.
+    """
+    with _alone, threads(1), contextlib.redirect_stderr(io.StringIO()):
+        state = read_cell(cell)
+        state |= {"status": REFUSED, "said": ""}
+        try:
+            data = _train(cell, state)
+            state["status"] = UNSCORED
+            _score(cell, ruler, data, state)
+            state["status"] = ENDED
+        except ValueError as error:
+            state["said"] = first_line(error)
+        except Exception as error:  # of whatever kind: the other cells go on, and the table says it
+            state |= {"status": FAILED, "said": f"{type(error).__name__}: {first_line(error)}"}
+        except KeyboardInterrupt:
+            state["status"] = WAITING
+            raise
+        finally:
+            write(Path(cell.folder) / CELL, yaml.safe_dump(json.loads(json.dumps(state)), sort_keys=False))
+    return str(state["status"])
+
+
+def read_evidence(cell: Cell, ruler: Ruler) -> dict[str, xr.Dataset]:
+    """The scores of a cell that has ended: ``evidence``, and of models with latents ``elbo`` and ``reconstruction``."""
+    from pyrogen.inference.scores import read_scores  # here, and below: they bring matplotlib
+
+    names, scores = read_cell(cell)["scores"][ruler.key], read_scores(cell.folder)
+    missing = [name for name in names.values() if name not in scores]
+    if missing:
+        raise ValueError(f"{cell.folder} has lost its score {missing[0]}; remove {CELL} there to have it made again.")
+    return {what: scores[name] for what, name in names.items()}
+
+
+def _train(cell: Cell, state: dict[str, Any]) -> Data:
+    from pyrogen.inference.portrait import data_of
+
+    if (Path(cell.folder) / storage.WEIGHTS).is_file():
+        return data_of(cell.folder)
+    build = registry.find("entry", cell.entry).load()
+    with seeded(cell.seed):
+        data, model = cli.data_and_model(dict(cell.data), build, dict(cell.arguments))
+        started = time.perf_counter()
+        try:
+            fit(model, data, **cell.fit, seed=cell.seed, folder=cell.folder, resume=True, progress=False)
+        finally:
+            state["seconds"] += time.perf_counter() - started
+    return data
+
+
+def _score(cell: Cell, ruler: Ruler, data: Data, state: dict[str, Any]) -> None:
+    from pyrogen.inference.scores import density_of, part_of, save_score
+
+    trained: Model = storage.load(cell.folder, weights=ruler.weights)
+    state["parameters"] = sum(p.numel() for p in trained.parameters())
+    model, noise = density_of(trained, data, None, 0)
+    split, rows, part = part_of(cell.folder, data, "test", ruler.limit)
+    names = {}
+    for what, estimator in _estimators(trained, "AIS" if noise and ruler.estimator is None else ruler.estimator):
+        try:
+            evidence = log_evidence(model, split, estimator)
+        except ValueError:
+            if what == "evidence":
+                raise
+            continue  # a posterior without a density has no ELBO: the table leaves it blank
+        evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=ruler.weights, **part, **noise)
+        names[what] = save_score(cell.folder, evidence).stem
+    if isinstance(trained, HasPosterior):
+        with evaluating(trained), seeded(0):
+            state["active_units"] = activity(trained, split)["active_units"]
+    state["scores"][ruler.key] = names
+
+
+def _estimators(model: Model, estimator: Any) -> Iterator[tuple[str, Estimator | Mapping[str, Any] | str | None]]:
+    yield "evidence", estimator
+    if isinstance(model, Pair):
+        yield from (("elbo", ELBO()), ("reconstruction", Reconstruction()))
+
+
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    elif tree != {}:
+        yield path, tree

@@ -1,0 +1,309 @@
+"""A product of choices: every cell a run of its own, trained where there is room, all in one table."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import itertools
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pyrogen import registry
+from pyrogen.data import load
+from pyrogen.files import first_line, write
+from pyrogen.inference.cell import ENDED, Cell, Ruler, outcome, run_cell
+from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence.estimator import Estimator
+from pyrogen.inference.fit import fit
+from pyrogen.inference.grid_table import Grid, gather
+from pyrogen.storage import SAVED
+
+BACKENDS = ("loky", "dask", "ray")
+# arguments of `fit` and of `load` that a grid gives to each cell itself
+GIVEN = ("model", "data", "folder", "resume", "overwrite", "progress", "seed")
+NAMED = {"data": "name", "data_seed": "seed"}  # arguments of `load` under names of their own
+
+
+def grid(
+    over: Mapping[str, Sequence[Any]],
+    entry: str = "vae",
+    *,
+    folder: str | Path = "runs/grid",
+    estimator: Estimator | str | Mapping[str, Any] | None = None,
+    weights: str = "last",
+    limit: int | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    jobs: int = -1,
+    backend: str = "loky",
+    progress: bool | None = None,
+    **common: Any,
+) -> Grid:
+    """Train every combination of choices, score all on the same test data, and set them side by side.
+
+    Each cell is an ordinary run in a folder of its own. The same call goes on where it was stopped: cells that have ended
+    are not run again, others resume from their checkpoints. A combination that cannot work is shown with the sentence that
+    refuses it, one that crashes with the first line of its error, and the other cells go on.
+
+    Args:
+        over: the values on each axis of the grid: objects or names on an axis of the zoo ("prior", "objective" ...), numbers
+            for any other argument of the entry, of :func:`~pyrogen.inference.fit` or of :func:`pyrogen.data.load`
+            ("latent_size", "lr", "data" ...), and for a choice's own argument by its dotted name ("prior.components").
+        entry: of the zoo.
+        folder: where the cells go, and ``grid.md`` and ``grid.nc``; workers elsewhere must see it under the same path.
+        estimator: of log p(x), for every cell; by default exact where the model has a log_prob, else IWAE(5000).
+        weights: that are scored: "last", "best" (of the lowest validation loss) or "ema".
+        limit: score the first so many test data only.
+        seeds: train every cell with so many seeds, from ``seed`` on; the table shows means.
+        seed: the first one.
+        jobs: cells at a time, each in a process of one thread; -1 for as many as there are cores, 1 for this process alone.
+        backend: "loky" (processes on this machine), "dask" or "ray": whose cluster you have started.
+        progress: show a bar; by default on a terminal.
+        common: arguments of the entry, of ``fit`` or of ``load`` that all cells share, ``data="mnist"`` among them.
+
+    Returns:
+        The numbers over the axes, and the table.
+
+    Raises:
+        ValueError: names or settings that mean nothing, a backend that is not there, or a folder that holds cells of other
+            settings; nothing has been run then.
+        ChildProcessError: a worker process died; cells that have ended are kept.
+        KeyboardInterrupt: stopped by Ctrl-C; cells that have ended are kept.
+    """
+    if seeds < 1 or jobs == 0 or (limit is not None and limit < 1):
+        raise ValueError(
+            f"seeds={seeds}, jobs={jobs}, limit={limit}: needs seeds >= 1, jobs of at least 1 (or -1), limit >= 1."
+        )
+    if weights not in SAVED:
+        raise registry.unknown("kind of weights", weights, SAVED)
+    judge = None if estimator is None else registry.describe(registry.make("estimator", estimator))
+    ruler = Ruler(judge, weights, limit)
+    axes, cells = plan(over, entry, folder, range(seed, seed + seeds), common)
+    waiting = [cell for cell in cells if outcome(cell, ruler)["status"] != ENDED]
+    with _workers(backend), _bar(progress) as bar:
+        task = bar.add_task("", total=len(cells), completed=len(cells) - len(waiting))
+        for name, status in _run(waiting, ruler, jobs, backend):
+            bar.update(task, description=f"{name}: {status}", advance=1)
+    found = Grid(gather(axes, cells, ruler), Path(folder))
+    write(found.folder / "grid.md", found.markdown())
+    found.numbers.to_netcdf(found.folder / "grid.nc.part", engine="h5netcdf")
+    (found.folder / "grid.nc.part").replace(found.folder / "grid.nc")
+    return found
+
+
+def plan(
+    over: Mapping[str, Sequence[Any]], entry: str, folder: str | Path, seeds: Sequence[int], common: Mapping[str, Any]
+) -> tuple[dict[str, list[Any]], list[Cell]]:
+    """The coordinates of each axis, and the cells in the order of their product, each with its seeds side by side.
+
+    Raises:
+        ValueError: unknown names, an axis without values or with one twice, or what only this process could build.
+    """
+    record = registry.find("entry", entry)
+    build = record.load()
+    if not over:
+        raise ValueError(
+            "a grid needs an axis, as in over={'prior': ['StandardNormal', 'VampPrior']} (--grid prior=...)."
+        )
+    described = {key: [_described(key, value, build) for value in values] for key, values in over.items()}
+    shared = {key: _described(key, value, build) for key, value in common.items()}
+    shared = ({} if "data" in over else {"data": record.details["data"]}) | shared
+    if both := sorted(over.keys() & common.keys()):
+        raise ValueError(f"{both[0]} is an axis of the grid and is given for all cells too; leave one out.")
+    axes = {key: [_shown(key, value) for value in values] for key, values in described.items()}
+    for key, shown in axes.items():
+        if not shown or len(set(map(str, shown))) < len(shown):
+            raise ValueError(
+                f"the axis {key} of the grid needs values that differ; got {', '.join(map(str, shown)) or 'none'}."
+            )
+    cells = []
+    for place in itertools.product(*(range(len(values)) for values in axes.values())):
+        at = {key: axes[key][i] for key, i in zip(axes, place, strict=True)}
+        chosen = shared | {key: described[key][i] for key, i in zip(axes, place, strict=True)}
+        sections = _sections(_nested(chosen, build), build)
+        where = Path(folder).absolute() / _folder_name(at)
+        cells += [Cell(at, s, str(where / f"seed-{s}"), entry, *sections) for s in seeds]
+    if len({cell.folder for cell in cells}) < len(cells):
+        raise ValueError("two cells of the grid would share a folder: their values differ in punctuation only.")
+    return axes, cells
+
+
+# -- what a cell is made of ------------------------------------------------------------------------------------------
+
+
+def _owners(build: Callable[..., Any]) -> dict[str, tuple[str, inspect.Parameter]]:
+    """To which section each argument belongs, and its parameter there; the entry's come first."""
+    own = {k: p for k, p in inspect.signature(build).parameters.items() if k not in registry.DECIDED}
+    own = {k: p for k, p in own.items() if p.default is not p.empty}
+    fitting = {k: p for k, p in inspect.signature(fit).parameters.items() if k not in GIVEN}
+    loading = dict(inspect.signature(load).parameters)
+    loading = {k: loading.pop(name) for k, name in NAMED.items()} | loading
+    sections = (("data", loading), ("fit", fitting), ("arguments", own))
+    return {key: (section, p) for section, parameters in sections for key, p in parameters.items()}
+
+
+def _described(key: str, value: Any, build: Callable[..., Any]) -> Any:
+    """A value as plain data, its names checked."""
+    owners, base = _owners(build), key.split(".", 1)[0]
+    if base not in owners or (base != key and not _is_choice(base)):
+        raise registry.unknown(f"argument of {build.__name__!r}, fit or load", key, owners)
+    if base == "data" and isinstance(value, (str, Path)) and str(value) not in registry.choices("data"):
+        value = str(Path(value).expanduser().absolute()) if Path(value).expanduser().exists() else str(value)
+    plain = registry.describe(registry.make(key, value) if _is_choice(key) and value is not None else value)
+    if own := re.search(r'\{"own": "([^"]*)"', json.dumps(plain)):
+        raise ValueError(
+            f"{key} is made of {own[1]}, which other processes cannot build; use names and registered choices."
+        )
+    return plain
+
+
+def _is_choice(key: str) -> bool:
+    return key in registry.axes() and key != "data"
+
+
+def _nested(chosen: Mapping[str, Any], build: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments with dotted ones put into the choices that they belong to."""
+    found = {key: value for key, value in chosen.items() if "." not in key}
+    for key, value in chosen.items():
+        base, _, option = key.partition(".")
+        if option:
+            choice = found.get(base, _owners(build)[base][1].default)
+            if choice is None:
+                raise ValueError(
+                    f"{key} belongs to the {base}, and none was named; name it by {base}=... (--{base} ...)."
+                )
+            found[base] = {**_described(base, choice, build), option: value}
+    return found
+
+
+def _sections(
+    chosen: Mapping[str, Any], build: Callable[..., Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What differs from the defaults, by whom it is for: the entry, ``load`` and ``fit``."""
+    owners = _owners(build)
+    found: dict[str, dict[str, Any]] = {"arguments": {}, "data": {}, "fit": {}}
+    for key, value in chosen.items():
+        section, parameter = owners[key]
+        usual = None if parameter.default is parameter.empty else _described(key, parameter.default, build)
+        if value != usual:
+            found[section][NAMED.get(key, key) if section == "data" else key] = value
+    return found["arguments"], found["data"], found["fit"]
+
+
+def _shown(key: str, value: Any) -> Any:
+    """A value as a coordinate: a number, or text; a choice with the settings that are not its defaults."""
+    if isinstance(value, Mapping) and "name" in value:
+        usual = registry.describe(registry.make(key, value["name"]))
+        own = {k: v for k, v in value.items() if v != usual[k]}
+        return asked.expression(value["name"], own) if own else value["name"]
+    return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else json.dumps(value)
+
+
+def _folder_name(at: Mapping[str, Any]) -> str:
+    words = (f"{key}={value}" for key, value in sorted(at.items()))
+    return ",".join(re.sub(r"[^\w.=+-]+", "-", word).strip("-") for word in words)
+
+
+# -- where the cells are run -----------------------------------------------------------------------------------------
+
+
+def _run(cells: Sequence[Cell], ruler: Ruler, jobs: int, backend: str) -> Iterator[tuple[str, str]]:
+    """Run the cells, and tell of each when it is done; Ray tells of all at the end."""
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(n_jobs=jobs, batch_size=1, return_as="list" if backend == "ray" else "generator_unordered")
+    try:
+        yield from parallel(delayed(_told)(cell, ruler) for cell in cells)
+    except KeyboardInterrupt as stopped:
+        raise KeyboardInterrupt("stopped; cells that have ended are kept, and the same command goes on.") from stopped
+    except Exception as error:  # whatever the backend raises of a process that died: cells keep their own errors
+        raise ChildProcessError(
+            f"a worker process of {backend} died ({first_line(error)}); cells that have ended are kept, and the same command "
+            "goes on. If memory was short, ask for fewer jobs."
+        ) from error
+
+
+def _told(cell: Cell, ruler: Ruler) -> tuple[str, str]:
+    return f"{cell.name}, seed {cell.seed}", run_cell(cell, ruler)
+
+
+@contextmanager
+def _workers(backend: str) -> Iterator[None]:
+    """joblib's backend, on a cluster that the user has started.
+
+    Raises:
+        ValueError: no such backend, or it is not installed or not started.
+    """
+    from joblib import parallel_config
+
+    if backend not in BACKENDS:
+        raise registry.unknown("backend", backend, BACKENDS)
+    package = {"dask": "distributed"}.get(backend, backend)
+    if backend != "loky" and importlib.util.find_spec(package) is None:
+        raise ValueError(f"backend={backend!r} needs the package {package}: pip install {package}.")
+    clusters: dict[str, Callable[[], AbstractContextManager[dict[str, Any]]]] = {"dask": _dask, "ray": _ray}
+    with clusters.get(backend, lambda: nullcontext({}))() as settings, parallel_config(backend=backend, **settings):
+        yield
+
+
+@contextmanager
+def _dask() -> Iterator[dict[str, Any]]:
+    import dask
+    from dask.distributed import Client, get_client
+
+    address = dask.config.get("scheduler-address", None)
+    if address is not None:
+        with Client(address, set_as_default=False) as client:
+            yield {"client": client}
+        return
+    try:
+        running = get_client()
+    except ValueError as error:
+        raise ValueError(
+            "backend='dask' finds no cluster: make a dask.distributed.Client first, or start `dask scheduler` and "
+            "`dask worker`, and name the scheduler by DASK_SCHEDULER_ADDRESS=tcp://host:8786."
+        ) from error
+    yield {"client": running}
+
+
+@contextmanager
+def _ray() -> Iterator[dict[str, Any]]:
+    import ray
+    from ray.util.joblib import register_ray
+
+    connects = not ray.is_initialized()
+    if connects:
+        try:
+            ray.init(address=os.environ.get("RAY_ADDRESS", "auto"), log_to_driver=False)
+        except ConnectionError as error:
+            raise ValueError(
+                "backend='ray' finds no cluster: call ray.init() first, or start one by `ray start --head`."
+            ) from error
+    register_ray()
+    try:
+        yield {}
+    finally:
+        if connects:
+            ray.shutdown()
+
+
+def _bar(progress: bool | None) -> AbstractContextManager[Progress]:
+    shown = sys.stderr.isatty() if progress is None else progress
+    columns = (
+        TextColumn("cells"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    # the stream itself: a cell that runs in this process puts another in its place meanwhile
+    return Progress(*columns, console=Console(file=sys.stderr), disable=not shown)

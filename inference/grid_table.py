@@ -1,0 +1,261 @@
+"""A grid's numbers: gathered from its cells' scores, paired where they may be, and as a table."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+
+from pyrogen.inference.cell import ENDED, FAILED, Cell, Ruler, outcome, read_evidence
+from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence.comparison import compare_evidence, unlike
+from pyrogen.inference.evidence.diagnosis import diagnose
+from pyrogen.inference.evidence.summary import summarize
+
+NUMBERS = {
+    "nats": "mean estimate of log p(x) on test data",
+    "mc_se": "its Monte-Carlo error",
+    "data_se": "its error over data",
+    "difference": "mean paired difference to the first cell of the same kind of data",
+    "difference_mc_se": "its Monte-Carlo error",
+    "difference_data_se": "its error over data",
+    "difference_seed_se": "its error over seeds",
+    "elbo": "mean ELBO on the same data",
+    "elbo_mc_se": "its Monte-Carlo error",
+    "kl": "E log p(x|z) - ELBO, the mean KL(q(z|x) || p(z)) on the same data",
+    "kl_mc_se": "its Monte-Carlo error",
+    "active_units": "coordinates of the posterior's mean that vary over test data",
+    "parameters": "number of the model's parameters",
+    "seconds": "of training",
+    "count": "test data that were scored",
+    "flagged": "data whose estimate is not to be believed",
+}
+WORDS = {
+    "cell": "its name",
+    "status": "what became of the cell",
+    "said": "why",
+    "kind_of_data": "what was scored",
+    "score": "estimator",
+    "doubt": "why the difference may be due to the estimates",
+    "baseline": "the cell that the difference is to",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A product of choices and what came out of each, ``numbers`` over one dimension for each axis.
+
+    Attributes:
+        numbers: means over seeds, and ``runs`` over ``seed`` too, the folders; ``.to_dataframe()`` is a table.
+        folder: where it lies, as ``grid.nc`` and ``grid.md``.
+    """
+
+    numbers: xr.Dataset
+    folder: Path
+
+    @property
+    def failed(self) -> bool:
+        """Whether a cell crashed, or none has a score."""
+        status = self.numbers["status"].values
+        return bool((status == FAILED).any() or not (status == ENDED).any())
+
+    def text(self) -> str:
+        """The table as one reads it on a terminal, with what to know of it below."""
+        table = Table(*self._header())
+        for row in self._rows():
+            table.add_row(*(cell.replace("[", r"\[") for cell in row))
+        console = Console(width=1000)  # as wide as it needs: a folded number is hard to read
+        with console.capture() as capture:
+            console.print(table)
+        return "\n".join([capture.get().rstrip("\n"), *self._notes()]) + "\n"
+
+    def markdown(self) -> str:
+        """The same in Markdown."""
+        rows = [self._header(), ["---"] * len(self._header()), *self._rows()]
+        lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
+        return "\n".join([*lines, "", *(f"- {note}" for note in self._notes())]) + "\n"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    @property
+    def _axes(self) -> list[str]:
+        return [str(axis) for axis in self.numbers["status"].dims]
+
+    def _cells(self) -> Iterator[xr.Dataset]:
+        for place in itertools.product(*(range(self.numbers.sizes[axis]) for axis in self._axes)):
+            yield self.numbers.isel(dict(zip(self._axes, place, strict=True)))
+
+    def _header(self) -> list[str]:
+        scores = sorted({str(s) for s in self.numbers["score"].values.flat if s})
+        score = scores[0] if len(scores) == 1 else "log p(x)"
+        seeds = " ± seeds" if "seed" in self._errors else ""
+        errors = f"± MC ± data{seeds}"
+        titles = (
+            f"{score} ± MC ± data",
+            f"difference {errors}",
+            "ELBO ± MC",
+            "KL ± MC",
+            "active",
+            "parameters",
+            "seconds",
+        )
+        return [*self._axes, *titles]
+
+    @property
+    def _errors(self) -> list[str]:
+        """Of a difference: those of seeds are there if there are several."""
+        return ["mc", "data", *(["seed"] if self.numbers.sizes["seed"] > 1 else [])]
+
+    def _rows(self) -> Iterator[list[str]]:
+        for cell in self._cells():
+            at = [str(cell[axis].item()) for axis in self._axes]
+            if cell["status"].item() != ENDED:
+                yield [*at, str(cell["status"].item()), *[""] * 6]
+                continue
+            first = cell["baseline"].item() == cell["cell"].item()
+            yield [
+                *at,
+                _number(cell, "nats", "{:.3f}", "mc_se", "data_se"),
+                "–" if first else _number(cell, "difference", "{:+.3f}", *(f"difference_{e}_se" for e in self._errors)),
+                _number(cell, "elbo", "{:.2f}", "elbo_mc_se"),
+                _number(cell, "kl", "{:.2f}", "kl_mc_se"),
+                *(_number(cell, key, "{:,.0f}") for key in ("active_units", "parameters", "seconds")),
+            ]
+
+    def _notes(self) -> Iterator[str]:
+        cells = list(self._cells())
+        ended = [cell for cell in cells if cell["status"].item() == ENDED]
+        if ended:
+            seeds = self.numbers.sizes["seed"]
+            means = f", means over {seeds} seeds" if seeds > 1 else ""
+            counts = " or ".join(f"{n:.0f}" for n in sorted({float(cell["count"]) for cell in ended}))
+            yield f"nats per datum on {counts} test data{means}; KL is E log p(x|z) - ELBO; seconds are of training."
+        first = {str(cell["baseline"].item()): str(cell["kind_of_data"].item()) for cell in ended}
+        if len(first) == 1:
+            yield f"differences are to {next(iter(first))}, paired by datum."
+        elif first:
+            groups = "; ".join(f"{name} ({kind})" for name, kind in first.items())
+            yield (
+                "densities of unlike data have unlike units and are not compared: differences are to the first cell that "
+                f"scores the same data, paired by datum: {groups}."
+            )
+        for cell in cells:
+            if cell["status"].item() != ENDED:
+                yield f"{cell['status'].item()}: {cell['cell'].item()}: {cell['said'].item()}"
+        yield from (f"beware: {cell['doubt'].item()}" for cell in ended if cell["doubt"].item())
+        if flagged := [cell for cell in ended if cell["flagged"] > 0]:
+            counted = "; ".join(f"{cell['flagged']:.0f} of {cell['cell'].item()}" for cell in flagged)
+            yield f"beware: estimates that are not to be believed, as pyrogen evaluate RUN explains: {counted}"
+
+
+def gather(axes: Mapping[str, Sequence[Any]], cells: Sequence[Cell], ruler: Ruler) -> xr.Dataset:
+    """What became of the cells, read from their folders.
+
+    Args:
+        axes: the coordinates of each axis; cells stand in the order of their product, and each has its seeds side by side.
+        cells: all of them.
+        ruler: by which they were scored.
+    """
+    seeds = list(dict.fromkeys(cell.seed for cell in cells))
+    groups = [list(cells[i : i + len(seeds)]) for i in range(0, len(cells), len(seeds))]
+    shape = [len(values) for values in axes.values()]
+    found: dict[str, np.ndarray] = {key: np.full(len(groups), math.nan) for key in NUMBERS}
+    found |= {key: np.full(len(groups), "", dtype=object) for key in WORDS}
+    evidence: dict[int, list[xr.Dataset]] = {}
+    for i, members in enumerate(groups):
+        states = [outcome(cell, ruler) for cell in members]
+        worst = next((s for s in states if s["status"] != ENDED), states[0])
+        found["status"][i], found["said"][i] = worst["status"], worst["said"]
+        for key in ("parameters", "seconds", "active_units"):
+            found[key][i] = np.mean([state.get(key, math.nan) for state in states])
+        if worst["status"] == ENDED:
+            scores = [read_evidence(cell, ruler) for cell in members]
+            evidence[i] = [score["evidence"] for score in scores]
+            for key, value in _own(scores).items():
+                found[key][i] = value
+    names = {i: group[0].name for i, group in enumerate(groups)}
+    found["cell"][:] = list(names.values())
+    for i, row in _paired(evidence, names).items():
+        for key, value in row.items():
+            found[key][i] = value
+    variables = {
+        key: (list(axes), found[key].reshape(shape), {"long_name": text}) for key, text in (NUMBERS | WORDS).items()
+    }
+    runs = np.array([cell.folder for cell in cells], dtype=object).reshape([*shape, len(seeds)])
+    coordinates = {**{axis: _coordinate(values) for axis, values in axes.items()}, "seed": seeds}
+    attributes = {"unit": "nats per datum", "ruler": ruler.key}
+    return xr.Dataset({**variables, "runs": ([*axes, "seed"], runs)}, coordinates, attributes)
+
+
+def _own(scores: Sequence[Mapping[str, xr.Dataset]]) -> dict[str, Any]:
+    """What is said of a cell by itself, from the scores of its seeds."""
+    evidence = [score["evidence"] for score in scores]
+    whole = summarize(_mean(evidence))
+    row: dict[str, Any] = {"nats": whole.nats, "mc_se": whole.mc_se, "data_se": whole.data_se}
+    row |= {"flagged": sum(len(diagnose(e).flagged) for e in evidence), "count": whole.count}
+    row |= {"kind_of_data": evidence[0].attrs.get("kind", ""), "score": asked.title(evidence[0].attrs)}
+    if all({"elbo", "reconstruction"} <= score.keys() for score in scores):
+        elbo, remembered = (summarize(_mean([score[key] for score in scores])) for key in ("elbo", "reconstruction"))
+        row |= {"elbo": elbo.nats, "elbo_mc_se": elbo.mc_se}
+        row |= {"kl": remembered.nats - elbo.nats, "kl_mc_se": math.hypot(remembered.mc_se, elbo.mc_se)}
+    return row
+
+
+def _paired(evidence: Mapping[int, Sequence[xr.Dataset]], names: Mapping[int, str]) -> dict[int, dict[str, Any]]:
+    """The differences within every group of cells that score the same data, each to the group's first."""
+    rows: dict[int, dict[str, Any]] = {}
+    left = list(evidence)
+    while left:
+        group = [i for i in left if not unlike(evidence[i][0], evidence[left[0]][0])]
+        left = [i for i in left if i not in group]
+        rows |= {i: {"baseline": names[group[0]]} for i in group}
+        if len(group) < 2:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the doubts stand below the table
+            whole = compare_evidence({names[i]: _mean(evidence[i]) for i in group})
+            by_seed = [
+                compare_evidence({names[i]: evidence[i][seed] for i in group})
+                for seed in range(len(evidence[group[0]]))
+            ]
+        for i in group:
+            for key in ("difference", "difference_mc_se", "difference_data_se"):
+                rows[i][key] = float(whole[key].sel(estimate=names[i]))
+            each = [float(seed["difference"].sel(estimate=names[i])) for seed in by_seed]
+            rows[i]["difference_seed_se"] = np.std(each, ddof=1) / math.sqrt(len(each)) if len(each) > 1 else math.nan
+            doubts = (str(seed["doubt"].sel(estimate=names[i]).item()) for seed in by_seed)
+            rows[i]["doubt"] = "; ".join(dict.fromkeys(filter(None, doubts)))
+    return rows
+
+
+def _mean(evidence: Sequence[xr.Dataset]) -> xr.Dataset:
+    """The mean over seeds of each datum's estimate, with the error of its draws."""
+    if len(evidence) == 1:
+        return evidence[0]
+    values = np.mean([e["log_evidence"].values for e in evidence], 0)
+    errors = np.sqrt(np.sum([e["mc_se"].values ** 2 for e in evidence], 0)) / len(evidence)
+    first = evidence[0]
+    coordinates = {key: first[key] for key in ("datum", "fingerprint") if key in first.coords}
+    return xr.Dataset({"log_evidence": ("datum", values), "mc_se": ("datum", errors)}, coordinates, first.attrs)
+
+
+def _coordinate(values: Sequence[Any]) -> list[Any]:
+    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    return list(values) if numeric else [str(v) for v in values]
+
+
+def _number(cell: xr.Dataset, key: str, form: str, *errors: str) -> str:
+    """A number with its errors, to as many digits; a dash where there is none."""
+    value, plain = float(cell[key]), form.replace("+", "")
+    said = (plain.format(float(cell[error])) for error in errors)
+    return "–" if math.isnan(value) else " ± ".join([form.format(value), *said])

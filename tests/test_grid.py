@@ -1,0 +1,380 @@
+"""Grids: every cell is the run that `train` makes, its numbers are those of the hand, and no process loses what has ended."""
+
+import itertools
+import os
+import re
+import signal
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import pyrogen
+from pyrogen import options, storage
+from pyrogen.cli import main
+from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence
+from pyrogen.inference import cell as cells
+from pyrogen.inference.game import Game
+from pyrogen.priors import VampPrior
+
+SMALL = {"data": "digits", "epochs": 1, "hidden": [8], "latent_size": 2, "batch_size": 512, "compile": False}
+SCORED = {"estimator": IWAE(50), "limit": 12, "jobs": 1}
+WORDS = [
+    "--data",
+    "digits",
+    "--epochs",
+    "1",
+    "--hidden",
+    "8",
+    "--latent-size",
+    "2",
+    "--batch_size",
+    "512",
+    "--compile",
+    "false",
+]
+SCORED_WORDS = ["--estimator", "IWAE", "--estimator.k", "50", "--limit", "12", "--jobs", "1"]
+PRIORS = ["StandardNormal", VampPrior(components=3)]
+NAMES = ["StandardNormal", "VampPrior(components=3)"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two priors by three posteriors, of which three cells cannot be scored or built."""
+    over = {"prior": PRIORS, "posterior": ["DiagonalNormal", "LowRankNormal", "PointMass"]}
+    return grid(over, folder=tmp_path_factory.mktemp("grid"), **SMALL, **SCORED)
+
+
+def at(found, *place):
+    return found.numbers.isel(dict(zip(found.numbers["status"].dims, place, strict=True)))
+
+
+def score(folder, estimator):
+    model, data = pyrogen.load(folder), pyrogen.data.load("digits", kind="binary")
+    return log_evidence(model, data.test.take(12), estimator)
+
+
+# -- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_cell_is_the_run_that_train_makes(made, tmp_path):
+    words = ["--prior", "VampPrior", "--prior.components", "3", "--posterior", "LowRankNormal"]
+    assert main(["train", "vae", *WORDS, *words, "--folder", str(tmp_path / "run")]) == 0
+    folder = at(made, 1, 1)["runs"].values[0]
+    for name in ("weights.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "run" / name).read_bytes() == Path(folder, name).read_bytes()
+
+
+def test_numbers_are_those_of_the_hand(made):
+    assert made.numbers["status"].dims == ("prior", "posterior")
+    assert made.numbers["prior"].values.tolist() == NAMES
+    row, base = (at(made, *place) for place in ((1, 0), (0, 0)))
+    evidence, elbo, remembered = (score(row["runs"].values[0], e) for e in (IWAE(50), ELBO(), Reconstruction()))
+    assert float(row["nats"]) == float(evidence["log_evidence"].mean())
+    assert float(row["elbo"]) == float(elbo["log_evidence"].mean())
+    assert float(row["kl"]) == pytest.approx(
+        float((remembered["log_evidence"] - elbo["log_evidence"]).mean()), abs=1e-5
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BiasWarning)
+        paired = compare_evidence({"a": score(base["runs"].values[0], IWAE(50)), "b": evidence}).sel(estimate="b")
+    for key in ("difference", "difference_mc_se", "difference_data_se"):
+        assert float(row[key]) == float(paired[key])
+        assert float(base[key]) == 0
+    assert row["baseline"].item() == base["cell"].item() == "prior=StandardNormal, posterior=DiagonalNormal"
+    model = pyrogen.load(row["runs"].values[0])
+    assert float(row["parameters"]) == sum(p.numel() for p in model.parameters())
+    assert float(row["seconds"]) > 0
+    assert float(row["count"]) == 12
+
+
+def test_the_kl_is_the_closed_form_within_its_error(made):
+    row = at(made, 0, 0)
+    model = pyrogen.load(row["runs"].values[0])
+    q = model.encode(pyrogen.data.load("digits", kind="binary").test.take(12).x)
+    exact = float((0.5 * (q.mean**2 + q.variance - 1 - q.variance.log())).sum(-1).mean().detach())
+    assert float(row["kl_mc_se"]) < 0.1
+    assert float(row["kl"]) == pytest.approx(exact, abs=4 * float(row["kl_mc_se"]))
+
+
+def test_the_table_says_what_became_of_every_cell(made):
+    status = [[at(made, i, j)["status"].item() for j in range(3)] for i in range(2)]
+    assert status == [["ended", "ended", "not scored"], ["ended", "ended", "refused"]]
+    assert "Flat" not in made.text()
+    assert "the prior VampPrior is learned and the posterior PointMass has no density" in at(made, 1, 2)["said"].item()
+    assert at(made, 1, 2)["said"].item() in made.text()
+    assert not made.failed
+    row = at(made, 1, 1)
+    for text in (made.text(), made.markdown(), (made.folder / "grid.md").read_text()):
+        assert "IWAE(k=50) ± MC ± data" in text
+        assert f"{float(row['nats']):.3f} ± {float(row['mc_se']):.3f} ± {float(row['data_se']):.3f}" in text
+        assert f"{float(row['difference']):+.3f} ± {float(row['difference_mc_se']):.3f} ± " in text
+    lines = made.markdown().splitlines()
+    assert {line.count("|") for line in lines if line.startswith("|")} == {10}
+    assert len([line for line in lines if line.startswith("|")]) == 2 + 6
+    with xr.open_dataset(made.folder / "grid.nc", engine="h5netcdf") as saved:
+        assert saved["prior"].values.tolist() == NAMES
+        np.testing.assert_array_equal(saved["nats"].values, made.numbers["nats"].values)
+        assert saved["status"].sel(prior=NAMES[1], posterior="PointMass").item() == "refused"
+
+
+def test_means_over_seeds(tmp_path):
+    shared = {key: value for key, value in SMALL.items() if key != "latent_size"}
+    found = grid({"latent_size": [2, 3]}, seeds=2, seed=5, folder=tmp_path, **shared, **SCORED)
+    assert found.numbers["latent_size"].values.tolist() == [2, 3]
+    assert found.numbers["seed"].values.tolist() == [5, 6]
+    e = [[score(folder, IWAE(50)) for folder in at(found, i)["runs"].values] for i in range(2)]
+    values = np.array([[s["log_evidence"].values for s in row] for row in e])  # (cell, seed, datum)
+    errors = np.array([[s["mc_se"].values for s in row] for row in e])
+    row, n = at(found, 1), 12
+    each = (values[1] - values[0]).mean(0)
+    assert float(row["nats"]) == pytest.approx(values[1].mean())
+    assert float(row["difference"]) == pytest.approx(each.mean())
+    assert float(row["difference_mc_se"]) == pytest.approx(np.sqrt((errors**2).sum()) / (2 * n))
+    assert float(row["difference_data_se"]) == pytest.approx(each.std(ddof=1) / np.sqrt(n))
+    by_seed = (values[1] - values[0]).mean(1)
+    assert float(row["difference_seed_se"]) == pytest.approx(by_seed.std(ddof=1) / np.sqrt(2))
+    assert "difference ± MC ± data ± seeds" in found.text()
+    assert "means over 2 seeds" in found.text()
+
+
+def test_unlike_data_are_not_paired(tmp_path):
+    found = grid({"likelihood": ["Normal", "Bernoulli", "ContinuousBernoulli"]}, folder=tmp_path, **SMALL, **SCORED)
+    assert found.numbers["kind_of_data"].values.tolist() == ["unit", "binary", "unit"]
+    first = found.numbers["baseline"].values.tolist()
+    assert first == ["likelihood=Normal", "likelihood=Bernoulli", "likelihood=Normal"]
+    differences = found.numbers["difference"].values
+    assert differences[0] == 0
+    assert np.isnan(differences[1])
+    assert differences[2] == pytest.approx(float(found.numbers["nats"][2] - found.numbers["nats"][0]))
+    assert "are not compared: differences are to the first cell that scores the same data" in found.text()
+
+
+def test_a_choices_own_argument_and_numbers_are_axes(tmp_path):
+    over = {"prior.components": [2, 3], "objective": ["ELBO", IWAE(4)]}
+    found = grid(over, prior="VampPrior", folder=tmp_path, **SMALL, **SCORED)
+    assert found.numbers["prior.components"].values.tolist() == [2, 3]
+    assert found.numbers["objective"].values.tolist() == ["ELBO", "IWAE(k=4)"]
+    for i, j in itertools.product(range(2), range(2)):
+        config = storage.read_config(at(found, i, j)["runs"].values[0])
+        assert config["model"]["arguments"]["prior"] == {"name": "VampPrior", "components": 2 + i}
+        assert config["fit"]["objective"]["name"] == ("ELBO", "IWAE")[j]
+
+
+# -- stops, crashes, repetitions -------------------------------------------------------------------------------------
+
+
+def test_a_crash_is_shown_and_the_others_go_on(tmp_path, capsys):
+    words = [
+        "compare",
+        "--grid",
+        "lr=1e30,1e-3",
+        *WORDS,
+        "--lr_milestones",
+        "2",
+        "3",
+        *SCORED_WORDS,
+        "--folder",
+        str(tmp_path / "grid"),
+    ]
+    assert main(words) == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"failed: lr=1e\+30: NotFinite: .*epoch 1", printed)
+    assert re.search(r"│ 0.001 +│ -\d", printed)
+
+
+def test_what_has_ended_is_not_run_again(made, monkeypatch):
+    over = {"prior": PRIORS, "posterior": ["DiagonalNormal", "LowRankNormal"]}
+    monkeypatch.setattr(cells, "log_evidence", None)
+    monkeypatch.setattr(cells, "fit", None)
+    again = grid(over, folder=made.folder, **SMALL, **SCORED)
+    part = made.numbers.isel(posterior=slice(2))
+    np.testing.assert_array_equal(again.numbers["nats"].values, part["nats"].values)
+    np.testing.assert_array_equal(again.numbers["seconds"].values, part["seconds"].values)
+
+
+def test_another_ruler_does_not_train_again(made, monkeypatch):
+    monkeypatch.setattr(cells, "fit", None)
+    over = {"prior": PRIORS, "posterior": ["DiagonalNormal"]}
+    again = grid(over, folder=made.folder, **SMALL, **{**SCORED, "estimator": IWAE(70)})
+    assert float(at(again, 1, 0)["nats"]) == float(
+        score(at(made, 1, 0)["runs"].values[0], IWAE(70))["log_evidence"].mean()
+    )
+    best = grid(over, folder=made.folder, weights="best", **SMALL, **SCORED)
+    assert "IWAE(k=50), best weights" in best.text()
+    # a ruler that fails takes nothing from one that did not
+    unscored = grid(over, folder=made.folder, **SMALL, **{**SCORED, "estimator": "Exact"})
+    assert unscored.failed
+    assert "has no log_prob" in unscored.text()
+    assert not grid(over, folder=made.folder, **SMALL, **SCORED).failed
+
+
+def test_other_settings_in_the_same_folder_are_refused(made, monkeypatch):
+    monkeypatch.setattr(cells, "fit", None)
+    with pytest.raises(ValueError, match=r"begun with other settings \(fit.epochs was 1, now 2\)"):
+        grid({"prior": PRIORS, "posterior": ["DiagonalNormal"]}, folder=made.folder, **{**SMALL, "epochs": 2}, **SCORED)
+
+
+def test_ctrl_c_loses_nothing_that_has_ended(made, tmp_path, capsys, monkeypatch):
+    words = ["compare", "--grid=prior=StandardNormal,VampPrior(components=3)", "--grid", "posterior=DiagonalNormal"]
+    words += [*WORDS, *SCORED_WORDS, "--folder", str(tmp_path)]
+    move, left = Game.move, [4]  # steps: 3 an epoch, so that the second cell is stopped in its second
+
+    def interrupted(game):
+        move(game)
+        left[0] -= 1
+        if left[0] == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Game, "move", interrupted)
+    assert main(words) == 130
+    assert "cells that have ended are kept" in capsys.readouterr().err
+    first, second = (
+        tmp_path / f"posterior=DiagonalNormal,prior={p}" / "seed-0"
+        for p in ("StandardNormal", "VampPrior-components=3")
+    )
+    before = (first / "weights.safetensors").stat().st_mtime_ns
+    assert not (second / "weights.safetensors").exists()
+    assert main(words) == 0
+    assert (first / "weights.safetensors").stat().st_mtime_ns == before
+    whole = made.numbers["runs"].values[1, 0, 0]
+    assert (second / "weights.safetensors").read_bytes() == Path(whole, "weights.safetensors").read_bytes()
+
+
+# -- processes -------------------------------------------------------------------------------------------------------
+
+OVER = {"prior": PRIORS, "posterior": ["DiagonalNormal"]}
+
+
+def same(found, made):
+    part = made.numbers.isel(posterior=slice(1))
+    for key in ("nats", "difference", "kl", "active_units"):
+        np.testing.assert_array_equal(found.numbers[key].values, part[key].values)
+
+
+def test_processes_of_loky_give_the_same_bits(made, tmp_path):
+    same(grid(OVER, folder=tmp_path, **SMALL, **{**SCORED, "jobs": 2}), made)
+
+
+def test_a_cluster_of_dask_gives_the_same_bits(made, tmp_path):
+    from dask.distributed import Client
+
+    # two threads in one process: cells must not draw from each other's generator
+    with Client(n_workers=1, threads_per_worker=2, dashboard_address=None):
+        same(grid(OVER, folder=tmp_path, backend="dask", **SMALL, **SCORED), made)
+
+
+def test_threads_of_one_process_take_turns(made, tmp_path):
+    from pyrogen.inference.grid import plan
+
+    _, planned = plan(OVER, "vae", tmp_path, [0], SMALL)
+    ruler = cells.Ruler({"name": "IWAE", "k": 50}, limit=12)
+    threads = [threading.Thread(target=cells.run_cell, args=(cell, ruler)) for cell in planned]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    same(grid(OVER, folder=tmp_path, **SMALL, **SCORED), made)
+
+
+def test_a_worker_that_dies_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["pyrogen.inference.grid"], "_told", lambda cell, ruler: os._exit(1))
+    with pytest.raises(ChildProcessError, match=r"a worker process of loky died .*the same command goes on"):
+        grid(OVER, folder=tmp_path, **SMALL, **{**SCORED, "jobs": 2})
+
+
+def test_a_backend_that_is_not_there_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="finds no cluster: make a dask"):
+        grid(OVER, folder=tmp_path, backend="dask", **SMALL)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="needs the package ray: pip install ray"):
+        grid(OVER, folder=tmp_path, backend="ray", **SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- what means nothing ----------------------------------------------------------------------------------------------
+
+
+class Own:
+    pass
+
+
+REFUSED = {
+    "no axis": ({}, {}, "needs an axis"),
+    "no values": ({"prior": []}, {}, "needs values that differ; got none"),
+    "twice": ({"prior": ["Laplace", "Laplace"]}, {}, "needs values that differ"),
+    "both": ({"prior": ["Laplace"]}, {"prior": "Laplace"}, "is an axis of the grid and is given for all cells too"),
+    "axis": ({"pior": ["Laplace"]}, {}, "no argument of 'vae', fit or load called 'pior'; did you mean 'prior'"),
+    "name": ({"prior": ["Laplac"]}, {}, "did you mean 'Laplace'"),
+    "shared": ({"prior": ["Laplace"]}, {"epoch": 3}, "did you mean 'epochs'"),
+    "entry": ({"prior": ["Laplace"]}, {"entry": "vea"}, "did you mean 'vae'"),
+    "given": ({"resume": [True]}, {}, "no argument"),
+    "backend": ({"prior": ["Laplace"]}, {"backend": "daks"}, "did you mean 'dask'"),
+    "weights": ({"prior": ["Laplace"]}, {"weights": "bets"}, "did you mean 'best'"),
+    "jobs": ({"prior": ["Laplace"]}, {"jobs": 0}, "jobs of at least 1"),
+    "whose": ({"objective.k": [1, 5]}, {}, "belongs to the objective, and none was named"),
+    "own": ({"encoder": [Own()]}, {}, "which other processes cannot build"),
+}
+
+
+@pytest.mark.parametrize(("over", "given", "said"), REFUSED.values(), ids=REFUSED)
+def test_what_means_nothing_is_refused_before_anything_runs(over, given, said, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        grid(over, folder=tmp_path, **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+COMMANDS = {
+    "--grid prior=Vamp": "did you mean 'VampPrior'",
+    "--grid pior=VampPrior": "did you mean '--prior'",
+    "--grid prior": "--grid takes AXIS=VALUE,VALUE",
+    "--grid prior=": "--grid takes AXIS=VALUE,VALUE",
+    "--grid": "needs an axis",
+    "--grid latent_size=2,many": "--latent_size takes int; got 'many'",
+    "--grid prior=VampPrior(comp=3)": "did you mean 'components'",
+    "--grid prior=VampPrior --backend ary": "did you mean 'ray'",
+    "--grid prior=VampPrior --epoch 3": "did you mean '--epochs'",
+    "--grid prior=VampPrior --prior Laplace": "is an axis of the grid and is given for all cells too",
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_commands_are_refused_in_one_sentence(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", *words.split(" ")]) == 1
+    printed = capsys.readouterr().err
+    assert COMMANDS[words] in printed
+    assert printed.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+VALUES = {
+    "prior=Laplace": [["--prior", "Laplace"]],
+    "latent-size=2, 8": [["--latent_size", "2"], ["--latent_size", "8"]],
+    "prior=VampPrior(components=5),Laplace": [
+        ["--prior", "VampPrior", "--prior.components", "5"],
+        ["--prior", "Laplace"],
+    ],
+    "prior=FlowPrior(layers=2, transform='spline')": [
+        ["--prior", "FlowPrior", "--prior.layers", "2", "--prior.transform", "spline"]
+    ],
+    "hidden=[4,8],[16]": [["--hidden", "[4,8]"], ["--hidden", "[16]"]],
+}
+
+
+@pytest.mark.parametrize("wish", VALUES)
+def test_values_are_read_as_their_options(wish):
+    axis, values = options.axis_values(wish)
+    assert [options.words_of(axis, value) for value in values] == VALUES[wish]
+
+
+def test_help_names_both(capsys):
+    for words, said in ((["--help"], "--grid --help"), (["--grid", "--help"], "cells at a time")):
+        with pytest.raises(SystemExit) as stop:
+            main(["compare", *words])
+        assert stop.value.code == 0
+        assert said in " ".join(capsys.readouterr().out.split())
