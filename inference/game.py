@@ -17,6 +17,7 @@ from pyrogen.data import Split
 from pyrogen.inference.compiled import Compile, Step, said
 from pyrogen.inference.programs import standing_still
 from pyrogen.nets.leading import computing_in
+from pyrogen.schedules import training_at
 
 
 class NotFinite(FloatingPointError):
@@ -213,7 +214,7 @@ class _Mover:
 
     def _loss(self, batch: Batch) -> Mapping[str, Tensor]:
         # opponents stand still
-        with standing_still(self.still, self.norms), computing_in(self.rules.dtype):
+        with standing_still(self.still, self.norms), computing_in(self.rules.dtype), training_at(batch.step):
             return self.player.loss(batch)
 
     def measuring(self, uses: Mapping[int, int]) -> Step:

@@ -24,7 +24,7 @@ class _Logistic(dist.Logistic):
         return self.icdf(u.clamp(min=torch.finfo(u.dtype).eps / 2))
 
 
-def relaxed_bits(logits: Tensor, temperature: float) -> Distribution:
+def relaxed_bits(logits: Tensor, temperature: Tensor | float) -> Distribution:
     """z = σ((l + g) / τ), g standard logistic: towards bits of probabilities σ(l) as τ falls to 0.
 
     The logits are bounded smoothly at ±10 τ.
@@ -34,7 +34,7 @@ def relaxed_bits(logits: Tensor, temperature: float) -> Distribution:
     """
     bound = REACH * temperature
     loc = bound * torch.tanh(logits / bound) / temperature
-    return Pushed(_Logistic(loc, torch.full_like(loc, 1 / temperature)).to_event(1), [SigmoidTransform()])
+    return Pushed(_Logistic(loc, torch.ones_like(loc) / temperature).to_event(1), [SigmoidTransform()])
 
 
 def check_temperature(axis: Axis, temperature: float) -> None:

@@ -38,7 +38,9 @@ def small(name, **more):
     arguments = {k: v for k, v in SMALL.items() if k in accepted}
     if name == "rbm":
         arguments["hidden"] = 6
-    return pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
+    m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
+    m.prepare(torch.rand(8, *m.x_shape).round())
+    return m
 
 
 def game(model, data, players=None, compile="auto", **rules):

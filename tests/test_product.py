@@ -22,13 +22,16 @@ SMALLER = {  # than their defaults, for speed
     "FlowPrior": {"hidden": 8, "layers": 2},
 }
 IMAGE, VECTOR = (1, 4, 4), (3,)
+# priors of conditional models
+ASKING = ("ConditionalNormal",)
 
 
 def build(prior="StandardNormal", posterior="DiagonalNormal", likelihood="Bernoulli", x_shape=IMAGE):
     torch.manual_seed(0)
     axes = {"prior": prior, "posterior": posterior, "likelihood": likelihood}
     specs = {axis: {"name": name, **_small(axis, name)} for axis, name in axes.items()}
-    return pyrogen.create("vae", x_shape=x_shape, latent_size=4, hidden=(8,), **specs)
+    entry, more = ("vae-conditional", {"classes": 3}) if prior in ASKING else ("vae", {})
+    return pyrogen.create(entry, x_shape=x_shape, latent_size=4, hidden=(8,), **more, **specs)
 
 
 def _small(axis, name):
@@ -126,27 +129,28 @@ def test_any_combination_trains_samples_and_is_scored(draws, prior, likelihood, 
     shape = SHAPES[likelihood]
     m = build(prior, posterior, likelihood, shape)
     x = draws(m.kinds[0], 6, *shape)
+    y = (torch.arange(6) % 3,) if prior in ASKING else ()
     m.prepare(x)
     before = {name: p.detach().clone() for name, p in m.named_parameters()}
     svi = SVI(m.model, m.guide, pyro.optim.Adam({"lr": 1e-2}), Trace_ELBO())
-    losses = [svi.step(x) for _ in range(4)]
+    losses = [svi.step(x, *y) for _ in range(4)]
     assert all(map(math.isfinite, losses))
     assert [name for name, p in m.named_parameters() if torch.equal(p, before[name])] == []
     assert not pyro.get_param_store().keys()
-    m.conclude(x)
-    sampled = m.sample(5)
-    assert sampled.shape == (5, *shape)
+    m.conclude(x, *y)
+    sampled = m.sample(6, *y)
+    assert sampled.shape == (6, *shape)
     assert m.likelihood.support.check(sampled).all()
-    assert m.reconstruct(x).shape == x.shape
-    z = m.encode(x).sample()
+    assert m.reconstruct(x, *y).shape == x.shape
+    z = m.encode(x, *y).sample()
     assert m.posterior.support.check(z).all()
-    assert m.posterior.support.check(m.prior.generator().sample((5,))).all()
+    assert m.posterior.support.check(m.prior.generator(*y).sample((5,))).all()
     if posterior == "PointMass":
         with pytest.raises(ValueError, match="Reconstruction"):
-            log_evidence(m, x, IWAE(30))
-        evidence = log_evidence(m, x, Reconstruction(10))
+            log_evidence(m, x, IWAE(30), 0, *y)
+        evidence = log_evidence(m, x, Reconstruction(10), 0, *y)
     else:
-        evidence = log_evidence(m, x, IWAE(30))
+        evidence = log_evidence(m, x, IWAE(30), 0, *y)
     assert evidence["log_evidence"].shape == (6,)
     assert all(math.isfinite(v) for v in evidence["log_evidence"].values)
     assert all(math.isfinite(v) and v >= 0 for v in evidence["mc_se"].values)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from pyrogen.axes import HasLevels, Prior
-from pyrogen.base import Batch, HasPosterior, Model, Pair
+from pyrogen.axes import Distribution
+from pyrogen.base import Batch, Model, Pair
 from pyrogen.data import Data
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.objectives.elbo import ELBO
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs import Site, evaluating, latents, log_prob, particles, record, seeded, unwrap
 from pyrogen.levels import Levels
 from pyrogen.registry import choice
 
@@ -81,22 +82,41 @@ def rate_ratio(model: Model, data: Data, seed: int, against: Model, num_samples:
 def least_level_rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> float:
     """Nats that the least used level of latents costs, min_l E log q(z_l|z_{<l}, x) / p(z_l|z_{<l}), on the test data.
 
-    A level that is idle costs 0: its posterior is its prior. Reference: Sønderby et al. 2016, arXiv:1602.02282, figure 4.
+    A level that is idle costs 0: its posterior is its prior. Levels are sites of their own, or the levels of one joint
+    distribution. Reference: Sønderby et al. 2016, arXiv:1602.02282, figure 4.
     """
-    prior = getattr(model, "prior", None)
-    if not (isinstance(model, HasPosterior) and isinstance(prior, Prior) and isinstance(prior, HasLevels)):
+    levels: list[Tensor] = []
+    if isinstance(model, Pair):
+        x = data.test.x.to(model.device)
+        with evaluating(model), seeded(seed, model.device), particles(num_samples):
+            drawn = record(model.guide, x, None)
+            scored = record(model.model, x, None, latents(drawn))
+            levels = [rate for name in latents(drawn) for rate in _by_level(drawn[name], scored[name])]
+    if len(levels) < 2:
         raise ValueError(
-            f"least-level-rate needs a prior of levels, such as Hierarchical; {type(model).__name__} has none."
+            f"least-level-rate needs latents in levels, as of prior='Hierarchical'; {type(model).__name__} has none here."
         )
-    with evaluating(model), seeded(seed, model.device):
-        q = model.encode(data.test.x.to(model.device))
-        z = q.sample((num_samples,))
-        below = Levels(prior.sizes, prior.level, z).log_probs(z)
-        if isinstance(q, Levels):
-            inferred = q.log_probs(z)
-        else:
-            inferred = [part.sum(-1) for part in q.base_dist.log_prob(z).split(list(prior.sizes), -1)]
-        return min(float((a - b).mean()) for a, b in zip(inferred, below, strict=True))
+    return min(float(rate.mean()) for rate in levels)
+
+
+def _by_level(drawn: Site, scored: Site) -> list[Tensor]:
+    """log q − log p at the draw, of each level of a site apart."""
+    z, p, q = drawn["value"], scored["fn"], drawn["fn"]
+    if not isinstance(p, Levels):
+        return [log_prob(drawn) - log_prob(scored)]
+    # coordinates that are independent are levels too
+    parts = q.log_probs(z) if isinstance(q, Levels) else _split(q, z, p.sizes)
+    return [a - b for a, b in zip(parts, p.log_probs(z), strict=True)]
+
+
+def _split(q: Distribution, z: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    each: Tensor = unwrap(q).log_prob(z)
+    if each.shape != z.shape:
+        raise ValueError(
+            f"least-level-rate needs log q(z|x) by level, and {type(unwrap(q)).__name__} ties all coordinates together; use "
+            "posterior='Ladder' or 'DiagonalNormal'."
+        )
+    return [part.sum(-1) for part in each.split(list(sizes), -1)]
 
 
 @choice("metric", "gap-to-ppca")

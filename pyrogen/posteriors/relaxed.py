@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pyro.distributions import constraints
 from torch import Tensor
 
+from pyrogen import schedules
 from pyrogen.axes import Distribution, Posterior, unit_vector
 from pyrogen.registry import choice
 from pyrogen.relaxed import check_temperature, relaxed_bits
@@ -14,10 +15,24 @@ from pyrogen.simplex import RelaxedOneHot, refuse_one_part
 
 
 class _Relaxed(Posterior):
-    def __init__(self, temperature: float = 2 / 3) -> None:
+    """Relaxed at a temperature that may fall while it is trained."""
+
+    def __init__(self, temperature: float = 2 / 3, start: float | None = None, cooling: int = 0) -> None:
         super().__init__()
         check_temperature(self, temperature)
-        self.temperature = temperature
+        if cooling < 0 or (start is None) != (cooling == 0):
+            raise ValueError(
+                f"{type(self).__name__}(start={start}, cooling={cooling}): the temperature falls from a start in some steps; "
+                "give both, as in start=2.0, cooling=5000, or neither."
+            )
+        if start is not None:
+            check_temperature(self, start)
+        self.temperature, self.start, self.cooling = temperature, start, cooling
+
+    def now(self, like: Tensor) -> Tensor:
+        """τ at this step of training, a scalar tensor; the last one outside of training."""
+        start = self.temperature if self.start is None else self.start
+        return schedules.geometric(start, self.temperature, self.cooling, like)
 
     def width(self, latent_size: int) -> int:
         """latent_size."""
@@ -34,14 +49,16 @@ class RelaxedBernoulli(_Relaxed):
     Reference: Maddison et al. 2017, arXiv:1611.00712.
 
     Args:
-        temperature: τ.
+        temperature: τ, at the end of training and ever after.
+        start: τ at the first step of training.
+        cooling: steps over which τ falls from ``start``, evenly in log τ, counted anew in each game; 0: it is constant.
     """
 
     support = unit_vector
 
     def forward(self, features: Tensor, log_joint: Callable[[Tensor], Tensor] | None = None) -> Distribution:
         """The joint distribution of the coordinates."""
-        return relaxed_bits(features, self.temperature)
+        return relaxed_bits(features, self.now(features))
 
 
 @choice("posterior")
@@ -54,7 +71,9 @@ class RelaxedCategorical(_Relaxed):
     Reference: Maddison et al. 2017, arXiv:1611.00712; Jang et al. 2017, arXiv:1611.01144.
 
     Args:
-        temperature: τ.
+        temperature: τ, at the end of training and ever after.
+        start: τ at the first step of training.
+        cooling: steps over which τ falls from ``start``, evenly in log τ, counted anew in each game; 0: it is constant.
     """
 
     support = constraints.simplex
@@ -70,4 +89,4 @@ class RelaxedCategorical(_Relaxed):
 
     def forward(self, features: Tensor, log_joint: Callable[[Tensor], Tensor] | None = None) -> Distribution:
         """The distribution on the simplex."""
-        return RelaxedOneHot(features.new_full((), self.temperature), logits=features)
+        return RelaxedOneHot(self.now(features), logits=features)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution
 from pyrogen.mixtures import Mixture
+from pyrogen.nets.held import descend, hold
 from pyrogen.priors.flow import FlowPrior
 
 
@@ -97,27 +97,19 @@ class Flow(ExPost):
         self.normal = Normal(latent_size)
         self.flow = FlowPrior()
         self.flow.size(latent_size)
-        self.learned = [name for name, _ in self.flow.named_parameters()]
-        for module in self.flow.modules():
-            for name, parameter in list(module.named_parameters(recurse=False)):
-                delattr(module, name)
-                module.register_buffer(name, parameter.detach())
+        self.learned = hold(self.flow)
 
     def fit(self, z: Tensor) -> None:
         """Whiten the codes, then fit the flow."""
         self.normal.fit(z)
         white = torch.linalg.solve_triangular(self.normal.scale_tril, (z - self.normal.loc).mT, upper=False).mT
-        moving = [self.flow.get_buffer(name).requires_grad_() for name in self.learned]
-        optimizer = torch.optim.Adam(moving, self.rate, fused=True)
-        with torch.enable_grad(), pyro.validation_enabled(False):
-            for _ in range(self.steps):
-                some = white[torch.randint(len(white), (self.batch,), device=white.device)]
-                optimizer.zero_grad()
-                (-self.flow().log_prob(some).mean()).backward()
-                optimizer.step()
-        optimizer.zero_grad()
-        for buffer in moving:
-            buffer.requires_grad_(False)
+
+        def loss() -> Tensor:
+            some = white[torch.randint(len(white), (self.batch,), device=white.device)]
+            missed: Tensor = -self.flow().log_prob(some).mean()
+            return missed
+
+        descend(self.flow, self.learned, loss, self.steps, self.rate)
 
     def forward(self) -> Distribution:
         """The flow."""
