@@ -71,6 +71,7 @@ def data_of(folder: str | Path) -> Data:
             standardize,
             section.get("size"),
             section.get("labels"),
+            section.get("missing", False),
         )
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG

@@ -145,7 +145,10 @@ class Model(nn.Module, ABC):
         bad = torch.isinf(x) if self.missing else ~torch.isfinite(x)
         if bad.any():
             rows = int(bad.flatten(1).any(1).sum())
-            raise ValueError(f"{rows} of {x.shape[0]} data hold NaN or infinite values; remove or impute them first.")
+            holes = "" if self.missing or torch.isinf(x).any() else ", or leave them out by likelihood='Masked'"
+            raise ValueError(
+                f"{rows} of {x.shape[0]} data hold NaN or infinite values; remove or impute them first{holes}."
+            )
         if self.condition is not None:
             self.condition.check(y, len(x))
 

@@ -1,4 +1,5 @@
 import hashlib
+import math
 import os
 import pickle
 import shutil
@@ -11,7 +12,10 @@ from PIL import Image
 from torch.distributions import MultivariateNormal
 from torchvision.datasets import CIFAR10, CelebA
 
+import pyrogen
+from pyrogen.cli import main
 from pyrogen.data import load, photos, store
+from pyrogen.inference import IWAE, log_evidence
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 6, 5), dtype=np.uint8)
 ROWS = np.random.default_rng(1).normal(size=(50, 3))
@@ -489,3 +493,80 @@ def test_celeba_names_what_is_damaged(faces):
     (faces / "list_attr_celeba.txt").unlink()
     with pytest.raises(ValueError, match=r"list_attr_celeba\.txt is missing"):
         load("celeba")
+
+
+# ---------------------------------------------------------------------------------------------------- missing values
+
+
+@pytest.fixture
+def holed(tmp_path):
+    """A table with holes, as .csv and as .npz, and its values."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(200, 3)) * [1, 2, 5] + [0, 10, -3]
+    values[generator.random(values.shape) < 0.2] = np.nan
+    lines = [",".join("" if np.isnan(v) else repr(float(v)) for v in row) for row in values]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *(line for line in lines if line.strip(","))]))
+    np.savez(tmp_path / "t.npz", x_train=values)
+    return tmp_path, values
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npz"])
+def test_holes_are_refused_unless_they_are_said_to_be_missing(holed, suffix):
+    with pytest.raises(ValueError, match="missing=True"):
+        load(holed[0] / f"t.{suffix}")
+    data = load(holed[0] / f"t.{suffix}", missing=True)
+    x = torch.cat([data.train.x, data.valid.x, data.test.x])
+    share = float(x.isnan().double().mean())
+    assert share == pytest.approx(np.isnan(holed[1]).mean(), abs=0.01)
+    train = data.train.x.double()
+    torch.testing.assert_close(train.nanmean(0), torch.zeros(3).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(train.square().nanmean(0), torch.ones(3).double(), atol=1e-5, rtol=0)
+    assert data.describe()["missing"] is True
+    assert "missing" in repr(data)
+
+
+def test_missing_does_not_mean_infinite_or_empty(tmp_path):
+    whole = np.random.default_rng(0).normal(size=(20, 2))
+    np.savez(tmp_path / "inf.npz", x_train=np.where(whole > 1, np.inf, whole))
+    (tmp_path / "empty.csv").write_text("a,b\n" + "1.5,\n2.5,\n" * 5)
+    (tmp_path / "word.csv").write_text("a,b\n" + "1.5,?\n2.5,1\n" * 5)
+    for file, message in (
+        ("inf.npz", "infinite"),
+        ("empty.csv", "column 'b' holds no number"),
+        ("word.csv", r"holds '\?'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load(tmp_path / file, missing=True)
+    with pytest.raises(ValueError, match="leave missing out"):
+        load("digits", missing=True)
+
+
+def test_only_what_was_observed_is_unscaled(holed):
+    data = load(holed[0] / "t.npz", missing=True)
+    split, sd = data.test, data.test.view.scale.sd
+    expected = [-sum(float(sd[d].log()) for d in range(3) if not math.isnan(row[d])) for row in split.x]
+    np.testing.assert_allclose(split.log_jacobians(), expected)
+    assert len({round(v, 6) for v in expected}) > 2
+    m = pyrogen.create("vae", x_shape=(3,), latent_size=1, hidden=(4,), likelihood="Masked")
+    raw, shifted = (log_evidence(m, x, IWAE(10))["log_evidence"].values for x in (split.x, split))
+    np.testing.assert_allclose(shifted - raw, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="likelihood='Masked'"):
+        log_evidence(pyrogen.create("vae", x_shape=(3,), likelihood="Normal"), split, IWAE(10))
+
+
+def test_a_run_on_holed_data_is_reported(holed):
+    run = str(holed[0] / "run")
+    arguments = [
+        "--likelihood",
+        "Masked",
+        "--missing",
+        "true",
+        "--epochs",
+        "1",
+        "--latent_size",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    assert main(["train", "vae", "--data", str(holed[0] / "t.csv"), *arguments, "--folder", run]) == 0
+    assert main(["evaluate", run, "--estimator", "IWAE", "--estimator.k", "30"]) == 0

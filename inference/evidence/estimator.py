@@ -91,10 +91,10 @@ def log_evidence(
         estimator = "Exact" if isinstance(model, HasLogProb) else "IWAE"
     judge: Estimator = make("estimator", estimator)
     _check_kind_of(x, plain=not isinstance(pair, Model))
-    jacobian = 0.0
+    jacobian: np.ndarray | float = 0.0
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
     if isinstance(x, Split):
-        origin, jacobian = x.attributes(), x.log_jacobian
+        origin, jacobian = x.attributes(), x.log_jacobians()
         y = model.asked(x.y) if y is None else y
         x = x.x
     model.check(x, y)

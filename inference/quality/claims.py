@@ -42,7 +42,7 @@ from pyrogen.inference.fit import fit
 BOUNDS = ("at_least", "at_most", "between")
 KEYS = ("says", "metric", "with", *BOUNDS, "seeds", "data", "arguments", "recipe", "objective", "against", "control")
 VARIED = ("entry", "arguments", "recipe", "objective", "data", "seed", "says")
-DATA = ("name", "kind", "binarization", "dequantization", "seed", "labels", "pool")
+DATA = ("name", "kind", "binarization", "dequantization", "seed", "labels", "missing", "pool")
 # what prove itself passes to fit
 RUNNERS = ("model", "data", "objective", "device", "seed", "folder", "overwrite", "resume", "validate", "progress")
 

@@ -38,6 +38,7 @@ class Data:
         size: to which the images of a folder were cut and resized.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
         labels: how many training data kept their label; those of the others are :data:`pyrogen.conditions.UNKNOWN`.
+        missing: whether NaN in x stands for what was not observed.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Data:
     size: int | None = None
     class_names: tuple[str, ...] = ()
     labels: int | None = None
+    missing: bool = False
 
     @property
     def classes(self) -> int | None:
@@ -91,6 +93,7 @@ class Data:
             "classes": self.classes,
             "class_names": list(self.class_names),
             "labels": self.labels,
+            "missing": self.missing,
             "reference": self.reference,
             "sha256": self.sha256,
         }
@@ -103,6 +106,7 @@ class Data:
         each = f"{self.y_shape.numel()} labels of " if self.y_shape else ""
         labels = f", {each}{self.classes} classes" if self.classes else ""
         labels += f", {self.labels} labelled" if self.labels is not None else ""
+        labels += ", some of it missing" if self.missing else ""
         return f"Data({self.name}: {sizes}, x {tuple(self.x_shape)} {self.kind}{how}{labels})"
 
 
@@ -115,6 +119,7 @@ def load(
     standardize: bool | None = None,
     size: int | None = None,
     labels: int | None = None,
+    missing: bool = False,
 ) -> Data:
     """Load a data set.
 
@@ -131,12 +136,14 @@ def load(
             them; their splits' ``log_jacobian`` turns log p(x) into the log-density of the raw values.
         size: cut the images of a folder to a centred square and resize them to ``size`` × ``size``.
         labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
+        missing: whether NaN in a file (in a table also an empty cell) stands for what was not observed, as the likelihood
+            Masked takes it; otherwise it is refused.
 
     Raises:
         ValueError: unknown name, unreadable file, or wishes that contradict one another or the data.
     """
     path = _path(name)
-    source = _source(name, path, size)
+    source = _source(name, path, size, missing)
     if labels is not None:
         source = hide(source, labels)
     view = choose(source, kind, binarization, dequantization, seed, standardize)
@@ -157,6 +164,7 @@ def load(
         size=size,
         class_names=source.class_names,
         labels=labels,
+        missing=missing,
     )
 
 
@@ -168,7 +176,9 @@ def _path(name: str | Path) -> Path | None:
     return path if name not in choices("data") and path.is_dir() else None
 
 
-def _source(name: str | Path, path: Path | None, size: int | None) -> Source:
+def _source(name: str | Path, path: Path | None, size: int | None, missing: bool) -> Source:
+    if missing and (path is None or path.is_dir()):
+        raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")
     if path and path.is_dir():
         return folder.read(path, size)
     if size is not None:
@@ -178,7 +188,7 @@ def _source(name: str | Path, path: Path | None, size: int | None) -> Source:
         return make()
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
-    return table.read(path) if path.suffix.lower() == ".csv" else npz.read(path)
+    return table.read(path, missing) if path.suffix.lower() == ".csv" else npz.read(path, missing)
 
 
 def _sha256(raw: Tensor | np.ndarray) -> str:

@@ -18,20 +18,21 @@ NAMES = ("x_train", "x_valid", "x_test", "y_train", "y_valid", "y_test", "levels
 Arrays = Mapping[str, np.ndarray]
 
 
-def read(path: Path) -> Source:
+def read(path: Path, missing: bool = False) -> Source:
     """The array ``x_train`` and, where they are there, ``x_valid``, ``x_test``, ``y_train``, ``y_valid``, ``y_test``.
 
     A missing valid or test split is cut from train, a tenth each. Whole numbers are grey levels (256, unless a number
     ``levels`` says otherwise), counts if some are above 255, or binary if there are only 0 and 1; floats are binary, grey in
     [0, 1], real, or by ``kind="angle"`` radians. Images
     ``(N, H, W)`` and ``(N, H, W, C)`` become ``(N, C, H, W)``. Real vectors ``(N, D)`` are standardized by default. The
-    file is read as a whole: images that are larger than memory are streamed from a folder of them.
+    file is read as a whole: images that are larger than memory are streamed from a folder of them. NaN is refused unless it
+    stands for what is ``missing``.
 
     Raises:
         ValueError: the file or an array in it is not what was expected.
     """
     arrays = _open(path)
-    x = {s: _values(path, f"x_{s}", arrays) for s in SPLITS if f"x_{s}" in arrays}
+    x = {s: _values(path, f"x_{s}", arrays, missing) for s in SPLITS if f"x_{s}" in arrays}
     for split, values in x.items():
         first = x["train"]
         if values.shape[1:] != first.shape[1:] or _whole(values) != _whole(first):
@@ -69,7 +70,7 @@ def _open(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _values(path: Path, name: str, arrays: Arrays) -> np.ndarray:
+def _values(path: Path, name: str, arrays: Arrays, missing: bool) -> np.ndarray:
     values = arrays[name]
     if values.dtype.kind not in "biuf":
         raise ValueError(f"{path}: {name} holds {values.dtype}; expected numbers.")
@@ -85,8 +86,11 @@ def _values(path: Path, name: str, arrays: Arrays) -> np.ndarray:
         return values.astype(np.uint8 if values.max() <= 255 else np.int32)
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float32)
-    if not np.isfinite(rounded).all():
-        raise ValueError(f"{path}: {name} holds NaN or infinite values; remove or impute them first.")
+    if np.isinf(rounded).any() or np.isnan(rounded).all() or (np.isnan(rounded).any() and not missing):
+        raise ValueError(
+            f"{path}: {name} holds NaN or infinite values; remove or impute them first, or load with missing=True, where NaN "
+            "is what was not observed, for likelihood='Masked'."
+        )
     # vectors are rounded after they were standardized: a mean far larger than the deviation would leave nothing
     return values.astype(np.float64) if values.ndim == 2 and values.dtype.itemsize > 4 else rounded
 
@@ -108,8 +112,8 @@ def _labels(path: Path, name: str, arrays: Arrays, rows: int) -> Tensor:
 def _kinds(path: Path, x: Arrays, arrays: Arrays) -> tuple[tuple[str, ...], int | None]:
     whole = _whole(x["train"])
     # rounded, for doubles that were scaled to [0, 1] and came out 2e-16 above
-    low = min(v.min().astype(np.float32).item() for v in x.values())
-    high = max(v.max().astype(np.float32).item() for v in x.values())
+    low = min(np.nanmin(v).astype(np.float32).item() for v in x.values())
+    high = max(np.nanmax(v).astype(np.float32).item() for v in x.values())
     if "levels" in arrays:
         levels = arrays["levels"]
         if not (whole and _whole(levels) and levels.ndim == 0 and max(2, high + 1) <= levels <= 256):
@@ -118,7 +122,7 @@ def _kinds(path: Path, x: Arrays, arrays: Arrays) -> tuple[tuple[str, ...], int 
             )
         if levels > 2:
             return (*IMAGE_KINDS, "counts"), int(levels)
-    if all(((v == 0) | (v == 1)).all() for v in x.values()):
+    if all(((v == 0) | (v == 1) | np.isnan(v)).all() for v in x.values()):
         return ("binary", "real", "counts"), 2
     if whole:
         return ((*IMAGE_KINDS, "counts"), 256) if high <= 255 else (("counts",), None)

@@ -86,8 +86,14 @@ class Split(TensorDataset):
 
     @property
     def log_jacobian(self) -> float:
-        """Nats per datum to add to log p(x) for the log-density of the raw values; 0 unless x is standardized."""
+        """Nats to add to log p(x) of a whole datum for the log-density of the raw values; 0 unless x is standardized."""
         return self.view.scale.log_jacobian if self.view.scale else 0.0
+
+    def log_jacobians(self) -> np.ndarray:
+        """The same for each datum, ``(N,)``, where the elements of some were not observed."""
+        if self.view.scale is None:
+            return np.zeros(len(self))
+        return self.view.scale.log_jacobians(self.x).cpu().numpy()
 
     def batch(self, index: Tensor) -> Batch:
         """The rows of an index on the split's device; fresh splits draw x by torch's global generator."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,17 +14,19 @@ from torch import Tensor
 from pyrogen.data.source import LARGEST_COUNT, Source, tenths, within_a_turn
 
 LABELS = ("label", "class", "y")
+HOLES = ("", "nan", "na")
 LARGEST = float(np.finfo(np.float32).max)
 
 Lines = list[tuple[int, list[str]]]
 
 
-def read(path: Path) -> Source:
+def read(path: Path, missing: bool = False) -> Source:
     """Real vectors, one a row; a column named ``label``, ``class`` or ``y`` holds the labels.
 
     By ``kind="counts"`` they are whole numbers from 0, by ``kind="angle"`` radians, where the values can be.
     The first row is a header if no cell of it is a number. Labels are whole numbers from 0, or names, which are sorted
-    and numbered. Train, valid and test are 80, 10 and 10 % of the rows, by a fixed permutation.
+    and numbered. Train, valid and test are 80, 10 and 10 % of the rows, by a fixed permutation. With ``missing``, an empty
+    cell, ``nan`` or ``NA`` is a number that was not observed.
 
     Raises:
         ValueError: the file is none, or a value in it is no finite number; column and row are named.
@@ -41,7 +44,10 @@ def read(path: Path) -> Source:
     columns = [i for i in range(len(lines[0][1])) if i not in named]
     if not columns:
         raise ValueError(f"{path} holds labels and nothing else; expected columns of numbers beside them.")
-    values = np.array([[_number(path, header, row, i, cells[i]) for i in columns] for row, cells in lines])
+    values = np.array([[_number(path, header, row, i, cells[i], missing) for i in columns] for row, cells in lines])
+    if np.isnan(values).all(0).any():
+        column = columns[int(np.isnan(values).all(0).argmax())]
+        raise ValueError(f"{path}: column {_name(header, column)} holds no number at all; remove it.")
     if len(lines) < 3:
         raise ValueError(f"{path} has {len(lines)} rows, too few to cut train, valid and test from.")
     x = torch.from_numpy(values)
@@ -60,9 +66,10 @@ def read(path: Path) -> Source:
 
 def _others(values: np.ndarray) -> Iterator[str]:
     """What else than real numbers the values can be."""
-    if (values == values.round()).all() and values.min() >= 0 and values.max() <= LARGEST_COUNT:
+    low, high = np.nanmin(values), np.nanmax(values)
+    if (values == values.round()).all() and low >= 0 and high <= LARGEST_COUNT:
         yield "counts"
-    if within_a_turn(values.min(), values.max()):
+    if within_a_turn(low, high):
         yield "angle"
 
 
@@ -84,13 +91,15 @@ def _parsed(path: Path) -> tuple[list[str], Lines]:
     return header, lines
 
 
-def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str) -> float:
+def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str, missing: bool) -> float:
+    if missing and cell.lower() in HOLES:
+        return math.nan
     value = _value(cell)
     if value is not None and abs(value) <= LARGEST:
         return value
     raise ValueError(
         f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected a finite number. Remove or encode "
-        f"what is not numeric, impute what is missing, and name a column of labels {' or '.join(map(repr, LABELS))}."
+        f"what is not numeric, impute what is missing or load with missing=True, and name a column of labels {' or '.join(map(repr, LABELS))}."
     )
 
 
