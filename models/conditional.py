@@ -13,6 +13,10 @@ from pyrogen.models.vae import VAE
 from pyrogen.nets import Beside, mlp
 from pyrogen.registry import entry, make
 
+# data that a classifier can judge, and a model that is trained on them in seconds
+GREY = {"name": "digits", "kind": "unit", "dequantization": False}
+SMALL = {"latent_size": 8, "hidden": [256], "likelihood": {"name": "Normal", "scale": "shared"}}
+
 
 @entry(
     "vae-conditional",
@@ -25,14 +29,10 @@ from pyrogen.registry import entry, make
             "metric": "conditional-accuracy",
             "at_least": 0.95,
             "seeds": 3,
-            "data": {"name": "digits", "kind": "unit", "dequantization": False},
-            "arguments": {"latent_size": 8, "hidden": [256], "likelihood": {"name": "Normal", "scale": "shared"}},
+            "data": GREY,
+            "arguments": SMALL,
             "recipe": {"epochs": 100, "batch_size": 64},
-            "control": {
-                "says": "a VAE that is not told the class",
-                "entry": "vae",
-                "arguments": {"latent_size": 8, "hidden": [256], "likelihood": {"name": "Normal", "scale": "shared"}},
-            },
+            "control": {"says": "a VAE that is not told the class", "entry": "vae", "arguments": SMALL},
         },
         {
             "says": "A prior p(z|y) beats N(0, I) in evidence of digits given their class, in nats.",
@@ -40,14 +40,9 @@ from pyrogen.registry import entry, make
             "with": {"estimator": {"name": "IWAE", "k": 500}},
             "at_least": 0.3,
             "seeds": 3,
-            "data": {"name": "digits", "kind": "unit", "dequantization": False},
-            "arguments": {
-                "latent_size": 8,
-                "hidden": [256],
-                "likelihood": {"name": "Normal", "scale": "shared"},
-                "prior": "ConditionalNormal",
-            },
-            "recipe": {"epochs": 100, "batch_size": 64},
+            "data": GREY,
+            "arguments": {**SMALL, "prior": "ConditionalNormal"},
+            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
             "against": {"arguments": {"prior": "StandardNormal"}},
             "control": {"says": "N(0, I) from other seeds", "arguments": {"prior": "StandardNormal"}, "seed": 100},
         },

@@ -9,6 +9,12 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae import VAE, vae
 from pyrogen.registry import entry, make
 
+TWO_LEVELS = {"latent_size": 12, "upper": [4], "hidden": [256], "warmup": 1000}
+ONE_LEVEL = {
+    "entry": "vae",
+    "arguments": {"latent_size": 12, "hidden": [256], "objective": {"name": "ELBO", "warmup": 1000}},
+}
+
 
 @entry(
     "vae-ladder",
@@ -23,18 +29,10 @@ from pyrogen.registry import entry, make
             "at_least": 0.08,
             "seeds": 3,
             "data": "digits",
-            "arguments": {"latent_size": 12, "upper": [4], "hidden": [256], "warmup": 1000},
+            "arguments": TWO_LEVELS,
             "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {
-                "entry": "vae",
-                "arguments": {"latent_size": 12, "hidden": [256], "objective": {"name": "ELBO", "warmup": 1000}},
-            },
-            "control": {
-                "says": "one level, from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 12, "hidden": [256], "objective": {"name": "ELBO", "warmup": 1000}},
-                "seed": 100,
-            },
+            "against": ONE_LEVEL,
+            "control": {**ONE_LEVEL, "says": "one level, from other seeds", "seed": 100},
         },
         {
             "says": "No level is idle: the least used one carries nats of its own.",
@@ -42,17 +40,11 @@ from pyrogen.registry import entry, make
             "at_least": 1.5,
             "seeds": 3,
             "data": "digits",
-            "arguments": {"latent_size": 12, "upper": [4], "hidden": [256], "warmup": 1000},
+            "arguments": TWO_LEVELS,
             "recipe": {"epochs": 150, "lr": 1e-3, "batch_size": 64},
             "control": {
                 "says": "levels inferred apart, without a ladder",
-                "arguments": {
-                    "latent_size": 12,
-                    "upper": [4],
-                    "hidden": [256],
-                    "warmup": 1000,
-                    "posterior": "DiagonalNormal",
-                },
+                "arguments": {**TWO_LEVELS, "posterior": "DiagonalNormal"},
             },
         },
     ],

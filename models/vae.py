@@ -289,6 +289,15 @@ def vae_conv(
     return VAE(encoder, decoder, x_shape, latent_size, pz, q, p)
 
 
+AGAINST_ONE = {
+    "seeds": 3,
+    "data": "digits",
+    "recipe": {"epochs": 100, "batch_size": 64},
+    "against": {"arguments": {"beta": 1.0}},
+    "control": {"says": "β = 1 from other seeds", "arguments": {"beta": 1.0}, "seed": 100},
+}
+
+
 @entry(
     "beta-vae",
     reference="Higgins et al. 2017, β-VAE: learning basic visual concepts with a constrained variational framework",
@@ -299,47 +308,31 @@ def vae_conv(
             "says": "β = 2 lowers the rate, as a fraction of the rate at β = 1.",
             "metric": "rate-ratio",
             "at_most": 0.39,
-            "seeds": 3,
-            "data": "digits",
             "arguments": {"beta": 2.0, "latent_size": 8, "hidden": [256]},
-            "recipe": {"epochs": 100, "batch_size": 64},
-            "against": {"arguments": {"beta": 1.0}},
-            "control": {"says": "β = 1 from other seeds", "arguments": {"beta": 1.0}, "seed": 100},
+            **AGAINST_ONE,
         },
         {
             "says": "β = 2 costs reconstruction, in nats gained over β = 1.",
             "metric": "gain",
             "with": {"estimator": "Reconstruction"},
             "at_most": -3.8,
-            "seeds": 3,
-            "data": "digits",
             "arguments": {"beta": 2.0, "latent_size": 8, "hidden": [256]},
-            "recipe": {"epochs": 100, "batch_size": 64},
-            "against": {"arguments": {"beta": 1.0}},
-            "control": {"says": "β = 1 from other seeds", "arguments": {"beta": 1.0}, "seed": 100},
+            **AGAINST_ONE,
         },
         {
             "says": "β = ¼ raises the rate, as a multiple of the rate at β = 1.",
             "metric": "rate-ratio",
             "at_least": 2.2,
-            "seeds": 3,
-            "data": "digits",
             "arguments": {"beta": 0.25, "latent_size": 8, "hidden": [256]},
-            "recipe": {"epochs": 100, "batch_size": 64},
-            "against": {"arguments": {"beta": 1.0}},
-            "control": {"says": "β = 1 from other seeds", "arguments": {"beta": 1.0}, "seed": 100},
+            **AGAINST_ONE,
         },
         {
             "says": "β = ¼ improves reconstruction, in nats gained over β = 1.",
             "metric": "gain",
             "with": {"estimator": "Reconstruction"},
             "at_least": 3.7,
-            "seeds": 3,
-            "data": "digits",
             "arguments": {"beta": 0.25, "latent_size": 8, "hidden": [256]},
-            "recipe": {"epochs": 100, "batch_size": 64},
-            "against": {"arguments": {"beta": 1.0}},
-            "control": {"says": "β = 1 from other seeds", "arguments": {"beta": 1.0}, "seed": 100},
+            **AGAINST_ONE,
         },
     ],
 )

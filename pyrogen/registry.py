@@ -7,6 +7,7 @@ Sources are read with :mod:`ast`: a decorator with literal arguments, ``@entry("
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import difflib
 import fnmatch
@@ -57,7 +58,7 @@ def entry(
     recipe: Mapping[str, Any] | None = None,
     claims: Sequence[Mapping[str, Any]] = (),
 ) -> Callable[[F], F]:
-    """Register a function that builds a model as an entry of the zoo; all arguments must be literals.
+    """Register a function that builds a model as an entry of the zoo; all arguments must be literals, or named literals.
 
     Args:
         name: lower-case kebab name, as typed in ``pyrogen train NAME``.
@@ -264,14 +265,18 @@ def _scan(path: Path, module: str) -> Iterator[Record]:
     source = path.read_text(encoding="utf-8")
     if "@entry(" not in source and "@choice(" not in source:
         return
+    constants: dict[str, Any] = {}
     for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            with contextlib.suppress(ValueError):
+                constants[node.targets[0].id] = _literal(node.value, constants)
         if not isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             continue
         for mark in node.decorator_list:
             if not (isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name)):
                 continue
-            args = [ast.literal_eval(a) for a in mark.args]
-            details = {k.arg: ast.literal_eval(k.value) for k in mark.keywords if k.arg}
+            args = [_literal(a, constants) for a in mark.args]
+            details = {k.arg: _literal(k.value, constants) for k in mark.keywords if k.arg}
             summary = _first_line(ast.get_docstring(node))
             if mark.func.id == "entry":
                 details = {"recipe": {}, "claims": (), "data": "digits", **details}
@@ -279,6 +284,26 @@ def _scan(path: Path, module: str) -> Iterator[Record]:
             elif mark.func.id == "choice":
                 name = args[1] if len(args) > 1 else details.get("name", node.name)
                 yield Record(args[0], name, module, node.name, summary)
+
+
+def _literal(node: ast.expr, constants: Mapping[str, Any]) -> Any:
+    """The value of a literal, in which names may stand for literals above it, and ``**`` for what is in one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(node, ast.Name) and node.id in constants:
+        return copy.deepcopy(constants[node.id])
+    if isinstance(node, ast.Dict):
+        found: dict[Any, Any] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            inner = _literal(value, constants)
+            found.update(inner if key is None else {_literal(key, constants): inner})
+        return found
+    if isinstance(node, (ast.List, ast.Tuple)):
+        kind = list if isinstance(node, ast.List) else tuple
+        return kind(_literal(part, constants) for part in node.elts)
+    return ast.literal_eval(node)
 
 
 def _first_line(doc: str | None) -> str:

@@ -192,3 +192,33 @@ def test_a_name_is_taken_once():
     assert create().prior.__class__ is StandardNormal
     pyrogen.choice("prior", "Laplace2")(Wide)
     pyrogen.choice("prior", "Laplace2")(Wide)  # the same class again, as when a notebook's cell is run twice
+
+
+NAMED = """
+from pyrogen.registry import entry
+SHARED = {"seeds": 3, "data": "digits"}
+MANY = [SHARED, {**SHARED, "data": "ring"}]
+MADE = list(range(3))
+
+@entry("of names", reference="none", recipe=SHARED, claims=[{**SHARED, "arguments": {"a": [1, *"b"]}}] if MADE else MANY)
+def broken(x_shape):
+    "One."
+
+"""
+
+
+def test_decorators_may_name_literals_above_them(tmp_path):
+    good = NAMED.replace(
+        '[{**SHARED, "arguments": {"a": [1, *"b"]}}] if MADE else MANY', '[{"says": -1, **SHARED}, *MANY]'
+    )
+    file = tmp_path / "m.py"
+    file.write_text(good.replace("[{", "({").replace("}, *MANY]", "}, MANY)"))
+    (record,) = registry._scan(file, "m")
+    assert record.details["recipe"] == {"seeds": 3, "data": "digits"}
+    first, many = record.details["claims"]
+    assert first == {"says": -1, "seeds": 3, "data": "digits"}
+    assert many == [{"seeds": 3, "data": "digits"}, {"seeds": 3, "data": "ring"}]
+    for wrong in (NAMED, NAMED.replace("recipe=SHARED", "recipe=MADE"), NAMED.replace("recipe=SHARED", "recipe=LATER")):
+        file.write_text(wrong)
+        with pytest.raises(ValueError, match="malformed"):
+            list(registry._scan(file, "m"))

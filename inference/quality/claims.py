@@ -1,6 +1,6 @@
 """What an entry claims: literal data beside it, read and refused before anything runs.
 
-A claim is literal data in the ``claims`` of an ``@entry``:
+A claim is literal data in the ``claims`` of an ``@entry``, where what several claims share may have a name above it:
 
 ======================  ================================================================================================
 ``says``                one sentence, what is claimed
