@@ -14,6 +14,8 @@ RUNS = {
     "judge_an_estimate.py": ([], "not to be believed for 2 of 21 data"),
     "denoising_field.py": (["--epochs", "2"], "cosine with the exact score"),
     "resume_after_a_crash.py": (["--epochs", "4"], "the same bytes: True"),
+    "random_generators.py": (["--n", "500", "--depths", "2", "12"], "the points are in random_generators.png"),
+    "find_both_elbows.py": (["--epochs", "1"], "its two exact answers: (-0.25, +1.77) (+0.97, -1.77)"),
 }
 
 

@@ -1,0 +1,98 @@
+"""What a report shows of models of x given y: densities, what intervals hold, and how far from the truth they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyrogen import density_plots
+from pyrogen.data import Data
+from pyrogen.data.regression import LAWS, Arm
+from pyrogen.inference.panels import ADVICE, History, Panel
+from pyrogen.inference.quality.regression import ranks, thirds
+
+SIDE, SHOWN, STRIP, DRAWS, FEW = 160, 500, 8, 99, 4
+
+
+def conditional_density(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """p(x|y) as an image: over x and y where both are numbers, over the plane of x at some y where x is two numbers."""
+    part = data.test.take(2000)
+    told, size = part.y, math.prod(model.x_shape)
+    if model.condition is None or told is None or data.kind not in ("real", "unit", "angle"):
+        return
+    if size == 1 and model.condition.classes is None and model.condition.size == 1:
+        across, up = _grid(told), _grid(part.x)
+        y, x = (t.reshape(-1) for t in torch.meshgrid(across, up, indexing="xy"))
+        shown = model.log_prob(x.reshape(-1, *model.x_shape), y.reshape(-1, *model.condition.shape)).exp()
+        points = told.flatten()[:SHOWN], part.x.flatten()[:SHOWN]
+        caption = f"The density p(x|y) of the model over y and x, and {len(points[0])} test data."
+        figure = density_plots.density_image(shown.reshape(SIDE, SIDE), _extent(across, up), *points)
+        yield Panel("Density", caption, "conditional-density", figure)
+    elif size == 2:
+        yield _strip(model, data, part.x.flatten(1), told[:STRIP])
+
+
+def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
+    first, second = (_grid(column) for column in x.unbind(1))
+    plane = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).reshape(-1, *model.x_shape)
+    nats = [model.log_prob(plane, one.expand(len(plane), *one.shape)).reshape(SIDE, SIDE) for one in y]
+    drawn = model.sample(100 * len(y), y.repeat_interleave(100, 0)).reshape(len(y), 100, 2)
+    titles = [f"test datum {n}" for n in range(1, len(y) + 1)]
+    if y[0].numel() <= FEW:
+        titles = [f"y = {', '.join(f'{v:.2g}' for v in one.flatten().tolist())}".replace("-", "−") for one in y]
+    marks = {"both solutions": Arm().inverse(y)} if data.source == "arm" else None
+    caption = (
+        f"The density p(x|y) of the model over the plane of x, given the y of {len(y)} test data, and 100 samples each; dark "
+        f"where it is high, white where it is {density_plots.DEPTH:g} nats below its highest point."
+    )
+    figure = density_plots.density_strip(torch.stack(nats), _extent(first, second), drawn, titles, marks)
+    return Panel("Density", caption, "conditional-density", figure)
+
+
+def intervals(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Whether central intervals of p(x|y) hold what they promise, in each third of y."""
+    part = data.test.take(1000)
+    y = part.y
+    few = model.condition is not None and max(model.condition.size, math.prod(model.x_shape)) <= FEW
+    if not few or y is None or not y.is_floating_point():
+        return
+    below = ranks(model, part, DRAWS, seed=0).double()
+    cuts = torch.arange(1, (DRAWS + 1) // 2, 3)
+    levels = 1 - 2 * cuts / (DRAWS + 1)
+    held = ((below.unsqueeze(-1) >= cuts) & (below.unsqueeze(-1) <= DRAWS - cuts)).double().mean(1)
+    names = ("lower third of $y$", "middle third", "upper third")
+    groups = {name: held[rows].mean(0) for name, rows in zip(names, thirds(y.flatten(1)[:, 0]), strict=True)}
+    caption = (
+        f"Fractions of {len(part)} test data that lie in central intervals of p(x|y), against what these promise, by the "
+        "first number of y: on the line they are calibrated, above it too wide, below it too narrow."
+    )
+    yield Panel("Intervals", caption, "intervals", density_plots.calibration(levels, groups))
+
+
+def law(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """How far the model is below the law that the data come from, where it is known."""
+    y = data.test.y
+    if data.source not in LAWS or model.condition is None or y is None or data.standardize:
+        return
+    truth = LAWS[data.source]().log_prob(data.test.x, y)
+    gaps = truth - model.log_prob(data.test.x, y).double()
+    gap, error = float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
+    yield Panel(
+        ADVICE,
+        f"The law that the test data come from finds {float(truth.mean()):.3g} nats in each; the model is {gap:.2g} ± "
+        f"{error:.1g} nats below it.",
+    )
+
+
+def _grid(values: Tensor) -> Tensor:
+    low, high = float(values.min()), float(values.max())
+    margin = 0.05 * (high - low)
+    return torch.linspace(low - margin, high + margin, SIDE, device=values.device)
+
+
+def _extent(across: Tensor, up: Tensor) -> tuple[float, float, float, float]:
+    return float(across[0]), float(across[-1]), float(up[0]), float(up[-1])
