@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyrogen.axes import Likelihood, Prior
+from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae import VAE, vae
 from pyrogen.registry import entry, make
 
@@ -118,7 +119,7 @@ def vae_vamp(
             "says": "A prior around the codes of 100 training data beats N(0, I) in evidence on digits, in nats.",
             "metric": "gain",
             "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0,
+            "at_least": 0.23,
             "seeds": 3,
             "data": "digits",
             "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
@@ -167,7 +168,7 @@ def vae_exemplar(
             "says": "A flow of coupling layers as prior beats N(0, I) in evidence on digits, in nats.",
             "metric": "gain",
             "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0,
+            "at_least": 0.19,
             "seeds": 3,
             "data": "digits",
             "arguments": {"latent_size": 8, "hidden": [256]},
@@ -216,7 +217,7 @@ def vae_flow_prior(
             "says": "An autoregressive prior beats N(0, I) in evidence on digits, in nats.",
             "metric": "gain",
             "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0,
+            "at_least": 0.10,
             "seeds": 3,
             "data": "digits",
             "arguments": {"latent_size": 8, "hidden": [256]},
@@ -263,38 +264,36 @@ def vae_autoregressive_prior(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
-            "says": "Where causes are sparse Student's prior beats N(0, I) in evidence, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 200}},
-            "at_least": 0,
+            "says": "Linear networks under Student's prior beat every linear Gaussian model of sparse causes, in nats.",
+            "metric": "gap-to-ppca",
+            "with": {"components": 15, "estimator": {"name": "IWAE", "k": 100}},
+            "at_most": 0,
             "seeds": 3,
             "data": "sparse-dictionary",
             "arguments": {
-                "latent_size": 24,
-                "hidden": [128],
-                "prior": "StudentT",
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.1},
+                "latent_size": 16,
+                "hidden": [],
+                "prior": {"name": "StudentT", "df": 2.5},
+                "likelihood": {"name": "Normal", "scale": "shared"},
             },
-            "recipe": {"epochs": 100, "lr": 2e-3, "batch_size": 100, "lr_milestones": [80]},
-            "against": {"arguments": {"prior": "StandardNormal"}},
-            "control": {"says": "N(0, I) from other seeds", "arguments": {"prior": "StandardNormal"}, "seed": 100},
+            "recipe": {"epochs": 60, "lr": 1e-2, "batch_size": 100, "lr_milestones": [36, 51], "lr_decay": 0.2},
+            "control": {"says": "N(0, I), which cannot", "arguments": {"prior": "StandardNormal"}},
         },
         {
-            "says": "Where causes are sparse a Laplace prior beats N(0, I) in evidence, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 200}},
-            "at_least": 0,
+            "says": "Linear networks under Laplace's prior beat every linear Gaussian model of sparse causes, in nats.",
+            "metric": "gap-to-ppca",
+            "with": {"components": 15, "estimator": {"name": "IWAE", "k": 100}},
+            "at_most": -0.78,
             "seeds": 3,
             "data": "sparse-dictionary",
             "arguments": {
-                "latent_size": 24,
-                "hidden": [128],
+                "latent_size": 16,
+                "hidden": [],
                 "prior": "Laplace",
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.1},
+                "likelihood": {"name": "Normal", "scale": "shared"},
             },
-            "recipe": {"epochs": 100, "lr": 2e-3, "batch_size": 100, "lr_milestones": [80]},
-            "against": {"arguments": {"prior": "StandardNormal"}},
-            "control": {"says": "N(0, I) from other seeds", "arguments": {"prior": "StandardNormal"}, "seed": 100},
+            "recipe": {"epochs": 60, "lr": 1e-2, "batch_size": 100, "lr_milestones": [36, 51], "lr_decay": 0.2},
+            "control": {"says": "N(0, I), which cannot", "arguments": {"prior": "StandardNormal"}},
         },
         {
             "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
@@ -334,19 +333,22 @@ def vae_heavy_tailed(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
-            "says": "On the surface of a ball latents do better than on as many normal coordinates, in nats of evidence.",
+            "says": "On the surface of a ball latents do better than in a plane, in nats of evidence on digits.",
             "metric": "gain",
             "with": {"estimator": {"name": "IWAE", "k": 500}},
             "at_least": 0,
             "seeds": 3,
             "data": "digits",
-            "arguments": {"latent_size": 3, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {"entry": "vae", "arguments": {"latent_size": 2, "hidden": [256]}},
-            "control": {
-                "says": "N(0, I) from other seeds",
+            "arguments": {"latent_size": 3, "hidden": [256], "warmup": 500},
+            "recipe": {"epochs": 100, "lr": 1e-3, "batch_size": 64, "lr_milestones": [80]},
+            "against": {
                 "entry": "vae",
-                "arguments": {"latent_size": 2, "hidden": [256]},
+                "arguments": {"latent_size": 2, "hidden": [256], "objective": {"name": "ELBO", "warmup": 500}},
+            },
+            "control": {
+                "says": "N(0, I) in the plane, from other seeds",
+                "entry": "vae",
+                "arguments": {"latent_size": 2, "hidden": [256], "objective": {"name": "ELBO", "warmup": 500}},
                 "seed": 100,
             },
         },
@@ -356,6 +358,7 @@ def vae_spherical(
     x_shape: Sequence[int],
     latent_size: int = 11,
     hidden: Sequence[int] = (400,),
+    warmup: int = 1000,
     likelihood: Likelihood | str = "Bernoulli",
 ) -> VAE:
     """The VAE whose latents are directions: uniform on the unit sphere, and von Mises-Fisher given x.
@@ -364,6 +367,8 @@ def vae_spherical(
         x_shape: shape of one datum, channels first.
         latent_size: coordinates of z, one more than the sphere has dimensions.
         hidden: widths of the hidden layers.
+        warmup: steps over which the weight of the KL rises; without it some runs never leave the uniform posterior.
         likelihood: p(x|z).
     """
-    return vae(x_shape, latent_size, hidden, "HypersphericalUniform", "VonMisesFisher", likelihood)
+    objective = ELBO(warmup=warmup)
+    return vae(x_shape, latent_size, hidden, "HypersphericalUniform", "VonMisesFisher", likelihood, objective=objective)

@@ -1,0 +1,99 @@
+"""A network that learns by itself to see images, and is then held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from pyrogen.nets.held import descend, hold
+
+
+class Features(nn.Module):
+    """What a small convolutional network sees in images once it has learned what they are of.
+
+    It learns their labels; where there are none, how far an image was turned, by 0, 1, 2 or 3 right angles. What it sees are
+    the activations of its layers, each divided so that their variances add up to the number of elements of a datum.
+
+    Shapes: ``(N, C, H, W)`` to ``(N, width, H, W)``, ``(N, 2 width, H/2, W/2)`` and ``(N, 4 width)``.
+    Reference: turned images: Gidaris, Singh & Komodakis 2018, Unsupervised representation learning by predicting image
+    rotations, arXiv:1803.07728.
+
+    Args:
+        x_shape: (C, H, W).
+        width: channels of the first layer.
+
+    Raises:
+        ValueError: the data are no images.
+    """
+
+    passes, batch, rate = 30, 64, 2e-3
+    sizes: Tensor
+
+    def __init__(self, x_shape: Sequence[int], width: int = 16) -> None:
+        super().__init__()
+        if len(x_shape) != 3 or width < 1:
+            raise ValueError(
+                f"features are learned from images, x_shape=(C, H, W), at a width of 1 or more; got x_shape={tuple(x_shape)} "
+                f"and width={width}. Use likelihood=Perceptual(network) with a network of your own."
+            )
+        channels, height, sides = x_shape
+        self.last = 4 * width
+        self.layers = nn.ModuleList(
+            [
+                nn.Conv2d(channels, width, 3, padding=1),
+                nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+                nn.Sequential(nn.Flatten(), nn.Linear(2 * width * -(-height // 2) * -(-sides // 2), self.last)),
+            ]
+        )
+        self.learned = hold(self)
+        self.register_buffer("sizes", torch.ones(len(self.layers)))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The activations of all layers."""
+        return tuple(h / size for h, size in zip(self._see(x), self.sizes, strict=True))
+
+    def fit(self, x: Tensor, y: Tensor | None = None) -> nn.Module:
+        """Learn from training data ``(N, C, H, W)`` and their labels ``(N,)``, whole numbers from 0.
+
+        Returns:
+            The linear layer that names the classes from the activations of the last layer, in units of ``sizes``.
+
+        Raises:
+            ValueError: there are no labels, and the images are not square, so that turning changes their shape.
+        """
+        labels = None if y is None or y.dim() != 1 or y.is_floating_point() else y
+        if labels is None and x.shape[-1] != x.shape[-2]:
+            raise ValueError(
+                "without labels features are learned from turned images, which must be square; got x_shape="
+                f"{tuple(x.shape[1:])}."
+            )
+        head = nn.Linear(self.last, 4 if labels is None else int(labels.max()) + 1).to(x)
+        both = nn.ModuleDict({"features": self, "head": head})
+
+        def loss() -> Tensor:
+            some = torch.randint(len(x), (min(self.batch, len(x)),), device=x.device)
+            if labels is not None:
+                images, answers = x[some], labels[some]
+            else:
+                images = torch.cat([x[some].rot90(k, (-2, -1)) for k in range(4)])
+                answers = torch.arange(4, device=x.device).repeat_interleave(len(some))
+            return cross_entropy(head(self(images)[-1]), answers)
+
+        names = [*(f"features.{name}" for name in self.learned), *(f"head.{name}" for name in hold(head))]
+        self.sizes.fill_(1)
+        descend(both, names, loss, self.passes * -(-len(x) // self.batch), self.rate)
+        with torch.no_grad():
+            seen = self._see(x[:1000])
+            spread = torch.stack([h.flatten(1).var(0).sum() for h in seen])
+            self.sizes.copy_((spread / x[0].numel()).sqrt())
+            head.weight *= self.sizes[-1]
+        return head
+
+    def _see(self, x: Tensor) -> list[Tensor]:
+        seen = [x]
+        for layer in self.layers:
+            seen.append(torch.relu(layer(seen[-1])))
+        return seen[1:]
