@@ -37,6 +37,8 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         ValueError: a VAE that is not conditional on one label, or whose prior must see codes or data.
     """
 
+    even: Tensor
+
     def __init__(self, vae: VAE, classifier: nn.Module, objective: Objective) -> None:
         super().__init__()
         if vae.condition is None or vae.condition.classes is None or vae.condition.shape:
