@@ -50,12 +50,6 @@ def accuracy(model: Model, data: Data, seed: int) -> float:
     return float((named == data.test.y).double().mean())
 
 
-@choice("metric", "accuracy-gain")
-def accuracy_gain(model: Model, data: Data, seed: int, against: Model) -> float:
-    """The accuracy of one model on the test data less that of another."""
-    return accuracy(model, data, seed) - accuracy(against, data, seed)
-
-
 @functools.lru_cache(maxsize=4)
 def _judge(data: Data) -> SVC:
     assert data.train.y is not None
