@@ -20,7 +20,7 @@ from pyrogen.axes import Axis
 from pyrogen.base import HasCritic, HasFreeEnergy, HasLogProb, HasPosterior, Model, Objective, Pair
 from pyrogen.data import Data, load
 from pyrogen.files import first_line
-from pyrogen.inference import density_panels, panels
+from pyrogen.inference import density_panels, fields, panels
 from pyrogen.inference.fit import FALLBACK, fit
 from pyrogen.inference.panels import ADVICE, History, Panel
 from pyrogen.inference.programs import evaluating, seeded
@@ -36,7 +36,14 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     (Model, (panels.samples, panels.coverage, density_panels.intervals)),
     (
         HasPosterior,
-        (panels.reconstructions, panels.interpolations, panels.traversals, panels.codes, panels.usage),
+        (
+            panels.reconstructions,
+            fields.reconstruction_field,
+            panels.interpolations,
+            panels.traversals,
+            panels.codes,
+            panels.usage,
+        ),
     ),
     (HasLogProb, (panels.log_probs, density_panels.conditional_density, density_panels.law)),
     (HasFreeEnergy, (panels.energies, panels.chains, panels.filters)),

@@ -81,7 +81,8 @@ def prove(
         folder.mkdir(parents=True, exist_ok=True)
         write_table(folder, table)
     total = 2 * sum(c.seeds if seeds is None else seeds for claims in claimed.values() for c in claims)
-    proofs = []
+    # one for all: entries that are compared with the same model train it once
+    proofs, bench = [], Bench(device)
     with programs.threads(threads), _bar(progress) as bar:
         task = bar.add_task("", total=total)
 
@@ -89,7 +90,7 @@ def prove(
             bar.update(task, description=what, advance=done)
 
         for name, claims in claimed.items():
-            started, bench = time.perf_counter(), Bench(device)
+            started = time.perf_counter()
             measured = [measure(claim, seeds, bench, tell) for claim in claims]
             record = registry.find("entry", name)
             proof = Proof(

@@ -336,7 +336,7 @@ def vae_heavy_tailed(
             "says": "On the surface of a ball latents do better than in a plane, in nats of evidence on digits.",
             "metric": "gain",
             "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0,
+            "at_least": 0.10,
             "seeds": 3,
             "data": "digits",
             "arguments": {"latent_size": 3, "hidden": [256], "warmup": 500},
@@ -345,12 +345,7 @@ def vae_heavy_tailed(
                 "entry": "vae",
                 "arguments": {"latent_size": 2, "hidden": [256], "objective": {"name": "ELBO", "warmup": 500}},
             },
-            "control": {
-                "says": "N(0, I) in the plane, from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 2, "hidden": [256], "objective": {"name": "ELBO", "warmup": 500}},
-                "seed": 100,
-            },
+            "control": {"says": "on a circle, of one dimension less", "arguments": {"latent_size": 2}},
         },
     ],
 )

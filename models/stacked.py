@@ -16,6 +16,8 @@ from pyrogen.nets import Noisy
 from pyrogen.nets.noisy import Corruption
 from pyrogen.registry import entry, make
 
+SQUARES = {"name": "Normal", "scale": "fixed"}
+
 
 class StackedAutoencoder(VAE):
     """A denoising autoencoder whose layers are trained one after the other, each on the codes of those below; then as one.
@@ -65,7 +67,7 @@ class StackedAutoencoder(VAE):
         shape = [self.widths[number]] if number else self.x_shape
         noisy = Noisy(up, self.noise, self.corruption)
         # a pair like any other, though not a child of this one, whose weights it shares
-        likelihood: Likelihood = make("likelihood", {"name": "Normal", "scale": "fixed"}) if number else self.likelihood
+        likelihood: Likelihood = make("likelihood", SQUARES) if number else self.likelihood
         layer = VAE(noisy, down, shape, self.widths[number + 1], "Flat", "PointMass", likelihood).to(self.device)
         if number == 0:
             layer.likelihood = self.likelihood  # itself, not the copy that a model takes
@@ -94,7 +96,7 @@ class StackedAutoencoder(VAE):
             "at_least": 0,
             "seeds": 3,
             "data": {"name": "digits", "kind": "unit", "dequantization": False},
-            "arguments": {"likelihood": {"name": "Normal", "scale": "fixed"}},
+            "arguments": {"likelihood": SQUARES},
             "against": {"recipe": {"epochs": 0}},
             "control": {"says": "random weights in both", "recipe": {"epochs": 0}},
         },

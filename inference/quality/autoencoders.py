@@ -81,7 +81,7 @@ def tangent_cosine(model: Model, data: Data, seed: int) -> float:
 
 @choice("metric", "dictionary-cosine")
 def dictionary_cosine(model: Model, data: Data, seed: int) -> float:
-    """How well a linear decoder's columns are the atoms of the sparse model: mean |cosine| of the best one-to-one match.
+    """How well a linear decoder's columns hold the atoms of the sparse model: mean |cosine| of the best one-to-one match.
 
     max_π 1/K Σₖ |⟨d_k, d̂_π(k)⟩|. Reference: Aharon, Elad & Bruckstein 2006, K-SVD, section V.A.
     """
