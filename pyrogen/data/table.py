@@ -99,7 +99,8 @@ def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str,
         return value
     raise ValueError(
         f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected a finite number. Remove or encode "
-        f"what is not numeric, impute what is missing or load with missing=True, and name a column of labels {' or '.join(map(repr, LABELS))}."
+        "what is not numeric, impute what is missing or load with missing=True, and name a column of labels "
+        f"{' or '.join(map(repr, LABELS))}."
     )
 
 
