@@ -357,7 +357,9 @@ def test_programs_have_one_plate_called_datum(name, some):
     assert set(scored) == {*drawn, "x"}
 
 
-@pytest.mark.parametrize("name", [n for n in WEIGHABLE if hasattr(small(n), "prior") and isinstance(small(n), HasPosterior)])
+@pytest.mark.parametrize(
+    "name", [n for n in WEIGHABLE if hasattr(small(n), "prior") and isinstance(small(n), HasPosterior)]
+)
 def test_condition(name, some):
     m = small(name)
     (x, *y), z = some(m), m.encode(*some(m, seed=1)).sample()
