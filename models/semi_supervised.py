@@ -129,7 +129,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         {
             "says": "With 100 labels it names more test digits right than its classifier on these alone, as a fraction.",
             "metric": "accuracy",
-            "at_least": 0.92,
+            "at_least": 0.91,
             "seeds": 3,
             "data": {"name": "digits", "labels": 100, "kind": "unit", "dequantization": False},
             "arguments": {"latent_size": 8, "hidden": [256], "likelihood": {"name": "Normal", "scale": "shared"}},
