@@ -231,7 +231,7 @@ def vae_planar(
                 "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
                 "posterior": {"name": "FlowPosterior", "transform": "spline_autoregressive"},
             },
-            "recipe": {"epochs": 8, "lr": 1e-2, "batch_size": 100, "lr_milestones": [6]},
+            "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [10, 14]},
             "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
         },
     ],
