@@ -21,6 +21,7 @@ ITEMS = {  # by the module that measures it
     "ais": "annealing",
     "gradients": "gradients",
     "published": "published",
+    "swap": "swapping",
     "cli": "startup",
     "upkeep": "upkeep",
     "quality": "quality",
