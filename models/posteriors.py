@@ -16,6 +16,20 @@ from pyrogen.axes import Likelihood, Posterior
 from pyrogen.models.vae import VAE, vae
 from pyrogen.registry import entry
 
+KNOWN = {
+    "latent_size": 2,
+    "hidden": [],
+    "known": [[1.0, 0.9], [0.9, 1.0]],
+    "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
+}
+CLOSES = {
+    "metric": "posterior-gap",
+    "at_most": 0.05,
+    "seeds": 3,
+    "data": "ring",
+    "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
+}
+
 
 class Known(nn.Module):
     """A decoder that is given and not learned, E[x|z] = W z.
@@ -54,19 +68,10 @@ def _vae(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **CLOSES,
             "says": "On a correlated posterior a full covariance closes the gap of independent coordinates, in nats left.",
-            "metric": "posterior-gap",
-            "at_most": 0.05,
-            "seeds": 3,
-            "data": "ring",
-            "arguments": {
-                "latent_size": 2,
-                "hidden": [],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-            },
+            "arguments": KNOWN,
             "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
-            "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
         },
         {
             "says": "Independent coordinates leave the closed form, ½ (Σ log P_ii − log det P), as a multiple of it.",
@@ -75,13 +80,7 @@ def _vae(
             "between": [0.95, 1.05],
             "seeds": 3,
             "data": "ring",
-            "arguments": {
-                "latent_size": 2,
-                "hidden": [],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-                "posterior": "DiagonalNormal",
-            },
+            "arguments": {**KNOWN, "posterior": "DiagonalNormal"},
             "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
             "control": {"says": "every correlation", "arguments": {"posterior": "FullRankNormal"}},
         },
@@ -115,20 +114,14 @@ def vae_fullrank(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **CLOSES,
             "says": "On a correlated posterior one direction closes the gap of independent coordinates, in nats left.",
-            "metric": "posterior-gap",
-            "at_most": 0.05,
-            "seeds": 3,
-            "data": "ring",
             "arguments": {
-                "latent_size": 2,
+                **KNOWN,
                 "hidden": [32],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
                 "posterior": {"name": "LowRankNormal", "rank": 1},
             },
             "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
-            "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
         },
     ],
 )
@@ -160,19 +153,10 @@ def vae_lowrank(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **CLOSES,
             "says": "On a correlated posterior planar layers close the gap of independent coordinates, in nats left.",
-            "metric": "posterior-gap",
-            "at_most": 0.05,
-            "seeds": 3,
-            "data": "ring",
-            "arguments": {
-                "latent_size": 2,
-                "hidden": [],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-            },
+            "arguments": KNOWN,
             "recipe": {"epochs": 12, "lr": 1e-2, "batch_size": 100, "lr_milestones": [9]},
-            "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
         },
     ],
 )
@@ -204,35 +188,16 @@ def vae_planar(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **CLOSES,
             "says": "On a correlated posterior it closes the gap of independent coordinates, in nats left.",
-            "metric": "posterior-gap",
-            "at_most": 0.05,
-            "seeds": 3,
-            "data": "ring",
-            "arguments": {
-                "latent_size": 2,
-                "hidden": [],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-            },
+            "arguments": KNOWN,
             "recipe": {"epochs": 8, "lr": 1e-2, "batch_size": 100, "lr_milestones": [6]},
-            "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
         },
         {
+            **CLOSES,
             "says": "On a correlated posterior a flow of splines closes the gap of independent coordinates, in nats left.",
-            "metric": "posterior-gap",
-            "at_most": 0.05,
-            "seeds": 3,
-            "data": "ring",
-            "arguments": {
-                "latent_size": 2,
-                "hidden": [],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-                "posterior": {"name": "FlowPosterior", "transform": "spline_autoregressive"},
-            },
+            "arguments": {**KNOWN, "posterior": {"name": "FlowPosterior", "transform": "spline_autoregressive"}},
             "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [10, 14]},
-            "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
         },
     ],
 )
@@ -269,13 +234,7 @@ def vae_iaf(
             "at_most": 0.072,
             "seeds": 3,
             "data": "ring",
-            "arguments": {
-                "latent_size": 2,
-                "hidden": [],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-                "posterior": {"name": "MixtureOfGaussians", "components": 8},
-            },
+            "arguments": {**KNOWN, "posterior": {"name": "MixtureOfGaussians", "components": 8}},
             "recipe": {"epochs": 30, "lr": 3e-2, "batch_size": 100, "lr_milestones": [24]},
             "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
         },
@@ -314,12 +273,7 @@ def vae_mixture_posterior(
             "between": [0.85, 0.88],
             "seeds": 3,
             "data": "ring",
-            "arguments": {
-                "latent_size": 2,
-                "hidden": [],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-            },
+            "arguments": KNOWN,
             "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
             "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
         },
@@ -359,13 +313,7 @@ def vae_laplace_posterior(
             "between": [0.95, 1.05],
             "seeds": 3,
             "data": "ring",
-            "arguments": {
-                "latent_size": 2,
-                "hidden": [],
-                "known": [[1.0, 0.9], [0.9, 1.0]],
-                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-                "posterior": {"name": "SemiAmortized", "steps": 80},
-            },
+            "arguments": {**KNOWN, "posterior": {"name": "SemiAmortized", "steps": 80}},
             "recipe": {"epochs": 0},
             "control": {"says": "the untrained encoder without them", "arguments": {"posterior": "DiagonalNormal"}},
         },

@@ -9,6 +9,27 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae import VAE, vae
 from pyrogen.registry import entry, make
 
+SMALL = {"latent_size": 8, "hidden": [256]}
+LONG = {
+    "seeds": 3,
+    "data": "digits",
+    "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+}
+GAIN = {
+    **LONG,
+    "metric": "gain",
+    "with": {"estimator": {"name": "IWAE", "k": 500}},
+    "against": {"entry": "vae", "arguments": SMALL},
+    "control": {"says": "N(0, I) from other seeds", "entry": "vae", "arguments": SMALL, "seed": 100},
+}
+DRAWN = {
+    **LONG,
+    "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
+    "metric": "prior-two-sample",
+    "at_least": 0.001,
+    "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
+}
+
 
 @entry(
     "vae-mixture",
@@ -17,32 +38,12 @@ from pyrogen.registry import entry, make
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **GAIN,
             "says": "A mixture of 50 as prior beats N(0, I) in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
             "at_least": 0.19,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"components": 50, "latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
-            "control": {
-                "says": "N(0, I) from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 8, "hidden": [256]},
-                "seed": 100,
-            },
+            "arguments": {"components": 50, **SMALL},
         },
-        {
-            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
-            "metric": "prior-two-sample",
-            "at_least": 0.001,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"components": 50, "latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
-        },
+        {**DRAWN, "arguments": {"components": 50, **SMALL}},
     ],
 )
 def vae_mixture(
@@ -67,32 +68,12 @@ def vae_mixture(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **GAIN,
             "says": "A VampPrior of 100 pseudo-data beats N(0, I) in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
             "at_least": 0.26,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
-            "control": {
-                "says": "N(0, I) from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 8, "hidden": [256]},
-                "seed": 100,
-            },
+            "arguments": {"components": 100, **SMALL},
         },
-        {
-            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
-            "metric": "prior-two-sample",
-            "at_least": 0.001,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
-        },
+        {**DRAWN, "arguments": {"components": 100, **SMALL}},
     ],
 )
 def vae_vamp(
@@ -116,32 +97,12 @@ def vae_vamp(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **GAIN,
             "says": "A prior around the codes of 100 training data beats N(0, I) in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
             "at_least": 0.23,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
-            "control": {
-                "says": "N(0, I) from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 8, "hidden": [256]},
-                "seed": 100,
-            },
+            "arguments": {"components": 100, **SMALL},
         },
-        {
-            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
-            "metric": "prior-two-sample",
-            "at_least": 0.001,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"components": 100, "latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
-        },
+        {**DRAWN, "arguments": {"components": 100, **SMALL}},
     ],
 )
 def vae_exemplar(
@@ -165,32 +126,12 @@ def vae_exemplar(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **GAIN,
             "says": "A flow of coupling layers as prior beats N(0, I) in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
             "at_least": 0.19,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
-            "control": {
-                "says": "N(0, I) from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 8, "hidden": [256]},
-                "seed": 100,
-            },
+            "arguments": SMALL,
         },
-        {
-            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
-            "metric": "prior-two-sample",
-            "at_least": 0.001,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
-        },
+        {**DRAWN, "arguments": SMALL},
     ],
 )
 def vae_flow_prior(
@@ -214,32 +155,12 @@ def vae_flow_prior(
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
     claims=[
         {
+            **GAIN,
             "says": "An autoregressive prior beats N(0, I) in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
             "at_least": 0.10,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": {"entry": "vae", "arguments": {"latent_size": 8, "hidden": [256]}},
-            "control": {
-                "says": "N(0, I) from other seeds",
-                "entry": "vae",
-                "arguments": {"latent_size": 8, "hidden": [256]},
-                "seed": 100,
-            },
+            "arguments": SMALL,
         },
-        {
-            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
-            "metric": "prior-two-sample",
-            "at_least": 0.001,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"latent_size": 8, "hidden": [256]},
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
-        },
+        {**DRAWN, "arguments": SMALL},
     ],
 )
 def vae_autoregressive_prior(
