@@ -65,8 +65,9 @@ def rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> float:
     """
     if not isinstance(model, Pair):
         raise ValueError(f"{type(model).__name__} is no (model, guide) pair, so it has no codes whose rate to measure.")
+    test = data.test.to(model.device)
     with evaluating(model), seeded(seed, model.device):
-        return float(ELBO(num_samples).terms(model, Batch(data.test.x.to(model.device))).get("kl", 0.0))
+        return float(ELBO(num_samples).terms(model, Batch(test.x, test.y)).get("kl", 0.0))
 
 
 @choice("metric", "rate-ratio")
@@ -87,10 +88,10 @@ def least_level_rate(model: Model, data: Data, seed: int, num_samples: int = 20)
     """
     levels: list[Tensor] = []
     if isinstance(model, Pair):
-        x = data.test.x.to(model.device)
+        test = data.test.to(model.device)
         with evaluating(model), seeded(seed, model.device), particles(num_samples):
-            drawn = record(model.guide, x, None)
-            scored = record(model.model, x, None, latents(drawn))
+            drawn = record(model.guide, test.x, test.y)
+            scored = record(model.model, test.x, test.y, latents(drawn))
             levels = [rate for name in latents(drawn) for rate in _by_level(drawn[name], scored[name])]
     if len(levels) < 2:
         raise ValueError(
