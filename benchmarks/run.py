@@ -26,6 +26,7 @@ ITEMS = {  # by the module that measures it
     "upkeep": "upkeep",
     "quality": "quality",
 }
+APART = ("fit",)  # so long that each number of threads is a section of its own
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are
@@ -45,12 +46,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a glance with small sizes: prints, writes nothing")
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
-    for item in args.only:
+    apart = [(item, [n]) for item in args.only if item in APART for n in args.threads]
+    for item, threads in apart + [(item, args.threads) for item in args.only if item not in APART]:
         before = circumstances()
-        section = measure(item, args.threads, args.quick)
+        section = measure(item, threads, args.quick)
         console.print(table(section), *section.notes, sep="\n", end="\n\n")
         if not args.quick:
-            RESULTS.write_text(merged(RESULTS, item, markdown(section, before)), encoding="utf-8")
+            RESULTS.write_text(merged(RESULTS, section.title, markdown(section, before)), encoding="utf-8")
 
 
 def measure(item: str, threads: list[int], quick: bool) -> Section:
@@ -74,11 +76,12 @@ def markdown(section: Section, before: str) -> str:
     return "\n".join([f"## {section.title}", "", *lines, "", *notes, ""])
 
 
-def merged(path: Path, item: str, text: str) -> str:
+def merged(path: Path, title: str, text: str) -> str:
     """The report with one section replaced."""
     old = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
-    sections = {part.split("\n", 1)[0]: f"## {part.strip()}\n" for part in old} | {item: text}
-    return "\n".join([HEAD, *(sections[i] for i in ITEMS if i in sections)])
+    sections = {part.split("\n", 1)[0]: f"## {part.strip()}\n" for part in old} | {title: text}
+    ordered = sorted(sections, key=lambda t: ([*ITEMS].index(t.split(",")[0]), t))
+    return "\n".join([HEAD, *(sections[t] for t in ordered)])
 
 
 if __name__ == "__main__":

@@ -88,7 +88,9 @@ def measure(threads: list[int], quick: bool) -> Section:
         "once it runs: with one thread its processor time is that of all of them.",
         *(f"{name} is not installed (see benchmarks/rivals.py)." for name in RIVALS if not rivals.installed(name)),
     )
-    return Section("fit", notes, ("model", "threads", "", "ms a step", "ratio to hand", "bar"), tuple(table))
+    columns = ("model", "threads", "", "ms a step", "ratio to hand", "bar")
+    counts = f"{' and '.join(map(str, threads))} thread{'s' * (threads != [1])}"
+    return Section(f"fit, {counts}", notes, columns, tuple(table))
 
 
 def rows(work: Work, threads: int) -> list[tuple[str, ...]]:
