@@ -8,7 +8,6 @@ import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from pyrogen.axes import Distribution, Likelihood, Posterior, Prior
 from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce
@@ -51,7 +50,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         self.vae, self.classes = vae, vae.condition.classes
         self.x_shape, self.latent_size, self.objective = vae.x_shape, vae.latent_size, objective
         self.kinds, self.missing = vae.kinds, vae.missing
-        self.condition = Condition((), self.classes, optional=True)
+        self.condition: Condition = Condition((), self.classes, optional=True)
         self.classifier = Leading(classifier, self.x_shape, torch.Size([self.classes]), "classifier")
         self.register_buffer("even", torch.zeros(self.classes), persistent=False)
 
@@ -109,8 +108,8 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
     def _label(self, x: Tensor, y: Tensor | None) -> Distribution:
         logits = self.classifier(self.vae.likelihood.rescale(x))
         if y is not None:
-            told = RULED_OUT * (one_hot(y.clamp(min=0), self.classes) - 1)
-            logits = torch.where((y > UNKNOWN).unsqueeze(-1), told.to(logits), logits)
+            told = RULED_OUT * (self.condition.read(y).to(logits) - 1)
+            logits = torch.where((y > UNKNOWN).unsqueeze(-1), told, logits)
         return dist.Categorical(logits=logits)
 
     def _named(self, x: Tensor, y: Tensor | None) -> Tensor:

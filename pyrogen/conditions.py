@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 UNKNOWN = -1
 """The label of a datum whose class nobody knows."""
@@ -51,7 +50,8 @@ class Condition:
         lead = y.shape[: y.dim() - len(self.shape)]
         if self.classes is None:
             return y.reshape(*lead, self.size)
-        hot = one_hot(y.long().clamp(min=0), self.classes) * (y >= 0).unsqueeze(-1)
+        # torch's one_hot looks at the values, for which a device must stop and a recording cannot
+        hot = y.unsqueeze(-1) == torch.arange(self.classes, device=y.device)
         return hot.reshape(*lead, self.size).to(torch.get_default_dtype())
 
     def check(self, y: Tensor | None, n: int) -> None:

@@ -21,8 +21,8 @@ from pyrogen.inference.compiled import Step, said
 from pyrogen.inference.game import Game, Rules
 
 NAMES = pyrogen.list_models()
-SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,)}
-SHAPES = {"gan-nonsaturating": (2,)}
+SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,), "classes": 3}
+SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +38,8 @@ def small(name, **more):
     arguments = {k: v for k, v in SMALL.items() if k in accepted}
     if name == "rbm":
         arguments["hidden"] = 6
+    if "y_shape" in accepted and "classes" not in accepted:
+        arguments["y_shape"] = (2,)
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
     m.prepare(torch.rand(8, *m.x_shape).round())
     return m
@@ -97,7 +99,10 @@ def test_the_ragged_batch_has_a_recording_of_its_own(tiny_data):
     assert {next(iter(key))[0][0]: e.replays for key, e in steps(g)[0].entries.items()} == {16: 4, 8: 4}
 
 
-CHOICES = {"EnumeratedELBO": {"prior": "Bernoulli", "posterior": "Bernoulli"}}
+CHOICES = {
+    "EnumeratedELBO": {"prior": "Bernoulli", "posterior": "Bernoulli"},
+    "SparseActivation": {"prior": "RelaxedBernoulli", "posterior": "RelaxedBernoulli"},
+}
 SETTINGS = {"IWAE": {"k": 4}, "ELBO": {"num_samples": 3, "warmup": 7}}
 
 

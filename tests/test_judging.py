@@ -27,7 +27,7 @@ from pyrogen.inference import (
 )
 from pyrogen.inference.compare import runs_table
 from pyrogen.inference.evidence import asked
-from pyrogen.inference.evidence.importance import diagnostics, log_mean_weight, standard_error
+from pyrogen.inference.evidence.importance import diagnostics, log_mean_weight
 from pyrogen.inference.evidence.rules import LARGEST_ERROR, RULES, bias, largest_k, left
 from pyrogen.inference.evidence.stream import Stream
 from pyrogen.inference.scores import read_scores, save_score
@@ -562,7 +562,7 @@ def test_the_largest_error_is_where_errors_stop_to_cover():
     rng = np.random.default_rng(0)
     spreads = np.repeat(np.linspace(0.2, 2.4, 12), 400)
     weights = spreads * rng.standard_normal((100, len(spreads)))
-    off, se = logsumexp(weights, axis=0) - math.log(100) - spreads**2 / 2, standard_error(weights)
+    off, se = logsumexp(weights, axis=0) - math.log(100) - spreads**2 / 2, Stream.of(weights).standard_error()
     covered = np.abs(off) < 2 * se
     assert covered[se < 0.05].mean() > 0.9
     assert covered[(se > LARGEST_ERROR) & (se < 0.3)].mean() < 0.85
