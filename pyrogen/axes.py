@@ -81,7 +81,7 @@ class Prior(Axis):
     """
 
     axes: ClassVar[tuple[str, ...]] = ("prior",)
-    support: ClassVar[constraints.Constraint | None] = constraints.real_vector
+    support: constraints.Constraint | None = constraints.real_vector
     learned: bool = False
     proper: ClassVar[bool] = True
     made_of_posteriors: ClassVar[bool] = False
@@ -134,7 +134,7 @@ class Posterior(Axis):
     """
 
     axes: ClassVar[tuple[str, ...]] = ("posterior",)
-    support: ClassVar[constraints.Constraint] = constraints.real_vector
+    support: constraints.Constraint = constraints.real_vector
     has_density: ClassVar[bool] = True
     follows_levels: ClassVar[bool] = False
     climbs: ClassVar[bool] = False
@@ -163,11 +163,16 @@ class Posterior(Axis):
         wrong = _misfit(plan.prior, self)
         if wrong:
             p, q = type(plan.prior).__name__, type(self).__name__
-            other_q = next(r.name for r in _plainest_first(Posterior, p) if not _misfit(plan.prior, r.load()))
-            other_p = next(r.name for r in _plainest_first(Prior, q) if not _misfit(r.load(), self))
-            raise ValueError(
-                f"{wrong}; use posterior={other_q!r} with prior={p!r}, or prior={other_p!r} with posterior={q!r}."
+            other_q = next((r.name for r in _plainest_first(Posterior, p) if not _misfit(plan.prior, r.load())), None)
+            other_p = next((r.name for r in _plainest_first(Prior, q) if not _misfit(r.load(), self)), None)
+            # a choice may fit another by its settings alone
+            left = (
+                f"posterior={other_q!r} with prior={p!r}"
+                if other_q
+                else f"posterior={p!r} with the settings of the prior"
             )
+            right = f"prior={other_p!r} with posterior={q!r}" if other_p else f"prior={q!r} with those of the posterior"
+            raise ValueError(f"{wrong}; use {left}, or {right}.")
 
 
 class Likelihood(Axis):
@@ -277,12 +282,17 @@ def refuse_images(likelihood: str, x_shape: torch.Size, instead: str) -> None:
         )
 
 
-def refuse_one_class(latent_size: int) -> None:
-    """Refuse a categorical latent that has nothing to choose from.
+def refuse_one_class(latent_size: int, variables: int = 1) -> None:
+    """Refuse categorical latents that have nothing to choose from.
 
     Raises:
-        ValueError: there is one class.
+        ValueError: there is one class, or latent_size does not divide evenly.
     """
+    if variables > 1 and (latent_size % variables or latent_size < 2 * variables):
+        raise ValueError(
+            f"Categorical(variables={variables}) cuts latent_size={latent_size} into {variables} one-hot vectors of at least "
+            f"2 classes; use a multiple of {variables}, such as latent_size={10 * variables}."
+        )
     if latent_size < 2:
         raise ValueError(
             f"latent_size={latent_size} gives a Categorical latent one class, which says nothing; use latent_size >= 2, or "

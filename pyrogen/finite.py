@@ -6,10 +6,11 @@ from typing import Any
 
 import pyro.distributions as dist
 import torch
+from pyro.distributions import constraints
 from pyro.distributions.torch_distribution import ExpandedDistribution, MaskedDistribution
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Tensor
-from torch.distributions import register_kl
+from torch.distributions import kl_divergence, register_kl
 from torch.nn.functional import softplus
 
 MAX_STATES = 2**16
@@ -78,6 +79,103 @@ class OneHot(dist.OneHotCategorical):
             clocks = self.logits.new_empty(shape).exponential_()
             winner = (self.logits - clocks.log()).argmax(-1, keepdim=True)
             return torch.zeros_like(clocks).scatter_(-1, winner, 1.0)
+
+
+class OneHotGrid(constraints.Constraint):
+    """Several one-hot vectors of equal length, one after the other.
+
+    Args:
+        variables: how many.
+    """
+
+    is_discrete = True
+    event_dim = 1
+
+    def __init__(self, variables: int) -> None:
+        self.variables = variables
+
+    def check(self, value: Tensor) -> Tensor:
+        """Whether each part has one 1 and else zeros, ``(...)``."""
+        good: Tensor = constraints.one_hot.check(value.unflatten(-1, (self.variables, -1)))
+        return good.all(-1)
+
+    def __repr__(self) -> str:
+        return f"grids of {self.variables} one-hot vectors"
+
+
+class OneHots(dist.TorchDistribution):
+    """Independent classes as one-hot vectors one after the other, p(z) = Πᵢ softmax(lᵢ)_{zᵢ}, which can be enumerated.
+
+    Shapes: logits ``(..., variables, K)``; event ``(variables K,)``.
+    """
+
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012  (torch's own protocol)
+    has_enumerate_support = True
+
+    def __init__(self, logits: Tensor) -> None:
+        self.parts = OneHot(logits=logits).to_event(1)
+        super().__init__(logits.shape[:-2], torch.Size([logits.shape[-2] * logits.shape[-1]]), validate_args=False)
+
+    @constraints.dependent_property(is_discrete=True, event_dim=1)
+    def support(self) -> constraints.Constraint:
+        """A grid of one-hot vectors."""
+        return OneHotGrid(self.parts.event_shape[0])
+
+    @property
+    def mean(self) -> Tensor:
+        """The probabilities."""
+        return self.parts.mean.flatten(-2)
+
+    @property
+    def mode(self) -> Tensor:
+        """The most probable state."""
+        return self.parts.base_dist.mode.flatten(-2)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> OneHots:
+        """The same for another batch shape."""
+        logits = self.parts.base_dist.logits
+        return OneHots(logits.expand(torch.Size(batch_shape) + logits.shape[-2:]))
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
+        """Each class by itself."""
+        return self.parts.sample(torch.Size(sample_shape)).flatten(-2)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Σᵢ log softmax(lᵢ)_{zᵢ}."""
+        log_p: Tensor = self.parts.log_prob(value.unflatten(-1, self.parts.event_shape))
+        return log_p
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All Kⁿ states, the first class the slowest: ``(Kⁿ, 1, ..., n K)``, or with the batch shape in the middle.
+
+        Raises:
+            ValueError: there are too many.
+        """
+        variables, classes = self.parts.event_shape
+        values = product(torch.eye(classes, device=self.mean.device, dtype=self.mean.dtype), variables).flatten(-2)
+        values = values.reshape(-1, *[1] * len(self.batch_shape), *self.event_shape)
+        return values.expand(-1, *self.batch_shape, -1) if expand else values
+
+
+def grid_of(variables: int) -> constraints.Constraint:
+    """The values of so many classes as one-hot vectors, one after the other.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if variables < 1:
+        raise ValueError(f"Categorical(variables={variables}): there must be at least one.")
+    return constraints.one_hot if variables == 1 else OneHotGrid(variables)
+
+
+def one_hots(logits: Tensor, variables: int) -> Distribution:
+    """Their distribution, for logits ``(..., latent_size)``."""
+    return OneHot(logits=logits) if variables == 1 else OneHots(logits.unflatten(-1, (variables, -1)))
+
+
+@register_kl(OneHots, OneHots)  # type: ignore[untyped-decorator]
+def _kl_of_grids(p: OneHots, q: OneHots) -> Tensor:
+    return kl_divergence(p.parts, q.parts)
 
 
 def is_discrete(distribution: Distribution) -> bool:

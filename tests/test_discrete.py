@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import pyrogen
 from pyrogen.base import Batch, Pair
-from pyrogen.finite import MAX_STATES, Bits, is_discrete, product, states
+from pyrogen.finite import MAX_STATES, Bits, OneHots, is_discrete, product, states
 from pyrogen.inference import ELBO, IWAE, Enumerate, EnumeratedELBO, fit, log_evidence
 from pyrogen.inference.enumeration import joint_states
 from pyrogen.inference.evidence.stream import Stream
@@ -613,3 +613,75 @@ def test_a_latent_outside_the_plate_is_refused():
 
     with pytest.raises(ValueError, match=r"'coin' has batch shape \(\) for one datum.*put it there"):
         joint_states(loose, LabelAndCode(), torch.zeros(2, 2))
+
+
+# ------------------------------------------------------------------------------------------------- grids of classes
+
+
+def grid(variables=3, latent_size=6, **more):
+    torch.manual_seed(0)
+    choice = {"name": "Categorical", "variables": variables}
+    return pyrogen.create(
+        "vae", x_shape=(5,), latent_size=latent_size, hidden=(8,), prior=choice, posterior=choice, **more
+    )
+
+
+def test_a_grid_of_classes_is_classes_side_by_side():
+    logits = torch.randn(4, 3, 2)
+    whole, parts = OneHots(logits), torch.distributions.OneHotCategorical(logits=logits)
+    z = whole.sample((500,))
+    assert z.shape == (500, 4, 6)
+    assert whole.support.check(z).all()
+    assert not whole.support.check(torch.tensor([1.0, 1, 0, 0, 0, 1]))
+    torch.testing.assert_close(whole.log_prob(z), parts.log_prob(z.unflatten(-1, (3, 2))).sum(-1))
+    torch.testing.assert_close(whole.mean, parts.probs.flatten(-2))
+    assert (abs(z.mean(0) - whole.mean) < 5 * (0.25 / 500) ** 0.5).all()
+    every = whole.enumerate_support()
+    assert every.shape == (8, 4, 6)
+    torch.testing.assert_close(whole.log_prob(every).exp().sum(0), torch.ones(4))
+    other = OneHots(torch.randn(3, 2))
+    exact = (whole.log_prob(every).exp() * (whole.log_prob(every) - other.log_prob(every))).sum(0)
+    torch.testing.assert_close(torch.distributions.kl_divergence(whole, other.expand((4,))), exact)
+    assert torch.equal(whole.mode, every[whole.log_prob(every).argmax(0), torch.arange(4)])
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_evidence_of_a_grid_is_a_sum_over_its_states(learned):
+    m = grid()
+    if learned:
+        m = pyrogen.create(
+            "vae",
+            x_shape=(5,),
+            latent_size=6,
+            hidden=(8,),
+            prior={"name": "Categorical", "learned": True, "variables": 3},
+            posterior={"name": "Categorical", "variables": 3},
+        )
+        torch.nn.init.normal_(m.prior.logits)
+    x = torch.rand(4, 5, generator=torch.Generator().manual_seed(0)).round()
+    every = torch.stack([torch.eye(2)[list(k)].flatten() for k in itertools.product(range(2), repeat=3)])
+    with torch.no_grad():
+        joint = m.decode(every.unsqueeze(1)).log_prob(x) + m.prior().log_prob(every).unsqueeze(1)
+    exact = log_evidence(m, x, "Enumerate")["log_evidence"].values
+    np.testing.assert_allclose(exact, joint.logsumexp(0).numpy(), rtol=1e-5)
+    with torch.no_grad():
+        bound = -EnumeratedELBO().terms(m, Batch(x))["loss"]
+        q = m.encode(x).log_prob(every.unsqueeze(1))
+        by_hand = (q.exp() * (joint - q)).sum(0).mean()
+    torch.testing.assert_close(bound, by_hand, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("variables", "latent_size", "message"),
+    [(3, 7, "cuts latent_size=7 into 3"), (4, 4, "at least 2 classes"), (0, 4, "at least one")],
+)
+def test_a_grid_that_does_not_fit_is_refused(variables, latent_size, message):
+    with pytest.raises(ValueError, match=message):
+        grid(variables, latent_size)
+
+
+def test_grids_of_other_shapes_do_not_fit_together():
+    one, three = "Categorical", {"name": "Categorical", "variables": 3}
+    for prior, posterior in ((one, three), (three, one), ("StandardNormal", three)):
+        with pytest.raises(ValueError, match=r"grids of 3 one-hot vectors.*; use posterior="):
+            pyrogen.create("vae", x_shape=(5,), latent_size=6, prior=prior, posterior=posterior)

@@ -8,7 +8,7 @@ from pyro.distributions import constraints
 from torch import Tensor
 
 from pyrogen.axes import Blueprint, Distribution, Posterior, bit_vector, refuse_one_class
-from pyrogen.finite import Bits, OneHot
+from pyrogen.finite import Bits, grid_of, one_hots
 from pyrogen.registry import choice
 
 
@@ -48,21 +48,29 @@ class Bernoulli(_Logits):
 
 @choice("posterior")
 class Categorical(_Logits):
-    """One class of latent_size, q(z = eₖ|x) = softmax(features)ₖ.
+    """One class of latent_size, q(z = eₖ|x) = softmax(features)ₖ, or a grid of several.
 
-    Train it by EnumeratedELBO: its states are as few as its features.
+    Train one class by EnumeratedELBO: its states are as few as its features; a grid of many by VIMCO or ReweightedWakeSleep.
 
-    Shapes: features ``(..., latent_size)`` are logits; event ``(latent_size,)``, a one-hot vector.
-    Reference: Kingma et al. 2014, arXiv:1406.5298.
+    Shapes: features ``(..., latent_size)`` are logits; event ``(latent_size,)``, a one-hot vector, or so many of
+    latent_size / variables classes, one after the other.
+    Reference: Kingma et al. 2014, arXiv:1406.5298; grids: Jang et al. 2017, arXiv:1611.01144.
+
+    Args:
+        variables: number of classes, independent given x.
     """
 
     support = constraints.one_hot
 
+    def __init__(self, variables: int = 1) -> None:
+        super().__init__()
+        self.variables, self.support = variables, grid_of(variables)
+
     def build(self, plan: Blueprint) -> None:
         """Take the number of classes."""
         super().build(plan)
-        refuse_one_class(plan.latent_size)
+        refuse_one_class(plan.latent_size, self.variables)
 
     def forward(self, features: Tensor, log_joint: Callable[[Tensor], Tensor] | None = None) -> Distribution:
-        """One-hot with the features as logits."""
-        return OneHot(logits=features)
+        """One-hot vectors with the features as logits."""
+        return one_hots(features, self.variables)

@@ -7,7 +7,7 @@ from pyro.distributions import constraints
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Prior, bit_vector, refuse_one_class
-from pyrogen.finite import Bits, OneHot
+from pyrogen.finite import Bits, grid_of, one_hots
 from pyrogen.registry import choice
 
 
@@ -50,22 +50,27 @@ class Bernoulli(_Logits):
 
 @choice("prior")
 class Categorical(_Logits):
-    """One class of latent_size, p(z = eₖ) = πₖ: all alike, π = 1/K, or learned, π = softmax(b).
+    """One class of latent_size, p(z = eₖ) = πₖ: all alike, π = 1/K, or learned, π = softmax(b); or a grid of several.
 
-    Shapes: event ``(latent_size,)``, a one-hot vector; latent_size is the number of classes K.
-    Reference: Kingma et al. 2014, arXiv:1406.5298 (the class of their M2).
+    Shapes: event ``(latent_size,)``, a one-hot vector, or so many of latent_size / variables classes, one after the other.
+    Reference: Kingma et al. 2014, arXiv:1406.5298 (the class of their M2); grids: Jang et al. 2017, arXiv:1611.01144.
 
     Args:
         learned: whether b is learned.
+        variables: number of independent classes.
     """
 
     support = constraints.one_hot
 
+    def __init__(self, learned: bool = False, variables: int = 1) -> None:
+        super().__init__(learned)
+        self.variables, self.support = variables, grid_of(variables)
+
     def size(self, latent_size: int) -> None:
         """Take the number of classes."""
-        refuse_one_class(latent_size)
+        refuse_one_class(latent_size, self.variables)
         super().size(latent_size)
 
     def forward(self, y: Tensor | None = None) -> Distribution:
-        """The distribution of the one-hot vector."""
-        return OneHot(logits=self.logits)
+        """The distribution of the one-hot vectors."""
+        return one_hots(self.logits, self.variables)
