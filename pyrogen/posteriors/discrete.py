@@ -60,7 +60,7 @@ class Categorical(_Logits):
         variables: number of classes, independent given x.
     """
 
-    support = constraints.one_hot
+    support: constraints.Constraint = constraints.one_hot
 
     def __init__(self, variables: int = 1) -> None:
         super().__init__()

@@ -60,7 +60,7 @@ class Categorical(_Logits):
         variables: number of independent classes.
     """
 
-    support = constraints.one_hot
+    support: constraints.Constraint | None = constraints.one_hot
 
     def __init__(self, learned: bool = False, variables: int = 1) -> None:
         super().__init__(learned)
