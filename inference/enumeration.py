@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Pair, unannounced
-from pyrogen.finite import check_count, is_discrete, product, states
+from pyrogen.distributions.finite import check_count, is_discrete, product, states
 from pyrogen.inference.programs import PlainFunction, Recorder, evaluating, is_point, latent_sites, plate_dim
 
 

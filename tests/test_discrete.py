@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import pyrogen
 from pyrogen.base import Batch, Pair
-from pyrogen.finite import MAX_STATES, Bits, OneHots, is_discrete, product, states
+from pyrogen.distributions.finite import MAX_STATES, Bits, OneHots, is_discrete, product, states
 from pyrogen.inference import ELBO, IWAE, Enumerate, EnumeratedELBO, fit, log_evidence
 from pyrogen.inference.enumeration import joint_states
 from pyrogen.inference.evidence.stream import Stream

@@ -15,11 +15,11 @@ from torch.func import jacrev
 
 import pyrogen
 from pyrogen.base import Batch
+from pyrogen.distributions.mixtures import NormalMixture
+from pyrogen.distributions.sphere import UniformOnSphere, VonMisesFisher, log_area
+from pyrogen.distributions.transformed import Planar
 from pyrogen.inference import ELBO, IWAE, DReG, log_evidence
-from pyrogen.mixtures import NormalMixture
 from pyrogen.priors.ex_post import Flow
-from pyrogen.pushed import Planar
-from pyrogen.sphere import UniformOnSphere, VonMisesFisher, log_area
 
 IAF = {"name": "FlowPosterior", "layers": 2, "hidden": 8, "context": 4}
 SPLINE = {**IAF, "transform": "spline_autoregressive"}

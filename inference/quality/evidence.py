@@ -12,10 +12,10 @@ from torch import Tensor
 from pyrogen.axes import Distribution
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.data import Data
+from pyrogen.distributions.levels import Levels
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs import Site, evaluating, latents, log_prob, particles, record, seeded, unwrap
-from pyrogen.levels import Levels
 from pyrogen.registry import choice
 
 

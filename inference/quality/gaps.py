@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data
-from pyrogen.finite import is_discrete
+from pyrogen.distributions.finite import is_discrete
 from pyrogen.inference.programs import evaluating, latent_sites, log_prob, record
 from pyrogen.inference.quality.evidence import evidence
 from pyrogen.registry import choice

@@ -12,7 +12,7 @@ from torch import Tensor
 from pyrogen.axes import unit_vector
 from pyrogen.base import HasPosterior, Model, Pair
 from pyrogen.data import Data
-from pyrogen.finite import Bits
+from pyrogen.distributions.finite import Bits
 from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.programs import Site, evaluating, latent_sites, record, seeded

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Transform
 
 from pyrogen.axes import Blueprint, Distribution, Posterior
-from pyrogen.pushed import BINS, AffineAutoregressive, Pushed
+from pyrogen.distributions.transformed import BINS, AffineAutoregressive, Pushed
 from pyrogen.registry import choice
 
 

@@ -8,7 +8,7 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from pyrogen.axes import Blueprint, Distribution, HasLevels, Posterior
-from pyrogen.levels import Levels
+from pyrogen.distributions.levels import Levels
 from pyrogen.registry import choice
 
 

@@ -8,7 +8,7 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
-from pyrogen.mixtures import NormalMixture
+from pyrogen.distributions.mixtures import NormalMixture
 from pyrogen.registry import choice
 
 
@@ -16,7 +16,7 @@ from pyrogen.registry import choice
 class MixtureOfGaussians(Posterior):
     """A mixture of normals, q(z|x) = Σₖ wₖ(x) N(z; μₖ(x), diag exp sₖ(x)), components summed out.
 
-    Its draws are reparameterized implicitly: see :class:`~pyrogen.mixtures.NormalMixture`.
+    Its draws are reparameterized implicitly: see :class:`~pyrogen.distributions.mixtures.NormalMixture`.
 
     Shapes: features ``(..., K + 2 K latent_size)`` are log w, the μₖ and the sₖ = log σₖ²; event ``(latent_size,)``.
     Reference: Figurnov et al. 2018, arXiv:1805.08498; Morningstar et al. 2021, arXiv:2003.01687.

@@ -8,7 +8,7 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
-from pyrogen.pushed import Planar, Pushed
+from pyrogen.distributions.transformed import Planar, Pushed
 from pyrogen.registry import choice
 
 

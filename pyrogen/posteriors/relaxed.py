@@ -9,9 +9,9 @@ from torch import Tensor
 
 from pyrogen import schedules
 from pyrogen.axes import Distribution, Posterior, unit_vector
+from pyrogen.distributions.relaxed import check_temperature, relaxed_bits
+from pyrogen.distributions.simplex import RelaxedOneHot, refuse_one_part
 from pyrogen.registry import choice
-from pyrogen.relaxed import check_temperature, relaxed_bits
-from pyrogen.simplex import RelaxedOneHot, refuse_one_part
 
 
 class _Relaxed(Posterior):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
-from pyrogen.pushed import spread
+from pyrogen.distributions.transformed import spread
 from pyrogen.registry import choice
 
 

@@ -9,9 +9,9 @@ from pyro.distributions import constraints
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
-from pyrogen.pushed import Pushed
+from pyrogen.distributions.simplex import AdditiveLogRatio, refuse_one_part
+from pyrogen.distributions.transformed import Pushed
 from pyrogen.registry import choice
-from pyrogen.simplex import AdditiveLogRatio, refuse_one_part
 
 
 @choice("posterior")

@@ -8,8 +8,8 @@ from pyro.distributions import constraints
 from torch import Tensor
 from torch.nn.functional import normalize, pad, softplus
 
-from pyrogen import sphere
 from pyrogen.axes import Distribution, Posterior
+from pyrogen.distributions import sphere
 from pyrogen.registry import choice
 
 

@@ -7,7 +7,7 @@ from pyro.distributions import constraints
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Prior, bit_vector, refuse_one_class
-from pyrogen.finite import Bits, grid_of, one_hots
+from pyrogen.distributions.finite import Bits, grid_of, one_hots
 from pyrogen.registry import choice
 
 

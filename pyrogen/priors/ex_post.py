@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution
-from pyrogen.mixtures import Mixture
+from pyrogen.distributions.mixtures import Mixture
 from pyrogen.nets.held import descend, hold
 from pyrogen.priors.flow import FlowPrior
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Blueprint, Distribution, Prior
-from pyrogen.mixtures import Mixture
+from pyrogen.distributions.mixtures import Mixture
 from pyrogen.registry import choice
 
 

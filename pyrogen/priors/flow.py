@@ -11,7 +11,7 @@ from pyro.nn import AutoRegressiveNN
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Prior
-from pyrogen.pushed import BINS, AffineAutoregressive
+from pyrogen.distributions.transformed import BINS, AffineAutoregressive
 from pyrogen.registry import choice
 
 Kind = Literal["affine_coupling", "spline_coupling", "affine_autoregressive", "spline_autoregressive"]

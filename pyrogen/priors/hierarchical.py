@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, HasLevels, Prior
-from pyrogen.levels import Levels
+from pyrogen.distributions.levels import Levels
 from pyrogen.nets import mlp
 from pyrogen.registry import choice
 

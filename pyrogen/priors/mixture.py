@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import transform_to
 
 from pyrogen.axes import Blueprint, Distribution, Prior
-from pyrogen.mixtures import Mixture
+from pyrogen.distributions.mixtures import Mixture
 from pyrogen.registry import choice
 
 

@@ -7,9 +7,9 @@ from pyro.distributions import constraints
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Prior, unit_vector
+from pyrogen.distributions.relaxed import check_temperature, relaxed_bits
+from pyrogen.distributions.simplex import RelaxedOneHot, refuse_one_part
 from pyrogen.registry import choice
-from pyrogen.relaxed import check_temperature, relaxed_bits
-from pyrogen.simplex import RelaxedOneHot, refuse_one_part
 
 
 class _Relaxed(Prior):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Prior
-from pyrogen.mixtures import Mixture
+from pyrogen.distributions.mixtures import Mixture
 from pyrogen.registry import choice
 
 

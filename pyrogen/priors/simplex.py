@@ -8,8 +8,8 @@ from pyro.distributions import constraints
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Prior
+from pyrogen.distributions.simplex import AdditiveLogRatio, refuse_one_part
 from pyrogen.registry import choice
-from pyrogen.simplex import AdditiveLogRatio, refuse_one_part
 
 
 class _Proportions(Prior):

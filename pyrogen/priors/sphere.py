@@ -7,8 +7,8 @@ from pyro.distributions import constraints
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Prior
+from pyrogen.distributions.sphere import UniformOnSphere, refuse_two_points
 from pyrogen.registry import choice
-from pyrogen.sphere import UniformOnSphere, refuse_two_points
 
 
 @choice("prior")

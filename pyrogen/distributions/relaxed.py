@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import SigmoidTransform
 
 from pyrogen.axes import Axis, Distribution
-from pyrogen.pushed import Pushed
+from pyrogen.distributions.transformed import Pushed
 
 # beyond so many temperatures most draws would round to 1 in float32, where their densities are lost
 REACH = 10

@@ -12,7 +12,7 @@ from torch.distributions import Transform
 from torch.nn.functional import pad
 
 from pyrogen.axes import Axis
-from pyrogen.pushed import spread
+from pyrogen.distributions.transformed import spread
 
 
 class AdditiveLogRatio(Transform):

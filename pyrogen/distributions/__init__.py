@@ -1,0 +1,1 @@
+"""Distributions that the axes are made of, beside those of Pyro."""
