@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 import pyrogen
-from pyrogen import plots, registry
+from pyrogen import registry
+from pyrogen.figures import plots
+from pyrogen.figures.report import save_figures
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
-from pyrogen.report import save_figures
 
 ROOT = Path(__file__).parent.parent
 PRIORS = ("StandardNormal", "Laplace", "StudentT", "MixtureOfGaussians", "FlowPrior", "VampPrior")

@@ -8,7 +8,7 @@ import argparse
 import torch
 
 import pyrogen
-from pyrogen.density_plots import clouds
+from pyrogen.figures.density_plots import clouds
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--n", type=int, default=100_000)

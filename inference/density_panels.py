@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrogen import density_plots
 from pyrogen.data import Data
 from pyrogen.data.regression import LAWS, Arm
+from pyrogen.figures import density_plots
 from pyrogen.inference.panels import ADVICE, History, Panel
 from pyrogen.inference.quality.regression import ranks, thirds
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pyrogen.data import Data
+from pyrogen.figures.figure_style import PALETTE, Array, as_rows, legend, single
 from pyrogen.inference.panels import DECODED, SCATTERED, History, Panel
-from pyrogen.look import PALETTE, Array, as_rows, legend, single
 
 
 def reconstruction_field(model: Any, data: Data, history: History) -> Iterator[Panel]:

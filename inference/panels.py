@@ -16,11 +16,11 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from pyrogen import plots
 from pyrogen.axes import Prior
 from pyrogen.base import Batch, HasFreeEnergy, HasPosterior
 from pyrogen.data import Data, Split
 from pyrogen.data.ring import Ring
+from pyrogen.figures import plots
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 
 ADVICE, DECODED = "What the diagnostics say", "Reconstructions and walks"

@@ -15,10 +15,12 @@ import safetensors.torch
 import torch
 import yaml
 
-from pyrogen import plots, storage
+from pyrogen import storage
 from pyrogen.axes import Axis
 from pyrogen.base import HasCritic, HasFreeEnergy, HasLogProb, HasPosterior, Model, Objective, Pair
 from pyrogen.data import Data, load
+from pyrogen.figures import plots
+from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.files import first_line
 from pyrogen.inference import density_panels, fields, panels
 from pyrogen.inference.fit import FALLBACK, fit
@@ -27,7 +29,6 @@ from pyrogen.inference.programs import evaluating, seeded
 from pyrogen.inference.scores import read_scores, shown_scores
 from pyrogen.inference.trainer import CODES, METRICS, read_history
 from pyrogen.registry import Record, describe, find, make
-from pyrogen.report import Section, save_figures, write_report
 
 MISSING = "What could not be shown"
 

@@ -13,9 +13,9 @@ import torch
 import xarray as xr
 import yaml
 
-from pyrogen import score_plots
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
+from pyrogen.figures import score_plots
 from pyrogen.files import first_line, write
 from pyrogen.inference.evidence import asked
 from pyrogen.inference.evidence.comparison import unlike

@@ -241,10 +241,10 @@ def _sample(arguments: Sequence[str]) -> int:
     import numpy as np
     import torch
 
-    from pyrogen import plots
+    from pyrogen.figures import plots
+    from pyrogen.figures.report import save_figures
     from pyrogen.inference.portrait import data_of
     from pyrogen.inference.programs import evaluating, seeded
-    from pyrogen.report import save_figures
 
     if options.n < 1:
         raise ValueError(f"--n {options.n}: ask for at least 1 sample.")

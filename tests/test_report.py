@@ -10,9 +10,9 @@ import torch
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from pyrogen import plots, score_plots
 from pyrogen.base import KINDS
-from pyrogen.report import Section, save_figures, write_report
+from pyrogen.figures import plots, score_plots
+from pyrogen.figures.report import Section, save_figures, write_report
 
 PNG = b"\x89PNG\r\n\x1a\n"
 VOID = {"meta", "img", "link", "br"}

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pyrogen.look import BLUE, INK, MUTED, PALETTE, RED, Array, as_array, legend, single
+from pyrogen.figures.figure_style import BLUE, INK, MUTED, PALETTE, RED, Array, as_array, legend, single
 
 # which way the truth lies from a mean: right of a lower bound, left of an upper one
 PALE = "#aebfd6"

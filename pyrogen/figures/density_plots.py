@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 
-from pyrogen.look import (
+from pyrogen.figures.figure_style import (
     BLUE,
     INK,
     MUTED,

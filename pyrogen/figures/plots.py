@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from pyrogen.look import (
+from pyrogen.figures.figure_style import (
     BLUE,
     MUTED,
     PALETTE,
