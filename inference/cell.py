@@ -15,8 +15,9 @@ from typing import Any
 import xarray as xr
 import yaml
 
-from pyrogen import cli, registry, storage
+from pyrogen import registry, storage
 from pyrogen.base import HasPosterior, Model, Pair
+from pyrogen.command import cli
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
 from pyrogen.inference.evidence.estimator import Estimator, Reconstruction, log_evidence

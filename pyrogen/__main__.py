@@ -2,6 +2,6 @@
 
 import sys
 
-from pyrogen.cli import main
+from pyrogen.command.cli import main
 
 sys.exit(main())

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from pyrogen.cli import main
+from pyrogen.command.cli import main
 from pyrogen.inference import compare_evidence
 from pyrogen.registry import choices
 
@@ -273,7 +273,7 @@ def test_refusals_are_one_sentence(words, run, capsys, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("words", ["--help", "list", "list --axis prior", "--version"])
 def test_what_must_be_quick_does_not_import_torch(words):
-    code = f"import sys; from pyrogen.cli import main\ntry: main({words.split()!r})\nexcept SystemExit: pass\n"
+    code = f"import sys; from pyrogen.command.cli import main\ntry: main({words.split()!r})\nexcept SystemExit: pass\n"
     check = subprocess.run(
         [sys.executable, "-c", code + "assert 'torch' not in sys.modules"], capture_output=True, text=True
     )

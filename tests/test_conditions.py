@@ -353,7 +353,7 @@ def test_the_judge_knows_real_digits():
 
 
 def test_a_conditional_run_is_reported_and_sampled_by_class(tmp_path, capsys):
-    from pyrogen.cli import main
+    from pyrogen.command.cli import main
 
     run = str(tmp_path / "run")
     common = ["--epochs", "1", "--latent_size", "2", "--hidden", "[8]", "--data", "digits", "--device", "cpu"]
@@ -367,7 +367,7 @@ def test_a_conditional_run_is_reported_and_sampled_by_class(tmp_path, capsys):
 
 
 def test_a_semi_supervised_run_remembers_which_labels_it_saw(tmp_path):
-    from pyrogen.cli import main
+    from pyrogen.command.cli import main
 
     run = str(tmp_path / "run")
     common = ["--epochs", "1", "--latent_size", "2", "--hidden", "[8]", "--data", "digits", "--device", "cpu"]

@@ -13,7 +13,7 @@ from torch.distributions import MultivariateNormal
 from torchvision.datasets import CIFAR10, CelebA
 
 import pyrogen
-from pyrogen.cli import main
+from pyrogen.command.cli import main
 from pyrogen.data import load, photos, store
 from pyrogen.inference import IWAE, log_evidence
 

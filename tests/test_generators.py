@@ -9,7 +9,7 @@ from torch import nn
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch
-from pyrogen.cli import main
+from pyrogen.command.cli import main
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.quality.generators import cell_probabilities
 from pyrogen.likelihoods import Laplace, Normal

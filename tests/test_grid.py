@@ -14,8 +14,9 @@ import pytest
 import xarray as xr
 
 import pyrogen
-from pyrogen import options, storage
-from pyrogen.cli import main
+from pyrogen import storage
+from pyrogen.command import options
+from pyrogen.command.cli import main
 from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence
 from pyrogen.inference import cell as cells
 from pyrogen.inference.game import Game

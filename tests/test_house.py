@@ -23,7 +23,7 @@ UPWARD = {
     "inference": ("pyrogen.models",),
     "models": (),
 }
-DOORS = {"pyrogen/__init__.py", "pyrogen/registry.py", "pyrogen/cli.py", "pyrogen/__main__.py"}
+DOORS = {"pyrogen/__init__.py", "pyrogen/registry.py", "pyrogen/command/cli.py", "pyrogen/__main__.py"}
 
 
 def imports(source, package):
@@ -90,8 +90,8 @@ def test_arrows_point_one_way(room, path):
         ("from pyrogen.models import vae", "inference", "inference/fit.py", True),
         ("from models import vae", "models", "models/gan.py", True),
         ("import inference.fit", "models", "models/gan.py", True),
-        ("from pyrogen.inference import fit", "pyrogen", "pyrogen/cli.py", True),
-        ("def f():\n    from pyrogen.inference import fit", "pyrogen", "pyrogen/cli.py", False),
+        ("from pyrogen.inference import fit", "pyrogen", "pyrogen/command/cli.py", True),
+        ("def f():\n    from pyrogen.inference import fit", "pyrogen", "pyrogen/command/cli.py", False),
         ("if TYPE_CHECKING:\n    from pyrogen import models", "pyrogen", "pyrogen/__init__.py", False),
         ("from pyrogen.inference import fit", "models", "models/gan.py", False),
         ("from pyrogen.base import Model", "inference", "inference/fit.py", False),

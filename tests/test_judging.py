@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from scipy.special import logsumexp
 
-from pyrogen.cli import main
+from pyrogen.command.cli import main
 from pyrogen.data import load
 from pyrogen.inference import (
     ELBO,

@@ -11,7 +11,7 @@ from torch import nn
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch
-from pyrogen.cli import main
+from pyrogen.command.cli import main
 from pyrogen.conditions import Condition
 from pyrogen.data.regression import LAWS, Arm, Heteroscedastic, InverseSine
 from pyrogen.inference import ELBO, fit, log_evidence

@@ -13,7 +13,7 @@ from torch import nn
 
 import pyrogen
 from pyrogen import registry, storage
-from pyrogen.cli import main
+from pyrogen.command.cli import main
 from pyrogen.data import load
 from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence, panels, portrait
 from pyrogen.inference.evidence.summary import summarize

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyrogen
-from pyrogen import completion, registry
+from pyrogen import registry
+from pyrogen.command import completion
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -77,7 +78,7 @@ def _list(arguments: Sequence[str]) -> int:
 
 
 def _train(arguments: Sequence[str]) -> int:
-    from pyrogen import options as opt
+    from pyrogen.command import options as opt
 
     config: dict[str, dict[str, Any]] = {"model": {}, "data": {}, "fit": {}}
     if path := opt.value_of(arguments, "--config"):
@@ -179,7 +180,7 @@ FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", "sha256", "enco
 
 
 def _evaluate(arguments: Sequence[str]) -> int:
-    from pyrogen import options as opt
+    from pyrogen.command import options as opt
     from pyrogen.inference import Estimator, log_evidence, summarize
     from pyrogen.inference.portrait import data_of, write_run_report
     from pyrogen.inference.scores import beware, density_of, part_of, save_score
@@ -221,7 +222,7 @@ def _evaluate(arguments: Sequence[str]) -> int:
 
 
 def _sample(arguments: Sequence[str]) -> int:
-    from pyrogen import options as opt
+    from pyrogen.command import options as opt
 
     parser = opt.parser("pyrogen sample", VERBS["sample"])
     parser.add_argument("run", type=str, help="folder of a run")
@@ -285,7 +286,7 @@ def _compare(arguments: Sequence[str]) -> int:
 
 
 def _grid(arguments: Sequence[str]) -> int:
-    from pyrogen import options as opt
+    from pyrogen.command import options as opt
     from pyrogen.inference import fit, grid
     from pyrogen.inference.grid import GIVEN
 
@@ -320,7 +321,7 @@ def _grid(arguments: Sequence[str]) -> int:
 
 def _on_axis(parser: Any, axis: str, value: str, axes: dict[str, str]) -> Any:
     """A value of a grid's axis, read as its option reads it; a choice's own argument, as a number where it is one."""
-    from pyrogen import options as opt
+    from pyrogen.command import options as opt
 
     if "." not in axis:
         return getattr(opt.parse(parser, opt.words_of(axis, value), axes), axis)
@@ -397,7 +398,7 @@ def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[
 
 
 def _add_data_options(parser: Any, default: str) -> None:
-    from pyrogen import options as opt
+    from pyrogen.command import options as opt
     from pyrogen.data import load
 
     parser.add_argument("--data", default=default, help="a data set, see pyrogen list --axis data, or the path of one")
