@@ -16,7 +16,7 @@ from pyrogen.base import Batch, Model, Player
 from pyrogen.data import Split
 from pyrogen.inference.compiled import Compile, Step, said
 from pyrogen.inference.programs import standing_still
-from pyrogen.nets.leading import computing_in
+from pyrogen.nets.batch_dims import computing_in
 from pyrogen.schedules import training_at
 
 

@@ -1,8 +1,8 @@
 """Networks, as plain modules from tensors to tensors."""
 
+from pyrogen.nets.batch_dims import Leading
 from pyrogen.nets.beside import Beside
 from pyrogen.nets.conv import ConvDecoder, ConvEncoder
-from pyrogen.nets.leading import Leading
 from pyrogen.nets.linear import Dictionary, Transposed
 from pyrogen.nets.masked import MaskedMLP
 from pyrogen.nets.mlp import mlp

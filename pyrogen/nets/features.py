@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pyrogen.nets.held import descend, hold
+from pyrogen.nets.frozen import descend, hold
 
 
 class Features(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution
 from pyrogen.distributions.mixtures import Mixture
-from pyrogen.nets.held import descend, hold
+from pyrogen.nets.frozen import descend, hold
 from pyrogen.priors.flow import FlowPrior
 
 
