@@ -20,8 +20,9 @@ from torch import Tensor
 import pyrogen
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data, load
-from pyrogen.inference import compiled, fit
-from pyrogen.inference.game import Game
+from pyrogen.inference import fit
+from pyrogen.inference.replay import recorded_step
+from pyrogen.inference.training.game import Game
 
 LR = 1e-3
 HAND, AGAIN, SVI = "by hand", "by hand again (A/A)", "pyro SVI"
@@ -317,7 +318,7 @@ def _recording(work: Work) -> str:
 
 def _recorded(work: Work) -> contextlib.AbstractContextManager[None]:
     """Record full batches however short the run is, and the ragged one of each epoch not: what it would be in a long run."""
-    return _replaced(compiled, "PAYS", work.epochs + 1)
+    return _replaced(recorded_step, "PAYS", work.epochs + 1)
 
 
 @contextlib.contextmanager

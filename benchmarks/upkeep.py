@@ -24,7 +24,7 @@ import torch
 started = time.perf_counter()
 import pyrogen
 from pyrogen.inference import fit
-from pyrogen.inference.game import Game
+from pyrogen.inference.training.game import Game
 def first_move(game):
     print(time.perf_counter() - started)
     raise SystemExit

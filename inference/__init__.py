@@ -10,7 +10,6 @@ from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
-from pyrogen.inference.fit import fit
 from pyrogen.inference.grid import grid
 from pyrogen.inference.grid_table import Grid
 from pyrogen.inference.objectives.adversarial import Adversarial, LeastSquares, Minimax, NonSaturating
@@ -23,7 +22,8 @@ from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
-from pyrogen.inference.trainer import Run
+from pyrogen.inference.training.fit import fit
+from pyrogen.inference.training.trainer import Run
 
 __all__ = [
     "AIS",

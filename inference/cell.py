@@ -21,10 +21,10 @@ from pyrogen.command import cli
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
 from pyrogen.inference.evidence.estimator import Estimator, Reconstruction, log_evidence
-from pyrogen.inference.fit import fit
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs import evaluating, seeded, threads
+from pyrogen.inference.training.fit import fit
 
 CELL = "cell.yaml"
 ENDED, REFUSED, UNSCORED, FAILED, WAITING = "ended", "refused", "not scored", "failed", "not run"

@@ -23,8 +23,8 @@ from pyrogen.files import first_line, write
 from pyrogen.inference.cell import ENDED, Cell, Ruler, outcome, run_cell
 from pyrogen.inference.evidence import asked
 from pyrogen.inference.evidence.estimator import Estimator
-from pyrogen.inference.fit import fit
 from pyrogen.inference.grid_table import Grid, gather
+from pyrogen.inference.training.fit import fit
 from pyrogen.storage import SAVED
 
 BACKENDS = ("loky", "dask", "ray")

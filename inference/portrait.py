@@ -23,11 +23,11 @@ from pyrogen.figures import plots
 from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.files import first_line
 from pyrogen.inference import density_panels, fields, panels
-from pyrogen.inference.fit import FALLBACK, fit
 from pyrogen.inference.panels import ADVICE, History, Panel
 from pyrogen.inference.programs import evaluating, seeded
 from pyrogen.inference.scores import read_scores, shown_scores
-from pyrogen.inference.trainer import CODES, METRICS, read_history
+from pyrogen.inference.training.fit import FALLBACK, fit
+from pyrogen.inference.training.trainer import CODES, METRICS, read_history
 from pyrogen.registry import Record, describe, find, make
 
 MISSING = "What could not be shown"

@@ -25,7 +25,6 @@ from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.files import write
 from pyrogen.inference import programs
-from pyrogen.inference.fit import fit
 from pyrogen.inference.quality.claims import Claim, Setup, claims_of
 from pyrogen.inference.quality.record import (
     FOLDER,
@@ -37,6 +36,7 @@ from pyrogen.inference.quality.record import (
     provenance,
     write_table,
 )
+from pyrogen.inference.training.fit import fit
 
 PAPER = "-paper"
 

@@ -20,12 +20,12 @@ from pyrogen.inference import AIS, BDMC, SMC, log_evidence, observe
 from pyrogen.inference.evidence.annealing import geometric_schedule, sigmoid_schedule
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.noise import Observed
-from pyrogen.inference.evidence.recorded import Recorded
 from pyrogen.inference.evidence.smc import systematic
 from pyrogen.inference.evidence.stream import log_mean_exp
 from pyrogen.inference.programs import Program
-from pyrogen.inference.progress import track
 from pyrogen.inference.quality.annealed import annealed_error, quadrature
+from pyrogen.inference.replay.often import Recorded
+from pyrogen.inference.training.progress import track
 from pyrogen.likelihoods import Normal
 from pyrogen.models.gan import GAN
 
@@ -339,7 +339,7 @@ def test_recording_below_python_changes_nothing(vae, binary, estimator, monkeypa
     found, calls = [], []
     hook = vae.decoder.register_forward_hook(lambda *_: calls.append(1))
     for habit in (10, 10**9):
-        monkeypatch.setattr("pyrogen.inference.evidence.recorded.HABIT", habit)
+        monkeypatch.setattr("pyrogen.inference.replay.often.HABIT", habit)
         found.append(log_evidence(vae, binary, estimator))
         calls.append(0)
     hook.remove()
@@ -350,7 +350,7 @@ def test_recording_below_python_changes_nothing(vae, binary, estimator, monkeypa
 
 def test_what_cannot_be_recorded_runs_as_it_is(monkeypatch):
     """A program whose course depends on values; and one whose recording would answer otherwise."""
-    monkeypatch.setattr("pyrogen.inference.evidence.recorded.HABIT", 2)
+    monkeypatch.setattr("pyrogen.inference.replay.often.HABIT", 2)
     z = torch.linspace(-1, 1, 5).unsqueeze(1)
     turns = []
 
@@ -558,7 +558,7 @@ def test_progress_is_silent_unless_a_terminal_waits(monkeypatch):
 
     def shown(stream, patience):
         monkeypatch.setattr(sys, "stderr", stream)
-        monkeypatch.setattr("pyrogen.inference.progress.PATIENCE", patience)
+        monkeypatch.setattr("pyrogen.inference.training.progress.PATIENCE", patience)
         with contextlib.suppress(ZeroDivisionError), track(2, "annealing") as advance:
             advance(1)
             advance(1)

@@ -14,11 +14,11 @@ from pyrogen.base import Batch, HasPosterior, Model, Objective
 from pyrogen.data import load
 from pyrogen.data.procedural import Circle, SparseModel, Spiral
 from pyrogen.inference import ELBO, fit
-from pyrogen.inference.checkpoint import Stopped
 from pyrogen.inference.fields import arrows, grid, reconstruction_field
-from pyrogen.inference.game import Game
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation, jacobian
 from pyrogen.inference.programs import Program, evaluating
+from pyrogen.inference.training.checkpoint import Stopped
+from pyrogen.inference.training.game import Game
 from pyrogen.nets import Dictionary, Noisy
 from pyrogen.registry import find
 

@@ -167,7 +167,7 @@ def test_runs_on_other_data_are_not_compared(run, tmp_path, capsys):
 def test_ctrl_c_and_resume(tmp_path, capsys, monkeypatch):
     import signal
 
-    from pyrogen.inference.game import Game
+    from pyrogen.inference.training.game import Game
 
     words = f"train vae --data digits --epochs 3 --hidden 8 --folder {tmp_path / 'run'}".split()
     move, left = Game.move, [12]

@@ -16,9 +16,10 @@ from torch import nn
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch, Player
-from pyrogen.inference import compiled, fit
-from pyrogen.inference.compiled import Step, said
-from pyrogen.inference.game import Game, Rules
+from pyrogen.inference import fit
+from pyrogen.inference.replay import recorded_step
+from pyrogen.inference.replay.recorded_step import Step, said
+from pyrogen.inference.training.game import Game, Rules
 
 NAMES = pyrogen.list_models()
 SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,), "classes": 3}
@@ -27,7 +28,7 @@ SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
 
 @pytest.fixture(autouse=True)
 def _always_worth(monkeypatch):
-    monkeypatch.setattr(compiled, "PAYS", 1)
+    monkeypatch.setattr(recorded_step, "PAYS", 1)
     with pyro.validation_enabled(False):
         yield
 
@@ -234,7 +235,7 @@ def test_what_python_changes_is_caught(loss, caplog):
 def test_a_number_that_changes_between_epochs_is_caught_in_the_next(caplog):
     model = Loss(slow_number)
     model.weight, step = 1.0, model.step()
-    run(step, compiled.APART + compiled.CHECKED)
+    run(step, recorded_step.APART + recorded_step.CHECKED)
     assert not step.eager_because
     model.weight, step.epoch = 1.0 + 1e-6, 1
     with caplog.at_level(logging.WARNING, "pyrogen"):
@@ -390,7 +391,7 @@ def test_without_a_compiler_it_is_replayed_without_inductor(monkeypatch, caplog)
 
 
 def test_few_steps_stay_eager_and_it_is_said(monkeypatch):
-    monkeypatch.setattr(compiled, "PAYS", 500)
+    monkeypatch.setattr(recorded_step, "PAYS", 500)
     step = Loss(plain).step(uses=499)
     run(step)
     assert said([step]) == "eager, because recording does not pay for 499 steps"

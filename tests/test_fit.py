@@ -153,7 +153,7 @@ def test_learning_rates_fall_at_milestones(monkeypatch, tmp_path):
 
 
 def test_learning_rates_do_not_depend_on_where_a_run_was_cut(tmp_path):
-    from pyrogen.inference.game import Game
+    from pyrogen.inference.training.game import Game
 
     schedule = {"data": "digits", "epochs": 4, "lr_milestones": [2, 3], "batch_size": 500, "progress": False}
     whole = fit(small(), folder=tmp_path / "whole", **schedule).model.state_dict()

@@ -19,7 +19,7 @@ from pyrogen.command import options
 from pyrogen.command.cli import main
 from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence
 from pyrogen.inference import cell as cells
-from pyrogen.inference.game import Game
+from pyrogen.inference.training.game import Game
 from pyrogen.priors import VampPrior
 
 SMALL = {"data": "digits", "epochs": 1, "hidden": [8], "latent_size": 2, "batch_size": 512, "compile": False}

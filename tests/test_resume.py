@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import pyrogen
-from pyrogen.inference import ELBO, IWAE, checkpoint, fit
-from pyrogen.inference.checkpoint import Stopped
+from pyrogen.inference import ELBO, IWAE, fit
 from pyrogen.inference.portrait import data_of
-from pyrogen.inference.trainer import read_history
+from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training.checkpoint import Stopped
+from pyrogen.inference.training.trainer import read_history
 
 SMALL = {
     "vae": ("digits", {"x_shape": (1, 8, 8), "latent_size": 3, "hidden": (16,)}, {"epochs": 6, "ema": 0.9}),
@@ -101,7 +102,7 @@ class StopAfter:
     """Wishes for a stop after so many steps, as Ctrl-C does."""
 
     def __init__(self, monkeypatch, steps):
-        from pyrogen.inference.game import Game
+        from pyrogen.inference.training.game import Game
 
         move = Game.move
         left = [steps]

@@ -16,9 +16,10 @@ import pyrogen
 from pyrogen import schedules
 from pyrogen.base import Batch, HasPosterior, Model, Pair
 from pyrogen.data import load
-from pyrogen.inference import ELBO, IWAE, compiled, fit, log_evidence
-from pyrogen.inference.game import Game, Rules
+from pyrogen.inference import ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.programs import record
+from pyrogen.inference.replay import recorded_step
+from pyrogen.inference.training.game import Game, Rules
 from pyrogen.nets.features import Features
 from pyrogen.registry import find
 
@@ -102,7 +103,7 @@ def play(model, data, compile, epochs=4):
 
 @pytest.mark.parametrize("name", RELAXED)
 def test_a_recorded_step_follows_the_schedule_to_the_bit(name, tiny_data, monkeypatch, caplog):
-    monkeypatch.setattr(compiled, "PAYS", 1)
+    monkeypatch.setattr(recorded_step, "PAYS", 1)
     data = tiny_data(relaxed(name))
     terms, state, g = play(relaxed(name, **COOLING), data, "auto")
     expected_terms, expected, _ = play(relaxed(name, **COOLING), data, False)

@@ -17,7 +17,7 @@ from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
 from pyrogen.inference.evidence.hmc import Leapfrog
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point, latent_spaces
 from pyrogen.inference.evidence.stream import Stream
-from pyrogen.inference.progress import track
+from pyrogen.inference.training.progress import track
 
 BASE_DRAWS = 100
 PILOT_CHAINS = 16

@@ -10,7 +10,7 @@ from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, joined
 from pyrogen.inference.evidence.stream import Stream
 from pyrogen.inference.evidence.weights import blocks_of_weights
-from pyrogen.inference.progress import track
+from pyrogen.inference.training.progress import track
 
 SHOWN = {
     "jackknife": "the bound without its bias of order 1/k (JVI-1), as uncertain as it",

@@ -16,7 +16,6 @@ from torch.autograd import grad
 from torch.distributions import biject_to
 
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
-from pyrogen.inference.evidence.recorded import Recorded
 from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, per_datum, run
 from pyrogen.inference.programs import (
     Checked,
@@ -34,6 +33,7 @@ from pyrogen.inference.programs import (
     standing_still,
     unwrap,
 )
+from pyrogen.inference.replay.often import Recorded
 
 # Data are annealed in blocks of this size, and so many rows evaluated at once, whatever the chunk size: another rounding of
 # one gradient would be another decision to accept, and so another answer.

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pyrogen.base import Batch, HasFreeEnergy, Model, Objective, Player
 from pyrogen.data import Data
-from pyrogen.inference.fit import fit
 from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.training.fit import fit
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, create
 

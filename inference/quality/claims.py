@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyrogen import registry
-from pyrogen.inference.fit import fit
+from pyrogen.inference.training.fit import fit
 
 BOUNDS = ("at_least", "at_most", "between")
 KEYS = ("says", "metric", "with", *BOUNDS, "seeds", "data", "arguments", "recipe", "objective", "against", "control")

@@ -57,7 +57,7 @@ def _flags(words: Sequence[str]) -> list[str]:
         names = _parameters(registry.find(option, chosen[-1])) if chosen and option in registry.axes() else []
         return [f"--{option}.{name}" for name in names]
     own = _parameters(registry.find("entry", words[1])) if words[1] in registry.list_models() else []
-    fit = _parameters(registry.Record("", "fit", "pyrogen.inference.fit", "fit", ""))
+    fit = _parameters(registry.Record("", "fit", "pyrogen.inference.training.fit", "fit", ""))
     data = _parameters(registry.Record("", "load", "pyrogen.data.dataset", "load", ""))
     rest = ("data_seed", "seeds", "config", "print_config")
     hidden = {"x_shape", "encoder", "decoder", "model", "name", "progress"}

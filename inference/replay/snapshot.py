@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyrogen.inference import checkpoint
+from pyrogen.inference.training import checkpoint
 
 Place = tuple[dict[str, Any], str]  # where a module keeps a tensor
 

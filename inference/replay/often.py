@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Size, Tensor
 
-from pyrogen.inference.recording import Recording, Unrecordable, trace
+from pyrogen.inference.replay.recording import Recording, Unrecordable, trace
 
 HABIT = 300  # calls after which a recording, which takes as long as some hundreds, begins to pay
 

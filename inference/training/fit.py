@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pyrogen.axes import refusal
 from pyrogen.base import Model, Objective
 from pyrogen.data import Data, load
-from pyrogen.inference import checkpoint
-from pyrogen.inference.trainer import PRECISIONS, Run, Trainer, is_first
+from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training.trainer import PRECISIONS, Run, Trainer, is_first
 from pyrogen.registry import describe, find, make
 
 FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128, "lr_milestones": (), "lr_decay": 0.1}

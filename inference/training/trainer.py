@@ -22,10 +22,10 @@ from pyrogen import storage
 from pyrogen.base import HasPosterior, Model, Player
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
-from pyrogen.inference import checkpoint
-from pyrogen.inference.game import Game, NotFinite, Rules, agree
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training.game import Game, NotFinite, Rules, agree
 
 METRICS = "metrics.jsonl"
 CODES = "codes.safetensors"

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.base import Batch
-from pyrogen.inference.recording import Recording, Unrecordable, kind_and_line, laid_out, trace
-from pyrogen.inference.shadow import Outcome, Place, State, amount, foreign
+from pyrogen.inference.replay.recording import Recording, Unrecordable, kind_and_line, laid_out, trace
+from pyrogen.inference.replay.snapshot import Outcome, Place, State, amount, foreign
 
 Compile = Literal["auto"] | bool
 

@@ -14,8 +14,8 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Batch, Model, Player
 from pyrogen.data import Split
-from pyrogen.inference.compiled import Compile, Step, said
 from pyrogen.inference.programs import standing_still
+from pyrogen.inference.replay.recorded_step import Compile, Step, said
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.schedules import training_at
 
@@ -35,7 +35,7 @@ class Rules:
         milestones: epochs, counted from 1, from which on learning rates are ``decay`` times what they were before.
         decay: of the learning rates.
         dtype: a smaller type for the networks to compute in, or None.
-        compile: whether steps are recorded, see :class:`pyrogen.inference.compiled.Step`.
+        compile: whether steps are recorded, see :class:`pyrogen.inference.replay.recorded_step.Step`.
     """
 
     batch_size: int
