@@ -10,7 +10,7 @@ import torch
 import pyrogen
 from pyrogen.data.procedural import Spiral
 from pyrogen.inference import fit
-from pyrogen.inference.fields import arrows, grid
+from pyrogen.inference.pages.fields import arrows, grid
 from pyrogen.likelihoods import Normal
 from pyrogen.registry import find
 

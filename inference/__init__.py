@@ -1,5 +1,6 @@
 """How models are fitted and judged."""
 
+from pyrogen.inference.adversarial.game import Adversarial, LeastSquares, Minimax, NonSaturating
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.bdmc import BDMC
 from pyrogen.inference.evidence.comparison import BiasWarning, compare_evidence
@@ -10,9 +11,6 @@ from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
-from pyrogen.inference.grid import grid
-from pyrogen.inference.grid_table import Grid
-from pyrogen.inference.objectives.adversarial import Adversarial, LeastSquares, Minimax, NonSaturating
 from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.classification import Classification, SemiSupervised
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
@@ -22,6 +20,8 @@ from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
+from pyrogen.inference.runs.grid import grid
+from pyrogen.inference.runs.grid_table import Grid
 from pyrogen.inference.training.fit import fit
 from pyrogen.inference.training.trainer import Run
 

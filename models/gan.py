@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import Batch, HasCritic, HasGenerator, Model
-from pyrogen.inference.objectives.adversarial import Adversarial
+from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.nets import Leading, mlp
 from pyrogen.registry import entry, make
 

@@ -14,8 +14,8 @@ from pyrogen.base import Batch, HasPosterior, Model, Objective
 from pyrogen.data import load
 from pyrogen.data.procedural import Circle, SparseModel, Spiral
 from pyrogen.inference import ELBO, fit
-from pyrogen.inference.fields import arrows, grid, reconstruction_field
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation, jacobian
+from pyrogen.inference.pages.fields import arrows, grid, reconstruction_field
 from pyrogen.inference.programs import Program, evaluating
 from pyrogen.inference.training.checkpoint import Stopped
 from pyrogen.inference.training.game import Game

@@ -11,7 +11,7 @@ from pyrogen import registry
 from pyrogen.base import Batch
 from pyrogen.command.cli import main
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence
-from pyrogen.inference.quality.generators import cell_probabilities
+from pyrogen.inference.metrics.generators import cell_probabilities
 from pyrogen.likelihoods import Laplace, Normal
 from pyrogen.models.generators import Generator
 

@@ -18,7 +18,7 @@ from pyrogen import storage
 from pyrogen.command import options
 from pyrogen.command.cli import main
 from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence
-from pyrogen.inference import cell as cells
+from pyrogen.inference.runs import grid_run as cells
 from pyrogen.inference.training.game import Game
 from pyrogen.priors import VampPrior
 
@@ -270,7 +270,7 @@ def test_a_cluster_of_dask_gives_the_same_bits(made, tmp_path):
 
 
 def test_threads_of_one_process_take_turns(made, tmp_path):
-    from pyrogen.inference.grid import plan
+    from pyrogen.inference.runs.grid import plan
 
     _, planned = plan(OVER, "vae", tmp_path, [0], SMALL)
     ruler = cells.Ruler({"name": "IWAE", "k": 50}, limit=12)
@@ -283,7 +283,7 @@ def test_threads_of_one_process_take_turns(made, tmp_path):
 
 
 def test_a_worker_that_dies_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["pyrogen.inference.grid"], "_told", lambda cell, ruler: os._exit(1))
+    monkeypatch.setattr(sys.modules["pyrogen.inference.runs.grid"], "_told", lambda cell, ruler: os._exit(1))
     with pytest.raises(ChildProcessError, match=r"a worker process of loky died .*the same command goes on"):
         grid(OVER, folder=tmp_path, **SMALL, **{**SCORED, "jobs": 2})
 

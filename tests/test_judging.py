@@ -22,15 +22,15 @@ from pyrogen.inference import (
     compare_evidence,
     diagnose,
     log_evidence,
-    portrait,
     summarize,
 )
-from pyrogen.inference.compare import runs_table
 from pyrogen.inference.evidence import asked
 from pyrogen.inference.evidence.importance import diagnostics, log_mean_weight
 from pyrogen.inference.evidence.rules import LARGEST_ERROR, RULES, bias, largest_k, left
 from pyrogen.inference.evidence.stream import Stream
-from pyrogen.inference.scores import read_scores, save_score
+from pyrogen.inference.pages import run_report
+from pyrogen.inference.runs.compare import runs_table
+from pyrogen.inference.runs.scores import read_scores, save_score
 
 N = 40
 ATTRIBUTES = {
@@ -465,7 +465,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("judged") / "a"
     words = f"train vae --data digits --epochs 1 --hidden 16 --latent-size 2 --folder {folder}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(portrait, "write_run_report", lambda folder: folder)
+        patch.setattr(run_report, "write_run_report", lambda folder: folder)
         assert main(words.split()) == 0
     return folder
 
@@ -473,7 +473,7 @@ def run(tmp_path_factory):
 @pytest.fixture
 def _no_page(monkeypatch):
     """The page of a run takes seconds; most of what evaluate does is not about it."""
-    monkeypatch.setattr(portrait, "write_run_report", lambda folder: folder)
+    monkeypatch.setattr(run_report, "write_run_report", lambda folder: folder)
 
 
 def test_evaluate_says_the_verdict_and_its_advice_runs(run, capsys):

@@ -15,12 +15,13 @@ import pyrogen
 from pyrogen import registry, storage
 from pyrogen.command.cli import main
 from pyrogen.data import load
-from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence, panels, portrait
+from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
-from pyrogen.inference.portrait import ADVICE, MISSING, command, write_run_report
+from pyrogen.inference.pages import report_sections, run_report
+from pyrogen.inference.pages.run_report import ADVICE, MISSING, command, write_run_report
 from pyrogen.inference.programs import evaluating
-from pyrogen.inference.scores import read_scores, save_score, shown_scores
+from pyrogen.inference.runs.scores import read_scores, save_score, shown_scores
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def files(tmp_path_factory):
 
 def shown(folder, model=None):
     model = storage.load(folder, model)
-    return list(portrait._shown(model, portrait.data_of(folder), portrait._history(folder)))
+    return list(run_report._shown(model, run_report.data_of(folder), run_report._history(folder)))
 
 
 # -- panels ----------------------------------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ def test_the_ring_is_counted_and_nothing_else(files, tmp_path):
     assert int(model[1]) < 8
     assert "Coverage" in (folder / "report.html").read_text()
     gan = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(8,))
-    assert list(panels.coverage(gan, load(files["vectors"]), [])) == []
+    assert list(report_sections.coverage(gan, load(files["vectors"]), [])) == []
 
 
 def test_interpolations_end_in_reconstructions_and_traversals_move_one_latent(pair, draws):
@@ -118,8 +119,8 @@ def test_chains_start_at_data_and_filters_are_the_weights(files):
     with torch.no_grad():
         model.weight[2] = 3.0  # the strongest
     with evaluating(model):
-        (chains,) = panels.chains(model, data, [])
-        (filters,) = panels.filters(model, data, [])
+        (chains,) = report_sections.chains(model, data, [])
+        (filters,) = report_sections.filters(model, data, [])
     canvas = chains.figure.axes[0].images[0].get_array()
     first = canvas[: 6 * 11, : 6 * 11][5::11, 5::11]
     assert first.tolist() == data.test.x[0, 0].tolist()
@@ -135,7 +136,7 @@ def test_a_critic_that_knows_scores_every_datum_higher(files):
     model.criticize = lambda sites: sites["x"].sum(1)
     model.fake = lambda batch: {"x": batch.x - 100}
     with evaluating(model):
-        said = [p.caption for p in panels.criticism(model, data, []) if p.section == ADVICE]
+        said = [p.caption for p in report_sections.criticism(model, data, []) if p.section == ADVICE]
     assert "in 100% of all pairs" in said[0]
 
 
@@ -164,7 +165,7 @@ VALIDATION = {
 
 @pytest.mark.parametrize(("losses", "parts"), VALIDATION.values(), ids=VALIDATION)
 def test_validation_losses_are_read(losses, parts):
-    said = [panel.caption for panel in panels.validation(None, None, history(losses))]
+    said = [panel.caption for panel in report_sections.validation(None, None, history(losses))]
     assert len(said) == bool(parts)
     for part in parts:
         assert part in said[0]
@@ -181,7 +182,7 @@ USAGE = {
 
 @pytest.mark.parametrize(("terms", "figures", "said"), USAGE.values(), ids=USAGE)
 def test_the_use_of_latents_is_said(terms, figures, said, pair):
-    found = list(panels.usage(pair(), None, history([1.0], **terms)))
+    found = list(report_sections.usage(pair(), None, history([1.0], **terms)))
     assert sum(panel.figure is not None for panel in found) == figures
     assert (said in found[0].caption) if said else not found
 
@@ -316,7 +317,7 @@ RUNS = {
 
 @pytest.mark.parametrize("words", RUNS.values(), ids=RUNS)
 def test_the_command_makes_the_run_again(words, files, tmp_path, monkeypatch):
-    monkeypatch.setattr(portrait, "write_run_report", lambda folder: folder)
+    monkeypatch.setattr(run_report, "write_run_report", lambda folder: folder)
     first, second = tmp_path / "first", tmp_path / "second"
     assert main(["train", *words.format(**files).split(), "--epochs", "1", "--folder", str(first)]) == 0
     config = storage.read_config(first)
@@ -335,7 +336,7 @@ def test_the_command_says_only_what_differs(files, tmp_path):
     assert command(config, model) == ["pyrogen", "train", "rbm", "--epochs", "1"]
     config["fit"]["epochs"] = 100  # as in its recipe
     assert command(config, model) == ["pyrogen", "train", "rbm"]
-    assert "pyrogen train rbm" in portrait._recipe_section(config, model).code
+    assert "pyrogen train rbm" in run_report._recipe_section(config, model).code
 
 
 def test_the_command_keeps_apart_the_objectives_of_model_and_fit(files):
@@ -355,7 +356,7 @@ def test_settings_that_no_command_has_are_said(files):
         model, data, Adversarial(critic_optimizer=registry.make("optimizer", {"name": "Adam", "lr": 0.5})), epochs=0
     )
     config = storage.config_of(model, data=data.describe(), fit=run.settings)
-    section = portrait._recipe_section(config, model)
+    section = run_report._recipe_section(config, model)
     assert "its objective.critic_optimizer is Adam with settings of its own" in section.text
     assert section.code == ""
 
@@ -474,7 +475,7 @@ def test_mutated_files_never_raise_anything_else(name, scored, tmp_path):
             broken[rng.randrange(len(broken))] = rng.randrange(256)
         path.write_bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])])
         try:
-            portrait._history(tmp_path) if name == METRICS else read_scores(tmp_path)
+            run_report._history(tmp_path) if name == METRICS else read_scores(tmp_path)
         except ValueError as error:
             said.append(str(error))
     assert len(said) > 20
@@ -497,6 +498,6 @@ def test_metrics_that_are_not_finite_are_drawn(scored, tmp_path):
 
 
 def test_a_model_without_latents_shows_no_terms_of_latents(scored):
-    (first, *_) = portrait._history(scored)
+    (first, *_) = run_report._history(scored)
     assert {term for term in first if "kl" in term or "reconstruction" in term} == set()
     assert {"train/loss", "valid/loss"} <= set(first)

@@ -12,10 +12,10 @@ import torch
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch, HasLogProb, Model
-from pyrogen.inference.prove import main, matching, measure, prove
-from pyrogen.inference.quality.boltzmann import ExactLikelihood
-from pyrogen.inference.quality.claims import claims_of
-from pyrogen.inference.quality.record import write_table
+from pyrogen.inference.metrics.boltzmann import ExactLikelihood
+from pyrogen.inference.proofs.claims import claims_of
+from pyrogen.inference.proofs.prove import main, matching, measure, prove
+from pyrogen.inference.proofs.records import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIM = {

@@ -120,7 +120,7 @@ def _train(arguments: Sequence[str]) -> int:
         folder = Path(settings["folder"]) / f"seed-{seed}" if options.seeds > 1 else settings["folder"]
         runs.append(_train_one(build, own, wishes, {**settings, "seed": seed, "folder": folder}))
     if options.seeds > 1:
-        from pyrogen.inference.compare import seeds_table
+        from pyrogen.inference.runs.compare import seeds_table
 
         print(seeds_table(runs))
     return 0
@@ -129,7 +129,7 @@ def _train(arguments: Sequence[str]) -> int:
 def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str, Any], settings: dict[str, Any]) -> Any:
     from pyrogen.base import HasLogProb, Pair
     from pyrogen.inference import fit
-    from pyrogen.inference.portrait import write_run_report
+    from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs import seeded
 
     with seeded(settings["seed"]):
@@ -182,8 +182,8 @@ FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", "sha256", "enco
 def _evaluate(arguments: Sequence[str]) -> int:
     from pyrogen.command import options as opt
     from pyrogen.inference import Estimator, log_evidence, summarize
-    from pyrogen.inference.portrait import data_of, write_run_report
-    from pyrogen.inference.scores import beware, density_of, part_of, save_score
+    from pyrogen.inference.pages.run_report import data_of, write_run_report
+    from pyrogen.inference.runs.scores import beware, density_of, part_of, save_score
 
     parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
     parser.add_argument("run", type=str, help="folder of a run")
@@ -244,7 +244,7 @@ def _sample(arguments: Sequence[str]) -> int:
 
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
-    from pyrogen.inference.portrait import data_of
+    from pyrogen.inference.pages.run_report import data_of
     from pyrogen.inference.programs import evaluating, seeded
 
     if options.n < 1:
@@ -279,7 +279,7 @@ def _compare(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("runs", nargs="+", help="folders of runs; differences are to the first")
     options = parser.parse_args(arguments)
-    from pyrogen.inference.compare import runs_table
+    from pyrogen.inference.runs.compare import runs_table
 
     print(runs_table(options.runs))
     return 0
@@ -288,7 +288,7 @@ def _compare(arguments: Sequence[str]) -> int:
 def _grid(arguments: Sequence[str]) -> int:
     from pyrogen.command import options as opt
     from pyrogen.inference import fit, grid
-    from pyrogen.inference.grid import GIVEN
+    from pyrogen.inference.runs.grid import GIVEN
 
     wishes, rest = opt.taken(arguments, "--grid")
     entry = registry.find("entry", opt.value_of(rest, "--entry") or "vae")
@@ -335,14 +335,14 @@ def _report(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="pyrogen report", description=VERBS["report"])
     parser.add_argument("run", help="folder of a run")
     options = parser.parse_args(arguments)
-    from pyrogen.inference.portrait import write_run_report
+    from pyrogen.inference.pages.run_report import write_run_report
 
     print(write_run_report(options.run))
     return 0
 
 
 def _prove(arguments: Sequence[str]) -> int:
-    from pyrogen.inference.prove import main as prove
+    from pyrogen.inference.proofs.prove import main as prove
 
     return prove(arguments)
 
@@ -363,9 +363,9 @@ def _demo(arguments: Sequence[str]) -> int:
     parser.add_argument("--epochs", type=int, default=200, help="passes over the digits")
     options = parser.parse_args(arguments)
     from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
-    from pyrogen.inference.portrait import write_run_report
+    from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs import seeded
-    from pyrogen.inference.scores import save_score
+    from pyrogen.inference.runs.scores import save_score
 
     data = pyrogen.data.load("digits")
     print(data)

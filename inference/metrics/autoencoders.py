@@ -16,9 +16,9 @@ from torch.nn.functional import cross_entropy
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.data import Data
 from pyrogen.data.procedural import Circle, Curve, SparseModel, Spiral
+from pyrogen.inference.metrics.codes import encoder_of
 from pyrogen.inference.objectives.penalized import jacobian
 from pyrogen.inference.programs import evaluating, seeded
-from pyrogen.inference.quality.codes import encoder_of
 from pyrogen.nets import Dictionary
 from pyrogen.registry import choice
 

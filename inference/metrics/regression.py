@@ -10,8 +10,8 @@ from torch import Tensor
 from pyrogen.base import Model
 from pyrogen.data import Data, Split
 from pyrogen.data.regression import LAWS, Arm, Heteroscedastic, InverseSine, Law
+from pyrogen.inference.metrics.evidence import evidence
 from pyrogen.inference.programs import evaluating, seeded
-from pyrogen.inference.quality.evidence import evidence
 from pyrogen.registry import choice
 
 BLOCK = 100_000  # draws at once

@@ -151,7 +151,7 @@ def run_cell(cell: Cell, ruler: Ruler) -> str:
 
 def read_evidence(cell: Cell, ruler: Ruler) -> dict[str, xr.Dataset]:
     """The scores of a cell that has ended: ``evidence``, and of models with latents ``elbo`` and ``reconstruction``."""
-    from pyrogen.inference.scores import read_scores  # here, and below: they bring matplotlib
+    from pyrogen.inference.runs.scores import read_scores  # here, and below: they bring matplotlib
 
     names, scores = read_cell(cell)["scores"][ruler.key], read_scores(cell.folder)
     missing = [name for name in names.values() if name not in scores]
@@ -161,7 +161,7 @@ def read_evidence(cell: Cell, ruler: Ruler) -> dict[str, xr.Dataset]:
 
 
 def _train(cell: Cell, state: dict[str, Any]) -> Data:
-    from pyrogen.inference.portrait import data_of
+    from pyrogen.inference.pages.run_report import data_of
 
     if (Path(cell.folder) / storage.WEIGHTS).is_file():
         return data_of(cell.folder)
@@ -177,7 +177,7 @@ def _train(cell: Cell, state: dict[str, Any]) -> Data:
 
 
 def _score(cell: Cell, ruler: Ruler, data: Data, state: dict[str, Any]) -> None:
-    from pyrogen.inference.scores import density_of, part_of, save_score
+    from pyrogen.inference.runs.scores import density_of, part_of, save_score
 
     trained: Model = storage.load(cell.folder, weights=ruler.weights)
     state["parameters"] = sum(p.numel() for p in trained.parameters())

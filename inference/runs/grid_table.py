@@ -15,7 +15,7 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
-from pyrogen.inference.cell import ENDED, FAILED, Cell, Ruler, outcome, read_evidence
+from pyrogen.inference.runs.grid_run import ENDED, FAILED, Cell, Ruler, outcome, read_evidence
 from pyrogen.inference.evidence import asked
 from pyrogen.inference.evidence.comparison import compare_evidence, unlike
 from pyrogen.inference.evidence.diagnosis import diagnose

@@ -12,8 +12,8 @@ from torch import Tensor
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data
 from pyrogen.distributions.finite import is_discrete
+from pyrogen.inference.metrics.evidence import evidence
 from pyrogen.inference.programs import evaluating, latent_sites, log_prob, record
-from pyrogen.inference.quality.evidence import evidence
 from pyrogen.registry import choice
 
 

@@ -25,8 +25,8 @@ from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.files import write
 from pyrogen.inference import programs
-from pyrogen.inference.quality.claims import Claim, Setup, claims_of
-from pyrogen.inference.quality.record import (
+from pyrogen.inference.proofs.claims import Claim, Setup, claims_of
+from pyrogen.inference.proofs.records import (
     FOLDER,
     TABLE,
     Measured,

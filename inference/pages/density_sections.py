@@ -12,8 +12,8 @@ from torch import Tensor
 from pyrogen.data import Data
 from pyrogen.data.regression import LAWS, Arm
 from pyrogen.figures import density_plots
-from pyrogen.inference.panels import ADVICE, History, Panel
-from pyrogen.inference.quality.regression import ranks, thirds
+from pyrogen.inference.metrics.regression import ranks, thirds
+from pyrogen.inference.pages.report_sections import ADVICE, History, Panel
 
 SIDE, SHOWN, STRIP, DRAWS, FEW = 160, 500, 8, 99, 4
 

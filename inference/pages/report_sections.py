@@ -1,7 +1,7 @@
 """What a report shows of a model: one function for each question, asked of a model, its data and its history.
 
-Each takes a model of one capability and yields :class:`Panel` s; :mod:`pyrogen.inference.portrait` says which capability
-brings which.
+Each takes a model of one capability and yields :class:`Panel` s; :mod:`pyrogen.inference.pages.run_report` says which
+capability brings which.
 """
 
 from __future__ import annotations

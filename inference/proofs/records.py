@@ -117,7 +117,7 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
         "",
         "What every entry of the zoo claims, as `pyrogen prove NAME` measured it: one value for each seed (0, 1, 2, …), and "
         "beside it a control for which the same bound must be missed. Written by that command from `proofs/*.json`; how "
-        "bounds are set is said in `inference/quality/claims.py`.",
+        "bounds are set is said in `inference/proofs/claims.py`.",
         "",
         "| entry | claim | metric | bound | measured | control | control's values | minutes | verdict | commit | date |",
         "|---|---|---|---|---|---|---|---|---|---|---|",

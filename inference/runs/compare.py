@@ -15,7 +15,7 @@ from rich.table import Table
 from pyrogen import storage
 from pyrogen.inference.evidence import asked
 from pyrogen.inference.evidence.comparison import compare_evidence
-from pyrogen.inference.scores import read_scores
+from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.trainer import Run, read_history
 
 Scores = Mapping[str, xr.Dataset]

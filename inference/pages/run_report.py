@@ -22,10 +22,10 @@ from pyrogen.data import Data, load
 from pyrogen.figures import plots
 from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.files import first_line
-from pyrogen.inference import density_panels, fields, panels
-from pyrogen.inference.panels import ADVICE, History, Panel
+from pyrogen.inference.pages import density_sections, fields, report_sections
+from pyrogen.inference.pages.report_sections import ADVICE, History, Panel
 from pyrogen.inference.programs import evaluating, seeded
-from pyrogen.inference.scores import read_scores, shown_scores
+from pyrogen.inference.runs.scores import read_scores, shown_scores
 from pyrogen.inference.training.fit import FALLBACK, fit
 from pyrogen.inference.training.trainer import CODES, METRICS, read_history
 from pyrogen.registry import Record, describe, find, make
@@ -34,22 +34,22 @@ MISSING = "What could not be shown"
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
-    (Model, (panels.samples, panels.coverage, density_panels.intervals)),
+    (Model, (report_sections.samples, report_sections.coverage, density_sections.intervals)),
     (
         HasPosterior,
         (
-            panels.reconstructions,
+            report_sections.reconstructions,
             fields.reconstruction_field,
-            panels.interpolations,
-            panels.traversals,
-            panels.codes,
-            panels.usage,
+            report_sections.interpolations,
+            report_sections.traversals,
+            report_sections.codes,
+            report_sections.usage,
         ),
     ),
-    (HasLogProb, (panels.log_probs, density_panels.conditional_density, density_panels.law)),
-    (HasFreeEnergy, (panels.energies, panels.chains, panels.filters)),
-    (HasCritic, (panels.criticism,)),
-    (Pair, (panels.validation,)),
+    (HasLogProb, (report_sections.log_probs, density_sections.conditional_density, density_sections.law)),
+    (HasFreeEnergy, (report_sections.energies, report_sections.chains, report_sections.filters)),
+    (HasCritic, (report_sections.criticism,)),
+    (Pair, (report_sections.validation,)),
 )
 
 
@@ -176,7 +176,7 @@ def _film(folder: Path, data: Data) -> Iterator[Panel]:
     if len(times) < 2 or n < 10 or len({z.shape for z in times.values()}) > 1:
         return
     some = data.valid.take(n)
-    labels = panels.labels_of(some, data) if len(some) == n else None
+    labels = report_sections.labels_of(some, data) if len(some) == n else None
     mapped = "" if next(iter(times.values())).shape[1] <= 2 else ", in one t-SNE of all times"
     caption = f"Mean codes of the same {n} validation data as training went on{mapped}."
     last = list(times)[-6:]

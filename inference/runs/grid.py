@@ -20,10 +20,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pyrogen import registry
 from pyrogen.data import load
 from pyrogen.files import first_line, write
-from pyrogen.inference.cell import ENDED, Cell, Ruler, outcome, run_cell
+from pyrogen.inference.runs.grid_run import ENDED, Cell, Ruler, outcome, run_cell
 from pyrogen.inference.evidence import asked
 from pyrogen.inference.evidence.estimator import Estimator
-from pyrogen.inference.grid_table import Grid, gather
+from pyrogen.inference.runs.grid_table import Grid, gather
 from pyrogen.inference.training.fit import fit
 from pyrogen.storage import SAVED
 

@@ -1,0 +1,1 @@
+"""Adversarial objectives: losses of critic outputs, and the game."""

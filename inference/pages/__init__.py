@@ -1,0 +1,1 @@
+"""What a report shows, by the capabilities of the model."""

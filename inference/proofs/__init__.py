@@ -1,0 +1,1 @@
+"""Claims, their measurement, and what is written down of it."""
