@@ -12,7 +12,7 @@ from pyrogen.registry import choice, choices, create, entry, list_models
 
 if TYPE_CHECKING:
     from pyrogen import data, inference, likelihoods, models, nets, posteriors, priors
-    from pyrogen.models.vae import vae
+    from pyrogen.models.vae.vae import vae
     from pyrogen.storage import load
 
 __version__ = "0.1.0"
@@ -34,7 +34,7 @@ __all__ = [
     "vae",
 ]
 
-_LAZY = {"load": "pyrogen.storage", "vae": "pyrogen.models.vae"}
+_LAZY = {"load": "pyrogen.storage", "vae": "pyrogen.models.vae.vae"}
 
 
 def __getattr__(name: str) -> Any:

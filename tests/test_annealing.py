@@ -27,7 +27,7 @@ from pyrogen.inference.programs import Program
 from pyrogen.inference.replay.often import Recorded
 from pyrogen.inference.training.progress import track
 from pyrogen.likelihoods import Normal
-from pyrogen.models.gan import GAN
+from pyrogen.models.adversarial.gan import GAN
 
 
 class Linear:

@@ -20,7 +20,7 @@ from pyrogen.distributions.finite import MAX_STATES, Bits, OneHots, is_discrete,
 from pyrogen.inference import ELBO, IWAE, Enumerate, EnumeratedELBO, fit, log_evidence
 from pyrogen.inference.enumeration import joint_states
 from pyrogen.inference.evidence.stream import Stream
-from pyrogen.models.gan import GAN
+from pyrogen.models.adversarial.gan import GAN
 
 COMBINATIONS = {
     "bits": {"prior": "Bernoulli", "posterior": "Bernoulli"},

@@ -12,7 +12,7 @@ from pyrogen.base import Batch
 from pyrogen.data.dataset import Data, Split
 from pyrogen.inference import ELBO, IWAE, LeastSquares, Minimax, NonSaturating, fit, log_evidence, log_weights
 from pyrogen.likelihoods import Bernoulli, Normal
-from pyrogen.models.boltzmann import RBM
+from pyrogen.models.energy.boltzmann import RBM
 
 D, L, SIGMA = 6, 2, 0.5
 

@@ -13,8 +13,8 @@ import pyrogen
 from pyrogen.base import Batch
 from pyrogen.data.dataset import Data, Split
 from pyrogen.inference import ELBO, IWAE, Exact, fit, log_evidence
-from pyrogen.models.boltzmann import RBM
-from pyrogen.models.gan import GAN
+from pyrogen.models.adversarial.gan import GAN
+from pyrogen.models.energy.boltzmann import RBM
 from pyrogen.registry import describe
 
 

@@ -13,7 +13,7 @@ from pyrogen.command.cli import main
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.metrics.generators import cell_probabilities
 from pyrogen.likelihoods import Laplace, Normal
-from pyrogen.models.generators import Generator
+from pyrogen.models.adversarial.generators import Generator
 
 pytestmark = pytest.mark.usefixtures("empty_store")
 

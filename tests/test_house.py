@@ -82,18 +82,18 @@ def test_arrows_point_one_way(room, path):
 @pytest.mark.parametrize(
     ("source", "room", "file", "wrong"),
     [
-        ("import pyrogen.models.vae", "pyrogen", "pyrogen/base.py", True),
+        ("import pyrogen.models.vae.vae", "pyrogen", "pyrogen/base.py", True),
         ("from pyrogen import inference", "pyrogen", "pyrogen/base.py", True),
         ("from .inference import fit", "pyrogen", "pyrogen/base.py", True),
         ("def f():\n    from pyrogen.models import vae", "pyrogen", "pyrogen/base.py", True),
-        ("import pyrogen\ndef f():\n    pyrogen.models.vae", "pyrogen", "pyrogen/base.py", True),
+        ("import pyrogen\ndef f():\n    pyrogen.models.vae.vae", "pyrogen", "pyrogen/base.py", True),
         ("from pyrogen.models import vae", "inference", "inference/training/fit.py", True),
-        ("from models import vae", "models", "models/gan.py", True),
-        ("import inference.fit", "models", "models/gan.py", True),
+        ("from models import vae", "models", "models/adversarial/gan.py", True),
+        ("import inference.fit", "models", "models/adversarial/gan.py", True),
         ("from pyrogen.inference import fit", "pyrogen", "pyrogen/command/cli.py", True),
         ("def f():\n    from pyrogen.inference import fit", "pyrogen", "pyrogen/command/cli.py", False),
         ("if TYPE_CHECKING:\n    from pyrogen import models", "pyrogen", "pyrogen/__init__.py", False),
-        ("from pyrogen.inference import fit", "models", "models/gan.py", False),
+        ("from pyrogen.inference import fit", "models", "models/adversarial/gan.py", False),
         ("from pyrogen.base import Model", "inference", "inference/training/fit.py", False),
     ],
 )

@@ -16,7 +16,7 @@ from pyrogen.conditions import Condition
 from pyrogen.data.regression import LAWS, Arm, Heteroscedastic, InverseSine
 from pyrogen.inference import ELBO, fit, log_evidence
 from pyrogen.likelihoods import Normal
-from pyrogen.models.mdn import Regression
+from pyrogen.models.heads.mdn import Regression
 
 pytestmark = pytest.mark.usefixtures("empty_store")
 

@@ -16,7 +16,7 @@ from pyrogen import registry
 from pyrogen.base import Batch, HasFreeEnergy, HasLogProb, HasPosterior, Model, Objective, Pair, Player
 from pyrogen.conditions import UNKNOWN
 from pyrogen.inference import ELBO, IWAE, Reconstruction, fit, log_evidence
-from pyrogen.models.gan import GAN
+from pyrogen.models.adversarial.gan import GAN
 
 pytestmark = pytest.mark.usefixtures("empty_store")
 

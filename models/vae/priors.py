@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pyrogen.axes import Likelihood, Prior
 from pyrogen.inference.objectives.elbo import ELBO
-from pyrogen.models.vae import VAE, vae
+from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry, make
 
 SMALL = {"latent_size": 8, "hidden": [256]}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Posterior, Prior
 from pyrogen.likelihoods.perceptual import Perceptual
-from pyrogen.models.vae import VAE
+from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
 from pyrogen.nets.features import Features
 from pyrogen.registry import entry, make

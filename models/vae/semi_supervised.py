@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from pyrogen.axes import Distribution, Likelihood, Posterior, Prior
 from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce
 from pyrogen.conditions import UNKNOWN, Condition
-from pyrogen.models.conditional import vae_conditional
-from pyrogen.models.vae import VAE
+from pyrogen.models.vae.conditional import vae_conditional
+from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import Leading, mlp
 from pyrogen.registry import entry, make
 

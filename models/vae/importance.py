@@ -10,7 +10,7 @@ from torch import nn
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Objective
 from pyrogen.inference.objectives.importance import IWAE
-from pyrogen.models.vae import VAE
+from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
 from pyrogen.registry import entry, make
 

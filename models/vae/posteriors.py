@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from pyrogen.axes import Likelihood, Posterior
-from pyrogen.models.vae import VAE, vae
+from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry
 
 KNOWN = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pyrogen.inference.objectives.discrete import VIMCO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
-from pyrogen.models.vae import VAE, vae
+from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry, make
 
 

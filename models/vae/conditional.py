@@ -9,7 +9,7 @@ import torch
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Objective
 from pyrogen.conditions import Condition
-from pyrogen.models.vae import VAE
+from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import Beside, mlp
 from pyrogen.registry import entry, make
 

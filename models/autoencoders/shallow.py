@@ -13,7 +13,7 @@ from torch import nn
 
 from pyrogen.axes import Likelihood, Prior
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation
-from pyrogen.models.vae import VAE, vae
+from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.nets import Dictionary, Noisy, Transposed, mlp
 from pyrogen.nets.noisy import Corruption
 from pyrogen.registry import entry, make

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pyrogen.axes import Likelihood, Posterior
 from pyrogen.inference.objectives.elbo import ELBO
-from pyrogen.models.vae import VAE, vae
+from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry, make
 
 TWO_LEVELS = {"latent_size": 12, "upper": [4], "hidden": [256], "warmup": 1000}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Likelihood
 from pyrogen.base import Batch, Player
-from pyrogen.models.vae import VAE
+from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import Noisy
 from pyrogen.nets.noisy import Corruption
 from pyrogen.registry import entry, make

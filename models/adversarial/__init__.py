@@ -1,0 +1,1 @@
+"""Generators without a density, and the games that train them."""

@@ -1,0 +1,1 @@
+"""Autoencoders: the same pair with a point mass for its posterior."""

@@ -1,0 +1,1 @@
+"""Densities of x given y by a network's head."""

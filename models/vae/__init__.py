@@ -1,0 +1,1 @@
+"""Variational autoencoders, and their variants by prior, posterior, condition and objective."""
