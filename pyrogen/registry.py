@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
+CLAIMS_ROOM = "pyrogen.models.claims"
 # arguments of an entry that follow from its data
 DECIDED = ("x_shape", "y_shape", "classes")
 
@@ -65,7 +66,8 @@ def entry(
         reference: the paper.
         data: name of the data set that ``pyrogen train NAME`` takes by default.
         recipe: default keyword arguments of :func:`pyrogen.inference.fit`.
-        claims: what must come out, each a mapping with the metric, the bound, the number of seeds and a control.
+        claims: what must come out, each a mapping with the metric, the bound, the number of seeds and a control; those of
+            the zoo stand in ``pyrogen.models.claims``, as literals.
     """
     details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
 
@@ -212,6 +214,17 @@ def describe(value: Any) -> Any:
     return {"own": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
+def claims(name: str) -> Sequence[Mapping[str, Any]]:
+    """What an entry claims, as literal data: given when it was registered, or read from ``pyrogen.models.claims``.
+
+    Raises:
+        ValueError: there is no such entry.
+    """
+    given = find("entry", name).details.get("claims")
+    found: Sequence[Mapping[str, Any]] = given or _written_claims().get(name, ())
+    return found
+
+
 def exports(package: str) -> dict[str, Record]:
     """What a package of choices offers by attribute access: class name to record, for lazy ``__getattr__``."""
     return {r.attribute: r for r in _catalogue().values() if r.module.startswith(f"{package}.")}
@@ -261,15 +274,38 @@ def _catalogue() -> dict[tuple[str, str], Record]:
     return found
 
 
+@functools.cache
+def _written_claims() -> dict[str, Sequence[Mapping[str, Any]]]:
+    """The claims of the zoo by entry, from the sources: ``CLAIMS = {"vae": [...]}`` in each file of the room."""
+    found: dict[str, Sequence[Mapping[str, Any]]] = {}
+    spec = importlib.util.find_spec(CLAIMS_ROOM)
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for path in sorted(Path(folder).glob("*.py")):
+            constants = _constants(ast.parse(path.read_text(encoding="utf-8")))
+            for name, claims in constants.get("CLAIMS", {}).items():
+                if name in found:
+                    raise ValueError(f"the claims of {name!r} are written twice, in {path.name} too.")
+                found[name] = tuple(claims)
+    return found
+
+
+def _constants(tree: ast.Module) -> dict[str, Any]:
+    """Literals by the names that a source gives them."""
+    found: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            with contextlib.suppress(ValueError):
+                found[node.targets[0].id] = _literal(node.value, found)
+    return found
+
+
 def _scan(path: Path, module: str) -> Iterator[Record]:
     source = path.read_text(encoding="utf-8")
     if "@entry(" not in source and "@choice(" not in source:
         return
-    constants: dict[str, Any] = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            with contextlib.suppress(ValueError):
-                constants[node.targets[0].id] = _literal(node.value, constants)
+    tree = ast.parse(source)
+    constants = _constants(tree)
+    for node in tree.body:
         if not isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             continue
         for mark in node.decorator_list:
@@ -279,7 +315,7 @@ def _scan(path: Path, module: str) -> Iterator[Record]:
             details = {k.arg: _literal(k.value, constants) for k in mark.keywords if k.arg}
             summary = _first_line(ast.get_docstring(node))
             if mark.func.id == "entry":
-                details = {"recipe": {}, "claims": (), "data": "digits", **details}
+                details = {"recipe": {}, "data": "digits", **details}
                 yield Record("entry", args[0], module, node.name, summary, details)
             elif mark.func.id == "choice":
                 name = args[1] if len(args) > 1 else details.get("name", node.name)

@@ -222,3 +222,8 @@ def test_decorators_may_name_literals_above_them(tmp_path):
         file.write_text(wrong)
         with pytest.raises(ValueError, match="malformed"):
             list(registry._scan(file, "m"))
+
+
+def test_claims_are_written_of_entries_that_exist():
+    assert set(registry._written_claims()) <= set(registry.list_models())
+    assert len(registry.claims("vae")) == 2

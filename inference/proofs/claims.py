@@ -1,6 +1,7 @@
-"""What an entry claims: literal data beside it, read and refused before anything runs.
+"""What an entry claims: literal data, read and refused before anything runs.
 
-A claim is literal data in the ``claims`` of an ``@entry``, where what several claims share may have a name above it:
+A claim is literal data in ``models/claims`` (or in the ``claims`` of an ``@entry`` of your own), where what several claims
+share may have a name above it:
 
 ======================  ================================================================================================
 ``says``                one sentence, what is claimed
@@ -104,7 +105,7 @@ def claims_of(name: str) -> list[Claim]:
     """
     record = registry.find("entry", name)
     found = []
-    for number, literal in enumerate(record.details["claims"], start=1):
+    for number, literal in enumerate(registry.claims(name), start=1):
         try:
             found.append(_read(record, literal))
         except ValueError as error:

@@ -88,19 +88,6 @@ class StackedAutoencoder(VAE):
     "autoencoders",
     data="digits",
     recipe={"epochs": 120, "lr": 1e-3, "batch_size": 64},
-    claims=[
-        {
-            "says": "With 50 labels its encoder classifies as well as one from random weights with 70, in error saved.",
-            "metric": "labels-saved",
-            "with": {"labels": 50, "more": 70},
-            "at_least": 0,
-            "seeds": 3,
-            "data": {"name": "digits", "kind": "unit", "dequantization": False},
-            "arguments": {"likelihood": SQUARES},
-            "against": {"recipe": {"epochs": 0}},
-            "control": {"says": "random weights in both", "recipe": {"epochs": 0}},
-        },
-    ],
 )
 def autoencoder_stacked(
     x_shape: Sequence[int],

@@ -123,17 +123,6 @@ class MADE(Pair, HasLogProb):
     reference="Germain et al. 2015, MADE: masked autoencoder for distribution estimation, arXiv:1502.03509",
     data="digits",
     recipe={"epochs": 100, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "Its exact log p(x) beats independent pixels on digits, in nats.",
-            "metric": "gain-over-marginals",
-            "at_least": 3.1,
-            "seeds": 3,
-            "data": "digits",
-            "recipe": {"epochs": 40, "lr": 1e-3, "batch_size": 64},
-            "control": {"says": "one hidden unit", "arguments": {"hidden": [1]}},
-        },
-    ],
 )
 def made(x_shape: Sequence[int], hidden: Sequence[int] = (500,), likelihood: Likelihood | str = "Bernoulli") -> MADE:
     """The masked autoregressive network, with an exact log p(x).

@@ -106,29 +106,6 @@ class RBM(Model, HasFreeEnergy, HasLogProb):
     reference="Hinton 2002, Training products of experts by minimizing contrastive divergence",
     data="digits",
     recipe={"epochs": 100, "lr": 1e-3, "batch_size": 64},
-    claims=[
-        {
-            "says": "CD-1 comes near the log-likelihood of training by the exact gradient, in nats below it.",
-            "metric": "gap-to-exact-gradient",
-            "with": {"epochs": 60, "lr": 1e-2, "batch_size": 64},
-            "at_most": 0.5,
-            "seeds": 3,
-            "data": {"name": "digits", "pool": 2},
-            "arguments": {"hidden": 8},
-            "recipe": {"epochs": 60, "lr": 1e-2, "batch_size": 64},
-            "control": {"says": "untrained", "recipe": {"epochs": 0}},
-        },
-        {
-            "says": "With 16 hidden units its exact log p(x) beats independent pixels on digits, in nats.",
-            "metric": "gain-over-marginals",
-            "at_least": 3.1,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"hidden": 16},
-            "recipe": {"epochs": 60, "lr": 1e-2, "batch_size": 64},
-            "control": {"says": "one hidden unit", "arguments": {"hidden": 1}},
-        },
-    ],
 )
 def rbm(x_shape: Sequence[int], hidden: int = 64, k: int = 1) -> RBM:
     """The restricted Boltzmann machine trained by CD-k.

@@ -9,45 +9,12 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry, make
 
-TWO_LEVELS = {"latent_size": 12, "upper": [4], "hidden": [256], "warmup": 1000}
-ONE_LEVEL = {
-    "entry": "vae",
-    "arguments": {"latent_size": 12, "hidden": [256], "objective": {"name": "ELBO", "warmup": 1000}},
-}
-
 
 @entry(
     "vae-ladder",
     reference="Sønderby et al. 2016, Ladder variational autoencoders, arXiv:1602.02282",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "A level above beats one level of as many latents in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0.08,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": TWO_LEVELS,
-            "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-            "against": ONE_LEVEL,
-            "control": {**ONE_LEVEL, "says": "one level, from other seeds", "seed": 100},
-        },
-        {
-            "says": "No level is idle: the least used one carries nats of its own.",
-            "metric": "least-level-rate",
-            "at_least": 1.5,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": TWO_LEVELS,
-            "recipe": {"epochs": 150, "lr": 1e-3, "batch_size": 64},
-            "control": {
-                "says": "levels inferred apart, without a ladder",
-                "arguments": {**TWO_LEVELS, "posterior": "DiagonalNormal"},
-            },
-        },
-    ],
 )
 def vae_ladder(
     x_shape: Sequence[int],

@@ -20,36 +20,6 @@ from pyrogen.registry import entry, make
     reference="Burda, Grosse & Salakhutdinov 2016, Importance weighted autoencoders, arXiv:1509.00519",
     data="mnist",
     recipe={"epochs": 10, "lr": 1e-3, "batch_size": 20},
-    claims=[
-        {
-            "says": "Draws inside the logarithm beat as many outside it in evidence on digits, in nats.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0.2,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"k": 50, "latent_size": 8, "hidden": [64, 64]},
-            "recipe": {"epochs": 100, "lr": 1e-3, "batch_size": 64},
-            "against": {"objective": {"name": "ELBO", "num_samples": 50}},
-            "control": {
-                "says": "the ELBO of 50 draws by another gradient",
-                "objective": {"name": "StickingTheLanding", "num_samples": 50},
-            },
-        },
-        {
-            "says": "The doubly reparameterized gradient does not fall behind that of IWAE(50), in nats gained.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0,
-            "seeds": 3,
-            "data": "digits",
-            "objective": {"name": "DReG", "k": 50},
-            "arguments": {"k": 50, "latent_size": 8, "hidden": [64, 64]},
-            "recipe": {"epochs": 100, "lr": 1e-3, "batch_size": 64},
-            "against": {"objective": {"name": "IWAE", "k": 50}},
-            "control": {"says": "the ELBO of 50 draws", "objective": {"name": "ELBO", "num_samples": 50}},
-        },
-    ],
 )
 def iwae(
     x_shape: Sequence[int],
@@ -94,17 +64,6 @@ def iwae(
         "lr_milestones": [2, 5, 14, 41, 122, 365, 1094],
         "lr_decay": 0.7197,
     },
-    claims=[
-        {
-            "says": "Its evidence on MNIST is the published one, in nats.",
-            "metric": "evidence",
-            "with": {"estimator": {"name": "IWAE", "k": 5000}},
-            "at_least": -85.0,
-            "seeds": 3,
-            "data": "mnist",
-            "control": {"says": "trained by the ELBO", "objective": {"name": "ELBO", "num_samples": 50}},
-        },
-    ],
 )
 def iwae_paper(x_shape: Sequence[int], k: int = 50) -> VAE:
     """The importance-weighted autoencoder at the scale of its paper, for a GPU.

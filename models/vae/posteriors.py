@@ -16,20 +16,6 @@ from pyrogen.axes import Likelihood, Posterior
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry
 
-KNOWN = {
-    "latent_size": 2,
-    "hidden": [],
-    "known": [[1.0, 0.9], [0.9, 1.0]],
-    "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.5},
-}
-CLOSES = {
-    "metric": "posterior-gap",
-    "at_most": 0.05,
-    "seeds": 3,
-    "data": "ring",
-    "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
-}
-
 
 class Known(nn.Module):
     """A decoder that is given and not learned, E[x|z] = W z.
@@ -66,25 +52,6 @@ def _vae(
     reference="Rezende et al. 2014, arXiv:1401.4082, section 4.3; the gap: Turner & Sahani 2011",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **CLOSES,
-            "says": "On a correlated posterior a full covariance closes the gap of independent coordinates, in nats left.",
-            "arguments": KNOWN,
-            "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
-        },
-        {
-            "says": "Independent coordinates leave the closed form, ½ (Σ log P_ii − log det P), as a multiple of it.",
-            "metric": "posterior-gap",
-            "with": {"relative": True},
-            "between": [0.95, 1.05],
-            "seeds": 3,
-            "data": "ring",
-            "arguments": {**KNOWN, "posterior": "DiagonalNormal"},
-            "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
-            "control": {"says": "every correlation", "arguments": {"posterior": "FullRankNormal"}},
-        },
-    ],
 )
 def vae_fullrank(
     x_shape: Sequence[int],
@@ -112,18 +79,6 @@ def vae_fullrank(
     reference="Rezende et al. 2014, arXiv:1401.4082, section 4.3",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **CLOSES,
-            "says": "On a correlated posterior one direction closes the gap of independent coordinates, in nats left.",
-            "arguments": {
-                **KNOWN,
-                "hidden": [32],
-                "posterior": {"name": "LowRankNormal", "rank": 1},
-            },
-            "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
-        },
-    ],
 )
 def vae_lowrank(
     x_shape: Sequence[int],
@@ -151,14 +106,6 @@ def vae_lowrank(
     reference="Rezende & Mohamed 2015, Variational inference with normalizing flows, arXiv:1505.05770",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **CLOSES,
-            "says": "On a correlated posterior planar layers close the gap of independent coordinates, in nats left.",
-            "arguments": KNOWN,
-            "recipe": {"epochs": 12, "lr": 1e-2, "batch_size": 100, "lr_milestones": [9]},
-        },
-    ],
 )
 def vae_planar(
     x_shape: Sequence[int],
@@ -186,20 +133,6 @@ def vae_planar(
     reference="Kingma et al. 2016, Improving variational inference with inverse autoregressive flow, arXiv:1606.04934",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **CLOSES,
-            "says": "On a correlated posterior it closes the gap of independent coordinates, in nats left.",
-            "arguments": KNOWN,
-            "recipe": {"epochs": 8, "lr": 1e-2, "batch_size": 100, "lr_milestones": [6]},
-        },
-        {
-            **CLOSES,
-            "says": "On a correlated posterior a flow of splines closes the gap of independent coordinates, in nats left.",
-            "arguments": {**KNOWN, "posterior": {"name": "FlowPosterior", "transform": "spline_autoregressive"}},
-            "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [10, 14]},
-        },
-    ],
 )
 def vae_iaf(
     x_shape: Sequence[int],
@@ -227,18 +160,6 @@ def vae_iaf(
     reference="Morningstar et al. 2021, Automatic differentiation variational inference with mixtures, arXiv:2003.01687",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "On a correlated posterior eight normals in a row close nine tenths of the gap of one, in nats left.",
-            "metric": "posterior-gap",
-            "at_most": 0.072,
-            "seeds": 3,
-            "data": "ring",
-            "arguments": {**KNOWN, "posterior": {"name": "MixtureOfGaussians", "components": 8}},
-            "recipe": {"epochs": 30, "lr": 3e-2, "batch_size": 100, "lr_milestones": [24]},
-            "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
-        },
-    ],
 )
 def vae_mixture_posterior(
     x_shape: Sequence[int],
@@ -266,18 +187,6 @@ def vae_mixture_posterior(
     reference="Barello, Charles & Pillow 2018, Sparse-coding variational auto-encoders",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "Laplace coordinates leave the closed form, ½ (Σ log P_ii − log det P) + d/2 (log π − 1), in nats.",
-            "metric": "posterior-gap",
-            "between": [0.85, 0.88],
-            "seeds": 3,
-            "data": "ring",
-            "arguments": KNOWN,
-            "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
-            "control": {"says": "independent coordinates", "arguments": {"posterior": "DiagonalNormal"}},
-        },
-    ],
 )
 def vae_laplace_posterior(
     x_shape: Sequence[int],
@@ -305,19 +214,6 @@ def vae_laplace_posterior(
     reference="Kim et al. 2018, Semi-amortized variational autoencoders, arXiv:1802.02550",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "From an untrained encoder steps of its own reach the best independent coordinates, over their gap.",
-            "metric": "posterior-gap",
-            "with": {"relative": True},
-            "between": [0.95, 1.05],
-            "seeds": 3,
-            "data": "ring",
-            "arguments": {**KNOWN, "posterior": {"name": "SemiAmortized", "steps": 80}},
-            "recipe": {"epochs": 0},
-            "control": {"says": "the untrained encoder without them", "arguments": {"posterior": "DiagonalNormal"}},
-        },
-    ],
 )
 def vae_semi_amortized(
     x_shape: Sequence[int],

@@ -9,42 +9,12 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry, make
 
-SMALL = {"latent_size": 8, "hidden": [256]}
-LONG = {
-    "seeds": 3,
-    "data": "digits",
-    "recipe": [{"epochs": 200, "lr": 1e-3, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
-}
-GAIN = {
-    **LONG,
-    "metric": "gain",
-    "with": {"estimator": {"name": "IWAE", "k": 500}},
-    "against": {"entry": "vae", "arguments": SMALL},
-    "control": {"says": "N(0, I) from other seeds", "entry": "vae", "arguments": SMALL, "seed": 100},
-}
-DRAWN = {
-    **LONG,
-    "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
-    "metric": "prior-two-sample",
-    "at_least": 0.001,
-    "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
-}
-
 
 @entry(
     "vae-mixture",
     reference="Dilokthanakul et al. 2016, arXiv:1611.02648, the component summed out",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **GAIN,
-            "says": "A mixture of 50 as prior beats N(0, I) in evidence on digits, in nats.",
-            "at_least": 0.19,
-            "arguments": {"components": 50, **SMALL},
-        },
-        {**DRAWN, "arguments": {"components": 50, **SMALL}},
-    ],
 )
 def vae_mixture(
     x_shape: Sequence[int], latent_size: int = 20, components: int = 10, hidden: Sequence[int] = (400,)
@@ -66,15 +36,6 @@ def vae_mixture(
     reference="Tomczak & Welling 2018, VAE with a VampPrior, arXiv:1705.07120",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **GAIN,
-            "says": "A VampPrior of 100 pseudo-data beats N(0, I) in evidence on digits, in nats.",
-            "at_least": 0.26,
-            "arguments": {"components": 100, **SMALL},
-        },
-        {**DRAWN, "arguments": {"components": 100, **SMALL}},
-    ],
 )
 def vae_vamp(
     x_shape: Sequence[int], latent_size: int = 20, components: int = 500, hidden: Sequence[int] = (400,)
@@ -95,15 +56,6 @@ def vae_vamp(
     reference="Norouzi, Fleet & Norouzi 2020, Exemplar VAE, arXiv:2004.04795; Tomczak & Welling 2018, VampPrior data",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **GAIN,
-            "says": "A prior around the codes of 100 training data beats N(0, I) in evidence on digits, in nats.",
-            "at_least": 0.23,
-            "arguments": {"components": 100, **SMALL},
-        },
-        {**DRAWN, "arguments": {"components": 100, **SMALL}},
-    ],
 )
 def vae_exemplar(
     x_shape: Sequence[int], latent_size: int = 20, components: int = 500, hidden: Sequence[int] = (400,)
@@ -124,15 +76,6 @@ def vae_exemplar(
     reference="Chen et al. 2017, Variational lossy autoencoder, arXiv:1611.02731; Dinh et al. 2017, arXiv:1605.08803",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **GAIN,
-            "says": "A flow of coupling layers as prior beats N(0, I) in evidence on digits, in nats.",
-            "at_least": 0.19,
-            "arguments": SMALL,
-        },
-        {**DRAWN, "arguments": SMALL},
-    ],
 )
 def vae_flow_prior(
     x_shape: Sequence[int], latent_size: int = 20, layers: int = 4, hidden: Sequence[int] = (400,)
@@ -153,15 +96,6 @@ def vae_flow_prior(
     reference="Chen et al. 2017, arXiv:1611.02731; Papamakarios et al. 2017, arXiv:1705.07057",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            **GAIN,
-            "says": "An autoregressive prior beats N(0, I) in evidence on digits, in nats.",
-            "at_least": 0.10,
-            "arguments": SMALL,
-        },
-        {**DRAWN, "arguments": SMALL},
-    ],
 )
 def vae_autoregressive_prior(
     x_shape: Sequence[int], latent_size: int = 20, layers: int = 2, hidden: Sequence[int] = (400,)
@@ -183,50 +117,6 @@ def vae_autoregressive_prior(
     reference="Abiri & Ohlsson 2020, Variational auto-encoders with Student's t-prior, arXiv:2004.02581",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "Linear networks under Student's prior beat every linear Gaussian model of sparse causes, in nats.",
-            "metric": "gap-to-ppca",
-            "with": {"components": 15, "estimator": {"name": "IWAE", "k": 100}},
-            "at_most": 0,
-            "seeds": 3,
-            "data": "sparse-dictionary",
-            "arguments": {
-                "latent_size": 16,
-                "hidden": [],
-                "prior": {"name": "StudentT", "df": 2.5},
-                "likelihood": {"name": "Normal", "scale": "shared"},
-            },
-            "recipe": {"epochs": 60, "lr": 1e-2, "batch_size": 100, "lr_milestones": [36, 51], "lr_decay": 0.2},
-            "control": {"says": "N(0, I), which cannot", "arguments": {"prior": "StandardNormal"}},
-        },
-        {
-            "says": "Linear networks under Laplace's prior beat every linear Gaussian model of sparse causes, in nats.",
-            "metric": "gap-to-ppca",
-            "with": {"components": 15, "estimator": {"name": "IWAE", "k": 100}},
-            "at_most": -0.78,
-            "seeds": 3,
-            "data": "sparse-dictionary",
-            "arguments": {
-                "latent_size": 16,
-                "hidden": [],
-                "prior": "Laplace",
-                "likelihood": {"name": "Normal", "scale": "shared"},
-            },
-            "recipe": {"epochs": 60, "lr": 1e-2, "batch_size": 100, "lr_milestones": [36, 51], "lr_decay": 0.2},
-            "control": {"says": "N(0, I), which cannot", "arguments": {"prior": "StandardNormal"}},
-        },
-        {
-            "says": "Latents are drawn from the density that scores them, by the p-value of a two-sample test.",
-            "metric": "prior-two-sample",
-            "at_least": 0.001,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"latent_size": 8},
-            "recipe": {"epochs": 0},
-            "control": {"says": "latents drawn from N(0, I)", "with": {"drawn": "StandardNormal"}},
-        },
-    ],
 )
 def vae_heavy_tailed(
     x_shape: Sequence[int],
@@ -252,23 +142,6 @@ def vae_heavy_tailed(
     reference="Davidson et al. 2018, Hyperspherical variational auto-encoders, arXiv:1804.00891",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "On the surface of a ball latents do better than in a plane, in nats of evidence on digits.",
-            "metric": "gain",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 0.10,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"latent_size": 3, "hidden": [256], "warmup": 500},
-            "recipe": {"epochs": 100, "lr": 1e-3, "batch_size": 64, "lr_milestones": [80]},
-            "against": {
-                "entry": "vae",
-                "arguments": {"latent_size": 2, "hidden": [256], "objective": {"name": "ELBO", "warmup": 500}},
-            },
-            "control": {"says": "on a circle, of one dimension less", "arguments": {"latent_size": 2}},
-        },
-    ],
 )
 def vae_spherical(
     x_shape: Sequence[int],

@@ -124,18 +124,6 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
     reference="Kingma et al. 2014, Semi-supervised learning with deep generative models, arXiv:1406.5298, M2",
     data="mnist",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "With 100 labels it names more test digits right than its classifier on these alone, as a fraction.",
-            "metric": "accuracy",
-            "at_least": 0.91,
-            "seeds": 3,
-            "data": {"name": "digits", "labels": 100, "kind": "unit", "dequantization": False},
-            "arguments": {"latent_size": 8, "hidden": [256], "likelihood": {"name": "Normal", "scale": "shared"}},
-            "recipe": {"epochs": 200, "batch_size": 64},
-            "control": {"says": "the classifier alone", "objective": "Classification"},
-        },
-    ],
 )
 def vae_semi_supervised(
     x_shape: Sequence[int],

@@ -183,30 +183,6 @@ def _positive(x_shape: torch.Size, latent_size: int) -> None:
     reference="Kingma & Welling 2014, Auto-encoding variational Bayes, arXiv:1312.6114",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "A linear VAE's ELBO reaches the maximum likelihood of probabilistic PCA, in nats below it.",
-            "metric": "gap-to-ppca",
-            "with": {"components": 3},
-            "at_most": 0.05,
-            "seeds": 3,
-            "data": {"name": "digits", "kind": "unit", "dequantization": False},
-            "arguments": {"latent_size": 3, "hidden": [], "likelihood": {"name": "Normal", "scale": "shared"}},
-            "recipe": [{"epochs": 100, "lr": 1e-2, "batch_size": 64}, {"epochs": 100, "lr": 1e-3, "batch_size": 64}],
-            "control": {"says": "two latents", "arguments": {"latent_size": 2}},
-        },
-        {
-            "says": "With eight latents its evidence beats independent pixels on digits, in nats.",
-            "metric": "gain-over-marginals",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 4.1,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"latent_size": 8, "hidden": [256]},
-            "recipe": {"epochs": 100, "batch_size": 64},
-            "control": {"says": "one latent", "arguments": {"latent_size": 1}},
-        },
-    ],
 )
 def vae(
     x_shape: Sequence[int],
@@ -249,19 +225,6 @@ def vae(
     reference="Kingma & Welling 2014, arXiv:1312.6114; strided convolutions: Radford et al. 2016, arXiv:1511.06434",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "With eight latents its evidence beats independent pixels on digits, in nats.",
-            "metric": "gain-over-marginals",
-            "with": {"estimator": {"name": "IWAE", "k": 500}},
-            "at_least": 2.8,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"latent_size": 8, "width": 16},
-            "recipe": {"epochs": 60, "batch_size": 64},
-            "control": {"says": "one latent", "arguments": {"latent_size": 1}},
-        },
-    ],
 )
 def vae_conv(
     x_shape: Sequence[int],
@@ -289,52 +252,11 @@ def vae_conv(
     return VAE(encoder, decoder, x_shape, latent_size, pz, q, p)
 
 
-AGAINST_ONE = {
-    "seeds": 3,
-    "data": "digits",
-    "recipe": {"epochs": 100, "batch_size": 64},
-    "against": {"arguments": {"beta": 1.0}},
-    "control": {"says": "β = 1 from other seeds", "arguments": {"beta": 1.0}, "seed": 100},
-}
-
-
 @entry(
     "beta-vae",
     reference="Higgins et al. 2017, β-VAE: learning basic visual concepts with a constrained variational framework",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "β = 2 lowers the rate, as a fraction of the rate at β = 1.",
-            "metric": "rate-ratio",
-            "at_most": 0.39,
-            "arguments": {"beta": 2.0, "latent_size": 8, "hidden": [256]},
-            **AGAINST_ONE,
-        },
-        {
-            "says": "β = 2 costs reconstruction, in nats gained over β = 1.",
-            "metric": "gain",
-            "with": {"estimator": "Reconstruction"},
-            "at_most": -3.8,
-            "arguments": {"beta": 2.0, "latent_size": 8, "hidden": [256]},
-            **AGAINST_ONE,
-        },
-        {
-            "says": "β = ¼ raises the rate, as a multiple of the rate at β = 1.",
-            "metric": "rate-ratio",
-            "at_least": 2.2,
-            "arguments": {"beta": 0.25, "latent_size": 8, "hidden": [256]},
-            **AGAINST_ONE,
-        },
-        {
-            "says": "β = ¼ improves reconstruction, in nats gained over β = 1.",
-            "metric": "gain",
-            "with": {"estimator": "Reconstruction"},
-            "at_least": 3.7,
-            "arguments": {"beta": 0.25, "latent_size": 8, "hidden": [256]},
-            **AGAINST_ONE,
-        },
-    ],
 )
 def beta_vae(x_shape: Sequence[int], beta: float = 4.0, latent_size: int = 20, hidden: Sequence[int] = (400,)) -> VAE:
     """The VAE trained with a weight on the KL.
@@ -353,18 +275,6 @@ def beta_vae(x_shape: Sequence[int], beta: float = 4.0, latent_size: int = 20, h
     reference="Kingma & Welling 2014, arXiv:1312.6114, figure 4",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
-    claims=[
-        {
-            "says": "Nearest neighbours in the plane of codes share their digit, as a fraction.",
-            "metric": "neighbour-accuracy",
-            "at_least": 0.40,
-            "seeds": 3,
-            "data": "digits",
-            "arguments": {"hidden": [256]},
-            "recipe": {"epochs": 100, "batch_size": 64},
-            "control": {"says": "untrained", "recipe": {"epochs": 0}},
-        },
-    ],
 )
 def vae_2d(x_shape: Sequence[int], hidden: Sequence[int] = (400,)) -> VAE:
     """The VAE with two latents, whose plane can be looked at.

@@ -1,0 +1,34 @@
+"""What the entries of :mod:`pyrogen.models.vae.conditional` claim."""
+
+# data that a classifier can judge, and a model that is trained on them in seconds
+GREY = {"name": "digits", "kind": "unit", "dequantization": False}
+SMALL = {"latent_size": 8, "hidden": [256], "likelihood": {"name": "Normal", "scale": "shared"}}
+
+CLAIMS = {
+    "vae-conditional": [
+        {
+            "says": "A classifier of real digits finds the class that was asked for, as a fraction of samples.",
+            "metric": "conditional-accuracy",
+            "at_least": 0.95,
+            "seeds": 3,
+            "data": GREY,
+            "arguments": SMALL,
+            "recipe": {"epochs": 100, "batch_size": 64},
+            "control": {"says": "a VAE that is not told the class", "entry": "vae", "arguments": SMALL},
+        },
+        {
+            "says": "So it does where z is drawn from p(z|y) instead of N(0, I).",
+            "metric": "conditional-accuracy",
+            "at_least": 0.95,
+            "seeds": 3,
+            "data": GREY,
+            "arguments": {**SMALL, "prior": "ConditionalNormal"},
+            "recipe": {"epochs": 100, "batch_size": 64},
+            "control": {
+                "says": "a VAE with a learned prior that is not told the class",
+                "entry": "vae",
+                "arguments": {**SMALL, "prior": "MixtureOfGaussians"},
+            },
+        },
+    ],
+}

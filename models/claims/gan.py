@@ -1,0 +1,53 @@
+"""What the entries of :mod:`pyrogen.models.adversarial.gan` claim."""
+
+ON_THE_RING = {
+    "seeds": 3,
+    "data": "ring",
+    "objective": {"name": "Adversarial", "critic_steps": 3},
+    "recipe": [{"epochs": 60, "lr": 1e-3}, {"epochs": 60, "lr": 2e-4}],
+}
+WEAK_CRITIC = {
+    "says": "a critic that hardly learns (lr 1e-6)",
+    "recipe": [{"epochs": 60}],
+    "objective": {
+        "name": "Adversarial",
+        "critic_steps": 3,
+        "critic_optimizer": {"name": "Adam", "lr": 1e-6, "betas": [0.5, 0.999]},
+    },
+}
+
+CLAIMS = {
+    "gan-nonsaturating": [
+        {
+            "says": "It covers at least as many of the ring's eight modes as published (6.3 on average).",
+            "metric": "ring-coverage",
+            "with": {"statistic": "modes"},
+            "at_least": 6,
+            **ON_THE_RING,
+            "control": WEAK_CRITIC,
+        },
+        {
+            "says": "Its samples lie within 3σ of a mode, as a fraction.",
+            "metric": "ring-coverage",
+            "with": {"statistic": "high_quality"},
+            "at_least": 0.62,
+            **ON_THE_RING,
+            "control": WEAK_CRITIC,
+        },
+        {
+            "says": "The modes have nearly equal shares, in nats of KL from uniform ones.",
+            "metric": "ring-coverage",
+            "with": {"statistic": "kl"},
+            "at_most": 0.26,
+            **ON_THE_RING,
+            "control": WEAK_CRITIC,
+        },
+        {
+            "says": "AIS of its generator, with noise fitted on validation data, agrees with quadrature, in nats per datum.",
+            "metric": "annealed-error",
+            "at_most": 0.2,
+            **ON_THE_RING,
+            "control": {"says": "two temperatures instead of a thousand", "with": {"temperatures": 2}},
+        },
+    ],
+}

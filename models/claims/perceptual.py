@@ -1,0 +1,42 @@
+"""What the entries of :mod:`pyrogen.models.vae.perceptual` claim."""
+
+CLAIMS = {
+    "vae-perceptual": [
+        {
+            "says": "Its reconstructions are nearer to the data, to another classifier's eyes, than pixels make them.",
+            "metric": "feature-distance",
+            "at_most": 0.053,
+            "seeds": 3,
+            "data": {"name": "digits", "kind": "unit"},
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "recipe": {"epochs": 100, "batch_size": 64},
+            "control": {
+                "says": "a likelihood of pixels",
+                "entry": "vae",
+                "arguments": {
+                    "latent_size": 8,
+                    "hidden": [256],
+                    "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.15},
+                },
+            },
+        },
+        {
+            "says": "Its codes cost no more nats than those of these pixels, as a fraction.",
+            "metric": "rate-ratio",
+            "at_most": 1,
+            "seeds": 3,
+            "data": {"name": "digits", "kind": "unit"},
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "recipe": {"epochs": 100, "batch_size": 64},
+            "against": {
+                "entry": "vae",
+                "arguments": {
+                    "latent_size": 8,
+                    "hidden": [256],
+                    "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.15},
+                },
+            },
+            "control": {"says": "features at half the scale", "arguments": {"scale": 0.5}},
+        },
+    ],
+}
