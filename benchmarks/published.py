@@ -16,7 +16,7 @@ import pyrogen
 from pyrogen.data import load
 from pyrogen.files import write
 from pyrogen.inference import ELBO, IWAE, DReG, fit, log_evidence
-from pyrogen.inference.programs import seeded
+from pyrogen.inference.programs.contexts import seeded
 
 SEEDS = (0, 1, 2)
 OBJECTIVES = {"VAE": lambda k: ELBO(num_samples=k), "IWAE": IWAE, "DReG": DReG}

@@ -23,7 +23,7 @@ from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.evidence.smc import systematic
 from pyrogen.inference.evidence.stream import log_mean_exp
 from pyrogen.inference.metrics.annealed import annealed_error, quadrature
-from pyrogen.inference.programs import Program
+from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.replay.often import Recorded
 from pyrogen.inference.training.progress import track
 from pyrogen.likelihoods import Normal

@@ -16,7 +16,8 @@ from pyrogen.data.procedural import Circle, SparseModel, Spiral
 from pyrogen.inference import ELBO, fit
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation, jacobian
 from pyrogen.inference.pages.fields import arrows, grid, reconstruction_field
-from pyrogen.inference.programs import Program, evaluating
+from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.training.checkpoint import Stopped
 from pyrogen.inference.training.game import Game
 from pyrogen.nets import Dictionary, Noisy

@@ -18,8 +18,8 @@ import pyrogen
 from pyrogen.base import Batch, Pair
 from pyrogen.distributions.finite import MAX_STATES, Bits, OneHots, is_discrete, product, states
 from pyrogen.inference import ELBO, IWAE, Enumerate, EnumeratedELBO, fit, log_evidence
-from pyrogen.inference.enumeration import joint_states
 from pyrogen.inference.evidence.stream import Stream
+from pyrogen.inference.programs.enumeration import joint_states
 from pyrogen.models.adversarial.gan import GAN
 
 COMBINATIONS = {

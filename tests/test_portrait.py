@@ -20,7 +20,7 @@ from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages import report_sections, run_report
 from pyrogen.inference.pages.run_report import ADVICE, MISSING, command, write_run_report
-from pyrogen.inference.programs import evaluating
+from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.runs.scores import read_scores, save_score, shown_scores
 
 

@@ -21,7 +21,8 @@ import pyrogen
 from pyrogen.inference import ELBO, IWAE, log_evidence, log_weights
 from pyrogen.inference.evidence import weights as core
 from pyrogen.inference.evidence.stream import KEPT, Stream
-from pyrogen.inference.programs import latents, log_prob, particles, record, seeded
+from pyrogen.inference.programs.contexts import seeded
+from pyrogen.inference.programs.record import latents, log_prob, particles, record
 from pyrogen.likelihoods.pixels import IndependentBernoulli
 
 # ------------------------------------------------------------------------------------------------- naive formulas

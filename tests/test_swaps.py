@@ -17,7 +17,7 @@ from pyrogen import schedules
 from pyrogen.base import Batch, HasPosterior, Model, Pair
 from pyrogen.data import load
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence
-from pyrogen.inference.programs import record
+from pyrogen.inference.programs.record import record
 from pyrogen.inference.replay import recorded_step
 from pyrogen.inference.training.game import Game, Rules
 from pyrogen.nets.features import Features

@@ -10,10 +10,12 @@ from pyro import poutine
 from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
-from pyrogen.inference.enumeration import JointStates, joint_states
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.weights import run, total_log_prob
-from pyrogen.inference.programs import Program, check_programs, evaluating, seeded
+from pyrogen.inference.programs.checks import check_programs
+from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.enumeration import JointStates, joint_states
+from pyrogen.inference.programs.plain import Program
 from pyrogen.registry import choice
 
 # data that share the decoding of a chunk of states

@@ -19,7 +19,10 @@ from torch import Tensor
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.inference.evidence.weights import Weighable
-from pyrogen.inference.programs import as_pair, check_programs, evaluating, latents, log_prob, record, seeded
+from pyrogen.inference.programs.checks import check_programs
+from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.plain import as_pair
+from pyrogen.inference.programs.record import latents, log_prob, record
 from pyrogen.registry import choice, describe, make
 
 # variables that are estimates of log p(x), not their errors or diagnostics

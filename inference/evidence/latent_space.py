@@ -17,20 +17,16 @@ from torch.distributions import biject_to
 
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, per_datum, run
-from pyrogen.inference.programs import (
-    Checked,
+from pyrogen.inference.programs.checks import Checked, check_programs, plate_dim
+from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
+from pyrogen.inference.programs.record import (
     PlainFunction,
     Site,
-    check_programs,
-    evaluating,
     is_point,
     latent_sites,
     latents,
     log_prob,
-    plate_dim,
     record,
-    seeded,
-    standing_still,
     unwrap,
 )
 from pyrogen.inference.replay.often import Recorded

@@ -11,19 +11,10 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import Pair
-from pyrogen.inference.programs import (
-    Site,
-    as_pair,
-    check_programs,
-    evaluating,
-    is_point,
-    latents,
-    log_prob,
-    particles,
-    plate_dim,
-    record,
-    seeded,
-)
+from pyrogen.inference.programs.checks import check_programs, plate_dim
+from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.plain import as_pair
+from pyrogen.inference.programs.record import Site, is_point, latents, log_prob, particles, record
 
 # Draws are made in blocks of these sizes, each seeded by its place, so that no answer depends on how much is decoded at once.
 DATA_BLOCK = 10

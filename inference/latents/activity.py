@@ -14,7 +14,7 @@ from torch.distributions import kl_divergence
 from pyrogen.axes import Prior
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Split
-from pyrogen.inference.programs import is_point
+from pyrogen.inference.programs.record import is_point
 
 ACTIVE = 0.01
 SHOWN = 500

@@ -12,7 +12,7 @@ from pyrogen.data import Data
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.noise import Observed, observe
-from pyrogen.inference.programs import evaluating
+from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
 ROWS = 100

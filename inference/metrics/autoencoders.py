@@ -18,7 +18,7 @@ from pyrogen.data import Data
 from pyrogen.data.procedural import Circle, Curve, SparseModel, Spiral
 from pyrogen.inference.metrics.codes import encoder_of
 from pyrogen.inference.objectives.penalized import jacobian
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.nets import Dictionary
 from pyrogen.registry import choice
 

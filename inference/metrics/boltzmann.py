@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import Batch, HasFreeEnergy, Model, Objective, Player
 from pyrogen.data import Data
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.training.fit import fit
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, create

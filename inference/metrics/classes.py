@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import HasClassifier, Model
 from pyrogen.data import Data
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data, Split
-from pyrogen.inference.programs import evaluating
+from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyrogen.base import Model
 from pyrogen.data import Data
 from pyrogen.data.ring import Ring
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice, unknown
 
 STATISTICS = ("modes", "high_quality", "kl")

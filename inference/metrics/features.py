@@ -8,7 +8,7 @@ import torch
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.nets.features import Features
 from pyrogen.registry import choice
 

@@ -13,7 +13,8 @@ from pyrogen.base import Model, Pair
 from pyrogen.data import Data
 from pyrogen.distributions.finite import is_discrete
 from pyrogen.inference.metrics.evidence import evidence
-from pyrogen.inference.programs import evaluating, latent_sites, log_prob, record
+from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.programs.record import latent_sites, log_prob, record
 from pyrogen.registry import choice
 
 

@@ -15,7 +15,8 @@ from pyrogen.data import Data
 from pyrogen.distributions.finite import Bits
 from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import log_evidence
-from pyrogen.inference.programs import Site, evaluating, latent_sites, record, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.record import Site, latent_sites, record
 from pyrogen.registry import choice
 
 

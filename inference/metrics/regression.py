@@ -11,7 +11,7 @@ from pyrogen.base import Model
 from pyrogen.data import Data, Split
 from pyrogen.data.regression import LAWS, Arm, Heteroscedastic, InverseSine, Law
 from pyrogen.inference.metrics.evidence import evidence
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
 BLOCK = 100_000  # draws at once

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import Batch, Pair
 from pyrogen.inference.objectives.weighted import PairObjective
-from pyrogen.inference.programs import Site, latents, log_prob, record
+from pyrogen.inference.programs.record import Site, latents, log_prob, record
 from pyrogen.registry import choice
 
 

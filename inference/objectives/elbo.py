@@ -14,7 +14,7 @@ from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.importance import estimate_from_weights, mean_log_weight
 from pyrogen.inference.objectives import weighted
 from pyrogen.inference.objectives.weighted import PairObjective
-from pyrogen.inference.programs import Site, latents, log_prob, particles, record
+from pyrogen.inference.programs.record import Site, latents, log_prob, particles, record
 from pyrogen.registry import choice
 
 

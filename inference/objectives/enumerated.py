@@ -9,9 +9,9 @@ from pyro.distributions.torch_distribution import MaskedDistribution
 from torch import Tensor
 
 from pyrogen.base import Batch, Pair
-from pyrogen.inference.enumeration import JointStates, joint_states
 from pyrogen.inference.objectives.weighted import PairObjective, at_least_one
-from pyrogen.inference.programs import Site, latents, log_prob, particles, record
+from pyrogen.inference.programs.enumeration import JointStates, joint_states
+from pyrogen.inference.programs.record import Site, latents, log_prob, particles, record
 from pyrogen.registry import choice
 
 

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pyrogen.base import Batch, HasPosterior, Pair, Player
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.weighted import PairObjective
-from pyrogen.inference.programs import Site, latent_sites, record
+from pyrogen.inference.programs.record import Site, latent_sites, record
 from pyrogen.registry import choice
 
 

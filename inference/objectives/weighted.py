@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, Objective, Pair, Player
-from pyrogen.inference.programs import Site, has_density, latents, log_prob, particles, record, standing_still
+from pyrogen.inference.programs.contexts import standing_still
+from pyrogen.inference.programs.record import Site, has_density, latents, log_prob, particles, record
 
 
 class PairObjective(Objective):

@@ -24,7 +24,7 @@ from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.files import first_line
 from pyrogen.inference.pages import density_sections, fields, report_sections
 from pyrogen.inference.pages.report_sections import ADVICE, History, Panel
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.runs.scores import read_scores, shown_scores
 from pyrogen.inference.training.fit import FALLBACK, fit
 from pyrogen.inference.training.trainer import CODES, METRICS, read_history

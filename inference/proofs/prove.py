@@ -24,7 +24,7 @@ from pyrogen import registry
 from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.files import write
-from pyrogen.inference import programs
+from pyrogen.inference.programs import contexts
 from pyrogen.inference.proofs.claims import Claim, Setup, claims_of
 from pyrogen.inference.proofs.records import (
     FOLDER,
@@ -83,7 +83,7 @@ def prove(
     total = 2 * sum(c.seeds if seeds is None else seeds for claims in claimed.values() for c in claims)
     # one for all: entries that are compared with the same model train it once
     proofs, bench = [], Bench(device)
-    with programs.threads(threads), _bar(progress) as bar:
+    with contexts.threads(threads), _bar(progress) as bar:
         task = bar.add_task("", total=total)
 
         def tell(what: str, done: int) -> None:
@@ -128,7 +128,7 @@ class Bench:
 
     def _train(self, setup: Setup) -> tuple[Model, Data]:
         data = _data(setup.data)
-        with programs.seeded(setup.seed):
+        with contexts.seeded(setup.seed):
             model = registry.create(
                 setup.entry, **data.decides(registry.find("entry", setup.entry).load()), **setup.arguments
             )

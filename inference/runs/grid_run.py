@@ -23,7 +23,7 @@ from pyrogen.files import first_line, write
 from pyrogen.inference.evidence.estimator import Estimator, Reconstruction, log_evidence
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.objectives.elbo import ELBO
-from pyrogen.inference.programs import evaluating, seeded, threads
+from pyrogen.inference.programs.contexts import evaluating, seeded, threads
 from pyrogen.inference.training.fit import fit
 
 CELL = "cell.yaml"

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Batch, Model, Player
 from pyrogen.data import Split
-from pyrogen.inference.programs import standing_still
+from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.inference.replay.recorded_step import Compile, Step, said
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.schedules import training_at

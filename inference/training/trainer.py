@@ -23,7 +23,7 @@ from pyrogen.base import HasPosterior, Model, Player
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
 from pyrogen.inference.latents.activity import activity
-from pyrogen.inference.programs import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree
 

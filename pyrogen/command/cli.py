@@ -130,7 +130,7 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
     from pyrogen.base import HasLogProb, Pair
     from pyrogen.inference import fit
     from pyrogen.inference.pages.run_report import write_run_report
-    from pyrogen.inference.programs import seeded
+    from pyrogen.inference.programs.contexts import seeded
 
     with seeded(settings["seed"]):
         data, model = data_and_model(wishes, build, own)
@@ -245,7 +245,7 @@ def _sample(arguments: Sequence[str]) -> int:
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
     from pyrogen.inference.pages.run_report import data_of
-    from pyrogen.inference.programs import evaluating, seeded
+    from pyrogen.inference.programs.contexts import evaluating, seeded
 
     if options.n < 1:
         raise ValueError(f"--n {options.n}: ask for at least 1 sample.")
@@ -364,7 +364,7 @@ def _demo(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
     from pyrogen.inference.pages.run_report import write_run_report
-    from pyrogen.inference.programs import seeded
+    from pyrogen.inference.programs.contexts import seeded
     from pyrogen.inference.runs.scores import save_score
 
     data = pyrogen.data.load("digits")

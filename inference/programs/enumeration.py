@@ -11,7 +11,9 @@ from torch import Tensor
 
 from pyrogen.base import Pair, unannounced
 from pyrogen.distributions.finite import check_count, is_discrete, product, states
-from pyrogen.inference.programs import PlainFunction, Recorder, evaluating, is_point, latent_sites, plate_dim
+from pyrogen.inference.programs.checks import plate_dim
+from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.programs.record import PlainFunction, Recorder, is_point, latent_sites
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,144 @@
+"""What two programs must fulfil to have a weight for each datum, tried before anything is scored."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyro
+import torch
+from torch import Tensor
+
+from pyrogen.base import Pair
+from pyrogen.files import first_line
+from pyrogen.inference.programs.record import Site, is_point, latents, log_prob, record, unwrap
+from pyrogen.likelihoods.perceptual import Seen
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A trial run of both programs: the guide's sites, the model's, and the name of the plate over the data."""
+
+    drawn: Mapping[str, Site]
+    scored: Mapping[str, Site]
+    plate: str
+
+
+def check_programs(pair: Pair, x: Tensor, y: Tensor | None = None) -> Checked:
+    """Run both programs on the data, and on twice as many, and refuse what has no weight per datum.
+
+    Raises:
+        ValueError: data outside the support, a latent or an observation outside the batch plate, a plate of a fixed size
+            or a subsampled one, latents that model and guide do not share, a guide that cannot reach all that the model can,
+            programs that are random apart from their latents, or whose data depend on one another.
+    """
+    drawn, scored = _validated(pair, x, y)
+    _, twice = _validated(pair, torch.cat([x, x]), None if y is None else torch.cat([y, y]))
+    if not any(site["is_observed"] for site in scored.values()):
+        raise ValueError("the model observes nothing: pass the data to a site by obs=x.")
+    for name, site in drawn.items():
+        if not site["is_observed"] and name not in scored:
+            raise ValueError(
+                f"the guide draws {name!r}, which the model does not have; the two must share their latents."
+            )
+    plates = set()
+    for name, site in scored.items():
+        if site["is_observed"] and isinstance(unwrap(site["fn"]), Seen):
+            raise ValueError(
+                f"the likelihood of {name!r} is a density of what a network sees in it and not of {name!r} itself: it "
+                "trains, and log p(x) does not exist; build the model with likelihood='Normal' to score it."
+            )
+        if not site["is_observed"] and name not in drawn:
+            raise ValueError(f"the model draws {name!r}, which the guide does not; the two must share their latents.")
+        plates |= {_batch_plate(name, site, twice.get(name), x.shape[0])}
+    if len(plates) > 1:
+        raise ValueError(
+            f"the sites are in different plates over the data ({', '.join(sorted(plates))}); put them into one."
+        )
+    found = Checked(drawn, scored, plates.pop())
+    _need_reach(found)
+    _need_steady(pair, x, y, found)
+    return found
+
+
+def _need_reach(found: Checked) -> None:
+    for name, site in found.drawn.items():
+        if site["is_observed"] or is_point(site["fn"]):
+            continue
+        try:
+            reachable = site["fn"].support.check(found.scored[name]["fn"].sample((100,)))
+        except NotImplementedError:
+            continue
+        if not reachable.all():
+            raise ValueError(
+                f"the guide's {name!r} stays within {site['fn'].support}, and the model's does not: what the guide never "
+                "draws would be missing from p(x). Give the guide the support of the model."
+            )
+
+
+def _need_steady(pair: Pair, x: Tensor, y: Tensor | None, found: Checked) -> None:
+    # the same latents and data again, and beside them the first datum once more, which must not matter to the others
+    more, labels = torch.cat([x, x[:1]]), None if y is None else torch.cat([y, y[:1]])
+    values = {}
+    for name, value in latents(found.drawn).items():
+        site = found.drawn[name]
+        dim = plate_dim(site, found.plate) - site["fn"].event_dim
+        values[name] = torch.cat([value, value.narrow(dim, 0, 1)], dim)
+    with torch.no_grad():
+        for program, sites in ((pair.guide, found.drawn), (pair.model, found.scored)):
+            again = record(program, x, y, latents(found.drawn))
+            beside = record(program, more, labels, values)
+            for name, site in sites.items():
+                if is_point(site["fn"]):
+                    continue  # a point mass scores −∞ where the same encoder rounds otherwise in another batch
+                once, dim = log_prob(site), plate_dim(site, found.plate)
+                if not torch.allclose(once, log_prob(again[name]), rtol=1e-3, atol=1e-3):
+                    raise ValueError(
+                        f"the density of {name!r} is another at every run with the same latents, as dropout in training mode "
+                        "makes it; call .eval() on the networks before scoring."
+                    )
+                if not torch.allclose(once, log_prob(beside[name]).narrow(dim, 0, len(x)), rtol=1e-3, atol=1e-3):
+                    raise ValueError(
+                        f"the density of {name!r} for one datum depends on the others in its batch, as batch norm in "
+                        "training mode makes it; call .eval() on the networks before scoring."
+                    )
+
+
+def plate_dim(site: Site, name: str) -> int:
+    """The dimension of a plate in a site's batch shape, negative."""
+    return next(int(f.dim) for f in site["cond_indep_stack"] if f.name == name)
+
+
+def _batch_plate(name: str, site: Site, twice: Site | None, size: int) -> str:
+    """The one plate of a site whose size follows the data."""
+    doubled = {f.name: f.size for f in twice["cond_indep_stack"]} if twice else {}
+    frames = [f for f in site["cond_indep_stack"] if f.vectorized]
+    for frame in frames:
+        if frame.full_size is not None and frame.full_size != frame.size:
+            raise ValueError(
+                f"the plate {frame.name!r} around {name!r} is subsampled ({frame.size} of {frame.full_size}); evidence "
+                "needs a plate of the size of x, as in `pyro.plate('datum', x.shape[0])`."
+            )
+    for frame in frames:
+        if frame.size == size and doubled.get(frame.name) == 2 * size:
+            return str(frame.name)
+    raise ValueError(
+        f"the site {name!r} is in no plate whose size follows the data (x has {size} rows), so its weight would be joint "
+        "over the batch; write `with pyro.plate('datum', x.shape[0]):` around it."
+    )
+
+
+def _validated(pair: Pair, x: Tensor, y: Tensor | None) -> tuple[dict[str, Site], dict[str, Site]]:
+    try:
+        with torch.no_grad(), pyro.validation_enabled(True), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            drawn = record(pair.guide, x, y)
+            scored = record(pair.model, x, y, latents(drawn))
+            for site in scored.values():
+                if site["is_observed"]:
+                    site["fn"].log_prob(site["value"])
+    except (ValueError, NotImplementedError, RuntimeError) as error:
+        first = first_line(error)
+        raise ValueError(f"the program cannot score these data of shape {tuple(x.shape)}: {first}") from error
+    return drawn, scored

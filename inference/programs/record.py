@@ -1,0 +1,102 @@
+"""Running a pair's two Pyro programs and keeping what their sites were: the ground under objectives and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.subsample_messenger import _Subsample
+from torch import Tensor
+
+from pyrogen.base import unannounced
+
+Site = Mapping[str, Any]
+
+
+PlainFunction = Callable[..., Any]
+
+
+class Recorder(Messenger):
+    """Keeps every sample site; takes the values of given latents from ``values`` instead of drawing them.
+
+    With ``fixed`` no gradient flows through what is drawn, not even into the sites that depend on it.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor] | None = None, fixed: bool = False) -> None:
+        super().__init__()
+        self.values, self.fixed = values or {}, fixed
+        self.sites: dict[str, Site] = {}
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if not msg["is_observed"] and msg["name"] in self.values:
+            msg["value"] = self.values[msg["name"]]
+            msg["done"] = True
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        if isinstance(msg["fn"], _Subsample):
+            return
+        if self.fixed and not msg["is_observed"]:
+            msg["value"] = msg["value"].detach()
+        self.sites[msg["name"]] = msg
+
+
+def record(
+    program: PlainFunction,
+    x: Tensor,
+    y: Tensor | None,
+    values: Mapping[str, Tensor] | None = None,
+    *,
+    fixed: bool = False,
+) -> dict[str, Site]:
+    """Run a program on ``x`` and return its sample sites by name, in the order in which they ran."""
+    recorder = Recorder(values, fixed)
+    with unannounced(), recorder:
+        program(x) if y is None else program(x, y)
+    return recorder.sites
+
+
+def particles(n: int | None) -> Any:
+    """A context in which every latent has ``n`` particles in front of the batch; none for ``n=None``."""
+    return nullcontext() if n is None else pyro.plate("particles", n, dim=-2)
+
+
+def latent_sites(sites: Mapping[str, Site]) -> dict[str, Site]:
+    """The sites that were drawn, not observed."""
+    return {name: site for name, site in sites.items() if not site["is_observed"]}
+
+
+def latents(sites: Mapping[str, Site]) -> dict[str, Tensor]:
+    """The values of the sites that were drawn, not observed."""
+    return {name: site["value"] for name, site in latent_sites(sites).items()}
+
+
+def unwrap(distribution: Distribution) -> Distribution:
+    """The distribution inside ``to_event``, ``mask`` and ``expand``."""
+    while hasattr(distribution, "base_dist") and not isinstance(distribution, dist.TransformedDistribution):
+        distribution = distribution.base_dist
+    return distribution
+
+
+def is_point(distribution: Distribution) -> bool:
+    """Whether all mass is at one point, so that there is no density."""
+    return isinstance(unwrap(distribution), dist.Delta)
+
+
+def has_density(sites: Mapping[str, Site]) -> bool:
+    """Whether no drawn site is a point mass."""
+    return not any(is_point(site["fn"]) for site in latent_sites(sites).values())
+
+
+def log_prob(site: Site) -> Tensor:
+    """log p of one site over its batch shape: masks applied, scales (weights on the loss, not on the density) left out."""
+    value: Tensor = site["fn"].log_prob(site["value"])
+    mask = site["mask"]
+    if mask is None or mask is True:
+        return value
+    return value * mask if mask is False else torch.where(mask, value, torch.zeros_like(value))
