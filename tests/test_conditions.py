@@ -373,7 +373,7 @@ def test_a_semi_supervised_run_remembers_which_labels_it_saw(tmp_path):
     common = ["--epochs", "1", "--latent_size", "2", "--hidden", "[8]", "--data", "digits", "--device", "cpu"]
     assert main(["train", "vae-semi-supervised", *common, "--labels", "50", "--folder", run]) == 0
     assert main(["evaluate", run, "--estimator", "IWAE", "--estimator.k", "50", "--limit", "20"]) == 0
-    from pyrogen.inference.pages.run_report import data_of
+    from pyrogen.inference.runs.recipe import data_of
 
     assert data_of(run).labels == 50
     assert write_run_report(run).is_file()

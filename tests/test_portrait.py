@@ -21,6 +21,7 @@ from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages import report_sections, run_report
 from pyrogen.inference.pages.run_report import ADVICE, MISSING, command, write_run_report
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores, save_score, shown_scores
 
 
@@ -37,7 +38,7 @@ def files(tmp_path_factory):
 
 def shown(folder, model=None):
     model = storage.load(folder, model)
-    return list(run_report._shown(model, run_report.data_of(folder), run_report._history(folder)))
+    return list(run_report._shown(model, data_of(folder), run_report._history(folder)))
 
 
 # -- panels ----------------------------------------------------------------------------------------------------------

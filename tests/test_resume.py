@@ -20,7 +20,7 @@ from torch import nn
 
 import pyrogen
 from pyrogen.inference import ELBO, IWAE, fit
-from pyrogen.inference.pages.run_report import data_of
+from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.checkpoint import Stopped
 from pyrogen.inference.training.trainer import read_history

@@ -18,14 +18,16 @@ import yaml
 from pyrogen import storage
 from pyrogen.axes import Axis
 from pyrogen.base import HasCritic, HasFreeEnergy, HasLogProb, HasPosterior, Model, Objective, Pair
-from pyrogen.data import Data, load
+from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.files import first_line
 from pyrogen.inference.pages import density_sections, fields, report_sections
 from pyrogen.inference.pages.report_sections import ADVICE, History, Panel
+from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.runs.scores import read_scores, shown_scores
+from pyrogen.inference.runs.recipe import data_of
+from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.fit import FALLBACK, fit
 from pyrogen.inference.training.trainer import CODES, METRICS, read_history
 from pyrogen.registry import Record, describe, find, make
@@ -54,42 +56,6 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
 
 
 # -- what is in a run's folder ---------------------------------------------------------------------------------------
-
-
-def data_of(folder: str | Path) -> Data:
-    """The data that a run was trained on, loaded again as its config says.
-
-    Raises:
-        ValueError: the config has no data, or they are not to be had.
-    """
-    section = storage.read_config(folder).get("data")
-    if not isinstance(section, dict) or "source" not in section:
-        raise ValueError(f"{folder} does not say what it was trained on; name the data.")
-    kind, binarization = section.get("kind"), section.get("binarization")
-    # written as they came out, and only data of these kinds may be asked for it again
-    dequantization = section.get("dequantization") if kind == "unit" else None
-    standardize = section.get("standardize", False) if kind == "real" else None
-    try:
-        data = load(
-            section["source"],
-            kind,
-            binarization,
-            dequantization,
-            section.get("seed", 0),
-            standardize,
-            section.get("size"),
-            section.get("labels"),
-            section.get("missing", False),
-        )
-    except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
-        path = Path(folder) / storage.CONFIG
-        raise ValueError(f"the section 'data' of {path} describes no data: {first_line(error)}") from error
-    if section.get("sha256") not in (None, data.sha256):
-        raise ValueError(
-            f"the data {section['source']} have changed since {folder} was trained on them (training values hash to "
-            f"{data.sha256}, then {section['sha256']})."
-        )
-    return data
 
 
 def _history(folder: Path) -> History:

@@ -17,13 +17,13 @@ import yaml
 
 from pyrogen import registry, storage
 from pyrogen.base import HasPosterior, Model, Pair
-from pyrogen.command import cli
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
 from pyrogen.inference.evidence.estimator import Estimator, Reconstruction, log_evidence
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs.contexts import evaluating, seeded, threads
+from pyrogen.inference.runs.recipe import data_and_model, data_of
 from pyrogen.inference.training.fit import fit
 
 CELL = "cell.yaml"
@@ -161,13 +161,11 @@ def read_evidence(cell: Cell, ruler: Ruler) -> dict[str, xr.Dataset]:
 
 
 def _train(cell: Cell, state: dict[str, Any]) -> Data:
-    from pyrogen.inference.pages.run_report import data_of
-
     if (Path(cell.folder) / storage.WEIGHTS).is_file():
         return data_of(cell.folder)
     build = registry.find("entry", cell.entry).load()
     with seeded(cell.seed):
-        data, model = cli.data_and_model(dict(cell.data), build, dict(cell.arguments))
+        data, model = data_and_model(dict(cell.data), build, dict(cell.arguments))
         started = time.perf_counter()
         try:
             fit(model, data, **cell.fit, seed=cell.seed, folder=cell.folder, resume=True, progress=False)

@@ -131,6 +131,7 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
     from pyrogen.inference import fit
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs.contexts import seeded
+    from pyrogen.inference.runs.recipe import data_and_model
 
     with seeded(settings["seed"]):
         data, model = data_and_model(wishes, build, own)
@@ -182,7 +183,8 @@ FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", "sha256", "enco
 def _evaluate(arguments: Sequence[str]) -> int:
     from pyrogen.command import options as opt
     from pyrogen.inference import Estimator, log_evidence, summarize
-    from pyrogen.inference.pages.run_report import data_of, write_run_report
+    from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.runs.recipe import data_of
     from pyrogen.inference.runs.scores import beware, density_of, part_of, save_score
 
     parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
@@ -244,8 +246,8 @@ def _sample(arguments: Sequence[str]) -> int:
 
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
-    from pyrogen.inference.pages.run_report import data_of
     from pyrogen.inference.programs.contexts import evaluating, seeded
+    from pyrogen.inference.runs.recipe import data_of
 
     if options.n < 1:
         raise ValueError(f"--n {options.n}: ask for at least 1 sample.")
@@ -380,21 +382,6 @@ def _demo(arguments: Sequence[str]) -> int:
     report = write_run_report(options.folder)
     print(f"\nweights, config, metrics, scores and figures: {options.folder}\nthe report, for your browser: {report}")
     return 0
-
-
-def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[str, Any]) -> tuple[Any, Any]:
-    """The data as the model takes them, and the model of their shape."""
-    from pyrogen.axes import refusal
-
-    named = {k: v for k, v in wishes.items() if v is not None}
-    data = pyrogen.data.load(**named)
-    model = build(**data.decides(build), **own)
-    if not {"kind", "binarization", "dequantization"} & named.keys():
-        # nothing was said of the kind: take the one that the likelihood scores
-        if data.kind == "real" and not {"real", "counts", "angle"} & set(model.kinds):
-            raise ValueError(refusal(f"{type(model).__name__}", model.kinds, data.kind))
-        data = pyrogen.data.load(**named, kind=model.kinds)
-    return data, model
 
 
 def _add_data_options(parser: Any, default: str) -> None:
