@@ -20,9 +20,10 @@ from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages import report_sections, run_report
 from pyrogen.inference.pages.run_report import ADVICE, MISSING, command, write_run_report
+from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.runs.recipe import data_of
-from pyrogen.inference.runs.scores import read_scores, save_score, shown_scores
+from pyrogen.inference.runs.scores import read_scores, save_score
 
 
 @pytest.fixture(scope="module")
