@@ -77,7 +77,7 @@ def picture(model, data) -> None:
     torch.manual_seed(0)
     figures = {
         "reconstructions": plots.reconstructions(x, model.reconstruct(x), "binary"),
-        "samples": plots.image_grid(model.picture(32), "binary", columns=16),
+        "samples": plots.image_grid(model.sample_mean(32), "binary", columns=16),
     }
     save_figures(ROOT / "docs", figures)
 

@@ -20,7 +20,7 @@ made = {}
 print(f"{'hidden layers':>13} {'sd of x1':>9} {'sd of x2':>9} {'correlation':>11} {'kurtosis of x1':>14} {'of x2':>6}")
 for depth in options.depths:
     torch.manual_seed(depth)
-    x = pyrogen.create("generator-random", depth=depth).picture(options.n)
+    x = pyrogen.create("generator-random", depth=depth).sample_mean(options.n)
     (one, two), deviation = x.std(0), x - x.mean(0)
     kurtosis = deviation.pow(4).mean(0) / deviation.square().mean(0).square()
     correlation = float(x.T.corrcoef()[0, 1])

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from pyrogen.base import KINDS
 from pyrogen.conditions import Condition
-from pyrogen.registry import Record, records
+from pyrogen.registry import Registration, registrations
 
 bit_vector = constraints.independent(constraints.boolean, 1)
 unit_vector = constraints.independent(constraints.unit_interval, 1)
@@ -77,7 +77,7 @@ class Prior(Axis):
         learned: whether it has parameters.
         proper: whether it has a normalizer.
         made_of_posteriors: whether its density is one of posteriors.
-        sees_all: whether it asks for all training data, or their codes, before training or after.
+        needs_training_data: whether it asks for all training data, or their codes, before training or after.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("prior",)
@@ -85,7 +85,7 @@ class Prior(Axis):
     learned: bool = False
     proper: ClassVar[bool] = True
     made_of_posteriors: ClassVar[bool] = False
-    sees_all: ClassVar[bool] = False
+    needs_training_data: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, y: Tensor | None = None) -> Distribution:
@@ -98,14 +98,14 @@ class Prior(Axis):
     def size(self, latent_size: int) -> None:
         """Take the latent size, which is all that a fixed prior needs of a plan."""
 
-    def visible(self, latent_size: int) -> int:
+    def bottom_size(self, latent_size: int) -> int:
         """How many coordinates of z, the last ones, the data depend on directly: all, unless the prior has levels."""
         return latent_size
 
-    def prepare(self, x: Tensor) -> None:
+    def before_training(self, x: Tensor) -> None:
         """What it needs of the training data ``x`` before it can be used; by default nothing."""
 
-    def conclude(self, z: Tensor) -> None:
+    def after_training(self, z: Tensor) -> None:
         """What is left to learn from the codes ``z`` of the training data, ``(N, latent_size)``; by default nothing."""
 
     def generator(self, y: Tensor | None = None) -> Distribution:
@@ -129,7 +129,7 @@ class Posterior(Axis):
     Attributes:
         support: the values that z may have.
         follows_levels: whether it needs a prior that :class:`HasLevels`.
-        climbs: whether it climbs the joint density of x and z, so that it needs the prior's.
+        needs_log_joint: whether it climbs the joint density of x and z, so that it needs the prior's.
         has_density: whether its mass is not all at one point.
     """
 
@@ -137,7 +137,7 @@ class Posterior(Axis):
     support: constraints.Constraint = constraints.real_vector
     has_density: ClassVar[bool] = True
     follows_levels: ClassVar[bool] = False
-    climbs: ClassVar[bool] = False
+    needs_log_joint: ClassVar[bool] = False
 
     @abstractmethod
     def width(self, latent_size: int) -> int:
@@ -257,7 +257,7 @@ def kind_of(x: Tensor) -> str:
 
 def refusal(who: str, kinds: Sequence[str], got: str) -> str:
     """The sentence for data of the wrong kind: what was expected, what came, what to do."""
-    working = [(r.name, r.load().kinds) for r in records("likelihood") if r.load().proper]
+    working = [(r.name, r.load().kinds) for r in registrations("likelihood") if r.load().proper]
     by_kind = {k: [name for name, scored in working if k in scored] for k in KINDS}
     others = [k for k in ("unit", "levels") if k not in kinds and k != got]
     listed = [f"{k} data: {', '.join(by_kind[k])}" for k in (got, *others)]
@@ -308,7 +308,7 @@ def _misfit(prior: Prior | type[Prior], posterior: Posterior | type[Posterior]) 
         return f"the prior {p} is over {left} and the posterior {q} over {right}"
     if posterior.follows_levels and not issubclass(prior if isinstance(prior, type) else type(prior), HasLevels):
         return f"the prior {p} has no levels for the posterior {q} to follow"
-    if prior.made_of_posteriors and posterior.climbs:
+    if prior.made_of_posteriors and posterior.needs_log_joint:
         return f"the prior {p} is made of posteriors and the posterior {q} climbs the prior's density, each needing the other"
     if not prior.proper and posterior.has_density:
         return f"the prior {p} has no normalizer to weigh the posterior {q} against"
@@ -317,13 +317,13 @@ def _misfit(prior: Prior | type[Prior], posterior: Posterior | type[Posterior]) 
     return None
 
 
-def _plainest_first(axis: type[Prior] | type[Posterior], partner: str) -> list[Record]:
+def _plainest_first(axis: type[Prior] | type[Posterior], partner: str) -> list[Registration]:
     """The choices on an axis: the usual one, that of the partner's name, then those without demands of their own."""
 
-    def special(record: Record) -> tuple[bool, bool, bool, bool]:
+    def special(record: Registration) -> tuple[bool, bool, bool, bool]:
         cls = record.load()
         usual = record.name in ("StandardNormal", "DiagonalNormal")
         elsewhere = repr(cls.support) != repr(constraints.real_vector)
         return not usual, record.name != partner, elsewhere, cls.build is not axis.build
 
-    return sorted(records(axis.axes[0]), key=special)
+    return sorted(registrations(axis.axes[0]), key=special)

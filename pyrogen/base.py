@@ -99,7 +99,7 @@ class Model(nn.Module, ABC):
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw ``n`` data from the model, each given its y where the model is conditional: ``(n, *x_shape)``."""
 
-    def picture(self, n: int, y: Tensor | None = None) -> Tensor:
+    def sample_mean(self, n: int, y: Tensor | None = None) -> Tensor:
         """``n`` generated data as one looks at them: by default samples; means, where p(x|z) only adds pixel noise."""
         return self.sample(n, y)
 
@@ -108,17 +108,17 @@ class Model(nn.Module, ABC):
         return [self.objective.players(self)]
 
     @property
-    def sees_all(self) -> bool:
+    def needs_training_data(self) -> bool:
         """Whether the model asks for all training data at once, before its games and after: most do not."""
         return False
 
-    def prepare(self, x: Tensor, y: Tensor | None = None) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """What is to be done with all training data before the games begin; by default nothing."""
 
-    def conclude(self, x: Tensor, y: Tensor | None = None) -> None:
+    def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """What is left to do with all training data once the games are over; by default nothing."""
 
-    def asked(self, y: Tensor | None) -> Tensor | None:
+    def condition_for(self, y: Tensor | None) -> Tensor | None:
         """The y that must be told beside data or samples: None where the model takes none, or infers it."""
         return y if self.condition is not None and not self.condition.optional else None
 

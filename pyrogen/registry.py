@@ -30,7 +30,7 @@ C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class Record:
+class Registration:
     """What the sources say of one name: where it is, its first docstring line, and the decorator's arguments."""
 
     axis: str
@@ -48,7 +48,7 @@ class Record:
         return getattr(importlib.import_module(self.module), self.attribute)
 
 
-_registered: dict[tuple[str, str], Record] = {}
+_registered: dict[tuple[str, str], Registration] = {}
 
 
 def entry(
@@ -83,7 +83,9 @@ def entry(
             model.origin = {"entry": name, "arguments": {k: describe(v) for k, v in bound.arguments.items()}}
             return model
 
-        _remember(Record("entry", name, function.__module__, function.__name__, _first_line(function.__doc__), details))
+        _remember(
+            Registration("entry", name, function.__module__, function.__name__, _first_line(function.__doc__), details)
+        )
         return build  # type: ignore[return-value]
 
     return register
@@ -94,7 +96,7 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 
     def register(thing: C) -> C:
         label = name or thing.__name__  # type: ignore[attr-defined]
-        _remember(Record(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__), thing=thing))  # type: ignore[attr-defined]
+        _remember(Registration(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__), thing=thing))  # type: ignore[attr-defined]
         return thing
 
     return register
@@ -102,7 +104,7 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 
 def list_models(pattern: str = "*") -> list[str]:
     """Names of the zoo's entries that match a glob pattern, sorted."""
-    return sorted(fnmatch.filter((r.name for r in records("entry")), pattern))
+    return sorted(fnmatch.filter((r.name for r in registrations("entry")), pattern))
 
 
 def choices(axis: str) -> list[str]:
@@ -111,7 +113,7 @@ def choices(axis: str) -> list[str]:
     Raises:
         ValueError: there is no such axis.
     """
-    found = sorted(r.name for r in records(axis))
+    found = sorted(r.name for r in registrations(axis))
     if not found:
         raise unknown("axis", axis, axes())
     return found
@@ -122,21 +124,21 @@ def axes() -> list[str]:
     return sorted({r.axis for r in _everything()} - {"entry"})
 
 
-def records(axis: str) -> list[Record]:
+def registrations(axis: str) -> list[Registration]:
     """All records of an axis (``"entry"`` for models), those of the sources and those registered by the user."""
     return [r for r in _everything() if r.axis == axis]
 
 
-def find(axis: str, name: str) -> Record:
+def find(axis: str, name: str) -> Registration:
     """The record of a name.
 
     Raises:
         ValueError: no such name; the message suggests near ones.
     """
-    for record in records(axis):
+    for record in registrations(axis):
         if record.name == name:
             return record
-    raise unknown("model" if axis == "entry" else axis, name, [r.name for r in records(axis)])
+    raise unknown("model" if axis == "entry" else axis, name, [r.name for r in registrations(axis)])
 
 
 def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
@@ -225,12 +227,12 @@ def claims(name: str) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def exports(package: str) -> dict[str, Record]:
+def exports(package: str) -> dict[str, Registration]:
     """What a package of choices offers by attribute access: class name to record, for lazy ``__getattr__``."""
     return {r.attribute: r for r in _catalogue().values() if r.module.startswith(f"{package}.")}
 
 
-def _construct(record: Record, arguments: Mapping[str, Any]) -> Any:
+def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:
     cls = record.load()
     accepted = [k for k in inspect.signature(cls.__init__).parameters if k != "self"]
     for argument in arguments:
@@ -243,7 +245,7 @@ def _revive(value: Any) -> Any:
     return tuple(_revive(v) for v in value) if isinstance(value, list) else value
 
 
-def _remember(record: Record) -> None:
+def _remember(record: Registration) -> None:
     known = _registered.get((record.axis, record.name)) or _catalogue().get((record.axis, record.name))
     if known and (known.module, known.attribute) != (record.module, record.attribute):
         raise ValueError(
@@ -252,13 +254,13 @@ def _remember(record: Record) -> None:
     _registered[record.axis, record.name] = record
 
 
-def _everything() -> Iterator[Record]:
+def _everything() -> Iterator[Registration]:
     yield from {**_catalogue(), **_registered}.values()
 
 
 @functools.cache
-def _catalogue() -> dict[tuple[str, str], Record]:
-    found: dict[tuple[str, str], Record] = {}
+def _catalogue() -> dict[tuple[str, str], Registration]:
+    found: dict[tuple[str, str], Registration] = {}
     for room in ROOMS:
         spec = importlib.util.find_spec(room)
         for folder in spec.submodule_search_locations or () if spec else ():
@@ -299,7 +301,7 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
     return found
 
 
-def _scan(path: Path, module: str) -> Iterator[Record]:
+def _scan(path: Path, module: str) -> Iterator[Registration]:
     source = path.read_text(encoding="utf-8")
     if "@entry(" not in source and "@choice(" not in source:
         return
@@ -316,10 +318,10 @@ def _scan(path: Path, module: str) -> Iterator[Record]:
             summary = _first_line(ast.get_docstring(node))
             if mark.func.id == "entry":
                 details = {"recipe": {}, "data": "digits", **details}
-                yield Record("entry", args[0], module, node.name, summary, details)
+                yield Registration("entry", args[0], module, node.name, summary, details)
             elif mark.func.id == "choice":
                 name = args[1] if len(args) > 1 else details.get("name", node.name)
-                yield Record(args[0], name, module, node.name, summary)
+                yield Registration(args[0], name, module, node.name, summary)
 
 
 def _literal(node: ast.expr, constants: Mapping[str, Any]) -> Any:

@@ -21,7 +21,7 @@ from pyrogen.inference.evidence.annealing import geometric_schedule, sigmoid_sch
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.evidence.smc import systematic
-from pyrogen.inference.evidence.stream import log_mean_exp
+from pyrogen.inference.evidence.weight_stream import log_mean_exp
 from pyrogen.inference.metrics.annealed import annealed_error, quadrature
 from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.replay.often import Recorded

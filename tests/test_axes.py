@@ -194,21 +194,21 @@ def test_a_copied_vamp_prior_listens_to_its_own_encoder(pair):
 def test_flat_samples_from_what_was_fitted_to_the_codes(pair, draws):
     m = pair(prior="Flat", posterior="PointMass", likelihood="ContinuousBernoulli")
     x = draws("unit", 20, 1, 4, 4)
-    with pytest.raises(ValueError, match=r"Flat prior cannot be sampled .*conclude"):
+    with pytest.raises(ValueError, match=r"Flat prior cannot be sampled .*after_training"):
         m.sample(2)
-    m.conclude(x)
+    m.after_training(x)
     codes = m.encode(x).mean
     q = m.prior.generator()
     assert torch.allclose(q.mean, codes.mean(0), atol=1e-5)
     assert torch.allclose(q.covariance_matrix, torch.cov(codes.T), atol=1e-5)
     assert m.sample(5).shape == (5, 1, 4, 4)
     with pytest.raises(ValueError, match="at least 2 codes"):
-        m.conclude(x[:1])
+        m.after_training(x[:1])
 
 
 def test_flat_bears_codes_that_never_move(pair):
     m = pair(prior="Flat", posterior="PointMass")
-    m.conclude(torch.zeros(5, 1, 4, 4))
+    m.after_training(torch.zeros(5, 1, 4, 4))
     assert torch.isfinite(m.prior.generator().sample((5,))).all()
 
 

@@ -42,7 +42,7 @@ def small(name, **more):
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
-    m.prepare(torch.rand(8, *m.x_shape).round())
+    m.before_training(torch.rand(8, *m.x_shape).round())
     return m
 
 

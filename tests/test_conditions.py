@@ -335,7 +335,7 @@ class Copies(nn.Module):
         super().__init__()
         self.data, self.shift = data, shift
 
-    def asked(self, y):
+    def condition_for(self, y):
         return y
 
     def sample(self, n, y):

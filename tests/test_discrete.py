@@ -18,7 +18,7 @@ import pyrogen
 from pyrogen.base import Batch, Pair
 from pyrogen.distributions.finite import MAX_STATES, Bits, OneHots, is_discrete, product, states
 from pyrogen.inference import ELBO, IWAE, Enumerate, EnumeratedELBO, fit, log_evidence
-from pyrogen.inference.evidence.stream import Stream
+from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.programs.enumeration import joint_states
 from pyrogen.models.adversarial.gan import GAN
 
@@ -448,9 +448,11 @@ def test_few_values_have_no_tail():
     for shares in ([0.5, 0.3, 0.2], [0.03, 0.03, 0.94], [0.001, 0.01, 0.02, 0.969], [0.04, 0.96]):
         weights = random.choice(random.normal(size=len(shares)), p=shares, size=(5000, 1))
         for noise in (0, 1e-7):  # the rounding of float32
-            assert np.isneginf(Stream.of(weights + noise * random.normal(size=weights.shape)).pareto()[0]).all(), shares
+            assert np.isneginf(
+                WeightStream.of(weights + noise * random.normal(size=weights.shape)).pareto()[0]
+            ).all(), shares
     heavy = random.standard_exponential((5000, 1)) * 1.5  # the control: exp of it is Pareto with k = 1.5
-    assert 1.2 < Stream.of(heavy).pareto()[0][0] < 1.8
+    assert 1.2 < WeightStream.of(heavy).pareto()[0][0] < 1.8
 
 
 @pytest.mark.parametrize("chunk_size", [1, 3, 7, 1000])

@@ -147,7 +147,7 @@ def test_a_posterior_integrates_to_one_and_samples_what_it_scores(pair, name):
 @pytest.mark.parametrize("name", REAL_PRIORS)
 def test_a_prior_integrates_to_one_and_samples_what_it_scores(pair, draws, name):
     m = stirred(pair(prior=REAL_PRIORS[name]), 0.05 if name == "spline" else 0.2, keep=0.5)
-    m.prepare(draws("binary", 5, 1, 4, 4).double())
+    m.before_training(draws("binary", 5, 1, 4, 4).double())
     chart = Chart(m.prior.support)
     mass = chart.mass(m.prior().log_prob)
     assert float(mass.sum()) == pytest.approx(1, abs=2e-3)
@@ -333,7 +333,7 @@ def test_the_mean_is_about_that_of_draws(pair, posterior):
 def test_it_trains_samples_and_is_scored_saved_and_copied(pair, draws, tmp_path, prior, posterior):
     m = pair(prior=prior, posterior=posterior, latent_size=3)
     x = draws("binary", 6, 1, 4, 4)
-    m.prepare(x)
+    m.before_training(x)
     before = {name: p.detach().clone() for name, p in m.named_parameters()}
     svi = SVI(m.model, m.guide, pyro.optim.Adam({"lr": 1e-2}), Trace_ELBO())
     assert all(math.isfinite(svi.step(x)) for _ in range(3))
@@ -475,11 +475,11 @@ def test_only_a_model_that_tells_its_joint_density_can_be_climbed():
 def test_exemplars_are_training_data_and_nothing_works_before_them(pair, draws):
     m = pair(prior=EXEMPLARS)
     x = draws("binary", 9, 1, 4, 4)
-    with pytest.raises(ValueError, match=r"no training data; call model.prepare\(x\).*VampPrior"):
+    with pytest.raises(ValueError, match=r"no training data; call model.before_training\(x\).*VampPrior"):
         m.sample(2)
     with pytest.raises(ValueError, match=r"components=3.*there are 2.*VampPrior"):
-        m.prepare(x[:2])
-    m.prepare(x)
+        m.before_training(x[:2])
+    m.before_training(x)
     rows = {tuple(row.tolist()) for row in m.prior.exemplars.flatten(1)}
     assert len(rows) == 3
     assert rows <= {tuple(row.tolist()) for row in x.flatten(1)}
@@ -506,8 +506,8 @@ def test_a_richer_density_fits_codes_in_clusters_better(monkeypatch, ex_post, ga
     monkeypatch.setattr(Flow, "steps", 400)
     plain, rich = flat("normal"), flat(ex_post, components=2)
     z, fresh = codes(), codes()
-    plain.conclude(z)
-    rich.conclude(z)
+    plain.after_training(z)
+    rich.after_training(z)
     assert float((rich.generator().log_prob(fresh) - plain.generator().log_prob(fresh)).mean()) > gain
     drawn = rich.generator().sample((2000,))
     assert float((drawn[:, 0].abs() < 1).float().mean()) < 0.15  # the normal has a quarter of its draws between
@@ -522,11 +522,11 @@ def test_what_was_fitted_to_codes_is_saved_and_moves_with_no_optimizer(pair, dra
     monkeypatch.setattr(Flow, "steps", 5)
     m = pair(prior={"name": "Flat", "ex_post": ex_post, "components": 2}, posterior="PointMass")
     assert not list(m.prior.parameters())
-    with pytest.raises(ValueError, match=r"Flat prior cannot be sampled .*conclude"):
+    with pytest.raises(ValueError, match=r"Flat prior cannot be sampled .*after_training"):
         m.sample(2)
     with pytest.raises(ValueError, match=rf"Flat\(ex_post='{ex_post}'\) needs at least 2 codes"):
-        m.conclude(draws("binary", 1, 1, 4, 4))
-    m.conclude(draws("binary", 30, 1, 4, 4))
+        m.after_training(draws("binary", 1, 1, 4, 4))
+    m.after_training(draws("binary", 30, 1, 4, 4))
     m.save(tmp_path)
     z = torch.randn(5, 2)
     wanted = m.prior.generator().log_prob(z)

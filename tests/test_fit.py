@@ -201,7 +201,7 @@ def test_validation_does_not_change_training(digits):
 def test_flat_prior_samples_after_fit(digits):
     torch.manual_seed(0)
     ae = pyrogen.create("autoencoder", x_shape=(1, 8, 8), latent_size=3, hidden=(16,))
-    with pytest.raises(ValueError, match="conclude"):
+    with pytest.raises(ValueError, match="after_training"):
         ae.sample(2)
     fit(ae, digits, epochs=1)
     codes = ae.encode(digits.train.x).mean

@@ -101,7 +101,7 @@ def test_a_random_generator_has_the_shape_and_the_weights_it_says():
 def test_samples_are_means_with_noise():
     m = linear(0.3)
     torch.manual_seed(0)
-    x, means = m.sample(100_000), m.picture(100_000)
+    x, means = m.sample(100_000), m.sample_mean(100_000)
     weight = m.net.net.weight.detach()
     assert torch.allclose(means.T.cov(), weight @ weight.T, atol=0.02)
     assert torch.allclose(x.T.cov(), weight @ weight.T + 0.09 * torch.eye(2), atol=0.02)

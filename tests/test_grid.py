@@ -274,7 +274,7 @@ def test_threads_of_one_process_take_turns(made, tmp_path):
 
     _, planned = plan(OVER, "vae", tmp_path, [0], SMALL)
     ruler = cells.Ruler({"name": "IWAE", "k": 50}, limit=12)
-    threads = [threading.Thread(target=cells.run_cell, args=(cell, ruler)) for cell in planned]
+    threads = [threading.Thread(target=cells.run_grid_run, args=(cell, ruler)) for cell in planned]
     for thread in threads:
         thread.start()
     for thread in threads:

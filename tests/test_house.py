@@ -209,7 +209,7 @@ OTHER = {
     ("optimizer", "Adam"): {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1},
 }
 AXES = sorted({r.axis for r in registry._catalogue().values()} - {"entry", "data", "metric"})
-CHOICES = [(r.axis, r.name) for axis in AXES for r in registry.records(axis)]
+CHOICES = [(r.axis, r.name) for axis in AXES for r in registry.registrations(axis)]
 SPECS = [(axis, name, {}) for axis, name in CHOICES] + [(*key, arguments) for key, arguments in OTHER.items()]
 
 

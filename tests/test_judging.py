@@ -24,10 +24,10 @@ from pyrogen.inference import (
     log_evidence,
     summarize,
 )
-from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.importance import diagnostics, log_mean_weight
 from pyrogen.inference.evidence.rules import LARGEST_ERROR, RULES, bias, largest_k, left
-from pyrogen.inference.evidence.stream import Stream
+from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.pages import run_report
 from pyrogen.inference.runs.compare import runs_table
 from pyrogen.inference.runs.scores import read_scores, save_score
@@ -54,7 +54,7 @@ def dataset(variables, **attributes):
 
 def iwae(log_weights, **attributes):
     """What IWAE gives for these weights, ``(draw, datum)``."""
-    stream = Stream.of(log_weights)
+    stream = WeightStream.of(log_weights)
     found = {**log_mean_weight(stream), **diagnostics(stream)}
     variables, k = {name: v for name, v in found.items() if name != "k"}, found["k"][1]
     draws, n = log_weights.shape
@@ -415,8 +415,8 @@ ASKED = {
 @pytest.mark.parametrize(("estimator", "title", "name"), ASKED.values(), ids=ASKED)
 def test_estimators_are_named_as_they_were_asked_for(estimator, title, name, pair, draws):
     evidence = log_evidence(pair(), draws("binary", 3, 1, 4, 4), estimator)
-    assert asked.title(evidence.attrs) == title
-    assert asked.file_name(evidence.attrs) == name
+    assert request.title(evidence.attrs) == title
+    assert request.file_name(evidence.attrs) == name
     assert f"by        {title}, " in str(summarize(evidence))
 
 
@@ -434,10 +434,10 @@ def test_names_of_files_tell_settings_apart():
         {"flagged_by": "iwae-5000-test"},
         {"sigma": 0.1, "sigma_from": "given"},
     ]
-    names = [asked.file_name({**base, **v}) for v in variants]
+    names = [request.file_name({**base, **v}) for v in variants]
     assert len(set(names)) == len(names)
     assert names[:2] == ["ais-100-test", "ais-100-init-guide-test"]
-    assert not any("/" in n for n in [asked.file_name({**base, "split": "../x"})])
+    assert not any("/" in n for n in [request.file_name({**base, "split": "../x"})])
 
 
 REFUSED = {
@@ -562,7 +562,7 @@ def test_the_largest_error_is_where_errors_stop_to_cover():
     rng = np.random.default_rng(0)
     spreads = np.repeat(np.linspace(0.2, 2.4, 12), 400)
     weights = spreads * rng.standard_normal((100, len(spreads)))
-    off, se = logsumexp(weights, axis=0) - math.log(100) - spreads**2 / 2, Stream.of(weights).standard_error()
+    off, se = logsumexp(weights, axis=0) - math.log(100) - spreads**2 / 2, WeightStream.of(weights).standard_error()
     covered = np.abs(off) < 2 * se
     assert covered[se < 0.05].mean() > 0.9
     assert covered[(se > LARGEST_ERROR) & (se < 0.3)].mean() < 0.85

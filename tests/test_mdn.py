@@ -258,7 +258,7 @@ class Truth(nn.Module):
         super().__init__()
         self.law, self.factor = law, factor
 
-    def asked(self, y):
+    def condition_for(self, y):
         return y
 
     def sample(self, n, y):

@@ -130,14 +130,14 @@ def test_any_combination_trains_samples_and_is_scored(draws, prior, likelihood, 
     m = build(prior, posterior, likelihood, shape)
     x = draws(m.kinds[0], 6, *shape)
     y = (torch.arange(6) % 3,) if prior in ASKING else ()
-    m.prepare(x)
+    m.before_training(x)
     before = {name: p.detach().clone() for name, p in m.named_parameters()}
     svi = SVI(m.model, m.guide, pyro.optim.Adam({"lr": 1e-2}), Trace_ELBO())
     losses = [svi.step(x, *y) for _ in range(4)]
     assert all(map(math.isfinite, losses))
     assert [name for name, p in m.named_parameters() if torch.equal(p, before[name])] == []
     assert not pyro.get_param_store().keys()
-    m.conclude(x, *y)
+    m.after_training(x, *y)
     sampled = m.sample(6, *y)
     assert sampled.shape == (6, *shape)
     assert m.likelihood.support.check(sampled).all()

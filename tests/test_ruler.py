@@ -13,7 +13,7 @@ from pyro import poutine
 
 import pyrogen
 from pyrogen.inference import ELBO, IWAE, Exact, Reconstruction, log_evidence, log_weights, summarize
-from pyrogen.inference.evidence.stream import Stream, log_mean_exp
+from pyrogen.inference.evidence.weight_stream import WeightStream, log_mean_exp
 
 
 @pytest.fixture(scope="module")
@@ -320,20 +320,20 @@ def test_reconstruction_is_the_mean_log_likelihood():
 def test_statistics_of_weights_by_hand():
     weights = np.log([[1.0, 1.0], [3.0, 1.0]])
     np.testing.assert_allclose(log_mean_exp(weights), np.log([2, 1]))
-    np.testing.assert_allclose(Stream.of(weights).effective_sample_size(), [16 / 10, 2])
-    np.testing.assert_allclose(Stream.of(weights).standard_error(), [math.sqrt(10 / 16 - 1 / 2), 0], atol=1e-9)
+    np.testing.assert_allclose(WeightStream.of(weights).effective_sample_size(), [16 / 10, 2])
+    np.testing.assert_allclose(WeightStream.of(weights).standard_error(), [math.sqrt(10 / 16 - 1 / 2), 0], atol=1e-9)
 
 
 @pytest.mark.parametrize("true_k", [0.3, 1.2])
 def test_pareto_shape_is_recovered_and_not_its_mirror(true_k):
     generator = np.random.default_rng(0)
     weights = true_k * generator.exponential(size=(20_000, 3))  # w = exp(lw) is Pareto with shape true_k
-    np.testing.assert_allclose(Stream.of(weights).pareto()[0], true_k, atol=0.2)
+    np.testing.assert_allclose(WeightStream.of(weights).pareto()[0], true_k, atol=0.2)
 
 
 def test_pareto_shape_says_when_it_cannot():
-    assert np.isneginf(Stream.of(np.zeros((100, 1))).pareto()[0]).all()
-    assert np.isnan(Stream.of(np.random.default_rng(0).normal(size=(20, 1))).pareto()[0]).all()
+    assert np.isneginf(WeightStream.of(np.zeros((100, 1))).pareto()[0]).all()
+    assert np.isnan(WeightStream.of(np.random.default_rng(0).normal(size=(20, 1))).pareto()[0]).all()
 
 
 def evidence(nats, **attributes):

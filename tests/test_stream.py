@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import pyrogen
 from pyrogen.inference import ELBO, IWAE, log_evidence, log_weights
 from pyrogen.inference.evidence import weights as core
-from pyrogen.inference.evidence.stream import KEPT, Stream
+from pyrogen.inference.evidence.weight_stream import KEPT, WeightStream
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.programs.record import latents, log_prob, particles, record
 from pyrogen.likelihoods.pixels import IndependentBernoulli
@@ -51,7 +51,7 @@ def naive_psis(column):
 
 
 def in_parts(log_weights, sizes):
-    stream, turns = Stream(*log_weights.shape), itertools.cycle(sizes)
+    stream, turns = WeightStream(*log_weights.shape), itertools.cycle(sizes)
     while len(log_weights):
         size = next(turns)
         stream.add(log_weights[:size])
@@ -111,13 +111,13 @@ def test_jackknife_is_the_naive_one(kind, total):
 def test_jackknife_removes_the_bias_of_first_order():
     """E log of a mean of k log-normal weights lies σ²/2k below; JVI-1 lies nearer."""
     log_weights = 0.8 * np.random.default_rng(0).normal(size=(20, 20_000)) - 0.32
-    stream = Stream.of(log_weights)
+    stream = WeightStream.of(log_weights)
     assert stream.log_mean().mean() < -0.015
     assert abs(stream.jackknife().mean()) < 0.005
 
 
 def test_jackknife_of_one_weight_is_not_there():
-    assert np.isnan(Stream.of(np.zeros((1, 2))).jackknife()).all()
+    assert np.isnan(WeightStream.of(np.zeros((1, 2))).jackknife()).all()
 
 
 @pytest.mark.parametrize("total", [25, 26, 100, 224, 226, 1000, 5000, 20_000])
@@ -138,7 +138,7 @@ def test_smoothed_weights_are_those_of_psislw_on_the_whole_array(kind, total):
 def test_smoothing_tames_the_largest_weight():
     """E w = 2 for Pareto weights with shape ½, whose largest of 500 make the plain mean jump."""
     log_weights = 0.5 * np.random.default_rng(0).exponential(size=(500, 2000))
-    plain, smoothed = Stream.of(log_weights).log_mean(), Stream.of(log_weights).pareto()[1]
+    plain, smoothed = WeightStream.of(log_weights).log_mean(), WeightStream.of(log_weights).pareto()[1]
     assert ((smoothed - math.log(2)) ** 2).mean() < ((plain - math.log(2)) ** 2).mean()
 
 
@@ -154,7 +154,7 @@ NO_FIT = {
 
 @pytest.mark.parametrize(("log_weights", "shape"), NO_FIT.values(), ids=NO_FIT)
 def test_without_a_tail_nothing_is_smoothed(log_weights, shape):
-    stream = Stream.of(log_weights)
+    stream = WeightStream.of(log_weights)
     shapes, smoothed = stream.pareto()
     np.testing.assert_array_equal(shapes, shape)
     np.testing.assert_allclose(smoothed, stream.log_mean())
@@ -182,7 +182,7 @@ def test_a_weight_that_is_no_number_spoils_its_datum_only():
 
 
 def peak_of_a_stream(total):
-    stream, part = Stream(total, 10), np.random.default_rng(0).normal(size=(5000, 10))
+    stream, part = WeightStream(total, 10), np.random.default_rng(0).normal(size=(5000, 10))
     tracemalloc.start()
     for _ in range(total // len(part)):
         stream.add(part)
@@ -285,7 +285,7 @@ def test_estimates_are_those_of_the_weights(pair, draws, chunk_size, plain):
     np.testing.assert_allclose(ev["log_evidence"], logsumexp(weights, 0) - math.log(5600), atol=1e-5)
     assert ev["k"].values.tolist() == [1, 5, 50, 500, 5000, 5600]
     np.testing.assert_allclose(ev["k_curve"], naive_curve(weights)[1], atol=1e-4)
-    np.testing.assert_allclose(ev["jackknife"], Stream.of(weights).jackknife(), atol=1e-4)
+    np.testing.assert_allclose(ev["jackknife"], WeightStream.of(weights).jackknife(), atol=1e-4)
     np.testing.assert_allclose(ev["psis"], [naive_psis(column)[0] for column in weights.T], atol=1e-4)
     np.testing.assert_allclose(ev["pareto_k"], [naive_psis(column)[1] for column in weights.T], atol=0.02)
     for name in ("jackknife", "psis"):

@@ -37,7 +37,7 @@ def small(name, seed=0):
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
-    m.prepare(torch.rand(8, *m.x_shape).round())
+    m.before_training(torch.rand(8, *m.x_shape).round())
     return m
 
 
@@ -335,7 +335,7 @@ def test_beta_weighs_the_kl(beta, draws):
 def test_predictive(name, some):
     for m in (small(name), small(name, seed=1)):
         given = some(m)
-        m.conclude(*given)  # a flat prior has something to draw from only then
+        m.after_training(*given)  # a flat prior has something to draw from only then
         predictive = Predictive(poutine.uncondition(m.model), guide=m.guide, num_samples=7, parallel=True)
         replicated = predictive(*given)["x"]
         assert replicated.shape == (7, 6, *m.x_shape)

@@ -16,7 +16,7 @@ from pyrogen.base import Model
 from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
 from pyrogen.inference.evidence.hmc import Leapfrog
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point, latent_spaces
-from pyrogen.inference.evidence.stream import Stream
+from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.training.progress import track
 
 BASE_DRAWS = 100
@@ -178,7 +178,7 @@ class Path:
 
 def weighed(log_weights: Tensor) -> dict[str, np.ndarray]:
     """What independent log weights ``(chain, datum)`` say of each datum: log of their mean, its error, and their ESS."""
-    stream = Stream.of(log_weights.cpu().numpy())
+    stream = WeightStream.of(log_weights.cpu().numpy())
     found = {"log_evidence": stream.log_mean(), "mc_se": stream.standard_error()}
     return {**found, "ess": stream.effective_sample_size()}
 

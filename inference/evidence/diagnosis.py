@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.rules import Finding, averages, bias, judge
 
 # draws from which importance weights that are still unreliable are better given up
@@ -38,12 +38,12 @@ class Advice:
     def python(self) -> str:
         """What to call, with ``x`` the data and ``diagnosis`` the one that says so."""
         x = "x[diagnosis.flagged]" if self.only_flagged else "x"
-        return f"log_evidence(pair, {x}, {asked.expression(self.estimator, self.arguments)})"
+        return f"log_evidence(pair, {x}, {request.expression(self.estimator, self.arguments)})"
 
     def command(self, run: str = "RUN", score: str = "SCORE") -> str:
         """What to type, for a run's folder and the name of the score that led here."""
         flagged_by = score if self.only_flagged else ""
-        return asked.command(run, self.estimator, self.arguments, self.attributes, flagged_by)
+        return request.command(run, self.estimator, self.arguments, self.attributes, flagged_by)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def diagnose(evidence: xr.Dataset) -> Diagnosis:
 def _next(evidence: xr.Dataset, broken: bool, flagged: int) -> Advice | None:
     """The next link of the chain."""
     a = evidence.attrs
-    tempered = asked.settings(a) if "temperatures" in a else {}
+    tempered = request.settings(a) if "temperatures" in a else {}
     doubled = {**tempered, "temperatures": 4 * int(a.get("temperatures", 250))}
     if "upper" in evidence or ("temperatures" in a and broken):
         some = 0 < flagged < evidence.sizes["datum"] and "upper" not in evidence

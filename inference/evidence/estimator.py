@@ -98,7 +98,7 @@ def log_evidence(
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
     if isinstance(x, Split):
         origin, jacobian = x.attributes(), x.log_jacobians()
-        y = model.asked(x.y) if y is None else y
+        y = model.condition_for(x.y) if y is None else y
         x = x.x
     model.check(x, y)
     if isinstance(pair, Model):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, joined
-from pyrogen.inference.evidence.stream import Stream
+from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.evidence.weights import blocks_of_weights
 from pyrogen.inference.training.progress import track
 
@@ -18,13 +18,13 @@ SHOWN = {
 }
 
 
-def mean_log_weight(stream: Stream) -> Estimates:
+def mean_log_weight(stream: WeightStream) -> Estimates:
     """The ELBO: the mean of log w, with its error."""
     value, error = stream.mean()
     return {"log_evidence": (("datum",), value), "mc_se": (("datum",), error)}
 
 
-def log_mean_weight(stream: Stream) -> Estimates:
+def log_mean_weight(stream: WeightStream) -> Estimates:
     """The importance-weighted bound, log 1/K Σ w, with its error, and two estimates that are no bounds."""
     found = {"jackknife": stream.jackknife(), "psis": stream.pareto()[1]}
     return {
@@ -34,7 +34,7 @@ def log_mean_weight(stream: Stream) -> Estimates:
     }
 
 
-def diagnostics(stream: Stream) -> Estimates:
+def diagnostics(stream: WeightStream) -> Estimates:
     """What every estimate from weights carries: ess, pareto_k, and the k-curve with its error."""
     ks, curve, errors = stream.k_curve()
     return {
@@ -51,7 +51,7 @@ def estimate_from_weights(
     x: Tensor,
     y: Tensor | None,
     num_samples: int,
-    reduce: Callable[[Stream], Estimates],
+    reduce: Callable[[WeightStream], Estimates],
     *,
     chunk_size: int,
     seed: int,
@@ -80,7 +80,7 @@ def estimate_from_weights(
     parts: list[Estimates] = []
     with track(num_samples * len(x), "weighing") as advance:
         for size, block in blocks_of_weights(pair, x, y, num_samples, chunk_size, seed):
-            stream = Stream(num_samples, size)
+            stream = WeightStream(num_samples, size)
             for weights in block:
                 stream.add(weights.cpu().numpy())
                 advance(weights.numel())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import WORDS
 from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
 
@@ -46,12 +46,12 @@ class Summary:
     def text(self, run: str = "", score: str = "") -> str:
         """As one reads it, with what to try next: as a command on a run and one of its scores, or in Python."""
         a = self.attributes
-        origin = f"{a.get('data')}, {asked.part(a)}, binarization {a.get('binarization')}"
+        origin = f"{a.get('data')}, {request.part(a)}, binarization {a.get('binarization')}"
         origin = "a tensor" if a.get("data") == "a tensor" else origin
         what = a.get("quantity", "log p(x)")
         lines = [
             f"{what:9} {self.nats:.3f} nats per datum  ± {self.mc_se:.3f} (Monte Carlo)  ± {self.data_se:.3f} (data)",
-            f"by        {asked.title(a)}, {WORDS[a['bound']]}",
+            f"by        {request.title(a)}, {WORDS[a['bound']]}",
             f"on        {self.count} data of {origin}",
         ]
         if "valid_for" in a:

@@ -34,7 +34,7 @@ def conditional_accuracy(model: Model, data: Data, seed: int, n: int = 2000, tru
             "as they are loaded here; load them with kind='unit', dequantization=False."
         )
     with evaluating(model), seeded(seed, model.device):
-        x = model.sample(n, model.asked(y.to(model.device)))
+        x = model.sample(n, model.condition_for(y.to(model.device)))
     return float((judge.predict(_rows(x)) == y.numpy()).mean())
 
 

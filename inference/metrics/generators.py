@@ -23,7 +23,7 @@ def output_variance(model: Model, data: Data, seed: int, n: int = 2000) -> float
     anything. Of a generator that makes the same x̂ whatever z is, it is 0.
     """
     with evaluating(model), seeded(seed, model.device):
-        made = model.picture(n, model.asked(_given(data, n, model.device))).flatten(1).double()
+        made = model.sample_mean(n, model.condition_for(_given(data, n, model.device))).flatten(1).double()
     return float(made.var(0).sum()) / float(data.test.x.flatten(1).double().var(0).sum())
 
 

@@ -114,7 +114,7 @@ def _drawn(model: Model, y: Tensor, draws: int, seed: int) -> Tensor:
         found = []
         for part in parts:
             repeated = part.repeat_interleave(draws, 0).to(model.device)
-            found.append(model.sample(len(repeated), model.asked(repeated)).reshape(len(part), draws, -1).cpu())
+            found.append(model.sample(len(repeated), model.condition_for(repeated)).reshape(len(part), draws, -1).cpu())
     return torch.cat(found)
 
 

@@ -47,8 +47,8 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the model generates."""
     plane = math.prod(model.x_shape) == 2
     part = data.test.take(2500 if plane else SHOWN)
-    shown, asked = part.x, model.asked(part.y)
-    drawn, parts = model.picture(len(shown), asked), list(model.children())
+    shown, asked = part.x, model.condition_for(part.y)
+    drawn, parts = model.sample_mean(len(shown), asked), list(model.children())
     what = f"{len(drawn)} samples of the model"
     if isinstance(model, HasPosterior):
         proper = all(prior.proper for prior in parts if isinstance(prior, Prior))
@@ -61,7 +61,7 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if classes and _pictures(model):
         rows = [data.class_names[k] if k < len(data.class_names) else str(k) for k in range(min(classes, 20))]
         given = torch.arange(len(rows), device=model.device).repeat_interleave(EACH)
-        drawn = model.picture(len(given), given).unflatten(0, (-1, EACH))
+        drawn = model.sample_mean(len(given), given).unflatten(0, (-1, EACH))
         yield Panel("Samples", "Each row is given another class.", "classes", plots.strips(drawn, data.kind, rows=rows))
 
 
@@ -131,7 +131,7 @@ def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
         levels = torch.linspace(0.03, 0.97, side, device=found.device)
         across, up = aggregate(model, test.x, test.y).quantile(levels, 0).T
         grid = torch.stack(torch.meshgrid(across, up.flip(0), indexing="xy"), -1).reshape(-1, 2)
-        first = model.asked(None if test.y is None else test.y[0])
+        first = model.condition_for(None if test.y is None else test.y[0])
         given = "" if first is None else ", given the y of the first test datum"
         caption = f"The plane of latents, decoded at the codes' 3 to 97 % quantiles on each axis{given}."
         yield Panel("Latents", caption, "manifold", plots.manifold(model.decode(grid, first).mean, data.kind, side))
@@ -187,8 +187,8 @@ def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     train, test = data.train.take(COUNTED), data.test.take(COUNTED)
     given = test.take(256).y
     some = {"training data": (train.x, train.y), "test data": (test.x, test.y)}
-    some["samples"] = model.sample(min(len(test), 256), model.asked(given)), given
-    nats = {name: model.log_prob(x, model.asked(y)) for name, (x, y) in some.items()}
+    some["samples"] = model.sample(min(len(test), 256), model.condition_for(given)), given
+    nats = {name: model.log_prob(x, model.condition_for(y)) for name, (x, y) in some.items()}
     caption = "log p(x) of data, and of the model's own samples: data that it finds unlike its samples lie apart."
     yield Panel("Density", caption, "log-prob", plots.histograms(nats, "log p(x), nats"))
     if not isinstance(model, HasFreeEnergy):  # whose difference of free energies is the same number

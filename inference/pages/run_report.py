@@ -30,7 +30,7 @@ from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.fit import FALLBACK, fit
 from pyrogen.inference.training.trainer import CODES, METRICS, read_history
-from pyrogen.registry import Record, describe, find, make
+from pyrogen.registry import Registration, describe, find, make
 
 MISSING = "What could not be shown"
 
@@ -193,7 +193,7 @@ def command(config: Mapping[str, Any], model: Model) -> list[str]:
     return ["pyrogen", "train", *words, *_words(fit, own, {"model", "data", "folder"}, defaults)]
 
 
-def _data_words(data: Mapping[str, Any], record: Record, model: Model) -> Iterator[str]:
+def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> Iterator[str]:
     kind, binarization, source = data.get("kind"), data.get("binarization"), str(data.get("source"))
     if source != record.details["data"]:
         yield from ("--data", source)

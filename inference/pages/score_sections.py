@@ -11,7 +11,7 @@ import xarray as xr
 
 from pyrogen.data import Data
 from pyrogen.figures import score_plots
-from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import unlike
 from pyrogen.inference.evidence.rules import ACCEPTANCE, largest_k
 from pyrogen.inference.evidence.summary import Summary, summarize
@@ -43,7 +43,7 @@ def shown_scores(folder: str | Path, scores: Mapping[str, xr.Dataset], data: Dat
 
 
 def _label(summary: Summary) -> str:
-    return f"{asked.title(summary.attributes)} on {asked.part(summary.attributes)}"
+    return f"{request.title(summary.attributes)} on {request.part(summary.attributes)}"
 
 
 def _said(summary: Summary, data: Data) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _table(summaries: Sequence[Summary]) -> Sequence[Sequence[str]]:
         numbers = (f"{s.nats:.3f}", f"{s.mc_se:.3f}", f"{s.data_se:.3f}", bits)
         direction = {"none": "no bound", "exact": "exact"}.get(a["bound"], f"{a['bound']} bound")
         judged = (f"{d.bias:+.3f}" if d.bias else "–", str(len(d.flagged)), "yes" if d.trusted else "no")
-        rows.append((asked.title(a), asked.part(a), str(s.count), *numbers, direction, *judged))
+        rows.append((request.title(a), request.part(a), str(s.count), *numbers, direction, *judged))
     return rows
 
 
@@ -96,14 +96,14 @@ def _side_by_side(scores: Mapping[str, xr.Dataset], summaries: Mapping[str, Summ
             continue
         group = [summaries[name] for name in alike]
         figure = score_plots.estimates(
-            [asked.title(s.attributes) for s in group],
+            [request.title(s.attributes) for s in group],
             [s.nats for s in group],
             [s.mc_se for s in group],
             [s.data_se for s in group],
             [s.attributes["bound"] for s in group],
         )
         caption = (
-            f"{len(group)} estimates of the same {group[0].count} data, {asked.part(group[0].attributes)}. An arrow points "
+            f"{len(group)} estimates of the same {group[0].count} data, {request.part(group[0].attributes)}. An arrow points "
             "to where the mean of log p(x) lies; thick bars are the error of the draws, thin ones that of the data, which "
             "they share."
         )

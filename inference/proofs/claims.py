@@ -113,7 +113,7 @@ def claims_of(name: str) -> list[Claim]:
     return found
 
 
-def _read(record: registry.Record, literal: Mapping[str, Any]) -> Claim:
+def _read(record: registry.Registration, literal: Mapping[str, Any]) -> Claim:
     if not isinstance(literal, Mapping):
         raise ValueError(f"it is a mapping with {', '.join(KEYS)}; got {type(literal).__name__}.")
     _known("key", literal, KEYS)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrogen import storage
-from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.trainer import Run, read_history
@@ -98,7 +98,7 @@ def _missing(scores: Mapping[str, Scores], labels: Sequence[str], shared: Sequen
         lacking = [name for name, found in scores.items() if label not in found]
         if lacking:
             yield f"{', '.join(lacking)} {'lacks' if len(lacking) == 1 else 'lack'} {label}:"
-            yield from (f"  {asked.command(name, str(a['estimator']), asked.settings(a), a)}" for name in lacking)
+            yield from (f"  {request.command(name, str(a['estimator']), request.settings(a), a)}" for name in lacking)
 
 
 def _objective(config: Mapping[str, Any]) -> Any:

@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pyrogen import registry
 from pyrogen.data import load
 from pyrogen.files import first_line, write
-from pyrogen.inference.runs.grid_run import ENDED, Cell, Ruler, outcome, run_cell
-from pyrogen.inference.evidence import asked
+from pyrogen.inference.runs.grid_run import ENDED, GridRun, Ruler, outcome, run_grid_run
+from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.estimator import Estimator
 from pyrogen.inference.runs.grid_table import Grid, gather
 from pyrogen.inference.training.fit import fit
@@ -102,7 +102,7 @@ def grid(
 
 def plan(
     over: Mapping[str, Sequence[Any]], entry: str, folder: str | Path, seeds: Sequence[int], common: Mapping[str, Any]
-) -> tuple[dict[str, list[Any]], list[Cell]]:
+) -> tuple[dict[str, list[Any]], list[GridRun]]:
     """The coordinates of each axis, and the cells in the order of their product, each with its seeds side by side.
 
     Raises:
@@ -131,7 +131,7 @@ def plan(
         chosen = shared | {key: described[key][i] for key, i in zip(axes, place, strict=True)}
         sections = _sections(_nested(chosen, build), build)
         where = Path(folder).absolute() / _folder_name(at)
-        cells += [Cell(at, s, str(where / f"seed-{s}"), entry, *sections) for s in seeds]
+        cells += [GridRun(at, s, str(where / f"seed-{s}"), entry, *sections) for s in seeds]
     if len({cell.folder for cell in cells}) < len(cells):
         raise ValueError("two cells of the grid would share a folder: their values differ in punctuation only.")
     return axes, cells
@@ -204,7 +204,7 @@ def _shown(key: str, value: Any) -> Any:
     if isinstance(value, Mapping) and "name" in value:
         usual = registry.describe(registry.make(key, value["name"]))
         own = {k: v for k, v in value.items() if v != usual[k]}
-        return asked.expression(value["name"], own) if own else value["name"]
+        return request.expression(value["name"], own) if own else value["name"]
     return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else json.dumps(value)
 
 
@@ -216,7 +216,7 @@ def _folder_name(at: Mapping[str, Any]) -> str:
 # -- where the cells are run -----------------------------------------------------------------------------------------
 
 
-def _run(cells: Sequence[Cell], ruler: Ruler, jobs: int, backend: str) -> Iterator[tuple[str, str]]:
+def _run(cells: Sequence[GridRun], ruler: Ruler, jobs: int, backend: str) -> Iterator[tuple[str, str]]:
     """Run the cells, and tell of each when it is done; Ray tells of all at the end."""
     from joblib import Parallel, delayed
 
@@ -232,8 +232,8 @@ def _run(cells: Sequence[Cell], ruler: Ruler, jobs: int, backend: str) -> Iterat
         ) from error
 
 
-def _told(cell: Cell, ruler: Ruler) -> tuple[str, str]:
-    return f"{cell.name}, seed {cell.seed}", run_cell(cell, ruler)
+def _told(cell: GridRun, ruler: Ruler) -> tuple[str, str]:
+    return f"{cell.name}, seed {cell.seed}", run_grid_run(cell, ruler)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from pyrogen.inference.programs.contexts import evaluating, seeded, threads
 from pyrogen.inference.runs.recipe import data_and_model, data_of
 from pyrogen.inference.training.fit import fit
 
-CELL = "cell.yaml"
+STATE = "grid_run.yaml"
 ENDED, REFUSED, UNSCORED, FAILED, WAITING = "ended", "refused", "not scored", "failed", "not run"
 
 # torch's generator is one for a whole process: two cells in threads of one process would draw from each other's
@@ -54,7 +54,7 @@ class Ruler:
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridRun:
     """A run to be, as plain data, so that any process anywhere can make it.
 
     Attributes:
@@ -81,19 +81,19 @@ class Cell:
         return ", ".join(f"{axis}={value}" for axis, value in self.at.items())
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def wanted(self) -> dict[str, Any]:
         """What tells its run from another."""
         return {key: getattr(self, key) for key in ("entry", "arguments", "data", "fit", "seed")}
 
 
-def read_cell(cell: Cell) -> dict[str, Any]:
+def read_grid_run(cell: GridRun) -> dict[str, Any]:
     """What became of a cell so far: status, what was said, seconds, parameters, active units, and scores by ruler.
 
     Raises:
         ValueError: the file is damaged, or the folder holds a cell that was asked for otherwise.
     """
-    path = Path(cell.folder) / CELL
-    state: dict[str, Any] = {"asked": cell.asked, "status": WAITING, "said": "", "seconds": 0.0, "scores": {}}
+    path = Path(cell.folder) / STATE
+    state: dict[str, Any] = {"wanted": cell.wanted, "status": WAITING, "said": "", "seconds": 0.0, "scores": {}}
     if not path.is_file():
         return state
     try:
@@ -102,7 +102,7 @@ def read_cell(cell: Cell) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged: {first_line(error)}") from error
     if not isinstance(found, dict) or state.keys() - found.keys():
         raise ValueError(f"{path} is damaged: it does not say what became of a cell.")
-    then, now = (dict(_leaves(asked)) for asked in (found["asked"], json.loads(json.dumps(cell.asked))))
+    then, now = (dict(_leaves(asked)) for asked in (found["wanted"], json.loads(json.dumps(cell.wanted))))
     changed = [
         f"{key} was {then.get(key, 'the default')}, now {now.get(key, 'the default')}"
         for key in {**then, **now}
@@ -116,21 +116,21 @@ def read_cell(cell: Cell) -> dict[str, Any]:
     return found
 
 
-def outcome(cell: Cell, ruler: Ruler) -> dict[str, Any]:
+def outcome(cell: GridRun, ruler: Ruler) -> dict[str, Any]:
     """What became of a cell, judged by this ruler: it has ended where it was trained and scored by it."""
-    state = read_cell(cell)
+    state = read_grid_run(cell)
     if ruler.key in state["scores"]:
         return {**state, "status": ENDED, "said": ""}
     return {**state, "status": WAITING} if state["status"] == ENDED else state
 
 
-def run_cell(cell: Cell, ruler: Ruler) -> str:
+def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
     """Train a cell from wherever it stands, score it, and write down what became of it; returns its status.
 
     Nothing that goes wrong in it leaves it, but Ctrl-C; one torch thread, and no other cell in this process meanwhile.
     """
     with _alone, threads(1), contextlib.redirect_stderr(io.StringIO()):
-        state = read_cell(cell)
+        state = read_grid_run(cell)
         state |= {"status": REFUSED, "said": ""}
         try:
             data = _train(cell, state)
@@ -145,22 +145,22 @@ def run_cell(cell: Cell, ruler: Ruler) -> str:
             state["status"] = WAITING
             raise
         finally:
-            write(Path(cell.folder) / CELL, yaml.safe_dump(json.loads(json.dumps(state)), sort_keys=False))
+            write(Path(cell.folder) / STATE, yaml.safe_dump(json.loads(json.dumps(state)), sort_keys=False))
     return str(state["status"])
 
 
-def read_evidence(cell: Cell, ruler: Ruler) -> dict[str, xr.Dataset]:
+def read_evidence(cell: GridRun, ruler: Ruler) -> dict[str, xr.Dataset]:
     """The scores of a cell that has ended: ``evidence``, and of models with latents ``elbo`` and ``reconstruction``."""
     from pyrogen.inference.runs.scores import read_scores  # here, and below: they bring matplotlib
 
-    names, scores = read_cell(cell)["scores"][ruler.key], read_scores(cell.folder)
+    names, scores = read_grid_run(cell)["scores"][ruler.key], read_scores(cell.folder)
     missing = [name for name in names.values() if name not in scores]
     if missing:
-        raise ValueError(f"{cell.folder} has lost its score {missing[0]}; remove {CELL} there to have it made again.")
+        raise ValueError(f"{cell.folder} has lost its score {missing[0]}; remove {STATE} there to have it made again.")
     return {what: scores[name] for what, name in names.items()}
 
 
-def _train(cell: Cell, state: dict[str, Any]) -> Data:
+def _train(cell: GridRun, state: dict[str, Any]) -> Data:
     if (Path(cell.folder) / storage.WEIGHTS).is_file():
         return data_of(cell.folder)
     build = registry.find("entry", cell.entry).load()
@@ -174,7 +174,7 @@ def _train(cell: Cell, state: dict[str, Any]) -> Data:
     return data
 
 
-def _score(cell: Cell, ruler: Ruler, data: Data, state: dict[str, Any]) -> None:
+def _score(cell: GridRun, ruler: Ruler, data: Data, state: dict[str, Any]) -> None:
     from pyrogen.inference.runs.scores import density_of, part_of, save_score
 
     trained: Model = storage.load(cell.folder, weights=ruler.weights)

@@ -15,8 +15,8 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
-from pyrogen.inference.runs.grid_run import ENDED, FAILED, Cell, Ruler, outcome, read_evidence
-from pyrogen.inference.evidence import asked
+from pyrogen.inference.runs.grid_run import ENDED, FAILED, GridRun, Ruler, outcome, read_evidence
+from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence, unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.summary import summarize
@@ -158,7 +158,7 @@ class Grid:
             yield f"beware: estimates that are not to be believed, as pyrogen evaluate RUN explains: {counted}"
 
 
-def gather(axes: Mapping[str, Sequence[Any]], cells: Sequence[Cell], ruler: Ruler) -> xr.Dataset:
+def gather(axes: Mapping[str, Sequence[Any]], cells: Sequence[GridRun], ruler: Ruler) -> xr.Dataset:
     """What became of the cells, read from their folders.
 
     Args:
@@ -203,7 +203,7 @@ def _own(scores: Sequence[Mapping[str, xr.Dataset]]) -> dict[str, Any]:
     whole = summarize(_mean(evidence))
     row: dict[str, Any] = {"nats": whole.nats, "mc_se": whole.mc_se, "data_se": whole.data_se}
     row |= {"flagged": sum(len(diagnose(e).flagged) for e in evidence), "count": whole.count}
-    row |= {"kind_of_data": evidence[0].attrs.get("kind", ""), "score": asked.title(evidence[0].attrs)}
+    row |= {"kind_of_data": evidence[0].attrs.get("kind", ""), "score": request.title(evidence[0].attrs)}
     if all({"elbo", "reconstruction"} <= score.keys() for score in scores):
         elbo, remembered = (summarize(_mean([score[key] for score in scores])) for key in ("elbo", "reconstruction"))
         row |= {"elbo": elbo.nats, "elbo_mc_se": elbo.mc_se}

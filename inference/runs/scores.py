@@ -17,7 +17,7 @@ from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.figures import score_plots
 from pyrogen.files import first_line, write
-from pyrogen.inference.evidence import asked
+from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.noise import Observed, observe
@@ -51,7 +51,7 @@ def save_score(folder: str | Path, evidence: xr.Dataset) -> Path:
 
     The name says all that tells scores apart, so that none replaces another that was asked for otherwise.
     """
-    path = Path(folder) / SCORES / f"{asked.file_name(evidence.attrs)}.nc"
+    path = Path(folder) / SCORES / f"{request.file_name(evidence.attrs)}.nc"
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = path.with_name(f"{path.name}.part")
     evidence.to_netcdf(whole, engine="h5netcdf")
@@ -92,7 +92,7 @@ def _read_score(path: Path) -> xr.Dataset:
         raise ValueError(f"{path} is no estimate that pyrogen wrote: {what}.")
     try:
         summarize(score).text()
-        asked.file_name(score.attrs)
+        request.file_name(score.attrs)
     except (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
         raise ValueError(f"{path} is no estimate that pyrogen wrote: {first_line(error)}") from error
     return score

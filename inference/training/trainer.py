@@ -128,9 +128,9 @@ class Trainer:
         """Play all games to their end, and write what they leave."""
         started = time.perf_counter()
         model, device = self.model, self.model.device
-        if self.checkpoint is None and model.sees_all:
+        if self.checkpoint is None and model.needs_training_data:
             with seeded(self.settings["seed"], device):
-                model.prepare(*self._all_data())  # the same in every process
+                model.before_training(*self._all_data())  # the same in every process
         # each process has noise of its own
         noise = self.settings["seed"] + 1_000_003 * (distributed.get_rank() if distributed.is_initialized() else 0)
         with seeded(noise, device), pyro.validation_enabled(False), checkpoint.Stops().heard() as stops:
@@ -147,9 +147,9 @@ class Trainer:
                 done = self.epoch * game.batches + game.batch
                 task = bar.add_task(name, total=self.settings["epochs"] * game.batches, completed=done, terms="")
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
-            if model.sees_all:
+            if model.needs_training_data:
                 with evaluating(model):
-                    model.conclude(*self._all_data())
+                    model.after_training(*self._all_data())
         model.eval()
         self.run.seconds = time.perf_counter() - started
         self._save_checkpoint()

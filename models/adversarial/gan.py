@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import Batch, HasCritic, HasGenerator, Model
 from pyrogen.inference.adversarial.game import Adversarial
-from pyrogen.nets import Leading, mlp
+from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry, make
 
 
@@ -39,8 +39,8 @@ class GAN(Model, HasCritic, HasGenerator):
         self.x_shape, self.latent_size = torch.Size(x_shape), latent_size
         self.objective = objective or Adversarial()
         self.prior: Prior = make("prior", prior)
-        self.generator = Leading(generator, torch.Size([latent_size]), self.x_shape, "generator")
-        self.critic = Leading(critic, self.x_shape, torch.Size([1]), "critic")
+        self.generator = BatchDims(generator, torch.Size([latent_size]), self.x_shape, "generator")
+        self.critic = BatchDims(critic, self.x_shape, torch.Size([1]), "critic")
         if self.prior.learned or not self.prior.proper:
             raise ValueError(
                 f"a GAN draws z from a fixed prior such as StandardNormal; got {type(self.prior).__name__}."

@@ -12,7 +12,7 @@ from pyrogen.axes import Distribution, Likelihood, Prior
 from pyrogen.base import HasGenerator, Objective, Pair, announce
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.likelihoods import Normal
-from pyrogen.nets import Leading, mlp
+from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry, make
 
 
@@ -60,7 +60,7 @@ class Generator(Pair, HasGenerator):
         self.likelihood.size(self.x_shape)
         self.kinds, self.missing = self.likelihood.kinds, self.likelihood.missing
         features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])
-        self.net = Leading(net, torch.Size([latent_size]), features, "net")
+        self.net = BatchDims(net, torch.Size([latent_size]), features, "net")
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z) p(x|z)."""
@@ -95,7 +95,7 @@ class Generator(Pair, HasGenerator):
         return x
 
     @torch.no_grad()
-    def picture(self, n: int, y: Tensor | None = None) -> Tensor:
+    def sample_mean(self, n: int, y: Tensor | None = None) -> Tensor:
         """The means of p(x|z) at ``n`` drawn z."""
         return self.generate(self.prior().sample((n,)))
 

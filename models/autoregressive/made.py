@@ -13,7 +13,7 @@ from torch import Tensor
 from pyrogen.axes import Distribution, Likelihood
 from pyrogen.base import HasLogProb, Pair, announce
 from pyrogen.inference.objectives.elbo import ELBO
-from pyrogen.nets import Leading, MaskedMLP
+from pyrogen.nets import BatchDims, MaskedMLP
 from pyrogen.registry import entry, make
 
 
@@ -82,7 +82,7 @@ class MADE(Pair, HasLogProb):
                 f"the channels of x_shape={tuple(x_shape)}; use likelihood='Categorical'."
             )
         net = MaskedMLP(self.x_shape.numel(), hidden, channels // self.x_shape[0])
-        self.net = Leading(
+        self.net = BatchDims(
             torch.nn.Sequential(torch.nn.Flatten(), net), self.x_shape, torch.Size([channels, *self.x_shape[1:]]), "net"
         )
         self.register_buffer("like", torch.zeros(()), persistent=False)

@@ -13,7 +13,7 @@ from pyrogen.base import HasLogProb, Objective, Pair, announce
 from pyrogen.conditions import Condition
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.likelihoods import MixtureDensity
-from pyrogen.nets import Leading, mlp
+from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry, make
 
 
@@ -56,7 +56,7 @@ class Regression(Pair, HasLogProb):
         self.likelihood.size(self.x_shape)
         self.kinds, self.missing = self.likelihood.kinds, self.likelihood.missing
         features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])
-        self.net = Leading(net, torch.Size([condition.size]), features, "net")
+        self.net = BatchDims(net, torch.Size([condition.size]), features, "net")
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(x|y)."""

@@ -50,5 +50,5 @@ def vae_conditional(
     pz: Prior = make("prior", prior)
     widths, features = list(hidden), (p.channels(x_shape), *x_shape[1:])
     encoder = mlp((x_shape.numel() + condition.size,), widths, (q.width(latent_size),))
-    decoder = mlp((pz.visible(latent_size) + condition.size,), widths[::-1], features)
+    decoder = mlp((pz.bottom_size(latent_size) + condition.size,), widths[::-1], features)
     return VAE(Beside(encoder), Beside(decoder), x_shape, latent_size, pz, q, p, objective, condition)

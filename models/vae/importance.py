@@ -48,7 +48,7 @@ def iwae(
     p: Likelihood = make("likelihood", likelihood)
     encoder = mlp(shape, hidden, (q.width(latent_size),), activation=nn.Tanh)
     pz: Prior = make("prior", prior)
-    decoder = mlp((pz.visible(latent_size),), [*hidden][::-1], (p.channels(shape), *shape[1:]), activation=nn.Tanh)
+    decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], (p.channels(shape), *shape[1:]), activation=nn.Tanh)
     goal: Objective = IWAE(k) if objective is None else make("objective", objective)
     return VAE(encoder, decoder, shape, latent_size, pz, q, p, goal)
 

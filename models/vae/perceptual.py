@@ -49,13 +49,13 @@ class PerceptualVAE(VAE):
         self.features = features
 
     @property
-    def sees_all(self) -> bool:
+    def needs_training_data(self) -> bool:
         """Always: φ learns from all data."""
         return True
 
-    def prepare(self, x: Tensor, y: Tensor | None = None) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Let φ learn, from labels where there are any."""
-        super().prepare(x, y)
+        super().before_training(x, y)
         self.features.fit(x, y)
 
 
@@ -86,5 +86,5 @@ def vae_perceptual(
     q: Posterior = make("posterior", posterior)
     pz: Prior = make("prior", prior)
     encoder = mlp(x_shape, hidden, (q.width(latent_size),))
-    decoder = mlp((pz.visible(latent_size),), [*hidden][::-1], x_shape)
+    decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], x_shape)
     return PerceptualVAE(encoder, decoder, x_shape, latent_size, pz, q, scale=scale)

@@ -14,7 +14,7 @@ from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce
 from pyrogen.conditions import UNKNOWN, Condition
 from pyrogen.models.vae.conditional import vae_conditional
 from pyrogen.models.vae.vae import VAE
-from pyrogen.nets import Leading, mlp
+from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry, make
 
 # −log of the probability that is left to classes that a known label rules out
@@ -42,7 +42,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         super().__init__()
         if vae.condition is None or vae.condition.classes is None or vae.condition.shape:
             raise ValueError("a semi-supervised VAE is made of a VAE that is conditional on one label a datum.")
-        if vae.prior.sees_all or not vae.posterior.has_density:
+        if vae.prior.needs_training_data or not vae.posterior.has_density:
             raise ValueError(
                 f"a semi-supervised VAE weighs classes by densities of z; got the prior {type(vae.prior).__name__} and the "
                 f"posterior {type(vae.posterior).__name__}; use StandardNormal and DiagonalNormal."
@@ -51,7 +51,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         self.x_shape, self.latent_size, self.objective = vae.x_shape, vae.latent_size, objective
         self.kinds, self.missing = vae.kinds, vae.missing
         self.condition: Condition = Condition((), self.classes, optional=True)
-        self.classifier = Leading(classifier, self.x_shape, torch.Size([self.classes]), "classifier")
+        self.classifier = BatchDims(classifier, self.x_shape, torch.Size([self.classes]), "classifier")
         self.register_buffer("even", torch.zeros(self.classes), persistent=False)
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -96,9 +96,9 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         """Draw ``n`` data of the given classes, or of classes drawn from p(c)."""
         return self.vae.sample(n, self._drawn(n, y))
 
-    def picture(self, n: int, y: Tensor | None = None) -> Tensor:
+    def sample_mean(self, n: int, y: Tensor | None = None) -> Tensor:
         """The means of p(x|z, c) at ``n`` drawn z."""
-        return self.vae.picture(n, self._drawn(n, y))
+        return self.vae.sample_mean(n, self._drawn(n, y))
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse data of the wrong shape, outside what the likelihood scores, or with labels that are no classes."""

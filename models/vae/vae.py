@@ -13,7 +13,7 @@ from pyrogen.base import HasPosterior, Objective, Pair, announce
 from pyrogen.conditions import Condition
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
-from pyrogen.nets import ConvDecoder, ConvEncoder, Leading, mlp
+from pyrogen.nets import BatchDims, ConvDecoder, ConvEncoder, mlp
 from pyrogen.registry import entry, make
 
 
@@ -64,9 +64,9 @@ class VAE(Pair, HasPosterior):
         self.kinds, self.missing = self.likelihood.kinds, self.likelihood.missing
         features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])
         width = torch.Size([self.posterior.width(latent_size)])
-        self.encoder = Leading(encoder, self.x_shape, width, "encoder")
-        self.visible = self.prior.visible(latent_size)
-        self.decoder = Leading(decoder, torch.Size([self.visible]), features, "decoder")
+        self.encoder = BatchDims(encoder, self.x_shape, width, "encoder")
+        self.bottom_size = self.prior.bottom_size(latent_size)
+        self.decoder = BatchDims(decoder, torch.Size([self.bottom_size]), features, "decoder")
         axes = self.prior, self.posterior, self.likelihood
         plan = Blueprint(self.x_shape, latent_size, *axes, self.infer, condition)
         for axis in (self.posterior, self.likelihood, self.prior):
@@ -97,7 +97,7 @@ class VAE(Pair, HasPosterior):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
-        return self.likelihood(self.decoder(z[..., -self.visible :], self._read(y)))
+        return self.likelihood(self.decoder(z[..., -self.bottom_size :], self._read(y)))
 
     def code(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The z that the posterior names for each datum, ``(B, latent_size)``."""
@@ -114,7 +114,7 @@ class VAE(Pair, HasPosterior):
         return self._generated(n, y).sample()
 
     @torch.no_grad()
-    def picture(self, n: int, y: Tensor | None = None) -> Tensor:
+    def sample_mean(self, n: int, y: Tensor | None = None) -> Tensor:
         """The means of p(x|z) at ``n`` drawn z."""
         return self._generated(n, y).mean
 
@@ -124,21 +124,21 @@ class VAE(Pair, HasPosterior):
         self.likelihood.check(x)
 
     @property
-    def sees_all(self) -> bool:
+    def needs_training_data(self) -> bool:
         """Whether the prior does."""
-        return self.prior.sees_all
+        return self.prior.needs_training_data
 
-    def prepare(self, x: Tensor, y: Tensor | None = None) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Show the prior the training data, before training."""
-        self.prior.prepare(x)
+        self.prior.before_training(x)
 
     @torch.no_grad()
-    def conclude(self, x: Tensor, y: Tensor | None = None) -> None:
+    def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Let an improper prior see the codes of the training data."""
         if self.prior.proper:
             return
         parts = [slice(start, start + 1000) for start in range(0, len(x), 1000)]
-        self.prior.conclude(torch.cat([self.code(x[part], None if y is None else y[part]) for part in parts]))
+        self.prior.after_training(torch.cat([self.code(x[part], None if y is None else y[part]) for part in parts]))
 
     def infer(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         """q(z|x) as the guide has it: :meth:`encode` without a look at the values, which would hold up every step."""
@@ -163,7 +163,7 @@ class VAE(Pair, HasPosterior):
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             device = self.device
             read = None if self.condition is None else torch.zeros(2, self.condition.size, device=device)
-            for net, inputs in ((self.encoder, self.x_shape), (self.decoder, (self.visible,))):
+            for net, inputs in ((self.encoder, self.x_shape), (self.decoder, (self.bottom_size,))):
                 try:
                     net(torch.zeros(2, *inputs, device=device), read)
                 except (RuntimeError, TypeError) as error:
@@ -215,8 +215,8 @@ def vae(
     pz: Prior = make("prior", prior)
     widths = list(hidden)
     encoder = encoder if encoder is not None else mlp(x_shape, widths, (q.width(latent_size),))
-    visible = (pz.visible(latent_size),)
-    decoder = decoder if decoder is not None else mlp(visible, widths[::-1], (p.channels(x_shape), *x_shape[1:]))
+    bottom = (pz.bottom_size(latent_size),)
+    decoder = decoder if decoder is not None else mlp(bottom, widths[::-1], (p.channels(x_shape), *x_shape[1:]))
     return VAE(encoder, decoder, x_shape, latent_size, pz, q, p, objective)
 
 
@@ -248,7 +248,7 @@ def vae_conv(
     p: Likelihood = make("likelihood", likelihood)
     encoder = ConvEncoder(x_shape, q.width(latent_size), width)
     pz: Prior = make("prior", prior)
-    decoder = ConvDecoder(pz.visible(latent_size), x_shape, p.channels(torch.Size(x_shape)), width)
+    decoder = ConvDecoder(pz.bottom_size(latent_size), x_shape, p.channels(torch.Size(x_shape)), width)
     return VAE(encoder, decoder, x_shape, latent_size, pz, q, p)
 
 

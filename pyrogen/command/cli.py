@@ -257,11 +257,11 @@ def _sample(arguments: Sequence[str]) -> int:
         y = torch.full((options.n,), options.y)
     elif y is not None:
         y = y[torch.arange(options.n) % len(y)]
-    if options.y is not None and model.asked(y) is None:
+    if options.y is not None and model.condition_for(y) is None:
         raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
     with evaluating(model), seeded(options.seed):
-        draw = model.picture if options.mean else model.sample
-        x = draw(options.n, model.asked(y))
+        draw = model.sample_mean if options.mean else model.sample
+        x = draw(options.n, model.condition_for(y))
     if data.train.view.scale is not None:
         x = data.train.view.scale.restore(x)  # from standardized values to the file's own
     out = Path(options.out or Path(options.run) / "samples")

@@ -57,14 +57,14 @@ def _flags(words: Sequence[str]) -> list[str]:
         names = _parameters(registry.find(option, chosen[-1])) if chosen and option in registry.axes() else []
         return [f"--{option}.{name}" for name in names]
     own = _parameters(registry.find("entry", words[1])) if words[1] in registry.list_models() else []
-    fit = _parameters(registry.Record("", "fit", "pyrogen.inference.training.fit", "fit", ""))
-    data = _parameters(registry.Record("", "load", "pyrogen.data.dataset", "load", ""))
+    fit = _parameters(registry.Registration("", "fit", "pyrogen.inference.training.fit", "fit", ""))
+    data = _parameters(registry.Registration("", "load", "pyrogen.data.dataset", "load", ""))
     rest = ("data_seed", "seeds", "config", "print_config")
     hidden = {"x_shape", "encoder", "decoder", "model", "name", "progress"}
     return [f"--{name}" for name in dict.fromkeys([*own, *fit, *data, *rest]) if name not in hidden]
 
 
-def _parameters(record: registry.Record) -> list[str]:
+def _parameters(record: registry.Registration) -> list[str]:
     """Argument names of a function, or of a class's constructor or dataclass fields, from its source."""
     package, _, stem = record.module.rpartition(".")
     spec = importlib.util.find_spec("pyrogen.inference" if package.startswith("pyrogen.inference") else package)

@@ -108,7 +108,7 @@ def _explain(option: str, axis: str, arguments: Sequence[str]) -> None:
     if after and not after[0].startswith("-"):
         registry.find(axis, after[0]).load()
         return
-    found = sorted(registry.records(axis), key=lambda record: record.name)
+    found = sorted(registry.registrations(axis), key=lambda record: record.name)
     width = max(len(record.name) for record in found)
     print(f"--{option} takes one of:")
     print("\n".join(f"  {record.name:{width}}  {record.summary}" for record in found))
@@ -118,7 +118,7 @@ def _explain(option: str, axis: str, arguments: Sequence[str]) -> None:
 
 def _misplaced(option: str, axis: str, nested: str, chosen: str | None, accepted: Sequence[str]) -> ValueError:
     """The error for an option that the choice does not have, or that no choice was named for."""
-    owners = [r.name for r in registry.records(axis) if nested in inspect.signature(r.load()).parameters]
+    owners = [r.name for r in registry.registrations(axis) if nested in inspect.signature(r.load()).parameters]
     if owners:
         who = f"no {axis} was named" if chosen is None else f"the {axis} here is {chosen}"
         return ValueError(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import SigmoidTransform
 
 from pyrogen.axes import Axis, Distribution
-from pyrogen.distributions.transformed import Pushed
+from pyrogen.distributions.transformed import Transformed
 
 # beyond so many temperatures most draws would round to 1 in float32, where their densities are lost
 REACH = 10
@@ -34,7 +34,7 @@ def relaxed_bits(logits: Tensor, temperature: Tensor | float) -> Distribution:
     """
     bound = REACH * temperature
     loc = bound * torch.tanh(logits / bound) / temperature
-    return Pushed(_Logistic(loc, torch.ones_like(loc) / temperature).to_event(1), [SigmoidTransform()])
+    return Transformed(_Logistic(loc, torch.ones_like(loc) / temperature).to_event(1), [SigmoidTransform()])
 
 
 def check_temperature(axis: Axis, temperature: float) -> None:

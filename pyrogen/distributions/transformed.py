@@ -24,7 +24,7 @@ def spread(size: int, points: int = POINTS) -> Tensor:
     return torch.cat([half, 1 - half])
 
 
-class Pushed(dist.TransformedDistribution):
+class Transformed(dist.TransformedDistribution):
     """log p(z) = log p₀(f⁻¹(z)) + log |det ∂f⁻¹/∂z|, for independent coordinates pushed through f.
 
     Its mean has no closed form: that of 128 fixed points is given, which is as good a code, and the same at every call.

@@ -1,6 +1,6 @@
 """Networks, as plain modules from tensors to tensors."""
 
-from pyrogen.nets.batch_dims import Leading
+from pyrogen.nets.batch_dims import BatchDims
 from pyrogen.nets.beside import Beside
 from pyrogen.nets.conv import ConvDecoder, ConvEncoder
 from pyrogen.nets.linear import Dictionary, Transposed
@@ -9,11 +9,11 @@ from pyrogen.nets.mlp import mlp
 from pyrogen.nets.noisy import Noisy
 
 __all__ = [
+    "BatchDims",
     "Beside",
     "ConvDecoder",
     "ConvEncoder",
     "Dictionary",
-    "Leading",
     "MaskedMLP",
     "Noisy",
     "Transposed",

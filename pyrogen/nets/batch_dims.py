@@ -22,7 +22,7 @@ def computing_in(dtype: torch.dtype | None) -> Iterator[None]:
         _dtype.reset(token)
 
 
-class Leading(nn.Module):
+class BatchDims(nn.Module):
     """A network that was written for one batch dimension, opened to any number (particles, chains), and shaped.
 
     Shapes: ``(..., *input)`` to ``(..., *output)``; inside, ``(N, *input)`` to ``(N, numbers of output)`` in any shape. A

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pyrogen.nets.frozen import descend, hold
+from pyrogen.nets.frozen import descend, freeze
 
 
 class Features(nn.Module):
@@ -48,7 +48,7 @@ class Features(nn.Module):
                 nn.Sequential(nn.Flatten(), nn.Linear(2 * width * -(-height // 2) * -(-sides // 2), self.last)),
             ]
         )
-        self.learned = hold(self)
+        self.learned = freeze(self)
         self.register_buffer("sizes", torch.ones(len(self.layers)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -82,7 +82,7 @@ class Features(nn.Module):
                 answers = torch.arange(4, device=x.device).repeat_interleave(len(some))
             return cross_entropy(head(self(images)[-1]), answers)
 
-        names = [*(f"features.{name}" for name in self.learned), *(f"head.{name}" for name in hold(head))]
+        names = [*(f"features.{name}" for name in self.learned), *(f"head.{name}" for name in freeze(head))]
         self.sizes.fill_(1)
         descend(both, names, loss, self.passes * -(-len(x) // self.batch), self.rate)
         with torch.no_grad():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-def hold(module: nn.Module) -> list[str]:
+def freeze(module: nn.Module) -> list[str]:
     """Make a module's parameters buffers, which belong to its state and to no player; their names."""
     names = [name for name, _ in module.named_parameters()]
     for part in module.modules():
@@ -24,7 +24,7 @@ def descend(module: nn.Module, names: Sequence[str], loss: Callable[[], Tensor],
 
     Args:
         module: where they are.
-        names: which, as :func:`hold` gave them.
+        names: which, as :func:`freeze` gave them.
         loss: a scalar tensor, another one at each call where it draws.
         steps: how many.
         lr: learning rate.

@@ -42,7 +42,7 @@ class SemiAmortized(Posterior):
         draws: points that stand for q in L; even.
     """
 
-    climbs = True
+    needs_log_joint = True
 
     def __init__(self, steps: int = 5, rate: float = 0.3, draws: int = 8) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
 from pyrogen.distributions.simplex import AdditiveLogRatio, refuse_one_part
-from pyrogen.distributions.transformed import Pushed
+from pyrogen.distributions.transformed import Transformed
 from pyrogen.registry import choice
 
 
@@ -40,4 +40,4 @@ class LogisticNormal(Posterior):
         """N(μ, diag σ²), carried to the simplex."""
         loc, log_variance = features.chunk(2, -1)
         ratios = dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
-        return Pushed(ratios, [AdditiveLogRatio()])
+        return Transformed(ratios, [AdditiveLogRatio()])

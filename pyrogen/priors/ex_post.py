@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution
 from pyrogen.distributions.mixtures import Mixture
-from pyrogen.nets.frozen import descend, hold
+from pyrogen.nets.frozen import descend, freeze
 from pyrogen.priors.flow import FlowPrior
 
 
@@ -97,7 +97,7 @@ class Flow(ExPost):
         self.normal = Normal(latent_size)
         self.flow = FlowPrior()
         self.flow.size(latent_size)
-        self.learned = hold(self.flow)
+        self.learned = freeze(self.flow)
 
     def fit(self, z: Tensor) -> None:
         """Whiten the codes, then fit the flow."""

@@ -18,9 +18,9 @@ from pyrogen.registry import choice
 class ExemplarPrior(Prior):
     """A mixture around the codes of training data, p(z) = Σₖ wₖ N(z; μ(xₖ), σ² I), with w and σ learned, μ the encoder's.
 
-    The xₖ are drawn from the training data by ``model.prepare(x)`` and saved with the weights. Should not be confused with
-    :class:`VampPrior`, whose data are learned themselves. Unlike in the paper a datum is not left out of its own prior, which
-    matters where the exemplars are a large part of the data.
+    The xₖ are drawn from the training data by ``model.before_training(x)`` and saved with the weights. Should not be
+    confused with :class:`VampPrior`, whose data are learned themselves. Unlike in the paper a datum is not left out of its
+    own prior, which matters where the exemplars are a large part of the data.
 
     Shapes: event ``(latent_size,)``. Reference: Norouzi, Fleet & Norouzi 2020, Exemplar VAE, arXiv:2004.04795.
 
@@ -29,7 +29,7 @@ class ExemplarPrior(Prior):
     """
 
     learned = True
-    sees_all = True
+    needs_training_data = True
     made_of_posteriors = True
     exemplars: Tensor
     prepared: Tensor
@@ -51,7 +51,7 @@ class ExemplarPrior(Prior):
         self._ready = False
 
     @torch.no_grad()
-    def prepare(self, x: Tensor) -> None:
+    def before_training(self, x: Tensor) -> None:
         """Draw the exemplars from the training data ``x``, none twice.
 
         Raises:
@@ -74,7 +74,7 @@ class ExemplarPrior(Prior):
         """
         if not self._ready:
             raise ValueError(
-                "the ExemplarPrior has seen no training data; call model.prepare(x) before anything else, or use "
+                "the ExemplarPrior has seen no training data; call model.before_training(x) before anything else, or use "
                 "prior='VampPrior', which needs none."
             )
         codes = self._code(self._encode(self.exemplars))

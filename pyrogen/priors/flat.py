@@ -46,7 +46,7 @@ class Flat(Prior):
     """
 
     proper = False
-    sees_all = True
+    needs_training_data = True
     fitted: Tensor
 
     def __init__(self, ex_post: Literal["normal", "mixture", "flow"] = "normal", components: int = 10) -> None:
@@ -78,7 +78,7 @@ class Flat(Prior):
         return FlatOver(self.generator, torch.Size([self.latent_size]))
 
     @torch.no_grad()
-    def conclude(self, z: Tensor) -> None:
+    def after_training(self, z: Tensor) -> None:
         """Fit the density to the codes, ``(N, latent_size)``.
 
         Raises:
@@ -100,7 +100,7 @@ class Flat(Prior):
         if not self.fitted:
             raise ValueError(
                 "the Flat prior cannot be sampled before a distribution is fitted to the codes: train the model by "
-                "fit(...), or call model.conclude(x) on training data."
+                "fit(...), or call model.after_training(x) on training data."
             )
         found: Distribution = self.density()
         return found

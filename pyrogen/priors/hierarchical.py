@@ -40,15 +40,15 @@ class Hierarchical(Prior, HasLevels):
 
     def size(self, latent_size: int) -> None:
         """Share the latents out, and make the networks between levels."""
-        self.visible(latent_size)
-        self.sizes = (*self._upper(latent_size), self.visible(latent_size))
+        self.bottom_size(latent_size)
+        self.sizes = (*self._upper(latent_size), self.bottom_size(latent_size))
         self.between = nn.ModuleList(
             mlp((above,), (self.hidden,), (2 * below,))
             for above, below in zip(self.sizes, self.sizes[1:], strict=False)
         )
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
-    def visible(self, latent_size: int) -> int:
+    def bottom_size(self, latent_size: int) -> int:
         """The size of the last level.
 
         Raises:

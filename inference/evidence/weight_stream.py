@@ -66,7 +66,7 @@ class Level:
         return groups
 
 
-class Stream:
+class WeightStream:
     """Statistics of log weights log w that come in parts, per datum, all in nats.
 
     The largest weights are kept, of the others only sums of their powers; every answer is that of all weights at once, but
@@ -88,7 +88,7 @@ class Stream:
         self.levels = [Level(k, ratio, data) for k, ratio in _ladder(total)]
 
     @classmethod
-    def of(cls, log_weights: np.ndarray) -> Stream:
+    def of(cls, log_weights: np.ndarray) -> WeightStream:
         """All of some log weights ``(sample, datum)`` at once."""
         stream = cls(*log_weights.shape)
         stream.add(log_weights)
