@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pyrogen.registry import choice, choices, create, entry, list_models
+from pyrogen.registry import choice, choices, create, entry, list_models, variant
 
 if TYPE_CHECKING:
     from pyrogen import data, inference, likelihoods, models, nets, posteriors, priors
+    from pyrogen.inference import fit, grid, log_evidence
     from pyrogen.models.vae.vae import vae
     from pyrogen.storage import load
 
@@ -23,18 +24,28 @@ __all__ = [
     "create",
     "data",
     "entry",
+    "fit",
+    "grid",
     "inference",
     "likelihoods",
     "list_models",
     "load",
+    "log_evidence",
     "models",
     "nets",
     "posteriors",
     "priors",
     "vae",
+    "variant",
 ]
 
-_LAZY = {"load": "pyrogen.storage", "vae": "pyrogen.models.vae.vae"}
+_LAZY = {
+    "fit": "pyrogen.inference.training.fit",
+    "grid": "pyrogen.inference.runs.grid",
+    "load": "pyrogen.storage",
+    "log_evidence": "pyrogen.inference.evidence.estimator",
+    "vae": "pyrogen.models.vae.vae",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,13 @@
 """Names for everything: entries of the zoo and choices on each axis, found without importing any of them.
 
 Sources are read with :mod:`ast`: a decorator with literal arguments, ``@entry("vae", ...)`` on a function or
-``@choice("prior")`` on a class, is the whole registration. A file is imported when one of its names is first used.
+``@choice("prior")`` on a class, is the whole registration, and so is ``vae_iaf = variant("vae-iaf", of="vae", ...)`` of an
+entry that has only other defaults than another. A file is imported when one of its names is first used.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import copy
 import difflib
 import fnmatch
@@ -15,10 +15,13 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pyrogen.literals import constants, literal
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 CLAIMS_ROOM = "pyrogen.models.claims"
@@ -72,23 +75,57 @@ def entry(
     details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
 
     def register(function: F) -> F:
-        signature = inspect.signature(function)
-
-        @functools.wraps(function)
-        def build(*args: Any, **kwargs: Any) -> Any:
-            model = function(*args, **kwargs)
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            # entries are written in terms of one another: the outermost call, which returns last, is the one remembered
-            model.origin = {"entry": name, "arguments": {k: describe(v) for k, v in bound.arguments.items()}}
-            return model
-
-        _remember(
-            Registration("entry", name, function.__module__, function.__name__, _first_line(function.__doc__), details)
-        )
-        return build  # type: ignore[return-value]
+        return _register(name, function, details)
 
     return register
+
+
+def variant(
+    name: str,
+    *,
+    of: str,
+    says: str,
+    defaults: Mapping[str, Any],
+    reference: str,
+    data: str = "digits",
+    recipe: Mapping[str, Any] | None = None,
+    claims: Sequence[Mapping[str, Any]] = (),
+) -> Callable[..., Any]:
+    """Register an entry that is another with other defaults, and return the function that builds it.
+
+    In a source of the zoo it is assigned to the name with underscores, ``vae_iaf = variant("vae-iaf", of="vae", ...)``.
+
+    Args:
+        name: lower-case kebab name, as typed in ``pyrogen train NAME``.
+        of: the entry whose arguments it takes.
+        says: one sentence, what the model is.
+        defaults: the arguments that differ, as literals.
+        reference: as of :func:`entry`; so are ``data``, ``recipe`` and ``claims``.
+
+    Raises:
+        ValueError: there is no entry ``of``, it has no such argument, or the name is taken.
+    """
+    base = find("entry", of).load()
+    parameters = inspect.signature(base).parameters
+    for argument in defaults:
+        if argument not in parameters:
+            raise unknown(f"argument of {of!r}", argument, parameters)
+    changed = [p.replace(default=defaults[k]) if k in defaults else p for k, p in parameters.items()]
+    signature = inspect.signature(base).replace(parameters=changed)
+
+    @functools.wraps(base)
+    def build(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return base(*bound.args, **bound.kwargs)
+
+    build.__signature__ = signature  # type: ignore[attr-defined]
+    build.__name__ = build.__qualname__ = _attribute(name)
+    build.__module__ = sys._getframe(1).f_globals.get("__name__", "__main__")
+    _, heading, arguments = inspect.cleandoc(base.__doc__ or "").partition("Args:")
+    build.__doc__ = f"{says}\n\n{heading}{arguments}".rstrip()
+    details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
+    return _register(name, build, {**details, "of": of, "says": says, "defaults": dict(defaults)})
 
 
 def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
@@ -232,6 +269,23 @@ def exports(package: str) -> dict[str, Registration]:
     return {r.attribute: r for r in _catalogue().values() if r.module.startswith(f"{package}.")}
 
 
+def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def build(*args: Any, **kwargs: Any) -> Any:
+        model = function(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        # entries are written in terms of one another: the outermost call, which returns last, is the one remembered
+        model.origin = {"entry": name, "arguments": {k: describe(v) for k, v in bound.arguments.items()}}
+        return model
+
+    summary = _first_line(function.__doc__)
+    _remember(Registration("entry", name, function.__module__, function.__name__, summary, details, build))
+    return build  # type: ignore[return-value]
+
+
 def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:
     cls = record.load()
     accepted = [k for k in inspect.signature(cls.__init__).parameters if k != "self"]
@@ -283,38 +337,30 @@ def _written_claims() -> dict[str, Sequence[Mapping[str, Any]]]:
     spec = importlib.util.find_spec(CLAIMS_ROOM)
     for folder in spec.submodule_search_locations or () if spec else ():
         for path in sorted(Path(folder).glob("*.py")):
-            constants = _constants(ast.parse(path.read_text(encoding="utf-8")))
-            for name, claims in constants.get("CLAIMS", {}).items():
+            written = constants(ast.parse(path.read_text(encoding="utf-8")))
+            for name, claims in written.get("CLAIMS", {}).items():
                 if name in found:
                     raise ValueError(f"the claims of {name!r} are written twice, in {path.name} too.")
                 found[name] = tuple(claims)
     return found
 
 
-def _constants(tree: ast.Module) -> dict[str, Any]:
-    """Literals by the names that a source gives them."""
-    found: dict[str, Any] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            with contextlib.suppress(ValueError):
-                found[node.targets[0].id] = _literal(node.value, found)
-    return found
-
-
 def _scan(path: Path, module: str) -> Iterator[Registration]:
     source = path.read_text(encoding="utf-8")
-    if "@entry(" not in source and "@choice(" not in source:
+    if not any(mark in source for mark in ("@entry(", "@choice(", "= variant(")):
         return
     tree = ast.parse(source)
-    constants = _constants(tree)
+    names = constants(tree)
     for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            yield from _scan_variant(node.targets[0], node.value, module, names)
         if not isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             continue
         for mark in node.decorator_list:
             if not (isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name)):
                 continue
-            args = [_literal(a, constants) for a in mark.args]
-            details = {k.arg: _literal(k.value, constants) for k in mark.keywords if k.arg}
+            args = [literal(a, names) for a in mark.args]
+            details = {k.arg: literal(k.value, names) for k in mark.keywords if k.arg}
             summary = _first_line(ast.get_docstring(node))
             if mark.func.id == "entry":
                 details = {"recipe": {}, "data": "digits", **details}
@@ -324,24 +370,22 @@ def _scan(path: Path, module: str) -> Iterator[Registration]:
                 yield Registration(args[0], name, module, node.name, summary)
 
 
-def _literal(node: ast.expr, constants: Mapping[str, Any]) -> Any:
-    """The value of a literal, in which names may stand for literals above it, and ``**`` for what is in one.
+def _scan_variant(target: ast.expr, call: ast.Call, module: str, names: Mapping[str, Any]) -> Iterator[Registration]:
+    if not (isinstance(call.func, ast.Name) and call.func.id == "variant"):
+        return
+    name = literal(call.args[0], names)
+    details = {k.arg: literal(k.value, names) for k in call.keywords if k.arg}
+    if ast.unparse(target) != _attribute(name):
+        raise ValueError(
+            f"the variant {name!r} in {module} is called {ast.unparse(target)}; call it {_attribute(name)}."
+        )
+    yield Registration(
+        "entry", name, module, _attribute(name), details["says"], {"recipe": {}, "data": "digits", **details}
+    )
 
-    Raises:
-        ValueError: it is none.
-    """
-    if isinstance(node, ast.Name) and node.id in constants:
-        return copy.deepcopy(constants[node.id])
-    if isinstance(node, ast.Dict):
-        found: dict[Any, Any] = {}
-        for key, value in zip(node.keys, node.values, strict=True):
-            inner = _literal(value, constants)
-            found.update(inner if key is None else {_literal(key, constants): inner})
-        return found
-    if isinstance(node, (ast.List, ast.Tuple)):
-        kind = list if isinstance(node, ast.List) else tuple
-        return kind(_literal(part, constants) for part in node.elts)
-    return ast.literal_eval(node)
+
+def _attribute(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def _first_line(doc: str | None) -> str:

@@ -1,18 +1,26 @@
 """Names: finding them, near misses, what does not fit, and names of the user's own."""
 
+import inspect
+import json
+from pathlib import Path
+
 import pyro.distributions as dist
 import pytest
 import torch
 from torch import nn
 
 import pyrogen
-from pyrogen import registry
+from pyrogen import inference, registry
 from pyrogen.axes import Prior
 from pyrogen.base import Objective
+from pyrogen.command import completion
 from pyrogen.inference import ELBO, IWAE
+from pyrogen.inference.proofs.claims import claims_of
 from pyrogen.likelihoods import Bernoulli
 from pyrogen.posteriors import DiagonalNormal
 from pyrogen.priors import StandardNormal, VampPrior
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Wide(Prior):
@@ -227,3 +235,85 @@ def test_decorators_may_name_literals_above_them(tmp_path):
 def test_claims_are_written_of_entries_that_exist():
     assert set(registry._written_claims()) <= set(registry.list_models())
     assert len(registry.claims("vae")) == 2
+
+
+# ------------------------------------------------------------------------------------------ variants of an entry
+
+VARIANTS = [r.name for r in registry.registrations("entry") if "of" in r.details]
+
+
+def test_the_entries_that_differ_in_a_default_only_are_variants():
+    assert len(pyrogen.list_models()) == 41
+    assert {"vae-lowrank", "vae-planar", "vae-iaf", "vae-mixture-posterior", "vae-heavy-tailed"} <= set(VARIANTS)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_is_its_base_with_other_defaults(name, tmp_path):
+    record = registry.find("entry", name)
+    build, base = record.load(), registry.find("entry", record.details["of"]).load()
+    (said, *_), other = build.__doc__.split("\n"), inspect.signature(build).parameters
+    assert said == record.summary == record.details["says"]
+    assert {k: p.default for k, p in other.items() if p != inspect.signature(base).parameters[k]} == record.details[
+        "defaults"
+    ]
+    small = {"x_shape": (4,), "latent_size": 2, "hidden": (3,), "prior": "Laplace"}
+    made = []
+    for make, changes in ((build, {}), (base, record.details["defaults"])):
+        torch.manual_seed(0)
+        made.append(make(**{**changes, **small}))
+    ours, theirs = made
+    assert ours.origin == {"entry": name, "arguments": theirs.origin["arguments"]}
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    assert all(torch.equal(v, theirs.state_dict()[k]) for k, v in ours.state_dict().items())
+    ours.save(tmp_path)
+    assert pyrogen.load(tmp_path).origin == ours.origin
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, "vae-fullrank"])
+def test_claims_train_the_models_that_were_proved(name):
+    proof = json.loads((ROOT / "proofs" / f"{name}.json").read_text(encoding="utf-8"))
+    claims = claims_of(name)
+    assert len(claims) == len(proof["claims"])
+    for claim, row in zip(claims, proof["claims"], strict=True):
+        given = [claim.setup.arguments, claim.control.get("arguments", {})]
+        proved = [row["setup"]["arguments"], row["setup"]["control"].get("arguments", {})]
+        assert json.loads(json.dumps(given)) == proved
+        assert claim.setup.entry == row["setup"]["entry"] == name
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_variant_of_ones_own():
+    mine = pyrogen.variant("mine", of="vae", says="Mine.", defaults={"latent_size": 3}, reference="none")
+    m = pyrogen.create("mine", x_shape=(4,))
+    assert (m.latent_size, m.origin["entry"], m.origin["arguments"]["latent_size"]) == (3, "mine", 3)
+    assert mine((4,), 2).latent_size == 2
+    assert (mine.__module__, mine.__name__) == (__name__, "mine")
+    with pytest.raises(ValueError, match=r"no argument of 'vae' called 'latent'; did you mean 'latent_size'"):
+        pyrogen.variant("other", of="vae", says="Other.", defaults={"latent": 3}, reference="none")
+    with pytest.raises(ValueError, match=r"no model called 'vea'"):
+        pyrogen.variant("other", of="vea", says="Other.", defaults={}, reference="none")
+
+
+def test_a_variant_is_found_under_its_own_name(tmp_path):
+    file = tmp_path / "m.py"
+    file.write_text('vae_b = variant("vae-b", of="vae", says="B.", defaults={"latent_size": 2}, reference="none")\n')
+    (record,) = registry._scan(file, "m")
+    assert (record.name, record.attribute, record.summary, record.details["of"]) == ("vae-b", "vae_b", "B.", "vae")
+    file.write_text(file.read_text().replace("vae_b =", "other ="))
+    with pytest.raises(ValueError, match="the variant 'vae-b' in m is called other; call it vae_b"):
+        list(registry._scan(file, "m"))
+
+
+def test_a_variant_completes_the_arguments_of_its_base():
+    ours = completion._parameters(registry.find("entry", "vae-iaf"))
+    assert {"prior", "posterior", "known"} <= set(ours)
+
+
+def test_a_decoder_is_said_once():
+    with pytest.raises(ValueError, match="known= and decoder= both"):
+        pyrogen.create("vae-iaf", x_shape=(2,), latent_size=2, known=[[1.0, 0.0], [0.0, 1.0]], decoder=nn.Linear(2, 2))
+
+
+def test_what_one_calls_first_is_importable_from_the_top():
+    assert (pyrogen.fit, pyrogen.grid, pyrogen.log_evidence) == (inference.fit, inference.grid, inference.log_evidence)
+    assert {"fit", "grid", "log_evidence", "variant"} <= set(dir(pyrogen))

@@ -2,6 +2,7 @@
 
 In every claim the decoder is given, x = W z + ε with ε ~ N(0, σ²I), so that p(z|x) is a normal of precision
 P = I + WᵀW/σ², whose coordinates are correlated, and what a family leaves below log p(x) is known in closed form.
+The entries differ in one default only.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from pyrogen.axes import Likelihood, Posterior
+from pyrogen.axes import Likelihood, Posterior, Prior
+from pyrogen.base import Objective
 from pyrogen.models.vae.vae import VAE, vae
-from pyrogen.registry import entry
+from pyrogen.registry import entry, variant
 
 
 class Known(nn.Module):
@@ -35,30 +37,25 @@ class Known(nn.Module):
         return linear(z, self.weight)
 
 
-def _vae(
-    x_shape: Sequence[int],
-    latent_size: int,
-    hidden: Sequence[int],
-    posterior: Posterior | str,
-    likelihood: Likelihood | str,
-    known: Sequence[Sequence[float]] | None,
-) -> VAE:
-    decoder = None if known is None else Known(known)
-    return vae(x_shape, latent_size, hidden, posterior=posterior, likelihood=likelihood, decoder=decoder)
+RECIPE = {"epochs": 20, "lr": 1e-3, "batch_size": 128}
 
 
 @entry(
     "vae-fullrank",
     reference="Rezende et al. 2014, arXiv:1401.4082, section 4.3; the gap: Turner & Sahani 2011",
     data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    recipe=RECIPE,
 )
 def vae_fullrank(
     x_shape: Sequence[int],
     latent_size: int = 20,
     hidden: Sequence[int] = (400,),
+    prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "FullRankNormal",
     likelihood: Likelihood | str = "Bernoulli",
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    objective: Objective | None = None,
     known: Sequence[Sequence[float]] | None = None,
 ) -> VAE:
     """The VAE whose posterior is a normal with every correlation.
@@ -67,170 +64,76 @@ def vae_fullrank(
         x_shape: shape of one datum, channels first.
         latent_size: size of z.
         hidden: widths of the encoder's hidden layers; a learned decoder mirrors them.
+        prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
+        encoder: your own network, as of ``vae``.
+        decoder: your own network, as of ``vae``.
+        objective: the default objective of ``fit``: ELBO().
         known: W of a given decoder, E[x|z] = W z, one row for each number of x; by default it is learned.
     """
-    return _vae(x_shape, latent_size, hidden, posterior, likelihood, known)
+    if known is not None and decoder is not None:
+        raise ValueError("known= and decoder= both say what the decoder is; give one of them.")
+    decoder = decoder if known is None else Known(known)
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, encoder, decoder, objective)
 
 
-@entry(
+vae_lowrank = variant(
     "vae-lowrank",
+    of="vae-fullrank",
+    says="The VAE whose posterior is a normal with correlations in few directions.",
+    defaults={"posterior": "LowRankNormal"},
     reference="Rezende et al. 2014, arXiv:1401.4082, section 4.3",
     data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    recipe=RECIPE,
 )
-def vae_lowrank(
-    x_shape: Sequence[int],
-    latent_size: int = 20,
-    hidden: Sequence[int] = (400,),
-    posterior: Posterior | str = "LowRankNormal",
-    likelihood: Likelihood | str = "Bernoulli",
-    known: Sequence[Sequence[float]] | None = None,
-) -> VAE:
-    """The VAE whose posterior is a normal with correlations in few directions.
 
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        hidden: widths of the encoder's hidden layers; a learned decoder mirrors them.
-        posterior: q(z|x).
-        likelihood: p(x|z).
-        known: W of a given decoder, E[x|z] = W z, one row for each number of x; by default it is learned.
-    """
-    return _vae(x_shape, latent_size, hidden, posterior, likelihood, known)
-
-
-@entry(
+vae_planar = variant(
     "vae-planar",
+    of="vae-fullrank",
+    says="The VAE whose posterior is a flow of planar layers.",
+    defaults={"posterior": "PlanarFlow"},
     reference="Rezende & Mohamed 2015, Variational inference with normalizing flows, arXiv:1505.05770",
     data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    recipe=RECIPE,
 )
-def vae_planar(
-    x_shape: Sequence[int],
-    latent_size: int = 20,
-    hidden: Sequence[int] = (400,),
-    posterior: Posterior | str = "PlanarFlow",
-    likelihood: Likelihood | str = "Bernoulli",
-    known: Sequence[Sequence[float]] | None = None,
-) -> VAE:
-    """The VAE whose posterior is a flow of planar layers.
 
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        hidden: widths of the encoder's hidden layers; a learned decoder mirrors them.
-        posterior: q(z|x).
-        likelihood: p(x|z).
-        known: W of a given decoder, E[x|z] = W z, one row for each number of x; by default it is learned.
-    """
-    return _vae(x_shape, latent_size, hidden, posterior, likelihood, known)
-
-
-@entry(
+vae_iaf = variant(
     "vae-iaf",
+    of="vae-fullrank",
+    says="The VAE whose posterior is an inverse autoregressive flow, of affine layers or of splines.",
+    defaults={"posterior": "FlowPosterior"},
     reference="Kingma et al. 2016, Improving variational inference with inverse autoregressive flow, arXiv:1606.04934",
     data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    recipe=RECIPE,
 )
-def vae_iaf(
-    x_shape: Sequence[int],
-    latent_size: int = 20,
-    hidden: Sequence[int] = (400,),
-    posterior: Posterior | str = "FlowPosterior",
-    likelihood: Likelihood | str = "Bernoulli",
-    known: Sequence[Sequence[float]] | None = None,
-) -> VAE:
-    """The VAE whose posterior is an inverse autoregressive flow, of affine layers or of splines.
 
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        hidden: widths of the encoder's hidden layers; a learned decoder mirrors them.
-        posterior: q(z|x).
-        likelihood: p(x|z).
-        known: W of a given decoder, E[x|z] = W z, one row for each number of x; by default it is learned.
-    """
-    return _vae(x_shape, latent_size, hidden, posterior, likelihood, known)
-
-
-@entry(
+vae_mixture_posterior = variant(
     "vae-mixture-posterior",
+    of="vae-fullrank",
+    says="The VAE whose posterior is a mixture of normals with independent coordinates.",
+    defaults={"posterior": "MixtureOfGaussians"},
     reference="Morningstar et al. 2021, Automatic differentiation variational inference with mixtures, arXiv:2003.01687",
     data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    recipe=RECIPE,
 )
-def vae_mixture_posterior(
-    x_shape: Sequence[int],
-    latent_size: int = 20,
-    hidden: Sequence[int] = (400,),
-    posterior: Posterior | str = "MixtureOfGaussians",
-    likelihood: Likelihood | str = "Bernoulli",
-    known: Sequence[Sequence[float]] | None = None,
-) -> VAE:
-    """The VAE whose posterior is a mixture of normals with independent coordinates.
 
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        hidden: widths of the encoder's hidden layers; a learned decoder mirrors them.
-        posterior: q(z|x).
-        likelihood: p(x|z).
-        known: W of a given decoder, E[x|z] = W z, one row for each number of x; by default it is learned.
-    """
-    return _vae(x_shape, latent_size, hidden, posterior, likelihood, known)
-
-
-@entry(
+vae_laplace_posterior = variant(
     "vae-laplace-posterior",
+    of="vae-fullrank",
+    says="The VAE whose posterior has independent Laplace coordinates.",
+    defaults={"posterior": "Laplace"},
     reference="Barello, Charles & Pillow 2018, Sparse-coding variational auto-encoders",
     data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    recipe=RECIPE,
 )
-def vae_laplace_posterior(
-    x_shape: Sequence[int],
-    latent_size: int = 20,
-    hidden: Sequence[int] = (400,),
-    posterior: Posterior | str = "Laplace",
-    likelihood: Likelihood | str = "Bernoulli",
-    known: Sequence[Sequence[float]] | None = None,
-) -> VAE:
-    """The VAE whose posterior has independent Laplace coordinates.
 
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        hidden: widths of the encoder's hidden layers; a learned decoder mirrors them.
-        posterior: q(z|x).
-        likelihood: p(x|z).
-        known: W of a given decoder, E[x|z] = W z, one row for each number of x; by default it is learned.
-    """
-    return _vae(x_shape, latent_size, hidden, posterior, likelihood, known)
-
-
-@entry(
+vae_semi_amortized = variant(
     "vae-semi-amortized",
+    of="vae-fullrank",
+    says="The VAE whose encoder only begins: each datum climbs its own ELBO from there.",
+    defaults={"posterior": "SemiAmortized"},
     reference="Kim et al. 2018, Semi-amortized variational autoencoders, arXiv:1802.02550",
     data="mnist",
-    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+    recipe=RECIPE,
 )
-def vae_semi_amortized(
-    x_shape: Sequence[int],
-    latent_size: int = 20,
-    hidden: Sequence[int] = (400,),
-    posterior: Posterior | str = "SemiAmortized",
-    likelihood: Likelihood | str = "Bernoulli",
-    known: Sequence[Sequence[float]] | None = None,
-) -> VAE:
-    """The VAE whose encoder only begins: each datum climbs its own ELBO from there.
-
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        hidden: widths of the encoder's hidden layers; a learned decoder mirrors them.
-        posterior: q(z|x).
-        likelihood: p(x|z).
-        known: W of a given decoder, E[x|z] = W z, one row for each number of x; by default it is learned.
-    """
-    return _vae(x_shape, latent_size, hidden, posterior, likelihood, known)

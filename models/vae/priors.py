@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyrogen.axes import Likelihood, Prior
+from pyrogen.axes import Likelihood
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae.vae import VAE, vae
-from pyrogen.registry import entry, make
+from pyrogen.registry import entry, make, variant
 
 
 @entry(
@@ -112,29 +112,15 @@ def vae_autoregressive_prior(
     return vae(x_shape, latent_size, hidden, prior)
 
 
-@entry(
+vae_heavy_tailed = variant(
     "vae-heavy-tailed",
+    of="vae",
+    says="The VAE whose prior has heavier tails than the normal, for causes of which few are at work at once.",
+    defaults={"prior": "StudentT"},
     reference="Abiri & Ohlsson 2020, Variational auto-encoders with Student's t-prior, arXiv:2004.02581",
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
-def vae_heavy_tailed(
-    x_shape: Sequence[int],
-    latent_size: int = 20,
-    hidden: Sequence[int] = (400,),
-    prior: Prior | str = "StudentT",
-    likelihood: Likelihood | str = "Bernoulli",
-) -> VAE:
-    """The VAE whose prior has heavier tails than the normal, for causes of which few are at work at once.
-
-    Args:
-        x_shape: shape of one datum, channels first.
-        latent_size: size of z.
-        hidden: widths of the hidden layers.
-        prior: p(z), such as StudentT or Laplace.
-        likelihood: p(x|z).
-    """
-    return vae(x_shape, latent_size, hidden, prior, likelihood=likelihood)
 
 
 @entry(

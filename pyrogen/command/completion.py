@@ -66,6 +66,8 @@ def _flags(words: Sequence[str]) -> list[str]:
 
 def _parameters(record: registry.Registration) -> list[str]:
     """Argument names of a function, or of a class's constructor or dataclass fields, from its source."""
+    while "of" in record.details:
+        record = registry.find("entry", record.details["of"])
     package, _, stem = record.module.rpartition(".")
     spec = importlib.util.find_spec("pyrogen.inference" if package.startswith("pyrogen.inference") else package)
     folders = spec.submodule_search_locations or [] if spec else []
