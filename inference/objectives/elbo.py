@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,8 +25,9 @@ from pyrogen.registry import choice
 class ELBO(PairObjective, Estimator):
     """The evidence lower bound, E_q[log p(x|z)] − β KL(q(z|x) ‖ p(z)), to be trained by and to be scored by.
 
-    The KL is taken in closed form where one is registered, else by the same draws. Latents that are not reparameterized
-    enter by their score function; with several draws each is compared with the others, which takes most of its noise away.
+    The KL is taken in closed form where one is registered and the guide draws its latents in the model's order, else by
+    the same draws. Latents that are not reparameterized enter by their score function; with several draws each is
+    compared with the others, which takes most of its noise away.
     With β ≠ 1 or free bits it is an objective only: no bound.
 
     Should not be confused with :class:`IWAE`, whose average over draws is inside the logarithm.
@@ -85,7 +87,8 @@ class ELBO(PairObjective, Estimator):
         reconstruction = torch.stack(observed).sum(0) if len(observed) > 1 else observed[0]
         names = list(latents(drawn))
         by_score = [name for name in names if not drawn[name]["fn"].has_rsample]
-        divergences = [_divergence(drawn[n], scored[n], closed=not by_score) for n in names]
+        closed = not by_score and _conditioned_alike(names, list(latents(scored)))
+        divergences = [_divergence(drawn[n], scored[n], closed=closed) for n in names]
         kl = sum(divergences, torch.zeros_like(reconstruction))
         # without latents the loss is all there is
         parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()} if names else {}
@@ -135,6 +138,15 @@ class ELBO(PairObjective, Estimator):
     def _draws(self) -> int:
         # one draw, enough for a gradient, has no error bar
         return max(self.num_samples, 100)
+
+
+def _conditioned_alike(drawn: Sequence[str], scored: Sequence[str]) -> bool:
+    """Whether the KL is the sum of those of its sites, each of two laws that are given the same values.
+
+    Before each latent the guide must have drawn all that the model had: where it draws z₂ from z₁, and the model z₁ from z₂,
+    KL(q(z₁) ‖ p(z₁|z₂)) would average over z₁ as if z₂ did not depend on it.
+    """
+    return all(set(scored[: scored.index(name)]) <= set(drawn[:i]) for i, name in enumerate(drawn) if name in scored)
 
 
 def _divergence(drawn: Site, scored: Site, *, closed: bool) -> Tensor:
