@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,14 @@ from pyrogen.registry import create, describe, unknown
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
 SAVED = {"last": WEIGHTS, "best": "best.safetensors", "ema": "ema.safetensors"}
+# what judges or shows the weights of a run, and is worth nothing beside others
+DERIVED = ("scores/*.nc", "scores/*.yaml", "figures/*.png", "samples.png", "samples-means.png", "samples.npz", "report.html")
+# of the same training as the last weights
+BESIDE = ("best.safetensors", "ema.safetensors", "codes.safetensors", "checkpoint.safetensors", "metrics.jsonl")
 
 
 def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Path:
-    """Write a model's weights and config.
+    """Write a model's weights and config; where they replace others, what was derived from those goes with them.
 
     Args:
         model: the model.
@@ -30,9 +36,44 @@ def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Pat
         sections: more sections of the config, such as the data and the settings of a fit.
     """
     folder = Path(folder)
+    before = fingerprint(folder)["weights_sha256"]
     write_config(model, folder, **sections)
     write_weights(folder / WEIGHTS, model.state_dict())
+    if before not in ("", fingerprint(folder)["weights_sha256"]):
+        clear(folder, *DERIVED, *BESIDE)
     return folder
+
+
+def clear(folder: str | Path, *patterns: str) -> None:
+    """Remove a run's files by their patterns, and the sub-folders that they leave empty; the default is ``DERIVED``."""
+    for path in [path for pattern in patterns or DERIVED for path in Path(folder).glob(pattern)]:
+        path.unlink(missing_ok=True)
+        if path.parent != Path(folder) and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def fingerprint(folder: str | Path, weights: str = "last") -> dict[str, str]:
+    """What a judgement of a run depends on, as hashes: its weights, and what its config says of the model and the data.
+
+    Where the data lie and what they are called does not count, their values do.
+
+    Args:
+        folder: a run's folder.
+        weights: "last", "best" or "ema".
+
+    Returns:
+        ``weights_sha256``, ``model_sha256`` and ``data_sha256``; "" for what the folder lacks.
+    """
+    path, config = Path(folder) / SAVED.get(weights, WEIGHTS), {}
+    if (Path(folder) / CONFIG).is_file():
+        config = read_config(folder)
+    found = {"weights": path.read_bytes() if path.is_file() else b""}
+    for name in ("model", "data"):
+        section = config.get(name)
+        if isinstance(section, dict):
+            section = {k: v for k, v in section.items() if k not in ("name", "source", "reference")}
+        found[name] = b"" if section is None else json.dumps(section, sort_keys=True, default=str).encode()
+    return {f"{k}_sha256": hashlib.sha256(v).hexdigest()[:12] if v else "" for k, v in found.items()}
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:

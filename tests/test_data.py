@@ -215,9 +215,9 @@ def test_data_describe_themselves():
     assert description["x_shape"] == [1, 8, 8]
     assert description["classes"] == 10
     assert description["levels"] == 17
-    assert len(description["sha256"]) == 12
-    assert description["sha256"] == load("digits", kind="unit").describe()["sha256"]
-    assert description["sha256"] != load("ring").describe()["sha256"]
+    assert {len(description[f"sha256_{split}"]) for split in description["splits"]} == {12}
+    assert data.sha256 == load("digits", kind="unit").sha256
+    assert not set(data.sha256.values()) & set(load("ring").sha256.values())
     assert repr(data) == (
         "Data(digits: 1257 train + 180 valid + 360 test, x (1, 8, 8) binary (dynamic binarization, seed 5), 10 classes)"
     )
@@ -277,7 +277,7 @@ def test_vision_from_packed_read_only_files(packed, name, mean):
     assert data.levels == 256
     assert data.classes == 10
     assert torch.cat([data.train.x, data.valid.x]).mean() == pytest.approx(mean, abs=1e-4)
-    assert data.describe()["sha256"] == load(name).describe()["sha256"]
+    assert data.sha256 == load(name).sha256
 
 
 def test_vision_unpacks_into_the_cache_only_once(packed, tmp_path, monkeypatch):

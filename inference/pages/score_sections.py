@@ -16,10 +16,12 @@ from pyrogen.inference.evidence.comparison import unlike
 from pyrogen.inference.evidence.rules import ACCEPTANCE, largest_k
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.pages.report_sections import ADVICE, Panel
+from pyrogen.inference.runs.scores import stale_scores
 
 
 def shown_scores(folder: str | Path, scores: Mapping[str, xr.Dataset], data: Data) -> Iterator[Panel]:
     """A table of all scores, how those of the same data compare, and of each what it is judged by."""
+    yield from (Panel(ADVICE, f"{says[0].upper()}{says[1:]}") for says in stale_scores(folder).values())
     if not scores:
         return
     summaries = {name: summarize(score) for name, score in scores.items()}

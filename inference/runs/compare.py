@@ -15,7 +15,7 @@ from rich.table import Table
 from pyrogen import storage
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence
-from pyrogen.inference.runs.scores import read_scores
+from pyrogen.inference.runs.scores import read_scores, stale_scores
 from pyrogen.inference.training.trainer import Run, read_history
 
 Scores = Mapping[str, xr.Dataset]
@@ -70,6 +70,7 @@ def runs_table(folders: Sequence[str | Path]) -> str:
         for label, comparison in compared.items():
             table.add_row("", "", "", label, *_cells(comparison.sel(estimate=name), first))
     notes = [] if alike else ["validation losses are left out: the runs' data or objectives differ."]
+    notes += [sentence for name in names for sentence in stale_scores(name).values()]
     return "\n".join([_text(table).rstrip("\n"), *notes, *doubts, *_missing(scores, labels, shared)]) + "\n"
 
 

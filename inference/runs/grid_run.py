@@ -151,10 +151,12 @@ def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
 
 def read_evidence(cell: GridRun, ruler: Ruler) -> dict[str, xr.Dataset]:
     """The scores of a cell that has ended: ``evidence``, and of models with latents ``elbo`` and ``reconstruction``."""
-    from pyrogen.inference.runs.scores import read_scores  # here, and below: they bring matplotlib
+    from pyrogen.inference.runs.scores import read_scores, stale_scores  # here, and below: they bring matplotlib
 
     names, scores = read_grid_run(cell)["scores"][ruler.key], read_scores(cell.folder)
     missing = [name for name in names.values() if name not in scores]
+    if missing and missing[0] in (stale := stale_scores(cell.folder)):
+        raise ValueError(f"{stale[missing[0]]}, or remove {STATE} there.")
     if missing:
         raise ValueError(f"{cell.folder} has lost its score {missing[0]}; remove {STATE} there to have it made again.")
     return {what: scores[name] for what, name in names.items()}

@@ -54,9 +54,12 @@ def data_of(folder: str | Path) -> Data:
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG
         raise ValueError(f"the section 'data' of {path} describes no data: {first_line(error)}") from error
-    if section.get("sha256") not in (None, data.sha256):
+    then = {split: section.get(f"sha256_{split}") for split in data.sha256}
+    changed = [split for split, digest in data.sha256.items() if then[split] not in (None, digest)]
+    if changed:
+        hashes = "; ".join(f"x and y of {split} hash to {data.sha256[split]}, then {then[split]}" for split in changed)
         raise ValueError(
-            f"the data {section['source']} have changed since {folder} was trained on them (training values hash to "
-            f"{data.sha256}, then {section['sha256']})."
+            f"the {' and '.join(changed)} data of {section['source']} have changed since {folder} was trained ({hashes}); "
+            "bring the old ones back, or train anew."
         )
     return data

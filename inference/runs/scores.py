@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,14 @@ import torch
 import xarray as xr
 import yaml
 
+from pyrogen import storage
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
-from pyrogen.figures import score_plots
 from pyrogen.files import first_line, write
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.comparison import unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.noise import Observed, observe
-from pyrogen.inference.evidence.rules import ACCEPTANCE, largest_k
-from pyrogen.inference.evidence.summary import Summary, summarize
-from pyrogen.inference.pages.report_sections import ADVICE, Panel
+from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.training.trainer import read_history
 from pyrogen.registry import unknown
 
@@ -49,24 +46,53 @@ CARRIED: Mapping[str, Sequence[str]] = {
 def save_score(folder: str | Path, evidence: xr.Dataset) -> Path:
     """Write an estimate as NetCDF, and its summary as YAML beside it; returns the NetCDF file's path.
 
-    The name says all that tells scores apart, so that none replaces another that was asked for otherwise.
+    The name says all that tells scores apart, so that none replaces another that was asked for otherwise. The attributes
+    say what was judged, as :func:`pyrogen.storage.fingerprint` does: as they are given, or of what the folder holds now.
     """
     path = Path(folder) / SCORES / f"{request.file_name(evidence.attrs)}.nc"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_name(f"{path.name}.part")
-    evidence.to_netcdf(whole, engine="h5netcdf")
-    whole.replace(path)
+    now = storage.fingerprint(folder, str(evidence.attrs.get("weights", "last")))
+    evidence, content = evidence.assign_attrs(now | evidence.attrs), io.BytesIO()
+    evidence.to_netcdf(content, engine="h5netcdf")
+    write(path, content.getvalue())
     write(path.with_name(f"{path.stem}.yaml"), yaml.safe_dump(summarize(evidence).to_dict(), sort_keys=False))
     return path
 
 
 def read_scores(folder: str | Path) -> dict[str, xr.Dataset]:
-    """The estimates that were saved in a run's folder, by the names of their files.
+    """The estimates in a run's folder that judged what it holds now, by the names of their files.
 
     Raises:
         ValueError: a file is damaged, or no estimate.
     """
+    return {name: score for name, score in _all_scores(folder).items() if not _changed(folder, score)}
+
+
+def stale_scores(folder: str | Path) -> dict[str, str]:
+    """Those that judged something else, each with a sentence that says what changed and what to do.
+
+    Raises:
+        ValueError: a file is damaged, or no estimate.
+    """
+    found = {name: (score, _changed(folder, score)) for name, score in _all_scores(folder).items()}
+    return {
+        name: (
+            f"the score {name} in {folder} is stale and is left out, for the {' and the '.join(changed)} changed since; "
+            f"score again by "
+            f"{request.command(str(folder), str(score.attrs['estimator']), request.settings(score.attrs), score.attrs)}"
+        )
+        for name, (score, changed) in found.items()
+        if changed
+    }
+
+
+def _all_scores(folder: str | Path) -> dict[str, xr.Dataset]:
     return {path.stem: _read_score(path) for path in sorted((Path(folder) / SCORES).glob("*.nc"))}
+
+
+def _changed(folder: str | Path, score: xr.Dataset) -> list[str]:
+    """What a score judged that the folder no longer holds: weights, model, data."""
+    now = storage.fingerprint(folder, str(score.attrs.get("weights", "last")))
+    return [key.removesuffix("_sha256") for key, digest in now.items() if score.attrs.get(key) != digest]
 
 
 def _read_score(path: Path) -> xr.Dataset:
@@ -118,6 +144,8 @@ def part_of(
     if limit is not None:
         raise ValueError("--limit and --flagged_by each choose data; give one of them.")
     scores = read_scores(folder)
+    if flagged_by not in scores and flagged_by in (stale := stale_scores(folder)):
+        raise ValueError(stale[flagged_by])
     if flagged_by not in scores:
         raise unknown(f"score in {folder}", flagged_by, scores or ["(it has not been scored)"])
     score = scores[flagged_by]

@@ -118,6 +118,8 @@ class Trainer:
                         "overwrite=True (--overwrite true)."
                     )
                 return True
+        if exists:
+            storage.clear(self.target)  # what judged and showed the old weights
         for name in (checkpoint.CHECKPOINT, CODES, *storage.SAVED.values()):
             (self.target / name).unlink(missing_ok=True)
         storage.write_config(self.model, self.target, **self.sections)

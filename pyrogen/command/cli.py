@@ -177,7 +177,8 @@ def _sections(
 # arguments of `load` by the flags that they have beside those of the model and of `fit`
 DATA_FLAGS = {"name": "data", "seed": "data_seed"}
 # what a run writes down that follows from the rest
-FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", "sha256", "encoder", "decoder", "objective")
+HASHES = ("sha256_train", "sha256_valid", "sha256_test")
+FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", *HASHES, "encoder", "decoder", "objective")
 
 
 def _evaluate(arguments: Sequence[str]) -> int:

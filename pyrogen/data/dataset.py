@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Data:
         seed: by which x was drawn once: all of valid and test, and what ``train.x`` shows.
         reference: where the data come from.
         source: what :func:`load` takes to find them again: a name, or an absolute path.
-        sha256: the first 12 hex digits of the raw training array's.
+        sha256: of each split, the first 12 hex digits of the hash of its raw x and y.
         standardize: whether x is (raw − mean) / sd by column, see :class:`pyrogen.data.scale.Scale`.
         size: to which the images of a folder were cut and resized.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
@@ -53,7 +53,7 @@ class Data:
     seed: int
     reference: str
     source: str
-    sha256: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
     standardize: bool = False
     size: int | None = None
     class_names: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Data:
             "labels": self.labels,
             "missing": self.missing,
             "reference": self.reference,
-            "sha256": self.sha256,
+            **{f"sha256_{split}": digest for split, digest in self.sha256.items()},
         }
 
     def __repr__(self) -> str:
@@ -159,7 +159,7 @@ def load(
         seed=seed,
         reference=source.reference,
         source=str(path.absolute()) if path else str(name),
-        sha256=_sha256(raw),
+        sha256={split: _sha256(*values) for split, values in source.splits.items()},
         standardize=view.scale is not None,
         size=size,
         class_names=source.class_names,
@@ -191,8 +191,10 @@ def _source(name: str | Path, path: Path | None, size: int | None, missing: bool
     return table.read(path, missing) if path.suffix.lower() == ".csv" else npz.read(path, missing)
 
 
-def _sha256(raw: Tensor | np.ndarray) -> str:
+def _sha256(x: Tensor | np.ndarray, y: Tensor | None) -> str:
     digest = hashlib.sha256()
-    for start in range(0, len(raw), CHUNK):
-        digest.update(np.ascontiguousarray(raw[start : start + CHUNK]).data)
+    for raw in (x,) if y is None else (x, y):
+        digest.update(str(tuple(raw.shape)).encode())
+        for start in range(0, len(raw), CHUNK):
+            digest.update(np.ascontiguousarray(raw[start : start + CHUNK]).data)
     return digest.hexdigest()[:12]

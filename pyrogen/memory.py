@@ -1,0 +1,32 @@
+"""What to do where memory does not suffice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from pyrogen.files import first_line
+
+# how torch's allocators say so where they raise a plain RuntimeError
+SAID = ("not enough memory", "out of memory", "DefaultCPUAllocator", "can't allocate memory")
+
+
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """Turn any lack of memory inside, of this machine or of its accelerator, into one sentence.
+
+    Args:
+        advice: what to lower, as "lower --chunk_size".
+
+    Raises:
+        ValueError: there was not enough memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        lacking = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in str(error) for said in SAID)
+        if not lacking:
+            raise
+        raise ValueError(f"there is not enough memory ({first_line(error)}); {advice}.") from error

@@ -1,0 +1,155 @@
+"""Nothing is shown that judged other weights, another model or other data than a run's folder holds now."""
+
+
+import numpy as np
+import pytest
+import torch
+
+import pyrogen
+from pyrogen import storage
+from pyrogen.command.cli import main
+from pyrogen.data import load
+from pyrogen.inference import ELBO, fit, log_evidence
+from pyrogen.inference.pages.run_report import write_run_report
+from pyrogen.inference.runs.compare import runs_table
+from pyrogen.inference.runs.recipe import data_of
+from pyrogen.inference.runs.scores import read_scores, save_score, stale_scores
+from pyrogen.inference.training import checkpoint, trainer
+from pyrogen.memory import enough_memory
+
+
+def write_own(path, change=None):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, n in (("train", 60), ("valid", 20), ("test", 20)):
+        arrays |= {f"x_{split}": rng.normal(size=(n, 3)).astype(np.float32), f"y_{split}": np.arange(n) % 2}
+    np.savez(path, **arrays | ({} if change is None else change(arrays)))
+
+
+def trained(folder, npz, epochs=1):
+    data = load(npz)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = pyrogen.create("vae", x_shape=data.x_shape, likelihood="Normal", latent_size=2, hidden=(8,))
+    return fit(model, data, epochs=epochs, folder=folder, overwrite=True, progress=False), data
+
+
+@pytest.fixture
+def scored(tmp_path):
+    write_own(tmp_path / "own.npz")
+    run, data = trained(tmp_path / "run", tmp_path / "own.npz")
+    save_score(tmp_path / "run", log_evidence(run.model, data.test, ELBO()))
+    write_run_report(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_score_fits_what_it_judged(scored):
+    assert list(read_scores(scored)) == ["elbo-100-test"]
+    assert stale_scores(scored) == {}
+    assert "ELBO(num_samples=100)" in (scored / "report.html").read_text()
+
+
+def test_training_over_a_run_clears_what_judged_it(scored):
+    assert main(["sample", str(scored), "--n", "3"]) == 0
+    trained(scored, scored.parent / "own.npz", epochs=2)
+    left = {path.name for path in scored.iterdir() if not path.name.startswith(".")}
+    assert left == {"config.yaml", "weights.safetensors", "best.safetensors", "metrics.jsonl"} | (
+        left & {"checkpoint.safetensors", "codes.safetensors"}
+    )
+
+
+def test_saving_over_a_run_clears_what_belonged_to_the_old_weights(scored):
+    model = pyrogen.load(scored)
+    model.save(scored)
+    assert (scored / "best.safetensors").exists()  # the same weights: they are still its own
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    model.save(scored)
+    assert sorted(path.name for path in scored.iterdir() if path.name[0] != ".") == [
+        "config.yaml",
+        "weights.safetensors",
+    ]
+
+
+def test_what_belongs_to_the_weights_is_all_that_training_writes():
+    assert set(storage.BESIDE) == {
+        trainer.METRICS,
+        trainer.CODES,
+        checkpoint.CHECKPOINT,
+        *storage.SAVED.values(),
+    } - {storage.WEIGHTS}
+
+
+def test_stale_scores_are_named_and_nowhere_shown(scored, capsys):
+    weights = storage.load(scored).state_dict()
+    storage.write_weights(scored / storage.WEIGHTS, {k: v + 1 for k, v in weights.items()})
+    assert read_scores(scored) == {}
+    (says,) = stale_scores(scored).values()
+    assert "elbo-100-test" in says
+    assert "the weights changed since; score again by pyrogen evaluate" in says
+    page = write_run_report(scored).read_text()
+    assert "is stale" in page
+    assert "nats per datum" not in page
+    trained(scored.parent / "b", scored.parent / "own.npz")
+    table = runs_table([scored, scored.parent / "b"])
+    assert says in table
+    assert "no run has been scored" in table
+    assert main(["evaluate", str(scored), "--flagged_by", "elbo-100-test"]) == 1
+    assert "is stale" in capsys.readouterr().err
+
+
+def test_a_score_is_of_the_weights_that_it_names(scored):
+    run, data = trained(scored, scored.parent / "own.npz", epochs=2)
+    for weights in ("last", "best"):
+        score = log_evidence(pyrogen.load(scored, weights=weights), data.test, ELBO())
+        save_score(scored, score.assign_attrs(weights=weights))
+    storage.write_weights(scored / "best.safetensors", {k: v + 1 for k, v in run.model.state_dict().items()})
+    assert list(read_scores(scored)) == ["elbo-100-test"]
+    assert list(stale_scores(scored)) == ["elbo-100-best-test"]
+
+
+def test_a_score_of_another_model_or_other_data_is_stale(scored):
+    config = (scored / "config.yaml").read_text()
+    (scored / "config.yaml").write_text(config.replace(storage.read_config(scored)["data"]["sha256_test"], "0" * 12))
+    assert "the data changed since" in stale_scores(scored)["elbo-100-test"]
+    (scored / "config.yaml").write_text(
+        config.replace("name: MLP", "name: MLPx").replace("latent_size: 2", "latent_size: 3")
+    )
+    assert "the model changed since" in stale_scores(scored)["elbo-100-test"]
+
+
+CHANGES = {
+    "train": lambda a: {"x_train": a["x_train"] * 2},
+    "test": lambda a: {"x_test": a["x_test"] * 100},
+    "valid": lambda a: {"y_valid": a["y_valid"][::-1]},
+}
+
+
+@pytest.mark.parametrize("split", CHANGES)
+def test_changed_data_are_refused_by_their_split(scored, split, capsys):
+    write_own(scored.parent / "own.npz", CHANGES[split])
+    with pytest.raises(ValueError, match=f"the {split} data of .* have changed"):
+        data_of(scored)
+    for command in ("evaluate", "sample", "report"):
+        assert main([command, str(scored)]) == 1
+        assert f"the {split} data" in capsys.readouterr().err
+    data = load(scored.parent / "own.npz")
+    model = pyrogen.create("vae", x_shape=data.x_shape, likelihood="Normal", latent_size=2, hidden=(8,))
+    with pytest.raises(ValueError, match=f"data.sha256_{split} was"):
+        fit(model, data, epochs=1, folder=scored, resume=True, progress=False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 3 TiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_lack_of_memory_is_one_sentence(error):
+    with pytest.raises(ValueError, match=r"not enough memory \(.*\); lower --n\."), enough_memory("lower --n"):
+        raise error
+    with pytest.raises(RuntimeError, match="shape"), enough_memory("lower --n"):
+        raise RuntimeError("shape mismatch")
