@@ -11,6 +11,7 @@ import contextlib
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,7 +54,9 @@ class Player:
     """One side of the game that training is: it minimizes its loss over the modules that it owns.
 
     ``loss(batch)`` is a mapping of named scalar tensors; ``"loss"`` is minimized, all are logged. ``validation`` measures
-    what is claimed, where that differs from what is minimized (a schedule at its end).
+    what is claimed, where that differs from what is minimized (a schedule at its end). ``state`` names modules that belong to
+    the objective and not to the model (a critic of codes, persistent chains): they move with the model and are kept in
+    checkpoints, as owned ones outside the model are. ``idle`` names what is meant to have no gradient.
     """
 
     name: str
@@ -63,10 +66,16 @@ class Player:
     steps: int = 1
     after: Callable[[], None] = nothing
     validation: Callable[[Batch], Mapping[str, Tensor]] | None = None
+    state: Sequence[nn.Module] = ()
+    idle: Sequence[nn.Parameter | nn.Module] = ()
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that this player may move, each once."""
         return list({id(p): p for module in self.owns for p in module.parameters()}.values())
+
+    def resting(self) -> set[int]:
+        """The ids of the parameters that it names idle."""
+        return {id(p) for one in self.idle for p in ([one] if isinstance(one, nn.Parameter) else one.parameters())}
 
 
 class Objective(ABC):
@@ -269,7 +278,8 @@ class Pair(Model, ABC):
         """q(z|x): samples the latents."""
 
 
-_announcing = True
+# of this thread alone: two that skip announcements in turn must not leave each other silent
+_announcing: ContextVar[bool] = ContextVar("announcing", default=True)
 
 
 def announce(pair: nn.Module) -> None:
@@ -278,7 +288,7 @@ def announce(pair: nn.Module) -> None:
     Pyro's SVI moves what it sees as ``param`` sites. It asks each site's value for ``unconstrained()``: here the very
     same parameter.
     """
-    if _announcing and am_i_wrapped():
+    if _announcing.get() and am_i_wrapped():
         for name, parameter in pair.named_parameters():
             _announce(parameter, name=f"{type(pair).__name__}.{name}")
 
@@ -286,12 +296,11 @@ def announce(pair: nn.Module) -> None:
 @contextlib.contextmanager
 def unannounced() -> Iterator[None]:
     """Skip announcements inside: the zoo's own objectives know from their players which parameters move."""
-    global _announcing
-    before, _announcing = _announcing, False
+    token = _announcing.set(False)
     try:
         yield
     finally:
-        _announcing = before
+        _announcing.reset(token)
 
 
 @effectful(type="param")

@@ -3,14 +3,18 @@
 import json
 import math
 import signal
+import threading
+from dataclasses import dataclass, replace
 
+import pyro
 import pytest
 import torch
 import yaml
+from pyro.infer import SVI, Trace_ELBO
 from torch import nn
 
 import pyrogen
-from pyrogen.base import Batch
+from pyrogen.base import Batch, Objective, Player, unannounced
 from pyrogen.data.dataset import Data, Split
 from pyrogen.inference import ELBO, IWAE, Exact, fit, log_evidence
 from pyrogen.models.adversarial.gan import GAN
@@ -100,7 +104,8 @@ def test_opponents_stand_still():
     data = toy(torch.randn(64, 2))
     for mover, stiller in ((0, 1), (1, 0)):
         players = gan.stages()[0]
-        gan.stages = lambda players=players, mover=1 - mover: [[players[mover]]]
+        mine, theirs = players[1 - mover], players[mover]
+        gan.stages = lambda mine=mine, theirs=theirs: [[replace(mine, idle=theirs.owns)]]
         before = {k: v.clone() for k, v in gan.state_dict().items()}
         fit(gan, data, epochs=1, batch_size=32, validate=False)
         moved = {k for k, v in gan.state_dict().items() if not torch.equal(v, before[k])}
@@ -285,3 +290,63 @@ def test_a_prior_of_exemplars_meets_its_data_before_training(digits, tmp_path):
     again = pyrogen.load(run.folder)
     assert torch.equal(again.prior.exemplars, seen)
     assert again.sample(3).shape == (3, 1, 8, 8)
+
+
+def test_what_nobody_moves_is_refused(digits, tmp_path):
+    vae = small()
+
+    class Half(ELBO):
+        def players(self, model):
+            return [replace(super(Half, self).players(model)[0], owns=[model.decoder])]
+
+    with pytest.raises(ValueError, match=r"no player owns the parameter 'encoder\..*; let a player own it"):
+        fit(vae, digits, Half(), epochs=1, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    vae.encoder.requires_grad_(False)
+    vae.posterior.requires_grad_(False)
+    fit(vae, digits, Half(), epochs=1, batch_size=500)
+
+
+def test_what_a_loss_does_not_reach_is_refused(digits):
+    """A surrogate that forgets the encoder trained a decoder alone, and said nothing."""
+
+    @dataclass(frozen=True)
+    class DecoderAlone(Objective):
+        idles: bool = False
+
+        def players(self, model):
+            def loss(batch):
+                z = torch.zeros(len(batch.x), model.latent_size)
+                return {"loss": -model.decode(z).log_prob(batch.x).mean()}
+
+            return [Player("decoder", loss, [model], idle=[model.encoder] if self.idles else [])]
+
+    with pytest.raises(ValueError, match=r"player 'decoder' does not reach the parameter 'encoder\."):
+        fit(small(), digits, DecoderAlone(), epochs=1)
+    before = small().state_dict()
+    after = fit(small(), digits, DecoderAlone(idles=True), epochs=1).model.state_dict()
+    assert {k.split(".")[0] for k, v in after.items() if not torch.equal(v, before[k])} == {"decoder"}
+
+
+def test_announcements_of_two_threads_are_their_own():
+    """Skipped in turn, first in first out: a switch that all threads share stayed off afterwards, and SVI moved nothing."""
+    inside, outside = threading.Event(), threading.Event()
+
+    def other():
+        with unannounced():
+            inside.set()
+            outside.wait(10)
+
+    thread = threading.Thread(target=other)
+    with unannounced():
+        thread.start()
+        assert inside.wait(10)
+    vae = small()
+    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": 1e-2}), Trace_ELBO())
+    before = [p.detach().clone() for p in vae.parameters()]
+    svi.step(torch.ones(5, 1, 8, 8))
+    outside.set()
+    thread.join()
+    assert not any(torch.equal(a, b) for a, b in zip(before, vae.parameters(), strict=True))
+    svi.step(torch.ones(5, 1, 8, 8))
+    assert len(list(svi.optim.optim_objs)) == len(before)

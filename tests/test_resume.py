@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import pyrogen
+from pyrogen.base import Player
 from pyrogen.inference import ELBO, IWAE, fit
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.training import checkpoint
@@ -440,3 +441,38 @@ def test_tensorboard_is_written_or_refused(tmp_path):
     else:
         train("vae", tmp_path, tensorboard=True)
         assert list((tmp_path / "tensorboard").iterdir())
+
+
+class CriticOfCodes(ELBO):
+    """The ELBO, and a critic of codes that no model holds; its batch norm remembers, a chain persists."""
+
+    def players(self, model):
+        critic = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
+        chain = nn.Module()
+        chain.register_buffer("z", torch.zeros(3))
+        (pair,) = super().players(model)
+
+        def fooling(batch):
+            terms = pair.loss(batch)
+            return {**terms, "loss": terms["loss"] + critic(model.encode(batch.x).mean).square().mean()}
+
+        def judging(batch):
+            codes = model.encode(batch.x).rsample()
+            if critic.training:
+                chain.z.mul_(0.9).add_(codes.detach().mean(0))
+            return {"loss": (critic(codes) - critic(torch.randn_like(codes) + chain.z)).mean()}
+
+        return [Player("pair", fooling, [model]), Player("critic", judging, [critic], state=[chain])]
+
+
+@pytest.mark.parametrize("steps", [4, 20])
+def test_modules_of_an_objective_resume_to_the_bit(steps, tmp_path, monkeypatch):
+    train("vae", tmp_path / "whole", objective=CriticOfCodes())
+    with monkeypatch.context() as patch:
+        StopAfter(patch, steps)
+        with pytest.raises(Stopped):
+            train("vae", tmp_path / "cut", objective=CriticOfCodes())
+    train("vae", tmp_path / "cut", objective=CriticOfCodes(), resume=True)
+    assert all(same(tmp_path / "cut", tmp_path / "whole").values())
+    tensors, _ = checkpoint.read(tmp_path / "cut" / "checkpoint.safetensors")
+    assert {k.split("/", 2)[2] for k in tensors if k.startswith("state/")} >= {"z", "1.running_mean", "3.weight"}

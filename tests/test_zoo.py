@@ -199,7 +199,7 @@ def test_a_player_that_fails_unfreezes_the_others(tiny_data):
             def loss(batch):
                 raise ArithmeticError("in the middle of a move")
 
-            return [Player("critic", loss, model.critic_modules())]
+            return [Player("critic", loss, model.critic_modules(), idle=model.generator_modules())]
 
     m = normed_gan()
     with pytest.raises(ArithmeticError, match="in the middle"):

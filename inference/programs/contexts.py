@@ -60,10 +60,11 @@ def standing_still(parameters: Iterable[nn.Parameter], modules: Iterable[nn.Modu
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(*among: nn.Module) -> Iterator[None]:
     """Inference as it is at test time: evaluation mode, no gradients, no validation; the modes come back afterwards."""
-    modes = {m: m.training for m in module.modules()}
-    module.eval()
+    modes = {m: m.training for module in among for m in module.modules()}
+    for module in among:
+        module.eval()
     try:
         with torch.no_grad(), pyro.validation_enabled(False):
             yield

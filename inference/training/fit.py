@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pyrogen.axes import refusal
 from pyrogen.base import Model, Objective
 from pyrogen.data import Data, load
+from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.trainer import PRECISIONS, Run, Trainer, is_first
 from pyrogen.registry import describe, find, make
@@ -131,7 +132,8 @@ def fit(
             "compile": compile,
         }
         model.to(where)
-        stages = model.stages() if objective is None else [goal.players(model)]
+        with seeded(seed, where):  # of networks that an objective brings
+            stages = model.stages() if objective is None else [goal.players(model)]
         if patience is not None and any(len(stage) > 1 for stage in stages):
             raise ValueError("patience waits for one loss to fall, and this game has several players; leave it out.")
         target = Path(folder) if folder is not None and is_first() else None

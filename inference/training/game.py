@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed as distributed
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Batch, Model, Player
@@ -204,11 +204,15 @@ class _Mover:
             raise ValueError(f"the player {player.name!r} owns no parameters, so there is nothing to train.")
         self.settings = player.optimizer if rules.lr is None else player.optimizer.with_lr(rules.lr)
         self.optimizer = self.settings.build(self.parameters)
-        self.modules = [model, *(module for p in players for module in p.owns)]
+        self.modules = [model, *(module for p in players for module in (*p.owns, *p.state))]
         owned = {id(p) for p in self.parameters}
         own_modules = {m for owned_module in player.owns for m in owned_module.modules()}
-        self.still = [p for p in model.parameters() if id(p) not in owned and p.requires_grad]
-        self.norms = [m for m in model.modules() if isinstance(m, _NormBase) and m not in own_modules]
+        # what two of them share is met twice, and must be put back once
+        everything = list({id(m): m for root in self.modules for m in root.modules()}.values())
+        parameters = {id(p): p for m in everything for p in m.parameters(recurse=False)}
+        self.still = [p for p in parameters.values() if id(p) not in owned and p.requires_grad]
+        self.norms = [m for m in everything if isinstance(m, _NormBase) and m not in own_modules]
+        self.begun = False
         uses = {size: player.steps * times for size, times in uses.items()}
         self.step = Step(player.name, self._loss, self.modules, self.parameters, uses, rules.compile)
 
@@ -243,17 +247,50 @@ class _Mover:
             self.optimizer.zero_grad()
         else:
             terms = self.step(batch)
+            if not self.begun:
+                self._need_gradients()
         if _world() > 1:
             self._share_gradients(0 if batch is None else len(batch.x), whole)
         self.optimizer.step()
         self.player.after()
         return terms
 
+    def _need_gradients(self) -> None:
+        self.begun = True
+        resting = self.player.resting()
+        for root in self.player.owns:
+            for name, p in root.named_parameters():
+                if p.grad is None and p.requires_grad and id(p) not in resting:
+                    raise ValueError(
+                        f"the loss of the player {self.player.name!r} does not reach the parameter {name!r} of its "
+                        f"{type(root).__name__}, of shape {tuple(p.shape)}, so it would never move; use it in the loss, name "
+                        "it in Player.idle, or freeze it by requires_grad_(False)."
+                    )
+
     def _share_gradients(self, mine: int, whole: int) -> None:
         """The gradient of the mean over all processes' data, wherever they lie."""
         for p in self.parameters:
             p.grad = torch.zeros_like(p) if p.grad is None else p.grad * (mine / whole)
             distributed.all_reduce(p.grad)
+
+
+def objective_state(model: Model, stages: Sequence[Sequence[Player]]) -> list[nn.Module]:
+    """The modules of the players that are not the model's, each once: named as their state, or owned.
+
+    Raises:
+        ValueError: a trainable parameter of the model that no player of any stage owns.
+    """
+    players = [player for stage in stages for player in stage]
+    moved = {i for player in players for i in (*map(id, player.parameters()), *player.resting())}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and id(parameter) not in moved:
+            raise ValueError(
+                f"no player owns the parameter {name!r} of {type(model).__name__}, so it would never move; let a player own it, "
+                "name it in Player.idle, or freeze it by requires_grad_(False)."
+            )
+    inside = {id(t) for t in (*model.parameters(), *model.buffers())}
+    named = {id(m): m for player in players for m in (*player.state, *player.owns)}
+    return [m for m in named.values() if any(id(t) not in inside for t in (*m.parameters(), *m.buffers()))]
 
 
 def agree(flag: bool) -> bool:

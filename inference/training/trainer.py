@@ -25,7 +25,7 @@ from pyrogen.files import first_line, write
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.training import checkpoint
-from pyrogen.inference.training.game import Game, NotFinite, Rules, agree
+from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
 
 METRICS = "metrics.jsonl"
 CODES = "codes.safetensors"
@@ -61,6 +61,7 @@ class Trainer:
         self.run, self.data, self.stages, self.target = run, data, stages, target
         self.model, self.settings = run.model, run.settings
         device = self.model.device
+        self.owned_state = [module.to(device) for module in objective_state(self.model, stages)]
         self.train_split = data.train.to(device)
         # a forward pass costs a third of a step: on a twentieth as many data validation costs a sixtieth of training
         most = max(1000, len(data.train) // 20)
@@ -181,7 +182,8 @@ class Trainer:
         self, game: Game, stops: checkpoint.Stops, bar: Progress, task: TaskID, seconds: float, board: _Board
     ) -> None:
         saved, shown, told = time.monotonic(), 0, False
-        self.model.train()
+        for module in (self.model, *self.owned_state):
+            module.train()
         while self.epoch < self.settings["epochs"] and not self._weary():
             if game.batch == 0 or game.batch >= game.batches:
                 game.begin_epoch(self.generator)
@@ -217,7 +219,7 @@ class Trainer:
         players = game.players
         terms: dict[str, Any] = _named("train", measured, players)
         if self.settings["validate"] and len(self.valid_split):
-            with self._averaged(), evaluating(self.model), seeded(self.settings["seed"], self.model.device):
+            with self._averaged(), evaluating(self.model, *self.owned_state), seeded(self.settings["seed"], self.model.device):
                 try:
                     measured = game.measure(self.valid_split, max(self.settings["batch_size"], VALIDATED))
                     terms |= _named("valid", measured, players)
@@ -333,6 +335,7 @@ class Trainer:
             **{f"ema/{k}": v for k, v in self.ema.items()},
             **{f"codes/{k}": v for k, v in self.codes.items()},
             **{f"game/{k}": v for k, v in self.game.state().items()},
+            **{f"state/{i}/{k}": v for i, m in enumerate(self.owned_state) for k, v in m.state_dict().items()},
             "order": self.generator.get_state(),
             **rng,
         }
@@ -360,6 +363,8 @@ class Trainer:
         device = self.model.device
         try:
             self.model.load_state_dict(part("model"))
+            for i, module in enumerate(self.owned_state):
+                module.load_state_dict(part(f"state/{i}"))
             self.best = {k: v.to(device) for k, v in part("best").items()}
             self.ema = {k: v.to(device) for k, v in part("ema").items()}
             self.codes = part("codes")
