@@ -10,6 +10,7 @@ from pyrogen import storage
 from pyrogen.axes import refusal
 from pyrogen.base import Model
 from pyrogen.data import Data, load
+from pyrogen.data.dataset import MEMORY
 from pyrogen.files import first_line
 
 
@@ -35,6 +36,8 @@ def data_of(folder: str | Path) -> Data:
     section = storage.read_config(folder).get("data")
     if not isinstance(section, dict) or "source" not in section:
         raise ValueError(f"{folder} does not say what it was trained on; name the data.")
+    if section["source"] == MEMORY:
+        raise ValueError(f"{folder} was trained on arrays; pass them, for no file holds them.")
     kind, binarization = section.get("kind"), section.get("binarization")
     # written as they came out, and only data of these kinds may be asked for it again
     dequantization = section.get("dequantization") if kind == "unit" else None
@@ -50,6 +53,8 @@ def data_of(folder: str | Path) -> Data:
             section.get("size"),
             section.get("labels"),
             section.get("missing", False),
+            section.get("label"),
+            section.get("columns"),
         )
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG

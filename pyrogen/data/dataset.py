@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from pyrogen.data.source import Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
 from pyrogen.registry import DECIDED, choices, find
+
+# the source of data that no file holds
+MEMORY = "<arrays>"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +42,9 @@ class Data:
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
         labels: how many training data kept their label; those of the others are :data:`pyrogen.conditions.UNKNOWN`.
         missing: whether NaN in x stands for what was not observed.
+        label: the column of a table that was named as its labels.
+        columns: the columns of a table that were named as x.
+        guessed: what was guessed of the meaning of the values, in words; "" where it was said.
     """
 
     name: str
@@ -59,6 +65,9 @@ class Data:
     class_names: tuple[str, ...] = ()
     labels: int | None = None
     missing: bool = False
+    label: str | None = None
+    columns: tuple[str, ...] = ()
+    guessed: str = ""
 
     @property
     def classes(self) -> int | None:
@@ -94,6 +103,9 @@ class Data:
             "class_names": list(self.class_names),
             "labels": self.labels,
             "missing": self.missing,
+            "label": self.label,
+            "columns": list(self.columns),
+            "guessed": self.guessed,
             "reference": self.reference,
             **{f"sha256_{split}": digest for split, digest in self.sha256.items()},
         }
@@ -107,6 +119,7 @@ class Data:
         labels = f", {each}{self.classes} classes" if self.classes else ""
         labels += f", {self.labels} labelled" if self.labels is not None else ""
         labels += ", some of it missing" if self.missing else ""
+        labels += f"; guessed: {self.guessed}" if self.guessed else ""
         return f"Data({self.name}: {sizes}, x {tuple(self.x_shape)} {self.kind}{how}{labels})"
 
 
@@ -120,6 +133,8 @@ def load(
     size: int | None = None,
     labels: int | None = None,
     missing: bool = False,
+    label: str | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Data:
     """Load a data set.
 
@@ -138,12 +153,42 @@ def load(
         labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
         missing: whether NaN in a file (in a table also an empty cell) stands for what was not observed, as the likelihood
             Masked takes it; otherwise it is refused.
+        label: the column of a ``.csv`` file that holds the labels, by its name, or by its number from 1.
+        columns: the columns of a ``.csv`` file that are x, likewise; by default all but the label.
 
     Raises:
         ValueError: unknown name, unreadable file, or wishes that contradict one another or the data.
     """
+    if str(name) == MEMORY:
+        raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = _path(name)
-    source = _source(name, path, size, missing)
+    source = _source(name, path, size, missing, label, tuple(columns or ()))
+    wishes = Wishes(kind, binarization, dequantization, seed, standardize, size, labels, missing, label, tuple(columns or ()))
+    return prepare(source, str(path.absolute()) if path else str(name), wishes)
+
+
+class Wishes(NamedTuple):
+    """What was wished of data, see :func:`load`."""
+
+    kind: str | Sequence[str] | None = None
+    binarization: str | None = None
+    dequantization: bool | None = None
+    seed: int = 0
+    standardize: bool | None = None
+    size: int | None = None
+    labels: int | None = None
+    missing: bool = False
+    label: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+def prepare(source: Source, found: str, wishes: Wishes) -> Data:
+    """Raw data in three splits as they were wished; ``found`` is what :func:`load` takes to find them again.
+
+    Raises:
+        ValueError: wishes that contradict one another or the data.
+    """
+    kind, binarization, dequantization, seed, standardize, size, labels, missing, label, columns = wishes
     if labels is not None:
         source = hide(source, labels)
     view = choose(source, kind, binarization, dequantization, seed, standardize)
@@ -155,16 +200,19 @@ def load(
         x_shape=torch.Size(raw.shape[1:]),
         binarization=view.binarization,
         dequantization=view.dequantization,
-        levels=source.levels,
+        levels=view.levels,
         seed=seed,
         reference=source.reference,
-        source=str(path.absolute()) if path else str(name),
+        source=found,
         sha256={split: _sha256(*values) for split, values in source.splits.items()},
         standardize=view.scale is not None,
         size=size,
         class_names=source.class_names,
         labels=labels,
         missing=missing,
+        label=label,
+        columns=columns,
+        guessed=view.guess,
     )
 
 
@@ -176,7 +224,12 @@ def _path(name: str | Path) -> Path | None:
     return path if name not in choices("data") and path.is_dir() else None
 
 
-def _source(name: str | Path, path: Path | None, size: int | None, missing: bool) -> Source:
+def _source(
+    name: str | Path, path: Path | None, size: int | None, missing: bool, label: str | None, columns: tuple[str, ...]
+) -> Source:
+    table_like = path is not None and path.suffix.lower() == ".csv" and not path.is_dir()
+    if not table_like and (label is not None or columns):
+        raise ValueError(f"label= and columns= name columns of a .csv file, and {str(name)!r} is none; leave them out.")
     if missing and (path is None or path.is_dir()):
         raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")
     if path and path.is_dir():
@@ -188,7 +241,7 @@ def _source(name: str | Path, path: Path | None, size: int | None, missing: bool
         return make()
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
-    return table.read(path, missing) if path.suffix.lower() == ".csv" else npz.read(path, missing)
+    return table.read(path, missing, label, columns) if table_like else npz.read(path, missing)
 
 
 def _sha256(x: Tensor | np.ndarray, y: Tensor | None) -> str:

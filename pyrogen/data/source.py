@@ -35,6 +35,8 @@ class Source:
             by default.
         columns: names of the columns of a table, where it gives them.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
+        wished: further kinds, for a wish that names one: they would change what the values mean.
+        guess: what was guessed of the values' meaning, in words.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Source:
     table: bool = False
     columns: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+    wished: tuple[str, ...] = ()
+    guess: str = ""
 
 
 def hide(source: Source, labels: int) -> Source:

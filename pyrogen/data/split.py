@@ -153,6 +153,8 @@ class Split(TensorDataset):
             attributes["binarization_seed"] = self.view.seed
         if self.dequantization:
             attributes["dequantization_seed"] = self.view.seed
+        if self.view.guess:
+            attributes["guessed"] = self.view.guess
         return attributes
 
     def __len__(self) -> int:

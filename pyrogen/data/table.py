@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrogen.data.label import number
 from pyrogen.data.source import LARGEST_COUNT, Source, tenths, within_a_turn
+from pyrogen.registry import unknown
 
 LABELS = ("label", "class", "y")
 HOLES = ("", "nan", "na")
@@ -20,8 +22,8 @@ LARGEST = float(np.finfo(np.float32).max)
 Lines = list[tuple[int, list[str]]]
 
 
-def read(path: Path, missing: bool = False) -> Source:
-    """Real vectors, one a row; a column named ``label``, ``class`` or ``y`` holds the labels.
+def read(path: Path, missing: bool = False, label: str | None = None, columns: Sequence[str] = ()) -> Source:
+    """Real vectors, one a row; a column named ``label``, ``class`` or ``y`` holds the labels, or the one named here.
 
     By ``kind="counts"`` they are whole numbers from 0, by ``kind="angle"`` radians, where the values can be.
     The first row is a header if no cell of it is a number. Labels are whole numbers from 0, or names, which are sorted
@@ -32,21 +34,27 @@ def read(path: Path, missing: bool = False) -> Source:
         ValueError: the file is none, or a value in it is no finite number; column and row are named.
     """
     header, lines = _parsed(path)
-    named = [i for i, name in enumerate(header) if name.lower() in LABELS]
+    wanted = [_column(path, header, len(lines[0][1]), name) for name in columns]
+    if label is None:
+        named = [i for i, name in enumerate(header) if name.lower() in LABELS and i not in wanted]
+    else:
+        named = [_column(path, header, len(lines[0][1]), label)]
+    if set(named) & set(wanted):
+        raise ValueError(f"{path}: column {_name(header, named[0])} cannot be a label and a part of x; leave one out.")
     if len(named) > 1:
         raise ValueError(
-            f"{path}: columns {', '.join(repr(header[i]) for i in named)} could all be the label; keep one."
+            f"{path}: columns {', '.join(repr(header[i]) for i in named)} could all be the label; name one by label=."
         )
     if "" in header:
         raise ValueError(
             f"{path}: column {header.index('') + 1} has no name; name it, or remove it if it counts the rows."
         )
-    columns = [i for i in range(len(lines[0][1])) if i not in named]
-    if not columns:
+    kept = wanted or [i for i in range(len(lines[0][1])) if i not in named]
+    if not kept:
         raise ValueError(f"{path} holds labels and nothing else; expected columns of numbers beside them.")
-    values = np.array([[_number(path, header, row, i, cells[i], missing) for i in columns] for row, cells in lines])
+    values = np.array([[_number(path, header, row, i, cells[i], missing) for i in kept] for row, cells in lines])
     if np.isnan(values).all(0).any():
-        column = columns[int(np.isnan(values).all(0).argmax())]
+        column = kept[int(np.isnan(values).all(0).argmax())]
         raise ValueError(f"{path}: column {_name(header, column)} holds no number at all; remove it.")
     if len(lines) < 3:
         raise ValueError(f"{path} has {len(lines)} rows, too few to cut train, valid and test from.")
@@ -59,7 +67,7 @@ def read(path: Path, missing: bool = False) -> Source:
         levels=None,
         splits={s: (x[rows], None if y is None else y[rows]) for s, rows in tenths(len(x)).items()},
         table=True,
-        columns=tuple(header[i] for i in columns) if header else (),
+        columns=tuple(header[i] for i in kept) if header else (),
         class_names=class_names,
     )
 
@@ -107,20 +115,24 @@ def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str,
 def _labels(path: Path, header: Sequence[str], lines: Lines, column: int) -> tuple[Tensor, tuple[str, ...]]:
     cells = [cells[column] for _, cells in lines]
     values = [_value(c) for c in cells]
-    if None not in values:
-        for (row, _), cell, value in zip(lines, cells, values, strict=True):
-            if value is None or not (value.is_integer() and 0 <= value < 2**31):
-                raise ValueError(
-                    f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected labels, whole numbers "
-                    "from 0 or names; rename the column if it holds none."
-                )
-        return torch.tensor([int(float(c)) for c in cells]), ()
-    for row, line in lines:
-        if not line[column]:
+    for (row, _), cell, value in zip(lines, cells, values, strict=True):
+        if not cell:
             raise ValueError(f"{path}: column {_name(header, column)}, row {row}, is empty; expected a label.")
-    names = sorted(set(cells))
-    numbers = {name: i for i, name in enumerate(names)}
-    return torch.tensor([numbers[c] for c in cells]), tuple(names)
+        if None not in values and not (value is not None and value.is_integer() and 0 <= value < 2**31):
+            raise ValueError(
+                f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected labels, whole numbers "
+                "from 0 or names; rename the column if it holds none."
+            )
+    found = number(str(path), {"train": np.array(cells if None in values else [int(float(c)) for c in cells])})
+    return found.y["train"], found.names
+
+
+def _column(path: Path, header: Sequence[str], width: int, wanted: str) -> int:
+    """Where a column stands that is named, or without a header numbered from 1."""
+    names = list(header) or [str(i + 1) for i in range(width)]
+    if str(wanted) in names:
+        return names.index(str(wanted))
+    raise ValueError(f"{path}: {unknown('column', wanted, names)}")
 
 
 def _name(header: Sequence[str], column: int) -> str:

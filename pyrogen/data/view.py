@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyrogen.base import KINDS
 from pyrogen.data.scale import Scale
-from pyrogen.data.source import Source
+from pyrogen.data.source import IMAGE_KINDS, Source
 from pyrogen.registry import unknown
 
 BINARIZATIONS = ("dynamic", "static", "none")
@@ -43,6 +43,7 @@ class View:
     data_name: str = "own"
     seed: int = 0
     scale: Scale | None = None
+    guess: str = ""
 
     @property
     def fresh(self) -> bool:
@@ -106,9 +107,14 @@ def choose(
     for wish in wishes:
         if wish not in KINDS:
             raise unknown("kind of data", wish, KINDS)
-    offered = [k for k in wishes if k in source.kinds]
+    # several kinds are what a model takes, and no word of what the data are
+    named = isinstance(kind, str) or (kind is None and (binarization in ("dynamic", "static") or bool(dequantization)))
+    kinds = (*source.kinds, *source.wished) if named else source.kinds
+    offered = [k for k in wishes if k in kinds]
     if not offered:
-        raise ValueError(f"{source.name!r} offers kind {_either(source.kinds)}, not {_either(wishes)}.")
+        near = [k for k in wishes if k in source.wished]
+        further = f"; if that is what they are, say so by load(..., kind={near[0]!r})" if near else ""
+        raise ValueError(f"{source.name!r} offers kind {_either(kinds)}, not {_either(wishes)}{further}.")
     objections = {k: _objection(source, k, binarization, dequantization, standardize) for k in offered}
     chosen = next((k for k in offered if not objections[k]), None)
     if chosen is None:
@@ -120,11 +126,17 @@ def choose(
         kind=chosen,
         binarization=(binarization or "dynamic") if grey else "none",
         dequantization=quantized and dequantization is not False,
-        levels=source.levels,
+        # numbers as they are have no top to be divided by
+        levels=source.levels if source.levels == 2 or chosen in IMAGE_KINDS else None,
         data_name=source.name,
         seed=seed,
         scale=Scale.of(source) if scaled else None,
+        guess=_guess(source, binarized=grey and not named),
     )
+
+
+def _guess(source: Source, binarized: bool) -> str:
+    return f"{source.guess}; they were binarized" if source.guess and binarized else source.guess
 
 
 def _wishes(

@@ -1,0 +1,168 @@
+"""Arrays of the user's own, checked one by one and read as raw data: from a file, or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrogen.data.label import Named, number
+from pyrogen.data.source import IMAGE_KINDS, LARGEST_COUNT, SPLITS, Source, cut, within_a_turn
+
+NAMES = ("x_train", "x_valid", "x_test", "y_train", "y_valid", "y_test", "levels")
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Meaning(NamedTuple):
+    """What values can be: of themselves, only by one wish that names it, with how many grey levels, and what was guessed."""
+
+    kinds: tuple[str, ...]
+    wished: tuple[str, ...] = ()
+    levels: int | None = None
+    guess: str = ""
+
+
+def read(arrays: Arrays, name: str, where: str, reference: str, missing: bool = False) -> Source:
+    """Raw data of arrays called as in :data:`NAMES`; ``where`` is how errors name them.
+
+    A missing valid or test split is cut from train, a tenth each. Whole numbers are binary if there are only 0 and 1; of
+    images ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)`` up to 255 they are grey levels (256, unless ``levels`` says
+    otherwise), and else counts. Floats are binary, grey in [0, 1], real, or by ``kind="angle"`` radians. Only images are
+    binarized unasked. Images become ``(N, C, H, W)``. Labels are read by :func:`pyrogen.data.label.number`.
+
+    Raises:
+        ValueError: an array is not what was expected.
+    """
+    x = {s: _values(where, f"x_{s}", arrays, missing) for s in SPLITS if f"x_{s}" in arrays}
+    for split, values in x.items():
+        first = x["train"]
+        if values.shape[1:] != first.shape[1:] or _whole(values) != _whole(first):
+            raise ValueError(
+                f"{where}: x_{split} holds {values.dtype} of shape {values.shape[1:]} a row, but x_train {first.dtype} "
+                f"of shape {first.shape[1:]}; the splits must agree."
+            )
+    labels = _labels(where, arrays, x)
+    meaning = _meaning(where, x, arrays)
+    splits = {s: (_tensor(v, image=meaning.kinds[0] != "real"), labels.y.get(s)) for s, v in x.items()}
+    return Source(
+        name=name,
+        reference=reference,
+        kinds=meaning.kinds,
+        levels=meaning.levels,
+        splits=_completed(where, splits),
+        table=True,
+        class_names=labels.names,
+        wished=meaning.wished,
+        guess="; ".join(filter(None, (meaning.guess, labels.guess))),
+    )
+
+
+def _values(where: str, name: str, arrays: Arrays, missing: bool) -> np.ndarray:
+    values = arrays[name]
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{where}: {name} holds {values.dtype}; expected numbers.")
+    if values.ndim < 2 or values.size == 0:
+        problem = "is empty" if values.size == 0 else "has no dimension but the rows'"
+        raise ValueError(f"{where}: {name} {problem}, its shape is {values.shape}; expected (N, D) or (N, C, H, W).")
+    if _whole(values):
+        if values.min() < 0 or values.max() > LARGEST_COUNT:
+            raise ValueError(
+                f"{where}: {name} holds whole numbers from {values.min()} to {values.max()}; expected grey levels from "
+                f"0 to 255, counts up to {LARGEST_COUNT:,}, or floats for real data."
+            )
+        return values.astype(np.uint8 if values.max() <= 255 else np.int32)
+    with np.errstate(over="ignore"):
+        rounded = values.astype(np.float32)
+    if np.isinf(rounded).any() or np.isnan(rounded).all() or (np.isnan(rounded).any() and not missing):
+        raise ValueError(
+            f"{where}: {name} holds NaN or infinite values; remove or impute them first, or load with missing=True, where NaN "
+            "is what was not observed, for likelihood='Masked'."
+        )
+    # vectors are rounded after they were standardized: a mean far larger than the deviation would leave nothing
+    return values.astype(np.float64) if values.ndim == 2 and values.dtype.itemsize > 4 else rounded
+
+
+def _labels(where: str, arrays: Arrays, x: Arrays) -> Named:
+    y = {s: arrays[f"y_{s}"] for s in SPLITS if f"y_{s}" in arrays}
+    for split, values in y.items():
+        if split not in x:
+            raise ValueError(f"{where}: y_{split} labels a split that is not there; add x_{split}, or remove it.")
+        if values.shape[:1] != (len(x[split]),):
+            raise ValueError(
+                f"{where}: y_{split} has shape {values.shape}; expected one label for each of {len(x[split])} rows of "
+                f"x_{split}."
+            )
+    bare = [s for s in x if s not in y]
+    if y and bare:
+        raise ValueError(
+            f"{where} holds y_{next(iter(y))} and no y_{bare[0]}, though it holds x_{bare[0]}; add y_{bare[0]}, or remove "
+            f"x_{bare[0]} to have it cut from train."
+        )
+    return number(where, y)
+
+
+def _meaning(where: str, x: Arrays, arrays: Arrays) -> Meaning:
+    whole, pictures = _whole(x["train"]), _pictures(x["train"])
+    # rounded, for doubles that were scaled to [0, 1] and came out 2e-16 above
+    low = min(np.nanmin(v).astype(np.float32).item() for v in x.values())
+    high = max(np.nanmax(v).astype(np.float32).item() for v in x.values())
+    if "levels" in arrays:
+        levels = arrays["levels"]
+        if not (whole and _whole(levels) and levels.ndim == 0 and max(2, high + 1) <= levels <= 256):
+            raise ValueError(
+                f"{where}: levels is {levels}; expected one whole number above {high:g}, the largest in x, up to 256."
+            )
+        if levels > 2:
+            return Meaning((*IMAGE_KINDS, "counts"), ("real",), int(levels))
+    if all(((v == 0) | (v == 1) | np.isnan(v)).all() for v in x.values()):
+        return Meaning(("binary", "real", "counts"), (), 2)
+    if whole and high > 255:
+        return Meaning(("counts",) if pictures else ("counts", "real"))
+    if whole and pictures:
+        return Meaning((*IMAGE_KINDS, "counts"), ("real",), 256, f"whole numbers up to {high:g} are 256 grey levels")
+    if whole:
+        return Meaning(("counts", "real"), IMAGE_KINDS, 256, f"whole numbers up to {high:g} are no grey levels")
+    angle = ("angle",) if within_a_turn(low, high) else ()
+    if low < 0 or high > 1:
+        return Meaning(("real", *angle))
+    if pictures:
+        return Meaning(("unit", "binary", "real", *angle), guess="numbers from 0 to 1 are grey values")
+    return Meaning(("unit", "real", *angle), ("binary",), guess="numbers from 0 to 1 are of kind 'unit'")
+
+
+def _pictures(values: np.ndarray) -> bool:
+    """Whether rows are shaped as images: (H, W), (C, H, W) or (H, W, C)."""
+    return values.ndim == 4 or (values.ndim == 3 and min(values.shape[1:]) > 1)
+
+
+def _tensor(values: np.ndarray, image: bool) -> Tensor:
+    """Rows with channels first; only what is ``image``-like gains a channel."""
+    x = torch.from_numpy(values)
+    if x.dim() == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
+        return x.movedim(-1, 1).contiguous()
+    if x.dim() == 3 and image and _pictures(values):
+        return x.unsqueeze(1)
+    return x
+
+
+def _completed(where: str, splits: dict[str, tuple[Tensor, Tensor | None]]) -> dict[str, tuple[Tensor, Tensor | None]]:
+    missing = [s for s in SPLITS if s not in splits]
+    if not missing:
+        return splits
+    x, y = splits["train"]
+    if len(x) <= len(missing):
+        raise ValueError(
+            f"{where}: x_train has {len(x)} rows, too few to cut {' and '.join(missing)} from; add x_{missing[0]}."
+        )
+    tenth = max(1, len(x) // 10)
+    cuts = cut(len(x), len(x) - tenth * len(missing), *[tenth] * len(missing))
+    parts = {s: (x[rows], None if y is None else y[rows]) for s, rows in zip(["train", *missing], cuts, strict=True)}
+    return {**splits, **parts}
+
+
+def _whole(values: np.ndarray) -> bool:
+    return values.dtype.kind in "biu"

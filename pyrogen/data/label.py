@@ -1,0 +1,108 @@
+"""Labels as people write them, numbered from 0: names, truth values, 1 to K, one-hot rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# whole numbers up to here in a y that is shaped as an image number its classes; above, they are grey levels
+LARGEST_LAYOUT = 127
+
+
+class Named(NamedTuple):
+    """Labels ``y`` of each split, what the numbers are called where they were given otherwise, and what was guessed."""
+
+    y: dict[str, Tensor]
+    names: tuple[str, ...] = ()
+    guess: str = ""
+
+
+def number(where: str, y: Mapping[str, np.ndarray]) -> Named:
+    """Labels of every split as numbers from 0, by the values of all splits together.
+
+    ============================  ==================================================
+    whole numbers from 0          themselves
+    whole numbers from 1 up       in their order: K different ones are K classes
+    names                         in alphabetical order
+    truth values                  False is 0, True is 1
+    rows with one 1, else 0       the column of the 1, if every column has one
+    rows of other real numbers    themselves, float32
+    images of grey levels         r / 255, float32
+    ============================  ==================================================
+
+    Args:
+        where: what an error names.
+        y: arrays ``(N,)`` or ``(N, ...)`` by the name of their split.
+
+    Raises:
+        ValueError: an array holds neither labels nor rows of numbers.
+    """
+    if not y:
+        return Named({})
+    y = {split: _plain(values) for split, values in y.items()}
+    kinds = {values.dtype.kind for values in y.values()}
+    dimensions = {values.ndim for values in y.values()}
+    if len(dimensions) > 1 or len({values.shape[1:] for values in y.values()}) > 1:
+        raise ValueError(f"{where}: y has another shape in each split, {[v.shape for v in y.values()]}; they must agree.")
+    if kinds == {"U"} and dimensions == {1}:
+        return _in_order(y, "")
+    for split, values in y.items():
+        _check(where, split, values)
+    if dimensions == {1}:
+        whole = {split: values.astype(np.int64) for split, values in y.items()}
+        if kinds == {"b"}:
+            return Named(_tensors(whole, np.int64), ("False", "True"))
+        low = min((int(v.min()) for v in whole.values() if v.size), default=0)
+        return Named(_tensors(whole, np.int64)) if low == 0 else _in_order(whole, "labels without a 0 are numbered from it")
+    if dimensions == {2} and _one_hot(np.concatenate(list(y.values()))):
+        chosen = {split: values.argmax(1) for split, values in y.items()}
+        return Named(_tensors(chosen, np.int64), guess="one-hot rows are labels")
+    if "f" in kinds:
+        return Named(_tensors(y, np.float32))
+    if min(dimensions) > 2 and max(int(v.max()) for v in y.values()) > LARGEST_LAYOUT:
+        grey = {split: values / np.float32(255) for split, values in y.items()}
+        return Named(_tensors(grey, np.float32), guess="y is images of 256 grey levels")
+    return Named(_tensors(y, np.int64))
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Objects and categories as the strings or numbers that they are."""
+    if values.dtype.kind == "O":
+        return values.astype(str) if all(isinstance(v, str) for v in values.flat) else np.array(values.tolist())
+    return values
+
+
+def _check(where: str, split: str, values: np.ndarray) -> None:
+    fraction = values.dtype.kind == "f"
+    usable = values.dtype.kind in "biu" or (fraction and bool(np.isfinite(values).all()))
+    labels = values.ndim == 1 or not fraction
+    if usable and labels and values.size:
+        usable = bool(values.min() >= 0) and not (fraction and (values != values.round()).any())
+    if not usable:
+        raise ValueError(
+            f"{where}: y_{split} holds {values.dtype}; expected labels, whole numbers from 0 or names, or rows of finite "
+            "real numbers."
+        )
+
+
+def _one_hot(rows: np.ndarray) -> bool:
+    # a column without a 1 speaks for attributes that are independent of one another
+    whole = rows.shape[1] > 1 and bool(((rows == 0) | (rows == 1)).all())
+    return whole and bool((rows.sum(1) == 1).all() and (rows.sum(0) > 0).all())
+
+
+def _in_order(y: Mapping[str, np.ndarray], guess: str) -> Named:
+    found = np.unique(np.concatenate(list(y.values())))
+    return Named(
+        {s: torch.from_numpy(np.searchsorted(found, v).astype(np.int64)) for s, v in y.items()},
+        tuple(map(str, found.tolist())),
+        guess,
+    )
+
+
+def _tensors(y: Mapping[str, np.ndarray], dtype: type) -> dict[str, Tensor]:
+    return {split: torch.from_numpy(values.astype(dtype)) for split, values in y.items()}
