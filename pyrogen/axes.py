@@ -52,6 +52,11 @@ class Axis(nn.Module, ABC):
     """A swappable part, made of its choices."""
 
     axes: ClassVar[tuple[str, ...]]
+    needs_training_data: bool = False
+    """Whether it asks for all training data, or their codes, before training or after."""
+
+    def before_training(self, x: Tensor) -> None:
+        """What it needs of the training data ``x`` before it can be used; by default nothing."""
 
     def build(self, plan: Blueprint) -> None:
         """Learn the sizes and create what depends on them.
@@ -77,7 +82,6 @@ class Prior(Axis):
         learned: whether it has parameters.
         proper: whether it has a normalizer.
         made_of_posteriors: whether its density is one of posteriors.
-        needs_training_data: whether it asks for all training data, or their codes, before training or after.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("prior",)
@@ -85,7 +89,6 @@ class Prior(Axis):
     learned: bool = False
     proper: ClassVar[bool] = True
     made_of_posteriors: ClassVar[bool] = False
-    needs_training_data: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, y: Tensor | None = None) -> Distribution:
@@ -101,9 +104,6 @@ class Prior(Axis):
     def bottom_size(self, latent_size: int) -> int:
         """How many coordinates of z, the last ones, the data depend on directly: all, unless the prior has levels."""
         return latent_size
-
-    def before_training(self, x: Tensor) -> None:
-        """What it needs of the training data ``x`` before it can be used; by default nothing."""
 
     def after_training(self, z: Tensor) -> None:
         """What is left to learn from the codes ``z`` of the training data, ``(N, latent_size)``; by default nothing."""
@@ -131,6 +131,7 @@ class Posterior(Axis):
         follows_levels: whether it needs a prior that :class:`HasLevels`.
         needs_log_joint: whether it climbs the joint density of x and z, so that it needs the prior's.
         has_density: whether its mass is not all at one point.
+        reads_pair: whether its features are a mean and a log variance, which an encoder may return apart.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("posterior",)
@@ -138,6 +139,7 @@ class Posterior(Axis):
     has_density: ClassVar[bool] = True
     follows_levels: ClassVar[bool] = False
     needs_log_joint: ClassVar[bool] = False
+    reads_pair: ClassVar[bool] = False
 
     @abstractmethod
     def width(self, latent_size: int) -> int:
@@ -185,6 +187,7 @@ class Likelihood(Axis):
         per_element: how many parameters each element of x needs.
         missing: whether NaN in x stands for what was not observed.
         proper: whether it is a density, or a probability, of x itself.
+        reads_logits: whether features are log odds, which a decoder that ends in a sigmoid does not give.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("likelihood",)
@@ -194,6 +197,7 @@ class Likelihood(Axis):
     per_element: int = 1
     missing: bool = False
     proper: ClassVar[bool] = True
+    reads_logits: bool = False
 
     @abstractmethod
     def forward(self, features: Tensor) -> Distribution:

@@ -137,6 +137,19 @@ class Model(nn.Module, ABC):
         tensors = [*self.parameters(), *self.buffers()]
         return tensors[0].device if tensors else torch.device("cpu")
 
+    def read(self, x: Tensor) -> Tensor:
+        """Data of any real type in the model's own: float64, whole numbers and bits are converted.
+
+        Raises:
+            ValueError: complex numbers.
+        """
+        if not isinstance(x, Tensor):
+            return x  # what is no tensor is refused by check
+        if x.is_complex():
+            raise ValueError(f"the model takes real numbers, and x holds {x.dtype}; pass x.real, or x.abs().")
+        own = (t.dtype for t in (*self.parameters(), *self.buffers()) if t.is_floating_point())
+        return x.to(next(own, torch.get_default_dtype()))
+
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse data that the model cannot take.
 

@@ -103,7 +103,7 @@ class MADE(Pair, HasLogProb):
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x), exact, ``(B,)``."""
-        return self.distribution().log_prob(x)
+        return self.distribution().log_prob(self.read(x))
 
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw ``n`` data element by element."""

@@ -50,7 +50,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb):
 
     def free_energy(self, x: Tensor) -> Tensor:
         """F(x), ``(B,)``."""
-        v = x.flatten(1)
+        v = self.read(x).flatten(1)
         return -v @ self.visible_bias - softplus(linear(v, self.weight, self.hidden_bias)).sum(1)
 
     def gibbs(self, x: Tensor) -> Tensor:

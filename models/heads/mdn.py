@@ -79,7 +79,7 @@ class Regression(Pair, HasLogProb):
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x|y), exact, ``(B,)``."""
-        return self._given(y).log_prob(x)
+        return self._given(y).log_prob(self.read(x))
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:

@@ -75,6 +75,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         """q(z|x, c) at the known label or, without one, at the most probable class."""
+        x = self.read(x)
         self.check(x, y)
         return self.vae.encode(x, self._named(x, y))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import pyro
@@ -14,7 +15,10 @@ from pyrogen.conditions import Condition
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets import BatchDims, ConvDecoder, ConvEncoder, mlp
+from pyrogen.nets.outputs import ends_in_sigmoid
 from pyrogen.registry import entry, make
+
+log = logging.getLogger("pyrogen")
 
 
 class VAE(Pair, HasPosterior):
@@ -26,10 +30,13 @@ class VAE(Pair, HasPosterior):
     prior the sparse one. With a condition y it is p(z|y) where the prior looks at y, p(x|z, y) and q(z|x, y).
 
     Args:
-        encoder: ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))`` in any shape; with a condition it takes
-            ``(N, condition.size)`` as a second argument, and so does the decoder.
+        encoder: ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))`` in any shape, or, under posteriors of a mean and
+            a log variance, to a pair of them, ``(N, latent_size)`` each, in this order or by name ("mean", "log_variance",
+            "mu", "logvar", "scale", ...). With a condition it takes ``(N, condition.size)`` as a second argument, and so
+            does the decoder.
         decoder: ``(N, latent_size)`` (under a prior of levels: of its last one) to
-            ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape.
+            ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape: the parameters that the likelihood reads, such
+            as the logits of a Bernoulli, with no sigmoid after them.
         x_shape: shape of one datum, channels first.
         latent_size: size of z.
         prior: an object or a name.
@@ -64,7 +71,7 @@ class VAE(Pair, HasPosterior):
         self.kinds, self.missing = self.likelihood.kinds, self.likelihood.missing
         features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])
         width = torch.Size([self.posterior.width(latent_size)])
-        self.encoder = BatchDims(encoder, self.x_shape, width, "encoder")
+        self.encoder = BatchDims(encoder, self.x_shape, width, "encoder", self.posterior.reads_pair)
         self.bottom_size = self.prior.bottom_size(latent_size)
         self.decoder = BatchDims(decoder, torch.Size([self.bottom_size]), features, "decoder")
         axes = self.prior, self.posterior, self.likelihood
@@ -92,6 +99,7 @@ class VAE(Pair, HasPosterior):
         Raises:
             ValueError: x has the wrong shape, or y is not what the model is conditioned on.
         """
+        x = self.read(x)
         self.check(x, y)
         return self.infer(x, y)
 
@@ -125,12 +133,13 @@ class VAE(Pair, HasPosterior):
 
     @property
     def needs_training_data(self) -> bool:
-        """Whether the prior does."""
-        return self.prior.needs_training_data
+        """Whether an axis does."""
+        return any(axis.needs_training_data for axis in (self.prior, self.posterior, self.likelihood))
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show the prior the training data, before training."""
-        self.prior.before_training(x)
+        """Show every axis the training data, before training."""
+        for axis in (self.prior, self.posterior, self.likelihood):
+            axis.before_training(x)
 
     @torch.no_grad()
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -158,19 +167,44 @@ class VAE(Pair, HasPosterior):
         return self.decode(prior.sample(() if prior.batch_shape else (n,)), y)
 
     def _try_networks(self) -> None:
+        self._initialize_lazy_layers()
         # two data, so that batch norm in a user's network can work; its statistics and mode are put back
         state = {k: v.clone() for k, v in self.state_dict().items()}
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        # with gradients, which tell by what an output was made
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             device = self.device
             read = None if self.condition is None else torch.zeros(2, self.condition.size, device=device)
             for net, inputs in ((self.encoder, self.x_shape), (self.decoder, (self.bottom_size,))):
-                try:
-                    net(torch.zeros(2, *inputs, device=device), read)
-                except (RuntimeError, TypeError) as error:
-                    first = first_line(error)
-                    shape = ", ".join(map(str, inputs))
-                    raise ValueError(f"the {net.role} cannot read data of shape (N, {shape}): {first}.") from error
+                given = torch.zeros(2, *inputs, device=device, requires_grad=True)
+                outputs = _tried(net, given, read)
         self.load_state_dict(state)
+        if self.likelihood.reads_logits and ends_in_sigmoid(outputs):
+            log.warning(
+                "the decoder ends in a sigmoid, and the likelihood %s reads its outputs as logits, which it would keep "
+                "between 0 and 1; leave the sigmoid out.",
+                type(self.likelihood).__name__,
+            )
+
+    @torch.no_grad()
+    def _initialize_lazy_layers(self) -> None:
+        lazy = [net for net in (self.encoder, self.decoder) if any(map(nn.parameter.is_lazy, net.parameters()))]
+        read = None if self.condition is None else torch.zeros(2, self.condition.size, device=self.device)
+        for net in lazy:
+            modes = [(module, module.training) for module in net.modules()]
+            net.eval()  # batch norm is to keep no statistics of these data
+            _tried(net, torch.zeros(2, *net.inputs, device=self.device), read)
+            for module, training in modes:
+                module.training = training
+
+
+def _tried(net: BatchDims, inputs: Tensor, read: Tensor | None) -> Tensor:
+    try:
+        outputs: Tensor = net(inputs, read)
+    except (RuntimeError, TypeError) as error:
+        first = first_line(error)
+        shape = ", ".join(map(str, net.inputs))
+        raise ValueError(f"the {net.role} cannot read data of shape (N, {shape}): {first}.") from error
+    return outputs
 
 
 def _positive(x_shape: torch.Size, latent_size: int) -> None:
@@ -234,10 +268,10 @@ def vae_conv(
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
 ) -> VAE:
-    """The convolutional VAE, for square images of 8, 16, 28, 32 or 64 pixels.
+    """The convolutional VAE, for images of any size.
 
     Args:
-        x_shape: (C, H, H).
+        x_shape: (C, H, W), at least 4 pixels on the longer side.
         latent_size: size of z.
         width: channels of the first layer.
         prior: p(z).
@@ -258,7 +292,15 @@ def vae_conv(
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
-def beta_vae(x_shape: Sequence[int], beta: float = 4.0, latent_size: int = 20, hidden: Sequence[int] = (400,)) -> VAE:
+def beta_vae(
+    x_shape: Sequence[int],
+    beta: float = 4.0,
+    latent_size: int = 20,
+    hidden: Sequence[int] = (400,),
+    prior: Prior | str = "StandardNormal",
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+) -> VAE:
     """The VAE trained with a weight on the KL.
 
     Args:
@@ -266,8 +308,11 @@ def beta_vae(x_shape: Sequence[int], beta: float = 4.0, latent_size: int = 20, h
         beta: weight of the KL.
         latent_size: size of z.
         hidden: widths of the hidden layers.
+        prior: p(z).
+        posterior: q(z|x).
+        likelihood: p(x|z).
     """
-    return vae(x_shape, latent_size, hidden, objective=ELBO(beta=beta))
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=ELBO(beta=beta))
 
 
 @entry(
@@ -276,11 +321,20 @@ def beta_vae(x_shape: Sequence[int], beta: float = 4.0, latent_size: int = 20, h
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
-def vae_2d(x_shape: Sequence[int], hidden: Sequence[int] = (400,)) -> VAE:
+def vae_2d(
+    x_shape: Sequence[int],
+    hidden: Sequence[int] = (400,),
+    prior: Prior | str = "StandardNormal",
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+) -> VAE:
     """The VAE with two latents, whose plane can be looked at.
 
     Args:
         x_shape: shape of one datum, channels first.
         hidden: widths of the hidden layers.
+        prior: p(z).
+        posterior: q(z|x).
+        likelihood: p(x|z).
     """
-    return vae(x_shape, 2, hidden)
+    return vae(x_shape, 2, hidden, prior, posterior, likelihood)

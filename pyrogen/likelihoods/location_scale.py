@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pyrogen.axes import Distribution, Likelihood
+from pyrogen.distributions.bounds import soft_clamp
 from pyrogen.registry import choice
 
 
@@ -21,7 +22,7 @@ class _LocationScale(Likelihood):
     Args:
         scale: "fixed" at ``value``; "shared", one learned number that starts at ``value``; or "predicted", for every
             element of every datum.
-        value: the fixed or first scale.
+        value: the fixed or first scale; None: 1, and where it is shared the standard deviation of the training data.
         positive: what makes a learned scale positive, "softplus" or "exp".
         floor: added to learned scales, so that the density cannot grow without limit on values that repeat.
     """
@@ -31,7 +32,7 @@ class _LocationScale(Likelihood):
     def __init__(
         self,
         scale: Literal["fixed", "shared", "predicted"] = "predicted",
-        value: float = 1.0,
+        value: float | None = None,
         positive: Literal["softplus", "exp"] = "softplus",
         floor: float = 1e-3,
     ) -> None:
@@ -41,16 +42,15 @@ class _LocationScale(Likelihood):
             raise ValueError(f"{name}(scale={scale!r}): choose 'fixed', 'shared' or 'predicted'.")
         if positive not in ("softplus", "exp"):
             raise ValueError(f"{name}(positive={positive!r}): choose 'softplus' or 'exp'.")
-        if floor < 0 or value <= floor:
+        if floor < 0 or (value is not None and value <= floor):
             raise ValueError(f"{name}(value={value}, floor={floor}): needs value > floor >= 0.")
         self.scale, self.value, self.positive, self.floor = scale, value, positive, floor
         self.per_element = 2 if scale == "predicted" else 1
         if scale == "fixed":
-            self.register_buffer("fixed", torch.tensor(float(value)), persistent=False)
+            self.register_buffer("fixed", torch.tensor(1.0 if value is None else float(value)), persistent=False)
         elif scale == "shared":
-            rest = value - floor
-            raw = math.log(math.expm1(rest)) if positive == "softplus" else math.log(rest)
-            self.raw_scale = nn.Parameter(torch.tensor(raw))
+            self.raw_scale = nn.Parameter(torch.tensor(self._raw(1.0 if value is None else value)))
+            self.needs_training_data = value is None
 
     @abstractmethod
     def family(self, loc: Tensor, scale: Tensor) -> Distribution:
@@ -66,7 +66,19 @@ class _LocationScale(Likelihood):
         return self.family(loc, scale).to_event(len(self.x_shape))
 
     def _positive(self, raw: Tensor) -> Tensor:
-        return self.floor + (softplus(raw) if self.positive == "softplus" else raw.exp())
+        return self.floor + (softplus(raw) if self.positive == "softplus" else soft_clamp(raw, -30.0, 30.0).exp())
+
+    def _raw(self, scale: float) -> float:
+        """The number whose positive value is a scale, above the floor."""
+        rest = max(scale - self.floor, 1e-6)
+        return rest + math.log(-math.expm1(-rest)) if self.positive == "softplus" else math.log(rest)
+
+    @torch.no_grad()
+    def before_training(self, x: Tensor) -> None:
+        """Start a shared scale that was given no value at the standard deviation of the data."""
+        if self.needs_training_data:
+            seen = x[torch.isfinite(x)].double()
+            self.raw_scale.fill_(self._raw(float(seen.std(correction=0)) if len(seen) else 1.0))
 
 
 @choice("likelihood")
@@ -78,7 +90,7 @@ class Normal(_LocationScale):
 
     Args:
         scale: "fixed" at ``value``; "shared", one learned number that starts at ``value``; or "predicted".
-        value: the fixed or first scale σ.
+        value: the fixed or first scale σ; None: 1, and where it is shared the standard deviation of the training data.
         positive: what makes a learned scale positive, "softplus" or "exp".
         floor: added to learned scales, so that the density cannot grow without limit on values that repeat.
     """
@@ -96,7 +108,7 @@ class Laplace(_LocationScale):
 
     Args:
         scale: "fixed" at ``value``; "shared", one learned number that starts at ``value``; or "predicted".
-        value: the fixed or first scale b.
+        value: the fixed or first scale b; None: 1, and where it is shared the standard deviation of the training data.
         positive: what makes a learned scale positive, "softplus" or "exp".
         floor: added to learned scales, so that the density cannot grow without limit on values that repeat.
     """
@@ -116,7 +128,7 @@ class StudentT(_LocationScale):
     Args:
         df: degrees of freedom ν, above 1, where there is a mean, and up to 100, from where on it is the Normal.
         scale: "fixed" at ``value``; "shared", one learned number that starts at ``value``; or "predicted".
-        value: the fixed or first scale s.
+        value: the fixed or first scale s; None: 1, and where it is shared the standard deviation of the training data.
         positive: what makes a learned scale positive, "softplus" or "exp".
         floor: added to learned scales, so that the density cannot grow without limit on values that repeat.
     """
@@ -125,7 +137,7 @@ class StudentT(_LocationScale):
         self,
         df: float = 5.0,
         scale: Literal["fixed", "shared", "predicted"] = "predicted",
-        value: float = 1.0,
+        value: float | None = None,
         positive: Literal["softplus", "exp"] = "softplus",
         floor: float = 1e-3,
     ) -> None:

@@ -116,6 +116,7 @@ class Masked(Likelihood):
             inner.hull,
             inner.per_element,
         )
+        self.needs_training_data, self.reads_logits = inner.needs_training_data, inner.reads_logits
         self._filler = 0.0 if bool(inner.support.check(torch.zeros(()))) else 0.5
 
     def size(self, x_shape: torch.Size) -> None:
@@ -143,6 +144,10 @@ class Masked(Likelihood):
         each = features.unflatten(-rank, (features.shape[-rank] // c, c)).movedim(-rank - 1, -1)
         elements = self.likelihood(each.reshape(*each.shape, *[1] * (rank - 1)))
         return Observed(elements, self.support, self._filler)
+
+    def before_training(self, x: Tensor) -> None:
+        """Show the data to the likelihood."""
+        self.likelihood.before_training(x)
 
     def check(self, x: Tensor) -> None:
         """Refuse observed values that have no density."""

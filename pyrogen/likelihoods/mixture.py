@@ -72,6 +72,7 @@ class MixtureDensity(Likelihood):
             raise ValueError(f"MixtureDensity mixes densities of x, and {name} is none; use component='Normal'.")
         inner = self.component
         self.kinds, self.support, self.hull, self.missing = inner.kinds, inner.support, inner.hull, inner.missing
+        self.needs_training_data = inner.needs_training_data
 
     def size(self, x_shape: torch.Size) -> None:
         """Take the shape of the data: vectors."""
@@ -91,6 +92,10 @@ class MixtureDensity(Likelihood):
         """The mixture, components summed out."""
         logits, rest = features.split([self.components, features.shape[-1] - self.components], -1)
         return Mixture(logits, self.component(rest.unflatten(-1, (self.components, -1))), self.component)
+
+    def before_training(self, x: Tensor) -> None:
+        """Show the data to the components."""
+        self.component.before_training(x)
 
     def check(self, x: Tensor) -> None:
         """Refuse what the components refuse."""

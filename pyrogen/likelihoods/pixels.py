@@ -119,6 +119,7 @@ class Bernoulli(Likelihood):
     """
 
     kinds = ("binary",)
+    reads_logits = True
     support = constraints.boolean
     hull = constraints.unit_interval
 
@@ -181,6 +182,7 @@ class ContinuousBernoulli(Likelihood):
     """
 
     kinds = ("unit",)
+    reads_logits = True
     support = constraints.unit_interval
     hull = constraints.unit_interval
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Size, Tensor, nn
+
+from pyrogen.nets.outputs import as_tensor
 
 _dtype: ContextVar[torch.dtype | None] = ContextVar("dtype", default=None)
 
@@ -33,25 +36,30 @@ class BatchDims(nn.Module):
         inputs: shape of one input.
         outputs: shape of one output.
         role: what to call it in an error.
+        pair: whether an output is a mean and a log variance, which the network may then return apart.
     """
 
-    def __init__(self, net: nn.Module, inputs: Size, outputs: Size, role: str) -> None:
+    def __init__(self, net: nn.Module, inputs: Size, outputs: Size, role: str, pair: bool = False) -> None:
         super().__init__()
-        self.net, self.inputs, self.outputs, self.role = net, Size(inputs), Size(outputs), role
+        self.net, self.inputs, self.outputs, self.role, self.pair = net, Size(inputs), Size(outputs), role, pair
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The outputs.
+        """The outputs; inputs of another type are read in the network's own.
 
         Raises:
-            ValueError: the input or the network's output has the wrong size.
+            ValueError: the input or the network's output has the wrong size, or the output is no tensor and means none.
         """
+        own = next((p.dtype for p in self.net.parameters() if p.is_floating_point()), None)
+        if own is not None and x.dtype != own and not x.is_complex():
+            x = x.to(own)
         lead = x.shape[: x.dim() - len(self.inputs)]
         if x.shape[len(lead) :] != self.inputs:
             raise ValueError(f"the {self.role} takes (..., {_text(self.inputs)}); got {tuple(x.shape)}.")
         read = []
         if condition is not None:
             lead = torch.broadcast_shapes(lead, condition.shape[:-1])
-            x, read = x.expand(*lead, *self.inputs), [condition.expand(*lead, -1).reshape(-1, condition.shape[-1])]
+            given = condition.to(x.dtype).expand(*lead, -1)
+            x, read = x.expand(*lead, *self.inputs), [given.reshape(-1, condition.shape[-1])]
         flat = self._compute(x.reshape(-1, *self.inputs), *read)
         if flat[:1].numel() != self.outputs.numel():
             raise ValueError(
@@ -63,9 +71,12 @@ class BatchDims(nn.Module):
     def _compute(self, x: Tensor, *condition: Tensor) -> Tensor:
         dtype = _dtype.get()
         if dtype is None:
-            return self.net(x, *condition)
+            return self._read(self.net(x, *condition))
         with torch.autocast(x.device.type, dtype):
-            return self.net(x, *condition).to(x.dtype)
+            return self._read(self.net(x, *condition)).to(x.dtype)
+
+    def _read(self, outputs: Any) -> Tensor:
+        return as_tensor(outputs, self.role, self.outputs, self.pair)
 
 
 def _text(shape: Size) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Transform
 
 from pyrogen.axes import Blueprint, Distribution, Posterior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.distributions.transformed import BINS, AffineAutoregressive, Transformed
 from pyrogen.registry import choice
 
@@ -81,7 +82,7 @@ class FlowPosterior(Posterior):
         loc, log_variance, context = features.split([d, d, self.context], -1)
         # made anew at each call: what they remember of a draw cannot outlive its parameters
         flow = [self._layer(network, context) for network in self.networks]
-        flow.append(transforms.AffineTransform(loc, (0.5 * log_variance).exp(), event_dim=1))
+        flow.append(transforms.AffineTransform(loc, scale_of(log_variance), event_dim=1))
         return Transformed(dist.Normal(torch.zeros_like(loc), torch.ones_like(loc)).to_event(1), flow)
 
     def _layer(self, network: nn.Module, context: Tensor) -> Transform:

@@ -8,6 +8,7 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from pyrogen.axes import Blueprint, Distribution, HasLevels, Posterior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.distributions.levels import Levels
 from pyrogen.registry import choice
 
@@ -24,6 +25,7 @@ class Ladder(Posterior):
     """
 
     follows_levels = True
+    reads_pair = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,9 +49,9 @@ class Ladder(Posterior):
         def level(number: int, above: Tensor) -> Distribution:
             loc, log_variance = locs[number], log_variances[number]
             if number == 0:
-                return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+                return dist.Normal(loc, scale_of(log_variance)).to_event(1)
             prior = levels.level(number, above).base_dist
-            precision, expected = (-log_variance).exp(), prior.scale.pow(-2)
+            precision, expected = scale_of(log_variance).pow(-2), prior.scale.pow(-2)
             variance = 1 / (precision + expected)
             return dist.Normal(variance * (loc * precision + prior.loc * expected), variance.sqrt()).to_event(1)
 

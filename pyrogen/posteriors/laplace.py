@@ -8,6 +8,7 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.registry import choice
 
 
@@ -29,4 +30,4 @@ class Laplace(Posterior):
     def forward(self, features: Tensor, log_joint: Callable[[Tensor], Tensor] | None = None) -> Distribution:
         """Laplace(μ, b)."""
         loc, log_scale = features.chunk(2, -1)
-        return dist.Laplace(loc, log_scale.exp()).to_event(1)
+        return dist.Laplace(loc, scale_of(2 * log_scale)).to_event(1)

@@ -8,6 +8,7 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.distributions.mixtures import NormalMixture
 from pyrogen.registry import choice
 
@@ -40,5 +41,5 @@ class MixtureOfGaussians(Posterior):
         size = self.components * self.latent_size
         logits, *rest = features.split([self.components, size, size], -1)
         loc, log_variance = (part.unflatten(-1, (self.components, self.latent_size)) for part in rest)
-        parts = dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+        parts = dist.Normal(loc, scale_of(log_variance)).to_event(1)
         return NormalMixture(dist.Categorical(logits=logits), parts)

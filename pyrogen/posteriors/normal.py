@@ -12,6 +12,7 @@ from torch.distributions import register_kl
 from torch.nn.functional import softplus
 
 from pyrogen.axes import Distribution, Posterior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.registry import choice
 
 
@@ -19,9 +20,12 @@ from pyrogen.registry import choice
 class DiagonalNormal(Posterior):
     """Independent normal coordinates, q(z|x) = N(z; μ(x), diag exp s(x)).
 
-    Shapes: features ``(..., 2 latent_size)`` are μ and s = log σ²; event ``(latent_size,)``.
+    Shapes: features ``(..., 2 latent_size)`` are μ and s = log σ², which an encoder may also return as a pair (μ, s), or
+    under names such as "mean" and "log_variance"; event ``(latent_size,)``.
     Reference: Kingma & Welling 2014, arXiv:1312.6114.
     """
+
+    reads_pair = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +37,7 @@ class DiagonalNormal(Posterior):
     def forward(self, features: Tensor, log_joint: Callable[[Tensor], Tensor] | None = None) -> Distribution:
         """N(μ, diag σ²)."""
         loc, log_variance = features.chunk(2, -1)
-        return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+        return dist.Normal(loc, scale_of(log_variance)).to_event(1)
 
 
 @choice("posterior")
@@ -91,7 +95,7 @@ class LowRankNormal(Posterior):
         loc, log_variance, directions = features.split([d, d, d * self.rank], -1)
         first = torch.eye(d, self.rank, dtype=features.dtype, device=features.device)
         factor = first + directions.unflatten(-1, (d, self.rank))
-        rest = log_variance.exp() + 1e-4 * factor.square().sum(-1)
+        rest = scale_of(log_variance).square() + 1e-4 * factor.square().sum(-1)
         return dist.LowRankMultivariateNormal(loc, factor, rest)
 
 

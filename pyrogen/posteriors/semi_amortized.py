@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.distributions.transformed import spread
 from pyrogen.registry import choice
 
@@ -43,6 +44,7 @@ class SemiAmortized(Posterior):
     """
 
     needs_log_joint = True
+    reads_pair = True
 
     def __init__(self, steps: int = 5, rate: float = 0.3, draws: int = 8) -> None:
         super().__init__()
@@ -76,13 +78,13 @@ class SemiAmortized(Posterior):
             start = features if features.requires_grad else features.detach().requires_grad_()
             loc, log_variance = start.chunk(2, -1)
             for _ in range(self.steps):
-                scale = (0.5 * log_variance).exp()
+                scale = scale_of(log_variance)
                 reward = log_joint(loc + scale * noise).mean(0).sum()
                 up, wide = torch.autograd.grad(reward, (loc, log_variance), create_graph=learning)
                 # 2 ∂L/∂ log σ² = ∂L/∂ log σ is at most 0 where log p(x, z) is concave
                 log_variance = log_variance - torch.log1p(-self.rate * (1 + 2 * wide.clamp(max=0)))
                 # no further than the draws have looked
-                loc = loc + scale * torch.tanh(self.rate * log_variance.exp() * up / scale)
+                loc = loc + scale * torch.tanh(self.rate * scale_of(log_variance).square() * up / scale)
         if not learning:
             loc, log_variance = loc.detach(), log_variance.detach()
-        return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+        return dist.Normal(loc, scale_of(log_variance)).to_event(1)
