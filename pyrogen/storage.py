@@ -22,7 +22,15 @@ from pyrogen.registry import create, describe, unknown
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
 SAVED = {"last": WEIGHTS, "best": "best.safetensors", "ema": "ema.safetensors"}
 # what judges or shows the weights of a run, and is worth nothing beside others
-DERIVED = ("scores/*.nc", "scores/*.yaml", "figures/*.png", "samples.png", "samples-means.png", "samples.npz", "report.html")
+DERIVED = (
+    "scores/*.nc",
+    "scores/*.yaml",
+    "figures/*.png",
+    "samples.png",
+    "samples-means.png",
+    "samples.npz",
+    "report.html",
+)
 # of the same training as the last weights
 BESIDE = ("best.safetensors", "ema.safetensors", "codes.safetensors", "checkpoint.safetensors", "metrics.jsonl")
 

@@ -1,6 +1,5 @@
 """Nothing is shown that judged other weights, another model or other data than a run's folder holds now."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -20,9 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pyrogen import registry
 from pyrogen.data import load
 from pyrogen.files import first_line, write
-from pyrogen.inference.runs.grid_run import ENDED, GridRun, Ruler, outcome, run_grid_run
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.estimator import Estimator
+from pyrogen.inference.runs.grid_run import ENDED, GridRun, Ruler, outcome, run_grid_run
 from pyrogen.inference.runs.grid_table import Grid, gather
 from pyrogen.inference.training.fit import fit
 from pyrogen.storage import SAVED

@@ -15,11 +15,11 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
-from pyrogen.inference.runs.grid_run import ENDED, FAILED, GridRun, Ruler, outcome, read_evidence
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence, unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.summary import summarize
+from pyrogen.inference.runs.grid_run import ENDED, FAILED, GridRun, Ruler, outcome, read_evidence
 
 NUMBERS = {
     "nats": "mean estimate of log p(x) on test data",

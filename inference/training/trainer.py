@@ -219,7 +219,11 @@ class Trainer:
         players = game.players
         terms: dict[str, Any] = _named("train", measured, players)
         if self.settings["validate"] and len(self.valid_split):
-            with self._averaged(), evaluating(self.model, *self.owned_state), seeded(self.settings["seed"], self.model.device):
+            with (
+                self._averaged(),
+                evaluating(self.model, *self.owned_state),
+                seeded(self.settings["seed"], self.model.device),
+            ):
                 try:
                     measured = game.measure(self.valid_split, max(self.settings["batch_size"], VALIDATED))
                     terms |= _named("valid", measured, players)
