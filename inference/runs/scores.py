@@ -23,7 +23,6 @@ from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.rules import ACCEPTANCE, largest_k
 from pyrogen.inference.evidence.summary import Summary, summarize
-from pyrogen.inference.pages.report_sections import ADVICE, Panel
 from pyrogen.inference.training.trainer import read_history
 from pyrogen.registry import unknown
 
