@@ -20,12 +20,12 @@ from pyrogen.inference import AIS, BDMC, SMC, log_evidence, observe
 from pyrogen.inference.evidence.annealing import geometric_schedule, sigmoid_schedule
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.noise import Observed
+from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.smc import systematic
 from pyrogen.inference.evidence.weight_stream import log_mean_exp
 from pyrogen.inference.metrics.annealed import annealed_error, quadrature
 from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.replay.often import Recorded
-from pyrogen.inference.training.progress import track
 from pyrogen.likelihoods import Normal
 from pyrogen.models.adversarial.gan import GAN
 
@@ -558,7 +558,7 @@ def test_progress_is_silent_unless_a_terminal_waits(monkeypatch):
 
     def shown(stream, patience):
         monkeypatch.setattr(sys, "stderr", stream)
-        monkeypatch.setattr("pyrogen.inference.training.progress.PATIENCE", patience)
+        monkeypatch.setattr("pyrogen.inference.evidence.progress.PATIENCE", patience)
         with contextlib.suppress(ZeroDivisionError), track(2, "annealing") as advance:
             advance(1)
             advance(1)

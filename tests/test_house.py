@@ -20,9 +20,23 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"pyrogen": ROOT / "pyrogen", "inference": ROOT / "inference", "models": ROOT / "models"}
 UPWARD = {
     "pyrogen": ("pyrogen.inference", "pyrogen.models"),
-    "inference": ("pyrogen.models",),
+    "inference": ("pyrogen.models", "pyrogen.command"),
     "models": (),
 }
+# the rooms inside inference: each imports those before it, none after it
+ORDER = (
+    "programs",
+    "replay",
+    "evidence",
+    "objectives",
+    "latents",
+    "adversarial",
+    "training",
+    "metrics",
+    "runs",
+    "pages",
+    "proofs",
+)
 DOORS = {"pyrogen/__init__.py", "pyrogen/registry.py", "pyrogen/command/cli.py", "pyrogen/__main__.py"}
 
 
@@ -60,14 +74,27 @@ def inside(module, rooms):
     return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
+def later_rooms(file):
+    """The rooms of inference that come after that of a file."""
+    parts = Path(file).parts
+    if parts[0] != "inference" or len(parts) < 3:
+        return []
+    return [f"pyrogen.inference.{room}" for room in ORDER[ORDER.index(parts[1]) + 1 :]]
+
+
+def test_every_room_of_inference_has_its_place():
+    assert sorted(ORDER) == sorted(p.name for p in (ROOT / "inference").iterdir() if (p / "__init__.py").is_file())
+
+
 def wrong_arrows(source, room, file):
     """The imports that point upward, or at the folders of the checkout instead of the package."""
     package = ".".join([*Path(file).parent.parts])
     door = file in DOORS
+    upward = (*UPWARD[room], *later_rooms(file))
     return [
         module
         for module, lazy in imports(source, package)
-        if (inside(module, UPWARD[room]) and not (door and lazy)) or inside(module, ("models", "inference"))
+        if (inside(module, upward) and not (door and lazy)) or inside(module, ("models", "inference"))
     ]
 
 
@@ -95,6 +122,12 @@ def test_arrows_point_one_way(room, path):
         ("if TYPE_CHECKING:\n    from pyrogen import models", "pyrogen", "pyrogen/__init__.py", False),
         ("from pyrogen.inference import fit", "models", "models/adversarial/gan.py", False),
         ("from pyrogen.base import Model", "inference", "inference/training/fit.py", False),
+        ("from pyrogen.command import cli", "inference", "inference/runs/grid.py", True),
+        ("def f():\n    from pyrogen.command import cli", "inference", "inference/runs/grid.py", True),
+        ("from pyrogen.inference.training.fit import fit", "inference", "inference/evidence/hmc.py", True),
+        ("from pyrogen.inference import training", "inference", "inference/evidence/hmc.py", True),
+        ("from pyrogen.inference.evidence import hmc", "inference", "inference/training/fit.py", False),
+        ("from pyrogen.inference.training import game", "inference", "inference/training/fit.py", False),
     ],
 )
 def test_the_arrow_finder_finds(source, room, file, wrong):

@@ -6,6 +6,7 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch, HasLogProb, Model
 from pyrogen.inference.metrics.boltzmann import ExactLikelihood
+from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.proofs.claims import claims_of
 from pyrogen.inference.proofs.prove import main, matching, measure, prove
 from pyrogen.inference.proofs.records import write_table
@@ -375,3 +377,71 @@ def test_one_real_claim_a_day():
     name, number = (os.environ.get("PYROGEN_CLAIM") or "{}:{}".format(*possible[today % len(possible)])).split(":")
     result = measure(claims_of(name)[int(number)], seeds=1)
     assert result.proved, f"{name}: {result.says} {result.bound}: {result.values}, control {result.control}"
+
+
+# seeds by name, and errors beside values
+
+
+def test_fresh_seeds_are_named(zoo, tmp_path):
+    zoo("fake", CLAIM)
+    assert run("fake", tmp_path, "--seeds", "10,11,12") == 0
+    (claim,) = json.loads((tmp_path / "proofs" / "fake.json").read_text(encoding="utf-8"))["claims"]
+    assert (claim["seeds"], claim["values"]) == ([10, 11, 12], pytest.approx([21.0, 21.1, 21.2]))
+    assert "21 21.1 21.2 (seeds 10, 11, 12)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert run("fake", tmp_path, "--seeds", "10,") == 0
+    assert "21 (1 of 2 seeds: seeds 10)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert run("fake", tmp_path, "--seeds", "3") == 0
+    assert "20 20.1 20.2 |" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ["10,x", ",", "1,1", "-1", "1.5"])
+def test_seeds_that_are_none(zoo, tmp_path, capsys, text):
+    zoo("fake", CLAIM)
+    with pytest.raises(SystemExit):
+        run("fake", tmp_path, f"--seeds={text}")
+    assert f"a number of seeds, or different seeds as 10,11,12; got {text!r}" in capsys.readouterr().err
+
+
+def unsure(model, data, seed):
+    """Twenty, and how well it is known."""
+    return Nats(np.array([19.0, 20.0, 21.0]) if model.latent_size > 1 else np.array([1.0]))
+
+
+def test_errors_stand_beside_values(zoo, tmp_path):
+    registry.choice("metric", "unsure")(unsure)
+    zoo("fake", {**CLAIM, "metric": "unsure", "control": {"says": "small", "arguments": {"size": 2}, "seed": 0}})
+    run("fake", tmp_path)
+    path = tmp_path / "proofs" / "fake.json"
+    proof = json.loads(path.read_text(encoding="utf-8"))
+    (claim,) = proof["claims"]
+    assert claim["errors"] == claim["control_errors"] == pytest.approx([1 / math.sqrt(3)] * 2)
+    assert "| 20±0.58 20±0.58 |" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    # records of before have no errors
+    del claim["errors"], claim["control_errors"]
+    path.write_text(json.dumps(proof), encoding="utf-8")
+    assert "| 20 20 |" in write_table(tmp_path / "proofs").read_text(encoding="utf-8")
+
+
+def test_a_gain_has_the_error_of_the_paired_difference():
+    data = pyrogen.data.load("digits", kind="binary")
+
+    class Coin(Model, HasLogProb):
+        def __init__(self, rate):
+            super().__init__()
+            self.x_shape, self.rate = data.x_shape, rate
+
+        def sample(self, n, y=None):
+            return torch.bernoulli(torch.full((n, *self.x_shape), self.rate))
+
+        def log_prob(self, x, y=None):
+            return torch.distributions.Bernoulli(self.rate).log_prob(x).flatten(1).sum(1)
+
+    ours, fair = Coin(0.4), Coin(0.5)
+    gained = metric("gain")(ours, data, 0, fair)
+    each = (ours.log_prob(data.test.x) - fair.log_prob(data.test.x)).double().numpy()
+    assert (gained, gained.error) == pytest.approx((each.mean(), each.std(ddof=1) / math.sqrt(len(each))), rel=1e-4)
+    # a model beats itself by nothing, surely; its own evidence has the spread of the data
+    same = metric("gain")(ours, data, 0, ours)
+    assert (same, same.error) == (0, 0)
+    assert metric("evidence")(ours, data, 0).error > 0
+    assert metric("gain-over-marginals")(ours, data, 0).error > 0

@@ -16,8 +16,8 @@ from pyrogen.base import Model
 from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
 from pyrogen.inference.evidence.hmc import Leapfrog
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point, latent_spaces
+from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weight_stream import WeightStream
-from pyrogen.inference.training.progress import track
 
 BASE_DRAWS = 100
 PILOT_CHAINS = 16

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, joined
+from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.evidence.weights import blocks_of_weights
-from pyrogen.inference.training.progress import track
 
 SHOWN = {
     "jackknife": "the bound without its bias of order 1/k (JVI-1), as uncertain as it",

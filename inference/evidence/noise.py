@@ -13,8 +13,8 @@ from pyrogen.base import HasGenerator, Model, Pair, announce
 from pyrogen.data import Split
 from pyrogen.inference.evidence.annealing import PATH, Path, geometric_schedule, pilot_transitions
 from pyrogen.inference.evidence.latent_space import Point, latent_spaces
+from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.training.progress import track
 
 LEAPFROGS, ACCEPTANCE = 10, 0.65
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,19 +21,42 @@ from pyrogen.inference.programs.record import Site, latents, log_prob, particles
 from pyrogen.registry import choice
 
 
+class Nats(float):
+    """A mean over data, in nats per datum, with the standard error that the data give it: sd / √N.
+
+    Args:
+        each: one value for each datum, ``(N,)``; a difference of two models on the same data is so a paired one.
+    """
+
+    error: float
+
+    def __new__(cls, each: np.ndarray) -> Nats:
+        """The mean of the values."""
+        found = super().__new__(cls, float(each.mean()))
+        found.error = float(each.std(ddof=1)) / math.sqrt(len(each)) if len(each) > 1 else math.nan
+        return found
+
+
 @choice("metric", "evidence")
 def evidence(
     model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None = None, split: str = "test"
-) -> float:
+) -> Nats:
     """Mean log p(x) of a split in nats per datum, by an estimator: exact where the model has a log_prob, else IWAE.
 
     1/N Σₙ log p(xₙ). Reference: Burda et al. 2016, arXiv:1509.00519.
     """
-    return float(log_evidence(model, getattr(data, split), estimator, seed=seed)["log_evidence"].mean())
+    return Nats(_each(model, data, seed, estimator, split))
+
+
+def _each(
+    model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None, split: str = "test"
+) -> np.ndarray:
+    found: np.ndarray = log_evidence(model, getattr(data, split), estimator, seed=seed)["log_evidence"].values
+    return found
 
 
 @choice("metric", "gain-over-marginals")
-def gain_over_marginals(model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None = None) -> float:
+def gain_over_marginals(model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None = None) -> Nats:
     """Nats per datum by which a model of binary data beats independent pixels, on the test split.
 
     1/N Σₙ [log p(xₙ) − Σ_d log Bernoulli(x_nd; π_d)], π_d = (Σ x_d + ½) / (N + 1) on the training split.
@@ -42,20 +66,18 @@ def gain_over_marginals(model: Model, data: Data, seed: int, estimator: Mapping[
         raise ValueError(f"gain-over-marginals compares models of binary data; {data.name!r} is {data.kind} here.")
     train, test = data.train.x.flatten(1).double(), data.test.x.flatten(1).double()
     on = (train.sum(0) + 0.5) / (len(train) + 1)
-    independent = (test * on.log() + (1 - test) * (1 - on).log()).sum(1).mean()
-    return evidence(model, data, seed, estimator) - float(independent)
+    independent = (test * on.log() + (1 - test) * (1 - on).log()).sum(1)
+    return Nats(_each(model, data, seed, estimator) - independent.cpu().numpy())
 
 
 @choice("metric", "gain")
-def gain(
-    model: Model, data: Data, seed: int, against: Model, estimator: Mapping[str, Any] | str | None = None
-) -> float:
+def gain(model: Model, data: Data, seed: int, against: Model, estimator: Mapping[str, Any] | str | None = None) -> Nats:
     """Nats per datum by which one model beats another on the same test data, both by the same estimator.
 
-    1/N Σₙ [log p(xₙ) − log p′(xₙ)]: paired, so that the spread of the data cancels.
+    1/N Σₙ [log p(xₙ) − log p′(xₙ)]: paired, so that the spread of the data cancels, in the error too.
     Reference: Tomczak & Welling 2018, arXiv:1705.07120, table 1 compares priors so.
     """
-    return evidence(model, data, seed, estimator) - evidence(against, data, seed, estimator)
+    return Nats(_each(model, data, seed, estimator) - _each(against, data, seed, estimator))
 
 
 @choice("metric", "rate")

@@ -43,7 +43,7 @@ PAPER = "-paper"
 
 def prove(
     pattern: str,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     folder: str | Path = FOLDER,
     table: str | Path | None = None,
     device: str = "cpu",
@@ -56,7 +56,7 @@ def prove(
 
     Args:
         pattern: a glob; entries called ``*-paper`` run only by their exact name.
-        seeds: how many, instead of each claim's own number.
+        seeds: how many, 0, 1, …, or which ones, instead of each claim's own number.
         folder: where ``NAME.json`` goes, one for each entry.
         table: the table of all proofs in the folder; by default ``PROOFS.md`` beside the folder.
         device: where models are trained.
@@ -71,7 +71,7 @@ def prove(
         ValueError: a claim that is not well formed, or a file in the folder that is no proof; nothing has been run then.
         OSError: the folder or the table cannot be written; nothing has been run then.
     """
-    if (seeds is not None and seeds < 1) or threads < 1:
+    if (seeds is not None and not _run_on(seeds)) or threads < 1:
         raise ValueError(f"seeds={seeds}, threads={threads}: a proof needs at least 1 of each.")
     claimed = {name: claims_of(name) for name in matching(pattern)}
     claimed = {name: claims for name, claims in claimed.items() if claims}
@@ -80,7 +80,7 @@ def prove(
         # minutes of work are not begun where they cannot be written down
         folder.mkdir(parents=True, exist_ok=True)
         write_table(folder, table)
-    total = 2 * sum(c.seeds if seeds is None else seeds for claims in claimed.values() for c in claims)
+    total = 2 * sum(len(_run_on(c.seeds if seeds is None else seeds)) for claims in claimed.values() for c in claims)
     # one for all: entries that are compared with the same model train it once
     proofs, bench = [], Bench(device)
     with contexts.threads(threads), _bar(progress) as bar:
@@ -142,7 +142,7 @@ class Bench:
 
 def measure(
     claim: Claim,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     bench: Bench | None = None,
     tell: Callable[[str, int], None] = lambda what, done: None,
 ) -> Measured:
@@ -150,7 +150,7 @@ def measure(
 
     Args:
         claim: of :func:`claims_of`.
-        seeds: how many, instead of the claim's own number.
+        seeds: how many, 0, 1, …, or which ones, instead of the claim's own number.
         bench: trained models to share between the claims of one entry.
         tell: is told what is being done, and how many of ``2 seeds`` values are.
     """
@@ -162,15 +162,18 @@ def measure(
         ("claim", claim.setup, claim.settings),
         ("control", control, {**claim.settings, **claim.control.get("with", {})}),
     )
-    run = range(claim.seeds if seeds is None else seeds)
+    run = _run_on(claim.seeds if seeds is None else seeds)
     values: dict[str, list[float]] = {"claim": [], "control": []}
+    errors: dict[str, list[float | None]] = {"claim": [], "control": []}
     error = ""
     for seed in run:
         for which, setup, settings in tried:
             tell(f"{claim.setup.entry}: {claim.metric}, {which}, seed {seed}", 0)
             if not error:
                 try:
-                    values[which].append(_value(claim.metric, settings, setup, rivals, seed, bench))
+                    value, spread = _value(claim.metric, settings, setup, rivals, seed, bench)
+                    values[which].append(value)
+                    errors[which].append(spread)
                 except (ValueError, ArithmeticError, OSError) as problem:
                     error = f"{which}, seed {seed}: {' '.join(str(problem).split())}"
             tell(f"{claim.setup.entry}: {claim.metric}", 1)
@@ -182,8 +185,10 @@ def measure(
         claimed_seeds=claim.seeds,
         seeds=list(run),
         values=values["claim"],
+        errors=errors["claim"],
         control_says=claim.control["says"],
         control=values["control"],
+        control_errors=errors["control"],
         met=not error and all(map(claim.met_by, values["claim"])),
         control_fails=not error and not any(map(claim.met_by, values["control"])),
         minutes=round((time.perf_counter() - started) / 60, 3),
@@ -205,7 +210,7 @@ def main(arguments: Sequence[str]) -> int:
         epilog="Exit status: 0 if every claim is met and every control fails, 1 if not, 2 if nothing matches.",
     )
     parser.add_argument("pattern", help="a model's name or a glob; *-paper models run only by their exact name")
-    parser.add_argument("--seeds", type=int, default=None, help="how many, instead of each claim's own number")
+    parser.add_argument("--seeds", type=_seeds, help="how many, or which ones, as 10,11,12; default: each claim's own")
     parser.add_argument("--folder", default=str(FOLDER), help="where NAME.json goes; default proofs")
     parser.add_argument("--table", default=None, help="the table; default PROOFS.md beside the folder")
     parser.add_argument("--device", default="cpu", help="where models are trained")
@@ -234,15 +239,31 @@ def main(arguments: Sequence[str]) -> int:
 
 def _value(
     metric: str, settings: Mapping[str, Any], setup: Setup, rivals: Setup | None, seed: int, bench: Bench
-) -> float:
+) -> tuple[float, float | None]:
     model, data = bench.model(replace(setup, seed=setup.seed + seed))
     settings = dict(settings)
     if rivals is not None:
         settings["against"] = bench.model(replace(rivals, seed=rivals.seed + seed))[0]
-    value = float(registry.find("metric", metric).load()(model, data, seed, **settings))
+    found = registry.find("metric", metric).load()(model, data, seed, **settings)
+    value, error = float(found), getattr(found, "error", None)
     if not math.isfinite(value):
         raise ArithmeticError(f"{metric} is {value}")
-    return value
+    return value, None if error is None else float(error)
+
+
+def _run_on(seeds: int | Sequence[int]) -> list[int]:
+    """The seeds meant by their number or by themselves."""
+    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+
+
+def _seeds(text: str) -> int | list[int]:
+    try:
+        named = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        named = []
+    if not named or min(named) < 0 or len(set(named)) < len(named):
+        raise argparse.ArgumentTypeError(f"a number of seeds, or different seeds as 10,11,12; got {text!r}")
+    return named if "," in text else named[0]
 
 
 def _data(wish: Mapping[str, Any]) -> Data:
@@ -270,11 +291,11 @@ def _pooled(x: torch.Tensor, k: int) -> torch.Tensor:
 
 def _lines(claim: Measured, entry: str) -> str:
     style = "green" if claim.proved else "red"
-    control = f"control ({escape(claim.control_says)}) {numbers(claim.control)}"
+    control = f"control ({escape(claim.control_says)}) {numbers(claim.control, claim.control_errors)}"
     return (
         f"[{style}]{escape(claim.verdict)}[/]  {entry}: {escape(claim.says)}\n"
-        f"    {claim.metric} {bound_words(claim.bound)}, measured {numbers(claim.values)}; {control}; "
-        f"{len(claim.seeds)} seeds, {claim.minutes:.1f} minutes"
+        f"    {claim.metric} {bound_words(claim.bound)}, measured {numbers(claim.values, claim.errors)}; {control}; "
+        f"seeds {', '.join(map(str, claim.seeds))}, {claim.minutes:.1f} minutes"
     )
 
 

@@ -30,7 +30,9 @@ class Measured:
 
     Attributes:
         bound: ``{"at_least": number}``, ``{"at_most": number}`` or ``{"between": [low, high]}``.
-        claimed_seeds: on how many seeds the claim is made; fewer may have been run.
+        claimed_seeds: on how many seeds the claim is made; fewer, or others, may have been run.
+        seeds: those that were.
+        errors: the standard error of each value, None where the metric gives none.
         met: every seed keeps the bound.
         control_fails: no seed of the control keeps it.
         error: why there is no answer; else empty.
@@ -43,8 +45,10 @@ class Measured:
     claimed_seeds: int
     seeds: Sequence[int]
     values: Sequence[float]
+    errors: Sequence[float | None]
     control_says: str
     control: Sequence[float]
+    control_errors: Sequence[float | None]
     met: bool
     control_fails: bool
     minutes: float
@@ -115,8 +119,9 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
     text = [
         "# Proofs",
         "",
-        "What every entry of the zoo claims, as `pyrogen prove NAME` measured it: one value for each seed (0, 1, 2, …), and "
-        "beside it a control for which the same bound must be missed. Written by that command from `proofs/*.json`; how "
+        "What every entry of the zoo claims, as `pyrogen prove NAME` measured it: one value for each seed (0, 1, 2, … unless "
+        "others are named; ± the standard error over the test data where the metric has one), and beside it a control for "
+        "which the same bound must be missed. Written by that command from `proofs/*.json`; how "
         "bounds are set is said in `inference/proofs/claims.py`.",
         "",
         "| entry | claim | metric | bound | measured | control | control's values | minutes | verdict | commit | date |",
@@ -183,15 +188,18 @@ def _finite(value: Any) -> Any:
 
 def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
     run, claimed = len(claim["seeds"]), claim["claimed_seeds"]
-    few = f" ({run} of {claimed} seeds)" if run < claimed else ""
+    few = f"{run} of {claimed} seeds" if run < claimed else ""
+    # a plain number of seeds counts from 0; what was measured on others says so
+    named = f"seeds {', '.join(map(str, claim['seeds']))}" if list(claim["seeds"]) != list(range(run)) else ""
+    said = f" ({': '.join(filter(None, [few, named]))})" if few or named else ""
     cells = [
         f"`{proof['entry']}`",
         claim["says"],
         f"`{claim['metric']}`",
         bound_words(claim["bound"]),
-        numbers(claim["values"]) + few,
+        numbers(claim["values"], claim.get("errors", ())) + said,
         claim["control_says"],
-        numbers(claim["control"]),
+        numbers(claim["control"], claim.get("control_errors", ())),
         f"{claim['minutes']:.1f}",
         claim["verdict"] if claim["verdict"] == "proved" else f"**{claim['verdict']}**",
         proof["commit"] or "–",
@@ -214,6 +222,11 @@ def bound_words(bound: Mapping[str, Any]) -> str:
     return f"{value[0]:g} … {value[1]:g}" if kind == "between" else f"{'≥' if kind == 'at_least' else '≤'} {value:g}"
 
 
-def numbers(values: Sequence[float | None]) -> str:
-    """Values as one reads them, four digits each."""
-    return " ".join("nan" if v is None else f"{v:.4g}" for v in values) or "–"
+def numbers(values: Sequence[float | None], errors: Sequence[float | None] = ()) -> str:
+    """Values as one reads them, four digits each, with their standard errors where there are some."""
+    known = [*errors, *[None] * (len(values) - len(errors))]
+    words = [
+        ("nan" if v is None else f"{v:.4g}") + ("" if e is None else f"±{e:.2g}")
+        for v, e in zip(values, known, strict=True)
+    ]
+    return " ".join(words) or "–"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyrogen.inference.training import checkpoint
+from pyrogen.inference.programs import contexts
 
 Place = tuple[dict[str, Any], str]  # where a module keeps a tensor
 
@@ -24,7 +24,7 @@ class State:
         self.places, self.device = places, device
         self.bound: list[Tensor] = [home[name] for home, name in self.places]
         self.values = [t.detach().clone() for t in self.bound]
-        self.generators = checkpoint.generators(self.device)
+        self.generators = contexts.generators(self.device)
 
     def put_back(self) -> None:
         """Let everything be as it was."""
@@ -33,7 +33,7 @@ class State:
                 home[name] = tensor
                 if not torch.equal(tensor, value):
                     tensor.copy_(value)
-        checkpoint.restore_generators(self.generators, self.device)
+        contexts.restore_generators(self.generators, self.device)
 
 
 class Outcome(State):

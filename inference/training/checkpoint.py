@@ -14,7 +14,6 @@ from typing import Any
 import filelock
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from pyrogen.files import first_line, write
@@ -50,21 +49,6 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(facts, dict):
         raise ValueError(f"{path} was not written by pyrogen; start anew with overwrite=True (--overwrite true).")
     return tensors, facts
-
-
-def generators(device: torch.device) -> dict[str, Tensor]:
-    """The states of torch's global generators."""
-    states = {"rng/cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["rng/cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def restore_generators(tensors: Mapping[str, Tensor], device: torch.device) -> None:
-    """Put the states back."""
-    torch.set_rng_state(tensors["rng/cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(tensors["rng/cuda"], device)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from pyrogen.base import HasPosterior, Model, Player
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
 from pyrogen.inference.latents.activity import activity
-from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
 
@@ -325,7 +325,7 @@ class Trainer:
         raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {self.settings['epochs']}{where}.")
 
     def _save_checkpoint(self) -> None:
-        rng = checkpoint.generators(self.model.device)
+        rng = generators(self.model.device)
         if distributed.is_initialized():
             # every process's noise is its own
             everyone: list[dict[str, Tensor]] = [{} for _ in range(distributed.get_world_size())]
@@ -375,7 +375,7 @@ class Trainer:
             self.game.restore(part("game"), int(facts["batch"]), facts["terms"])
             self.generator.set_state(tensors["order"])
             rank = f"/{distributed.get_rank()}" if distributed.is_initialized() else ""
-            checkpoint.restore_generators({k.removesuffix(rank): v for k, v in tensors.items()}, device)
+            restore_generators({k.removesuffix(rank): v for k, v in tensors.items()}, device)
             self.epoch, self.best_epoch = int(facts["epoch"]), int(facts["best_epoch"])
             self.best_loss, self.run.history = float(facts["best_loss"]), list(facts["history"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:

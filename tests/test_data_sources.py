@@ -1,3 +1,5 @@
+"""Data of one's own and downloaded sources: arrays, tables, folders and photos, their scales, holes and damage."""
+
 import hashlib
 import math
 import os
