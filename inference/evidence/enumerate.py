@@ -12,7 +12,7 @@ from torch import Tensor
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.weights import run, total_log_prob
-from pyrogen.inference.programs.checks import check_programs
+from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.enumeration import JointStates, joint_states
 from pyrogen.inference.programs.plain import Program
@@ -80,6 +80,9 @@ def _log_sum(pair: Pair, x: Tensor, y: Tensor | None, states: JointStates, plate
     for start in range(0, states.count, chunk_size):
         stop = min(start + chunk_size, states.count)
         values = states.values(start, stop) if pair.vectorized else states.along_batch(start, stop, len(x))
-        joint = total_log_prob(run(pair.model, pair, x, y, stop - start, values), pair, stop - start, len(x), plate)
+        sites = run(pair.model, pair, x, y, stop - start, values)
+        if start == 0:
+            need_support(sites)
+        joint = total_log_prob(sites, pair, stop - start, len(x), plate)
         total = torch.logaddexp(total, joint.logsumexp(0))
     return total

@@ -19,7 +19,7 @@ from torch import Tensor
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.inference.evidence.weights import Weighable
-from pyrogen.inference.programs.checks import check_programs
+from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import latents, log_prob, record
@@ -231,6 +231,7 @@ class Reconstruction(Estimator):
 
 
 def _log_likelihood(pair: Pair, x: Tensor, y: Tensor | None) -> Tensor:
-    scored = record(pair.model, x, y, latents(record(pair.guide, x, y)))
+    scored = record(pair.model, x, y, latents(record(pair.guide, x, y)), guarded=True)
+    need_support(scored)
     observed = [log_prob(site).double() for site in scored.values() if site["is_observed"]]
     return torch.stack([value.reshape(len(x), -1).sum(1) for value in observed]).sum(0)

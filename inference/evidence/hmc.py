@@ -35,7 +35,7 @@ class Leapfrog:
     def of(cls, space: LatentSpace, leapfrogs: int, place: int) -> Leapfrog:
         """Scaled by half the distance between the quantiles at 16 % and 84 % of draws of the base."""
         draws = space.draw(SCALE_DRAWS, place)
-        low, high = torch.quantile(draws, torch.tensor([0.16, 0.84], dtype=draws.dtype, device=draws.device), dim=0)
+        low, high = torch.nanquantile(draws, torch.tensor([0.16, 0.84], dtype=draws.dtype, device=draws.device), dim=0)
         return cls(leapfrogs, ((high - low) / 2).clamp(min=torch.finfo(draws.dtype).tiny))
 
     def move(self, space: LatentSpace, point: Point, beta: float, step: Tensor) -> tuple[Point, Tensor]:

@@ -17,7 +17,7 @@ from torch.distributions import biject_to
 
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, per_datum, run
-from pyrogen.inference.programs.checks import Checked, check_programs, plate_dim
+from pyrogen.inference.programs.checks import Checked, check_programs, need_support, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
 from pyrogen.inference.programs.record import (
     PlainFunction,
@@ -26,6 +26,7 @@ from pyrogen.inference.programs.record import (
     latent_sites,
     latents,
     log_prob,
+    outside,
     record,
     unwrap,
 )
@@ -98,6 +99,8 @@ class LatentSpace:
         self._spots: dict[str, _Spot] = {}
         self._values = Recorded(self._evaluate)
         self.draw(1)
+        with self.seeded():
+            need_support(run(pair.model, pair, x, y, 1))
         self.size = sum(spot.size for spot in self._spots.values())
         with self.seeded():
             drawn = {} if init == "prior" else latent_sites(record(pair.guide, x, y))
@@ -137,9 +140,12 @@ class LatentSpace:
         return self._pack(run(self.pair.model, self.pair, self.x, self.y, 1, values), 1)
 
     def at(self, z: Tensor) -> Point:
-        """The densities of positions ``(n, data, size)``, and their gradients."""
-        parts = [self._values(part.contiguous()) for part in z.split(max(1, ROWS // self.data))]
-        return Point(z, *(parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))))
+        """The densities of positions ``(n, data, size)``, and their gradients; the density of NaN is 0."""
+        nowhere = z.isnan().any(-1)
+        known = z.masked_fill(nowhere.unsqueeze(-1), 0.0)
+        parts = [self._values(part.contiguous()) for part in known.split(max(1, ROWS // self.data))]
+        base, lift, *slopes = parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))
+        return Point(z, base.masked_fill(nowhere, -torch.inf), lift.masked_fill(nowhere, -torch.inf), *slopes)
 
     def _evaluate(self, z: Tensor) -> list[Tensor]:
         with torch.enable_grad():
@@ -184,6 +190,9 @@ class LatentSpace:
             bijection = biject_to(site["fn"].support)
             u = bijection.inv(site["value"])
             events = site["fn"].event_dim - bijection.codomain.event_dim + bijection.domain.event_dim
+            lost = outside(site)
+            if lost is not None:  # a draw of the guide that the prior does not know has no place here, and weight 0
+                u = u.masked_fill(lost.reshape(lost.shape + (1,) * events), torch.nan)
             at = plate_dim(site, self.plate) - events
             if self.pair.vectorized:
                 dims = plate_dim(site, "particles") - events, at

@@ -11,10 +11,19 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import Pair
-from pyrogen.inference.programs.checks import check_programs, plate_dim
+from pyrogen.inference.programs.checks import check_programs, need_support, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.plain import as_pair
-from pyrogen.inference.programs.record import Site, is_point, latents, log_prob, particles, record
+from pyrogen.inference.programs.record import (
+    Site,
+    is_point,
+    latent_sites,
+    latents,
+    log_prob,
+    outside,
+    particles,
+    record,
+)
 
 # Draws are made in blocks of these sizes, each seeded by its place, so that no answer depends on how much is decoded at once.
 DATA_BLOCK = 10
@@ -111,7 +120,7 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
     with evaluating(pair), seeded(0, x.device):
         head = min(x.shape[0], DATA_BLOCK)
         trial = check_programs(pair, x[:head], None if y is None else y[:head])
-    for name, site in trial.drawn.items():
+    for name, site in latent_sites(trial.drawn).items():
         if is_point(site["fn"]) and not is_point(trial.scored[name]["fn"]):
             raise ValueError(
                 f"the guide's {name!r} is a point mass, which has no density: log p(x, z) − log q(z|x) would lie above "
@@ -147,6 +156,8 @@ class _Block:
                 stop = min(start + at_once, n)
                 values = {k: _cut([d[0][k] for d in drawn], start, stop, data, self.pair) for k in drawn[0][0]}
                 scored = run(self.pair.model, self.pair, self.x, self.y, stop - start, values)
+                if first == start == 0:
+                    need_support(scored)
                 yield total_log_prob(scored, self.pair, stop - start, data, self.plate) - log_q[start:stop]
             done += n
 
@@ -158,13 +169,14 @@ class _Block:
             name: (value, plate_dim(sites[name], self.plate) - sites[name]["fn"].event_dim)
             for name, value in latents(sites).items()
         }
-        return values, total_log_prob(sites, self.pair, SAMPLE_BLOCK, self.x.shape[0], self.plate)
+        # what a guide observes, a factor say, is part of no log q
+        return values, total_log_prob(latent_sites(sites), self.pair, SAMPLE_BLOCK, self.x.shape[0], self.plate)
 
     def _guide(self) -> dict[str, Site]:
         if self.only is None:
-            sites = run(self.pair.guide, self.pair, self.x, self.y, SAMPLE_BLOCK)
+            sites = latent_sites(run(self.pair.guide, self.pair, self.x, self.y, SAMPLE_BLOCK))
             # a guide of one latent has the same distribution at every run: the data need not be encoded again
-            self.only = sites if len(sites) == 1 and len(latents(sites)) == 1 else None
+            self.only = sites if len(sites) == 1 else None
             return sites
         return {name: {**site, "value": site["fn"]()} for name, site in self.only.items()}
 
@@ -187,18 +199,23 @@ def run(
     """The sites of a program with ``n`` particles: in front of the batch where it is vectorized, else along it."""
     if pair.vectorized:
         with particles(n):
-            return record(program, x, y, values)
+            return record(program, x, y, values, guarded=True)
     tiled = [None if t is None else t.repeat(n, *[1] * (t.dim() - 1)) for t in (x, y)]
-    return record(program, tiled[0], tiled[1], values)  # type: ignore[arg-type]
+    return record(program, tiled[0], tiled[1], values, guarded=True)  # type: ignore[arg-type]
 
 
 def total_log_prob(sites: dict[str, Site], pair: Pair, n: int, data: int, plate: str) -> Tensor:
-    """The sum of all sites' log densities, ``(n, data)`` in float64."""
+    """The sum of all sites' log densities, ``(n, data)`` in float64; −inf where a given value is outside a support."""
     total = torch.zeros((), dtype=torch.float64)
     for site in sites.values():
         value = per_datum(log_prob(site), site, pair, n, data, plate)
         total = total.to(value.device) + value
-    return total.expand(n, data)
+    total = total.expand(n, data)
+    for site in sites.values():
+        lost = outside(site)
+        if lost is not None:
+            total = total.masked_fill(per_datum(lost, site, pair, n, data, plate) > 0, -torch.inf)
+    return total
 
 
 def per_datum(value: Tensor, site: Site, pair: Pair, n: int, data: int, plate: str) -> Tensor:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyro
+import pyro.distributions as dist
 import torch
 from torch import Tensor
 
 from pyrogen.base import Pair
 from pyrogen.files import first_line
-from pyrogen.inference.programs.record import Site, is_point, latents, log_prob, record, unwrap
+from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, log_prob, record, unwrap
+from pyrogen.inference.programs.supports import inside, moves
 from pyrogen.likelihoods.perceptual import Seen
 
 
@@ -37,8 +39,9 @@ def check_programs(pair: Pair, x: Tensor, y: Tensor | None = None) -> Checked:
     _, twice = _validated(pair, torch.cat([x, x]), None if y is None else torch.cat([y, y]))
     if not any(site["is_observed"] for site in scored.values()):
         raise ValueError("the model observes nothing: pass the data to a site by obs=x.")
-    for name, site in drawn.items():
-        if not site["is_observed"] and name not in scored:
+    drawn = latent_sites(drawn)  # what a guide observes, a factor say, is part of no log q
+    for name in drawn:
+        if name not in scored:
             raise ValueError(
                 f"the guide draws {name!r}, which the model does not have; the two must share their latents."
             )
@@ -64,7 +67,7 @@ def check_programs(pair: Pair, x: Tensor, y: Tensor | None = None) -> Checked:
 
 def _need_reach(found: Checked) -> None:
     for name, site in found.drawn.items():
-        if site["is_observed"] or is_point(site["fn"]):
+        if is_point(site["fn"]):
             continue
         try:
             reachable = site["fn"].support.check(found.scored[name]["fn"].sample((100,)))
@@ -87,10 +90,10 @@ def _need_steady(pair: Pair, x: Tensor, y: Tensor | None, found: Checked) -> Non
         values[name] = torch.cat([value, value.narrow(dim, 0, 1)], dim)
     with torch.no_grad():
         for program, sites in ((pair.guide, found.drawn), (pair.model, found.scored)):
-            again = record(program, x, y, latents(found.drawn))
-            beside = record(program, more, labels, values)
+            again = record(program, x, y, latents(found.drawn), guarded=True)
+            beside = record(program, more, labels, values, guarded=True)
             for name, site in sites.items():
-                if is_point(site["fn"]):
+                if isinstance(site["fn"], dist.Unit) or is_point(site["fn"]):
                     continue  # a point mass scores −∞ where the same encoder rounds otherwise in another batch
                 once, dim = log_prob(site), plate_dim(site, found.plate)
                 if not torch.allclose(once, log_prob(again[name]), rtol=1e-3, atol=1e-3):
@@ -103,6 +106,33 @@ def _need_steady(pair: Pair, x: Tensor, y: Tensor | None, found: Checked) -> Non
                         f"the density of {name!r} for one datum depends on the others in its batch, as batch norm in "
                         "training mode makes it; call .eval() on the networks before scoring."
                     )
+
+
+def need_support(sites: Mapping[str, Site]) -> None:
+    """Refuse observations outside the support of their likelihood, however the program set validation.
+
+    Raises:
+        ValueError: some are, and the program masks them not.
+    """
+    for name, site in sites.items():
+        fn, value = site["fn"], site["value"]
+        if not site["is_observed"] or isinstance(fn, dist.Unit) or is_point(fn):
+            continue
+        mask = site["mask"]
+        bad = ~inside(fn, value)
+        bad = bad if mask is None else bad & mask
+        if not bad.any():
+            continue
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(
+                f"the data hold NaN or infinite values where the program observes {name!r}; remove or impute them first, or "
+                "mask them in the program by .mask(...)."
+            )
+        if not moves(fn):
+            raise ValueError(
+                f"what the program observes as {name!r} is outside the support of its likelihood "
+                f"{type(unwrap(fn)).__name__}, {fn.support}; give it data of that kind, or another likelihood."
+            )
 
 
 def plate_dim(site: Site, name: str) -> int:
@@ -134,9 +164,11 @@ def _validated(pair: Pair, x: Tensor, y: Tensor | None) -> tuple[dict[str, Site]
         with torch.no_grad(), pyro.validation_enabled(True), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             drawn = record(pair.guide, x, y)
-            scored = record(pair.model, x, y, latents(drawn))
+            scored = record(pair.model, x, y, latents(drawn), guarded=True)
+            need_support(scored)
             for site in scored.values():
-                if site["is_observed"]:
+                # what is masked or has density 0 may be any number
+                if site["is_observed"] and inside(site["fn"], site["value"]).all():
                     site["fn"].log_prob(site["value"])
     except (ValueError, NotImplementedError, RuntimeError) as error:
         first = first_line(error)

@@ -43,11 +43,9 @@ class Program(Pair):
         )
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse what is no data at all; shapes are the functions' own business."""
+        """Refuse what is no data at all; shapes, and what they mask, are the functions' own business."""
         if not isinstance(x, Tensor) or x.dim() == 0 or x.shape[0] == 0:
             raise ValueError("expected a tensor of data with at least one row.")
-        if not torch.isfinite(x).all():
-            raise ValueError("the data hold NaN or infinite values; remove or impute them first.")
 
 
 def as_pair(pair: Pair | tuple[PlainFunction, PlainFunction]) -> Pair:

@@ -15,6 +15,7 @@ from pyro.poutine.subsample_messenger import _Subsample
 from torch import Tensor
 
 from pyrogen.base import unannounced
+from pyrogen.inference.programs.supports import inside, moves, put_inside
 
 Site = Mapping[str, Any]
 
@@ -25,21 +26,27 @@ PlainFunction = Callable[..., Any]
 class Recorder(Messenger):
     """Keeps every sample site; takes the values of given latents from ``values`` instead of drawing them.
 
-    With ``fixed`` no gradient flows through what is drawn, not even into the sites that depend on it.
+    With ``fixed`` no gradient flows through what is drawn, not even into the sites that depend on it. With ``guarded`` a
+    given value outside a site's support is exchanged for one inside, and the site remembers which were, as ``"outside"``
+    over its batch shape: they have density 0, and the rest of the program need not cope with them.
     """
 
-    def __init__(self, values: Mapping[str, Tensor] | None = None, fixed: bool = False) -> None:
+    def __init__(self, values: Mapping[str, Tensor] | None = None, fixed: bool = False, guarded: bool = False) -> None:
         super().__init__()
-        self.values, self.fixed = values or {}, fixed
+        self.values, self.fixed, self.guarded = values or {}, fixed, guarded
         self.sites: dict[str, Site] = {}
 
     def _pyro_sample(self, msg: Any) -> None:
         if not msg["is_observed"] and msg["name"] in self.values:
             msg["value"] = self.values[msg["name"]]
             msg["done"] = True
+            if self.guarded and not is_point(msg["fn"]):
+                kept = inside(msg["fn"], msg["value"])
+                msg["outside"] = ~kept
+                msg["value"] = put_inside(msg["fn"], msg["value"], kept)
 
     def _pyro_post_sample(self, msg: Any) -> None:
-        if isinstance(msg["fn"], _Subsample):
+        if isinstance(msg["fn"], _Subsample) or msg["infer"].get("_deterministic"):
             return
         if self.fixed and not msg["is_observed"]:
             msg["value"] = msg["value"].detach()
@@ -53,9 +60,10 @@ def record(
     values: Mapping[str, Tensor] | None = None,
     *,
     fixed: bool = False,
+    guarded: bool = False,
 ) -> dict[str, Site]:
-    """Run a program on ``x`` and return its sample sites by name, in the order in which they ran."""
-    recorder = Recorder(values, fixed)
+    """Run a program on ``x`` and return its sample sites by name, in the order in which they ran, as :class:`Recorder`."""
+    recorder = Recorder(values, fixed, guarded)
     with unannounced(), recorder:
         program(x) if y is None else program(x, y)
     return recorder.sites
@@ -99,4 +107,15 @@ def log_prob(site: Site) -> Tensor:
     mask = site["mask"]
     if mask is None or mask is True:
         return value
-    return value * mask if mask is False else torch.where(mask, value, torch.zeros_like(value))
+    return torch.zeros_like(value) if mask is False else torch.where(mask, value, torch.zeros_like(value))
+
+
+def outside(site: Site) -> Tensor | None:
+    """Where a recorded value has density 0 because it is outside the support, over the batch shape; None: nowhere."""
+    found: Tensor | None = site.get("outside")
+    if found is None and site["is_observed"] and moves(site["fn"]):
+        found = ~inside(site["fn"], site["value"])
+    mask = site["mask"]
+    if found is None or mask is None or mask is True:
+        return found
+    return None if mask is False else found & mask

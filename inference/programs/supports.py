@@ -1,0 +1,53 @@
+"""Whether values lie where a distribution has mass, asked of the distribution itself, whatever its own validation."""
+
+from __future__ import annotations
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
+from torch import Tensor
+from torch.distributions import biject_to
+
+
+def inside(distribution: Distribution, value: Tensor) -> Tensor:
+    """Whether a value is a finite one of the support, over the batch shape; what the distribution masks is.
+
+    Args:
+        distribution: with any of ``to_event``, ``expand`` and ``mask`` around it.
+        value: ``(*batch_shape, *event_shape)``, or what broadcasts to it.
+    """
+    if isinstance(distribution, dist.MaskedDistribution):
+        mask = torch.as_tensor(distribution._mask, device=value.device)
+        return inside(distribution.base_dist, value) | ~mask
+    if isinstance(distribution, torch.distributions.Independent):
+        parts, events = inside(distribution.base_dist, value), distribution.reinterpreted_batch_ndims
+        parts = parts.expand(
+            torch.broadcast_shapes(parts.shape, distribution.batch_shape + distribution.event_shape[:events])
+        )
+        return parts.flatten(-events).all(-1) if events else parts
+    if isinstance(distribution, dist.ExpandedDistribution):
+        return inside(distribution.base_dist, value)
+    events = len(distribution.event_shape)
+    finite = value.isfinite().flatten(-events).all(-1) if events else value.isfinite()
+    try:
+        return torch.as_tensor(distribution.support.check(value), device=value.device) & finite
+    except NotImplementedError:
+        return finite
+
+
+def moves(distribution: Distribution) -> bool:
+    """Whether the support depends on the parameters, so that a value outside has a density, 0."""
+    base = distribution
+    while hasattr(base, "base_dist") and not isinstance(base, dist.TransformedDistribution):
+        base = base.base_dist
+    return isinstance(base, dist.Uniform | dist.Pareto)
+
+
+def put_inside(distribution: Distribution, value: Tensor, kept: Tensor) -> Tensor:
+    """The value where it is kept, ``(*batch_shape)``, and elsewhere some one of the support, without a draw."""
+    try:
+        bijection = biject_to(distribution.support)
+        other = bijection(value.new_zeros(bijection.inverse_shape(value.shape)))
+    except NotImplementedError:
+        other = torch.zeros_like(value)
+    return torch.where(kept.reshape(kept.shape + (1,) * distribution.event_dim), value, other)
