@@ -9,6 +9,7 @@ from pyro import poutine
 from torch import Tensor
 
 from pyrogen.inference.evidence.annealing import (
+    FEWEST_CHAINS,
     PATH,
     REVERSE,
     SIMULATION,
@@ -58,7 +59,7 @@ class BDMC(AnnealedEstimator):
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        self.check(chains=2, temperatures=1)
+        self.check(chains=FEWEST_CHAINS, temperatures=1)
 
     def attributes(self) -> dict[str, Any]:
         """The settings, and what the bounds are valid for."""
