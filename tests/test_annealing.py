@@ -26,7 +26,7 @@ from pyrogen.inference.metrics.annealed import annealed_error, quadrature
 from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.replay.often import Recorded
 from pyrogen.inference.training.progress import track
-from pyrogen.likelihoods import Normal
+from pyrogen.likelihoods import Masked, Normal
 from pyrogen.models.adversarial.gan import GAN
 
 
@@ -607,3 +607,32 @@ def test_the_error_of_smc_is_its_error():
     """200 seeds of 20 data: the spread of z = (estimate − truth)/error was 1.118."""
     z = smc_scores(200)
     assert z.std() == pytest.approx(1, abs=0.05)
+
+
+def test_bounds_of_simulated_whole_rows_are_in_raw_units(tmp_path):
+    """Columns of standard deviation 10, 0.1 and 1000, 30 % of the cells empty: closed form N(b, WWᵀ + 0.25 I) at simulated."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((60, 3)) * [10, 0.1, 1000]
+    rows[rng.random(rows.shape) < 0.3] = np.nan
+    rows[np.isnan(rows).all(1)] = 0.0
+    np.savetxt(tmp_path / "holes.csv", rows, delimiter=",", header="a,b,c", comments="")
+    split = load(tmp_path / "holes.csv", missing=True).test.take(10)
+    torch.manual_seed(0)
+    likelihood = Masked(Normal("fixed", 0.5))
+    model = pyrogen.create("vae", x_shape=(3,), latent_size=2, hidden=(), likelihood=likelihood)
+    ev = log_evidence(model, split, BDMC(100, chains=16, leapfrogs=4))
+    with torch.no_grad():
+        b = model.decode(torch.zeros(1, 2)).mean[0].double()
+        w = (model.decode(torch.eye(2)).mean.double() - b).T
+    closed = torch.distributions.MultivariateNormal(b, w @ w.T + 0.25 * torch.eye(3, dtype=torch.float64))
+    simulated = torch.from_numpy(ev["simulated"].values).double()
+    assert not simulated.isnan().any()
+    truth = float(closed.log_prob(simulated).mean()) + split.log_jacobian
+    assert float(split.log_jacobians().mean()) != pytest.approx(split.log_jacobian, abs=0.5)
+    error = float(np.hypot(ev["lower_se"], ev["upper_se"]).mean()) / math.sqrt(len(simulated))
+    assert float(ev["lower"].mean()) - 3 * error < truth < float(ev["upper"].mean()) + 3 * error
+    assert float(ev["gap"].mean()) < 0.3
+    assert ev.attrs["log_jacobian"] == pytest.approx(split.log_jacobian)
+    assert ev["lower"].attrs["unit"] == ev["upper"].attrs["unit"] == ev["log_evidence"].attrs["unit"]
+    assert "raw" in ev["lower"].attrs["unit"]
+    assert "standardized" in ev["simulated"].attrs["unit"]
