@@ -610,7 +610,7 @@ def test_the_error_of_smc_is_its_error():
 
 
 def test_bounds_of_simulated_whole_rows_are_in_raw_units(tmp_path):
-    """Columns of standard deviation 10, 0.1 and 1000, 30 % of the cells empty: closed form N(b, WWᵀ + 0.25 I) at simulated."""
+    """Columns of sd 10, 0.1 and 1000, 30 % of the cells empty: the closed form N(b, WWᵀ + 0.25 I) at simulated."""
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((60, 3)) * [10, 0.1, 1000]
     rows[rng.random(rows.shape) < 0.3] = np.nan

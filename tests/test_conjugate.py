@@ -242,7 +242,9 @@ def test_a_guide_in_the_models_order_keeps_its_closed_forms():
 
 def test_one_latent_keeps_its_closed_form_which_has_no_noise():
     model, guide = pair(
-        lambda x: dist.Normal(torch.zeros_like(x), 1.0), lambda z: dist.Normal(z, 1.0), lambda x: dist.Normal(0.4 * x, 0.7)
+        lambda x: dist.Normal(torch.zeros_like(x), 1.0),
+        lambda z: dist.Normal(z, 1.0),
+        lambda x: dist.Normal(0.4 * x, 0.7),
     )
     found = {float(ELBO().terms(as_pair((model, guide)), Batch(x=CHAIN_X))["kl"]) for _ in range(3)}
     exact = 0.5 * (0.7**2 + (0.4 * CHAIN_X).square() - 1) - math.log(0.7)

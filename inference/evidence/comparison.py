@@ -119,7 +119,10 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
         "difference_data_se": 0.0 if same else _standard_error(difference),
     }
     # what is wrong with an estimate is wrong with its twin
-    return {**found, "doubt": "" if same or shared.all() else _doubt(name, evidence, diagnosis, first, base, found["difference"])}
+    return {
+        **found,
+        "doubt": "" if same or shared.all() else _doubt(name, evidence, diagnosis, first, base, found["difference"]),
+    }
 
 
 def _same_draws(evidence: xr.Dataset, base: xr.Dataset) -> np.ndarray:

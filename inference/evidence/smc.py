@@ -32,9 +32,9 @@ class SMC(AnnealedEstimator):
     size of its weights falls below P/2.
 
     The error is that of the mean over independent populations, widened for their small number: families within one, by which
-    Lee & Whiteley (2018) tell it, die out on long paths. Beside ``log_evidence`` and ``mc_se`` it gives ``ess`` of the populations, ``incremental_ess``,
-    the least over temperatures of P (Σ Wᵢ uᵢ)² / Σ Wᵢ uᵢ² with the increments u of the weights, and ``resampled``, how often
-    a population did so.
+    Lee & Whiteley (2018) tell it, die out on long paths. Beside ``log_evidence`` and ``mc_se`` it gives ``ess`` of the
+    populations, ``incremental_ess``, the least over temperatures of P (Σ Wᵢ uᵢ)² / Σ Wᵢ uᵢ² with the increments u of the
+    weights, and ``resampled``, how often a population did so.
 
     Reference: Del Moral, Doucet & Jasra 2006; increments: Zhou, Johansen & Aston 2016, arXiv:1303.3123.
 
