@@ -381,6 +381,27 @@ def test_other_numbers_rows_and_values_are_refused():
         compare_evidence({"a": a, "b": a}, baseline="c")
 
 
+def test_an_estimate_differs_from_itself_by_nothing(pair, draws):
+    model, x = pair(), draws("binary", 6, 1, 4, 4)
+    a, twin, other = (log_evidence(model, x, IWAE(30), seed=seed) for seed in (0, 0, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BiasWarning)
+        table = compare_evidence({"a": a, "twin": twin, "other": other})
+    assert float(table["difference"].sel(estimate="twin")) == 0
+    assert float(table["difference_mc_se"].sel(estimate="twin")) == 0
+    assert table["doubt"].sel(estimate="twin").item() == ""
+    both = math.sqrt(float((a["mc_se"] ** 2 + other["mc_se"] ** 2).sum())) / len(x)
+    assert float(table["difference_mc_se"].sel(estimate="other")) == pytest.approx(both)
+
+
+def test_a_joint_density_is_not_subtracted_from_a_marginal_one():
+    a = plain([-1.0, -2.0], 0.1, quantity="log p(x)")
+    joint = a.assign_attrs(quantity="log p(x, y)")
+    said = r"joint and a are not estimates of the same thing: quantity log p\(x, y\) and log p\(x\)"
+    with pytest.raises(ValueError, match=said):
+        compare_evidence({"a": a, "joint": joint})
+
+
 def test_brackets_of_two_models_have_nothing_in_common():
     a, b = (bdmc(np.full(N, -90.0), np.full(N, -89.9)).assign(simulated=("datum", np.full(N, v))) for v in (0.0, 1.0))
     with pytest.raises(ValueError, match="each model simulated by itself"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyrogen.inference.evidence.annealing import (
+    FEWEST_CHAINS,
     HALF_PATH,
     PATH,
     Advance,
@@ -56,7 +57,7 @@ class AIS(AnnealedEstimator):
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        self.check(chains=2, temperatures=2 if self.doubling else 1)
+        self.check(chains=FEWEST_CHAINS, temperatures=2 if self.doubling else 1)
 
     def transitions(self) -> int:
         """Pilot, path, and the path of half the temperatures."""

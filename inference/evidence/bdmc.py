@@ -9,6 +9,7 @@ from pyro import poutine
 from torch import Tensor
 
 from pyrogen.inference.evidence.annealing import (
+    FEWEST_CHAINS,
     PATH,
     REVERSE,
     SIMULATION,
@@ -23,6 +24,9 @@ from pyrogen.inference.evidence.latent_space import Init, LatentSpace
 from pyrogen.inference.evidence.weights import run
 from pyrogen.registry import choice
 
+BOUND_UNIT = "nats per datum, of simulated whole rows in the data's raw units"
+SIMULATED_UNIT = "the model's own: standardized where the split is, whose log_jacobian leads to raw units"
+
 
 @choice("estimator")
 @dataclass(frozen=True)
@@ -34,7 +38,9 @@ class BDMC(AnnealedEstimator):
     data; their ``gap`` shrinks as temperatures grow, and says what AIS with these settings misses on data like these.
 
     Of the given ``x`` only the shape is used: ``lower``, ``upper`` and their errors (of the chains, not of the one z that all
-    start from) are of the data returned as ``simulated``, which are in the model's own units; ``log_evidence`` is ``lower``.
+    start from) are of the data returned as ``simulated``, whole rows without missing cells; ``log_evidence`` is ``lower``.
+    Of a standardized split ``simulated`` is standardized too, and the bounds are of the raw values: they hold log p of
+    ``simulated`` plus the attribute ``log_jacobian``, that of all columns. Each variable says its unit.
 
     Reference: Grosse, Ghahramani & Adams 2015, arXiv:1511.02543; Wu et al. 2017, arXiv:1611.04273.
 
@@ -48,6 +54,7 @@ class BDMC(AnnealedEstimator):
     """
 
     quantity: ClassVar[str] = "log p(x) of simulated data"
+    simulates: ClassVar[bool] = True
 
     temperatures: int = 1000
     chains: int = 16
@@ -58,7 +65,7 @@ class BDMC(AnnealedEstimator):
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        self.check(chains=2, temperatures=1)
+        self.check(chains=FEWEST_CHAINS, temperatures=1)
 
     def attributes(self) -> dict[str, Any]:
         """The settings, and what the bounds are valid for."""
@@ -80,7 +87,10 @@ class BDMC(AnnealedEstimator):
         sides = {"lower": lower, "lower_se": ahead["mc_se"], "upper": upper, "upper_se": back["mc_se"]}
         found = {**ahead, **sides, "gap": upper - lower, **path.dynamics(forward)}
         dims = ("datum", *(f"x_dim{i}" for i in range(simulated.dim() - 1)))
-        return {**{k: (("datum",), v) for k, v in found.items()}, "simulated": (dims, simulated.cpu().numpy())}
+        variables: Estimates = {name: (("datum",), value) for name, value in found.items()}
+        for side in ("log_evidence", "lower", "upper"):
+            variables[side] = ("datum",), found[side], {"unit": BOUND_UNIT}
+        return {**variables, "simulated": (dims, simulated.cpu().numpy(), {"unit": SIMULATED_UNIT})}
 
 
 def simulate(space: LatentSpace) -> tuple[dict[str, Tensor], Tensor]:

@@ -25,6 +25,8 @@ ORIGIN = (
     "levels",
     "standardization",
 )
+# what two estimates share that were made from the same draws
+MADE = ("estimator", "settings", "seed", "dtype")
 WORDS = {"lower": "a lower bound", "upper": "an upper bound", "exact": "exact", "none": "no bound"}
 
 
@@ -35,8 +37,9 @@ class BiasWarning(UserWarning):
 def compare_evidence(estimates: Mapping[str, xr.Dataset], baseline: str | None = None) -> xr.Dataset:
     """Mean differences of log p(x) to a baseline, paired over the data, so that their spread cancels.
 
-    Δ = 1/N Σₙ [ê(xₙ) − ê₀(xₙ)]. Its Monte-Carlo error is √Σ (se² + se₀²) / N; its error over data, sd(Δₙ) / √N, has
-    the draws' noise in it already.
+    Δ = 1/N Σₙ [ê(xₙ) − ê₀(xₙ)]. Its Monte-Carlo error is √Σ (se² + se₀²) / N over the data whose draws are not the same,
+    and nothing of those whose are: an estimate differs from itself by 0 ± 0. Its error over data, sd(Δₙ) / √N, has the draws'
+    noise in it already.
 
     Args:
         estimates: results of :func:`~pyrogen.inference.log_evidence` on the same data, by name.
@@ -100,6 +103,8 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
         raise ValueError(f"{name} and {first} are not estimates of the same thing: {reason}.")
     values, errors = evidence["log_evidence"].values, evidence["mc_se"].values
     difference = values - base["log_evidence"].values
+    shared = _same_draws(evidence, base)
+    apart = np.where(shared, 0.0, errors**2 + base["mc_se"].values ** 2)
     n, same = len(values), name == first
     diagnosis = diagnose(evidence)
     found: dict[str, float | int | str] = {
@@ -110,10 +115,24 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
         "bias": diagnosis.bias,
         "flagged": len(diagnosis.flagged),
         "difference": 0.0 if same else float(difference.mean()),
-        "difference_mc_se": 0.0 if same else math.sqrt(float((errors**2 + base["mc_se"].values ** 2).sum())) / n,
+        "difference_mc_se": 0.0 if same else math.sqrt(float(apart.sum())) / n,
         "difference_data_se": 0.0 if same else _standard_error(difference),
     }
-    return {**found, "doubt": "" if same else _doubt(name, evidence, diagnosis, first, base, found["difference"])}
+    # what is wrong with an estimate is wrong with its twin
+    return {
+        **found,
+        "doubt": "" if same or shared.all() else _doubt(name, evidence, diagnosis, first, base, found["difference"]),
+    }
+
+
+def _same_draws(evidence: xr.Dataset, base: xr.Dataset) -> np.ndarray:
+    """Of which data two estimates were made from the same draws by the same model, ``(datum,)``.
+
+    Estimator, settings and seed must be the same; other models, even at one seed, differ in the last bits of value and error.
+    """
+    made = all(evidence.attrs.get(key) == base.attrs.get(key) for key in MADE)
+    alike = [evidence[key].values == base[key].values for key in ("log_evidence", "mc_se")]
+    return made & alike[0] & alike[1]
 
 
 def _doubt(

@@ -43,6 +43,8 @@ class Estimator(ABC):
     quantity: ClassVar[str] = "log p(x)"
     averages_weights: ClassVar[bool] = False
     """Whether the estimate is a mean of importance weights, whose error bar Pareto k̂ puts in doubt."""
+    simulates: ClassVar[bool] = False
+    """Whether the estimate is of data that the model made, whole rows, where the given ones may lack cells."""
 
     @property
     @abstractmethod
@@ -97,7 +99,8 @@ def log_evidence(
     jacobian: np.ndarray | float = 0.0
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
     if isinstance(x, Split):
-        origin, jacobian = x.attributes(), x.log_jacobians()
+        origin = x.attributes()
+        jacobian = x.log_jacobian if judge.simulates else x.log_jacobians()
         y = model.condition_for(x.y) if y is None else y
         x = x.x
     model.check(x, y)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyrogen.inference.evidence.annealing import PATH, Advance, AnnealedEstimator, Schedule, pilot_transitions, weighed
+from pyrogen.inference.evidence.annealing import (
+    FEWEST_CHAINS,
+    PATH,
+    Advance,
+    AnnealedEstimator,
+    Schedule,
+    pilot_transitions,
+    weighed,
+)
 from pyrogen.inference.evidence.estimator import Estimates
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point
 from pyrogen.registry import choice
@@ -23,10 +31,10 @@ class SMC(AnnealedEstimator):
     gathered between resamplings r. A population resamples, systematically and for each datum by itself, when the effective
     size of its weights falls below P/2.
 
-    The error is that of the mean over independent populations: families within one, by which Lee & Whiteley (2018) tell it,
-    die out on long paths. Beside ``log_evidence`` and ``mc_se`` it gives ``ess`` of the populations, ``incremental_ess``,
-    the least over temperatures of P (Σ Wᵢ uᵢ)² / Σ Wᵢ uᵢ² with the increments u of the weights, and ``resampled``, how often
-    a population did so.
+    The error is that of the mean over independent populations, widened for their small number: families within one, by which
+    Lee & Whiteley (2018) tell it, die out on long paths. Beside ``log_evidence`` and ``mc_se`` it gives ``ess`` of the
+    populations, ``incremental_ess``, the least over temperatures of P (Σ Wᵢ uᵢ)² / Σ Wᵢ uᵢ² with the increments u of the
+    weights, and ``resampled``, how often a population did so.
 
     Reference: Del Moral, Doucet & Jasra 2006; increments: Zhou, Johansen & Aston 2016, arXiv:1303.3123.
 
@@ -50,7 +58,7 @@ class SMC(AnnealedEstimator):
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        self.check(particles=2, populations=2, temperatures=1)
+        self.check(particles=2, populations=FEWEST_CHAINS, temperatures=1)
 
     def transitions(self) -> int:
         """Pilot and path."""
