@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,6 +25,22 @@ def write(path: str | Path, content: bytes | str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+@contextmanager
+def saving(otherwise: str) -> Iterator[None]:
+    """Say what becomes of a result that cannot be written.
+
+    Args:
+        otherwise: as "the score above was not saved".
+
+    Raises:
+        ValueError: there is no room, no permission, or what is there already is damaged.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{otherwise}: {first_line(error)}") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import torch
 from pyrogen.files import first_line
 
 # how torch's allocators say so where they raise a plain RuntimeError
-SAID = ("not enough memory", "out of memory", "DefaultCPUAllocator", "can't allocate memory")
+SAID = ("not enough memory", "out of memory", "DefaultCPUAllocator", "Storage size calculation overflowed")
 
 
 @contextmanager

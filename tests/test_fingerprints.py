@@ -1,5 +1,7 @@
 """Nothing is shown that judged other weights, another model or other data than a run's folder holds now."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -38,18 +40,18 @@ def scored(tmp_path):
     write_own(tmp_path / "own.npz")
     run, data = trained(tmp_path / "run", tmp_path / "own.npz")
     save_score(tmp_path / "run", log_evidence(run.model, data.test, ELBO()))
-    write_run_report(tmp_path / "run")
     return tmp_path / "run"
 
 
 def test_a_score_fits_what_it_judged(scored):
     assert list(read_scores(scored)) == ["elbo-100-test"]
     assert stale_scores(scored) == {}
-    assert "ELBO(num_samples=100)" in (scored / "report.html").read_text()
+    assert "ELBO(num_samples=100)" in write_run_report(scored).read_text()
 
 
 def test_training_over_a_run_clears_what_judged_it(scored):
     assert main(["sample", str(scored), "--n", "3"]) == 0
+    write_run_report(scored)
     trained(scored, scored.parent / "own.npz", epochs=2)
     left = {path.name for path in scored.iterdir() if not path.name.startswith(".")}
     assert left == {"config.yaml", "weights.safetensors", "best.safetensors", "metrics.jsonl"} | (
@@ -152,3 +154,71 @@ def test_a_lack_of_memory_is_one_sentence(error):
         raise error
     with pytest.raises(RuntimeError, match="shape"), enough_memory("lower --n"):
         raise RuntimeError("shape mismatch")
+
+
+def test_a_score_that_cannot_be_saved_is_printed_first(scored, capsys):
+    storage.clear(scored, "scores/*")
+    (scored / "scores").write_text("in the way")
+    assert main(["evaluate", str(scored), "--limit", "5"]) == 1
+    printed = capsys.readouterr()
+    assert "nats per datum" in printed.out
+    assert printed.err.startswith("pyrogen: the score above was not saved: ")
+    assert printed.err.count("\n") == 1
+
+
+def test_a_full_disk_leaves_no_part_of_a_file(scored, capsys, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    before = sorted(scored.rglob("*"))
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["evaluate", str(scored), "--limit", "5"]) == 1
+    assert main(["sample", str(scored), "--n", "5"]) == 1
+    printed = capsys.readouterr()
+    assert "IWAE(k=5000)" in printed.out
+    assert "the score above was not saved: [Errno 28] No space left on device" in printed.err
+    assert "the samples were not saved: [Errno 28] No space left on device" in printed.err
+    assert sorted(scored.rglob("*")) == before
+
+
+def test_a_report_that_cannot_be_written_is_not_a_lost_score(scored, capsys):
+    (scored / "report.html").mkdir()
+    assert main(["evaluate", str(scored), "--limit", "5"]) == 1
+    assert "the score above was written to" in capsys.readouterr().err
+    assert "iwae-5000-test-first-5" in read_scores(scored)
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "sample"])
+def test_a_seed_too_large_is_refused_before_the_work(scored, verb, capsys):
+    assert main([verb, str(scored), "--seed", str(2**64)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"pyrogen: --seed {2**64}: ")
+
+
+@pytest.mark.parametrize("n", [10**15, 10**18])
+def test_more_samples_than_memory(scored, n, capsys):
+    assert main(["sample", str(scored), "--n", str(n)]) == 1
+    said = capsys.readouterr().err
+    assert "there is not enough memory" in said
+    assert "lower --n." in said
+
+
+def test_samples_and_their_means_of_the_same_codes(tmp_path, capsys):
+    write_own(tmp_path / "own.npz")
+    data = load(tmp_path / "own.npz")
+    model = pyrogen.create(
+        "vae",
+        x_shape=data.x_shape,
+        likelihood={"name": "Normal", "scale": "fixed", "value": 0.5},
+        latent_size=2,
+        hidden=(8,),
+    )
+    fit(model, data, epochs=1, folder=tmp_path / "run", progress=False)
+    assert main(["sample", str(tmp_path / "run"), "--n", "4000"]) == 0
+    assert "4000 samples (x) and their means (mean)" in capsys.readouterr().out
+    drawn = np.load(tmp_path / "run" / "samples.npz")
+    noise = (drawn["x"] - drawn["mean"]) / data.train.view.scale.sd.numpy()
+    assert noise.std() == pytest.approx(0.5, rel=0.03)
+    assert (tmp_path / "run" / "samples.png").is_file()
+    assert (tmp_path / "run" / "samples-means.png").is_file()

@@ -49,13 +49,18 @@ def save_score(folder: str | Path, evidence: xr.Dataset) -> Path:
     The name says all that tells scores apart, so that none replaces another that was asked for otherwise. The attributes
     say what was judged, as :func:`pyrogen.storage.fingerprint` does: as they are given, or of what the folder holds now.
     """
-    path = Path(folder) / SCORES / f"{request.file_name(evidence.attrs)}.nc"
+    path = Path(folder) / SCORES / f"{named(evidence)}.nc"
     now = storage.fingerprint(folder, str(evidence.attrs.get("weights", "last")))
     evidence, content = evidence.assign_attrs(now | evidence.attrs), io.BytesIO()
     evidence.to_netcdf(content, engine="h5netcdf")
     write(path, content.getvalue())
     write(path.with_name(f"{path.stem}.yaml"), yaml.safe_dump(summarize(evidence).to_dict(), sort_keys=False))
     return path
+
+
+def named(evidence: xr.Dataset) -> str:
+    """What an estimate is called where it is saved."""
+    return request.file_name(evidence.attrs)
 
 
 def read_scores(folder: str | Path) -> dict[str, xr.Dataset]:

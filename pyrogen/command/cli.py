@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -182,11 +183,14 @@ FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", *HASHES, "encod
 
 
 def _evaluate(arguments: Sequence[str]) -> int:
+    from pyrogen import storage
     from pyrogen.command import options as opt
+    from pyrogen.files import saving
     from pyrogen.inference import Estimator, log_evidence, summarize
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.runs.recipe import data_of
-    from pyrogen.inference.runs.scores import beware, density_of, part_of, save_score
+    from pyrogen.inference.runs.scores import beware, density_of, named, part_of, save_score
+    from pyrogen.memory import enough_memory
 
     parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
     parser.add_argument("run", type=str, help="folder of a run")
@@ -209,19 +213,31 @@ def _evaluate(arguments: Sequence[str]) -> int:
         "--chunk_size", type=int, default=100, help="draws decoded at once; changes memory, not the answer"
     )
     options = opt.parse(parser, arguments, {"estimator": "estimator"})
-    trained, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
-    split, rows, part = part_of(options.run, data, options.split, options.limit, options.flagged_by)
-    model, noise = density_of(trained, data, options.sigma, options.seed)
-    if noise:
-        print(f"noise     sigma = {noise['sigma']:.4g}, {noise['sigma_from']}: the model has no density of its own")
-    estimator = "AIS" if noise and options.estimator is None else options.estimator
-    evidence = log_evidence(model, split, estimator, seed=options.seed, chunk_size=options.chunk_size)
-    evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=options.weights, **part, **noise)
-    path = save_score(options.run, evidence)
-    print(summarize(evidence).text(options.run, path.stem))
-    print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="")
-    print(f"written to {path} and into {write_run_report(options.run)}")
+    _check_seed(options.seed)
+    judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile
+    with enough_memory("lower --chunk_size, or score fewer data by --limit"):
+        trained, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
+        split, rows, part = part_of(options.run, data, options.split, options.limit, options.flagged_by)
+        model, noise = density_of(trained, data, options.sigma, options.seed)
+        if noise:
+            print(f"noise     sigma = {noise['sigma']:.4g}, {noise['sigma_from']}: the model has no density of its own")
+        estimator = "AIS" if noise and options.estimator is None else options.estimator
+        evidence = log_evidence(model, split, estimator, seed=options.seed, chunk_size=options.chunk_size)
+    evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=options.weights, **part, **noise, **judged)
+    print(summarize(evidence).text(options.run, named(evidence)))
+    print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="", flush=True)
+    with saving("the score above was not saved"):
+        path = save_score(options.run, evidence)
+    with saving(f"the score above was written to {path}, but the report was not"):
+        report = write_run_report(options.run)
+    print(f"written to {path} and into {report}")
     return 0
+
+
+def _check_seed(seed: int) -> None:
+    """Refuse a seed that generators or files cannot hold, before any work is done."""
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"--seed {seed}: expected a whole number of 64 bits, as 0 or 1.")
 
 
 def _sample(arguments: Sequence[str]) -> int:
@@ -231,9 +247,6 @@ def _sample(arguments: Sequence[str]) -> int:
     parser.add_argument("run", type=str, help="folder of a run")
     parser.add_argument("--n", type=int, default=64, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
-    parser.add_argument(
-        "--mean", type=bool, default=False, help="means of p(x|z) instead of samples, where there are z"
-    )
     parser.add_argument(
         "--y",
         type=int | None,
@@ -247,28 +260,40 @@ def _sample(arguments: Sequence[str]) -> int:
 
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
+    from pyrogen.files import saving, write
     from pyrogen.inference.programs.contexts import evaluating, seeded
     from pyrogen.inference.runs.recipe import data_of
+    from pyrogen.memory import enough_memory
 
+    _check_seed(options.seed)
     if options.n < 1:
         raise ValueError(f"--n {options.n}: ask for at least 1 sample.")
-    model, data = pyrogen.load(options.run), data_of(options.run)
-    y = data.test.y
-    if options.y is not None:
-        y = torch.full((options.n,), options.y)
-    elif y is not None:
-        y = y[torch.arange(options.n) % len(y)]
-    if options.y is not None and model.condition_for(y) is None:
-        raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
-    with evaluating(model), seeded(options.seed):
-        draw = model.sample_mean if options.mean else model.sample
-        x = draw(options.n, model.condition_for(y))
-    if data.train.view.scale is not None:
-        x = data.train.view.scale.restore(x)  # from standardized values to the file's own
-    out = Path(options.out or Path(options.run) / "samples")
-    (picture,) = save_figures(out.parent, {out.name: plots.samples(x, data.kind)})
-    np.savez_compressed(out.with_suffix(".npz"), x=x.cpu().numpy())
-    print(f"{options.n} samples: {picture} and {out.with_suffix('.npz')}")
+    out, content = Path(options.out or Path(options.run) / "samples"), io.BytesIO()
+    with enough_memory("lower --n"):
+        model, data = pyrogen.load(options.run), data_of(options.run)
+        y = data.test.y
+        if options.y is not None:
+            y = torch.full((options.n,), options.y)
+        elif y is not None:
+            y = y[torch.arange(options.n) % len(y)]
+        if options.y is not None and model.condition_for(y) is None:
+            raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
+        drawn = {}
+        for name, draw in (("x", model.sample), ("mean", model.sample_mean)):
+            with evaluating(model), seeded(options.seed):  # the same draws of z for both
+                drawn[name] = draw(options.n, model.condition_for(y))
+        if torch.equal(drawn["x"], drawn["mean"]):
+            del drawn["mean"]  # of a model that adds no noise to what it means
+        if (scale := data.train.view.scale) is not None:
+            drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
+        shown = {"x": out.name, "mean": f"{out.name}-means"}
+        figures = {shown[name]: plots.samples(x, data.kind) for name, x in drawn.items()}
+        np.savez_compressed(content, **{name: x.cpu().numpy() for name, x in drawn.items()})
+    with saving("the samples were not saved"):
+        pictures = save_figures(out.parent, figures)
+        write(out.with_suffix(".npz"), content.getvalue())
+    what = "samples (x) and their means (mean)" if "mean" in drawn else "samples (x)"
+    print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
     return 0
 
 

@@ -20,7 +20,7 @@ complete -o filenames -F _pyrogen pyrogen"""
 OTHERS = {
     "list": ["--axis"],
     "evaluate": ["--estimator", "--weights", "--split", "--limit", "--flagged_by", "--sigma", "--seed", "--chunk_size"],
-    "sample": ["--n", "--seed", "--mean", "--out"],
+    "sample": ["--n", "--seed", "--y", "--out"],
     "compare": ["--grid", "--entry", "--data", "--folder", "--estimator", "--limit", "--seeds", "--jobs", "--backend"],
     "demo": ["--folder", "--epochs"],
 }
