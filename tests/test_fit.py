@@ -297,7 +297,7 @@ def test_what_nobody_moves_is_refused(digits, tmp_path):
 
     class Half(ELBO):
         def players(self, model):
-            return [replace(super(Half, self).players(model)[0], owns=[model.decoder])]
+            return [replace(ELBO.players(self, model)[0], owns=[model.decoder])]
 
     with pytest.raises(ValueError, match=r"no player owns the parameter 'encoder\..*; let a player own it"):
         fit(vae, digits, Half(), epochs=1, folder=tmp_path / "run")

@@ -17,9 +17,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from pyrogen import storage
 from pyrogen.files import first_line, write
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = storage.CHECKPOINT
 LOCK = ".lock"
 
 

@@ -68,7 +68,8 @@ def fit(
         seed: of order, noise and draws; the global generator is left as it was.
         folder: where to write config, metrics, checkpoints and weights.
         resume: go on where the run in ``folder`` stopped, to the same bits as if it had not; without a checkpoint start
-            afresh, and leave a finished run as it is.
+            afresh, and leave a finished run as it is. ``epochs``, ``lr``, ``lr_milestones``, ``lr_decay`` and ``patience``
+            may be others than before, also to extend a finished run from its last weights; the config says at which step.
         overwrite: replace the run in ``folder``, if there is one.
         validate: after every epoch also measure each player's loss on the validation split (its first data, at most 1000
             or a twentieth as many as there are training data), and keep the best weights.

@@ -285,8 +285,8 @@ def objective_state(model: Model, stages: Sequence[Sequence[Player]]) -> list[nn
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in moved:
             raise ValueError(
-                f"no player owns the parameter {name!r} of {type(model).__name__}, so it would never move; let a player own it, "
-                "name it in Player.idle, or freeze it by requires_grad_(False)."
+                f"no player owns the parameter {name!r} of {type(model).__name__}, so it would never move; let a player "
+                "own it, name it in Player.idle, or freeze it by requires_grad_(False)."
             )
     inside = {id(t) for t in (*model.parameters(), *model.buffers())}
     named = {id(m): m for player in players for m in (*player.state, *player.owns)}
