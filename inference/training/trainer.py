@@ -30,6 +30,7 @@ from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objec
 METRICS = "metrics.jsonl"
 CODES = "codes.safetensors"
 WATCHED = 100
+LEARNED = 500  # steps after which a model has learned enough to be told that its posterior has collapsed
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
 # what may change when a run goes on
@@ -201,6 +202,7 @@ class Trainer:
             decay=s["lr_decay"],
             dtype=PRECISIONS[s["precision"]],
             compile=s["compile"],
+            clip=s["clip_gradients"],
         )
 
     def _play(
@@ -335,9 +337,11 @@ class Trainer:
         return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
-        # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs
+        # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs and many steps
         ever = any(line.get("valid/active_units") for line in self.run.history)
-        late = 2 * self.epoch >= self.settings["epochs"] > 2
+        late = (
+            2 * self.epoch >= self.settings["epochs"] > 2 and self.game is not None and int(self.game.step) >= LEARNED
+        )
         if terms.get("valid/active_units") == 0 and (ever or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
@@ -348,7 +352,9 @@ class Trainer:
         for player in players:
             key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
             first, now = self.run.history[0].get(key), terms[key]
-            if first is not None and abs(now) > 100 + 100 * abs(first) and player.name not in self.warned:
+            # one who plays alone and whose loss falls, however far, does what it should: densities have no greatest value
+            far = first is not None and abs(now) > 100 + 100 * abs(first) and (len(players) > 1 or now > first)
+            if far and player.name not in self.warned:
                 self.warned.add(player.name)
                 log.warning("the player %r runs away: its loss went from %.4g to %.4g.", player.name, first, now)
 
