@@ -12,7 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
 import pyrogen
 from pyrogen.base import Model
@@ -20,6 +20,7 @@ from pyrogen.files import first_line, write
 from pyrogen.registry import create, describe, unknown
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+CHECKPOINT = "checkpoint.safetensors"  # of a run that has not ended: its weights are in here
 SAVED = {"last": WEIGHTS, "best": "best.safetensors", "ema": "ema.safetensors"}
 # what judges or shows the weights of a run, and is worth nothing beside others
 DERIVED = (
@@ -125,10 +126,11 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     Args:
         folder: a run's folder.
         model: needed only where the model was made with networks of your own: an equal one, to be filled.
-        weights: "last", "best" (of the lowest validation loss) or "ema" (the moving average), where a run has them.
+        weights: "last", "best" (of the lowest validation loss) or "ema" (the moving average), where a run has them; of a
+            run that has not ended, those of its last checkpoint.
 
     Raises:
-        ValueError: the folder is missing, damaged, foreign, or does not fit ``model``.
+        ValueError: the folder is missing, damaged, foreign, does not fit ``model``, or holds weights that are not finite.
     """
     folder = Path(folder)
     if weights not in SAVED:
@@ -136,14 +138,7 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     config = read_config(folder)
     if model is None:
         model = _rebuild(config["model"], folder)
-    path = folder / SAVED[weights]
-    if not path.is_file():
-        ended = (folder / WEIGHTS).is_file()
-        raise ValueError(f"{folder} holds no {path.name}{'.' if ended else ': its training has not ended.'}")
-    try:
-        saved = safetensors.torch.load(path.read_bytes())
-    except (OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
+    path, saved = _read_weights(folder, weights)
     expected = model.state_dict()
     wrong = sorted(expected.keys() ^ saved.keys()) or [
         k for k, t in expected.items() if (t.shape, t.dtype) != (saved[k].shape, saved[k].dtype)
@@ -151,7 +146,39 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     if wrong:
         raise ValueError(f"{path} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ.")
     model.load_state_dict(saved)
+    if wrong := not_finite(model):
+        raise ValueError(
+            f"{path} holds weights that are not finite ({wrong}): its training ran away; train again with a smaller lr, or "
+            "load weights='best'."
+        )
     return model.eval()
+
+
+def not_finite(module: nn.Module) -> str:
+    """The name of the first parameter that holds NaN or infinite values; nothing where none does."""
+    parameters = dict(module.named_parameters())
+    if not parameters or bool(torch.stack([p.detach().isfinite().all() for p in parameters.values()]).all()):
+        return ""
+    return next(name for name, p in parameters.items() if not p.isfinite().all())
+
+
+def _read_weights(folder: Path, weights: str) -> tuple[Path, dict[str, Tensor]]:
+    path, prefix = folder / SAVED[weights], ""
+    if not path.is_file() and not (folder / WEIGHTS).is_file() and (folder / CHECKPOINT).is_file():
+        path, prefix = folder / CHECKPOINT, f"{'model' if weights == 'last' else weights}/"
+    if not path.is_file():
+        ended = (folder / WEIGHTS).is_file()
+        why = "." if ended else ": its training has not ended, and has written no checkpoint yet."
+        raise ValueError(f"{folder} holds no {SAVED[weights]}{why}")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  (not a mapping)
+            saved = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
+    if prefix and not saved:
+        raise ValueError(f"{folder} holds no {SAVED[weights]}: its last checkpoint has no such weights.")
+    return path, saved
 
 
 def _rebuild(origin: Mapping[str, Any], folder: Path) -> Model:

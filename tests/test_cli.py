@@ -182,10 +182,12 @@ def test_ctrl_c_and_resume(tmp_path, capsys, monkeypatch):
     assert main(words) == 130
     assert "stopped in epoch 2 of 3; go on by resume=True (--resume true)" in capsys.readouterr().err
     assert main([*words, "--resume", "true"]) == 0
+    (tmp_path / "run" / "report.html").unlink()
     assert main([*words, "--resume", "true"]) == 0
+    assert (tmp_path / "run" / "report.html").is_file()
     assert "has ended already; nothing was changed" in capsys.readouterr().out
-    assert main([*words[:-1], str(tmp_path / "run"), "--lr", "0.5", "--resume", "true"]) == 1
-    assert "fit.lr was 0.001, now 0.5" in capsys.readouterr().err
+    assert main([*words[:-1], str(tmp_path / "run"), "--batch_size", "9", "--resume", "true"]) == 1
+    assert "fit.batch_size was 128, now 9" in capsys.readouterr().err
 
 
 COMPLETED = {

@@ -6,6 +6,7 @@ import signal
 import threading
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pyro
 import pytest
 import torch
@@ -249,6 +250,10 @@ REFUSED = {
     "no decay": ({"lr_decay": 0.0}, "between 0 and 1"),
     "no such way to compile": ({"compile": "always"}, "choose 'auto', True or False"),
     "no such device": ({"device": "tpu9"}, "cannot be used here"),
+    "half an epoch": ({"epochs": 1.5}, "epochs=1.5: needs a whole number"),
+    "a device without values": ({"device": "meta"}, "cannot be used here"),
+    "a seed of too many bits": ({"seed": 2**70}, "at most 63 bits"),
+    "no gradients": ({"clip_gradients": 0.0}, "must be positive"),
     "nan in data": ({"data": "nan"}, "NaN"),
 }
 
@@ -297,7 +302,7 @@ def test_what_nobody_moves_is_refused(digits, tmp_path):
 
     class Half(ELBO):
         def players(self, model):
-            return [replace(super().players(model)[0], owns=[model.decoder])]
+            return [replace(ELBO.players(self, model)[0], owns=[model.decoder])]
 
     with pytest.raises(ValueError, match=r"no player owns the parameter 'encoder\..*; let a player own it"):
         fit(vae, digits, Half(), epochs=1, folder=tmp_path / "run")
@@ -350,3 +355,47 @@ def test_announcements_of_two_threads_are_their_own():
     assert not any(torch.equal(a, b) for a, b in zip(before, vae.parameters(), strict=True))
     svi.step(torch.ones(5, 1, 8, 8))
     assert len(list(svi.optim.optim_objs)) == len(before)
+
+
+def test_numpy_numbers_are_numbers(digits, tmp_path):
+    run = fit(small(), digits, epochs=np.int64(1), seed=np.int64(3), batch_size=500, folder=tmp_path / "run")
+    assert yaml.safe_load((run.folder / "config.yaml").read_text())["fit"]["seed"] == 3
+    assert len(run.history) == 1
+
+
+@pytest.mark.parametrize(("n", "batches"), [(65, 2), (66, 3), (64, 2), (33, 1), (1, 1), (20, 1)])
+def test_a_last_batch_of_one_joins_the_one_before(n, batches):
+    """A batch norm refuses to train on one datum."""
+    from pyrogen.inference.training.game import Game, Rules
+
+    model = pyrogen.create("autoencoder", x_shape=(2,), latent_size=1, hidden=())
+    data = toy((torch.rand(n, 2) > 0.5).float(), "binary")
+    game = Game(model, model.stages()[0], data.train, Rules(32, 1, compile=False))
+    assert game.batches == batches
+    game.begin_epoch(torch.Generator())
+    for _ in range(batches):
+        game.move()
+    last = n - 32 * (batches - 1)
+    values = game.record[:, game.terms.index(next(t for t in game.terms if t.endswith("/loss")))].double()
+    weights = torch.tensor([32.0] * (batches - 1) + [float(last)], dtype=torch.float64)
+    loss = next(v for k, v in game.measured().items() if k.endswith("/loss"))
+    assert loss == pytest.approx(float((values * weights).sum() / n))
+
+
+def test_batch_norm_trains_where_one_datum_is_left():
+    nets = [nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, n)) for n in (2, 1)]
+    fit(GAN(*nets, x_shape=(2,), latent_size=2), toy(torch.randn(33, 2)), epochs=1, batch_size=32, validate=False)
+
+
+def test_gradients_are_clipped(digits, monkeypatch):
+    norms = []
+    step = torch.optim.Adam.step
+
+    def measured(optimizer):
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+        step(optimizer)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", measured)
+    fit(small(), digits, epochs=1, batch_size=500, clip_gradients=0.01, validate=False)
+    assert norms == pytest.approx([0.01] * 3, rel=1e-3)

@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -180,8 +181,7 @@ def test_a_finished_run_is_left_alone(whole, tmp_path):
 
 
 CHANGED = {
-    "lr": ({"lr": 0.5}, "fit.lr was 0.001, now 0.5"),
-    "epochs": ({"epochs": 7}, "fit.epochs was 6, now 7"),
+    "batch size": ({"batch_size": 64}, "fit.batch_size was 128, now 64"),
     "objective": ({"objective": ELBO(beta=2.0)}, "fit.objective"),
     "seed": ({"seed": 9}, "fit.seed was 1, now 9"),
 }
@@ -476,3 +476,51 @@ def test_modules_of_an_objective_resume_to_the_bit(steps, tmp_path, monkeypatch)
     assert all(same(tmp_path / "cut", tmp_path / "whole").values())
     tensors, _ = checkpoint.read(tmp_path / "cut" / "checkpoint.safetensors")
     assert {k.split("/", 2)[2] for k in tensors if k.startswith("state/")} >= {"z", "1.running_mean", "3.weight"}
+
+
+def test_a_stopped_run_gives_what_it_has(half):
+    tensors, facts = checkpoint.read(half / "checkpoint.safetensors")
+    for which, part in (("last", "model"), ("best", "best"), ("ema", "ema")):
+        for name, value in pyrogen.load(half, weights=which).state_dict().items():
+            assert torch.equal(value, tensors[f"{part}/{name}"])
+    assert len(read_history(half)) == len(facts["history"]) > 0
+
+
+@pytest.mark.parametrize("start", ["stopped", "finished"])
+def test_a_run_is_extended_as_if_it_had_been_longer(start, half, whole, tmp_path):
+    """Nothing but the number of epochs differs, so the longer run has the same bits."""
+    train("vae", tmp_path / "long", epochs=9)
+    shutil.copytree(half if start == "stopped" else whole / "vae", tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        StopAfter(patch, 5)
+        with pytest.raises(Stopped):
+            train("vae", tmp_path / "run", resume=True, epochs=9)
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    pyrogen.load(tmp_path / "run")
+    run = train("vae", tmp_path / "run", resume=True, epochs=9)
+    assert len(run.history) == 9
+    weights = [pyrogen.load(tmp_path / n).state_dict() for n in ("run", "long")]
+    assert all(torch.equal(v, weights[1][k]) for k, v in weights[0].items())
+    (change,) = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["changes"]
+    assert change["epochs"] == {"was": 6, "now": 9}
+    assert change["step"] == {"stopped": 50, "finished": 60}[start]
+
+
+def test_a_smaller_lr_goes_on_from_the_last_weights(half, tmp_path):
+    shutil.copytree(half, tmp_path / "run")
+    before = pyrogen.load(tmp_path / "run").state_dict()
+    after = train("vae", tmp_path / "run", resume=True, lr=1e-9).model.state_dict()
+    assert all(torch.allclose(v, after[k], atol=1e-5) for k, v in before.items())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_weights_that_are_not_finite_are_no_finished_run(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"the parameter '.*' is not finite after step 1\b|became"):
+        train("vae", tmp_path / "run", epochs=1, batch_size=2000, lr=1e38, ema=None, validate=False)
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    model = pyrogen.create("vae", **SMALL["vae"][1])
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    model.save(tmp_path / "nan")
+    with pytest.raises(ValueError, match=r"weights that are not finite \("):
+        pyrogen.load(tmp_path / "nan")

@@ -13,7 +13,13 @@ from torch.nn.modules.batchnorm import _NormBase
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Run from a seed and put torch's global generators back afterwards."""
+    """Run from a seed and put torch's global generators back afterwards.
+
+    Raises:
+        ValueError: a seed that torch cannot take.
+    """
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"seed={seed}: needs a whole number of at most 63 bits.")
     generators = [torch.default_generator]
     if device is not None and device.type == "cuda":
         torch.cuda.init()

@@ -16,9 +16,10 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from pyrogen import storage
 from pyrogen.files import first_line, write
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = storage.CHECKPOINT
 LOCK = ".lock"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ def fit(
     lr_milestones: Sequence[int] | None = None,
     lr_decay: float | None = None,
     compile: bool | str = "auto",
+    clip_gradients: float | None = None,
     checkpoint_seconds: float = 30.0,
     tensorboard: bool = False,
     progress: bool | None = None,
@@ -68,7 +70,8 @@ def fit(
         seed: of order, noise and draws; the global generator is left as it was.
         folder: where to write config, metrics, checkpoints and weights.
         resume: go on where the run in ``folder`` stopped, to the same bits as if it had not; without a checkpoint start
-            afresh, and leave a finished run as it is.
+            afresh, and leave a finished run as it is. ``epochs``, ``lr``, ``lr_milestones``, ``lr_decay`` and ``patience``
+            may be others than before, also to extend a finished run from its last weights; the config says at which step.
         overwrite: replace the run in ``folder``, if there is one.
         validate: after every epoch also measure each player's loss on the validation split (its first data, at most 1000
             or a twentieth as many as there are training data), and keep the best weights.
@@ -81,6 +84,7 @@ def fit(
         compile: "auto" records each player's step below Pyro's handlers and replays it, where that pays; True also has it
             compiled (seconds, a C++ compiler; other rounding); False computes every step eagerly. Recordings are checked
             against eager steps, and given up where they differ or cannot be made; ``Run.steps`` says what was done.
+        clip_gradients: the largest norm of a player's gradient, all its parameters together; larger ones are scaled down.
         checkpoint_seconds: time between checkpoints.
         tensorboard: also write TensorBoard event files into the folder (needs the package ``tensorboard``).
         progress: show a bar; by default on a terminal.
@@ -110,6 +114,12 @@ def fit(
     lr = recipe["lr"] if lr is None else lr
     lr_milestones = recipe["lr_milestones"] if lr_milestones is None else lr_milestones
     lr_decay = recipe["lr_decay"] if lr_decay is None else lr_decay
+    epochs, batch_size, seed = _whole("epochs", epochs), _whole("batch_size", batch_size), _whole("seed", seed)
+    patience = None if patience is None else _whole("patience", patience)
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed={seed}: needs a whole number of at most 63 bits.")
+    if clip_gradients is not None and not 0 < clip_gradients < math.inf:
+        raise ValueError(f"clip_gradients={clip_gradients}: the largest norm must be positive and finite, or None.")
     _check_settings(epochs, batch_size, lr, precision, patience, ema, folder, resume, overwrite, validate, tensorboard)
     _check_schedule(lr_milestones, lr_decay, compile)
     goal = model.objective if objective is None else make("objective", objective)
@@ -130,6 +140,7 @@ def fit(
             "lr_milestones": list(lr_milestones),
             "lr_decay": lr_decay,
             "compile": compile,
+            "clip_gradients": clip_gradients,
         }
         model.to(where)
         with seeded(seed, where):  # of networks that an objective brings
@@ -142,8 +153,22 @@ def fit(
         )
         with checkpoint.owned(target), _algorithms(deterministic), _bar(progress) as bar:
             if trainer.claim(resume, overwrite):
-                trainer.train(bar, checkpoint_seconds, tensorboard)
+                try:
+                    trainer.train(bar, checkpoint_seconds, tensorboard)
+                except torch.OutOfMemoryError as error:
+                    stands = f"; the last checkpoint in {folder} stands" if target is not None else ""
+                    raise ValueError(
+                        f"the memory of {where} does not suffice; lower batch_size (now {batch_size}), the draws of the "
+                        f"objective or the width of the networks{stands}."
+                    ) from error
     return trainer.run
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise ValueError(f"{name}={value!r}: needs a whole number.") from error
 
 
 def _check_settings(
@@ -232,7 +257,7 @@ def _device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
+        torch.zeros((), device=found).item()
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"device={device!r} cannot be used here: {str(error).splitlines()[0].split('. ')[0]}."

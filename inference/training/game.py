@@ -36,6 +36,7 @@ class Rules:
         decay: of the learning rates.
         dtype: a smaller type for the networks to compute in, or None.
         compile: whether steps are recorded, see :class:`pyrogen.inference.replay.recorded_step.Step`.
+        clip: the largest norm of a player's gradient, all its parameters together, or None.
     """
 
     batch_size: int
@@ -45,6 +46,7 @@ class Rules:
     decay: float = 0.1
     dtype: torch.dtype | None = None
     compile: Compile = "auto"
+    clip: float | None = None
 
 
 class Game:
@@ -59,7 +61,10 @@ class Game:
 
     def __init__(self, model: Model, players: Sequence[Player], train: Split, rules: Rules) -> None:
         self.model, self.players, self.train, self.rules = model, players, train, rules
-        self.batches = -(-len(train) // rules.batch_size)
+        rest = len(train) % rules.batch_size
+        # a batch norm cannot train on a share of one datum, so a last batch that gives such shares joins the one before
+        joined = 0 < rest < 2 * _world() and len(train) > rules.batch_size
+        self.batches = len(train) // rules.batch_size + (rest > 0 and not joined)
         uses = self._uses()
         self.movers = [_Mover(model, players, player, rules, uses) for player in players]
         self.measures: list[Step] = []
@@ -74,7 +79,7 @@ class Game:
         """How many batches of which size are this process's in all epochs."""
         size, n = self.rules.batch_size, len(self.train)
         uses: Counter[int] = Counter()
-        for many, times in {size: n // size, n % size: 1}.items():
+        for many, times in ((size, self.batches - 1), (n - (self.batches - 1) * size, 1)):
             uses[len(range(_rank(), many, _world()))] += self.rules.epochs * times
         return uses
 
@@ -93,7 +98,8 @@ class Game:
     def move(self) -> None:
         """One batch: every player moves, as often as it asked to."""
         size = self.rules.batch_size
-        index = self.order[self.batch * size : (self.batch + 1) * size]
+        end = (self.batch + 1) * size if self.batch + 1 < self.batches else len(self.order)
+        index = self.order[self.batch * size : end]
         mine = index[_rank() :: _world()].to(self.step.device)
         measured: dict[str, Tensor] = {}
         for mover in self.movers:
@@ -251,6 +257,8 @@ class _Mover:
                 self._need_gradients()
         if _world() > 1:
             self._share_gradients(0 if batch is None else len(batch.x), whole)
+        if self.rules.clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.rules.clip)
         self.optimizer.step()
         self.player.after()
         return terms
@@ -285,8 +293,8 @@ def objective_state(model: Model, stages: Sequence[Sequence[Player]]) -> list[nn
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in moved:
             raise ValueError(
-                f"no player owns the parameter {name!r} of {type(model).__name__}, so it would never move; let a player own it, "
-                "name it in Player.idle, or freeze it by requires_grad_(False)."
+                f"no player owns the parameter {name!r} of {type(model).__name__}, so it would never move; let a player "
+                "own it, name it in Player.idle, or freeze it by requires_grad_(False)."
             )
     inside = {id(t) for t in (*model.parameters(), *model.buffers())}
     named = {id(m): m for player in players for m in (*player.state, *player.owns)}

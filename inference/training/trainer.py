@@ -30,8 +30,11 @@ from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objec
 METRICS = "metrics.jsonl"
 CODES = "codes.safetensors"
 WATCHED = 100
+LEARNED = 500  # steps after which a model has learned enough to be told that its posterior has collapsed
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
+# what may change when a run goes on
+CHANGEABLE = tuple(("fit", key) for key in ("epochs", "lr", "patience", "lr_milestones", "lr_decay"))
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
 
 log = logging.getLogger("pyrogen")
@@ -75,11 +78,13 @@ class Trainer:
         self.checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.game: Game | None = None
         self.warned: set[str] = set()
+        self.changes: list[dict[str, Any]] = []
 
     @property
     def sections(self) -> dict[str, Any]:
         """What the config says beside the model."""
-        return {"data": self.data.describe(), "fit": self.settings}
+        changes = {"changes": self.changes} if self.changes else {}
+        return {"data": self.data.describe(), "fit": self.settings, **changes}
 
     def claim(self, resume: bool, overwrite: bool) -> bool:
         """Prepare the folder; whether there is anything left to train.
@@ -105,27 +110,49 @@ class Trainer:
                 "overwrite=True (--overwrite true), or choose another folder."
             )
         if exists and resume and not overwrite:
-            self._compare(storage.read_config(self.target))
-            if (self.target / storage.WEIGHTS).exists():
+            changed = self._compare(storage.read_config(self.target))
+            ended = (self.target / storage.WEIGHTS).exists()
+            if ended and not changed:
                 storage.load(self.target, self.model)
                 self.model.eval()
                 self.run.history = read_history(self.target)
                 return False
             if (self.target / checkpoint.CHECKPOINT).exists():
-                self.checkpoint = checkpoint.read(self.target / checkpoint.CHECKPOINT)
-                if self.checkpoint[1].get("stage") not in range(len(self.stages)):
-                    raise ValueError(
-                        f"the checkpoint in {self.target} is of a stage that this run does not have; start anew with "
-                        "overwrite=True (--overwrite true)."
-                    )
+                self._go_on(changed)
                 return True
+            if ended:
+                raise ValueError(
+                    f"the run in {self.target} has ended and its checkpoint is gone, so it cannot go on with other settings; "
+                    "start anew with overwrite=True (--overwrite true)."
+                )
         if exists:
             storage.clear(self.target)  # what judged and showed the old weights
         for name in (checkpoint.CHECKPOINT, CODES, *storage.SAVED.values()):
             (self.target / name).unlink(missing_ok=True)
+        self.changes = []
         storage.write_config(self.model, self.target, **self.sections)
         write(self.target / METRICS, "")
         return True
+
+    def _go_on(self, changed: dict[str, Any]) -> None:
+        """Read the checkpoint, and write down which settings change at it."""
+        assert self.target is not None
+        self.checkpoint = tensors, facts = checkpoint.read(self.target / checkpoint.CHECKPOINT)
+        if facts.get("stage") not in range(len(self.stages)):
+            raise ValueError(
+                f"the checkpoint in {self.target} is of a stage that this run does not have; start anew with "
+                "overwrite=True (--overwrite true)."
+            )
+        if not changed:
+            return
+        if "game/step" not in tensors or not isinstance(facts.get("history"), list):
+            raise ValueError(f"{self.target / checkpoint.CHECKPOINT} is damaged; start anew with overwrite=True.")
+        where = {"stage": facts["stage"] + 1, "epoch": len(facts["history"]), "step": int(tensors["game/step"])}
+        self.changes.append({**where, **changed})
+        # of an end that is one no more: the checkpoint has them, and weights in the folder say that a run has ended
+        for name in storage.SAVED.values():
+            (self.target / name).unlink(missing_ok=True)
+        storage.write_config(self.model, self.target, **self.sections)
 
     def train(self, bar: Progress, checkpoint_seconds: float, tensorboard: bool) -> None:
         """Play all games to their end, and write what they leave."""
@@ -139,6 +166,7 @@ class Trainer:
         with seeded(noise, device), pyro.validation_enabled(False), checkpoint.Stops().heard() as stops:
             board = _Board(self.run.folder if tensorboard else None)
             first = self.checkpoint[1]["stage"] if self.checkpoint else 0
+            ended = len(self.checkpoint[1]["history"]) if self.checkpoint and self.checkpoint[1].get("ended") else None
             for stage in range(first, len(self.stages)):
                 self.stage = stage
                 self.game = game = Game(model, self.stages[stage], self.train_split, self._rules())
@@ -150,12 +178,12 @@ class Trainer:
                 done = self.epoch * game.batches + game.batch
                 task = bar.add_task(name, total=self.settings["epochs"] * game.batches, completed=done, terms="")
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
-            if model.needs_training_data:
+            if model.needs_training_data and ended != len(self.run.history):
                 with evaluating(model):
                     model.after_training(*self._all_data())
+            self._save_checkpoint(ended=True)  # in here, with the random numbers that more epochs would go on from
         model.eval()
         self.run.seconds = time.perf_counter() - started
-        self._save_checkpoint()
         if self.target is not None:
             for name, weights in (("best", self.best), ("ema", self.ema)):
                 if weights:
@@ -176,6 +204,7 @@ class Trainer:
             decay=s["lr_decay"],
             dtype=PRECISIONS[s["precision"]],
             compile=s["compile"],
+            clip=s["clip_gradients"],
         )
 
     def _play(
@@ -259,12 +288,19 @@ class Trainer:
 
     def _checked(self, game: Game) -> dict[str, float]:
         try:
-            return game.measured()
+            measured = game.measured()
+            # the last update is of a loss that was finite still
+            for module in (self.model, *self.owned_state):
+                if name := storage.not_finite(module):
+                    raise NotFinite(f"the parameter {name!r} is not finite after step {int(game.step)}")
+            return measured
         except NotFinite as error:
             raise NotFinite(f"{error} (epoch {self.epoch + 1}); {self._last_good()}") from error
 
     def _last_good(self) -> str:
         advice = "try a smaller lr, or look for data far outside the likelihood's scale."
+        if self.target is not None and self.best:
+            storage.write_weights(self.target / storage.SAVED["best"], self.best)
         if self.target is None or not (self.target / checkpoint.CHECKPOINT).exists():
             return f"there is no checkpoint yet; {advice}"
         _, facts = checkpoint.read(self.target / checkpoint.CHECKPOINT)
@@ -303,9 +339,11 @@ class Trainer:
         return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
-        # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs
+        # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs and many steps
         ever = any(line.get("valid/active_units") for line in self.run.history)
-        late = 2 * self.epoch >= self.settings["epochs"] > 2
+        late = (
+            2 * self.epoch >= self.settings["epochs"] > 2 and self.game is not None and int(self.game.step) >= LEARNED
+        )
         if terms.get("valid/active_units") == 0 and (ever or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
@@ -316,7 +354,9 @@ class Trainer:
         for player in players:
             key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
             first, now = self.run.history[0].get(key), terms[key]
-            if first is not None and abs(now) > 100 + 100 * abs(first) and player.name not in self.warned:
+            # one who plays alone and whose loss falls, however far, does what it should: densities have no greatest value
+            far = first is not None and abs(now) > 100 + 100 * abs(first) and (len(players) > 1 or now > first)
+            if far and player.name not in self.warned:
                 self.warned.add(player.name)
                 log.warning("the player %r runs away: its loss went from %.4g to %.4g.", player.name, first, now)
 
@@ -324,7 +364,7 @@ class Trainer:
         where = f"; go on by resume=True (--resume true) in {self.target}" if self.target else ""
         raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {self.settings['epochs']}{where}.")
 
-    def _save_checkpoint(self) -> None:
+    def _save_checkpoint(self, ended: bool = False) -> None:
         rng = generators(self.model.device)
         if distributed.is_initialized():
             # every process's noise is its own
@@ -351,6 +391,7 @@ class Trainer:
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
             "history": self.run.history,
+            "ended": ended,
         }
         try:
             checkpoint.save(self.target / checkpoint.CHECKPOINT, tensors, facts)
@@ -387,20 +428,24 @@ class Trainer:
         if self.target is not None:
             write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.history))
 
-    def _compare(self, config: Mapping[str, Any]) -> None:
-        """Refuse to go on with other settings than those that the run began with."""
+    def _compare(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that changed, of those that may; refuse to go on with others than those that the run began with."""
         now = storage.config_of(self.model, **self.sections)
         changed = [
             f"{section}.{key} was {_value(config, section, key)}, now {_value(now, section, key)}"
             for section in ("model", "data", "fit")
             for key in _keys(config, now, section)
-            if _value(config, section, key) != _value(now, section, key)
+            if _value(config, section, key) != _value(now, section, key) and (section, key) not in CHANGEABLE
         ]
         if changed:
             raise ValueError(
                 f"the run in {self.target} was begun with other settings ({'; '.join(changed)}); resume with the same, or "
-                "choose another folder."
+                "choose another folder; only epochs, lr, lr_milestones, lr_decay and patience may change."
             )
+        if isinstance(before := config.get("changes"), list):
+            self.changes = before
+        pairs = {key: (_value(config, *where), _value(now, *where)) for where in CHANGEABLE for key in where[1:]}
+        return {key: {"was": was, "now": is_now} for key, (was, is_now) in pairs.items() if was != is_now}
 
 
 class _Board:

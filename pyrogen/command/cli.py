@@ -140,6 +140,8 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
         run = fit(model, data, **settings)
     if not run.seconds:
         print(f"the run in {run.folder} has ended already; nothing was changed.")
+        if not (Path(settings["folder"]) / "report.html").is_file():
+            print(f"its report was missing, and is in {write_run_report(settings['folder'])}")
         return run
     report = write_run_report(settings["folder"])
     print(_last(run.history))
