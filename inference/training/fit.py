@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import sys
@@ -142,6 +143,18 @@ def fit(
             if trainer.claim(resume, overwrite):
                 trainer.train(bar, checkpoint_seconds, tensorboard)
     return trainer.run
+
+
+def check_settings(given: Mapping[str, Any]) -> None:
+    """Refuse settings of :func:`fit` that mean nothing whatever the data are; None, or left out, is a default.
+
+    Raises:
+        ValueError: see :func:`fit`.
+    """
+    defaults = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()} | FALLBACK
+    settings = defaults | {name: value for name, value in given.items() if value is not None}
+    _check_settings(*(settings[name] for name in inspect.signature(_check_settings).parameters))
+    _check_schedule(settings["lr_milestones"], settings["lr_decay"], settings["compile"])
 
 
 def _check_settings(

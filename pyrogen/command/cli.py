@@ -91,6 +91,7 @@ def _train(arguments: Sequence[str]) -> int:
         return _models({"-h", "--help"} & set(arguments) != set())
     entry = registry.find("entry", str(name))
     from pyrogen.inference import fit
+    from pyrogen.inference.training.fit import check_settings
 
     build = entry.load()
     parser = opt.parser(f"pyrogen train {name}", f"{entry.summary} {entry.details['reference']}.")
@@ -115,6 +116,7 @@ def _train(arguments: Sequence[str]) -> int:
         return 0
     if options.seeds < 1:
         raise ValueError(f"--seeds {options.seeds}: train at least 1.")
+    check_settings(settings)  # before data are looked for, which may ask for a network
     runs = []
     for seed in range(settings["seed"], settings["seed"] + options.seeds):
         folder = Path(settings["folder"]) / f"seed-{seed}" if options.seeds > 1 else settings["folder"]
