@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -50,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = parser.parse_known_args(arguments[:1])[0].verb
     try:
         status: int = globals()[f"_{verb}"](_underscored(arguments[1:]))
+        sys.stdout.flush()
+    except BrokenPipeError:  # as of `pyrogen list | head -1`, who has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python's own last flush may go
+        return 0
     except (ValueError, FloatingPointError, OSError) as error:
         return _complain(error, 1)
     except KeyboardInterrupt as stopped:
@@ -419,5 +425,7 @@ def _last(history: Sequence[dict[str, Any]]) -> str:
 
 
 def _complain(error: BaseException | str, status: int) -> int:
-    print(f"pyrogen: {error}", file=sys.stderr)
+    # what was read from files must not steer the terminal
+    said = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda code: repr(code[0])[1:-1], str(error))
+    print(f"pyrogen: {said}", file=sys.stderr)
     return status
