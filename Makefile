@@ -9,11 +9,14 @@ STAMP := $(VENV)/.installed
 install: $(STAMP)
 
 # An editable install in setuptools' default mode: the three source folders appear as one package, from any directory.
+# From the folder that holds a checkout called pyrogen, Python would take the checkout itself for a package of that name: a
+# package with an __init__.py anywhere on the path goes before such a folder, so the checkout is put there too.
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
 	@echo "installing pyrogen and what it needs into $(VENV) (torch is large: about 3 minutes on a new machine)"
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" | xargs -I{} sh -c 'pwd > {}/pyrogen-checkout.pth'
 	touch $(STAMP)
 
 demo: install

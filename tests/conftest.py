@@ -1,7 +1,9 @@
 """One thread, one seed and an empty parameter store for every test; small data and small models for whoever asks."""
 
+import ipaddress
 import math
 import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,45 @@ if TORCHVISION.is_dir():
 def _fresh_state():
     pyro.clear_param_store()
     torch.manual_seed(0)
+
+
+def _is_address(host):
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
+def _here(host):
+    if _is_address(host):
+        return ipaddress.ip_address(host).is_loopback
+    return host in ("", "localhost", socket.gethostname())
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """No test needs a network: connections that leave this machine are refused, as where there is none."""
+
+    def refusing(connect):
+        def checked(sock, address):
+            outward = sock.family in (socket.AF_INET, socket.AF_INET6) and not _here(address[0])
+            if outward and sock.type != socket.SOCK_DGRAM:  # of datagrams, connecting sends nothing
+                raise OSError(f"the tests use no network, and one asked for {address[0]}")
+            return connect(sock, address)
+
+        return checked
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refusing(getattr(socket.socket, name)))
+    looked_up = socket.getaddrinfo
+
+    def known(host, *args, **kwargs):
+        name = host.decode() if isinstance(host, bytes) else host
+        if name and not _here(name) and not _is_address(name):
+            raise socket.gaierror(f"the tests use no network, and one asked for {name}")
+        return looked_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)
 
 
 @pytest.fixture

@@ -307,3 +307,36 @@ def test_module_runs():
         [sys.executable, "-m", "pyrogen", "list", "*vamp*"], capture_output=True, text=True, check=True
     )
     assert "vae-vamp" in listed.stdout
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    command = f"set -o pipefail; {sys.executable} -m pyrogen list | head -1"
+    listed = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (listed.returncode, listed.stderr, listed.stdout.count("\n")) == (0, "", 1)
+
+
+def test_switches_alone_are_true_and_choices_may_be_written_as_in_python(capsys):
+    words = "train vae --data digits --resume --objective ELBO(warmup=5) --prior=VampPrior(components=7) --tensorboard"
+    assert main([*words.split(), "--print_config"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["fit"]["resume"] is True
+    assert printed["fit"]["tensorboard"] is True
+    assert printed["model"]["arguments"]["objective"]["warmup"] == 5
+    assert printed["model"]["arguments"]["prior"] == {"name": "VampPrior", "components": 7}
+
+
+def test_folders_named_like_markup_are_compared(tmp_path, capsys):
+    folders = [str(tmp_path / name) for name in ("x[b]", "y[/b]")]
+    for folder in folders:
+        assert main(["train", "vae", "--data", "digits", "--epochs", "0", "--hidden", "8", "--folder", folder]) == 0
+    capsys.readouterr()
+    assert main(["compare", *folders]) == 0
+    printed = capsys.readouterr().out
+    assert "y[/b]" in "".join(printed.split())
+
+
+def test_what_is_refused_does_not_steer_the_terminal(capsys):
+    assert main(["train", "v\x1b[31mae"]) == 1
+    printed = capsys.readouterr().err
+    assert "\x1b" not in printed
+    assert r"\x1b[31m" in printed

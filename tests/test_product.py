@@ -56,13 +56,15 @@ def all_pairs(every):
     """A small set of combinations in which every two choices that meet at all meet once, greedily."""
 
     def pairs(combination):
-        return set(itertools.combinations(enumerate(combination), 2))
+        return itertools.combinations(enumerate(combination), 2)
 
-    left = set().union(*map(pairs, every))
+    bits = {}  # one for each pair: sets of pairs as integers, of which every worker of xdist compares half a million
+    masks = {c: sum(1 << bits.setdefault(pair, len(bits)) for pair in pairs(c)) for c in every}
+    left = (1 << len(bits)) - 1
     chosen = []
     while left:
-        chosen.append(max(every, key=lambda c: len(pairs(c) & left)))
-        left -= pairs(chosen[-1])
+        chosen.append(max(masks, key=lambda c: (masks[c] & left).bit_count()))
+        left &= ~masks[chosen[-1]]
     return chosen
 
 

@@ -504,3 +504,22 @@ def test_a_model_without_latents_shows_no_terms_of_latents(scored):
     (first, *_) = run_report._history(scored)
     assert {term for term in first if "kl" in term or "reconstruction" in term} == set()
     assert {"train/loss", "valid/loss"} <= set(first)
+
+
+def noisy(epochs, correlation, runs=100):
+    """Curves that fall at first, under noise of standard deviation 1 whose neighbours are correlated."""
+    rng = np.random.default_rng(epochs)
+    found = rng.normal(size=(runs, epochs))
+    found[:, 1:] *= math.sqrt(1 - correlation**2)
+    for i in range(1, epochs):
+        found[:, i] += correlation * found[:, i - 1]
+    return found + 20 * np.exp(-np.arange(epochs) / (epochs / 20))
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5])
+@pytest.mark.parametrize("epochs", [50, 200, 1000])
+def test_noise_is_no_overfitting_and_a_rise_of_a_few_jitters_is(epochs, correlation):
+    curves = noisy(epochs, correlation)
+    rise = 5 * np.clip(np.arange(epochs) / epochs - 0.4, 0, None) / 0.6
+    assert np.mean([report_sections.risen(curve) > 0 for curve in curves]) <= 0.05
+    assert np.mean([report_sections.risen(curve + rise) > 0 for curve in curves]) >= 0.85

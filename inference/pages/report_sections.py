@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from scipy.stats import t as student_t
 from torch import Tensor
 
 from pyrogen.axes import Prior
@@ -168,18 +169,39 @@ def validation(model: Any, data: Data, history: History) -> Iterator[Panel]:
     epochs, losses = np.array(points, dtype=float).T
     best, total = int(losses.argmin()), int(epochs[-1])
     lowest = f"The validation loss was lowest in epoch {epochs[best]:.0f} of {total} ({losses[best]:.4g} nats)"
-    rise = float(losses[-3:].mean() - losses[best])
-    jitter = float(np.median(np.abs(np.diff(losses[best:])))) if best < len(losses) - 1 else 0.0
+    rise = risen(losses)
     if epochs[-1] - epochs[best] <= max(2, 0.05 * total):
         yield Panel(ADVICE, f"{lowest}, near the end: more epochs may lower it further.")
-    elif rise > 3 * jitter:
+    elif rise > 0:
         yield Panel(
             ADVICE,
-            f"{lowest} and is {rise:.3g} higher at the end: the model has overfitted since. Stop there (--patience), take a "
-            "smaller network, or more data.",
+            f"{lowest}, and its mean over the last fifth of epochs is {rise:.3g} above that over an earlier one: the model "
+            "has overfitted since. Stop there (--patience), take a smaller network, or more data.",
         )
     else:
         yield Panel(ADVICE, f"{lowest} and has stayed near it since, within its jitter from epoch to epoch.")
+
+
+def risen(losses: np.ndarray) -> float:
+    """By how much losses have risen at their end, or 0 where noise alone may look like that.
+
+    The lowest of N noisy losses lies below all others by chance: means of fixed fifths are compared instead, the last with
+    each before it, by t = Δ / √(2 s² (1 + ρ) / (n (1 − ρ))), where s² and ρ are the variance and the lag-1 correlation
+    of what straight lines leave in the last four fifths. Shapes: ``(epochs,)``; fewer than 15 prove nothing.
+    """
+    n = len(losses) // 5
+    if n < 3:
+        return 0.0
+    fifths = losses[-5 * n :].reshape(5, n)
+    line = np.vander(np.arange(n), 2)
+    left = fifths[1:] - fifths[1:] @ line @ np.linalg.pinv(line)
+    square, free = float((left**2).sum()), 4 * (n - 2)
+    correlation = float((left[:, 1:] * left[:, :-1]).sum()) / square if square > 0 else 0.0
+    # straight lines take correlation away with them, and few epochs tell little of it: an upper bound, of one error
+    correlation = min(max(correlation + (2 + 4 * correlation) / n, 0.0) + 0.7 / math.sqrt(n), 0.95)
+    error = math.sqrt(2 * square / free / n * (1 + correlation) / (1 - correlation))
+    rise = float(fifths[-1].mean() - fifths[:-1].mean(1).min())
+    return rise if rise > error * float(student_t.isf(0.05 / 8, free * (1 - correlation))) else 0.0
 
 
 def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pyrogen import storage
@@ -60,10 +61,19 @@ def runs_table(folders: Sequence[str | Path]) -> str:
         doubts += [f"beware: by {label}, {doubt}" for doubt in compared[label]["doubt"].values if doubt]
     alike = len({repr((c.get("data"), _objective(c))) for c in configs.values()}) == 1
     table = Table(
-        "run", "model", "parameters", "score", "nats per datum", "± MC", "± data", f"gain over {first}", "flagged"
+        "run",
+        "model",
+        "parameters",
+        "score",
+        "nats per datum",
+        "± MC",
+        "± data",
+        f"gain over {escape(first)}",
+        "flagged",
     )
     for name in names:
-        table.add_row(name, str(configs[name]["model"].get("entry", "own")), f"{_count(name):,}")
+        entry = str(configs[name]["model"].get("entry", "own"))
+        table.add_row(escape(name), escape(entry), f"{_count(name):,}")
         loss = _last_loss(name)
         if alike and loss is not None:
             table.add_row("", "", "", "last valid/loss", f"{loss:.3f}")

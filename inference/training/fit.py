@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 import os
@@ -169,6 +170,18 @@ def _whole(name: str, value: Any) -> int:
         return operator.index(value)
     except TypeError as error:
         raise ValueError(f"{name}={value!r}: needs a whole number.") from error
+
+
+def check_settings(given: Mapping[str, Any]) -> None:
+    """Refuse settings of :func:`fit` that mean nothing whatever the data are; None, or left out, is a default.
+
+    Raises:
+        ValueError: see :func:`fit`.
+    """
+    defaults = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()} | FALLBACK
+    settings = defaults | {name: value for name, value in given.items() if value is not None}
+    _check_settings(*(settings[name] for name in inspect.signature(_check_settings).parameters))
+    _check_schedule(settings["lr_milestones"], settings["lr_decay"], settings["compile"])
 
 
 def _check_settings(

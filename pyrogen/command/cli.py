@@ -6,6 +6,8 @@ import argparse
 import ast
 import inspect
 import io
+import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = parser.parse_known_args(arguments[:1])[0].verb
     try:
         status: int = globals()[f"_{verb}"](_underscored(arguments[1:]))
+        sys.stdout.flush()
+    except BrokenPipeError:  # as of `pyrogen list | head -1`, who has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python's own last flush may go
+        return 0
     except (ValueError, FloatingPointError, OSError) as error:
         return _complain(error, 1)
     except KeyboardInterrupt as stopped:
@@ -92,6 +98,7 @@ def _train(arguments: Sequence[str]) -> int:
         return _models({"-h", "--help"} & set(arguments) != set())
     entry = registry.find("entry", str(name))
     from pyrogen.inference import fit
+    from pyrogen.inference.training.fit import check_settings
 
     build = entry.load()
     parser = opt.parser(f"pyrogen train {name}", f"{entry.summary} {entry.details['reference']}.")
@@ -116,6 +123,7 @@ def _train(arguments: Sequence[str]) -> int:
         return 0
     if options.seeds < 1:
         raise ValueError(f"--seeds {options.seeds}: train at least 1.")
+    check_settings(settings)  # before data are looked for, which may ask for a network
     runs = []
     for seed in range(settings["seed"], settings["seed"] + options.seeds):
         folder = Path(settings["folder"]) / f"seed-{seed}" if options.seeds > 1 else settings["folder"]
@@ -445,5 +453,7 @@ def _last(history: Sequence[dict[str, Any]]) -> str:
 
 
 def _complain(error: BaseException | str, status: int) -> int:
-    print(f"pyrogen: {error}", file=sys.stderr)
+    # what was read from files must not steer the terminal
+    said = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda code: repr(code[0])[1:-1], str(error))
+    print(f"pyrogen: {said}", file=sys.stderr)
     return status

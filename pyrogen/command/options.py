@@ -67,7 +67,7 @@ def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]) -> Namespace:
     """Options with their axis objects built; only registered names are ever looked up."""
-    arguments = _names_first(_with_lists(parser, arguments), axes)
+    arguments = _names_first(_called(_with_truth(parser, _with_lists(parser, arguments)), axes), axes)
     known = {o for action in parser._actions for o in action.option_strings}
     chosen = {
         option: registry.find(axis, parser.get_default(option))
@@ -167,6 +167,34 @@ def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
         plain = len(items) == 1 and items[0].startswith("[")
         bracketed += [flag, items[0] if plain else f"[{','.join(items)}]"] if items else [flag]
     return bracketed
+
+
+def _with_truth(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """The arguments, with ``true`` after every switch that stands alone."""
+    hints = ((action, getattr(action, "_typehint", None) or action.type) for action in parser._actions)
+    switches = {o for action, hint in hints if bool in (hint, *typing.get_args(hint)) for o in action.option_strings}
+    words: list[str] = []
+    for word, after in itertools.zip_longest(arguments, arguments[1:]):
+        words.append(word)
+        if word in switches and (after is None or after.startswith("--")):
+            words.append("true")
+    return words
+
+
+def _called(arguments: Sequence[str], axes: Mapping[str, str]) -> list[str]:
+    """The arguments, with choices that are written as in Python, ``ELBO(warmup=5)``, taken apart."""
+    found, words = [], iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        option = flag.removeprefix("--")
+        if not flag.startswith("--") or option not in axes:
+            found.append(word)
+        elif equals:
+            found += words_of(option, value) if "(" in value else [word]
+        else:
+            after = next(words, None)
+            found += [word] if after is None else words_of(option, after)
+    return found
 
 
 def _is_list(hint: Any) -> bool:
