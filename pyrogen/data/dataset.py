@@ -163,7 +163,9 @@ def load(
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = _path(name)
     source = _source(name, path, size, missing, label, tuple(columns or ()))
-    wishes = Wishes(kind, binarization, dequantization, seed, standardize, size, labels, missing, label, tuple(columns or ()))
+    wishes = Wishes(
+        kind, binarization, dequantization, seed, standardize, size, labels, missing, label, tuple(columns or ())
+    )
     return prepare(source, str(path.absolute()) if path else str(name), wishes)
 
 

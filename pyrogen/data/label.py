@@ -47,7 +47,9 @@ def number(where: str, y: Mapping[str, np.ndarray]) -> Named:
     kinds = {values.dtype.kind for values in y.values()}
     dimensions = {values.ndim for values in y.values()}
     if len(dimensions) > 1 or len({values.shape[1:] for values in y.values()}) > 1:
-        raise ValueError(f"{where}: y has another shape in each split, {[v.shape for v in y.values()]}; they must agree.")
+        raise ValueError(
+            f"{where}: y has another shape in each split, {[v.shape for v in y.values()]}; they must agree."
+        )
     if kinds == {"U"} and dimensions == {1}:
         return _in_order(y, "")
     for split, values in y.items():
@@ -57,7 +59,11 @@ def number(where: str, y: Mapping[str, np.ndarray]) -> Named:
         if kinds == {"b"}:
             return Named(_tensors(whole, np.int64), ("False", "True"))
         low = min((int(v.min()) for v in whole.values() if v.size), default=0)
-        return Named(_tensors(whole, np.int64)) if low == 0 else _in_order(whole, "labels without a 0 are numbered from it")
+        return (
+            Named(_tensors(whole, np.int64))
+            if low == 0
+            else _in_order(whole, "labels without a 0 are numbered from it")
+        )
     if dimensions == {2} and _one_hot(np.concatenate(list(y.values()))):
         chosen = {split: values.argmax(1) for split, values in y.items()}
         return Named(_tensors(chosen, np.int64), guess="one-hot rows are labels")
