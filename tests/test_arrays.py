@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 import pyrogen
-from pyrogen.data import from_arrays, load
+from pyrogen.data import from_arrays, load, store
 from pyrogen.inference import Exact, fit, log_evidence
 from pyrogen.inference.runs.recipe import data_of
 
@@ -172,3 +172,137 @@ def test_evidence_of_what_is_in_memory(made):
     grey = log_evidence(made, GREY, Exact())
     assert grey.attrs["binarization"] == "dynamic"
     assert "256 grey levels" in grey.attrs["guessed"]
+
+
+# -------------------------------------------------------------------------------------- sets of images beside torchvision
+
+NOISE = np.random.default_rng(3)
+COLOUR = NOISE.integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
+HALF = np.arange(40, dtype=np.uint8) % 2
+PEOPLE = np.arange(20).astype(str).repeat(2)
+FILES = {
+    "faces": (
+        "faces/faces_london_64",
+        {"images": COLOUR, "smiling": HALF, "identity": PEOPLE},
+    ),
+    "lpc-sprites": (
+        "sprites/lpc_sprites_static",
+        {"images": COLOUR, "factors": np.stack([HALF] * 5, 1), "factor_names": np.array(list("abcde"))},
+    ),
+    "emoji-line-colour": ("emoji/emojitwo_line_colour_64", {"line": COLOUR[..., 0], "colour": COLOUR}),
+    "emoji-styles": ("emoji/emoji_two_styles_64", {"emojitwo": COLOUR, "noto": 255 - COLOUR}),
+    "omniglot": (
+        "omniglot/omniglot_28",
+        {"images": COLOUR[:, :28, :28, 0], "character": HALF.astype(np.uint16), "evaluation": np.arange(40) // 30},
+    ),
+    "cifar10-subset": (
+        "cifar10_subset/cifar10_first4000",
+        {"images": COLOUR[:, :32, :32], "labels": HALF, "class_names": np.array(["cat", "dog"])},
+    ),
+}
+SHAPES = {"omniglot": (1, 28, 28), "cifar10-subset": (3, 32, 32)}
+SIZES = {
+    "faces": [32, 4, 4],
+    "emoji-styles": [64, 8, 8],
+    "omniglot": [27, 3, 10],
+}
+
+
+@pytest.mark.parametrize("layout", ["the folder", "a torchvision root beside", "a torchvision root"])
+@pytest.mark.parametrize("name", FILES)
+def test_sets_of_images_in_every_layout(tmp_path, monkeypatch, name, layout):
+    file, arrays = FILES[name]
+    root = tmp_path / "root"
+    (root / "torchvision").mkdir(parents=True)
+    given = {"the folder": root, "a torchvision root beside": root / "torchvision"}.get(layout, root / "torchvision")
+    base = given if layout == "a torchvision root" else root
+    monkeypatch.setenv("PYROGEN_DATA", str(given))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    with pytest.raises(ValueError, match=rf"cannot get {name}: looked for {file}\.npz in .*original is .*PYROGEN_DATA"):
+        load(name)
+    (base / file).parent.mkdir(parents=True)
+    np.savez(base / f"{file}.npz", **arrays)
+    data = load(name, kind="levels")
+    assert tuple(data.x_shape) == SHAPES.get(name, (3, 64, 64))
+    assert [len(s) for s in (data.train, data.valid, data.test)] == SIZES.get(name, [32, 4, 4])
+    rows = {x.numpy().tobytes() for s in (data.train, data.valid, data.test) for x in s.x}
+    assert len(rows) == sum(SIZES.get(name, [40]))
+    np.savez(base / f"{file}.npz", x=np.zeros(3))
+    with pytest.raises(ValueError, match="is damaged"):
+        load(name)
+
+
+def test_no_person_and_no_emoji_is_in_two_splits(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYROGEN_DATA", str(tmp_path))
+    for name in ("faces", "emoji-styles"):
+        file, arrays = FILES[name]
+        (tmp_path / file).parent.mkdir(parents=True)
+        np.savez(tmp_path / f"{file}.npz", **arrays)
+    data = load("emoji-styles", kind="levels")
+    half = len(data.test) // 2
+    assert torch.equal(data.test.x[:half], 255 - data.test.x[half:])
+    assert data.test.y.tolist() == [0] * half + [1] * half
+    people = {x.numpy().tobytes(): i // 2 for i, x in enumerate(torch.from_numpy(COLOUR).movedim(-1, 1).float())}
+    data = load("faces", kind="levels")
+    parts = [{people[x.numpy().tobytes()] for x in s.x} for s in (data.train, data.valid, data.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "classes"),
+    [
+        ("faces", 204, 2),
+        ("lpc-sprites", 3888, 6),
+        ("emoji-line-colour", 1404, None),
+        ("emoji-styles", 2182, 2),
+        ("omniglot", 32_460, 1623),
+        ("cifar10-subset", 4000, 10),
+    ],
+)
+def test_the_real_sets_of_images(name, count, classes):
+    file = f"{FILES[name][0]}.npz"
+    folders = [folder for root in store.roots() for folder in (root, root.parent)]
+    if not any((folder / file).is_file() for folder in folders):
+        pytest.skip(f"PYROGEN_DATA holds no {file}")
+    data = load(name, kind="levels")
+    assert sum(len(s) for s in (data.train, data.valid, data.test)) == count
+    assert data.classes == classes
+
+
+# ---------------------------------------------------------------------------------------------- sizes and standardization
+
+
+def test_arrays_are_resized_as_images_are():
+    flat = np.repeat(np.arange(40, dtype=np.uint8), 6 * 4).reshape(40, 6, 4)
+    data = from_arrays(flat, kind="levels", size=2)
+    assert (data.x_shape, data.size) == ((1, 2, 2), 2)
+    seen = torch.cat([data.train.x, data.valid.x, data.test.x])
+    assert sorted(seen[:, 0, 0, 0].tolist()) == list(range(40))
+    assert torch.equal(seen, seen[:, :, :1, :1].expand_as(seen))
+    halves = np.tile(np.repeat(np.array([-1.0, 1.0]), 2), (40, 1, 4, 1))
+    torch.testing.assert_close(from_arrays(halves, size=4).test.x[0], torch.from_numpy(halves[0]).float())
+    assert load("digits", kind="levels", size=4).x_shape == (1, 4, 4)
+    with pytest.raises(ValueError, match="size=2 resizes images, and 'arrays' has none"):
+        from_arrays(ROWS, size=2)
+
+
+def test_real_images_are_standardized_by_channel():
+    raw = np.random.default_rng(4).normal(size=(50, 3, 4, 4)) * np.array([1, 10, 0.1])[:, None, None] + 5
+    data = from_arrays(raw, x_valid=raw[:9], x_test=raw[:9], standardize=True)
+    sd = raw.std((0, 2, 3))
+    torch.testing.assert_close(data.train.x.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(data.train.x.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
+    assert data.test.log_jacobian == pytest.approx(-16 * np.log(sd).sum())
+    assert data.test.log_jacobians() == pytest.approx(np.full(9, data.test.log_jacobian))
+    torch.testing.assert_close(
+        data.test.view.scale.restore(data.test.x), torch.from_numpy(raw[:9]), atol=1e-5, rtol=1e-5
+    )
+    assert not from_arrays(raw).standardize
+
+
+def test_grey_images_are_real_by_wish():
+    data = from_arrays(GREY, kind="real", standardize=True)
+    assert data.standardize
+    assert float(data.train.x.mean()) == pytest.approx(0, abs=1e-5)
+    with pytest.raises(ValueError, match="has one value only in train"):
+        from_arrays(np.full((9, 1, 2, 2), 3.5), kind="real", standardize=True)

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from pyrogen.data import arrays as own
 from pyrogen.data.dataset import MEMORY, Data, Wishes, load, prepare
+from pyrogen.data.resize import resize
 from pyrogen.data.source import SPLITS, cut
 from pyrogen.data.split import Split, draw_split
 from pyrogen.data.table import LABELS
@@ -61,6 +62,7 @@ def from_arrays(
         if y is not None:
             found[f"y_{split}"] = _array(y)
     source = own.read(found, name, name, "arrays in memory", missing)
+    source = source if size is None else resize(source, size)
     wishes = Wishes(kind, binarization, dequantization, seed, standardize, size, labels, missing)
     return prepare(source, MEMORY, wishes)
 
