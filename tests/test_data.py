@@ -255,9 +255,9 @@ def test_data_describe_themselves():
         ({"name": "ring", "dequantization": True}, r"'ring' offers kind 'real', not 'unit'"),
         (
             {"standardize": True},
-            r"takes real vectors of shape \(D,\), and 'digits' as 'binary' has x of shape \(1, 8, 8\)",
+            r"standardize=True takes data of kind 'real', and 'digits' is 'binary'",
         ),
-        ({"size": 4}, r"size=4 resizes a folder of images, and 'digits' is none"),
+        ({"name": "ring", "size": 4}, r"size=4 resizes images, and 'ring' has none but x of shape \(2,\)"),
     ],
     ids=str,
 )

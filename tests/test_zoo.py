@@ -496,7 +496,6 @@ BAD_DATA = {
     "nan": (lambda x: x.where(x > 2, math.nan), r"4 of 4 data hold NaN"),
     "infinite": (lambda x: torch.cat([x[:3], x[3:] + math.inf]), r"1 of 4 data hold NaN or infinite"),
     "grey": (lambda x: 0.5 * x, r"binary"),
-    "an array": (lambda x: x.numpy(), r"expected a tensor of data, got (ndarray|a NumPy array)"),
 }
 
 

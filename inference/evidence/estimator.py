@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
+from pyrogen.data.memory import as_split
 from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -66,7 +67,7 @@ class Estimator(ABC):
 
 def log_evidence(
     pair: Model | Weighable,
-    x: Tensor | Split,
+    x: Any,
     estimator: Estimator | str | Mapping[str, Any] | None = None,
     seed: int = 0,
     y: Tensor | None = None,
@@ -76,7 +77,8 @@ def log_evidence(
 
     Args:
         pair: a model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions.
-        x: data ``(B, ...)``, or a split of a data set, whose quantization and binarization are then written down.
+        x: data ``(B, ...)``: a tensor, an array, a DataFrame or a torch Dataset; or a split of a data set, whose quantization
+            and binarization are then written down.
         estimator: ``IWAE(k)``, ``ELBO()``, ``Exact()``, ``Reconstruction()`` or a name; by default ``Exact()`` where the
             model has a log_prob, else ``IWAE(5000)``.
         seed: of the draws; parameters and the global generator are left as they were.
@@ -95,7 +97,14 @@ def log_evidence(
     if estimator is None:
         estimator = "Exact" if isinstance(model, HasLogProb) else "IWAE"
     judge: Estimator = make("estimator", estimator)
-    _check_kind_of(x, plain=not isinstance(pair, Model))
+    _check_kind_of(x)
+    # a program of one's own may well observe counts
+    if not isinstance(x, Split) and not (
+        isinstance(x, Tensor) and (x.is_floating_point() or not isinstance(pair, Model))
+    ):
+        x = as_split(x, y, model.kinds)
+    if isinstance(x, Tensor) and y is not None:
+        y = torch.as_tensor(y)
     jacobian: np.ndarray | float = 0.0
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
     if isinstance(x, Split):
@@ -147,14 +156,9 @@ def settings_of(judge: Estimator) -> dict[str, Any]:
     }
 
 
-def _check_kind_of(x: Any, *, plain: bool) -> None:
+def _check_kind_of(x: Any) -> None:
     if isinstance(x, Data):
         raise ValueError(f"log_evidence scores one split, and got the whole data set {x.name!r}: pass data.test, say.")
-    if isinstance(x, np.ndarray):
-        raise ValueError("expected a tensor of data, got a NumPy array: pass torch.as_tensor(x, dtype=torch.float32).")
-    # a program of one's own may well observe counts
-    if isinstance(x, Tensor) and not plain and not x.is_floating_point():
-        raise ValueError(f"x holds {str(x.dtype).removeprefix('torch.')}, and the models score floats: pass x.float().")
 
 
 def _fingerprints(x: Tensor) -> np.ndarray:

@@ -20,7 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pyrogen.axes import refusal
 from pyrogen.base import Model, Objective
-from pyrogen.data import Data, load
+from pyrogen.data import Data
+from pyrogen.data.memory import as_data
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.trainer import PRECISIONS, Run, Trainer, is_first
@@ -31,7 +32,7 @@ FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128, "lr_milestones": (), "l
 
 def fit(
     model: Model,
-    data: Data | str | Path,
+    data: Any,
     objective: Objective | str | None = None,
     *,
     epochs: int | None = None,
@@ -61,7 +62,8 @@ def fit(
 
     Args:
         model: any model of the zoo; it is trained in place.
-        data: a data set, its name, or a path.
+        data: a data set, its name, or a path; or what :func:`pyrogen.data.from_arrays` takes: an array, a tensor, a
+            DataFrame, a torch Dataset, ``(x, y)``, or a mapping of ``x_train``, ``y_train`` ...
         objective: by default the model's own.
         epochs: passes over the data; by default those of the entry's recipe.
         lr: learning rate of every player; by default the recipe's, or each player's own.
@@ -103,12 +105,7 @@ def fit(
         raise ValueError(
             f"fit trains models of the zoo; got {type(model).__name__}. Plain Pyro functions are trained by pyro.infer.SVI."
         )
-    if not isinstance(data, (Data, str, Path)):
-        raise ValueError(
-            f"fit trains on a data set, its name or a path; got {type(data).__name__}. Save arrays by "
-            "np.savez('mine.npz', x_train=...) and pass 'mine.npz'."
-        )
-    data = data if isinstance(data, Data) else load(data, kind=model.kinds)
+    data = as_data(data, model.kinds)
     recipe = {**FALLBACK, **_recipe(model)}
     epochs = recipe["epochs"] if epochs is None else epochs
     batch_size = recipe["batch_size"] if batch_size is None else batch_size

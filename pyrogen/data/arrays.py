@@ -79,8 +79,8 @@ def _values(where: str, name: str, arrays: Arrays, missing: bool) -> np.ndarray:
         rounded = values.astype(np.float32)
     if np.isinf(rounded).any() or np.isnan(rounded).all() or (np.isnan(rounded).any() and not missing):
         raise ValueError(
-            f"{where}: {name} holds NaN or infinite values; remove or impute them first, or load with missing=True, where NaN "
-            "is what was not observed, for likelihood='Masked'."
+            f"{where}: {name} holds NaN or infinite values; remove or impute them first, or load with missing=True, where "
+            "NaN is what was not observed, for likelihood='Masked'."
         )
     # vectors are rounded after they were standardized: a mean far larger than the deviation would leave nothing
     return values.astype(np.float64) if values.ndim == 2 and values.dtype.itemsize > 4 else rounded

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.data import folder, npz, table
+from pyrogen.data.resize import resize
 from pyrogen.data.source import Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
@@ -37,8 +38,8 @@ class Data:
         reference: where the data come from.
         source: what :func:`load` takes to find them again: a name, or an absolute path.
         sha256: of each split, the first 12 hex digits of the hash of its raw x and y.
-        standardize: whether x is (raw − mean) / sd by column, see :class:`pyrogen.data.scale.Scale`.
-        size: to which the images of a folder were cut and resized.
+        standardize: whether x is (raw − mean) / sd, see :class:`pyrogen.data.scale.Scale`.
+        size: to which the images were cut and resized.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
         labels: how many training data kept their label; those of the others are :data:`pyrogen.conditions.UNKNOWN`.
         missing: whether NaN in x stands for what was not observed.
@@ -147,9 +148,10 @@ def load(
         dequantization: whether "unit" data get uniform noise within their grey level, which is the default; in training
             anew for every batch.
         seed: by which values are drawn that are drawn once. The splits do not depend on it.
-        standardize: whether real vectors become (r − mean) / sd with the statistics of train, the default for files of
-            them; their splits' ``log_jacobian`` turns log p(x) into the log-density of the raw values.
-        size: cut the images of a folder to a centred square and resize them to ``size`` × ``size``.
+        standardize: whether real x becomes (r − mean) / sd with the statistics of train, by column, or of images by channel;
+            the default for files of vectors; their splits' ``log_jacobian`` turns log p(x) into the log-density of the
+            raw values.
+        size: cut images to a centred square and resize them to ``size`` × ``size``.
         labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
         missing: whether NaN in a file (in a table also an empty cell) stands for what was not observed, as the likelihood
             Masked takes it; otherwise it is refused.
@@ -163,6 +165,8 @@ def load(
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = _path(name)
     source = _source(name, path, size, missing, label, tuple(columns or ()))
+    if size is not None and not (path and path.is_dir()):
+        source = resize(source, size)
     wishes = Wishes(
         kind, binarization, dequantization, seed, standardize, size, labels, missing, label, tuple(columns or ())
     )
@@ -236,8 +240,6 @@ def _source(
         raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")
     if path and path.is_dir():
         return folder.read(path, size)
-    if size is not None:
-        raise ValueError(f"size={size} resizes a folder of images, and {str(name)!r} is none; leave size out.")
     if not path:
         make: Callable[[], Source] = find("data", str(name)).load()
         return make()

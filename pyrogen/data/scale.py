@@ -1,4 +1,4 @@
-"""Standardization of real vectors, and what it does to a log-density."""
+"""Standardization of real vectors and images, and what it does to a log-density."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from pyrogen.data.source import Source
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """x = (r − mean) / sd by column, so that log p(r) = log p(x) − Σ_d log sd_d.
+    """x = (r − mean) / sd, so that log p(r) = log p(x) − Σ_d log sd_d over all elements d of a datum.
+
+    Vectors are scaled by column, images ``(C, H, W)`` by channel, and other arrays as a whole.
 
     Args:
-        mean: of the columns of train, ``(D,)`` float64.
-        sd: their standard deviations (the root of the mean squared deviation), ``(D,)`` float64, all positive.
+        mean: of train, ``x_shape`` float64.
+        sd: standard deviations (the root of the mean squared deviation), ``x_shape`` float64, all positive.
     """
 
     mean: Tensor
@@ -30,7 +32,10 @@ class Scale:
         Raises:
             ValueError: a column of train is constant: a density over it has no bound.
         """
-        train = torch.as_tensor(source.splits["train"][0]).double()
+        raw = torch.as_tensor(source.splits["train"][0])
+        if raw.dim() != 2:
+            return cls._of_alike(source.name, raw)
+        train = raw.double()
         hole = train.isnan()
         # not sd == 0: rounding gives a constant 0.1 a standard deviation of 1e-17
         low, high = train.masked_fill(hole, math.inf).amin(0), train.masked_fill(hole, -math.inf).amax(0)
@@ -44,19 +49,34 @@ class Scale:
         mean = train.nanmean(0)
         return cls(mean, (train - mean).square().nanmean(0).sqrt())
 
+    @classmethod
+    def _of_alike(cls, name: str, raw: Tensor) -> Scale:
+        """The same of all pixels of a channel, or of all elements."""
+        channels = raw.shape[1] if raw.dim() == 4 else 1
+        values = raw.movedim(1, 0).reshape(channels, -1) if channels > 1 else raw.reshape(1, -1)
+        means = [row.double().nanmean() for row in values]
+        sds = [(row.double() - mean).square().nanmean().sqrt() for row, mean in zip(values, means, strict=True)]
+        if any(row[~row.isnan()].amin() >= row[~row.isnan()].amax() for row in values):
+            raise ValueError(
+                f"{name!r}: a channel has one value only in train, so it cannot be standardized, and a density over it has "
+                "no bound; remove it, or load with standardize=False."
+            )
+        each = (channels, *[1] * (raw.dim() - 2))
+        return cls(*(torch.stack(v).reshape(each).expand(raw.shape[1:]).contiguous() for v in (means, sds)))
+
     @property
     def log_jacobian(self) -> float:
         """log |dx/dr| = −Σ log sd in nats: add it to log p(x) for log p(r)."""
         return -float(self.sd.log().sum())
 
     def log_jacobians(self, x: Tensor) -> Tensor:
-        """The same for each datum of x, ``(N, D)`` to ``(N,)`` float64: of the columns that were observed."""
-        return -(~x.isnan()).double() @ self.sd.log().to(x.device)
+        """The same for each datum of x, ``(N, *x_shape)`` to ``(N,)`` float64: of the elements that were observed."""
+        return -(~x.isnan()).double().flatten(1) @ self.sd.log().flatten().to(x.device)
 
     def __call__(self, raw: Tensor) -> Tensor:
-        """x of the raw values, ``(..., D)`` float32; computed in float64, for means far larger than deviations."""
+        """x of the raw values, ``(..., *x_shape)`` float32; computed in float64, for means far larger than deviations."""
         return ((raw.double() - self.mean.to(raw.device)) / self.sd.to(raw.device)).float()
 
     def restore(self, x: Tensor) -> Tensor:
-        """The raw values of x, such as a model's samples: x · sd + mean, ``(..., D)`` float64."""
+        """The raw values of x, such as a model's samples: x · sd + mean, ``(..., *x_shape)`` float64."""
         return x.double() * self.sd.to(x.device) + self.mean.to(x.device)

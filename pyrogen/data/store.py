@@ -24,8 +24,12 @@ def cache() -> Path:
 
 
 def roots() -> tuple[Path, Path]:
-    """Where files are looked for: ``$PYROGEN_DATA``, if that is set, and the cache, to which alone files are written."""
-    return Path(os.environ.get("PYROGEN_DATA") or cache()).expanduser(), cache()
+    """Where files are looked for: ``$PYROGEN_DATA``, if that is set, and the cache, to which alone files are written.
+
+    The variable names a torchvision root, or a folder that holds one as ``torchvision/`` with other sets beside it.
+    """
+    given = Path(os.environ.get("PYROGEN_DATA") or cache()).expanduser()
+    return given / "torchvision" if (given / "torchvision").is_dir() else given, cache()
 
 
 def max_in_memory() -> int:

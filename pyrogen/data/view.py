@@ -30,7 +30,7 @@ class View:
     "unit", dequantization  x = (r + u) / L, u uniform on (0, 1)
     "levels"                x = round(255 r / (L − 1))
     "real"                  x = r
-    "real", scale           x = (r − mean) / sd, by column
+    "real", scale           x = (r − mean) / sd
     "counts"                x = r
     "angle"                 x = r, turned into [−π, π)
     ======================  =====================================
@@ -172,12 +172,8 @@ def _objection(
         return f"{source.name!r} is binary already; binarization must be 'none', not {binarization!r}."
     if kind == "binary" and binarization == "none" and source.levels != 2:
         return f"{source.name!r} is grey: kind 'binary' needs binarization 'dynamic' or 'static', not 'none'."
-    if standardize and not (kind == "real" and _vectors(source)):
-        shape = tuple(source.splits["train"][0].shape[1:])
-        return (
-            f"standardize=True takes real vectors of shape (D,), and {source.name!r} as {kind!r} has x of shape {shape}; "
-            "leave standardize out."
-        )
+    if standardize and kind != "real":
+        return f"standardize=True takes data of kind 'real', and {source.name!r} is {kind!r}; leave standardize out."
     return ""
 
 

@@ -1,0 +1,165 @@
+"""Small sets of images that are prepared as ``.npz`` files beside torchvision's, in the folder PYROGEN_DATA names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrogen.data import store
+from pyrogen.data.source import IMAGE_KINDS, PHOTO_KINDS, SPLITS, Source, tenths
+from pyrogen.registry import choice
+
+
+@choice("data", "faces")
+def faces() -> Source:
+    """204 faces of 64 × 64 pixels in colour: 102 people, neutral and smiling; no person is in two splits."""
+    where = "the Face Research Lab London Set (figshare 5047666; github.com/debruine/webmorphR.stim)"
+    found = _read("faces", "faces/faces_london_64.npz", ("images", "smiling", "identity"), where)
+    _, person = np.unique(found["identity"], return_inverse=True)
+    return _source(
+        "faces",
+        "DeBruine and Jones 2017, Face Research Lab London Set",
+        _pixels(found["images"]),
+        torch.from_numpy(found["smiling"]).long(),
+        _together(person),
+        names=("neutral", "smiling"),
+    )
+
+
+@choice("data", "lpc-sprites")
+def lpc_sprites() -> Source:
+    """3,888 characters of 64 × 64 pixels in colour: every combination of five factors."""
+    where = "github.com/YingzhenLi/Sprites, composed from its sheets"
+    found = _read("lpc-sprites", "sprites/lpc_sprites_static.npz", ("images", "factors", "factor_names"), where)
+    return _source(
+        "lpc-sprites",
+        "Li and Mandt 2018, Disentangled sequential autoencoder; art of the Liberated Pixel Cup",
+        _pixels(found["images"]),
+        torch.from_numpy(found["factors"]).long(),
+        tenths(len(found["images"])),
+        names=tuple(found["factor_names"].tolist()),
+    )
+
+
+@choice("data", "emoji-line-colour")
+def emoji_line_colour() -> Source:
+    """1,404 emoji of 64 × 64 pixels in colour, each with its line drawing as condition y, in [0, 1]."""
+    where = "github.com/EmojiTwo/emojitwo"
+    found = _read("emoji-line-colour", "emoji/emojitwo_line_colour_64.npz", ("line", "colour"), where)
+    return _source(
+        "emoji-line-colour",
+        "Emojitwo, line art and colour",
+        _pixels(found["colour"]),
+        _pixels(found["line"]).float() / 255,
+        tenths(len(found["colour"])),
+    )
+
+
+@choice("data", "emoji-styles")
+def emoji_styles() -> Source:
+    """1,091 emoji of 64 × 64 pixels in colour in two styles, which are the labels; no emoji is in two splits."""
+    where = "github.com/EmojiTwo/emojitwo and github.com/googlefonts/noto-emoji"
+    found = _read("emoji-styles", "emoji/emoji_two_styles_64.npz", ("emojitwo", "noto"), where)
+    n = len(found["noto"])
+    return _source(
+        "emoji-styles",
+        "Emojitwo and Noto Emoji",
+        torch.cat([_pixels(found["emojitwo"]), _pixels(found["noto"])]),
+        torch.arange(2).repeat_interleave(n),
+        {split: torch.cat([rows, rows + n]) for split, rows in tenths(n).items()},
+        names=("emojitwo", "noto"),
+    )
+
+
+@choice("data", "omniglot")
+def omniglot() -> Source:
+    """32,460 characters of 50 alphabets, 28 × 28 pixels in grey; test is the official evaluation set, of other alphabets."""
+    where = "github.com/brendenlake/omniglot, reduced to 28 × 28"
+    found = _read("omniglot", "omniglot/omniglot_28.npz", ("images", "character", "evaluation"), where)
+    background = torch.from_numpy(found["evaluation"] == 0)
+    inner = background.nonzero().flatten()
+    parts = tenths(len(inner))
+    rows = {
+        "train": inner[torch.cat([parts["train"], parts["test"]])],
+        "valid": inner[parts["valid"]],
+        "test": (~background).nonzero().flatten(),
+    }
+    return _source(
+        "omniglot",
+        "Lake, Salakhutdinov and Tenenbaum 2015, Human-level concept learning",
+        _pixels(found["images"]),
+        torch.from_numpy(found["character"].astype(np.int64)),
+        rows,
+        kinds=IMAGE_KINDS,
+    )
+
+
+@choice("data", "cifar10-subset")
+def cifar10_subset() -> Source:
+    """The first 4,000 training images of CIFAR-10, 32 × 32 pixels in colour, in ten classes."""
+    where = "www.cs.toronto.edu/~kriz/cifar.html, the first training batch"
+    found = _read("cifar10-subset", "cifar10_subset/cifar10_first4000.npz", ("images", "labels", "class_names"), where)
+    return _source(
+        "cifar10-subset",
+        "Krizhevsky 2009, Learning multiple layers of features from tiny images",
+        _pixels(found["images"]),
+        torch.from_numpy(found["labels"]).long(),
+        tenths(len(found["images"])),
+        names=tuple(found["class_names"].tolist()),
+    )
+
+
+def _read(name: str, file: str, keys: tuple[str, ...], original: str) -> dict[str, np.ndarray]:
+    """Arrays of a file below one of the folders where files are looked for."""
+    folders = list(dict.fromkeys(_folders()))
+    path = next((folder / file for folder in folders if (folder / file).is_file()), None)
+    if path is None:
+        raise ValueError(
+            f"cannot get {name}: looked for {file} in {' and '.join(map(str, folders))}; its public original is {original}; "
+            f"put its arrays {', '.join(keys)} there, or set PYROGEN_DATA to the folder that holds {file}."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {key: found[key] for key in keys}
+    except Exception as error:
+        raise ValueError(
+            f"{path} is damaged ({' '.join(str(error).split())}): expected the arrays {', '.join(keys)}; replace it."
+        ) from error
+
+
+def _folders() -> Iterator[Path]:
+    for root in store.roots():
+        yield root
+        # the sets lie beside a torchvision root, not in it
+        if root.name == "torchvision":
+            yield root.parent
+
+
+def _source(
+    name: str,
+    reference: str,
+    x: Tensor,
+    y: Tensor,
+    rows: dict[str, Tensor],
+    names: tuple[str, ...] = (),
+    kinds: tuple[str, ...] = PHOTO_KINDS,
+) -> Source:
+    splits = {s: (x[rows[s]], y[rows[s]]) for s in SPLITS}
+    return Source(name, reference, kinds, 256, splits, class_names=names, wished=("real",))
+
+
+def _pixels(images: np.ndarray) -> Tensor:
+    x = torch.from_numpy(images)
+    return x.unsqueeze(1) if x.dim() == 3 else x.movedim(-1, 1).contiguous()
+
+
+def _together(group: np.ndarray) -> dict[str, Tensor]:
+    """Rows of train, valid and test such that every group is in one of them."""
+    whole = torch.from_numpy(group.astype(np.int64))
+    return {
+        split: torch.isin(whole, chosen).nonzero().flatten() for split, chosen in tenths(int(whole.max()) + 1).items()
+    }

@@ -1,0 +1,308 @@
+"""Data in memory: what comes in through the one door, and what is guessed of it."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+import pyrogen
+from pyrogen.data import from_arrays, load, store
+from pyrogen.inference import Exact, fit, log_evidence
+from pyrogen.inference.runs.recipe import data_of
+
+GREY = np.random.default_rng(0).integers(0, 256, (40, 4, 4), dtype=np.uint8)
+COUNTS = np.random.default_rng(1).poisson(4, (40, 5))
+ROWS = np.random.default_rng(2).normal(size=(40, 3))
+
+
+def frame():
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame({"a": ROWS[:, 0], "b": ROWS[:, 1], "class": ["dog", "cat"] * 20})
+
+
+def test_arrays_of_every_sort_become_the_same_data():
+    kinds = [
+        ROWS,
+        torch.from_numpy(ROWS),
+        torch.from_numpy(ROWS).requires_grad_(),
+        TensorDataset(torch.from_numpy(ROWS)),
+    ]
+    seen = [from_arrays(x) for x in kinds]
+    assert all(torch.equal(d.test.x, seen[0].test.x) and d.kind == "real" for d in seen)
+    assert [len(s) for s in (seen[0].train, seen[0].valid, seen[0].test)] == [32, 4, 4]
+    assert (seen[0].name, seen[0].standardize) == ("arrays", True)
+
+
+def test_a_frame_brings_its_labels():
+    data = from_arrays(frame(), name="pets")
+    assert (data.name, data.x_shape, data.class_names) == ("pets", (2,), ("cat", "dog"))
+    given = from_arrays(ROWS, y_train=frame()["class"])
+    assert torch.equal(given.test.y, data.test.y)
+
+
+def test_a_split_is_given_is_kept():
+    test = np.full((3, 4, 4), 7, np.uint8)
+    data = from_arrays(GREY, x_test=test, kind="levels")
+    assert data.test.x.unique().tolist() == [7]
+    assert [len(s) for s in (data.train, data.valid)] == [36, 4]
+
+
+@pytest.mark.parametrize(
+    ("x", "kinds", "kind", "guessed"),
+    [
+        (GREY, None, "binary", "whole numbers up to 255 are 256 grey levels; they were binarized"),
+        (GREY, "unit", "unit", "whole numbers up to 255 are 256 grey levels"),
+        (COUNTS, None, "counts", "are no grey levels"),
+        (COUNTS, ("binary", "counts"), "counts", "are no grey levels"),
+        (COUNTS, "binary", "binary", "are no grey levels"),
+        (COUNTS + 300, None, "counts", ""),
+        (ROWS, None, "real", ""),
+        (1 / (1 + np.exp(-ROWS)), ("binary", "unit"), "unit", "numbers from 0 to 1 are of kind 'unit'"),
+    ],
+    ids=["images", "images as unit", "counts", "counts for two", "counts as binary", "large", "real", "grey vectors"],
+)
+def test_only_images_are_guessed_to_be_images(x, kinds, kind, guessed):
+    data = from_arrays(x, kind=kinds)
+    assert data.kind == kind
+    assert guessed in data.guessed
+    assert data.describe()["guessed"] == data.guessed
+    assert bool(guessed) == ("guessed" in repr(data)) == ("guessed" in data.test.attributes())
+    if kind == "counts":
+        assert set(data.test.x.unique().tolist()) <= set(np.unique(x).tolist())
+
+
+def test_vectors_of_counts_are_refused_where_bits_are_wanted():
+    with pytest.raises(ValueError, match=r"offers kind 'counts' or 'real', not 'binary'; .*kind='binary'"):
+        from_arrays(COUNTS, kind=("binary",))
+
+
+@pytest.mark.parametrize(
+    ("y", "numbers", "names"),
+    [
+        (np.arange(40) % 3, [0, 1, 2], ()),
+        (np.arange(40) % 3 + 1, [0, 1, 2], ("1", "2", "3")),
+        (np.arange(40) % 3.0 + 1, [0, 1, 2], ("1", "2", "3")),
+        (np.arange(40) % 2 == 1, [0, 1], ("False", "True")),
+        (np.array(["no", "yes"])[np.arange(40) % 2], [0, 1], ("no", "yes")),
+        (np.eye(4)[np.arange(40) % 4], [0, 1, 2, 3], ()),
+    ],
+    ids=["0 to 2", "1 to 3", "floats", "bools", "strings", "one-hot"],
+)
+def test_labels_are_numbered_from_0(y, numbers, names):
+    data = from_arrays(ROWS, y, standardize=False)
+    y_all = torch.cat([s.y for s in (data.train, data.valid, data.test)])
+    assert (y_all.unique().tolist(), data.classes, data.class_names) == (numbers, len(numbers), names)
+    row = int(np.flatnonzero(np.isclose(ROWS[:, 0], float(data.test.x[0, 0]), atol=1e-6))[0])
+    assert int(data.test.y[0]) == row % len(numbers)
+
+
+def test_images_beside_images_are_no_classes():
+    data = from_arrays(GREY, GREY)
+    assert (data.classes, data.train.y.dtype) == (None, torch.float32)
+    assert float(data.train.y.max()) == 1
+    assert from_arrays(GREY, GREY // 64).classes == 4
+
+
+def test_names_of_arrays_are_corrected(tmp_path):
+    for names, message in (
+        (("X_train",), "rename X_train to x_train"),
+        (("train_x", "train_y"), "rename train_x to x_train, train_y to y_train"),
+        (("x_train", "x_val"), "rename x_val to x_valid"),
+        (("images",), "rename images to x_train"),
+    ):
+        np.savez(tmp_path / "own.npz", **dict.fromkeys(names, ROWS))
+        with pytest.raises(ValueError, match=message):
+            load(tmp_path / "own.npz")
+    np.savez(tmp_path / "own.npz", x_train=ROWS, x_valid=ROWS, y_train=np.arange(40) % 2)
+    with pytest.raises(ValueError, match=r"holds y_train and no y_valid, though it holds x_valid"):
+        load(tmp_path / "own.npz")
+
+
+def test_one_array_in_a_file(tmp_path):
+    np.save(tmp_path / "own.npy", GREY)
+    assert torch.equal(load(tmp_path / "own.npy", kind="levels").test.x, from_arrays(GREY, kind="levels").test.x)
+    (tmp_path / "bad.npy").write_bytes(b"none")
+    with pytest.raises(ValueError, match=r"bad\.npy cannot be read"):
+        load(tmp_path / "bad.npy")
+
+
+def test_columns_of_a_table_are_named(tmp_path):
+    text = "a,species,b,id\n" + "".join(f"{x[0]},{1 + i % 3},{x[1]},{i}\n" for i, x in enumerate(ROWS))
+    (tmp_path / "t.csv").write_text(text)
+    data = load(tmp_path / "t.csv", label="species", columns=["a", "b"])
+    assert (data.x_shape, data.classes, data.class_names) == ((2,), 3, ("1", "2", "3"))
+    assert (data.describe()["label"], data.describe()["columns"]) == ("species", ["a", "b"])
+    with pytest.raises(ValueError, match="no column called 'specie'; did you mean 'species'"):
+        load(tmp_path / "t.csv", label="specie")
+    model = pyrogen.create("vae", x_shape=(2,), latent_size=1, hidden=(4,), likelihood="Normal")
+    fit(model, data, epochs=0, folder=tmp_path / "run", progress=False)
+    assert torch.equal(data_of(tmp_path / "run").test.x, data.test.x)
+    with pytest.raises(ValueError, match="leave them out"):
+        load("digits", label="y")
+
+
+@pytest.fixture
+def made():
+    return pyrogen.create("made", x_shape=(1, 4, 4), hidden=(4,))
+
+
+@pytest.mark.parametrize("sort", ["array", "tensor", "dataset", "pair", "split", "mapping"])
+def test_fit_takes_what_is_in_memory(made, sort, tmp_path):
+    given = {
+        "array": GREY,
+        "tensor": torch.from_numpy(GREY),
+        "dataset": TensorDataset(torch.from_numpy(GREY), torch.arange(40)),
+        "pair": (GREY, np.arange(40)),
+        "split": from_arrays(GREY).train,
+        "mapping": {"x_train": GREY, "x_test": GREY[:5]},
+    }[sort]
+    run = fit(made, given, epochs=1, folder=tmp_path / "run", progress=False, device="cpu")
+    assert len(run.history) >= 1
+    assert pyrogen.load(tmp_path / "run").x_shape == (1, 4, 4)
+    with pytest.raises(ValueError, match=r"was trained on arrays; pass them"):
+        data_of(tmp_path / "run")
+
+
+def test_evidence_of_what_is_in_memory(made):
+    bits = (GREY > 99)[:, None]
+    x = torch.from_numpy(bits).float()
+    expected = log_evidence(made, x, Exact())["log_evidence"].values
+    for given in (bits, bits.astype(np.float64), bits.astype(np.uint8), x.long(), TensorDataset(x)):
+        assert np.array_equal(log_evidence(made, given, Exact())["log_evidence"].values, expected)
+    grey = log_evidence(made, GREY, Exact())
+    assert grey.attrs["binarization"] == "dynamic"
+    assert "256 grey levels" in grey.attrs["guessed"]
+
+
+# -------------------------------------------------------------------------------------- sets of images beside torchvision
+
+NOISE = np.random.default_rng(3)
+COLOUR = NOISE.integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
+HALF = np.arange(40, dtype=np.uint8) % 2
+PEOPLE = np.arange(20).astype(str).repeat(2)
+FILES = {
+    "faces": (
+        "faces/faces_london_64",
+        {"images": COLOUR, "smiling": HALF, "identity": PEOPLE},
+    ),
+    "lpc-sprites": (
+        "sprites/lpc_sprites_static",
+        {"images": COLOUR, "factors": np.stack([HALF] * 5, 1), "factor_names": np.array(list("abcde"))},
+    ),
+    "emoji-line-colour": ("emoji/emojitwo_line_colour_64", {"line": COLOUR[..., 0], "colour": COLOUR}),
+    "emoji-styles": ("emoji/emoji_two_styles_64", {"emojitwo": COLOUR, "noto": 255 - COLOUR}),
+    "omniglot": (
+        "omniglot/omniglot_28",
+        {"images": COLOUR[:, :28, :28, 0], "character": HALF.astype(np.uint16), "evaluation": np.arange(40) // 30},
+    ),
+    "cifar10-subset": (
+        "cifar10_subset/cifar10_first4000",
+        {"images": COLOUR[:, :32, :32], "labels": HALF, "class_names": np.array(["cat", "dog"])},
+    ),
+}
+SHAPES = {"omniglot": (1, 28, 28), "cifar10-subset": (3, 32, 32)}
+SIZES = {
+    "faces": [32, 4, 4],
+    "emoji-styles": [64, 8, 8],
+    "omniglot": [27, 3, 10],
+}
+
+
+@pytest.mark.parametrize("layout", ["the folder", "a torchvision root beside", "a torchvision root"])
+@pytest.mark.parametrize("name", FILES)
+def test_sets_of_images_in_every_layout(tmp_path, monkeypatch, name, layout):
+    file, arrays = FILES[name]
+    root = tmp_path / "root"
+    (root / "torchvision").mkdir(parents=True)
+    given = {"the folder": root, "a torchvision root beside": root / "torchvision"}.get(layout, root / "torchvision")
+    base = given if layout == "a torchvision root" else root
+    monkeypatch.setenv("PYROGEN_DATA", str(given))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    with pytest.raises(ValueError, match=rf"cannot get {name}: looked for {file}\.npz in .*original is .*PYROGEN_DATA"):
+        load(name)
+    (base / file).parent.mkdir(parents=True)
+    np.savez(base / f"{file}.npz", **arrays)
+    data = load(name, kind="levels")
+    assert tuple(data.x_shape) == SHAPES.get(name, (3, 64, 64))
+    assert [len(s) for s in (data.train, data.valid, data.test)] == SIZES.get(name, [32, 4, 4])
+    rows = {x.numpy().tobytes() for s in (data.train, data.valid, data.test) for x in s.x}
+    assert len(rows) == sum(SIZES.get(name, [40]))
+    np.savez(base / f"{file}.npz", x=np.zeros(3))
+    with pytest.raises(ValueError, match="is damaged"):
+        load(name)
+
+
+def test_no_person_and_no_emoji_is_in_two_splits(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYROGEN_DATA", str(tmp_path))
+    for name in ("faces", "emoji-styles"):
+        file, arrays = FILES[name]
+        (tmp_path / file).parent.mkdir(parents=True)
+        np.savez(tmp_path / f"{file}.npz", **arrays)
+    data = load("emoji-styles", kind="levels")
+    half = len(data.test) // 2
+    assert torch.equal(data.test.x[:half], 255 - data.test.x[half:])
+    assert data.test.y.tolist() == [0] * half + [1] * half
+    people = {x.numpy().tobytes(): i // 2 for i, x in enumerate(torch.from_numpy(COLOUR).movedim(-1, 1).float())}
+    data = load("faces", kind="levels")
+    parts = [{people[x.numpy().tobytes()] for x in s.x} for s in (data.train, data.valid, data.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "classes"),
+    [
+        ("faces", 204, 2),
+        ("lpc-sprites", 3888, 6),
+        ("emoji-line-colour", 1404, None),
+        ("emoji-styles", 2182, 2),
+        ("omniglot", 32_460, 1623),
+        ("cifar10-subset", 4000, 10),
+    ],
+)
+def test_the_real_sets_of_images(name, count, classes):
+    file = f"{FILES[name][0]}.npz"
+    folders = [folder for root in store.roots() for folder in (root, root.parent)]
+    if not any((folder / file).is_file() for folder in folders):
+        pytest.skip(f"PYROGEN_DATA holds no {file}")
+    data = load(name, kind="levels")
+    assert sum(len(s) for s in (data.train, data.valid, data.test)) == count
+    assert data.classes == classes
+
+
+# ---------------------------------------------------------------------------------------------- sizes and standardization
+
+
+def test_arrays_are_resized_as_images_are():
+    flat = np.repeat(np.arange(40, dtype=np.uint8), 6 * 4).reshape(40, 6, 4)
+    data = from_arrays(flat, kind="levels", size=2)
+    assert (data.x_shape, data.size) == ((1, 2, 2), 2)
+    seen = torch.cat([data.train.x, data.valid.x, data.test.x])
+    assert sorted(seen[:, 0, 0, 0].tolist()) == list(range(40))
+    assert torch.equal(seen, seen[:, :, :1, :1].expand_as(seen))
+    halves = np.tile(np.repeat(np.array([-1.0, 1.0]), 2), (40, 1, 4, 1))
+    torch.testing.assert_close(from_arrays(halves, size=4).test.x[0], torch.from_numpy(halves[0]).float())
+    assert load("digits", kind="levels", size=4).x_shape == (1, 4, 4)
+    with pytest.raises(ValueError, match="size=2 resizes images, and 'arrays' has none"):
+        from_arrays(ROWS, size=2)
+
+
+def test_real_images_are_standardized_by_channel():
+    raw = np.random.default_rng(4).normal(size=(50, 3, 4, 4)) * np.array([1, 10, 0.1])[:, None, None] + 5
+    data = from_arrays(raw, x_valid=raw[:9], x_test=raw[:9], standardize=True)
+    sd = raw.std((0, 2, 3))
+    torch.testing.assert_close(data.train.x.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(data.train.x.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
+    assert data.test.log_jacobian == pytest.approx(-16 * np.log(sd).sum())
+    assert data.test.log_jacobians() == pytest.approx(np.full(9, data.test.log_jacobian))
+    torch.testing.assert_close(
+        data.test.view.scale.restore(data.test.x), torch.from_numpy(raw[:9]), atol=1e-5, rtol=1e-5
+    )
+    assert not from_arrays(raw).standardize
+
+
+def test_grey_images_are_real_by_wish():
+    data = from_arrays(GREY, kind="real", standardize=True)
+    assert data.standardize
+    assert float(data.train.x.mean()) == pytest.approx(0, abs=1e-5)
+    with pytest.raises(ValueError, match="has one value only in train"):
+        from_arrays(np.full((9, 1, 2, 2), 3.5), kind="real", standardize=True)
