@@ -14,6 +14,8 @@ from pyrogen.inference.objectives import weighted
 from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.registry import choice
 
+TRAINING, SCORING = 50, 5000
+
 
 @choice("objective")
 @choice("estimator")
@@ -27,17 +29,27 @@ class IWAE(PairObjective, Estimator):
     Reference: Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519.
 
     Args:
-        k: draws inside the logarithm: 5000 for a score, 5 to 50 for training.
+        k: draws inside the logarithm; None: 5000 for a score, and 50 for training, which keeps them all in memory.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("objective", "estimator")
     averages_weights: ClassVar[bool] = True
 
-    k: int = 5000
+    k: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        weighted.at_least_one(self, k=self.k)
+        weighted.at_least_one(self, k=self.scoring_draws)
+
+    @property
+    def training_draws(self) -> int:
+        """k as an objective."""
+        return TRAINING if self.k is None else self.k
+
+    @property
+    def scoring_draws(self) -> int:
+        """k as an estimator."""
+        return SCORING if self.k is None else self.k
 
     def terms(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
         """The loss in nats per datum.
@@ -45,7 +57,7 @@ class IWAE(PairObjective, Estimator):
         Raises:
             ValueError: a guide without a density, or with latents that are not reparameterized.
         """
-        log_w = weighted.draw_through(pair, batch, self.k, "IWAE").log_w
+        log_w = weighted.draw_through(pair, batch, self.training_draws, "IWAE").log_w
         return {"loss": -weighted.log_mean_exp(log_w).mean(), "elbo": log_w.detach().mean()}
 
     @property
@@ -55,11 +67,11 @@ class IWAE(PairObjective, Estimator):
 
     def attributes(self) -> dict[str, Any]:
         """The number of draws."""
-        return {"num_samples": self.k, "k": self.k}
+        return {"num_samples": self.scoring_draws, "k": self.scoring_draws}
 
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """The log of the mean weight, with its error."""
-        return estimate_from_weights(model, x, y, self.k, log_mean_weight, chunk_size=chunk_size, seed=seed)
+        return estimate_from_weights(model, x, y, self.scoring_draws, log_mean_weight, chunk_size=chunk_size, seed=seed)
 
 
 @choice("objective")

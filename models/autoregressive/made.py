@@ -101,6 +101,15 @@ class MADE(Pair, HasLogProb):
         """Nothing: there are no latents."""
         announce(self)
 
+    @property
+    def needs_training_data(self) -> bool:
+        """Whether the likelihood does."""
+        return self.likelihood.needs_training_data
+
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Show the likelihood the training data."""
+        self.likelihood.before_training(x)
+
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x), exact, ``(B,)``."""
         return self.distribution().log_prob(self.read(x))

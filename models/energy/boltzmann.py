@@ -64,6 +64,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb):
         Raises:
             ValueError: both layers are too large to enumerate.
         """
+        x = self.read(x)
         return (-self.free_energy(x) - self.log_partition()).to(x.dtype)
 
     def log_partition(self) -> Tensor:

@@ -68,6 +68,15 @@ class Regression(Pair, HasLogProb):
         """Nothing: there are no latents."""
         announce(self)
 
+    @property
+    def needs_training_data(self) -> bool:
+        """Whether the likelihood does."""
+        return self.likelihood.needs_training_data
+
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Show the likelihood the training data."""
+        self.likelihood.before_training(x)
+
     def predict(self, y: Tensor) -> Distribution:
         """p(x|y), batch shape ``(B,)``, event shape ``x_shape``.
 

@@ -69,6 +69,15 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
             label = pyro.sample("label", self._label(x, y))
             pyro.sample("z", self.vae.infer(x, label))
 
+    @property
+    def needs_training_data(self) -> bool:
+        """Whether the likelihood does."""
+        return self.vae.likelihood.needs_training_data
+
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Show every axis the training data, before training."""
+        self.vae.before_training(x, y)
+
     def classify(self, x: Tensor) -> Distribution:
         """q(c|x), batch shape ``(B,)``."""
         return self._label(x, None)

@@ -238,8 +238,10 @@ def vae(
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
-        encoder: your own network, ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))``.
-        decoder: your own network, ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), *x_shape[1:])``.
+        encoder: your own network, ``(N, *x_shape)`` to ``(N, posterior.width(latent_size))``, or to a mean and a log variance
+            apart: see :class:`VAE`.
+        decoder: your own network, ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), *x_shape[1:])``, the parameters
+            that the likelihood reads: of a Bernoulli logits, with no sigmoid after them.
         objective: the default objective of ``fit``: ELBO().
     """
     x_shape = torch.Size(x_shape)

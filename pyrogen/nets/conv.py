@@ -13,7 +13,7 @@ def _sides(x_shape: Sequence[int]) -> list[tuple[int, int]]:
     """Height and width before each halving and after the last, rounded up, until the longer one is 7 or less."""
     if len(x_shape) != 3 or min(x_shape) < 1 or max(x_shape[1:]) < 4:
         raise ValueError(
-            f"convolutional networks here take images of at least 4 pixels on a side, (C, H, W); got x_shape={tuple(x_shape)}. "
+            f"convolutional networks here take images of 4 pixels or more, (C, H, W); got x_shape={tuple(x_shape)}. "
             "Use a fully connected entry, or your own networks: pyrogen.vae(encoder=..., decoder=...)."
         )
     sides = [(x_shape[1], x_shape[2])]
