@@ -28,7 +28,7 @@ def evidence(
 
     1/N Σₙ log p(xₙ). Reference: Burda et al. 2016, arXiv:1509.00519.
     """
-    return float(log_evidence(model, getattr(data, split), estimator, seed=seed)["log_evidence"].mean())
+    return float(log_evidence(model, getattr(data, split), estimator, seed=seed)["log_evidence"].mean(skipna=False))
 
 
 @choice("metric", "gain-over-marginals")
