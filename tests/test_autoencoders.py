@@ -3,6 +3,7 @@
 import copy
 import math
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -306,7 +307,7 @@ class Stage(Objective):
         self.number = number
 
     def players(self, model):
-        return model.stages()[self.number]
+        return [replace(player, idle=[model]) for player in model.stages()[self.number]]
 
 
 def stacked(**arguments):

@@ -9,7 +9,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from pyrogen.inference import AIS, ELBO, IWAE, log_evidence
+from pyrogen.inference import AIS, ELBO, IWAE, log_evidence, summarize
 
 X = torch.linspace(-2, 2, 5)
 
@@ -47,7 +47,9 @@ def test_draws_outside_the_priors_support_weigh_nothing(validate):
             pyro.sample("z", dist.Normal(torch.full((len(x),), 0.5), 0.5))
 
     z = torch.linspace(0, 20, 200_001, dtype=torch.float64)
-    exact = math.log(torch.trapezoid((dist.Exponential(2.0).log_prob(z) + dist.Normal(z, 1.0).log_prob(0.3)).exp(), z))
+    exact = math.log(
+        torch.trapezoid((dist.Exponential(2.0).log_prob(z) + dist.Normal(z, 1.0).log_prob(torch.tensor(0.3))).exp(), z)
+    )
     x = torch.tensor([0.3])
     assert log_evidence((model, guide), x, IWAE(5000))["log_evidence"].item() == pytest.approx(exact, abs=0.03)
     annealed = log_evidence((model, guide), x, AIS(temperatures=20, chains=400, init="guide", doubling=False))
@@ -70,3 +72,30 @@ def test_data_outside_the_likelihoods_support_are_refused_whatever_the_program_v
     x[20] = 0.5  # beyond the rows of a trial run
     with pytest.raises(ValueError, match="outside the support of its likelihood Bernoulli"):
         log_evidence((model, guide), x, estimator)
+
+
+@pytest.mark.parametrize(("observed", "quantity"), [(True, "log p(x, y)"), (False, "log p(x|y)")])
+def test_the_quantity_says_whether_y_is_observed(observed, quantity):
+    def model(x, y):
+        with pyro.plate("datum", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z + y, 0.5), obs=x)
+            if observed:
+                pyro.sample("y", dist.Normal(z, 1.0), obs=y)
+
+    def guide(x, y):
+        with pyro.plate("datum", len(x)):
+            pyro.sample("z", dist.Normal(0.8 * (x - y), 0.5))
+
+    assert log_evidence((model, guide), X, IWAE(10), y=X.flip(0) / 3).attrs["quantity"] == quantity
+    assert log_evidence((_conjugate, _with_factor), X, IWAE(10)).attrs["quantity"] == "log p(x)"
+
+
+@pytest.mark.parametrize("failure", [math.nan, -math.inf])
+def test_a_summary_averages_nothing_without_what_failed_and_names_it(failure):
+    evidence = log_evidence((_conjugate, _with_factor), X, IWAE(100))
+    evidence["log_evidence"][3] = failure
+    summary = summarize(evidence)
+    assert summary.failed == [3]
+    assert not math.isfinite(summary.nats)
+    assert "1 of 5 data have no finite estimate: 3" in str(summary)

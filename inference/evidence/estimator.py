@@ -19,7 +19,7 @@ from torch import Tensor
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.data.memory import as_split
-from pyrogen.inference.evidence.weights import Weighable
+from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.plain import as_pair
@@ -120,7 +120,7 @@ def log_evidence(
     variables |= {k: (v[0], v[1] + jacobian, *v[2:]) for k, v in variables.items() if k in IN_NATS}
     attributes = {
         "estimator": type(judge).__name__,
-        "quantity": judge.quantity,
+        "quantity": judge.quantity.replace("log p(x)", _scored(model, x, y)),
         "bound": str(judge.bound).lower(),
         "averages_weights": int(judge.averages_weights),
         **judge.attributes(),
@@ -134,6 +134,20 @@ def log_evidence(
     }
     coordinates = {"datum": np.arange(len(x)), "fingerprint": ("datum", _fingerprints(x)), **_k_of(variables)}
     return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+
+
+def _scored(model: Model, x: Tensor, y: Tensor | None) -> str:
+    """What the sites of a model score: the density of x alone, of x and y where it observes both, or of x given y."""
+    if y is None:
+        return "log p(x)"
+    if not isinstance(model, Pair):
+        return "log p(x|y)"
+    with evaluating(model), seeded(0, x.device):
+        sites = record(model.model, x[:DATA_BLOCK], y[:DATA_BLOCK])
+    seen = [site["value"] for site in sites.values() if site["is_observed"]]
+    labels = y[:DATA_BLOCK].reshape(-1)
+    both = any(v.numel() == len(labels) and torch.equal(v.reshape(-1).to(labels), labels) for v in seen)
+    return "log p(x, y)" if both else "log p(x|y)"
 
 
 def joined(parts: Sequence[Estimates]) -> Estimates:

@@ -26,6 +26,7 @@ class Summary:
         bits_mc_se: Monte-Carlo error of bits_per_dim.
         bits_data_se: data error of bits_per_dim.
         count: number of data N.
+        failed: labels on ``datum`` of the data whose estimate is not finite; the mean is over them too.
         diagnosis: whether it can be believed, and what to try next.
         attributes: those of the estimate.
     """
@@ -37,6 +38,7 @@ class Summary:
     bits_mc_se: float | None
     bits_data_se: float | None
     count: int
+    failed: list[int]
     diagnosis: Diagnosis
     attributes: dict[str, Any]
 
@@ -54,6 +56,9 @@ class Summary:
             f"by        {request.title(a)}, {WORDS[a['bound']]}",
             f"on        {self.count} data of {origin}",
         ]
+        if self.failed:
+            names = ", ".join(map(str, self.failed[:10])) + (", …" if len(self.failed) > 10 else "")
+            lines.append(f"failed    {len(self.failed)} of {self.count} data have no finite estimate: {names}")
         if "valid_for" in a:
             lines.append(f"valid for {a['valid_for']}")
         if self.bits_per_dim is not None:
@@ -83,21 +88,23 @@ def summarize(evidence: xr.Dataset) -> Summary:
     """
     value = evidence["log_evidence"].values
     n = len(value)
+    labels = evidence["datum"].values if "datum" in evidence.coords else np.arange(n)
+    failed = labels[~np.isfinite(value)].tolist()
     nats = float(value.mean())
     mc_se = float(np.sqrt((evidence["mc_se"].values ** 2).sum()) / n)
-    data_se = float(value.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    data_se = float(value.std(ddof=1) / math.sqrt(n)) if n > 1 and not failed else math.nan
     per_bit = evidence.attrs["dimensions"] * math.log(2)
     offset = _offset(evidence.attrs)
     bits, bits_mc, bits_data = (
         (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)
     )
     diagnosis, attributes = diagnose(evidence), dict(evidence.attrs)
-    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, diagnosis, attributes)
+    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, failed, diagnosis, attributes)
 
 
 def _offset(attributes: dict[str, Any]) -> float | None:
     """What bits per dimension add for the scale of the data: log₂ of the number of levels in [0, 1]; None: no such score."""
-    if attributes.get("quantity", "log p(x)") != "log p(x)":
+    if attributes.get("quantity", "log p(x)") not in ("log p(x)", "log p(x|y)"):
         return None
     kind = attributes.get("kind")
     if kind in ("binary", "levels", "counts"):

@@ -90,4 +90,4 @@ def evidence_of_bits(model: Model, data: Data, seed: int) -> float:
 
     with evaluating(model):
         found = log_evidence((bits, bits), data.test, Enumerate(), seed=seed)
-    return float(found["log_evidence"].mean())
+    return float(found["log_evidence"].mean(skipna=False))

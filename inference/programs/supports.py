@@ -28,11 +28,18 @@ def inside(distribution: Distribution, value: Tensor) -> Tensor:
     if isinstance(distribution, dist.ExpandedDistribution):
         return inside(distribution.base_dist, value)
     events = len(distribution.event_shape)
-    finite = value.isfinite().flatten(-events).all(-1) if events else value.isfinite()
+    # NaN is left to the support, which of data with missing values holds it
+    finite = _over_batch(~value.isinf(), value.dim() - events)
     try:
-        return torch.as_tensor(distribution.support.check(value), device=value.device) & finite
+        allowed = torch.as_tensor(distribution.support.check(value), device=value.device)
     except NotImplementedError:
-        return finite
+        allowed = ~value.isnan()
+    return _over_batch(allowed, value.dim() - events) & finite
+
+
+def _over_batch(allowed: Tensor, batch: int) -> Tensor:
+    """All of an event's elements, where a support looks at each of them apart."""
+    return allowed.flatten(batch).all(-1) if allowed.dim() > batch else allowed
 
 
 def moves(distribution: Distribution) -> bool:

@@ -75,8 +75,8 @@ class _LocationScale(Likelihood):
 
     @torch.no_grad()
     def before_training(self, x: Tensor) -> None:
-        """Start a shared scale that was given no value at the standard deviation of the data."""
-        if self.needs_training_data:
+        """Start a shared scale that was given no value at the standard deviation of the data; one that has moved stays."""
+        if self.needs_training_data and float(self.raw_scale) == float(self.raw_scale.new_tensor(self._raw(1.0))):
             seen = x[torch.isfinite(x)].double()
             self.raw_scale.fill_(self._raw(float(seen.std(correction=0)) if len(seen) else 1.0))
 
