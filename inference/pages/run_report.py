@@ -209,6 +209,10 @@ def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> 
         yield from ("--standardize", "false")
     if data.get("size") is not None:
         yield from ("--size", str(data["size"]))
+    if data.get("label") is not None:
+        yield from ("--label", str(data["label"]))
+    if data.get("columns"):
+        yield from ("--columns", json.dumps(data["columns"], ensure_ascii=False))
     if data.get("seed"):
         yield from ("--data_seed", str(data["seed"]))
 
