@@ -146,9 +146,9 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     if wrong:
         raise ValueError(f"{path} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ.")
     model.load_state_dict(saved)
-    if wrong := not_finite(model):
+    if bad := not_finite(model):
         raise ValueError(
-            f"{path} holds weights that are not finite ({wrong}): its training ran away; train again with a smaller lr, or "
+            f"{path} holds weights that are not finite ({bad}): its training ran away; train again with a smaller lr, or "
             "load weights='best'."
         )
     return model.eval()

@@ -93,14 +93,14 @@ def as_split(given: Any, y: Tensor | None, kinds: Sequence[str]) -> Split:
         ValueError: they are no data, or none of such a kind.
     """
     x, inner = _x_and_y(given)
-    y = inner if y is None else y
+    told = inner if y is None else y
+    labels = None if told is None else torch.as_tensor(told)
     if x.dtype.kind not in "biu" or x.size == 0 or x.max() <= 1 or {"levels", "counts"} & set(kinds[:1]):
-        labels = None if y is None else torch.as_tensor(y)
         return Split(torch.from_numpy(x.astype(np.float32)), labels, "own")
     found = {"x_train": x, "x_valid": x[:1], "x_test": x[:1]}
     source = own.read(found, "arrays", "arrays", "arrays in memory")
     view = choose(source, tuple(kinds), None, None, 0, False)
-    return draw_split(source.splits["train"][0], None if y is None else torch.as_tensor(y), "own", view)
+    return draw_split(source.splits["train"][0], labels, "own", view)
 
 
 def _of_split(split: Split) -> Data:
@@ -122,7 +122,9 @@ def _of_split(split: Split) -> Data:
     }
     return Data(
         name=split.data_name,
-        **parts,
+        train=parts["train"],
+        valid=parts["valid"],
+        test=parts["test"],
         kind=split.kind,
         x_shape=split.x_shape,
         binarization=split.binarization,
