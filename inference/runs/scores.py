@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,12 @@ def save_score(folder: str | Path, evidence: xr.Dataset) -> Path:
     """
     path = Path(folder) / SCORES / f"{named(evidence)}.nc"
     now = storage.fingerprint(folder, str(evidence.attrs.get("weights", "last")))
-    evidence, content = evidence.assign_attrs(now | evidence.attrs), io.BytesIO()
-    evidence.to_netcdf(content, engine="h5netcdf")
-    write(path, content.getvalue())
+    evidence = evidence.assign_attrs(now | evidence.attrs)
+    # by a file elsewhere: in a worker of Dask xarray cannot lock a buffer in memory
+    with tempfile.TemporaryDirectory() as elsewhere:
+        file = Path(elsewhere) / path.name
+        evidence.to_netcdf(file, engine="h5netcdf")
+        write(path, file.read_bytes())
     write(path.with_name(f"{path.stem}.yaml"), yaml.safe_dump(summarize(evidence).to_dict(), sort_keys=False))
     return path
 
