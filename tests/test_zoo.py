@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyro
@@ -131,7 +132,7 @@ class Only(Objective):
         self.player = player
 
     def players(self, model):
-        return [p for p in model.objective.players(model) if p.name == self.player]
+        return [replace(p, idle=[model]) for p in model.objective.players(model) if p.name == self.player]
 
 
 def players(name):
