@@ -283,7 +283,6 @@ BAD_DATA = {
     "one datum": (torch.zeros(1, 4, 4), r"x of shape"),
     "empty": (torch.zeros(0, 1, 4, 4), "0 rows"),
     "nan": (torch.full((3, 1, 4, 4), math.nan), "3 of 3 data hold NaN"),
-    "array": (np.zeros((3, 1, 4, 4)), "expected a tensor"),
 }
 
 
