@@ -70,6 +70,15 @@ def _need_reach(found: Checked) -> None:
         if is_point(site["fn"]):
             continue
         try:
+            alike = site["fn"].support.is_discrete == found.scored[name]["fn"].support.is_discrete
+        except NotImplementedError:
+            continue
+        if not alike:
+            raise ValueError(
+                f"the guide's {name!r} has the support {site['fn'].support} and the model's "
+                f"{found.scored[name]['fn'].support}: a density is not weighed against a mass. Give both the same kind."
+            )
+        try:
             reachable = site["fn"].support.check(found.scored[name]["fn"].sample((100,)))
         except NotImplementedError:
             continue
