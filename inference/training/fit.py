@@ -25,6 +25,7 @@ from pyrogen.data.memory import as_data
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.trainer import PRECISIONS, Run, Trainer, is_first
+from pyrogen.memory import enough_memory
 from pyrogen.registry import describe, find, make
 
 FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128, "lr_milestones": (), "lr_decay": 0.1}
@@ -151,14 +152,10 @@ def fit(
         )
         with checkpoint.owned(target), _algorithms(deterministic), _bar(progress) as bar:
             if trainer.claim(resume, overwrite):
-                try:
+                stands = f"; the last checkpoint in {folder} stands" if target is not None else ""
+                lower = f"lower batch_size (now {batch_size}), the draws of the objective or the width of the networks"
+                with enough_memory(f"{lower}{stands}"):
                     trainer.train(bar, checkpoint_seconds, tensorboard)
-                except torch.OutOfMemoryError as error:
-                    stands = f"; the last checkpoint in {folder} stands" if target is not None else ""
-                    raise ValueError(
-                        f"the memory of {where} does not suffice; lower batch_size (now {batch_size}), the draws of the "
-                        f"objective or the width of the networks{stands}."
-                    ) from error
     return trainer.run
 
 
