@@ -28,8 +28,8 @@ from pyrogen.inference.programs.record import (
     log_prob,
     outside,
     record,
-    unwrap,
 )
+from pyrogen.inference.programs.supports import unwrap
 from pyrogen.inference.replay.often import Recorded
 
 # Data are annealed in blocks of this size, and so many rows evaluated at once, whatever the chunk size: another rounding of

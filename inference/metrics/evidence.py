@@ -17,7 +17,8 @@ from pyrogen.distributions.levels import Levels
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.record import Site, latents, log_prob, particles, record, unwrap
+from pyrogen.inference.programs.record import Site, latents, log_prob, particles, record
+from pyrogen.inference.programs.supports import unwrap
 from pyrogen.registry import choice
 
 

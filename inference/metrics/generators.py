@@ -8,7 +8,8 @@ from torch import Tensor
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.record import latents, log_prob, record, unwrap
+from pyrogen.inference.programs.record import latents, log_prob, record
+from pyrogen.inference.programs.supports import unwrap
 from pyrogen.registry import choice
 
 BLOCK = 20_000  # nodes at once

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from pyrogen.base import Pair
 from pyrogen.files import first_line
-from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, log_prob, record, unwrap
-from pyrogen.inference.programs.supports import inside, moves
+from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, log_prob, record
+from pyrogen.inference.programs.supports import inside, moves, unwrap
 from pyrogen.likelihoods.perceptual import Seen
 
 

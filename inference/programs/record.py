@@ -15,7 +15,7 @@ from pyro.poutine.subsample_messenger import _Subsample
 from torch import Tensor
 
 from pyrogen.base import unannounced
-from pyrogen.inference.programs.supports import inside, moves, put_inside
+from pyrogen.inference.programs.supports import inside, moves, put_inside, unwrap
 
 Site = Mapping[str, Any]
 
@@ -82,13 +82,6 @@ def latent_sites(sites: Mapping[str, Site]) -> dict[str, Site]:
 def latents(sites: Mapping[str, Site]) -> dict[str, Tensor]:
     """The values of the sites that were drawn, not observed."""
     return {name: site["value"] for name, site in latent_sites(sites).items()}
-
-
-def unwrap(distribution: Distribution) -> Distribution:
-    """The distribution inside ``to_event``, ``mask`` and ``expand``."""
-    while hasattr(distribution, "base_dist") and not isinstance(distribution, dist.TransformedDistribution):
-        distribution = distribution.base_dist
-    return distribution
 
 
 def is_point(distribution: Distribution) -> bool:

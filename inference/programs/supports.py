@@ -9,6 +9,13 @@ from torch import Tensor
 from torch.distributions import biject_to
 
 
+def unwrap(distribution: Distribution) -> Distribution:
+    """The distribution inside ``to_event``, ``mask`` and ``expand``."""
+    while hasattr(distribution, "base_dist") and not isinstance(distribution, dist.TransformedDistribution):
+        distribution = distribution.base_dist
+    return distribution
+
+
 def inside(distribution: Distribution, value: Tensor) -> Tensor:
     """Whether a value is a finite one of the support, over the batch shape; what the distribution masks is.
 
@@ -44,10 +51,7 @@ def _over_batch(allowed: Tensor, batch: int) -> Tensor:
 
 def moves(distribution: Distribution) -> bool:
     """Whether the support depends on the parameters, so that a value outside has a density, 0."""
-    base = distribution
-    while hasattr(base, "base_dist") and not isinstance(base, dist.TransformedDistribution):
-        base = base.base_dist
-    return isinstance(base, dist.Uniform | dist.Pareto)
+    return isinstance(unwrap(distribution), dist.Uniform | dist.Pareto)
 
 
 def put_inside(distribution: Distribution, value: Tensor, kept: Tensor) -> Tensor:
