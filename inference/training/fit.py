@@ -115,11 +115,21 @@ def fit(
     lr_decay = recipe["lr_decay"] if lr_decay is None else lr_decay
     epochs, batch_size, seed = _whole("epochs", epochs), _whole("batch_size", batch_size), _whole("seed", seed)
     patience = None if patience is None else _whole("patience", patience)
-    if not -(2**63) <= seed < 2**63:
-        raise ValueError(f"seed={seed}: needs a whole number of at most 63 bits.")
-    if clip_gradients is not None and not 0 < clip_gradients < math.inf:
-        raise ValueError(f"clip_gradients={clip_gradients}: the largest norm must be positive and finite, or None.")
-    _check_settings(epochs, batch_size, lr, precision, patience, ema, folder, resume, overwrite, validate, tensorboard)
+    _check_settings(
+        epochs,
+        batch_size,
+        seed,
+        clip_gradients,
+        lr,
+        precision,
+        patience,
+        ema,
+        folder,
+        resume,
+        overwrite,
+        validate,
+        tensorboard,
+    )
     _check_schedule(lr_milestones, lr_decay, compile)
     goal = model.objective if objective is None else make("objective", objective)
     _check_data(model, data, validate)
@@ -181,6 +191,8 @@ def check_settings(given: Mapping[str, Any]) -> None:
 def _check_settings(
     epochs: int,
     batch_size: int,
+    seed: int,
+    clip_gradients: float | None,
     lr: float | None,
     precision: str,
     patience: int | None,
@@ -191,6 +203,10 @@ def _check_settings(
     validate: bool,
     tensorboard: bool,
 ) -> None:
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed={seed}: needs a whole number of at most 63 bits.")
+    if clip_gradients is not None and not 0 < clip_gradients < math.inf:
+        raise ValueError(f"clip_gradients={clip_gradients}: the largest norm must be positive and finite, or None.")
     if epochs < 0 or batch_size < 1 or (lr is not None and not 0 < lr < math.inf):
         raise ValueError(
             f"epochs={epochs}, batch_size={batch_size}, lr={lr}: needs epochs >= 0, batch_size >= 1, lr > 0."
