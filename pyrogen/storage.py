@@ -45,10 +45,11 @@ def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Pat
         sections: more sections of the config, such as the data and the settings of a fit.
     """
     folder = Path(folder)
-    before = fingerprint(folder)["weights_sha256"]
+    path = folder / WEIGHTS
+    before = path.read_bytes() if path.is_file() else None
     write_config(model, folder, **sections)
-    write_weights(folder / WEIGHTS, model.state_dict())
-    if before not in ("", fingerprint(folder)["weights_sha256"]):
+    write_weights(path, model.state_dict())
+    if before not in (None, path.read_bytes()):
         clear(folder, *DERIVED, *BESIDE)
     return folder
 
@@ -74,6 +75,8 @@ def fingerprint(folder: str | Path, weights: str = "last") -> dict[str, str]:
         ``weights_sha256``, ``model_sha256`` and ``data_sha256``; "" for what the folder lacks.
     """
     path, config = Path(folder) / SAVED.get(weights, WEIGHTS), {}
+    if not (Path(folder) / WEIGHTS).is_file() and not path.is_file():
+        path = Path(folder) / CHECKPOINT  # where :func:`load` finds the weights of a run that has not ended
     if (Path(folder) / CONFIG).is_file():
         config = read_config(folder)
     found = {"weights": path.read_bytes() if path.is_file() else b""}

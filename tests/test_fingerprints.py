@@ -222,3 +222,12 @@ def test_samples_and_their_means_of_the_same_codes(tmp_path, capsys):
     assert noise.std() == pytest.approx(0.5, rel=0.03)
     assert (tmp_path / "run" / "samples.png").is_file()
     assert (tmp_path / "run" / "samples-means.png").is_file()
+
+
+def test_a_score_of_a_run_that_has_not_ended_is_stale_once_it_went_on(tmp_path):
+    (tmp_path / storage.CHECKPOINT).write_bytes(b"as it stood")
+    before = storage.fingerprint(tmp_path)["weights_sha256"]
+    (tmp_path / storage.CHECKPOINT).write_bytes(b"as it stands")
+    after = storage.fingerprint(tmp_path)["weights_sha256"]
+    assert before
+    assert before != after
