@@ -300,14 +300,14 @@ def test_procedural_data_are_the_same_at_every_load(name):
 # -- stages ----------------------------------------------------------------------------------------------------------
 
 
-class Stage(Objective):
+class OneStage(Objective):
     """One stage of a model, alone."""
 
     def __init__(self, number):
         self.number = number
 
     def players(self, model):
-        return [replace(player, idle=[model]) for player in model.stages()[self.number]]
+        return [replace(player, idle=[model]) for player in model.stages()[self.number].players]
 
 
 def stacked(**arguments):
@@ -322,7 +322,7 @@ QUICK = {"epochs": 1, "batch_size": 256, "progress": False, "validate": False}
 def test_only_the_new_layer_moves_in_its_stage(number):
     m = stacked()
     before = {k: p.detach().clone() for k, p in m.named_parameters()}
-    fit(m, "digits", Stage(number), **QUICK)
+    fit(m, "digits", OneStage(number), **QUICK)
     moved = {k for k, p in m.named_parameters() if not torch.equal(p, before[k])}
     up, down = f"encoder.net.net.{number}.1", f"decoder.net.{2 - number}.0"
     assert moved == {f"{part}.{p}" for part in (up, down) for p in ("weight", "bias")}
@@ -331,8 +331,9 @@ def test_only_the_new_layer_moves_in_its_stage(number):
 def test_stages_come_layer_by_layer_and_then_all_together():
     m = stacked()
     stages = m.stages()
-    assert [player.name for (player,) in stages] == ["layer1", "layer2", "layer3", "elbo"]
-    assert {id(p) for p in stages[-1][0].parameters()} == {id(p) for p in m.parameters()}
+    assert [stage.name for stage in stages] == ["layer 1", "layer 2", "layer 3", "all layers"]
+    assert [player.name for stage in stages for player in stage.players] == ["layer1", "layer2", "layer3", "elbo"]
+    assert {id(p) for p in stages[-1].players[0].parameters()} == {id(p) for p in m.parameters()}
     run = fit(m, "digits", **QUICK)
     assert len(run.history) == 4
 
@@ -340,7 +341,7 @@ def test_stages_come_layer_by_layer_and_then_all_together():
 @pytest.mark.parametrize("likelihood", ["Bernoulli", "Normal"])
 def test_a_layers_loss_is_that_of_an_autoencoder_of_the_codes_below(draws, likelihood):
     m, x = stacked(noise=0.0, likelihood=likelihood), draws("binary", 5, 1, 8, 8)
-    (first,), (second,), *_ = m.stages()
+    (first,), (second,), *_ = (stage.players for stage in m.stages())
     (u1, d1), (u2, d2), _ = m.layers
     h = u1(x)
     exact = -m.likelihood(d1(h).reshape(5, -1, 8, 8)).log_prob(x).mean()
@@ -352,7 +353,7 @@ def test_a_layers_loss_is_that_of_an_autoencoder_of_the_codes_below(draws, likel
 
 def test_layers_are_denoised_in_training_only(draws):
     m, x = stacked(), draws("binary", 5, 1, 8, 8)
-    (player,) = m.stages()[1]
+    (player,) = m.stages()[1].players
     losses = [number(player.loss(Batch(x))["loss"]) for _ in range(2)]
     assert losses[0] != losses[1]
     with evaluating(m):

@@ -48,7 +48,7 @@ def small(name, **more):
 
 def game(model, data, players=None, compile="auto", **rules):
     model.train()
-    players = model.stages()[0] if players is None else players
+    players = model.stages()[0].players if players is None else players
     return Game(model, players, data.train, Rules(**{"batch_size": 16, "epochs": 4, "compile": compile, **rules}))
 
 
