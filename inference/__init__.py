@@ -12,13 +12,14 @@ from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.objectives.betatc import BetaTC
-from pyrogen.inference.objectives.classification import Classification, SemiSupervised
+from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.discrete import VIMCO, ReweightedWakeSleep
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
+from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
@@ -53,8 +54,8 @@ __all__ = [
     "Renyi",
     "ReweightedWakeSleep",
     "Run",
-    "SemiSupervised",
     "StickingTheLanding",
+    "Sum",
     "Summary",
     "Thermodynamic",
     "compare_evidence",

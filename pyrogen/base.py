@@ -75,9 +75,9 @@ class Player:
         """The parameters that this player may move, each once."""
         return list({id(p): p for module in self.owns for p in module.parameters()}.values())
 
-    def resting(self) -> set[int]:
-        """The ids of the parameters that it names idle."""
-        return {id(p) for one in self.idle for p in ([one] if isinstance(one, nn.Parameter) else one.parameters())}
+    def resting(self) -> dict[int, nn.Parameter]:
+        """The parameters that it names idle, by their ids."""
+        return {id(p): p for one in self.idle for p in ([one] if isinstance(one, nn.Parameter) else one.parameters())}
 
 
 @dataclass(frozen=True)
