@@ -1,6 +1,15 @@
 """How models are fitted and judged."""
 
-from pyrogen.inference.adversarial.game import Adversarial, LeastSquares, Minimax, NonSaturating
+from pyrogen.inference.adversarial.game import Adversarial
+from pyrogen.inference.adversarial.losses import (
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    RelativisticAverage,
+    Wasserstein,
+)
+from pyrogen.inference.adversarial.penalties import R1, R2, GradientPenalty
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.bdmc import BDMC
 from pyrogen.inference.evidence.comparison import BiasWarning, compare_evidence
@@ -32,6 +41,8 @@ __all__ = [
     "CUBO",
     "ELBO",
     "IWAE",
+    "R1",
+    "R2",
     "SMC",
     "VIMCO",
     "Adversarial",
@@ -45,12 +56,15 @@ __all__ = [
     "EnumeratedELBO",
     "Estimator",
     "Exact",
+    "GradientPenalty",
     "Grid",
+    "Hinge",
     "LeastSquares",
     "Minimax",
     "NonSaturating",
     "Observed",
     "Reconstruction",
+    "RelativisticAverage",
     "Renyi",
     "ReweightedWakeSleep",
     "Run",
@@ -58,6 +72,7 @@ __all__ = [
     "Sum",
     "Summary",
     "Thermodynamic",
+    "Wasserstein",
     "compare_evidence",
     "diagnose",
     "fit",

@@ -284,7 +284,13 @@ class HasGenerator(ABC):
 
 
 class HasCritic(ABC):
-    """A model with a critic that reads named sites of real and of generated data."""
+    """A model with a critic that reads named sites of real and of generated data.
+
+    Attributes:
+        encodes: whether the sites of the data depend on what the generating player moves, as codes of an encoder do.
+    """
+
+    encodes: bool = False
 
     @abstractmethod
     def real(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -296,7 +302,7 @@ class HasCritic(ABC):
 
     @abstractmethod
     def criticize(self, sites: Mapping[str, Tensor]) -> Tensor:
-        """The critic's scores (logits), ``(B,)``."""
+        """The critic's scores, ``(B,)``: for the logistic losses logits."""
 
     @abstractmethod
     def generator_modules(self) -> Sequence[nn.Module]:

@@ -243,7 +243,7 @@ REFUSED = {
     "nan lr": ({"lr": math.nan}, "lr > 0"),
     "no such objective": ({"objective": "ELB"}, "did you mean 'ELBO'"),
     "a likelihood as objective": ({"objective": pyrogen.likelihoods.Bernoulli()}, "takes a objective or its name"),
-    "an objective for others": ({"objective": "Adversarial"}, "no critic"),
+    "an objective for others": ({"objective": "ContrastiveDivergence"}, "no free energy"),
     "milestones that do not rise": ({"lr_milestones": [5, 3]}, "each later than the one before"),
     "a milestone before the start": ({"lr_milestones": [1]}, "epochs from 2 on"),
     "half a milestone": ({"lr_milestones": [2.5]}, "lr_milestones"),

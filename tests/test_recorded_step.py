@@ -69,9 +69,11 @@ def play(model, data, players=None, epochs=4, **rules):
 
 def agree(model, data, **arguments):
     """Play recorded and eagerly from the same start; the same to the bit. The recorded game."""
-    start = {k: v.clone() for k, v in model.state_dict().items()}
+    modules = [model, *(m for player in arguments.get("players") or () for m in player.owns)]
+    starts = [{k: v.clone() for k, v in m.state_dict().items()} for m in modules]
     terms, state, recorded = play(model, data, **arguments)
-    model.load_state_dict(start)
+    for module, start in zip(modules, starts, strict=True):
+        module.load_state_dict(start)
     expected_terms, expected, _ = play(model, data, compile=False, **arguments)
     assert torch.equal(terms, expected_terms)
     assert all(torch.equal(v, state[k]) for k, v in expected.items())
