@@ -23,17 +23,9 @@ from pyro.poutine.runtime import am_i_wrapped, effectful
 from torch import Tensor, nn
 
 from pyrogen.conditions import Condition
+from pyrogen.kinds import PLAIN
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import find
-
-KINDS = {
-    "binary": "every value is 0 or 1",
-    "unit": "grey values in [0, 1]",
-    "levels": "whole numbers from 0 to 255",
-    "real": "any real numbers",
-    "counts": "whole numbers from 0",
-    "angle": "radians from −π to π",
-}
 
 
 @dataclass(frozen=True)
@@ -131,7 +123,7 @@ class Model(nn.Module, ABC):
     """Anything that can be trained and sampled."""
 
     x_shape: torch.Size
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = PLAIN
     missing: bool = False
     """Whether NaN in x stands for what was not observed."""
     condition: Condition | None = None
