@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -21,6 +22,7 @@ PLAIN = ("binary", "unit", "levels", "real", "counts", "angle")
 """The kinds that a network of numbers takes, in the order in which data are asked for them."""
 
 
+@dataclass(frozen=True)
 class Kind(ABC):
     """What the values of x are.
 

@@ -74,7 +74,7 @@ def _values(where: str, name: str, arrays: Arrays, missing: bool) -> np.ndarray:
                 f"{where}: {name} holds whole numbers from {values.min()} to {values.max()}; expected grey levels from "
                 f"0 to 255, counts up to {LARGEST_COUNT:,}, or floats for real data."
             )
-        return values.astype(np.uint8 if 0 <= values.min() and values.max() <= 255 else np.int32)
+        return values.astype(np.uint8 if values.min() >= 0 and values.max() <= 255 else np.int32)
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float32)
     if np.isinf(rounded).any() or np.isnan(rounded).all() or (np.isnan(rounded).any() and not missing):
