@@ -36,7 +36,7 @@ class GAN(Model, HasCritic, HasGenerator):
         objective: Adversarial | None = None,
     ) -> None:
         super().__init__()
-        self.x_shape, self.latent_size = torch.Size(x_shape), latent_size
+        self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
         self.objective = objective or Adversarial()
         self.prior: Prior = make("prior", prior)
         self.generator = BatchDims(generator, torch.Size([latent_size]), self.x_shape, "generator")
