@@ -61,6 +61,7 @@ def entry(
     data: str = "digits",
     recipe: Mapping[str, Any] | None = None,
     claims: Sequence[Mapping[str, Any]] = (),
+    fixes: Mapping[str, str] | None = None,
 ) -> Callable[[F], F]:
     """Register a function that builds a model as an entry of the zoo; all arguments must be literals, or named literals.
 
@@ -71,8 +72,10 @@ def entry(
         recipe: default keyword arguments of :func:`pyrogen.inference.fit`.
         claims: what must come out, each a mapping with the metric, the bound, the number of seeds and a control; those of
             the zoo stand in ``pyrogen.models.claims``, as literals.
+        fixes: axes that the entry does not leave open, because their choice is what it is, with the choice.
     """
     details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
+    details["fixes"] = dict(fixes or {})
 
     def register(function: F) -> F:
         return _register(name, function, details)
@@ -198,6 +201,7 @@ def create(name: str, **arguments: Any) -> Any:
         ValueError: unknown entry, argument or choice, or choices that do not fit together.
     """
     build = find("entry", name).load()
+    refuse_fixed(name, arguments)
     accepted = inspect.signature(build).parameters
     for argument in arguments:
         if argument not in accepted:
@@ -206,6 +210,22 @@ def create(name: str, **arguments: Any) -> Any:
     if needed:
         raise ValueError(f"{name!r} needs {', '.join(needed)}, as in create({name!r}, {needed[0]}=...).")
     return build(**arguments)
+
+
+def refuse_fixed(name: str, arguments: Iterable[str]) -> None:
+    """Refuse arguments that would swap an axis which an entry has by its nature.
+
+    Raises:
+        ValueError: there is one, or no such entry.
+    """
+    details = find("entry", name).details
+    fixed = details.get("fixes") or (find("entry", details["of"]).details.get("fixes") if "of" in details else {})
+    for axis in arguments:
+        if axis in (fixed or {}):
+            raise ValueError(
+                f"{name!r} has the {axis} {fixed[axis]} by its nature, so {axis} cannot be swapped; leave it out, or take "
+                f"'vae', which takes any {axis}."
+            )
 
 
 def make(axis: str, spec: Any) -> Any:

@@ -144,6 +144,7 @@ def vae_semi_supervised(
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
     weight: float = 10.0,
+    objective: Objective | str | None = None,
 ) -> SemiSupervisedVAE:
     """The VAE whose classes are latents where no label is known, summed over exactly.
 
@@ -156,8 +157,10 @@ def vae_semi_supervised(
         posterior: q(z|x, c).
         likelihood: p(x|z, c).
         weight: of the classifier's own loss on known labels.
+        objective: instead of SemiSupervised(weight).
     """
     vae = vae_conditional(x_shape, (), classes, latent_size, hidden, prior, posterior, likelihood)
     assert vae.condition is not None
     classifier = mlp(x_shape, hidden, (vae.condition.size,))
-    return SemiSupervisedVAE(vae, classifier, make("objective", {"name": "SemiSupervised", "weight": weight}))
+    goal = {"name": "SemiSupervised", "weight": weight} if objective is None else objective
+    return SemiSupervisedVAE(vae, classifier, make("objective", goal))

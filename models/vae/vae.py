@@ -58,7 +58,7 @@ class VAE(Pair, HasPosterior):
         prior: Prior | str = "StandardNormal",
         posterior: Posterior | str = "DiagonalNormal",
         likelihood: Likelihood | str = "Bernoulli",
-        objective: Objective | None = None,
+        objective: Objective | str | None = None,
         condition: Condition | None = None,
     ) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ def vae(
     likelihood: Likelihood | str = "Bernoulli",
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The fully connected VAE, or one with networks of your own.
 
@@ -269,6 +269,7 @@ def vae_conv(
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The convolutional VAE, for images of any size.
 
@@ -279,13 +280,14 @@ def vae_conv(
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
     q: Posterior = make("posterior", posterior)
     p: Likelihood = make("likelihood", likelihood)
     encoder = ConvEncoder(x_shape, q.width(latent_size), width)
     pz: Prior = make("prior", prior)
     decoder = ConvDecoder(pz.bottom_size(latent_size), x_shape, p.channels(torch.Size(x_shape)), width)
-    return VAE(encoder, decoder, x_shape, latent_size, pz, q, p)
+    return VAE(encoder, decoder, x_shape, latent_size, pz, q, p, objective)
 
 
 @entry(
@@ -302,6 +304,7 @@ def beta_vae(
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE trained with a weight on the KL.
 
@@ -313,8 +316,10 @@ def beta_vae(
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
+        objective: instead of ELBO(beta).
     """
-    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=ELBO(beta=beta))
+    goal = ELBO(beta=beta) if objective is None else objective
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=goal)
 
 
 @entry(
@@ -329,6 +334,7 @@ def vae_2d(
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE with two latents, whose plane can be looked at.
 
@@ -338,5 +344,6 @@ def vae_2d(
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
-    return vae(x_shape, 2, hidden, prior, posterior, likelihood)
+    return vae(x_shape, 2, hidden, prior, posterior, likelihood, objective=objective)
