@@ -201,15 +201,25 @@ def create(name: str, **arguments: Any) -> Any:
         ValueError: unknown entry, argument or choice, or choices that do not fit together.
     """
     build = find("entry", name).load()
-    refuse_fixed(name, arguments)
+    check_arguments(name, arguments)
     accepted = inspect.signature(build).parameters
-    for argument in arguments:
-        if argument not in accepted:
-            raise unknown(f"argument of {name!r}", argument, accepted)
     needed = [k for k, p in accepted.items() if p.default is p.empty and k not in arguments]
     if needed:
         raise ValueError(f"{name!r} needs {', '.join(needed)}, as in create({name!r}, {needed[0]}=...).")
     return build(**arguments)
+
+
+def check_arguments(name: str, arguments: Iterable[str]) -> None:
+    """Refuse arguments that an entry does not take.
+
+    Raises:
+        ValueError: there is one, or no such entry; what the entry has by its nature is said to be.
+    """
+    refuse_fixed(name, arguments)
+    accepted = inspect.signature(find("entry", name).load()).parameters
+    for argument in arguments:
+        if argument not in accepted:
+            raise unknown(f"argument of {name!r}", argument, accepted)
 
 
 def refuse_fixed(name: str, arguments: Iterable[str]) -> None:
@@ -218,14 +228,23 @@ def refuse_fixed(name: str, arguments: Iterable[str]) -> None:
     Raises:
         ValueError: there is one, or no such entry.
     """
-    details = find("entry", name).details
-    fixed = details.get("fixes") or (find("entry", details["of"]).details.get("fixes") if "of" in details else {})
+    by_nature = fixed(name)
     for axis in arguments:
-        if axis in (fixed or {}):
+        if axis in by_nature:
             raise ValueError(
-                f"{name!r} has the {axis} {fixed[axis]} by its nature, so {axis} cannot be swapped; leave it out, or take "
-                f"'vae', which takes any {axis}."
+                f"{name!r} has the {axis} {by_nature[axis]} by its nature, so {axis} cannot be swapped; leave it out, or "
+                f"take 'vae', which takes any {axis}."
             )
+
+
+def fixed(name: str) -> Mapping[str, str]:
+    """The axes that an entry does not leave open, with the choice on each.
+
+    Raises:
+        ValueError: there is no such entry.
+    """
+    details = find("entry", name).details
+    return dict(details.get("fixes") or (fixed(details["of"]) if "of" in details else {}))
 
 
 def make(axis: str, spec: Any) -> Any:

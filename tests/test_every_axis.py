@@ -8,6 +8,7 @@ import torch
 
 import pyrogen
 from pyrogen import registry
+from pyrogen.command.cli import main
 from pyrogen.inference import IWAE
 from pyrogen.models.vae.semi_supervised import SemiSupervisedVAE
 from pyrogen.models.vae.vae import VAE
@@ -90,3 +91,9 @@ def test_what_a_prior_fixes_leaves_the_rest_to_be_trained():
     model.before_training(x)
     run = pyrogen.fit(model, {"x_train": torch.randn(60, 1, 8, 8).numpy()}, epochs=1, device="cpu", progress=False)
     assert type(run.model.likelihood).__name__ == "Normal"
+
+
+@pytest.mark.parametrize("words", [["--prior", "Laplace"], ["--prior=Laplace"], ["--prior.scale", "2"]], ids=" ".join)
+def test_the_command_line_says_it_too(words, capsys):
+    assert main(["train", "vae-vamp", *words]) == 1
+    assert "'vae-vamp' has the prior VampPrior by its nature" in capsys.readouterr().err

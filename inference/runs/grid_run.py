@@ -166,6 +166,7 @@ def _train(cell: GridRun, state: dict[str, Any]) -> Data:
     if (Path(cell.folder) / storage.WEIGHTS).is_file():
         return data_of(cell.folder)
     build = registry.find("entry", cell.entry).load()
+    registry.check_arguments(cell.entry, cell.arguments)
     with seeded(cell.seed):
         data, model = data_and_model(dict(cell.data), build, dict(cell.arguments))
         started = time.perf_counter()

@@ -112,6 +112,7 @@ def _train(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--print_config", action="store_true", help="print the config that these options make, and stop"
     )
+    registry.refuse_fixed(str(name), opt.spoken(rest))
     options = opt.parse(parser, [a for a in rest if a != "--print_config"], axes)
     own, wishes, settings = _sections(options, opt.spoken(rest), config, build)
     if "--print_config" in rest:
@@ -329,26 +330,27 @@ def _grid(arguments: Sequence[str]) -> int:
     from pyrogen.inference.runs.grid import GIVEN
 
     wishes, rest = opt.taken(arguments, "--grid")
-    entry = registry.find("entry", opt.value_of(rest, "--entry") or "vae")
-    build = entry.load()
+    on_axes = dict(opt.axis_values(wish) for wish in wishes)
+    entries = [registry.find("entry", n) for n in on_axes.get("entry", [opt.value_of(rest, "--entry") or "vae"])]
     parser = opt.parser(
         "pyrogen compare --grid AXIS=VALUE,VALUE ...",
-        f"Train the product of choices of {entry.name}, score every cell on the same test data, and print one table. The "
-        "same command goes on where it was stopped.",
+        f"Train the product of choices of {' and '.join(e.name for e in entries)}, score every cell on the same test data, "
+        "and print one table. The same command goes on where it was stopped.",
     )
     parser.add_argument(
         "--grid",
         help="an axis and its values, once for each axis: prior=StandardNormal,'VampPrior(components=500)', latent_size=2,8, "
-        "prior.components=10,50; any option of the model, of the data or of training can be an axis, or given for all cells",
+        "prior.components=10,50; entries themselves (entry=vae,vae-conv) and any option of the model, of the data or of "
+        "training can be an axis, or given for all cells",
     )
     own = opt.add_function(parser, grid, skip={"over", "common"})
-    axes = own | opt.add_function(parser, build, skip={*registry.DECIDED, "encoder", "decoder", "objective"})
-    _add_data_options(parser, entry.details["data"])
+    axes, skipped = dict(own), {*registry.DECIDED, "encoder", "decoder", "objective"}
+    for entry in entries:
+        axes |= opt.add_function(parser, build := entry.load(), skip=skipped)
+        skipped |= {*inspect.signature(build).parameters}
+    _add_data_options(parser, entries[0].details["data"])
     axes |= opt.add_function(parser, fit, skip={*GIVEN})
-    over: dict[str, list[Any]] = {}
-    for wish in wishes:
-        axis, values = opt.axis_values(wish)
-        over[axis] = [_on_axis(parser, axis, value, axes) for value in values]
+    over = {axis: [_on_axis(parser, axis, value, axes) for value in values] for axis, values in on_axes.items()}
     options = opt.parse(parser, rest, axes)
     mine = inspect.signature(grid).parameters
     given = {k: getattr(options, k) for k in [*mine, *sorted(opt.spoken(rest) - mine.keys())] if k in vars(options)}
