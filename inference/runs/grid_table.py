@@ -33,7 +33,7 @@ NUMBERS = {
     "elbo_mc_se": "its Monte-Carlo error",
     "kl": "E log p(x|z) - ELBO, the mean KL(q(z|x) || p(z)) on the same data",
     "kl_mc_se": "its Monte-Carlo error",
-    "active_units": "coordinates of the posterior's mean that vary over test data",
+    "active_units": "latents of 0.1 nat or more on test data",
     "parameters": "number of the model's parameters",
     "seconds": "of training",
     "count": "test data that were scored",

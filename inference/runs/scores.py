@@ -189,4 +189,7 @@ def beware(folder: str | Path) -> Iterator[str]:
     """What a run's training warned of, and whoever reads a score should know."""
     history = read_history(folder)
     if history and history[-1].get("valid/active_units") == 0:
-        yield "the posterior has collapsed: no latent is active, and the score is that of a model that does without"
+        yield (
+            "the posterior has collapsed: no latent is active, at 0.1 nat or more, and the score is that of a model that does "
+            "without"
+        )

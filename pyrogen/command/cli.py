@@ -195,10 +195,13 @@ FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", *HASHES, "encod
 
 def _evaluate(arguments: Sequence[str]) -> int:
     from pyrogen import storage
+    from pyrogen.base import HasPosterior
     from pyrogen.command import options as opt
     from pyrogen.files import saving
     from pyrogen.inference import Estimator, log_evidence, summarize
+    from pyrogen.inference.latents.activity import activity, in_words
     from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.programs.contexts import evaluating, seeded
     from pyrogen.inference.runs.recipe import data_of
     from pyrogen.inference.runs.scores import beware, density_of, named, part_of, save_score
     from pyrogen.memory import enough_memory
@@ -236,6 +239,9 @@ def _evaluate(arguments: Sequence[str]) -> int:
         evidence = log_evidence(model, split, estimator, seed=options.seed, chunk_size=options.chunk_size)
     evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=options.weights, **part, **noise, **judged)
     print(summarize(evidence).text(options.run, named(evidence)))
+    if isinstance(trained, HasPosterior):
+        with evaluating(trained), seeded(options.seed):
+            print(f"latents   {in_words(activity(trained, split), trained.latent_size)}")
     print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="", flush=True)
     with saving("the score above was not saved"):
         path = save_score(options.run, evidence)
