@@ -190,6 +190,6 @@ def beware(folder: str | Path) -> Iterator[str]:
     history = read_history(folder)
     if history and history[-1].get("valid/active_units") == 0:
         yield (
-            "the posterior has collapsed: no latent is active, at 0.1 nat or more, and the score is that of a model that does "
-            "without"
+            "the posterior has collapsed: no latent is active, at 0.1 nat or more, and the score is that of a model that "
+            "does without"
         )
