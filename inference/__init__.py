@@ -23,7 +23,7 @@ from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
 from pyrogen.inference.training.fit import fit
-from pyrogen.inference.training.trainer import Run
+from pyrogen.inference.training.run import Run
 
 __all__ = [
     "AIS",

@@ -25,7 +25,7 @@ from pyrogen.inference import ELBO, IWAE, fit
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.checkpoint import Stopped
-from pyrogen.inference.training.trainer import read_history
+from pyrogen.inference.training.run import read_history
 
 SMALL = {
     "vae": ("digits", {"x_shape": (1, 8, 8), "latent_size": 3, "hidden": (16,)}, {"epochs": 6, "ema": 0.9}),

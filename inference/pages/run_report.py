@@ -29,7 +29,7 @@ from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.fit import FALLBACK, fit
-from pyrogen.inference.training.trainer import CODES, METRICS, read_history
+from pyrogen.inference.training.run import CODES, METRICS, read_history
 from pyrogen.registry import Registration, describe, find, make
 
 MISSING = "What could not be shown"

@@ -17,7 +17,7 @@ from pyrogen import storage
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence
 from pyrogen.inference.runs.scores import read_scores, stale_scores
-from pyrogen.inference.training.trainer import Run, read_history
+from pyrogen.inference.training.run import Run, read_history
 
 Scores = Mapping[str, xr.Dataset]
 

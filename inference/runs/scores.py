@@ -21,7 +21,7 @@ from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.summary import summarize
-from pyrogen.inference.training.trainer import read_history
+from pyrogen.inference.training.run import read_history
 from pyrogen.registry import unknown
 
 SCORES, SPLITS = "scores", ("train", "valid", "test")

@@ -24,7 +24,8 @@ from pyrogen.data import Data
 from pyrogen.data.memory import as_data
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
-from pyrogen.inference.training.trainer import PRECISIONS, Run, Trainer, is_first
+from pyrogen.inference.training.run import Run
+from pyrogen.inference.training.trainer import PRECISIONS, Trainer, is_first
 from pyrogen.memory import enough_memory
 from pyrogen.registry import describe, find, make
 

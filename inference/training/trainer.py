@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,15 @@ from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from pyrogen import storage
-from pyrogen.base import HasPosterior, Model, Player
+from pyrogen.base import HasPosterior, Player
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
+from pyrogen.inference.training.run import CODES, METRICS, Run, read_history
 
-METRICS = "metrics.jsonl"
-CODES = "codes.safetensors"
 WATCHED = 100
 LEARNED = 500  # steps after which a model has learned enough to be told that its posterior has collapsed
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
@@ -38,23 +36,6 @@ CHANGEABLE = tuple(("fit", key) for key in ("epochs", "lr", "patience", "lr_mile
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
 
 log = logging.getLogger("pyrogen")
-
-
-@dataclass
-class Run:
-    """What a fit leaves: the model, and what was measured in each epoch."""
-
-    model: Model
-    history: list[dict[str, Any]] = field(default_factory=list)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    folder: Path | None = None
-    seconds: float = 0.0
-    steps: str = ""  # how they were computed: recorded in so many seconds, or eager and why
-
-    def __repr__(self) -> str:
-        terms = self.history[-1] if self.history else {}
-        last = ", ".join(f"{k} {v:.4g}" for k, v in terms.items() if isinstance(v, (int, float)))
-        return f"Run({type(self.model).__name__}, {last}, folder={str(self.folder) if self.folder else None})"
 
 
 class Trainer:
@@ -463,23 +444,6 @@ class _Board:
             for name, value in numbers.items():
                 self.writer.add_scalar(name, value, epoch)
             self.writer.flush()
-
-
-def read_history(folder: str | Path) -> list[dict[str, Any]]:
-    """The metrics of every epoch of a run.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    path = Path(folder) / METRICS
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        history = [json.loads(line) for line in lines]
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
-    if not all(isinstance(line, dict) for line in history):
-        raise ValueError(f"{path} is damaged: a line is no record of an epoch.")
-    return history
 
 
 def is_first() -> bool:
