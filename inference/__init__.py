@@ -22,6 +22,7 @@ from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
+from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.training.fit import fit
 from pyrogen.inference.training.run import Run
 
@@ -61,6 +62,7 @@ __all__ = [
     "diagnose",
     "fit",
     "grid",
+    "load_run",
     "log_evidence",
     "log_weights",
     "observe",

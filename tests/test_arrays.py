@@ -157,9 +157,9 @@ def test_fit_takes_what_is_in_memory(made, sort, tmp_path):
         "mapping": {"x_train": GREY, "x_test": GREY[:5]},
     }[sort]
     run = fit(made, given, epochs=1, folder=tmp_path / "run", progress=False, device="cpu")
-    assert len(run.history) >= 1
+    assert len(run.records) >= 1
     assert pyrogen.load(tmp_path / "run").x_shape == (1, 4, 4)
-    with pytest.raises(ValueError, match=r"was trained on arrays; pass them"):
+    with pytest.raises(ValueError, match=r"was trained on arrays, which no file holds; pass them"):
         data_of(tmp_path / "run")
 
 

@@ -133,7 +133,7 @@ def _read_score(path: Path) -> xr.Dataset:
 
 
 def part_of(
-    folder: str | Path, data: Data, split: str, limit: int | None = None, flagged_by: str | None = None
+    folder: str | Path | None, data: Data, split: str, limit: int | None = None, flagged_by: str | None = None
 ) -> tuple[Split, np.ndarray, dict[str, Any]]:
     """The part of a split that shall be scored: all, the first so many, or what the diagnosis of a score flags.
 
@@ -151,6 +151,8 @@ def part_of(
         return part, np.arange(len(part)), {} if limit is None else {"limit": limit}
     if limit is not None:
         raise ValueError("--limit and --flagged_by each choose data; give one of them.")
+    if folder is None:
+        raise ValueError(f"the score {flagged_by!r} would lie in the folder of a run, and there is none.")
     scores = read_scores(folder)
     if flagged_by not in scores and flagged_by in (stale := stale_scores(folder)):
         raise ValueError(stale[flagged_by])

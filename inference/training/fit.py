@@ -159,7 +159,10 @@ def fit(
             raise ValueError("patience waits for one loss to fall, and this game has several players; leave it out.")
         target = Path(folder) if folder is not None and is_first() else None
         trainer = Trainer(
-            Run(model, settings=settings, folder=None if folder is None else Path(folder)), data, stages, target
+            Run(model, settings=settings, folder=None if folder is None else Path(folder), source=data),
+            data,
+            stages,
+            target,
         )
         with checkpoint.owned(target), _algorithms(deterministic), _bar(progress) as bar:
             if trainer.claim(resume, overwrite):

@@ -96,7 +96,7 @@ class Trainer:
             if ended and not changed:
                 storage.load(self.target, self.model)
                 self.model.eval()
-                self.run.history = read_history(self.target)
+                self.run.records = read_history(self.target)
                 return False
             if (self.target / checkpoint.CHECKPOINT).exists():
                 self._go_on(changed)
@@ -159,7 +159,7 @@ class Trainer:
                 done = self.epoch * game.batches + game.batch
                 task = bar.add_task(name, total=self.settings["epochs"] * game.batches, completed=done, terms="")
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
-            if model.needs_training_data and ended != len(self.run.history):
+            if model.needs_training_data and ended != len(self.run.records):
                 with evaluating(model):
                     model.after_training(*self._all_data())
             self._save_checkpoint(ended=True)  # in here, with the random numbers that more epochs would go on from
@@ -245,19 +245,19 @@ class Trainer:
                 self._select(terms.get("valid/loss"))
         self.epoch += 1
         game.batch = 0
-        self.run.history.append({"epoch": len(self.run.history) + 1, **terms})
+        self.run.records.append({"epoch": len(self.run.records) + 1, **terms})
         self._warn(terms, players)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
         bar.update(task, terms="  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown))
-        board.write(numbers, len(self.run.history))
+        board.write(numbers, len(self.run.records))
         if self.target is not None:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.run.history[-1]) + "\n")
+                file.write(json.dumps(self.run.records[-1]) + "\n")
 
     def _watch_codes(self, model: HasPosterior) -> None:
         """Keep the codes of some data at epochs 1, 2, 5, 10, 20 … and the last, for a picture of how they parted."""
-        epoch = len(self.run.history) + 1
+        epoch = len(self.run.records) + 1
         rounded = int(f"{epoch:.0e}"[0]) * 10 ** int(f"{epoch:.0e}"[2:])
         if self.target is None or not (
             (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == self.settings["epochs"]
@@ -321,7 +321,7 @@ class Trainer:
 
     def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
         # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs and many steps
-        ever = any(line.get("valid/active_units") for line in self.run.history)
+        ever = any(line.get("valid/active_units") for line in self.run.records)
         late = (
             2 * self.epoch >= self.settings["epochs"] > 2 and self.game is not None and int(self.game.step) >= LEARNED
         )
@@ -330,11 +330,11 @@ class Trainer:
             log.warning(
                 "the posterior has collapsed: no latent is active, at 0.1 nat or more, after epoch %d; try a KL warm-up "
                 "(objective ELBO(warmup=...)), a smaller beta, or a weaker decoder.",
-                len(self.run.history),
+                len(self.run.records),
             )
         for player in players:
             key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
-            first, now = self.run.history[0].get(key), terms[key]
+            first, now = self.run.records[0].get(key), terms[key]
             # one who plays alone and whose loss falls, however far, does what it should: densities have no greatest value
             far = first is not None and abs(now) > 100 + 100 * abs(first) and (len(players) > 1 or now > first)
             if far and player.name not in self.warned:
@@ -371,7 +371,7 @@ class Trainer:
             "terms": self.game.terms,
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
-            "history": self.run.history,
+            "history": self.run.records,
             "ended": ended,
         }
         try:
@@ -399,7 +399,7 @@ class Trainer:
             rank = f"/{distributed.get_rank()}" if distributed.is_initialized() else ""
             restore_generators({k.removesuffix(rank): v for k, v in tensors.items()}, device)
             self.epoch, self.best_epoch = int(facts["epoch"]), int(facts["best_epoch"])
-            self.best_loss, self.run.history = float(facts["best_loss"]), list(facts["history"])
+            self.best_loss, self.run.records = float(facts["best_loss"]), list(facts["history"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
             reason = first_line(error)
             raise ValueError(
@@ -407,7 +407,7 @@ class Trainer:
                 "(--overwrite true)."
             ) from error
         if self.target is not None:
-            write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.history))
+            write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.records))
 
     def _compare(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that changed, of those that may; refuse to go on with others than those that the run began with."""

@@ -153,7 +153,7 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
             print(f"its report was missing, and is in {write_run_report(settings['folder'])}")
         return run
     report = write_run_report(settings["folder"])
-    print(_last(run.history))
+    print(_last(run.records))
     print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
     if isinstance(run.model, (Pair, HasLogProb)):
         print(f"score it: pyrogen evaluate {run.folder}")
@@ -198,12 +198,13 @@ def _evaluate(arguments: Sequence[str]) -> int:
     from pyrogen.base import HasPosterior
     from pyrogen.command import options as opt
     from pyrogen.files import saving
-    from pyrogen.inference import Estimator, log_evidence, summarize
+    from pyrogen.inference import Estimator, summarize
     from pyrogen.inference.latents.activity import activity, in_words
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs.contexts import evaluating, seeded
+    from pyrogen.inference.runs.evaluate import score
     from pyrogen.inference.runs.recipe import data_of
-    from pyrogen.inference.runs.scores import beware, density_of, named, part_of, save_score
+    from pyrogen.inference.runs.scores import beware, named, save_score
     from pyrogen.memory import enough_memory
 
     parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
@@ -231,17 +232,15 @@ def _evaluate(arguments: Sequence[str]) -> int:
     judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile
     with enough_memory("lower --chunk_size, or score fewer data by --limit"):
         trained, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
-        split, rows, part = part_of(options.run, data, options.split, options.limit, options.flagged_by)
-        model, noise = density_of(trained, data, options.sigma, options.seed)
-        if noise:
-            print(f"noise     sigma = {noise['sigma']:.4g}, {noise['sigma_from']}: the model has no density of its own")
-        estimator = "AIS" if noise and options.estimator is None else options.estimator
-        evidence = log_evidence(model, split, estimator, seed=options.seed, chunk_size=options.chunk_size)
-    evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=options.weights, **part, **noise, **judged)
+        chosen = options.weights, options.split, options.limit, options.flagged_by
+        own = options.sigma, options.seed, options.chunk_size
+        evidence = score(trained, data, options.run, options.estimator, *chosen, *own).assign_attrs(judged)
+    if "sigma" in (a := evidence.attrs):
+        print(f"noise     sigma = {a['sigma']:.4g}, {a['sigma_from']}: the model has no density of its own")
     print(summarize(evidence).text(options.run, named(evidence)))
     if isinstance(trained, HasPosterior):
         with evaluating(trained), seeded(options.seed):
-            print(f"latents   {in_words(activity(trained, split), trained.latent_size)}")
+            print(f"latents   {in_words(activity(trained, getattr(data, options.split)), trained.latent_size)}")
     print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="", flush=True)
     with saving("the score above was not saved"):
         path = save_score(options.run, evidence)
@@ -418,7 +417,7 @@ def _demo(arguments: Sequence[str]) -> int:
     with seeded(0):
         model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=8, hidden=(256,))
         run = fit(model, data, epochs=options.epochs, batch_size=64, folder=options.folder, overwrite=True)
-    print(_last(run.history))
+    print(_last(run.records))
     for estimator in (ELBO(), IWAE(5000)):
         evidence = log_evidence(model, data.test, estimator)
         path = save_score(options.folder, evidence)
