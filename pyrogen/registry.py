@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pyrogen.literals import constants, literal
+from pyrogen.seeds import ALONE
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 CLAIMS_ROOM = "pyrogen.models.claims"
@@ -313,7 +314,8 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
 
     @functools.wraps(function)
     def build(*args: Any, **kwargs: Any) -> Any:
-        model = function(*args, **kwargs)
+        with ALONE:  # initial weights are drawn
+            model = function(*args, **kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         # entries are written in terms of one another: the outermost call, which returns last, is the one remembered

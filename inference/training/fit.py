@@ -28,6 +28,7 @@ from pyrogen.inference.training.run import Run
 from pyrogen.inference.training.trainer import PRECISIONS, Trainer, is_first
 from pyrogen.memory import enough_memory
 from pyrogen.registry import describe, find, make
+from pyrogen.seeds import ALONE, check_seed
 
 FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128, "lr_milestones": (), "lr_decay": 0.1}
 
@@ -72,7 +73,8 @@ def fit(
         batch_size: by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32.
-        seed: of order, noise and draws; the global generator is left as it was.
+        seed: of order, noise and draws; the global generator is left as it was. Fits in several threads of one process wait
+            for one another, see :data:`pyrogen.seeds.ALONE`.
         folder: where to write config, metrics, checkpoints and weights.
         resume: go on where the run in ``folder`` stopped, to the same bits as if it had not; without a checkpoint start
             afresh, and leave a finished run as it is. ``epochs``, ``lr``, ``lr_milestones``, ``lr_decay`` and ``patience``
@@ -114,7 +116,7 @@ def fit(
     lr = recipe["lr"] if lr is None else lr
     lr_milestones = recipe["lr_milestones"] if lr_milestones is None else lr_milestones
     lr_decay = recipe["lr_decay"] if lr_decay is None else lr_decay
-    epochs, batch_size, seed = _whole("epochs", epochs), _whole("batch_size", batch_size), _whole("seed", seed)
+    epochs, batch_size, seed = _whole("epochs", epochs), _whole("batch_size", batch_size), check_seed(seed)
     patience = None if patience is None else _whole("patience", patience)
     _check_settings(
         epochs,
@@ -134,7 +136,7 @@ def fit(
     _check_schedule(lr_milestones, lr_decay, compile)
     goal = model.objective if objective is None else make("objective", objective)
     _check_data(model, data, validate)
-    with _processes(device) as where:
+    with ALONE, _processes(device) as where:
         settings = {
             "objective": describe(goal),
             "epochs": epochs,
@@ -207,8 +209,7 @@ def _check_settings(
     validate: bool,
     tensorboard: bool,
 ) -> None:
-    if not -(2**63) <= seed < 2**63:
-        raise ValueError(f"seed={seed}: needs a whole number of at most 63 bits.")
+    check_seed(seed)
     if clip_gradients is not None and not 0 < clip_gradients < math.inf:
         raise ValueError(f"clip_gradients={clip_gradients}: the largest norm must be positive and finite, or None.")
     if epochs < 0 or batch_size < 1 or (lr is not None and not 0 < lr < math.inf):
