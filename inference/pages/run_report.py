@@ -224,8 +224,8 @@ def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> 
         yield from ("--binarization", "static")
     if plain:
         yield from ("--dequantization", "false")
-    table = kind == "real" and len(model.x_shape) == 1 and Path(source).suffix in (".npz", ".csv")
-    if table and data.get("standardize") is False:
+    own = kind == "real" and Path(source).suffix in (".npz", ".npy", ".csv")
+    if own and data.get("standardize") is False:
         yield from ("--standardize", "false")
     if data.get("size") is not None:
         yield from ("--size", str(data["size"]))

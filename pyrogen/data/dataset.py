@@ -86,6 +86,19 @@ class Data:
         wanted = inspect.signature(build).parameters
         return {k: getattr(self, k) for k in DECIDED if k in wanted}
 
+    def like(self, raw: Any, y: Any = None, name: str = "new") -> Split:
+        """Further raw data, ``(N, *x_shape)``, prepared as these were: standardized, binarized, or turned into levels.
+
+        Raises:
+            ValueError: their shape is another.
+        """
+        values = torch.as_tensor(raw).reshape(len(raw), *self.x_shape) if _fits(raw, self.x_shape) else None
+        if values is None:
+            raise ValueError(
+                f"expected raw data of shape (N, {', '.join(map(str, self.x_shape))}); got {np.shape(raw)}."
+            )
+        return draw_split(values, None if y is None else torch.as_tensor(y), name, self.train.view)
+
     def describe(self) -> dict[str, Any]:
         """All of it as plain data."""
         return {
@@ -149,8 +162,8 @@ def load(
             anew for every batch.
         seed: by which values are drawn that are drawn once. The splits do not depend on it.
         standardize: whether real x becomes (r − mean) / sd with the statistics of train, by column, or of images by channel;
-            the default for files of vectors; their splits' ``log_jacobian`` turns log p(x) into the log-density of the
-            raw values.
+            the default for arrays and tables of one's own; their splits' ``log_jacobian`` turns log p(x) into the
+            log-density of the raw values.
         size: cut images to a centred square and resize them to ``size`` × ``size``.
         labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
         missing: whether NaN in a file (in a table also an empty cell) stands for what was not observed, as the likelihood
@@ -246,6 +259,12 @@ def _source(
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
     return table.read(path, missing, label, columns) if table_like else npz.read(path, missing)
+
+
+def _fits(raw: Any, x_shape: torch.Size) -> bool:
+    """Whether rows have this shape, a channel of 1 left out or not."""
+    shape = tuple(np.shape(raw))[1:]
+    return len(raw) > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[0] == 1 else tuple(x_shape))
 
 
 def _sha256(x: Tensor | np.ndarray, y: Tensor | None) -> str:

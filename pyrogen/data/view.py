@@ -121,7 +121,7 @@ def choose(
         raise ValueError(objections[offered[0]])
     grey = chosen == "binary" and source.levels != 2
     quantized = chosen == "unit" and source.levels is not None
-    scaled = chosen == "real" and (source.table and _vectors(source) if standardize is None else standardize)
+    scaled = chosen == "real" and (source.own if standardize is None else standardize)
     return View(
         kind=chosen,
         binarization=(binarization or "dynamic") if grey else "none",
@@ -175,10 +175,6 @@ def _objection(
     if standardize and kind != "real":
         return f"standardize=True takes data of kind 'real', and {source.name!r} is {kind!r}; leave standardize out."
     return ""
-
-
-def _vectors(source: Source) -> bool:
-    return source.splits["train"][0].ndim == 2
 
 
 def _either(kinds: Sequence[str]) -> str:
