@@ -321,6 +321,7 @@ def test_entries_are_an_axis(entries):
     assert models[2].prior.components == 3
     table = entries.text()
     assert "vae-2d" in table
+    assert "<td>vae-2d</td>" in entries._repr_html_()
     assert "refused: entry=made, posterior=FullRankNormal" in table
 
 

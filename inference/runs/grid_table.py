@@ -15,6 +15,7 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
+from pyrogen import html
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence, unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
@@ -86,6 +87,13 @@ class Grid:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        return html.block(
+            f"Grid in {self.folder}",
+            html.table(list(self._rows()), self._header()),
+            html.text("\n".join(self._notes())),
+        )
 
     @property
     def _axes(self) -> list[str]:

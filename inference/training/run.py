@@ -112,6 +112,13 @@ class Run:
         """Write ``report.html`` into the run's folder; returns its path: see :func:`pyrogen.report`."""
         return pyrogen.report(self)
 
+    def _repr_html_(self) -> str:
+        from pyrogen import html
+
+        numbers = [(k, f"{v:.4g}") for k, v in (self.records or [{}])[-1].items() if isinstance(v, (int, float))]
+        curves = [html.picture(self.plot(), "learning curves")] if self.records else []
+        return html.block(repr(self), html.table(numbers, ("last epoch", "value")), *curves)
+
     def __repr__(self) -> str:
         terms = self.records[-1] if self.records else {}
         last = ", ".join(f"{k} {v:.4g}" for k, v in terms.items() if isinstance(v, (int, float)))

@@ -8,9 +8,10 @@ import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Distribution, Likelihood, Posterior, Prior
-from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce
+from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce, told
 from pyrogen.conditions import UNKNOWN, Condition
 from pyrogen.models.vae.conditional import vae_conditional
 from pyrogen.models.vae.vae import VAE
@@ -82,8 +83,9 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         """q(c|x), batch shape ``(B,)``."""
         return self._label(x, None)
 
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+    def encode(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Distribution:
         """q(z|x, c) at the known label or, without one, at the most probable class."""
+        x, y = told(self, x, y)
         x = self.read(x)
         self.check(x, y)
         return self.vae.encode(x, self._named(x, y))
@@ -98,8 +100,11 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
             raise ValueError("p(x|z, c) needs a class for each z: pass y.")
         return self.vae.decode(z, y)
 
-    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def reconstruct(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The mean of p(x|z, c) at each datum's code and class, ``(B, *x_shape)``."""
+        x, y = told(self, x, y)
+        x = self.read(x)
+        self.check(x, y)
         return self.vae.reconstruct(x, self._named(x, y))
 
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import pyro
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
-from pyrogen.base import HasPosterior, Objective, Pair, announce
+from pyrogen.base import HasPosterior, Objective, Pair, announce, told
 from pyrogen.conditions import Condition
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
@@ -93,12 +94,13 @@ class VAE(Pair, HasPosterior):
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             pyro.sample("z", self.infer(x, y))
 
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+    def encode(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Distribution:
         """q(z|x), batch shape ``(B,)``, event shape ``(latent_size,)``.
 
         Raises:
             ValueError: x has the wrong shape, or y is not what the model is conditioned on.
         """
+        x, y = told(self, x, y)
         x = self.read(x)
         self.check(x, y)
         return self.infer(x, y)
@@ -107,7 +109,7 @@ class VAE(Pair, HasPosterior):
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
         return self.likelihood(self.decoder(z[..., -self.bottom_size :], self._read(y)))
 
-    def code(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def code(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The z that the posterior names for each datum, ``(B, latent_size)``."""
         return self.posterior.code(self.encode(x, y))
 

@@ -22,6 +22,7 @@ from pyrogen.registry import DECIDED, choices, find
 
 # the source of data that no file holds
 MEMORY = "<arrays>"
+PICTURED = 16  # training data that a notebook shows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,6 +124,15 @@ class Data:
             "reference": self.reference,
             **{f"sha256_{split}": digest for split, digest in self.sha256.items()},
         }
+
+    def _repr_html_(self) -> str:
+        from pyrogen import html
+        from pyrogen.figures import plots
+
+        part = self.train.take(PICTURED)
+        rows = [(s.name, f"{len(s):,}") for s in (self.train, self.valid, self.test)]
+        shown = html.picture(plots.samples(part.x, self.kind), f"the first training data of {self.name}")
+        return html.block(repr(self), html.table(rows, ("split", "data")), shown)
 
     def __repr__(self) -> str:
         sizes = " + ".join(f"{len(s)} {s.name}" for s in (self.train, self.valid, self.test))
