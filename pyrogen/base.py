@@ -128,6 +128,12 @@ class Model(nn.Module, ABC):
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """What is left to do with all training data once the games are over; by default nothing."""
 
+    def refusal(self, kind: str) -> str:
+        """The sentence for data of a kind that it does not take: what was expected, what came, what to do."""
+        from pyrogen.axes import refusal
+
+        return refusal(f"the model {type(self).__name__}", self.kinds, kind)
+
     def condition_for(self, y: Tensor | None) -> Tensor | None:
         """The y that must be told beside data or samples: None where the model takes none, or infers it."""
         return y if self.condition is not None and not self.condition.optional else None

@@ -27,7 +27,7 @@ from pyrogen.seeds import ALONE
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 CLAIMS_ROOM = "pyrogen.models.claims"
 # arguments of an entry that follow from its data
-DECIDED = ("x_shape", "y_shape", "classes")
+DECIDED = ("x_shape", "y_shape", "classes", "kind")
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C")

@@ -31,7 +31,7 @@ from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.fit import FALLBACK, fit
 from pyrogen.inference.training.run import CODES, METRICS, Run, read_history
-from pyrogen.registry import Registration, describe, find, make
+from pyrogen.registry import DECIDED, Registration, describe, find, make
 
 MISSING = "What could not be shown"
 
@@ -209,7 +209,7 @@ def command(config: Mapping[str, Any], model: Model) -> list[str]:
     same = describe(make("objective", own["objective"])) == describe(model.objective)
     (own if same else arguments).pop("objective", None)
     defaults = {**FALLBACK, **record.details["recipe"], "device": None}
-    words = [record.name, *_data_words(data, record, model), *_words(record.load(), arguments, {"x_shape"})]
+    words = [record.name, *_data_words(data, record, model), *_words(record.load(), arguments, {*DECIDED})]
     return ["pyrogen", "train", *words, *_words(fit, own, {"model", "data", "folder"}, defaults)]
 
 

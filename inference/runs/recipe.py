@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pyrogen import storage
-from pyrogen.axes import refusal
 from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY
@@ -25,7 +24,7 @@ def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[
     if not {"kind", "binarization", "dequantization"} & named.keys():
         # nothing was said of the kind: take the one that the likelihood scores
         if data.kind == "real" and not {"real", "counts", "angle"} & set(model.kinds):
-            raise ValueError(refusal(f"{type(model).__name__}", model.kinds, data.kind))
+            raise ValueError(model.refusal(data.kind))
         data = load(**named, kind=model.kinds)
     return data, model
 

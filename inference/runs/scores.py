@@ -17,6 +17,7 @@ from pyrogen import storage
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.files import first_line, write
+from pyrogen.inference.adversarial.collapse import said_of
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.noise import Observed, observe
@@ -190,6 +191,8 @@ def density_of(model: Model, data: Data, sigma: float | None, seed: int) -> tupl
 def beware(folder: str | Path) -> Iterator[str]:
     """What a run's training warned of, and whoever reads a score should know."""
     history = read_history(folder)
+    if history and (said := said_of(history[-1])):
+        yield said
     if history and history[-1].get("valid/active_units") == 0:
         yield (
             "the posterior has collapsed: no latent is active, at 0.1 nat or more, and the score is that of a model that "

@@ -18,7 +18,6 @@ import torch.distributed as distributed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pyrogen.axes import refusal
 from pyrogen.base import Model, Objective
 from pyrogen.data import Data
 from pyrogen.data.memory import as_data
@@ -254,7 +253,7 @@ def _check_data(model: Model, data: Data, validate: bool) -> None:
             f"create it with x_shape={tuple(data.x_shape)}."
         )
     if data.kind not in model.kinds:
-        raise ValueError(refusal(f"the model {type(model).__name__}", model.kinds, data.kind))
+        raise ValueError(model.refusal(data.kind))
     for split in (data.train, data.valid) if validate else (data.train,):
         if len(split):
             part = split.take(1000) if split.streamed else split

@@ -21,6 +21,7 @@ from pyrogen import storage
 from pyrogen.base import HasPosterior, Player
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
+from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
@@ -242,6 +243,7 @@ class Trainer:
                 if isinstance(self.model, HasPosterior):
                     terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
                     self._watch_codes(self.model)
+                terms |= {f"valid/{k}": v for k, v in collapse.spread(self.model, self.valid_split).items()}
                 self._select(terms.get("valid/loss"))
         self.epoch += 1
         game.batch = 0
@@ -331,6 +333,11 @@ class Trainer:
                 "the posterior has collapsed: no latent is active, at 0.1 nat or more, after epoch %d; try a KL warm-up "
                 "(objective ELBO(warmup=...)), a smaller beta, or a weaker decoder.",
                 len(self.run.records),
+            )
+        if late and "generator" not in self.warned and (said := collapse.said_of(terms)):
+            self.warned.add("generator")
+            log.warning(
+                "%s after epoch %d; try a smaller lr, or more steps of the critic.", said, len(self.run.records)
             )
         for player in players:
             key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"

@@ -168,7 +168,7 @@ def _sections(
     from pyrogen.inference import fit
 
     flags = {k: getattr(options, k) for k in vars(options)}
-    own = {k: flags[k] for k in inspect.signature(build).parameters if k in flags}
+    own = {k: flags[k] for k in inspect.signature(build).parameters if k in flags and k not in registry.DECIDED}
     wishes = {k: flags[DATA_FLAGS.get(k, k)] for k in inspect.signature(load).parameters}
     settings = {k: flags[k] for k in inspect.signature(fit).parameters if k in flags and k not in own and k != "data"}
     written = config["model"].get("arguments") or {}

@@ -83,7 +83,7 @@ class Data:
         return torch.Size() if self.train.y is None else self.train.y.shape[1:]
 
     def decides(self, build: Callable[..., Any]) -> dict[str, Any]:
-        """The arguments of an entry that its data decide: those of ``x_shape``, ``y_shape`` and ``classes`` that it has."""
+        """The arguments of an entry that its data decide: ``x_shape``, ``y_shape``, ``classes``, ``kind``, if it has them."""
         wanted = inspect.signature(build).parameters
         return {k: getattr(self, k) for k in DECIDED if k in wanted}
 

@@ -32,7 +32,7 @@ class Source:
             that x depends on, or None. An ``x`` that is
             a NumPy array lies on disk, memory-mapped, and is streamed from there if it is large.
         own: whether they are a user's arrays or table, whose real numbers may have any unit, so that they are standardized
-            by default.
+            by default, unless they are images within [−1, 1].
         columns: names of the columns of a table, where it gives them.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
         wished: further kinds, for a wish that names one: they would change what the values mean.

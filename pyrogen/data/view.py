@@ -121,7 +121,7 @@ def choose(
         raise ValueError(objections[offered[0]])
     grey = chosen == "binary" and source.levels != 2
     quantized = chosen == "unit" and source.levels is not None
-    scaled = chosen == "real" and (source.own if standardize is None else standardize)
+    scaled = chosen == "real" and (source.own and _of_any_unit(source) if standardize is None else standardize)
     return View(
         kind=chosen,
         binarization=(binarization or "dynamic") if grey else "none",
@@ -175,6 +175,12 @@ def _objection(
     if standardize and kind != "real":
         return f"standardize=True takes data of kind 'real', and {source.name!r} is {kind!r}; leave standardize out."
     return ""
+
+
+def _of_any_unit(source: Source) -> bool:
+    """Whether real numbers may be far from order one: columns of a table, and images that nobody has scaled to [−1, 1]."""
+    x = torch.as_tensor(source.splits["train"][0])
+    return x.dim() == 2 or bool((x < -1).any() or (x > 1).any())
 
 
 def _either(kinds: Sequence[str]) -> str:
