@@ -16,7 +16,7 @@ from pyrogen.conditions import Condition
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets import BatchDims, ConvDecoder, ConvEncoder, mlp
-from pyrogen.nets.outputs import ends_in_sigmoid
+from pyrogen.nets.outputs import bounded_by
 from pyrogen.registry import entry, make
 
 log = logging.getLogger("pyrogen")
@@ -180,11 +180,15 @@ class VAE(Pair, HasPosterior):
                 given = torch.zeros(2, *inputs, device=device, requires_grad=True)
                 outputs = _tried(net, given, read)
         self.load_state_dict(state)
-        if self.likelihood.reads_logits and ends_in_sigmoid(outputs):
+        layer, bounds = bounded_by(outputs)
+        if self.likelihood.reads_logits and layer:
             log.warning(
-                "the decoder ends in a sigmoid, and the likelihood %s reads its outputs as logits, which it would keep "
-                "between 0 and 1; leave the sigmoid out.",
+                "the decoder ends in a %s, and the likelihood %s reads its outputs as logits, which it would keep between "
+                "%s; leave the %s out.",
+                layer,
                 type(self.likelihood).__name__,
+                bounds,
+                layer,
             )
 
     @torch.no_grad()
