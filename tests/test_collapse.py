@@ -136,6 +136,21 @@ def test_collapse_is_said_while_training_and_beside_scores(caplog, tmp_path):
     assert any("the generator has collapsed" in sentence for sentence in beware(tmp_path))
 
 
+def test_a_gan_made_for_other_data_is_told_how_to_make_it():
+    with pytest.raises(ValueError, match=r"these are binary data; create it with kind='binary'\."):
+        fit(pyrogen.create("gan-nonsaturating", x_shape=(1, 8, 8), hidden=(8,)), "digits", epochs=1)
+
+
+def test_a_posterior_is_called_collapsed_only_after_many_steps(caplog):
+    rows = np.random.default_rng(0).normal(size=(300, 4))  # nothing that a latent could tell
+    model = pyrogen.create("vae", x_shape=(4,), latent_size=2, hidden=(8,), likelihood="Normal")
+    with caplog.at_level(logging.WARNING, logger="pyrogen"):
+        fit(model, rows, epochs=12, batch_size=64, device="cpu", progress=False)
+        assert "collapsed" not in caplog.text
+        fit(model, rows, epochs=40, batch_size=16, device="cpu", progress=False)
+    assert "the posterior has collapsed: no latent is active, at 0.1 nat or more" in caplog.text
+
+
 def test_an_untrained_generator_is_not_called_collapsed(caplog):
     with caplog.at_level(logging.WARNING, logger="pyrogen"):
         fit(gan("unit"), from_arrays(GREY), epochs=3, device="cpu", progress=False)

@@ -108,7 +108,7 @@ def fit(
         raise ValueError(
             f"fit trains models of the zoo; got {type(model).__name__}. Plain Pyro functions are trained by pyro.infer.SVI."
         )
-    data = as_data(data, model.kinds)
+    data = _data_for(model, data)
     recipe = {**FALLBACK, **_recipe(model)}
     epochs = recipe["epochs"] if epochs is None else epochs
     batch_size = recipe["batch_size"] if batch_size is None else batch_size
@@ -244,6 +244,17 @@ def _check_schedule(milestones: Sequence[int], decay: float, compile: bool | str
         raise ValueError(f"lr_decay={decay}: the factor must lie between 0 and 1, as 0.1 does.")
     if compile not in ("auto", True, False):
         raise ValueError(f"compile={compile!r}: choose 'auto', True or False.")
+
+
+def _data_for(model: Model, given: Any) -> Data:
+    """The data as the model takes them; of those that can never be so, the sentence is the model's."""
+    try:
+        return as_data(given, model.kinds)
+    except ValueError:
+        found = as_data(given)  # what no data set is, is refused as before
+        if found.kind in model.kinds:
+            raise
+        raise ValueError(model.refusal(found.kind)) from None
 
 
 def _check_data(model: Model, data: Data, validate: bool) -> None:

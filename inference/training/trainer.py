@@ -322,12 +322,11 @@ class Trainer:
         return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
-        # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs and many steps
+        # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
+        trained = self.game is not None and int(self.game.step) >= LEARNED
         ever = any(line.get("valid/active_units") for line in self.run.records)
-        late = (
-            2 * self.epoch >= self.settings["epochs"] > 2 and self.game is not None and int(self.game.step) >= LEARNED
-        )
-        if terms.get("valid/active_units") == 0 and (ever or late) and "collapse" not in self.warned:
+        late = trained and 2 * self.epoch >= self.settings["epochs"] > 2
+        if terms.get("valid/active_units") == 0 and ((trained and ever) or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
                 "the posterior has collapsed: no latent is active, at 0.1 nat or more, after epoch %d; try a KL warm-up "
