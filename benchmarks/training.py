@@ -308,7 +308,7 @@ def _losses(work: Work) -> str:
     net = hand.HandVAE().copy(model)
     run = train(work, model, RECORDED, epochs=2)
     plain = hand.train(net, _raw(work.data).flatten(1), 2, work.batch_size, LR)
-    return f"{run.history[-1]['train/loss']:.3f} by fit and {plain:.3f} by hand"
+    return f"{run.records[-1]['train/loss']:.3f} by fit and {plain:.3f} by hand"
 
 
 def _recording(work: Work) -> str:

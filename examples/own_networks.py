@@ -20,7 +20,7 @@ options = parser.parse_args()
 data = pyrogen.data.load("digits", kind="unit")
 latent_size, posterior, likelihood = 4, FullRankNormal(), Normal(scale="predicted")
 width = posterior.width(latent_size)  # how many numbers the encoder must give for each datum
-channels = likelihood.channels(data.x_shape)  # and the decoder at each pixel, never squashed
+channels = likelihood.channels(data.x_shape)  # and the decoder at each pixel: means, then raw scales, never squashed
 
 torch.manual_seed(0)
 encoder = nn.Sequential(

@@ -32,8 +32,9 @@ from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
+from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.training.fit import fit
-from pyrogen.inference.training.trainer import Run
+from pyrogen.inference.training.run import Run
 
 __all__ = [
     "AIS",
@@ -77,6 +78,7 @@ __all__ = [
     "diagnose",
     "fit",
     "grid",
+    "load_run",
     "log_evidence",
     "log_weights",
     "observe",

@@ -13,6 +13,9 @@ from pyrogen.registry import choice, choices, create, entry, list_models, varian
 if TYPE_CHECKING:
     from pyrogen import data, inference, likelihoods, models, nets, posteriors, priors
     from pyrogen.inference import fit, grid, log_evidence
+    from pyrogen.inference.pages.run_report import report
+    from pyrogen.inference.runs.evaluate import evaluate
+    from pyrogen.inference.runs.recipe import load_run
     from pyrogen.models.vae.vae import vae
     from pyrogen.storage import load
 
@@ -24,26 +27,32 @@ __all__ = [
     "create",
     "data",
     "entry",
+    "evaluate",
     "fit",
     "grid",
     "inference",
     "likelihoods",
     "list_models",
     "load",
+    "load_run",
     "log_evidence",
     "models",
     "nets",
     "posteriors",
     "priors",
+    "report",
     "vae",
     "variant",
 ]
 
 _LAZY = {
+    "evaluate": "pyrogen.inference.runs.evaluate",
     "fit": "pyrogen.inference.training.fit",
     "grid": "pyrogen.inference.runs.grid",
     "load": "pyrogen.storage",
+    "load_run": "pyrogen.inference.runs.recipe",
     "log_evidence": "pyrogen.inference.evidence.estimator",
+    "report": "pyrogen.inference.pages.run_report",
     "vae": "pyrogen.models.vae.vae",
 }
 

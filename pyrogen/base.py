@@ -21,6 +21,7 @@ import torch
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from pyro.poutine.runtime import am_i_wrapped, effectful
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from pyrogen.conditions import Condition
 from pyrogen.kinds import PLAIN
@@ -154,6 +155,12 @@ class Model(nn.Module, ABC):
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """What is left to do with all training data once the games are over; by default nothing."""
 
+    def refusal(self, kind: str) -> str:
+        """The sentence for data of a kind that it does not take: what was expected, what came, what to do."""
+        from pyrogen.axes import refusal
+
+        return refusal(f"the model {type(self).__name__}", self.kinds, kind)
+
     def condition_for(self, y: Tensor | None) -> Tensor | None:
         """The y that must be told beside data or samples: None where the model takes none, or infers it."""
         return y if self.condition is not None and not self.condition.optional else None
@@ -201,11 +208,34 @@ class Model(nn.Module, ABC):
         if self.condition is not None:
             self.condition.check(y, len(x))
 
+    def _repr_html_(self) -> str:
+        from pyrogen import html
+        from pyrogen.registry import describe
+
+        said = self.origin or {}
+        rows = [(k, v) for k, v in describe(said.get("arguments", {})).items() if v is not None]
+        size = f"{sum(p.numel() for p in self.parameters()):,} parameters"
+        return html.block(f"{said.get('entry', type(self).__name__)}: {type(self).__name__}, {size}", html.table(rows))
+
     def save(self, folder: str | Path) -> None:
         """Write ``config.yaml`` and ``weights.safetensors`` to a folder, each atomically."""
         from pyrogen.storage import save
 
         save(self, folder)
+
+
+def told(model: Any, x: Tensor | TensorDataset, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """x and y; a split of data brings its own, unless another y is told, and they go to where the model is.
+
+    Raises:
+        ValueError: the split is streamed from disk, and has no tensor x.
+    """
+    if not isinstance(x, TensorDataset):
+        return x, y
+    own = [x.x, x.y] if hasattr(x, "streamed") else [*x.tensors, None]
+    known = own[1] if y is None else y
+    where = model.device if isinstance(model, Model) else own[0].device
+    return own[0].to(where), None if known is None else known.to(where)
 
 
 class HasLogProb(ABC):
@@ -243,20 +273,21 @@ class HasPosterior(HasLatents):
     """A model that encodes data into a distribution over latents."""
 
     @abstractmethod
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        """q(z|x): batch shape ``(B,)``, event shape ``latent_shape``."""
+    def encode(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Distribution:
+        """q(z|x): batch shape ``(B,)``, event shape ``latent_shape``; a split of data brings its own y."""
 
     @abstractmethod
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         """p(x|z): batch shape ``(...)`` of z, event shape ``x_shape``; y is broadcast against it."""
 
-    def code(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def code(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The one z that stands for each datum, ``(B, *latent_shape)``: by default the mean of q(z|x)."""
         z: Tensor = self.encode(x, y).mean
         return z
 
-    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def reconstruct(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The mean of p(x|z) at each datum's code: deterministic, ``(B, *x_shape)``."""
+        x, y = told(self, x, y)
         with torch.no_grad():
             mean: Tensor = self.decode(self.code(x, y), y).mean
         return mean

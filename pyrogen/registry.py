@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pyrogen.literals import constants, literal, weighed
+from pyrogen.seeds import ALONE
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 CLAIMS_ROOM = "pyrogen.models.claims"
 # arguments of an entry that follow from its data
-DECIDED = ("x_shape", "y_shape", "classes")
+DECIDED = ("x_shape", "y_shape", "classes", "kind")
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C")
@@ -61,6 +62,7 @@ def entry(
     data: str = "digits",
     recipe: Mapping[str, Any] | None = None,
     claims: Sequence[Mapping[str, Any]] = (),
+    fixes: Mapping[str, str] | None = None,
 ) -> Callable[[F], F]:
     """Register a function that builds a model as an entry of the zoo; all arguments must be literals, or named literals.
 
@@ -71,8 +73,10 @@ def entry(
         recipe: default keyword arguments of :func:`pyrogen.inference.fit`.
         claims: what must come out, each a mapping with the metric, the bound, the number of seeds and a control; those of
             the zoo stand in ``pyrogen.models.claims``, as literals.
+        fixes: axes that the entry does not leave open, because their choice is what it is, with the choice.
     """
     details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
+    details["fixes"] = dict(fixes or {})
 
     def register(function: F) -> F:
         return _register(name, function, details)
@@ -198,14 +202,50 @@ def create(name: str, **arguments: Any) -> Any:
         ValueError: unknown entry, argument or choice, or choices that do not fit together.
     """
     build = find("entry", name).load()
+    check_arguments(name, arguments)
     accepted = inspect.signature(build).parameters
-    for argument in arguments:
-        if argument not in accepted:
-            raise unknown(f"argument of {name!r}", argument, accepted)
     needed = [k for k, p in accepted.items() if p.default is p.empty and k not in arguments]
     if needed:
         raise ValueError(f"{name!r} needs {', '.join(needed)}, as in create({name!r}, {needed[0]}=...).")
     return build(**arguments)
+
+
+def check_arguments(name: str, arguments: Iterable[str]) -> None:
+    """Refuse arguments that an entry does not take.
+
+    Raises:
+        ValueError: there is one, or no such entry; what the entry has by its nature is said to be.
+    """
+    refuse_fixed(name, arguments)
+    accepted = inspect.signature(find("entry", name).load()).parameters
+    for argument in arguments:
+        if argument not in accepted:
+            raise unknown(f"argument of {name!r}", argument, accepted)
+
+
+def refuse_fixed(name: str, arguments: Iterable[str]) -> None:
+    """Refuse arguments that would swap an axis which an entry has by its nature.
+
+    Raises:
+        ValueError: there is one, or no such entry.
+    """
+    by_nature = fixed(name)
+    for axis in arguments:
+        if axis in by_nature:
+            raise ValueError(
+                f"{name!r} has the {axis} {by_nature[axis]} by its nature, so {axis} cannot be swapped; leave it out, or "
+                f"take 'vae', which takes any {axis}."
+            )
+
+
+def fixed(name: str) -> Mapping[str, str]:
+    """The axes that an entry does not leave open, with the choice on each.
+
+    Raises:
+        ValueError: there is no such entry.
+    """
+    details = find("entry", name).details
+    return dict(details.get("fixes") or (fixed(details["of"]) if "of" in details else {}))
 
 
 def make(axis: str, spec: Any) -> Any:
@@ -286,7 +326,8 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
 
     @functools.wraps(function)
     def build(*args: Any, **kwargs: Any) -> Any:
-        model = function(*args, **kwargs)
+        with ALONE:  # initial weights are drawn
+            model = function(*args, **kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         # entries are written in terms of one another: the outermost call, which returns last, is the one remembered

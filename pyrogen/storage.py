@@ -18,6 +18,7 @@ import pyrogen
 from pyrogen.base import Model
 from pyrogen.files import first_line, write
 from pyrogen.registry import create, describe, unknown
+from pyrogen.seeds import ALONE
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"  # of a run that has not ended: its weights are in here
@@ -197,7 +198,7 @@ def _rebuild(origin: Mapping[str, Any], folder: Path) -> Model:
             "load(folder, model=...)."
         )
     try:
-        with torch.random.fork_rng(devices=[]):
+        with ALONE, torch.random.fork_rng(devices=[]):
             model: Model = create(origin["entry"], **{str(k): v for k, v in arguments.items()})
     except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(f"{folder / CONFIG} describes no model that can be built: {first_line(error)}") from error

@@ -105,7 +105,7 @@ def test_who_is_the_generator_is_said_by_what_the_critic_reads(sites, moves):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     run = fit(model, torch.randn(64, 3), Adversarial(sites=sites), epochs=2, batch_size=16, validate=False)
     assert {k.split(".")[0] for k, v in model.state_dict().items() if not torch.equal(v, before[k])} == moves
-    assert {"train/critic/loss", "train/generator/loss"} <= run.history[-1].keys()
+    assert {"train/critic/loss", "train/generator/loss"} <= run.records[-1].keys()
 
 
 def test_a_learned_prior_belongs_to_the_generator():
@@ -151,8 +151,8 @@ def test_the_critic_of_a_conditional_pair_reads_y():
 def test_every_loss_goes_with_every_penalty(loss, penalty):
     objective = Adversarial(loss, penalty, ("x", "z"), hidden=(8,))
     run = fit(vae(), torch.randn(40, 3), objective, epochs=1, batch_size=16)
-    assert all(math.isfinite(v) for v in run.history[-1].values() if isinstance(v, float))
-    assert ("train/critic/penalty" in run.history[-1]) == (penalty is not None)
+    assert all(math.isfinite(v) for v in run.records[-1].values() if isinstance(v, float))
+    assert ("train/critic/penalty" in run.records[-1]) == (penalty is not None)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_critic_of_the_objective_is_resumed_to_the_bit(objective, players, tmp
     data, settings = torch.randn(60, 3), {"batch_size": 16, "progress": False}
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     run = fit(vae(), data, objective, epochs=3, folder=whole, **settings)
-    assert {k.split("/")[1] for k in run.history[-1] if k.startswith("train/")} == players
+    assert {k.split("/")[1] for k in run.records[-1] if k.startswith("train/")} == players
     fit(vae(), data, objective, epochs=2, folder=cut, **settings)
     fit(vae(), data, objective, epochs=3, folder=cut, resume=True, **settings)
     assert (whole / "weights.safetensors").read_bytes() == (cut / "weights.safetensors").read_bytes()

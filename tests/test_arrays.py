@@ -1,5 +1,7 @@
 """Data in memory: what comes in through the one door, and what is guessed of it."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch.utils.data import TensorDataset
 
 import pyrogen
 from pyrogen.data import from_arrays, load, store
-from pyrogen.inference import Exact, fit, log_evidence
+from pyrogen.inference import IWAE, Exact, fit, log_evidence
 from pyrogen.inference.runs.recipe import data_of
 
 GREY = np.random.default_rng(0).integers(0, 256, (40, 4, 4), dtype=np.uint8)
@@ -157,9 +159,9 @@ def test_fit_takes_what_is_in_memory(made, sort, tmp_path):
         "mapping": {"x_train": GREY, "x_test": GREY[:5]},
     }[sort]
     run = fit(made, given, epochs=1, folder=tmp_path / "run", progress=False, device="cpu")
-    assert len(run.history) >= 1
+    assert len(run.records) >= 1
     assert pyrogen.load(tmp_path / "run").x_shape == (1, 4, 4)
-    with pytest.raises(ValueError, match=r"was trained on arrays; pass them"):
+    with pytest.raises(ValueError, match=r"was trained on arrays, which no file holds; pass them"):
         data_of(tmp_path / "run")
 
 
@@ -297,7 +299,56 @@ def test_real_images_are_standardized_by_channel():
     torch.testing.assert_close(
         data.test.view.scale.restore(data.test.x), torch.from_numpy(raw[:9]), atol=1e-5, rtol=1e-5
     )
-    assert not from_arrays(raw).standardize
+    assert from_arrays(raw).standardize
+    assert not from_arrays(raw, standardize=False).standardize
+
+
+FAR = np.random.default_rng(6).uniform(0, 300, (200, 1, 1, 2)) * np.ones((1, 1, 131, 1))
+
+
+@pytest.mark.parametrize("raw", [FAR, FAR.round().astype(np.uint16)], ids=["floats", "whole"])
+def test_images_far_from_one_train_with_defaults(raw, tmp_path):
+    torch.manual_seed(0)
+    model = pyrogen.create("vae", x_shape=(1, 131, 2), latent_size=2, likelihood="Normal")
+    run = fit(model, raw, epochs=40, batch_size=16, folder=tmp_path, device="cpu", progress=False)
+    assert run.data.standardize
+    assert run.history.filter(like="loss").map(math.isfinite).all(axis=None)
+    # of 262 pixels; thousands of nats each where an encoder reads 0 ... 300
+    assert run.records[0]["valid/loss"] < 2000
+    test = run.data.test
+    again = run.data.train.view.scale.restore(model.reconstruct(test.x))
+    error = (again - run.data.train.view.scale.restore(test.x)).square().mean().sqrt()
+    assert error < 40  # the data's standard deviation is 87
+    # nats are of the raw values: as likely as a density over 300 units may be
+    evidence = run.evaluate(IWAE(10), limit=5)
+    assert evidence.attrs["log_jacobian"] == pytest.approx(-262 * math.log(raw.std()), rel=0.02)
+    assert pyrogen.load_run(tmp_path, data=raw).data.standardize
+
+
+def test_convolutions_read_them_too():
+    model = pyrogen.create("vae-conv", x_shape=(1, 131, 2), latent_size=2, width=8, likelihood="Normal")
+    run = fit(model, FAR, epochs=2, device="cpu", progress=False)
+    assert run.records[-1]["valid/loss"] < 2000
+
+
+def test_tables_of_large_numbers_train_with_defaults():
+    rows = np.random.default_rng(7).normal(5000, 1000, (300, 3))
+    run = fit(pyrogen.create("vae", x_shape=(3,), latent_size=2, likelihood="Normal"), rows, epochs=5, progress=False)
+    assert run.history["valid/loss"].iloc[-1] < 6
+    assert float(run.sample(500).mean()) == pytest.approx(5000, rel=0.1)
+
+
+def test_further_data_are_prepared_as_those_that_were_trained_on():
+    rows = np.random.default_rng(7).normal(5000, 1000, (300, 3))
+    data = from_arrays(rows, x_test=rows[:20])
+    new = data.like(rows[:20])
+    assert torch.equal(new.x, data.test.x)
+    assert new.log_jacobian == data.test.log_jacobian
+    assert data.like(rows[:20], y=np.arange(20)).y.tolist() == list(range(20))
+    grey = from_arrays(GREY)
+    assert grey.like(GREY).x.shape == grey.like(GREY[:, None]).x.shape == (40, 1, 4, 4)
+    with pytest.raises(ValueError, match=r"expected raw data of shape \(N, 3\); got \(20, 2\)"):
+        data.like(rows[:20, :2])
 
 
 def test_grey_images_are_real_by_wish():

@@ -129,7 +129,7 @@ def test_their_steps_can_be_recorded(entry):
     m = pyrogen.create(entry, x_shape=(1, 8, 8), latent_size=4, hidden=(), **arguments)
     run = fit(m, "digits", epochs=13, batch_size=32, validate=False, progress=False)
     assert run.steps.startswith("recorded")
-    assert run.history[-1]["train/loss"] < run.history[0]["train/loss"]
+    assert run.records[-1]["train/loss"] < run.records[0]["train/loss"]
 
 
 def with_norm(**choices):
@@ -336,7 +336,7 @@ def test_stages_come_layer_by_layer_and_then_all_together():
     assert [player.name for stage in stages for player in stage.players] == ["layer1", "layer2", "layer3", "elbo"]
     assert {id(p) for p in stages[-1].players[0].parameters()} == {id(p) for p in m.parameters()}
     run = fit(m, "digits", **QUICK)
-    assert len(run.history) == 4
+    assert len(run.records) == 4
 
 
 @pytest.mark.parametrize("likelihood", ["Bernoulli", "Normal"])

@@ -15,7 +15,8 @@ from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.runs.compare import runs_table
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores, save_score, stale_scores
-from pyrogen.inference.training import checkpoint, trainer
+from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training import run as run_files
 from pyrogen.memory import enough_memory
 
 
@@ -74,8 +75,8 @@ def test_saving_over_a_run_clears_what_belonged_to_the_old_weights(scored):
 
 def test_what_belongs_to_the_weights_is_all_that_training_writes():
     assert set(storage.BESIDE) == {
-        trainer.METRICS,
-        trainer.CODES,
+        run_files.METRICS,
+        run_files.CODES,
         checkpoint.CHECKPOINT,
         *storage.SAVED.values(),
     } - {storage.WEIGHTS}

@@ -44,8 +44,8 @@ def test_training_helps_on_unseen_data(digits):
     run = fit(vae, digits, epochs=30, batch_size=64)
     after = log_evidence(vae, digits.test, IWAE(100))["log_evidence"].mean()
     assert after > before + 10
-    assert run.history[-1]["valid/loss"] < run.history[0]["valid/loss"]
-    assert abs(-run.history[-1]["valid/loss"] - float(after)) < 3  # both are bounds on the same thing
+    assert run.records[-1]["valid/loss"] < run.records[0]["valid/loss"]
+    assert abs(-run.records[-1]["valid/loss"] - float(after)) < 3  # both are bounds on the same thing
 
 
 @pytest.mark.parametrize("objective", [ELBO(num_samples=4), ELBO(beta=2.0), IWAE(5), "IWAE"], ids=str)
@@ -53,7 +53,7 @@ def test_objectives_swap(digits, objective):
     if objective == "IWAE":
         objective = IWAE(3)
     run = fit(small(), digits, objective, epochs=2)
-    assert run.history[1]["train/loss"] < run.history[0]["train/loss"]
+    assert run.records[1]["train/loss"] < run.records[0]["train/loss"]
 
 
 def test_contrastive_divergence_raises_the_exact_likelihood(digits):
@@ -190,7 +190,7 @@ def test_run_folder_says_everything(digits, tmp_path):
     assert config["fit"]["seed"] == 7
     assert config["fit"]["objective"] == describe(ELBO())
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
-    assert lines == run.history
+    assert lines == run.records
     loaded = pyrogen.load(run.folder)
     assert all(torch.equal(a, b) for a, b in zip(vae.state_dict().values(), loaded.state_dict().values(), strict=True))
 
@@ -360,7 +360,7 @@ def test_announcements_of_two_threads_are_their_own():
 def test_numpy_numbers_are_numbers(digits, tmp_path):
     run = fit(small(), digits, epochs=np.int64(1), seed=np.int64(3), batch_size=500, folder=tmp_path / "run")
     assert yaml.safe_load((run.folder / "config.yaml").read_text())["fit"]["seed"] == 3
-    assert len(run.history) == 1
+    assert len(run.records) == 1
 
 
 @pytest.mark.parametrize(("n", "batches"), [(65, 2), (66, 3), (64, 2), (33, 1), (1, 1), (20, 1)])

@@ -297,6 +297,48 @@ def test_a_backend_that_is_not_there_is_refused(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+# -- entries as an axis ----------------------------------------------------------------------------------------------
+
+ENTRIES = {"entry": ["vae", "vae-2d", "vae-vamp", "made"], "posterior": ["FullRankNormal"]}
+
+
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory):
+    """Four entries of one posterior, which one of them has not, and an argument that only one of them has."""
+    return grid(ENTRIES, folder=tmp_path_factory.mktemp("entries"), components=3, **SMALL, **SCORED)
+
+
+def test_entries_are_an_axis(entries):
+    assert entries.numbers["status"].dims == ("entry", "posterior")
+    assert entries.numbers["entry"].values.tolist() == ENTRIES["entry"]
+    assert entries.numbers["status"].values.tolist() == [["ended"]] * 3 + [["refused"]]
+    assert "no argument of 'made' called 'posterior'" in at(entries, 3, 0)["said"].item()
+    runs = entries.numbers["runs"].values[:3, 0, 0]
+    models = [pyrogen.load(folder) for folder in runs]
+    assert [m.origin["entry"] for m in models] == ENTRIES["entry"][:3]
+    # what all cells share goes to the entries that have it
+    assert [m.latent_size for m in models] == [2, 2, 2]
+    assert models[2].prior.components == 3
+    table = entries.text()
+    assert "vae-2d" in table
+    assert "<td>vae-2d</td>" in entries._repr_html_()
+    assert "refused: entry=made, posterior=FullRankNormal" in table
+
+
+def test_an_axis_that_an_entry_fixes_is_refused_in_its_cell(tmp_path):
+    found = grid({"entry": ["vae", "vae-vamp"]}, prior="Laplace", folder=tmp_path, **SMALL, **SCORED)
+    assert found.numbers["status"].values.tolist() == ["ended", "refused"]
+    assert "'vae-vamp' has the prior VampPrior by its nature" in at(found, 1)["said"].item()
+
+
+def test_entries_are_an_axis_of_the_command_line(tmp_path, capsys):
+    words = [*WORDS, *SCORED_WORDS, "--components", "3", "--folder", str(tmp_path)]
+    assert main(["compare", "--grid", "entry=vae,vae-vamp", *words]) == 0
+    printed = capsys.readouterr().out
+    assert "differences are to entry=vae, paired by datum" in printed
+    assert pyrogen.load(tmp_path / "entry=vae-vamp" / "seed-0").prior.components == 3
+
+
 # -- what means nothing ----------------------------------------------------------------------------------------------
 
 
@@ -309,10 +351,17 @@ REFUSED = {
     "no values": ({"prior": []}, {}, "needs values that differ; got none"),
     "twice": ({"prior": ["Laplace", "Laplace"]}, {}, "needs values that differ"),
     "both": ({"prior": ["Laplace"]}, {"prior": "Laplace"}, "is an axis of the grid and is given for all cells too"),
-    "axis": ({"pior": ["Laplace"]}, {}, "no argument of 'vae', fit or load called 'pior'; did you mean 'prior'"),
+    "axis": ({"pior": ["Laplace"]}, {}, "no argument of the entry, fit or load called 'pior'; did you mean 'prior'"),
     "name": ({"prior": ["Laplac"]}, {}, "did you mean 'Laplace'"),
     "shared": ({"prior": ["Laplace"]}, {"epoch": 3}, "did you mean 'epochs'"),
     "entry": ({"prior": ["Laplace"]}, {"entry": "vea"}, "did you mean 'vae'"),
+    "entries": ({"entry": ["vae", "vea"]}, {}, "did you mean 'vae'"),
+    "entry on an axis and for all": (
+        {"entry": ["vae"]},
+        {"entry": "made"},
+        "entry is an axis of the grid and is given",
+    ),
+    "of no entry": ({"entry": ["vae", "vae-2d"]}, {"width": 3}, "no argument of the entry, fit or load called 'width'"),
     "given": ({"resume": [True]}, {}, "no argument"),
     "backend": ({"prior": ["Laplace"]}, {"backend": "daks"}, "did you mean 'dask'"),
     "weights": ({"prior": ["Laplace"]}, {"weights": "bets"}, "did you mean 'best'"),
@@ -339,6 +388,8 @@ COMMANDS = {
     "--grid prior=VampPrior(comp=3)": "did you mean 'components'",
     "--grid prior=VampPrior --backend ary": "did you mean 'ray'",
     "--grid prior=VampPrior --epoch 3": "did you mean '--epochs'",
+    "--grid entry=vae,vea": "did you mean 'vae'",
+    "--grid entry=vae,vae-2d --width 3": "no option called '--width'",
     "--grid prior=VampPrior --prior Laplace": "is an axis of the grid and is given for all cells too",
 }
 

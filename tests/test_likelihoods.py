@@ -495,7 +495,7 @@ def test_data_with_holes_can_be_fitted(pair, tmp_path):
     data = dataclasses.replace(data, **{s: Split(v, name=s, view=data.train.view) for s, v in holed.items()})
     m = pair(likelihood="Masked", x_shape=(3,))
     run = fit(m, data, epochs=2, batch_size=16, device="cpu", progress=False)
-    assert all(math.isfinite(row["valid/loss"]) for row in run.history)
+    assert all(math.isfinite(row["valid/loss"]) for row in run.records)
     assert torch.isfinite(m.reconstruct(holed["test"])).all()
     with pytest.raises(ValueError, match="NaN"):
         fit(pair(likelihood="Normal", x_shape=(3,)), data, epochs=1, device="cpu", progress=False)

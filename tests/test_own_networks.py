@@ -88,7 +88,26 @@ class Functional(nn.Module):
         return torch.sigmoid(self.layer(z)).reshape(-1, *X_SHAPE)
 
 
+class Channels(nn.Module):
+    def forward(self, x):
+        return x.permute(0, 3, 1, 2)
+
+
+class Reconstruction(collections.OrderedDict):
+    """As pythae's networks answer."""
+
+
+class PythaeDecoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(D, 16), nn.Sigmoid())
+
+    def forward(self, z):
+        return Reconstruction(reconstruction=self.layers(z).reshape(-1, *X_SHAPE))
+
+
 SIGMOIDS = {
+    "pythae": PythaeDecoder(),
     "module": nn.Sequential(nn.Linear(D, 16), nn.Sigmoid(), nn.Unflatten(1, X_SHAPE)),
     "functional": Functional(),
 }
@@ -97,9 +116,13 @@ SIGMOIDS = {
 @pytest.mark.parametrize("name", SIGMOIDS)
 def test_a_decoder_that_ends_in_a_sigmoid_is_noticed_where_logits_are_read(name, caplog):
     caplog.set_level(logging.WARNING, "pyrogen")
-    own(decoder=SIGMOIDS[name], likelihood=Normal(scale="fixed"))
+    assert own(decoder=SIGMOIDS[name], likelihood=Normal(scale="fixed")).sample(2).shape == (2, *X_SHAPE)
     own(decoder=nn.Sequential(nn.Linear(D, 8), nn.Sigmoid(), nn.Linear(8, 16)))
     assert caplog.text == ""
+    tanh = nn.Sequential(nn.Linear(D, 16), nn.Unflatten(1, (4, 4, 1)), Channels(), nn.Tanh())
+    own(decoder=tanh, likelihood="ContinuousBernoulli")
+    assert "the decoder ends in a tanh" in caplog.text
+    assert "which it would keep between −1 and 1; leave the tanh out" in caplog.text
     own(decoder=SIGMOIDS[name])
     assert "the decoder ends in a sigmoid, and the likelihood Bernoulli reads its outputs as logits" in caplog.text
 
@@ -123,6 +146,8 @@ def test_data_of_another_type_are_read_in_the_models_own(dtype, draws):
     assert torch.equal(m.reconstruct(x.to(dtype)), m.reconstruct(x))
     z = torch.ones(2, D)
     assert torch.equal(m.decode(z.to(dtype)).mean, m.decode(z).mean)
+    rbm = pyrogen.create("rbm", x_shape=X_SHAPE, hidden=4)
+    assert rbm.gibbs(x.to(dtype)).shape == x.shape
     for name in ("made", "rbm"):
         exact = pyrogen.create(name, x_shape=(16,), hidden=4 if name == "rbm" else (8,))
         assert torch.equal(exact.log_prob(x.flatten(1).to(dtype)), exact.log_prob(x.flatten(1)))

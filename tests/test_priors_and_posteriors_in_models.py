@@ -136,7 +136,7 @@ def test_a_resumed_schedule_changes_no_bit(name, tiny_data, tmp_path, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             fit(relaxed(name, **COOLING), data, folder=tmp_path / "cut", **settings)
     resumed = fit(relaxed(name, **COOLING), data, folder=tmp_path / "cut", resume=True, **settings)
-    assert resumed.history == whole.history
+    assert resumed.records == whole.records
     state = resumed.model.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in whole.model.state_dict().items())
 
@@ -148,8 +148,8 @@ def test_what_is_validated_and_scored_is_the_end_of_the_schedule(name, tiny_data
     run = fit(cooling, data, epochs=1, batch_size=24, progress=False)  # one step, far from the end
     constant.load_state_dict(cooling.state_dict())
     again = fit(constant, data, epochs=1, batch_size=24, progress=False, lr=1e-30)
-    assert run.history[0]["valid/loss"] == pytest.approx(again.history[0]["valid/loss"], rel=1e-6)
-    assert run.history[0]["train/loss"] != pytest.approx(again.history[0]["train/loss"], rel=1e-3)
+    assert run.records[0]["valid/loss"] == pytest.approx(again.records[0]["valid/loss"], rel=1e-6)
+    assert run.records[0]["train/loss"] != pytest.approx(again.records[0]["train/loss"], rel=1e-3)
     first, second = (log_evidence(m, data.test.x, IWAE(20))["log_evidence"].values for m in (cooling, constant))
     assert (first == second).all()
 

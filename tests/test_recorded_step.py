@@ -415,7 +415,7 @@ def test_validation_is_recorded_too(tiny_data):
     states = []
     for compile in ("auto", False):
         model = small("vae")
-        states.append(fit(model, tiny_data(model), epochs=6, batch_size=16, compile=compile).history)
+        states.append(fit(model, tiny_data(model), epochs=6, batch_size=16, compile=compile).records)
     assert states[0] == states[1]
 
 
@@ -439,7 +439,7 @@ def test_a_resumed_run_records_anew_and_changes_no_bit(name, tiny_data, tmp_path
             fit(small(name), data, folder=tmp_path / "cut", **arguments)
     resumed = fit(small(name), data, folder=tmp_path / "cut", resume=True, **arguments)
     assert resumed.steps.startswith("recorded in ")
-    assert resumed.history == whole.history
+    assert resumed.records == whole.records
     state = resumed.model.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in whole.model.state_dict().items())
 
@@ -451,5 +451,5 @@ def test_inductor_computes_the_same(tiny_data):
         model = small("vae", hidden=(16,))
         outcomes.append(fit(model, tiny_data(model), epochs=20, batch_size=24, validate=False, compile=compile))
     assert outcomes[0].steps.startswith("recorded in ")
-    losses = [[line["train/loss"] for line in run.history] for run in outcomes]
+    losses = [[line["train/loss"] for line in run.records] for run in outcomes]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

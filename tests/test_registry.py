@@ -269,7 +269,11 @@ def test_a_variant_is_its_base_with_other_defaults(name, tmp_path):
     assert pyrogen.load(tmp_path).origin == ours.origin
 
 
-@pytest.mark.parametrize("name", [*VARIANTS, "vae-fullrank"])
+# what is proved at the scale of a paper is proved by its exact name only, elsewhere
+PROVED = [name for name in (*VARIANTS, "vae-fullrank") if not name.endswith("-paper")]
+
+
+@pytest.mark.parametrize("name", PROVED)
 def test_claims_train_the_models_that_were_proved(name):
     proof = json.loads((ROOT / "proofs" / f"{name}.json").read_text(encoding="utf-8"))
     claims = claims_of(name)

@@ -26,7 +26,7 @@ from pyrogen.inference import ELBO, IWAE, fit
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.checkpoint import Stopped
-from pyrogen.inference.training.trainer import read_history
+from pyrogen.inference.training.run import read_history
 
 SMALL = {
     "vae": ("digits", {"x_shape": (1, 8, 8), "latent_size": 3, "hidden": (16,)}, {"epochs": 6, "ema": 0.9}),
@@ -204,7 +204,7 @@ def test_a_finished_run_is_left_alone(whole, tmp_path):
     before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "run").iterdir()}
     run = train("vae", tmp_path / "run", resume=True)
     assert {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "run").iterdir()} == before
-    assert len(run.history) == 6
+    assert len(run.records) == 6
     loaded = pyrogen.load(tmp_path / "run")
     assert all(torch.equal(v, loaded.state_dict()[k]) for k, v in run.model.state_dict().items())
 
@@ -278,7 +278,7 @@ def test_what_is_not_finite_names_term_step_and_checkpoint(tmp_path, monkeypatch
 
 def test_ended_early_keeps_the_best(tmp_path):
     run = train("vae", tmp_path, patience=1, lr=0.3, epochs=40)
-    losses = [line["valid/loss"] for line in run.history]
+    losses = [line["valid/loss"] for line in run.records]
     assert len(losses) < 40
     assert losses[-1] >= min(losses[:-1])
     best = pyrogen.load(tmp_path, weights="best")
@@ -527,7 +527,7 @@ def test_a_run_is_extended_as_if_it_had_been_longer(start, half, whole, tmp_path
     assert not (tmp_path / "run" / "weights.safetensors").exists()
     pyrogen.load(tmp_path / "run")
     run = train("vae", tmp_path / "run", resume=True, epochs=9)
-    assert len(run.history) == 9
+    assert len(run.records) == 9
     weights = [pyrogen.load(tmp_path / n).state_dict() for n in ("run", "long")]
     assert all(torch.equal(v, weights[1][k]) for k, v in weights[0].items())
     (change,) = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["changes"]

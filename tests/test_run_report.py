@@ -174,7 +174,7 @@ def test_validation_losses_are_read(losses, parts):
 
 
 USAGE = {
-    "collapsed": ({"valid/active_units": 0}, 0, "has collapsed: none of 2 latents"),
+    "collapsed": ({"valid/active_units": 0}, 0, "has collapsed: 0 of 2 latents are active"),
     "one": ({"valid/active_units": 1, "valid/mutual_information": 1.234}, 0, "1 of 2 latents are active"),
     "kl": ({"valid/kl_per_dim": [1.5, 0.25]}, 1, "1.75 nats together"),
     "strange": ({"valid/kl_per_dim": [1.0], "valid/active_units": "many"}, 0, None),

@@ -142,7 +142,7 @@ def test_a_sum_trains_is_written_down_and_resumes(tmp_path):
         return pyrogen.create("vae", x_shape=(1, 8, 8), latent_size=2, hidden=(8,))
 
     whole = fit(model(), "digits", objective, epochs=2, folder=tmp_path / "whole", **settings)
-    assert {"train/loss", "train/kl", "train/contractive"} <= whole.history[-1].keys()
+    assert {"train/loss", "train/kl", "train/contractive"} <= whole.records[-1].keys()
     fit(model(), "digits", objective, epochs=1, folder=tmp_path / "run", **settings)
     fit(model(), "digits", str(objective), epochs=2, folder=tmp_path / "run", resume=True, **settings)
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "run")]

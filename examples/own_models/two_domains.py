@@ -93,7 +93,7 @@ def main() -> None:
     with torch.no_grad():
         error = (model.nets["to_y"](data.test.x) - data.test.x @ rotation.T).norm(dim=1).mean()
     print(
-        f"cycle {run.history[-1]['train/generators/cycle']:.3f}; distance of G(x) from the hidden partner {error:.3f}"
+        f"cycle {run.history['train/generators/cycle'].iloc[-1]:.3f}; distance of G(x) from the hidden partner {error:.3f}"
     )
 
 

@@ -34,7 +34,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = pyrogen.create("wgan-gp-points")
     run = fit(model, "ring", epochs=options.epochs, batch_size=256)
-    last = run.history[-1]
+    last = run.history.iloc[-1]
     distance = last["train/critic/real"] - last["train/critic/fake"]
     print(
         f"the critic's estimate of the Wasserstein distance: {distance:.3f}, penalty {last['train/critic/penalty']:.3f}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pyrogen import html
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.rules import Finding, averages, bias, judge
 
@@ -93,6 +94,9 @@ class Diagnosis:
             how = self.advice.command(run, score) if run else self.advice.python
             lines += [f"next      {self.advice.says}:", f"          {how}"]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return html.text(self.text())
 
     def __str__(self) -> str:
         return self.text()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pyrogen import html
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import WORDS
 from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
@@ -45,6 +46,9 @@ class Summary:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        return html.text(self.text())
 
     def text(self, run: str = "", score: str = "") -> str:
         """As one reads it, with what to try next: as a command on a run and one of its scores, or in Python."""

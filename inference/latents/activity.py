@@ -1,9 +1,10 @@
-"""How much the latents are used: active units, KL of each, and mutual information."""
+"""How much the latents are used: the rate of each in nats, how many are active, and the mutual information."""
 
 from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,39 +12,79 @@ from pyro.distributions import Independent
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from pyrogen.axes import Prior
+from pyrogen.axes import Distribution, Prior
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Split
 from pyrogen.inference.programs.record import is_point
 
-ACTIVE = 0.01
+ACTIVE = 0.1  # nats a datum
+VARIES = 0.01  # of codes without a density, which have no rate
 SHOWN = 500
+DRAWS = 64
+NAMED = 10
 
 
 def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
-    """Diagnostics of q(z|x) on the first data of a split.
+    """Diagnostics of q(z|x) on the first data of a split, in nats per datum.
 
-    ``active_units``: coordinates whose posterior mean varies over data by more than 0.01 (Burda et al. 2016,
-    arXiv:1509.00519). ``kl_per_dim``: mean KL of each coordinate, where prior and posterior are both independent over
-    coordinates and the KL is known in closed form. ``mutual_information``: E log q(z|x) − E log 1/N Σₙ q(z|xₙ), at most
-    log N: the plug-in of Hoffman & Johnson 2016, which is biased upwards.
+    ``kl_per_dim``: the rate of each coordinate, its mean KL, where prior and posterior are both independent over
+    coordinates and the KL is known in closed form. ``information_per_dim``: elsewhere, ½ log(1 + Var E[z|x] / E Var[z|x]),
+    what a normal channel of such a signal and noise lets through. ``active_units``: coordinates of at least 0.1 nat by
+    either; of a posterior without a density, which has no rate, codes whose variance over data is above 0.01.
+    ``mutual_information``: E log q(z|x) − E log 1/N Σₙ q(z|xₙ), at most log N: the plug-in of Hoffman & Johnson 2016, which
+    is biased upwards.
 
     Returns:
         Numbers, and one list; posteriors without a density have the active units only.
     """
     part = split.take(min(SHOWN, len(split)))
     q = model.encode(part.x, part.y)
-    found: dict[str, Any] = {"active_units": int((q.mean.var(0) > ACTIVE).sum())}
+    signal = q.mean.var(0, correction=0)
+    if is_point(q):
+        return {"active_units": int((signal > VARIES).sum())}
+    rates = _closed(model, q, part.y)
+    name = "information_per_dim" if rates is None else "kl_per_dim"
+    rates = 0.5 * torch.log1p(signal / _noise(q)) if rates is None else rates
+    return {
+        "active_units": int((rates >= ACTIVE).sum()),
+        name: rates.tolist(),
+        "mutual_information": _mutual_information(q),
+    }
+
+
+def in_words(found: Mapping[str, Any], size: int) -> str:
+    """How many of ``size`` latents are active, by what measure, and the rates, largest first."""
+    counted = f"{found['active_units']} of {size} latents are active"
+    rates: Sequence[float] | None = found.get("kl_per_dim", found.get("information_per_dim"))
+    if rates is None:
+        return f"{counted}: their codes have a variance above {VARIES}, and no density, so no rate"
+    listed = sorted(rates, reverse=True)
+    shown = ", ".join(f"{rate:.2g}" for rate in listed[:NAMED])
+    rest = listed[NAMED:]
+    more = f" and {len(rest)} more of {sum(rest):.2g} together" if rest else ""
+    what = "KL(q(z|x) ‖ p(z))" if "kl_per_dim" in found else "information, as of normal channels,"
+    return f"{counted}, at {ACTIVE} nat or more; {what} of each in nats: {shown}{more}"
+
+
+def _closed(model: HasPosterior, q: Distribution, y: Tensor | None) -> Tensor | None:
     parts = model.children() if isinstance(model, Model) else ()
     priors = [part for part in parts if isinstance(part, Prior) and part.proper]
     if len(priors) == 1 and isinstance(q, Independent):
-        p = priors[0](part.y)
-        if isinstance(p, Independent) and not is_point(q):
+        p = priors[0](y)
+        if isinstance(p, Independent):
             with contextlib.suppress(NotImplementedError):
-                found["kl_per_dim"] = kl_divergence(q.base_dist, p.base_dist).mean(0).tolist()
-    if not is_point(q):
-        found["mutual_information"] = _mutual_information(q)
-    return found
+                rates: Tensor = kl_divergence(q.base_dist, p.base_dist).mean(0)
+                return rates
+    return None
+
+
+def _noise(q: Distribution) -> Tensor:
+    """E Var[z|x] of each coordinate, from draws where it is not known, and above 0."""
+    try:
+        variance = q.variance
+    except (NotImplementedError, AttributeError):
+        variance = q.sample((DRAWS,)).var(0)
+    return variance.mean(0).clamp_min(torch.finfo(variance.dtype).tiny)
 
 
 def _mutual_information(q: Any) -> float:

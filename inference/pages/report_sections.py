@@ -22,6 +22,7 @@ from pyrogen.base import Batch, HasFreeEnergy, HasPosterior
 from pyrogen.data import Data, Split
 from pyrogen.data.ring import Ring
 from pyrogen.figures import plots
+from pyrogen.inference.latents.activity import in_words
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 
 ADVICE, DECODED = "What the diagnostics say", "Reconstructions and walks"
@@ -146,11 +147,13 @@ def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
         yield Panel("Latents", caption, "kl", plots.bars(nats, "latent", "KL, nats"))
     active = _last(history, "valid/active_units")
     if active is not None:
-        said = f"{active:.0f} of {model.latent_size} latents are active: their mean codes vary by more than 0.01."
+        rates = {k: _last(history, f"valid/{k}", model.latent_size) for k in ("kl_per_dim", "information_per_dim")}
+        measured = {"active_units": int(active), **{k: v for k, v in rates.items() if v is not None}}
+        said = f"{in_words(measured, model.latent_size)}."
         if active == 0:
             said = (
-                f"The posterior has collapsed: none of {model.latent_size} latents is active, so the codes say nothing of "
-                "the data. A smaller weight on the KL, its warm-up, or a weaker decoder may revive them."
+                f"The posterior has collapsed: {said} The codes say next to nothing of the data. A smaller weight on the KL, "
+                "its warm-up, or a weaker decoder may revive them."
             )
         shared = _last(history, "valid/mutual_information")
         if shared is not None:

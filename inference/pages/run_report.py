@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import shlex
@@ -29,8 +30,8 @@ from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.fit import FALLBACK, fit
-from pyrogen.inference.training.trainer import CODES, METRICS, read_history
-from pyrogen.registry import Registration, describe, find, make
+from pyrogen.inference.training.run import CODES, METRICS, Run, read_history
+from pyrogen.registry import DECIDED, Registration, describe, find, make
 
 MISSING = "What could not be shown"
 
@@ -81,18 +82,20 @@ def _history(folder: Path) -> History:
 # -- the page --------------------------------------------------------------------------------------------------------
 
 
-def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
+def write_run_report(folder: str | Path, model: Model | None = None, data: Data | None = None) -> Path:
     """Write ``report.html`` and ``figures/`` of a run from what is in its folder.
 
     Args:
         folder: of the run.
         model: needed only where the run's model was made with networks of your own, as in :func:`pyrogen.load`.
+        data: needed only where the run was trained on arrays.
 
     Raises:
         ValueError: a file in the folder is missing or damaged.
     """
     folder = Path(folder)
-    config, model, data = storage.read_config(folder), storage.load(folder, model), data_of(folder)
+    config, model = storage.read_config(folder), storage.load(folder, model)
+    data = data_of(folder) if data is None else data
     history, scores = _history(folder), read_scores(folder)
     shown = [*shown_scores(folder, scores, data), *_shown(model, data, history)]
     if not scores and isinstance(model, (Pair, HasLogProb)):
@@ -116,6 +119,23 @@ def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
     sections = [_section(t, shown) for t in [*order, *[t for t in last if t in titles]]]
     sections += [_recipe_section(config, model), _setup_section(config, model, folder)]
     return write_report(folder / "report.html", title, _subtitle(model, data), sections)
+
+
+def report(run: Run | str | Path) -> Path:
+    """Write ``report.html`` of a run, or of what its folder holds; returns its path.
+
+    Args:
+        run: what :func:`~pyrogen.inference.fit` or :func:`pyrogen.load_run` gave, or a folder.
+
+    Raises:
+        ValueError: the run has no folder, or a file in it is missing or damaged.
+    """
+    if not isinstance(run, Run):
+        return write_run_report(run)
+    if run.folder is None:
+        raise ValueError("a report is written into the folder of a run, and this one has none; fit(..., folder=...).")
+    # a model of the same networks, to be filled with what the folder holds
+    return write_run_report(run.folder, copy.deepcopy(run.model), run.data)
 
 
 def _shown(model: Model, data: Data, history: History) -> Iterator[Panel]:
@@ -189,7 +209,7 @@ def command(config: Mapping[str, Any], model: Model) -> list[str]:
     same = describe(make("objective", own["objective"])) == describe(model.objective)
     (own if same else arguments).pop("objective", None)
     defaults = {**FALLBACK, **record.details["recipe"], "device": None}
-    words = [record.name, *_data_words(data, record, model), *_words(record.load(), arguments, {"x_shape"})]
+    words = [record.name, *_data_words(data, record, model), *_words(record.load(), arguments, {*DECIDED})]
     return ["pyrogen", "train", *words, *_words(fit, own, {"model", "data", "folder"}, defaults)]
 
 
@@ -204,8 +224,8 @@ def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> 
         yield from ("--binarization", "static")
     if plain:
         yield from ("--dequantization", "false")
-    table = kind == "real" and len(model.x_shape) == 1 and Path(source).suffix in (".npz", ".csv")
-    if table and data.get("standardize") is False:
+    own = kind == "real" and Path(source).suffix in (".npz", ".npy", ".csv")
+    if own and data.get("standardize") is False:
         yield from ("--standardize", "false")
     if data.get("size") is not None:
         yield from ("--size", str(data["size"]))

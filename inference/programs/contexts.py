@@ -10,29 +10,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from pyrogen.seeds import ALONE, check_seed
+
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Run from a seed and put torch's global generators back afterwards.
+    """Run from a seed, alone among the threads that do (:data:`pyrogen.seeds.ALONE`), and put torch's generators back.
 
     Raises:
         ValueError: a seed that torch cannot take.
     """
-    if not -(2**63) <= seed < 2**64:
-        raise ValueError(f"seed={seed}: needs a whole number of at most 63 bits.")
+    seed = check_seed(seed)
     generators = [torch.default_generator]
     if device is not None and device.type == "cuda":
         torch.cuda.init()
         generators.append(torch.cuda.default_generators[device.index or 0])
-    # torch.manual_seed asks every kind of device, 80 times as slow as its generator
-    before = [g.get_state() for g in generators]
-    try:
-        for g in generators:
-            g.manual_seed(seed)
-        yield
-    finally:
-        for g, state in zip(generators, before, strict=True):
-            g.set_state(state)
+    with ALONE:
+        # torch.manual_seed asks every kind of device, 80 times as slow as its generator
+        before = [g.get_state() for g in generators]
+        try:
+            for g in generators:
+                g.manual_seed(seed)
+            yield
+        finally:
+            for g, state in zip(generators, before, strict=True):
+                g.set_state(state)
 
 
 @contextmanager
@@ -68,15 +70,16 @@ def standing_still(parameters: Iterable[nn.Parameter], modules: Iterable[nn.Modu
 @contextmanager
 def evaluating(*among: nn.Module) -> Iterator[None]:
     """Inference as it is at test time: evaluation mode, no gradients, no validation; the modes come back afterwards."""
-    modes = {m: m.training for module in among for m in module.modules()}
-    for module in among:
-        module.eval()
-    try:
-        with torch.no_grad(), pyro.validation_enabled(False):
-            yield
-    finally:
-        for m, training in modes.items():
-            m.training = training
+    with ALONE:  # validation is switched for the whole process
+        modes = {m: m.training for module in among for m in module.modules()}
+        for module in among:
+            module.eval()
+        try:
+            with torch.no_grad(), pyro.validation_enabled(False):
+                yield
+        finally:
+            for m, training in modes.items():
+                m.training = training
 
 
 def generators(device: torch.device) -> dict[str, Tensor]:

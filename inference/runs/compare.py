@@ -17,7 +17,7 @@ from pyrogen import storage
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence
 from pyrogen.inference.runs.scores import read_scores, stale_scores
-from pyrogen.inference.training.trainer import Run, read_history
+from pyrogen.inference.training.run import Run, read_history
 
 Scores = Mapping[str, xr.Dataset]
 
@@ -26,7 +26,7 @@ def seeds_table(runs: Sequence[Run]) -> str:
     """The last value of every metric: mean, standard deviation over seeds, and each seed's own."""
     seeds = [run.settings["seed"] for run in runs]
     table = Table("last epoch", "mean", "sd", *(f"seed {seed}" for seed in seeds), title=f"{len(runs)} seeds")
-    last = [run.history[-1] if run.history else {} for run in runs]
+    last = [run.records[-1] if run.records else {} for run in runs]
     for term in last[0]:
         values = [float(v) for line in last if isinstance(v := line.get(term), (int, float))]
         if term != "epoch" and len(values) == len(runs):

@@ -31,11 +31,14 @@ BACKENDS = ("loky", "dask", "ray")
 # arguments of `fit` and of `load` that a grid gives to each cell itself
 GIVEN = ("model", "data", "folder", "resume", "overwrite", "progress", "seed")
 NAMED = {"data": "name", "data_seed": "seed"}  # arguments of `load` under names of their own
+USUAL = "vae"  # the entry, where none is named
+
+Owners = dict[str, tuple[str, inspect.Parameter]]
 
 
 def grid(
     over: Mapping[str, Sequence[Any]],
-    entry: str = "vae",
+    entry: str = USUAL,
     *,
     folder: str | Path = "runs/grid",
     estimator: Estimator | str | Mapping[str, Any] | None = None,
@@ -58,7 +61,8 @@ def grid(
         over: the values on each axis of the grid: objects or names on an axis of the zoo ("prior", "objective" ...), numbers
             for any other argument of the entry, of :func:`~pyrogen.inference.fit` or of :func:`pyrogen.data.load`
             ("latent_size", "lr", "data" ...), and for a choice's own argument by its dotted name ("prior.components").
-        entry: of the zoo.
+            Entries themselves are an axis too, "entry".
+        entry: of the zoo, where it is none of the axes.
         folder: where the cells go, and ``grid.md`` and ``grid.nc``; workers elsewhere must see it under the same path.
         estimator: of log p(x), for every cell; by default exact where the model has a log_prob, else IWAE(5000).
         weights: that are scored: "last", "best" (of the lowest validation loss) or "ema".
@@ -68,7 +72,8 @@ def grid(
         jobs: cells at a time, each in a process of one thread; -1 for as many as there are cores, 1 for this process alone.
         backend: "loky" (processes on this machine), "dask" or "ray": whose cluster you have started.
         progress: show a bar; by default on a terminal.
-        common: arguments of the entry, of ``fit`` or of ``load`` that all cells share, ``data="mnist"`` among them.
+        common: arguments of the entry, of ``fit`` or of ``load`` that all cells share, ``data="mnist"`` among them. Where
+            entries are an axis, each takes those that it has; data are by default those of the first.
 
     Returns:
         The numbers over the axes, and the table.
@@ -108,17 +113,22 @@ def plan(
     Raises:
         ValueError: unknown names, an axis without values or with one twice, or what only this process could build.
     """
-    record = registry.find("entry", entry)
-    build = record.load()
     if not over:
         raise ValueError(
             "a grid needs an axis, as in over={'prior': ['StandardNormal', 'VampPrior']} (--grid prior=...)."
         )
-    described = {key: [_described(key, value, build) for value in values] for key, values in over.items()}
-    shared = {key: _described(key, value, build) for key, value in common.items()}
-    shared = ({} if "data" in over else {"data": record.details["data"]}) | shared
+    common = common | ({"entry": entry} if "entry" in over and entry != USUAL else {})
     if both := sorted(over.keys() & common.keys()):
         raise ValueError(f"{both[0]} is an axis of the grid and is given for all cells too; leave one out.")
+    entries = [str(name) for name in over.get("entry", (entry,))]
+    owners = {name: _owners(registry.find("entry", name).load()) for name in entries}
+    every = {key: owner for name in reversed(entries) for key, owner in owners[name].items()}
+    described = {
+        key: entries if key == "entry" else [_described(key, value, every) for value in values]
+        for key, values in over.items()
+    }
+    shared = {key: _described(key, value, every) for key, value in common.items()}
+    shared = ({} if "data" in over or not entries else {"data": _usual_data(entries[0])}) | shared
     axes = {key: [_shown(key, value) for value in values] for key, values in described.items()}
     for key, shown in axes.items():
         if not shown or len(set(map(str, shown))) < len(shown):
@@ -128,19 +138,25 @@ def plan(
     cells = []
     for place in itertools.product(*(range(len(values)) for values in axes.values())):
         at = {key: axes[key][i] for key, i in zip(axes, place, strict=True)}
-        chosen = shared | {key: described[key][i] for key, i in zip(axes, place, strict=True)}
-        sections = _sections(_nested(chosen, build), build)
+        chosen = {key: described[key][i] for key, i in zip(axes, place, strict=True)}
+        name = chosen.pop("entry", entry)
+        taken = {key: value for key, value in shared.items() if _takes(name, owners[name], key)}
+        sections = _sections(_nested(taken | chosen, owners[name]), owners[name])
         where = Path(folder).absolute() / _folder_name(at)
-        cells += [GridRun(at, s, str(where / f"seed-{s}"), entry, *sections) for s in seeds]
+        cells += [GridRun(at, s, str(where / f"seed-{s}"), name, *sections) for s in seeds]
     if len({cell.folder for cell in cells}) < len(cells):
         raise ValueError("two cells of the grid would share a folder: their values differ in punctuation only.")
     return axes, cells
 
 
+def _usual_data(entry: str) -> str:
+    return str(registry.find("entry", entry).details["data"])
+
+
 # -- what a cell is made of ------------------------------------------------------------------------------------------
 
 
-def _owners(build: Callable[..., Any]) -> dict[str, tuple[str, inspect.Parameter]]:
+def _owners(build: Callable[..., Any]) -> Owners:
     """To which section each argument belongs, and its parameter there; the entry's come first."""
     own = {k: p for k, p in inspect.signature(build).parameters.items() if k not in registry.DECIDED}
     own = {k: p for k, p in own.items() if p.default is not p.empty}
@@ -151,11 +167,16 @@ def _owners(build: Callable[..., Any]) -> dict[str, tuple[str, inspect.Parameter
     return {key: (section, p) for section, parameters in sections for key, p in parameters.items()}
 
 
-def _described(key: str, value: Any, build: Callable[..., Any]) -> Any:
+def _takes(entry: str, owners: Owners, key: str) -> bool:
+    """Whether an argument that all cells share is this entry's too; one that it fixes is refused in its cell."""
+    return key.split(".", 1)[0] in (*owners, *registry.fixed(entry))
+
+
+def _described(key: str, value: Any, owners: Owners) -> Any:
     """A value as plain data, its names checked."""
-    owners, base = _owners(build), key.split(".", 1)[0]
+    base = key.split(".", 1)[0]
     if base not in owners or (base != key and not _is_choice(base)):
-        raise registry.unknown(f"argument of {build.__name__!r}, fit or load", key, owners)
+        raise registry.unknown("argument of the entry, fit or load", key, owners)
     if base == "data" and isinstance(value, (str, Path)) and str(value) not in registry.choices("data"):
         value = str(Path(value).expanduser().absolute()) if Path(value).expanduser().exists() else str(value)
     plain = registry.describe(registry.make(key, value) if _is_choice(key) and value is not None else value)
@@ -170,30 +191,32 @@ def _is_choice(key: str) -> bool:
     return key in registry.axes() and key != "data"
 
 
-def _nested(chosen: Mapping[str, Any], build: Callable[..., Any]) -> dict[str, Any]:
+def _nested(chosen: Mapping[str, Any], owners: Owners) -> dict[str, Any]:
     """The arguments with dotted ones put into the choices that they belong to."""
     found = {key: value for key, value in chosen.items() if "." not in key}
     for key, value in chosen.items():
         base, _, option = key.partition(".")
-        if option:
-            choice = found.get(base, _owners(build)[base][1].default)
+        if option and base not in owners:
+            found[base] = {option: value}  # of an entry that has none such, which its cell says
+        elif option:
+            choice = found.get(base, owners[base][1].default)
             if choice is None:
                 raise ValueError(
                     f"{key} belongs to the {base}, and none was named; name it by {base}=... (--{base} ...)."
                 )
-            found[base] = {**_described(base, choice, build), option: value}
+            found[base] = {**_described(base, choice, owners), option: value}
     return found
 
 
-def _sections(
-    chosen: Mapping[str, Any], build: Callable[..., Any]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _sections(chosen: Mapping[str, Any], owners: Owners) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What differs from the defaults, by whom it is for: the entry, ``load`` and ``fit``."""
-    owners = _owners(build)
     found: dict[str, dict[str, Any]] = {"arguments": {}, "data": {}, "fit": {}}
     for key, value in chosen.items():
+        if key not in owners:
+            found["arguments"][key] = value  # refused in its cell, in a sentence
+            continue
         section, parameter = owners[key]
-        usual = None if parameter.default is parameter.empty else _described(key, parameter.default, build)
+        usual = None if parameter.default is parameter.empty else _described(key, parameter.default, owners)
         if value != usual:
             found[section][NAMED.get(key, key) if section == "data" else key] = value
     return found["arguments"], found["data"], found["fit"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -25,12 +24,10 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs.contexts import evaluating, seeded, threads
 from pyrogen.inference.runs.recipe import data_and_model, data_of
 from pyrogen.inference.training.fit import fit
+from pyrogen.seeds import ALONE
 
 STATE = "grid_run.yaml"
 ENDED, REFUSED, UNSCORED, FAILED, WAITING = "ended", "refused", "not scored", "failed", "not run"
-
-# torch's generator is one for a whole process: two cells in threads of one process would draw from each other's
-_alone = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
 
     Nothing that goes wrong in it leaves it, but Ctrl-C; one torch thread, and no other cell in this process meanwhile.
     """
-    with _alone, threads(1), contextlib.redirect_stderr(io.StringIO()):
+    with ALONE, threads(1), contextlib.redirect_stderr(io.StringIO()):
         state = read_grid_run(cell)
         state |= {"status": REFUSED, "said": ""}
         try:
@@ -166,6 +163,7 @@ def _train(cell: GridRun, state: dict[str, Any]) -> Data:
     if (Path(cell.folder) / storage.WEIGHTS).is_file():
         return data_of(cell.folder)
     build = registry.find("entry", cell.entry).load()
+    registry.check_arguments(cell.entry, cell.arguments)
     with seeded(cell.seed):
         data, model = data_and_model(dict(cell.data), build, dict(cell.arguments))
         started = time.perf_counter()

@@ -15,6 +15,7 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
+from pyrogen import html
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence, unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
@@ -33,7 +34,7 @@ NUMBERS = {
     "elbo_mc_se": "its Monte-Carlo error",
     "kl": "E log p(x|z) - ELBO, the mean KL(q(z|x) || p(z)) on the same data",
     "kl_mc_se": "its Monte-Carlo error",
-    "active_units": "coordinates of the posterior's mean that vary over test data",
+    "active_units": "latents of 0.1 nat or more on test data",
     "parameters": "number of the model's parameters",
     "seconds": "of training",
     "count": "test data that were scored",
@@ -86,6 +87,13 @@ class Grid:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        return html.block(
+            f"Grid in {self.folder}",
+            html.table(list(self._rows()), self._header()),
+            html.text("\n".join(self._notes())),
+        )
 
     @property
     def _axes(self) -> list[str]:

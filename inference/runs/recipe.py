@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pyrogen import storage
-from pyrogen.axes import refusal
 from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY
+from pyrogen.data.memory import as_data
 from pyrogen.files import first_line
+from pyrogen.inference.training.run import Run, read_history
 
 
 def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[str, Any]) -> tuple[Data, Model]:
@@ -22,7 +24,7 @@ def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[
     if not {"kind", "binarization", "dequantization"} & named.keys():
         # nothing was said of the kind: take the one that the likelihood scores
         if data.kind == "real" and not {"real", "counts", "angle"} & set(model.kinds):
-            raise ValueError(refusal(f"{type(model).__name__}", model.kinds, data.kind))
+            raise ValueError(model.refusal(data.kind))
         data = load(**named, kind=model.kinds)
     return data, model
 
@@ -37,7 +39,9 @@ def data_of(folder: str | Path) -> Data:
     if not isinstance(section, dict) or "source" not in section:
         raise ValueError(f"{folder} does not say what it was trained on; name the data.")
     if section["source"] == MEMORY:
-        raise ValueError(f"{folder} was trained on arrays; pass them, for no file holds them.")
+        raise ValueError(
+            f"{folder} was trained on arrays, which no file holds; pass them, as in load_run(folder, data=...)."
+        )
     kind, binarization = section.get("kind"), section.get("binarization")
     # written as they came out, and only data of these kinds may be asked for it again
     dequantization = section.get("dequantization") if kind == "unit" else None
@@ -59,6 +63,35 @@ def data_of(folder: str | Path) -> Data:
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG
         raise ValueError(f"the section 'data' of {path} describes no data: {first_line(error)}") from error
+    _refuse_changed(folder, section, data)
+    return data
+
+
+def load_run(folder: str | Path, model: Model | None = None, data: Any = None, weights: str = "last") -> Run:
+    """A run read from its folder, with its metrics, and its data as soon as they are asked for.
+
+    Args:
+        folder: of the run.
+        model: needed only where the run's model was made with networks of your own: an equal one, to be filled.
+        data: needed only where the run was trained on arrays: the same ones, as :func:`~pyrogen.inference.fit` takes them.
+        weights: "last", "best" or "ema", as in :func:`pyrogen.load`.
+
+    Raises:
+        ValueError: the folder is no run's, or is damaged, or the data are others than those that it was trained on.
+    """
+    config, trained = storage.read_config(folder), storage.load(folder, model, weights)
+    section, settings = config.get("data"), config.get("fit")
+    source: Data | Callable[[], Data] = functools.partial(data_of, folder)
+    if data is not None:
+        source = as_data(data, trained.kinds)
+        if isinstance(section, dict):
+            _refuse_changed(folder, section, source)
+    return Run(
+        trained, read_history(folder), settings if isinstance(settings, dict) else {}, Path(folder), source=source
+    )
+
+
+def _refuse_changed(folder: str | Path, section: Mapping[str, Any], data: Data) -> None:
     then = {split: section.get(f"sha256_{split}") for split in data.sha256}
     changed = [split for split, digest in data.sha256.items() if then[split] not in (None, digest)]
     if changed:
@@ -67,4 +100,3 @@ def data_of(folder: str | Path) -> Data:
             f"the {' and '.join(changed)} data of {section['source']} have changed since {folder} was trained ({hashes}); "
             "bring the old ones back, or train anew."
         )
-    return data

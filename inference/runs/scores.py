@@ -17,11 +17,12 @@ from pyrogen import storage
 from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.files import first_line, write
+from pyrogen.inference.adversarial.collapse import said_of
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.summary import summarize
-from pyrogen.inference.training.trainer import read_history
+from pyrogen.inference.training.run import read_history
 from pyrogen.registry import unknown
 
 SCORES, SPLITS = "scores", ("train", "valid", "test")
@@ -133,7 +134,7 @@ def _read_score(path: Path) -> xr.Dataset:
 
 
 def part_of(
-    folder: str | Path, data: Data, split: str, limit: int | None = None, flagged_by: str | None = None
+    folder: str | Path | None, data: Data, split: str, limit: int | None = None, flagged_by: str | None = None
 ) -> tuple[Split, np.ndarray, dict[str, Any]]:
     """The part of a split that shall be scored: all, the first so many, or what the diagnosis of a score flags.
 
@@ -151,6 +152,8 @@ def part_of(
         return part, np.arange(len(part)), {} if limit is None else {"limit": limit}
     if limit is not None:
         raise ValueError("--limit and --flagged_by each choose data; give one of them.")
+    if folder is None:
+        raise ValueError(f"the score {flagged_by!r} would lie in the folder of a run, and there is none.")
     scores = read_scores(folder)
     if flagged_by not in scores and flagged_by in (stale := stale_scores(folder)):
         raise ValueError(stale[flagged_by])
@@ -188,5 +191,10 @@ def density_of(model: Model, data: Data, sigma: float | None, seed: int) -> tupl
 def beware(folder: str | Path) -> Iterator[str]:
     """What a run's training warned of, and whoever reads a score should know."""
     history = read_history(folder)
+    if history and (said := said_of(history[-1])):
+        yield said
     if history and history[-1].get("valid/active_units") == 0:
-        yield "the posterior has collapsed: no latent is active, and the score is that of a model that does without"
+        yield (
+            "the posterior has collapsed: no latent is active, at 0.1 nat or more, and the score is that of a model that "
+            "does without"
+        )

@@ -18,15 +18,16 @@ import torch.distributed as distributed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pyrogen.axes import refusal
 from pyrogen.base import Model, Objective, Stage
 from pyrogen.data import Data
 from pyrogen.data.memory import as_data
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
-from pyrogen.inference.training.trainer import PRECISIONS, Run, Trainer, is_first
+from pyrogen.inference.training.run import Run
+from pyrogen.inference.training.trainer import PRECISIONS, Trainer, is_first
 from pyrogen.memory import enough_memory
 from pyrogen.registry import describe, find, make
+from pyrogen.seeds import ALONE, check_seed
 
 FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128, "lr_milestones": (), "lr_decay": 0.1}
 
@@ -71,7 +72,8 @@ def fit(
         batch_size: by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32.
-        seed: of order, noise and draws; the global generator is left as it was.
+        seed: of order, noise and draws; the global generator is left as it was. Fits in several threads of one process wait
+            for one another, see :data:`pyrogen.seeds.ALONE`.
         folder: where to write config, metrics, checkpoints and weights.
         resume: go on where the run in ``folder`` stopped, to the same bits as if it had not; without a checkpoint start
             afresh, and leave a finished run as it is. ``epochs``, ``lr``, ``lr_milestones``, ``lr_decay`` and ``patience``
@@ -107,14 +109,14 @@ def fit(
         raise ValueError(
             f"fit trains models of the zoo; got {type(model).__name__}. Plain Pyro functions are trained by pyro.infer.SVI."
         )
-    data = as_data(data, model.kinds)
+    data = _data_for(model, data)
     recipe = {**FALLBACK, **_recipe(model)}
     epochs = recipe["epochs"] if epochs is None else epochs
     batch_size = recipe["batch_size"] if batch_size is None else batch_size
     lr = recipe["lr"] if lr is None else lr
     lr_milestones = recipe["lr_milestones"] if lr_milestones is None else lr_milestones
     lr_decay = recipe["lr_decay"] if lr_decay is None else lr_decay
-    epochs, batch_size, seed = _whole("epochs", epochs), _whole("batch_size", batch_size), _whole("seed", seed)
+    epochs, batch_size, seed = _whole("epochs", epochs), _whole("batch_size", batch_size), check_seed(seed)
     patience = None if patience is None else _whole("patience", patience)
     _check_settings(
         epochs,
@@ -134,7 +136,7 @@ def fit(
     _check_schedule(lr_milestones, lr_decay, compile)
     goal = model.objective if objective is None else make("objective", objective)
     _check_data(model, data, validate)
-    with _processes(device) as where:
+    with ALONE, _processes(device) as where:
         settings = {
             "objective": describe(goal),
             "epochs": epochs,
@@ -159,7 +161,10 @@ def fit(
             raise ValueError("patience waits for one loss to fall, and this game has several players; leave it out.")
         target = Path(folder) if folder is not None and is_first() else None
         trainer = Trainer(
-            Run(model, settings=settings, folder=None if folder is None else Path(folder)), data, stages, target
+            Run(model, settings=settings, folder=None if folder is None else Path(folder), source=data),
+            data,
+            stages,
+            target,
         )
         with checkpoint.owned(target), _algorithms(deterministic), _bar(progress) as bar:
             if trainer.claim(resume, overwrite):
@@ -204,8 +209,7 @@ def _check_settings(
     validate: bool,
     tensorboard: bool,
 ) -> None:
-    if not -(2**63) <= seed < 2**63:
-        raise ValueError(f"seed={seed}: needs a whole number of at most 63 bits.")
+    check_seed(seed)
     if clip_gradients is not None and not 0 < clip_gradients < math.inf:
         raise ValueError(f"clip_gradients={clip_gradients}: the largest norm must be positive and finite, or None.")
     if epochs < 0 or batch_size < 1 or (lr is not None and not 0 < lr < math.inf):
@@ -243,6 +247,17 @@ def _check_schedule(milestones: Sequence[int], decay: float, compile: bool | str
         raise ValueError(f"compile={compile!r}: choose 'auto', True or False.")
 
 
+def _data_for(model: Model, given: Any) -> Data:
+    """The data as the model takes them; of those that can never be so, the sentence is the model's."""
+    try:
+        return as_data(given, model.kinds)
+    except ValueError:
+        found = as_data(given)  # what no data set is, is refused as before
+        if found.kind in model.kinds:
+            raise
+        raise ValueError(model.refusal(found.kind)) from None
+
+
 def _check_data(model: Model, data: Data, validate: bool) -> None:
     if data.x_shape != model.x_shape:
         raise ValueError(
@@ -250,7 +265,7 @@ def _check_data(model: Model, data: Data, validate: bool) -> None:
             f"create it with x_shape={tuple(data.x_shape)}."
         )
     if data.kind not in model.kinds:
-        raise ValueError(refusal(f"the model {type(model).__name__}", model.kinds, data.kind))
+        raise ValueError(model.refusal(data.kind))
     for split in (data.train, data.valid) if validate else (data.train,):
         if len(split):
             part = split.take(1000) if split.streamed else split

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,16 @@ from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from pyrogen import storage
-from pyrogen.base import HasPosterior, Model, Player, Stage
+from pyrogen.base import HasPosterior, Player, Stage
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
+from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
+from pyrogen.inference.training.run import CODES, METRICS, Run, read_history
 
-METRICS = "metrics.jsonl"
-CODES = "codes.safetensors"
 WATCHED = 100
 LEARNED = 500  # steps after which a model has learned enough to be told that its posterior has collapsed
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
@@ -38,23 +37,6 @@ CHANGEABLE = tuple(("fit", key) for key in ("epochs", "lr", "patience", "lr_mile
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
 
 log = logging.getLogger("pyrogen")
-
-
-@dataclass
-class Run:
-    """What a fit leaves: the model, and what was measured in each epoch."""
-
-    model: Model
-    history: list[dict[str, Any]] = field(default_factory=list)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    folder: Path | None = None
-    seconds: float = 0.0
-    steps: str = ""  # how they were computed: recorded in so many seconds, or eager and why
-
-    def __repr__(self) -> str:
-        terms = self.history[-1] if self.history else {}
-        last = ", ".join(f"{k} {v:.4g}" for k, v in terms.items() if isinstance(v, (int, float)))
-        return f"Run({type(self.model).__name__}, {last}, folder={str(self.folder) if self.folder else None})"
 
 
 class Trainer:
@@ -115,7 +97,7 @@ class Trainer:
             if ended and not changed:
                 storage.load(self.target, self.model)
                 self.model.eval()
-                self.run.history = read_history(self.target)
+                self.run.records = read_history(self.target)
                 return False
             if (self.target / checkpoint.CHECKPOINT).exists():
                 self._go_on(changed)
@@ -180,7 +162,7 @@ class Trainer:
                 total = game.rules.epochs * game.batches
                 task = bar.add_task(stage.name, total=total, completed=done, terms="")
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
-            if model.needs_training_data and ended != len(self.run.history):
+            if model.needs_training_data and ended != len(self.run.records):
                 with evaluating(model):
                     model.after_training(*self._all_data())
             self._save_checkpoint(ended=True)  # in here, with the random numbers that more epochs would go on from
@@ -263,22 +245,23 @@ class Trainer:
                 if isinstance(self.model, HasPosterior):
                     terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
                     self._watch_codes(self.model, game)
+                terms |= {f"valid/{k}": v for k, v in collapse.spread(self.model, self.valid_split).items()}
                 self._select(terms.get("valid/loss"))
         self.epoch += 1
         game.batch = 0
-        self.run.history.append({"epoch": len(self.run.history) + 1, **terms})
+        self.run.records.append({"epoch": len(self.run.records) + 1, **terms})
         self._warn(terms, players)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
         bar.update(task, terms="  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown))
-        board.write(numbers, len(self.run.history))
+        board.write(numbers, len(self.run.records))
         if self.target is not None:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.run.history[-1]) + "\n")
+                file.write(json.dumps(self.run.records[-1]) + "\n")
 
     def _watch_codes(self, model: HasPosterior, game: Game) -> None:
         """Keep the codes of some data at epochs 1, 2, 5, 10, 20 … and the last, for a picture of how they parted."""
-        epoch = len(self.run.history) + 1
+        epoch = len(self.run.records) + 1
         rounded = int(f"{epoch:.0e}"[0]) * 10 ** int(f"{epoch:.0e}"[2:])
         if self.target is None or not (
             (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == game.rules.epochs
@@ -341,19 +324,25 @@ class Trainer:
         return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
-        # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs and many steps
-        ever = any(line.get("valid/active_units") for line in self.run.history)
-        late = self.game is not None and 2 * self.epoch >= self.game.rules.epochs > 2 and int(self.game.step) >= LEARNED
-        if terms.get("valid/active_units") == 0 and (ever or late) and "collapse" not in self.warned:
+        # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
+        trained = self.game is not None and int(self.game.step) >= LEARNED
+        ever = any(line.get("valid/active_units") for line in self.run.records)
+        late = self.game is not None and trained and 2 * self.epoch >= self.game.rules.epochs > 2
+        if terms.get("valid/active_units") == 0 and ((trained and ever) or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
-                "the posterior has collapsed: no latent is active after epoch %d; try a KL warm-up (objective "
-                "ELBO(warmup=...)), a smaller beta, or a weaker decoder.",
-                len(self.run.history),
+                "the posterior has collapsed: no latent is active, at 0.1 nat or more, after epoch %d; try a KL warm-up "
+                "(objective ELBO(warmup=...)), a smaller beta, or a weaker decoder.",
+                len(self.run.records),
+            )
+        if late and "generator" not in self.warned and (said := collapse.said_of(terms)):
+            self.warned.add("generator")
+            log.warning(
+                "%s after epoch %d; try a smaller lr, or more steps of the critic.", said, len(self.run.records)
             )
         for player in players:
             key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
-            first, now = self.run.history[0].get(key), terms[key]
+            first, now = self.run.records[0].get(key), terms[key]
             # one who plays alone and whose loss falls, however far, does what it should: densities have no greatest value
             far = first is not None and abs(now) > 100 + 100 * abs(first) and (len(players) > 1 or now > first)
             if far and player.name not in self.warned:
@@ -390,7 +379,7 @@ class Trainer:
             "terms": self.game.terms,
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
-            "history": self.run.history,
+            "history": self.run.records,
             "ended": ended,
         }
         try:
@@ -418,7 +407,7 @@ class Trainer:
             rank = f"/{distributed.get_rank()}" if distributed.is_initialized() else ""
             restore_generators({k.removesuffix(rank): v for k, v in tensors.items()}, device)
             self.epoch, self.best_epoch = int(facts["epoch"]), int(facts["best_epoch"])
-            self.best_loss, self.run.history = float(facts["best_loss"]), list(facts["history"])
+            self.best_loss, self.run.records = float(facts["best_loss"]), list(facts["history"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
             reason = first_line(error)
             raise ValueError(
@@ -426,7 +415,7 @@ class Trainer:
                 "(--overwrite true)."
             ) from error
         if self.target is not None:
-            write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.history))
+            write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.records))
 
     def _compare(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that changed, of those that may; refuse to go on with others than those that the run began with."""
@@ -463,23 +452,6 @@ class _Board:
             for name, value in numbers.items():
                 self.writer.add_scalar(name, value, epoch)
             self.writer.flush()
-
-
-def read_history(folder: str | Path) -> list[dict[str, Any]]:
-    """The metrics of every epoch of a run.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    path = Path(folder) / METRICS
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        history = [json.loads(line) for line in lines]
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
-    if not all(isinstance(line, dict) for line in history):
-        raise ValueError(f"{path} is damaged: a line is no record of an epoch.")
-    return history
 
 
 def is_first() -> bool:

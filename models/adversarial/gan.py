@@ -13,17 +13,24 @@ from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry, make
 
+BOUNDED = ("unit", "binary")
+TRIED = 64  # draws by which a generator shows its range
+
 
 class GAN(Model, HasCritic, HasGenerator):
     """A generator without a density, x = g(z) with z ~ p(z), and a critic that reads x.
 
     Args:
-        generator: ``(N, latent_size)`` to ``(N, *x_shape)``.
+        generator: ``(N, latent_size)`` to ``(N, *x_shape)``, of the given kind: for "unit" as after a sigmoid.
         critic: ``(N, *x_shape)`` to ``(N, 1)``.
         x_shape: shape of one datum.
         latent_size: size of z.
         prior: a fixed prior.
         objective: the game; by default non-saturating.
+        kind: of the data: "real" for any numbers, "unit" or "binary" for numbers in [0, 1].
+
+    Raises:
+        ValueError: a learned or improper prior, another kind, or a generator whose numbers leave [0, 1].
     """
 
     def __init__(
@@ -34,8 +41,10 @@ class GAN(Model, HasCritic, HasGenerator):
         latent_size: int,
         prior: Prior | str = "StandardNormal",
         objective: Adversarial | None = None,
+        kind: str = "real",
     ) -> None:
         super().__init__()
+        self.kinds = _kinds(kind)
         self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
         self.objective = objective or Adversarial()
         self.prior: Prior = make("prior", prior)
@@ -46,6 +55,8 @@ class GAN(Model, HasCritic, HasGenerator):
                 f"a GAN draws z from a fixed prior such as StandardNormal; got {type(self.prior).__name__}."
             )
         self.prior.size(latent_size)
+        if self.kinds == BOUNDED:
+            self._try_generator()
 
     def real(self, batch: Batch) -> Mapping[str, Tensor]:
         """The data."""
@@ -77,10 +88,42 @@ class GAN(Model, HasCritic, HasGenerator):
         """The critic."""
         return [self.critic]
 
+    def refusal(self, kind: str) -> str:
+        """The sentence for data of a kind that its generator cannot make."""
+        made = "numbers from 0 to 1" if self.kinds == BOUNDED else "any real numbers"
+        other = (
+            f"create it with kind={kind!r}" if kind in (*BOUNDED, "real") else "load them with kind='unit' or 'real'"
+        )
+        return f"the generator of this GAN makes {made}, and these are {kind} data; {other}."
+
+    @torch.no_grad()
+    def _try_generator(self) -> None:
+        mode = self.generator.training
+        self.generator.eval()
+        with torch.random.fork_rng(devices=[]):
+            x = self.generate(self.latent_prior().sample((TRIED,)))
+        self.generator.train(mode)
+        if x.amin() < 0 or x.amax() > 1:
+            raise ValueError(
+                f"the generator gives numbers from {float(x.amin()):.3g} to {float(x.amax()):.3g}, and data of kind "
+                f"{self.kinds[0]!r} lie in [0, 1]; end it in a sigmoid, or use kind='real'."
+            )
+
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """g(z) at drawn z, ``(n, *x_shape)``."""
         return self.generate(self.latent_prior().sample((n,)))
+
+
+def _kinds(kind: str) -> tuple[str, ...]:
+    if kind in BOUNDED:
+        return BOUNDED
+    if kind != "real":
+        raise ValueError(
+            f"kind={kind!r}: the generator of a GAN makes real numbers, or numbers from 0 to 1; load the data with "
+            "kind='real' or kind='unit'."
+        )
+    return ("real",)
 
 
 @entry(
@@ -90,7 +133,10 @@ class GAN(Model, HasCritic, HasGenerator):
     recipe={"epochs": 100, "batch_size": 256},
 )
 def gan_nonsaturating(
-    x_shape: Sequence[int] = (2,), latent_size: int = 2, hidden: Sequence[int] = (128, 128, 128)
+    x_shape: Sequence[int] = (2,),
+    latent_size: int = 2,
+    hidden: Sequence[int] = (128, 128, 128),
+    kind: str = "real",
 ) -> GAN:
     """The first GAN with the non-saturating loss, on points; the ring of eight Gaussians shows whether it drops modes.
 
@@ -98,7 +144,9 @@ def gan_nonsaturating(
         x_shape: shape of one datum.
         latent_size: size of z.
         hidden: widths of the hidden layers of generator and critic.
+        kind: of the data; for "unit" and "binary" the generator ends in a sigmoid.
     """
     generator = mlp((latent_size,), hidden, x_shape)
+    generator = nn.Sequential(*generator, nn.Sigmoid()) if _kinds(kind) == BOUNDED else generator
     critic = mlp(x_shape, hidden, (1,), activation=lambda: nn.LeakyReLU(0.2))
-    return GAN(generator, critic, x_shape, latent_size)
+    return GAN(generator, critic, x_shape, latent_size, kind=kind)

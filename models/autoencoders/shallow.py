@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pyrogen.axes import Likelihood, Prior
+from pyrogen.base import Objective
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation
 from pyrogen.models.vae.vae import VAE, vae
@@ -23,6 +24,7 @@ from pyrogen.registry import entry, make
 @entry(
     "autoencoder",
     reference="Hinton & Salakhutdinov 2006, Reducing the dimensionality of data with neural networks",
+    fixes={"posterior": "PointMass"},
     data="digits",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )
@@ -32,6 +34,7 @@ def autoencoder(
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "Flat",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The plain autoencoder: a VAE with a point-mass posterior and a flat prior, max E[log p(x|f(x))].
 
@@ -43,13 +46,15 @@ def autoencoder(
         hidden: widths of the encoder's hidden layers; empty for a linear autoencoder.
         prior: Flat, or a fixed prior as penalty on the codes (StandardNormal: their squares, Laplace: their sizes).
         likelihood: p(x|z), whose −log is the reconstruction loss.
+        objective: the default objective of ``fit``: ELBO().
     """
-    return vae(x_shape, latent_size, hidden, prior, "PointMass", likelihood)
+    return vae(x_shape, latent_size, hidden, prior, "PointMass", likelihood, objective=objective)
 
 
 @entry(
     "autoencoder-overcomplete",
     reference="Olshausen & Field 1997, Sparse coding with an overcomplete basis set: a strategy employed by V1?",
+    fixes={"posterior": "PointMass"},
     data="digits",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )
@@ -59,6 +64,7 @@ def autoencoder_overcomplete(
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "Laplace",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The overcomplete autoencoder: more codes than elements of x, kept from copying x by a penalty, here a sparse prior.
 
@@ -68,13 +74,15 @@ def autoencoder_overcomplete(
         hidden: widths of the encoder's hidden layers.
         prior: whose −log p(z) is the penalty; Flat for none.
         likelihood: p(x|z), whose −log is the reconstruction loss.
+        objective: the default objective of ``fit``: ELBO().
     """
-    return autoencoder_sparse(x_shape, times * torch.Size(x_shape).numel(), hidden, prior, likelihood)
+    return autoencoder_sparse(x_shape, times * torch.Size(x_shape).numel(), hidden, prior, likelihood, objective)
 
 
 @entry(
     "autoencoder-sparse",
     reference="Olshausen & Field 1996, Emergence of simple-cell receptive field properties by learning a sparse code",
+    fixes={"posterior": "PointMass"},
     data="digits",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )
@@ -84,6 +92,7 @@ def autoencoder_sparse(
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "Laplace",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The sparse autoencoder: a Laplace prior on the point mass, max E[log p(x|f(x)) − ‖f(x)‖₁ / b], and a linear decoder.
 
@@ -95,16 +104,18 @@ def autoencoder_sparse(
         hidden: widths of the encoder's hidden layers.
         prior: Laplace, whose scale b sets the penalty; Flat for none.
         likelihood: p(x|z), whose −log is the reconstruction loss.
+        objective: the default objective of ``fit``: ELBO().
     """
     x_shape = torch.Size(x_shape)
     p: Likelihood = make("likelihood", likelihood)
     decoder = Dictionary(latent_size, p.channels(x_shape) * x_shape[1:].numel())
-    return vae(x_shape, latent_size, hidden, prior, "PointMass", p, decoder=decoder)
+    return vae(x_shape, latent_size, hidden, prior, "PointMass", p, decoder=decoder, objective=objective)
 
 
 @entry(
     "autoencoder-sparse-kl",
     reference="Ng 2011, Sparse autoencoder (CS294A lecture notes)",
+    fixes={"posterior": "PointMass"},
     data="digits",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )
@@ -115,6 +126,8 @@ def autoencoder_sparse_kl(
     target: float = 0.05,
     weight: float = 1.0,
     likelihood: Likelihood | str = "Bernoulli",
+    prior: Prior | str = "Flat",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The autoencoder of codes in (0, 1) that are rarely large, max E[log p(x|f(x))] − λ Σⱼ KL(ρ ‖ E f(x)ⱼ).
 
@@ -125,15 +138,18 @@ def autoencoder_sparse_kl(
         target: ρ, of each code's mean over a batch.
         weight: λ, in nats.
         likelihood: p(x|z), whose −log is the reconstruction loss.
+        prior: Flat, or a fixed prior as penalty on the codes.
+        objective: instead of ELBO() + λ SparseActivation(target).
     """
-    goal = ELBO() + weight * SparseActivation(target)
+    goal = ELBO() + weight * SparseActivation(target) if objective is None else objective
     encoder = _squashed(x_shape, hidden, latent_size)
-    return vae(x_shape, latent_size, hidden, "Flat", "PointMass", likelihood, encoder, objective=goal)
+    return vae(x_shape, latent_size, hidden, prior, "PointMass", likelihood, encoder, objective=goal)
 
 
 @entry(
     "autoencoder-denoising",
     reference="Vincent et al. 2008, Extracting and composing robust features with denoising autoencoders",
+    fixes={"posterior": "PointMass"},
     data="digits",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )
@@ -144,6 +160,8 @@ def autoencoder_denoising(
     noise: float = 0.5,
     corruption: Corruption = "normal",
     likelihood: Likelihood | str = "Bernoulli",
+    prior: Prior | str = "Flat",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The denoising autoencoder: noise in the guide, q(z|x) = E_ε δ(z − f(x + ε)), max E[log p(x|f(x + ε))].
 
@@ -157,14 +175,17 @@ def autoencoder_denoising(
         noise: its standard deviation, or the probability that an element is corrupted.
         corruption: "normal", "mask" (elements become 0) or "salt" (0 or 1).
         likelihood: p(x|z), whose −log is the reconstruction loss.
+        prior: Flat, or a fixed prior as penalty on the codes.
+        objective: the default objective of ``fit``: ELBO().
     """
     encoder = Noisy(mlp(x_shape, hidden, (latent_size,)), noise, corruption)
-    return vae(x_shape, latent_size, hidden, "Flat", "PointMass", likelihood, encoder)
+    return vae(x_shape, latent_size, hidden, prior, "PointMass", likelihood, encoder, objective=objective)
 
 
 @entry(
     "autoencoder-contractive",
     reference="Rifai et al. 2011, Contractive auto-encoders: explicit invariance during feature extraction",
+    fixes={"posterior": "PointMass"},
     data="digits",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )
@@ -174,6 +195,8 @@ def autoencoder_contractive(
     hidden: Sequence[int] = (),
     weight: float = 0.1,
     likelihood: Likelihood | str = "Bernoulli",
+    prior: Prior | str = "Flat",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The contractive autoencoder: a Jacobian factor, max E[log p(x|f(x)) − λ ‖∂f(x)/∂x‖²_F], with tied weights.
 
@@ -185,10 +208,20 @@ def autoencoder_contractive(
         hidden: widths of the encoder's hidden layers, before the sigmoid that ends it.
         weight: λ, in nats.
         likelihood: p(x|z) of one number an element, whose −log is the reconstruction loss.
+        prior: Flat, or a fixed prior as penalty on the codes.
+        objective: instead of ELBO() + λ Contractive().
     """
+    x_shape = torch.Size(x_shape)
+    p: Likelihood = make("likelihood", likelihood)
+    if p.channels(x_shape) != x_shape[0]:
+        raise ValueError(
+            f"the contractive autoencoder's decoder, its encoder transposed, gives one number for each element of x, and the "
+            f"likelihood {type(p).__name__} reads {p.channels(x_shape) / x_shape[0]:g}; use one of a fixed scale, such as "
+            "Normal(scale='fixed'), or Bernoulli."
+        )
     encoder = _squashed(x_shape, hidden, latent_size)
-    decoder, goal = Transposed(encoder), ELBO() + weight * Contractive()
-    return vae(x_shape, latent_size, hidden, "Flat", "PointMass", likelihood, encoder, decoder, goal)
+    goal = ELBO() + weight * Contractive() if objective is None else objective
+    return vae(x_shape, latent_size, hidden, prior, "PointMass", p, encoder, Transposed(encoder), goal)
 
 
 def _squashed(x_shape: Sequence[int], hidden: Sequence[int], latent_size: int) -> nn.Module:

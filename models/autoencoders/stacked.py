@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Likelihood
-from pyrogen.base import Batch, Player, Stage
+from pyrogen.base import Batch, Objective, Player, Stage
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import Noisy
 from pyrogen.nets.noisy import Corruption
@@ -33,6 +33,7 @@ class StackedAutoencoder(VAE):
         noise: on what each layer reads while it trains, see :class:`pyrogen.nets.Noisy`.
         corruption: its kind.
         likelihood: p(x|z), an object or a name.
+        objective: of every stage.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class StackedAutoencoder(VAE):
         noise: float = 0.5,
         corruption: Corruption = "normal",
         likelihood: Likelihood | str = "Bernoulli",
+        objective: Objective | str | None = None,
     ) -> None:
         x_shape = torch.Size(x_shape)
         p: Likelihood = make("likelihood", likelihood)
@@ -53,7 +55,7 @@ class StackedAutoencoder(VAE):
         # codes, and features of the likelihood, are any real numbers
         ups[-1], downs[0] = ups[-1][:-1], downs[0][:-1]
         encoder, decoder = Noisy(nn.Sequential(*ups), noise, corruption), nn.Sequential(*reversed(downs))
-        super().__init__(encoder, decoder, x_shape, latent_size, "Flat", "PointMass", p)
+        super().__init__(encoder, decoder, x_shape, latent_size, "Flat", "PointMass", p, objective)
         self.widths, self.layers = widths, tuple(zip(ups, downs, strict=True))
         self.noise, self.corruption = noise, corruption
 
@@ -87,6 +89,7 @@ class StackedAutoencoder(VAE):
     "autoencoder-stacked",
     reference="Bengio et al. 2007, Greedy layer-wise training of deep networks; Vincent et al. 2010, Stacked denoising "
     "autoencoders",
+    fixes={"prior": "Flat", "posterior": "PointMass"},
     data="digits",
     recipe={"epochs": 120, "lr": 1e-3, "batch_size": 64},
 )
@@ -97,6 +100,7 @@ def autoencoder_stacked(
     noise: float = 0.5,
     corruption: Corruption = "normal",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> StackedAutoencoder:
     """The stacked autoencoder: layers trained greedily, one a stage, each to denoise the codes of those below; then as one.
 
@@ -109,5 +113,6 @@ def autoencoder_stacked(
         noise: on what each layer reads: its standard deviation, or the probability that an element is corrupted.
         corruption: "normal", "mask" (elements become 0) or "salt" (0 or 1).
         likelihood: p(x|z), whose −log is the reconstruction loss.
+        objective: of every stage: ELBO().
     """
-    return StackedAutoencoder(x_shape, latent_size, hidden, noise, corruption, likelihood)
+    return StackedAutoencoder(x_shape, latent_size, hidden, noise, corruption, likelihood, objective)

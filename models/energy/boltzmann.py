@@ -55,6 +55,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb):
 
     def gibbs(self, x: Tensor) -> Tensor:
         """h ~ p(h|x), then x ~ p(x|h)."""
+        x = self.read(x)
         h = torch.bernoulli(torch.sigmoid(linear(x.flatten(1), self.weight, self.hidden_bias)))
         return torch.bernoulli(torch.sigmoid(h @ self.weight + self.visible_bias)).reshape(x.shape)
 

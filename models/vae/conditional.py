@@ -29,7 +29,7 @@ def vae_conditional(
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE of data given labels or real numbers: encoder and decoder read y beside x and z.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyrogen.axes import Likelihood, Posterior
+from pyrogen.base import Objective
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry, make
@@ -13,6 +14,7 @@ from pyrogen.registry import entry, make
 @entry(
     "vae-ladder",
     reference="Sønderby et al. 2016, Ladder variational autoencoders, arXiv:1602.02282",
+    fixes={"prior": "Hierarchical"},
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
@@ -24,6 +26,7 @@ def vae_ladder(
     warmup: int = 5000,
     posterior: Posterior | str = "Ladder",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE of several levels of latents, inferred from the top down.
 
@@ -35,6 +38,8 @@ def vae_ladder(
         warmup: steps over which the weight of the KL rises, so that no level dies young.
         posterior: q(z|x).
         likelihood: p(x|z).
+        objective: instead of ELBO(warmup).
     """
     prior = make("prior", {"name": "Hierarchical", "upper": tuple(upper)})
-    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=ELBO(warmup=warmup))
+    goal = ELBO(warmup=warmup) if objective is None else objective
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=goal)

@@ -12,7 +12,7 @@ from pyrogen.base import Objective
 from pyrogen.inference.objectives.importance import IWAE
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
-from pyrogen.registry import entry, make
+from pyrogen.registry import entry, make, variant
 
 
 @entry(
@@ -53,8 +53,11 @@ def iwae(
     return VAE(encoder, decoder, shape, latent_size, pz, q, p, goal)
 
 
-@entry(
+iwae_paper = variant(
     "iwae-paper",
+    of="iwae",
+    says="The importance-weighted autoencoder at the scale of its paper, for a GPU.",
+    defaults={},
     reference="Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519, table 1: 84.78 nats",
     data="mnist",
     recipe={
@@ -65,11 +68,3 @@ def iwae(
         "lr_decay": 0.7197,
     },
 )
-def iwae_paper(x_shape: Sequence[int], k: int = 50) -> VAE:
-    """The importance-weighted autoencoder at the scale of its paper, for a GPU.
-
-    Args:
-        x_shape: shape of one datum, channels first.
-        k: draws inside the logarithm.
-    """
-    return iwae(x_shape, k)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from pyrogen.axes import Posterior, Prior
+from pyrogen.base import Objective
 from pyrogen.likelihoods.perceptual import Perceptual
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
@@ -28,6 +29,7 @@ class PerceptualVAE(VAE):
         posterior: q(z|x).
         width: channels of φ's first layer.
         scale: s.
+        objective: the default objective of ``fit``.
     """
 
     def __init__(
@@ -40,9 +42,10 @@ class PerceptualVAE(VAE):
         posterior: Posterior | str = "DiagonalNormal",
         width: int = 16,
         scale: float = 1.0,
+        objective: Objective | str | None = None,
     ) -> None:
         likelihood = Perceptual(Features(x_shape, width), scale=scale)
-        super().__init__(encoder, decoder, x_shape, latent_size, prior, posterior, likelihood)
+        super().__init__(encoder, decoder, x_shape, latent_size, prior, posterior, likelihood, objective)
         # what the likelihood keeps is a copy, and out of sight of whoever saves
         features = self.likelihood.network
         assert isinstance(features, Features)
@@ -62,6 +65,7 @@ class PerceptualVAE(VAE):
 @entry(
     "vae-perceptual",
     reference="Hou et al. 2017, Deep feature consistent variational autoencoder, arXiv:1610.00291",
+    fixes={"likelihood": "Perceptual"},
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
@@ -72,6 +76,7 @@ def vae_perceptual(
     scale: float = 1.0,
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
+    objective: Objective | str | None = None,
 ) -> PerceptualVAE:
     """The VAE of what a network sees in images, which learns to see before it learns to reconstruct.
 
@@ -82,9 +87,10 @@ def vae_perceptual(
         scale: standard deviation of what is seen.
         prior: p(z).
         posterior: q(z|x).
+        objective: the default objective of ``fit``: ELBO().
     """
     q: Posterior = make("posterior", posterior)
     pz: Prior = make("prior", prior)
     encoder = mlp(x_shape, hidden, (q.width(latent_size),))
     decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], x_shape)
-    return PerceptualVAE(encoder, decoder, x_shape, latent_size, pz, q, scale=scale)
+    return PerceptualVAE(encoder, decoder, x_shape, latent_size, pz, q, scale=scale, objective=objective)

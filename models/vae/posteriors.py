@@ -55,7 +55,7 @@ def vae_fullrank(
     likelihood: Likelihood | str = "Bernoulli",
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
     known: Sequence[Sequence[float]] | None = None,
 ) -> VAE:
     """The VAE whose posterior is a normal with every correlation.

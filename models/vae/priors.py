@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyrogen.axes import Likelihood
+from pyrogen.axes import Likelihood, Posterior
+from pyrogen.base import Objective
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.registry import entry, make, variant
@@ -13,11 +14,18 @@ from pyrogen.registry import entry, make, variant
 @entry(
     "vae-mixture",
     reference="Dilokthanakul et al. 2016, arXiv:1611.02648, the component summed out",
+    fixes={"prior": "MixtureOfGaussians"},
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
 def vae_mixture(
-    x_shape: Sequence[int], latent_size: int = 20, components: int = 10, hidden: Sequence[int] = (400,)
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    components: int = 10,
+    hidden: Sequence[int] = (400,),
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE with a learned mixture of Gaussians as prior.
 
@@ -26,19 +34,29 @@ def vae_mixture(
         latent_size: size of z.
         components: number of Gaussians.
         hidden: widths of the hidden layers.
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
     prior = make("prior", {"name": "MixtureOfGaussians", "components": components})
-    return vae(x_shape, latent_size, hidden, prior)
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=objective)
 
 
 @entry(
     "vae-vamp",
     reference="Tomczak & Welling 2018, VAE with a VampPrior, arXiv:1705.07120",
+    fixes={"prior": "VampPrior"},
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
 def vae_vamp(
-    x_shape: Sequence[int], latent_size: int = 20, components: int = 500, hidden: Sequence[int] = (400,)
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    components: int = 500,
+    hidden: Sequence[int] = (400,),
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE whose prior is a mixture of its own posteriors.
 
@@ -47,18 +65,29 @@ def vae_vamp(
         latent_size: size of z.
         components: number of pseudo-data.
         hidden: widths of the hidden layers.
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
-    return vae(x_shape, latent_size, hidden, make("prior", {"name": "VampPrior", "components": components}))
+    prior = make("prior", {"name": "VampPrior", "components": components})
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=objective)
 
 
 @entry(
     "vae-exemplar",
     reference="Norouzi, Fleet & Norouzi 2020, Exemplar VAE, arXiv:2004.04795; Tomczak & Welling 2018, VampPrior data",
+    fixes={"prior": "ExemplarPrior"},
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
 def vae_exemplar(
-    x_shape: Sequence[int], latent_size: int = 20, components: int = 500, hidden: Sequence[int] = (400,)
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    components: int = 500,
+    hidden: Sequence[int] = (400,),
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE whose prior is a mixture around the codes of some training data.
 
@@ -67,18 +96,29 @@ def vae_exemplar(
         latent_size: size of z.
         components: number of training data.
         hidden: widths of the hidden layers.
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
-    return vae(x_shape, latent_size, hidden, make("prior", {"name": "ExemplarPrior", "components": components}))
+    prior = make("prior", {"name": "ExemplarPrior", "components": components})
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=objective)
 
 
 @entry(
     "vae-flow-prior",
     reference="Chen et al. 2017, Variational lossy autoencoder, arXiv:1611.02731; Dinh et al. 2017, arXiv:1605.08803",
+    fixes={"prior": "FlowPrior"},
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
 def vae_flow_prior(
-    x_shape: Sequence[int], latent_size: int = 20, layers: int = 4, hidden: Sequence[int] = (400,)
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    layers: int = 4,
+    hidden: Sequence[int] = (400,),
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE whose prior is a flow of coupling layers, which scores and samples at the same cost.
 
@@ -87,18 +127,29 @@ def vae_flow_prior(
         latent_size: size of z.
         layers: number of coupling layers.
         hidden: widths of the hidden layers.
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
-    return vae(x_shape, latent_size, hidden, make("prior", {"name": "FlowPrior", "layers": layers}))
+    prior = make("prior", {"name": "FlowPrior", "layers": layers})
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=objective)
 
 
 @entry(
     "vae-autoregressive-prior",
     reference="Chen et al. 2017, arXiv:1611.02731; Papamakarios et al. 2017, arXiv:1705.07057",
+    fixes={"prior": "FlowPrior"},
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
 def vae_autoregressive_prior(
-    x_shape: Sequence[int], latent_size: int = 20, layers: int = 2, hidden: Sequence[int] = (400,)
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    layers: int = 2,
+    hidden: Sequence[int] = (400,),
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE whose prior draws each latent given those before it: a masked autoregressive flow.
 
@@ -107,9 +158,12 @@ def vae_autoregressive_prior(
         latent_size: size of z.
         layers: number of autoregressive layers, each in the other order.
         hidden: widths of the hidden layers.
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
     prior = make("prior", {"name": "FlowPrior", "transform": "affine_autoregressive", "layers": layers})
-    return vae(x_shape, latent_size, hidden, prior)
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=objective)
 
 
 vae_heavy_tailed = variant(
@@ -126,6 +180,7 @@ vae_heavy_tailed = variant(
 @entry(
     "vae-spherical",
     reference="Davidson et al. 2018, Hyperspherical variational auto-encoders, arXiv:1804.00891",
+    fixes={"prior": "HypersphericalUniform", "posterior": "VonMisesFisher"},
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
@@ -135,6 +190,7 @@ def vae_spherical(
     hidden: Sequence[int] = (400,),
     warmup: int = 1000,
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE whose latents are directions: uniform on the unit sphere, and von Mises-Fisher given x.
 
@@ -144,6 +200,7 @@ def vae_spherical(
         hidden: widths of the hidden layers.
         warmup: steps over which the weight of the KL rises; without it some runs never leave the uniform posterior.
         likelihood: p(x|z).
+        objective: instead of ELBO(warmup).
     """
-    objective = ELBO(warmup=warmup)
-    return vae(x_shape, latent_size, hidden, "HypersphericalUniform", "VonMisesFisher", likelihood, objective=objective)
+    goal = ELBO(warmup=warmup) if objective is None else objective
+    return vae(x_shape, latent_size, hidden, "HypersphericalUniform", "VonMisesFisher", likelihood, objective=goal)

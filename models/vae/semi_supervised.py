@@ -8,16 +8,17 @@ import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Distribution, Likelihood, Posterior, Prior
-from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce
+from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce, told
 from pyrogen.conditions import UNKNOWN, Condition
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.models.vae.conditional import vae_conditional
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import BatchDims, mlp
-from pyrogen.registry import entry
+from pyrogen.registry import entry, make
 
 # −log of the probability that is left to classes that a known label rules out
 RULED_OUT = 1e4
@@ -84,8 +85,9 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         """q(c|x), batch shape ``(B,)``."""
         return self._label(x, None)
 
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+    def encode(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Distribution:
         """q(z|x, c) at the known label or, without one, at the most probable class."""
+        x, y = told(self, x, y)
         x = self.read(x)
         self.check(x, y)
         return self.vae.encode(x, self._named(x, y))
@@ -100,8 +102,11 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
             raise ValueError("p(x|z, c) needs a class for each z: pass y.")
         return self.vae.decode(z, y)
 
-    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def reconstruct(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The mean of p(x|z, c) at each datum's code and class, ``(B, *x_shape)``."""
+        x, y = told(self, x, y)
+        x = self.read(x)
+        self.check(x, y)
         return self.vae.reconstruct(x, self._named(x, y))
 
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
@@ -146,6 +151,7 @@ def vae_semi_supervised(
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
     weight: float = 10.0,
+    objective: Objective | str | None = None,
 ) -> SemiSupervisedVAE:
     """The VAE whose classes are latents where no label is known, summed over exactly.
 
@@ -158,8 +164,10 @@ def vae_semi_supervised(
         posterior: q(z|x, c).
         likelihood: p(x|z, c).
         weight: of the classifier's own loss on known labels.
+        objective: instead of SemiSupervised(weight).
     """
     vae = vae_conditional(x_shape, (), classes, latent_size, hidden, prior, posterior, likelihood)
     assert vae.condition is not None
     classifier = mlp(x_shape, hidden, (vae.condition.size,))
-    return SemiSupervisedVAE(vae, classifier, EnumeratedELBO() + weight * Classification())
+    goal = EnumeratedELBO() + weight * Classification() if objective is None else make("objective", objective)
+    return SemiSupervisedVAE(vae, classifier, goal)

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 import pyro
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
-from pyrogen.base import HasPosterior, Objective, Pair, announce
+from pyrogen.base import HasPosterior, Objective, Pair, announce, told
 from pyrogen.conditions import Condition
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets import BatchDims, ConvDecoder, ConvEncoder, mlp
-from pyrogen.nets.outputs import ends_in_sigmoid
+from pyrogen.nets.outputs import bounded_by
 from pyrogen.registry import entry, make
 
 log = logging.getLogger("pyrogen")
@@ -58,7 +59,7 @@ class VAE(Pair, HasPosterior):
         prior: Prior | str = "StandardNormal",
         posterior: Posterior | str = "DiagonalNormal",
         likelihood: Likelihood | str = "Bernoulli",
-        objective: Objective | None = None,
+        objective: Objective | str | None = None,
         condition: Condition | None = None,
     ) -> None:
         super().__init__()
@@ -93,12 +94,13 @@ class VAE(Pair, HasPosterior):
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             pyro.sample("z", self.infer(x, y))
 
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+    def encode(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Distribution:
         """q(z|x), batch shape ``(B,)``, event shape ``(latent_size,)``.
 
         Raises:
             ValueError: x has the wrong shape, or y is not what the model is conditioned on.
         """
+        x, y = told(self, x, y)
         x = self.read(x)
         self.check(x, y)
         return self.infer(x, y)
@@ -107,7 +109,7 @@ class VAE(Pair, HasPosterior):
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
         return self.likelihood(self.decoder(z[..., -self.bottom_size :], self._read(y)))
 
-    def code(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def code(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The z that the posterior names for each datum, ``(B, latent_size)``."""
         return self.posterior.code(self.encode(x, y))
 
@@ -178,11 +180,15 @@ class VAE(Pair, HasPosterior):
                 given = torch.zeros(2, *inputs, device=device, requires_grad=True)
                 outputs = _tried(net, given, read)
         self.load_state_dict(state)
-        if self.likelihood.reads_logits and ends_in_sigmoid(outputs):
+        layer, bounds = bounded_by(outputs)
+        if self.likelihood.reads_logits and layer:
             log.warning(
-                "the decoder ends in a sigmoid, and the likelihood %s reads its outputs as logits, which it would keep "
-                "between 0 and 1; leave the sigmoid out.",
+                "the decoder ends in a %s, and the likelihood %s reads its outputs as logits, which it would keep between "
+                "%s; leave the %s out.",
+                layer,
                 type(self.likelihood).__name__,
+                bounds,
+                layer,
             )
 
     @torch.no_grad()
@@ -227,7 +233,7 @@ def vae(
     likelihood: Likelihood | str = "Bernoulli",
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The fully connected VAE, or one with networks of your own.
 
@@ -269,6 +275,7 @@ def vae_conv(
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The convolutional VAE, for images of any size.
 
@@ -279,13 +286,14 @@ def vae_conv(
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
     q: Posterior = make("posterior", posterior)
     p: Likelihood = make("likelihood", likelihood)
     encoder = ConvEncoder(x_shape, q.width(latent_size), width)
     pz: Prior = make("prior", prior)
     decoder = ConvDecoder(pz.bottom_size(latent_size), x_shape, p.channels(torch.Size(x_shape)), width)
-    return VAE(encoder, decoder, x_shape, latent_size, pz, q, p)
+    return VAE(encoder, decoder, x_shape, latent_size, pz, q, p, objective)
 
 
 @entry(
@@ -302,6 +310,7 @@ def beta_vae(
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE trained with a weight on the KL.
 
@@ -313,8 +322,10 @@ def beta_vae(
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
+        objective: instead of ELBO(beta).
     """
-    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=ELBO(beta=beta))
+    goal = ELBO(beta=beta) if objective is None else objective
+    return vae(x_shape, latent_size, hidden, prior, posterior, likelihood, objective=goal)
 
 
 @entry(
@@ -329,6 +340,7 @@ def vae_2d(
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
 ) -> VAE:
     """The VAE with two latents, whose plane can be looked at.
 
@@ -338,5 +350,6 @@ def vae_2d(
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
+        objective: the default objective of ``fit``: ELBO().
     """
-    return vae(x_shape, 2, hidden, prior, posterior, likelihood)
+    return vae(x_shape, 2, hidden, prior, posterior, likelihood, objective=objective)

@@ -112,6 +112,7 @@ def _train(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--print_config", action="store_true", help="print the config that these options make, and stop"
     )
+    registry.refuse_fixed(str(name), opt.spoken(rest))
     options = opt.parse(parser, [a for a in rest if a != "--print_config"], axes)
     own, wishes, settings = _sections(options, opt.spoken(rest), config, build)
     if "--print_config" in rest:
@@ -152,7 +153,7 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
             print(f"its report was missing, and is in {write_run_report(settings['folder'])}")
         return run
     report = write_run_report(settings["folder"])
-    print(_last(run.history))
+    print(_last(run.records))
     print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
     if isinstance(run.model, (Pair, HasLogProb)):
         print(f"score it: pyrogen evaluate {run.folder}")
@@ -167,7 +168,7 @@ def _sections(
     from pyrogen.inference import fit
 
     flags = {k: getattr(options, k) for k in vars(options)}
-    own = {k: flags[k] for k in inspect.signature(build).parameters if k in flags}
+    own = {k: flags[k] for k in inspect.signature(build).parameters if k in flags and k not in registry.DECIDED}
     wishes = {k: flags[DATA_FLAGS.get(k, k)] for k in inspect.signature(load).parameters}
     settings = {k: flags[k] for k in inspect.signature(fit).parameters if k in flags and k not in own and k != "data"}
     written = config["model"].get("arguments") or {}
@@ -194,12 +195,16 @@ FOLLOWING = (*registry.DECIDED, "splits", "levels", "reference", *HASHES, "encod
 
 def _evaluate(arguments: Sequence[str]) -> int:
     from pyrogen import storage
+    from pyrogen.base import HasPosterior
     from pyrogen.command import options as opt
     from pyrogen.files import saving
-    from pyrogen.inference import Estimator, log_evidence, summarize
+    from pyrogen.inference import Estimator, summarize
+    from pyrogen.inference.latents.activity import activity, in_words
     from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.programs.contexts import evaluating, seeded
+    from pyrogen.inference.runs.evaluate import score
     from pyrogen.inference.runs.recipe import data_of
-    from pyrogen.inference.runs.scores import beware, density_of, named, part_of, save_score
+    from pyrogen.inference.runs.scores import beware, named, save_score
     from pyrogen.memory import enough_memory
 
     parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
@@ -227,14 +232,15 @@ def _evaluate(arguments: Sequence[str]) -> int:
     judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile
     with enough_memory("lower --chunk_size, or score fewer data by --limit"):
         trained, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
-        split, rows, part = part_of(options.run, data, options.split, options.limit, options.flagged_by)
-        model, noise = density_of(trained, data, options.sigma, options.seed)
-        if noise:
-            print(f"noise     sigma = {noise['sigma']:.4g}, {noise['sigma_from']}: the model has no density of its own")
-        estimator = "AIS" if noise and options.estimator is None else options.estimator
-        evidence = log_evidence(model, split, estimator, seed=options.seed, chunk_size=options.chunk_size)
-    evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=options.weights, **part, **noise, **judged)
+        chosen = options.weights, options.split, options.limit, options.flagged_by
+        own = options.sigma, options.seed, options.chunk_size
+        evidence = score(trained, data, options.run, options.estimator, *chosen, *own).assign_attrs(judged)
+    if "sigma" in (a := evidence.attrs):
+        print(f"noise     sigma = {a['sigma']:.4g}, {a['sigma_from']}: the model has no density of its own")
     print(summarize(evidence).text(options.run, named(evidence)))
+    if isinstance(trained, HasPosterior):
+        with evaluating(trained), seeded(options.seed):
+            print(f"latents   {in_words(activity(trained, getattr(data, options.split)), trained.latent_size)}")
     print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="", flush=True)
     with saving("the score above was not saved"):
         path = save_score(options.run, evidence)
@@ -329,26 +335,27 @@ def _grid(arguments: Sequence[str]) -> int:
     from pyrogen.inference.runs.grid import GIVEN
 
     wishes, rest = opt.taken(arguments, "--grid")
-    entry = registry.find("entry", opt.value_of(rest, "--entry") or "vae")
-    build = entry.load()
+    on_axes = dict(opt.axis_values(wish) for wish in wishes)
+    entries = [registry.find("entry", n) for n in on_axes.get("entry", [opt.value_of(rest, "--entry") or "vae"])]
     parser = opt.parser(
         "pyrogen compare --grid AXIS=VALUE,VALUE ...",
-        f"Train the product of choices of {entry.name}, score every cell on the same test data, and print one table. The "
-        "same command goes on where it was stopped.",
+        f"Train the product of choices of {' and '.join(e.name for e in entries)}, score every cell on the same test data, "
+        "and print one table. The same command goes on where it was stopped.",
     )
     parser.add_argument(
         "--grid",
         help="an axis and its values, once for each axis: prior=StandardNormal,'VampPrior(components=500)', latent_size=2,8, "
-        "prior.components=10,50; any option of the model, of the data or of training can be an axis, or given for all cells",
+        "prior.components=10,50; entries themselves (entry=vae,vae-conv) and any option of the model, of the data or of "
+        "training can be an axis, or given for all cells",
     )
     own = opt.add_function(parser, grid, skip={"over", "common"})
-    axes = own | opt.add_function(parser, build, skip={*registry.DECIDED, "encoder", "decoder", "objective"})
-    _add_data_options(parser, entry.details["data"])
+    axes, skipped = dict(own), {*registry.DECIDED, "encoder", "decoder", "objective"}
+    for entry in entries:
+        axes |= opt.add_function(parser, build := entry.load(), skip=skipped)
+        skipped |= {*inspect.signature(build).parameters}
+    _add_data_options(parser, entries[0].details["data"])
     axes |= opt.add_function(parser, fit, skip={*GIVEN})
-    over: dict[str, list[Any]] = {}
-    for wish in wishes:
-        axis, values = opt.axis_values(wish)
-        over[axis] = [_on_axis(parser, axis, value, axes) for value in values]
+    over = {axis: [_on_axis(parser, axis, value, axes) for value in values] for axis, values in on_axes.items()}
     options = opt.parse(parser, rest, axes)
     mine = inspect.signature(grid).parameters
     given = {k: getattr(options, k) for k in [*mine, *sorted(opt.spoken(rest) - mine.keys())] if k in vars(options)}
@@ -410,7 +417,7 @@ def _demo(arguments: Sequence[str]) -> int:
     with seeded(0):
         model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=8, hidden=(256,))
         run = fit(model, data, epochs=options.epochs, batch_size=64, folder=options.folder, overwrite=True)
-    print(_last(run.history))
+    print(_last(run.records))
     for estimator in (ELBO(), IWAE(5000)):
         evidence = log_evidence(model, data.test, estimator)
         path = save_score(options.folder, evidence)

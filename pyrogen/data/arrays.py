@@ -54,7 +54,7 @@ def read(arrays: Arrays, name: str, where: str, reference: str, missing: bool = 
         kinds=meaning.kinds,
         levels=meaning.levels,
         splits=_completed(where, splits),
-        table=True,
+        own=True,
         class_names=labels.names,
         wished=meaning.wished,
         guess="; ".join(filter(None, (meaning.guess, labels.guess))),
@@ -123,7 +123,7 @@ def _meaning(where: str, x: Arrays, arrays: Arrays) -> Meaning:
     if whole and low < 0:
         return Meaning(("real",), guess="whole numbers, some below 0, are real numbers")
     if whole and high > 255:
-        return Meaning(("counts",) if pictures else ("counts", "real"))
+        return Meaning(("counts", "real"))
     if whole and pictures:
         return Meaning((*IMAGE_KINDS, "counts"), ("real",), 256, f"whole numbers up to {high:g} are 256 grey levels")
     if whole:

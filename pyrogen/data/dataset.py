@@ -22,6 +22,7 @@ from pyrogen.registry import DECIDED, choices, find
 
 # the source of data that no file holds
 MEMORY = "<arrays>"
+PICTURED = 16  # training data that a notebook shows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,9 +83,22 @@ class Data:
         return torch.Size() if self.train.y is None else self.train.y.shape[1:]
 
     def decides(self, build: Callable[..., Any]) -> dict[str, Any]:
-        """The arguments of an entry that its data decide: those of ``x_shape``, ``y_shape`` and ``classes`` that it has."""
+        """The arguments of an entry that its data decide: ``x_shape``, ``y_shape``, ``classes``, ``kind``, if it has them."""
         wanted = inspect.signature(build).parameters
         return {k: getattr(self, k) for k in DECIDED if k in wanted}
+
+    def like(self, raw: Any, y: Any = None, name: str = "new") -> Split:
+        """Further raw data, ``(N, *x_shape)``, prepared as these were: standardized, binarized, or turned into levels.
+
+        Raises:
+            ValueError: their shape is another.
+        """
+        values = torch.as_tensor(raw).reshape(len(raw), *self.x_shape) if _fits(raw, self.x_shape) else None
+        if values is None:
+            raise ValueError(
+                f"expected raw data of shape (N, {', '.join(map(str, self.x_shape))}); got {np.shape(raw)}."
+            )
+        return draw_split(values, None if y is None else torch.as_tensor(y), name, self.train.view)
 
     def describe(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -110,6 +124,15 @@ class Data:
             "reference": self.reference,
             **{f"sha256_{split}": digest for split, digest in self.sha256.items()},
         }
+
+    def _repr_html_(self) -> str:
+        from pyrogen import html
+        from pyrogen.figures import plots
+
+        part = self.train.take(PICTURED)
+        rows = [(s.name, f"{len(s):,}") for s in (self.train, self.valid, self.test)]
+        shown = html.picture(plots.samples(part.x, self.kind), f"the first training data of {self.name}")
+        return html.block(repr(self), html.table(rows, ("split", "data")), shown)
 
     def __repr__(self) -> str:
         sizes = " + ".join(f"{len(s)} {s.name}" for s in (self.train, self.valid, self.test))
@@ -149,8 +172,8 @@ def load(
             anew for every batch.
         seed: by which values are drawn that are drawn once. The splits do not depend on it.
         standardize: whether real x becomes (r − mean) / sd with the statistics of train, by column, or of images by channel;
-            the default for files of vectors; their splits' ``log_jacobian`` turns log p(x) into the log-density of the
-            raw values.
+            the default for arrays and tables of one's own; their splits' ``log_jacobian`` turns log p(x) into the
+            log-density of the raw values.
         size: cut images to a centred square and resize them to ``size`` × ``size``.
         labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
         missing: whether NaN in a file (in a table also an empty cell) stands for what was not observed, as the likelihood
@@ -246,6 +269,12 @@ def _source(
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
     return table.read(path, missing, label, columns) if table_like else npz.read(path, missing)
+
+
+def _fits(raw: Any, x_shape: torch.Size) -> bool:
+    """Whether rows have this shape, a channel of 1 left out or not."""
+    shape = tuple(np.shape(raw))[1:]
+    return len(raw) > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[0] == 1 else tuple(x_shape))
 
 
 def _sha256(x: Tensor | np.ndarray, y: Tensor | None) -> str:

@@ -22,8 +22,8 @@ PARTS |= {"valid": "valid", "val": "valid", "validation": "valid", "dev": "valid
 def read(path: Path, missing: bool = False) -> Source:
     """The array ``x_train`` and, where they are there, ``x_valid``, ``x_test``, ``y_train``, ``y_valid``, ``y_test``.
 
-    A ``.npy`` file holds ``x_train`` alone. What the values mean is said in :func:`pyrogen.data.arrays.read`. Real vectors
-    ``(N, D)`` are standardized by default. The file is read as a whole: images that are larger than memory are streamed
+    A ``.npy`` file holds ``x_train`` alone. What the values mean is said in :func:`pyrogen.data.arrays.read`. Real numbers
+    are standardized by default. The file is read as a whole: images that are larger than memory are streamed
     from a folder of them. NaN is refused unless it stands for what is ``missing``.
 
     Raises:

@@ -31,8 +31,8 @@ class Source:
         splits: ``(x, y)`` for each of "train", "valid" and "test"; y is labels (whole numbers), or real numbers ``(N, ...)``
             that x depends on, or None. An ``x`` that is
             a NumPy array lies on disk, memory-mapped, and is streamed from there if it is large.
-        table: whether real vectors are columns of a table, each with a unit of its own, so that they are standardized
-            by default.
+        own: whether they are a user's arrays or table, whose real numbers may have any unit, so that they are standardized
+            by default, unless they are images within [−1, 1].
         columns: names of the columns of a table, where it gives them.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
         wished: further kinds, for a wish that names one: they would change what the values mean.
@@ -44,7 +44,7 @@ class Source:
     kinds: tuple[str, ...]
     levels: int | None
     splits: Mapping[str, tuple[Tensor | np.ndarray, Tensor | None]]
-    table: bool = False
+    own: bool = False
     columns: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     wished: tuple[str, ...] = ()

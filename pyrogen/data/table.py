@@ -66,7 +66,7 @@ def read(path: Path, missing: bool = False, label: str | None = None, columns: S
         kinds=("real", *_others(values)),
         levels=None,
         splits={s: (x[rows], None if y is None else y[rows]) for s, rows in tenths(len(x)).items()},
-        table=True,
+        own=True,
         columns=tuple(header[i] for i in kept) if header else (),
         class_names=class_names,
     )

@@ -111,7 +111,7 @@ def choose(
         raise ValueError(objections[offered[0]])
     grey = chosen == "binary" and source.levels != 2
     quantized = chosen == "unit" and source.levels is not None
-    scaled = chosen == "real" and (source.table and _vectors(source) if standardize is None else standardize)
+    scaled = chosen == "real" and (source.own and _of_any_unit(source) if standardize is None else standardize)
     return View(
         kind=chosen,
         binarization=(binarization or "dynamic") if grey else "none",
@@ -171,8 +171,10 @@ def _can_be(source: Source, kind: str) -> bool:
     return all(kind_named(kind).check(torch.as_tensor(np.asarray(x))) for x, _ in source.splits.values())
 
 
-def _vectors(source: Source) -> bool:
-    return source.splits["train"][0].ndim == 2
+def _of_any_unit(source: Source) -> bool:
+    """Whether real numbers may be far from order one: columns of a table, and images that nobody has scaled to [−1, 1]."""
+    x = torch.as_tensor(source.splits["train"][0])
+    return x.dim() == 2 or bool((x < -1).any() or (x > 1).any())
 
 
 def _either(kinds: Sequence[str]) -> str:

@@ -19,6 +19,9 @@ SPREADS: dict[str, Callable[[Tensor], Tensor]] = {
     **dict.fromkeys(("scale", "std", "sigma", "z_scale", "z_std"), lambda t: 2 * t.log()),
     **dict.fromkeys(("variance", "var"), torch.log),
 }
+# what decoders of probabilities end in
+UNCHANGED = ("View", "Reshape", "Clone", "queeze", "Permute", "Transpose", "Copy", "Slice")
+BOUNDED = {"sigmoid": "0 and 1", "hardsigmoid": "0 and 1", "softmax": "0 and 1", "tanh": "−1 and 1"}
 ALONE = ("reconstruction", "logits", "x_hat", "recon", "embedding")
 
 
@@ -106,14 +109,15 @@ def _words(outputs: Any) -> str:
     return f"a {type(outputs).__name__} of {', '.join(texts) or 'nothing'}"
 
 
-def ends_in_sigmoid(outputs: Tensor) -> bool:
-    """Whether the last thing done to a tensor was a sigmoid; only a tensor with gradients knows."""
-    return _last_step(outputs).startswith("Sigmoid")
+def bounded_by(outputs: Tensor) -> tuple[str, str]:
+    """What the last thing done to a tensor was, if it keeps it within bounds, and these; only one with gradients knows."""
+    step = _last_step(outputs).removesuffix("Backward0").lower()
+    return (step, BOUNDED[step]) if step in BOUNDED else ("", "")
 
 
 def _last_step(outputs: Tensor) -> str:
     """Autograd's name of the last operation on a tensor, changes of shape apart; "" where it is not known."""
     step: Any = outputs.grad_fn
-    while step is not None and any(word in type(step).__name__ for word in ("View", "Reshape", "Clone", "queeze")):
+    while step is not None and any(word in type(step).__name__ for word in UNCHANGED):
         step = step.next_functions[0][0]
     return "" if step is None else type(step).__name__

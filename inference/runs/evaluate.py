@@ -1,0 +1,88 @@
+"""A run's score: what is estimated of which of its data, and what the score carries so that it can be kept."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from pyrogen import storage
+from pyrogen.base import Model
+from pyrogen.data import Data
+from pyrogen.inference.evidence.estimator import Estimator, log_evidence
+from pyrogen.inference.runs.recipe import load_run
+from pyrogen.inference.runs.scores import density_of, part_of, save_score
+from pyrogen.inference.training.run import Run
+
+
+def evaluate(
+    run: Run | str | Path,
+    estimator: Estimator | str | None = None,
+    *,
+    weights: str = "last",
+    split: str = "test",
+    limit: int | None = None,
+    flagged_by: str | None = None,
+    sigma: float | None = None,
+    seed: int = 0,
+    chunk_size: int = 100,
+) -> xr.Dataset:
+    """Estimate log p(x) of a run's data, and keep the score in its folder, if it has one.
+
+    Args:
+        run: what :func:`~pyrogen.inference.fit` or :func:`pyrogen.load_run` gave, or a folder.
+        estimator: an object or a name; by default exact where the model has a log_prob, AIS where it has no density, else
+            IWAE(5000).
+        weights: "last", "best" or "ema".
+        split: "train", "valid" or "test".
+        limit: the first so many data only.
+        flagged_by: the name of a score: only the data that its diagnosis flags.
+        sigma: observation noise of a generator without a density; by default fitted on the validation split.
+        seed: of the draws.
+        chunk_size: draws decoded at once; changes memory, not the answer.
+
+    Returns:
+        The estimate over ``datum``, as of :func:`~pyrogen.inference.log_evidence`.
+
+    Raises:
+        ValueError: no such split, score, weights or noise, or a model that cannot be scored.
+    """
+    run = run if isinstance(run, Run) else load_run(run)
+    if run.folder is None:
+        if weights != "last" or flagged_by is not None:
+            raise ValueError("other weights, and earlier scores, lie in the folder of a run; fit(..., folder=...).")
+        return score(run.model, run.data, None, estimator, weights, split, limit, None, sigma, seed, chunk_size)
+    judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
+    # what the folder holds is what is scored, whatever became of the model in memory
+    model = storage.load(run.folder, copy.deepcopy(run.model), weights)
+    evidence = score(model, run.data, run.folder, estimator, weights, split, limit, flagged_by, sigma, seed, chunk_size)
+    evidence = evidence.assign_attrs(judged)
+    save_score(run.folder, evidence)
+    return evidence
+
+
+def score(
+    model: Model,
+    data: Data,
+    folder: str | Path | None,
+    estimator: Any,
+    weights: str = "last",
+    split: str = "test",
+    limit: int | None = None,
+    flagged_by: str | None = None,
+    sigma: float | None = None,
+    seed: int = 0,
+    chunk_size: int = 100,
+) -> xr.Dataset:
+    """The estimate alone, with what tells it from others in its attributes; see :func:`evaluate`.
+
+    Raises:
+        ValueError: as there.
+    """
+    part, rows, said = part_of(folder, data, split, limit, flagged_by)
+    judge, noise = density_of(model, data, sigma, seed)
+    estimator = "AIS" if noise and estimator is None else estimator
+    evidence = log_evidence(judge, part, estimator, seed=seed, chunk_size=chunk_size)
+    return evidence.assign_coords(datum=rows).assign_attrs(weights=weights, **said, **noise)

@@ -1,0 +1,166 @@
+"""A generator's output fits its data, and its collapse is said without an oracle, and not of one that is well."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.command.cli import main
+from pyrogen.data import from_arrays
+from pyrogen.inference import fit
+from pyrogen.inference.adversarial import collapse
+from pyrogen.inference.runs.scores import beware
+from pyrogen.models.adversarial.gan import GAN
+
+GREY = np.random.default_rng(0).random((600, 1, 4, 4))
+
+
+def judged(made, x):
+    measures = (collapse.relative_variance, collapse.relative_rank, collapse.coverage)
+    names = ("sample_variance", "sample_rank", "sample_coverage")
+    return collapse.said_of({f"valid/{n}": m(made, x) for n, m in zip(names, measures, strict=True)})
+
+
+def ring(n, modes=8):
+    angle = torch.randint(modes, (n,)) * torch.pi / 4
+    return torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(n, 2)
+
+
+WELL = {
+    "one number": lambda n: torch.randn(n, 1),
+    "many numbers": lambda n: torch.randn(n, 200),
+    "heavy tails": lambda n: torch.distributions.StudentT(1.5).sample((n, 4)),
+    "bits": lambda n: torch.rand(n, 12).round(),
+    "ring": ring,
+}
+
+
+@pytest.mark.parametrize("draw", WELL.values(), ids=WELL)
+@pytest.mark.parametrize("n", [50, 200])
+def test_what_has_the_datas_own_distribution_has_not_collapsed(draw, n):
+    torch.manual_seed(1)
+    alarms = sum(bool(judged(draw(n), draw(n))) for _ in range(60))
+    assert alarms <= 1
+
+
+def test_coverage_of_the_datas_own_distribution_is_known():
+    torch.manual_seed(2)
+    found = [collapse.coverage(torch.randn(400, 3), torch.randn(400, 3)) for _ in range(20)]
+    assert np.mean(found) == pytest.approx(1 - 2**-5, abs=0.01)
+
+
+def test_the_measures_are_those_of_the_hand():
+    x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    assert collapse.relative_variance(x / 2, x) == pytest.approx(0.25)
+    assert collapse.relative_rank(x * torch.tensor([1.0, 0.0]), x) == pytest.approx(0.5)
+    assert collapse.coverage(x, x) == 1
+    assert collapse.relative_rank(torch.zeros(4, 2), x) == 0
+
+
+BAD = {
+    "a constant": lambda n: torch.zeros(n, 2),
+    "one mode": lambda n: ring(n, 1),
+    "two modes": lambda n: ring(n, 2),
+    "elsewhere": lambda n: ring(n) + 9,
+}
+
+
+@pytest.mark.parametrize("draw", BAD.values(), ids=BAD)
+def test_collapse_is_seen(draw):
+    torch.manual_seed(3)
+    assert "has collapsed, or is far from the data" in judged(draw(300), ring(300))
+
+
+def gan(kind, x_shape=(1, 4, 4)):
+    return pyrogen.create("gan-nonsaturating", x_shape=x_shape, hidden=(16,), kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["unit", "binary"])
+def test_a_generator_of_grey_values_makes_grey_values(kind):
+    data = from_arrays(GREY, kind=kind)
+    torch.manual_seed(0)
+    model = pyrogen.create(
+        "gan-nonsaturating", hidden=(16,), **data.decides(registry.find("entry", "gan-nonsaturating").load())
+    )
+    fit(model, data, epochs=2, device="cpu", progress=False)
+    x = model.sample(500)
+    assert 0 <= float(x.min()) <= float(x.max()) <= 1
+
+
+def test_a_kind_that_the_generator_cannot_make_is_refused_in_a_sentence():
+    grey = from_arrays(GREY)
+    with pytest.raises(
+        ValueError, match=r"makes any real numbers, and these are unit data; create it with kind='unit'\."
+    ):
+        fit(gan("real"), grey, epochs=1)
+    real = from_arrays(GREY * 9)
+    with pytest.raises(ValueError, match=r"numbers from 0 to 1, and these are real data; create it with kind='real'\."):
+        fit(gan("unit"), real, epochs=1)
+    with pytest.raises(ValueError, match="real numbers, or numbers from 0 to 1; load the data with"):
+        gan("counts")
+
+
+def test_own_generators_are_tried():
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+    bare, ended = nn.Linear(2, 16), nn.Sequential(nn.Linear(2, 16), nn.Sigmoid())
+    with pytest.raises(
+        ValueError, match=r"gives numbers from -.* to .*, and data of kind 'unit' lie in \[0, 1\]; end it"
+    ):
+        GAN(bare, critic, (1, 4, 4), 2, kind="unit")
+    assert GAN(ended, critic, (1, 4, 4), 2, kind="unit").kinds == ("unit", "binary")
+
+
+def test_the_command_line_gives_the_generator_the_kind_of_the_data(tmp_path):
+    words = ["--data", "digits", "--epochs", "1", "--hidden", "8", "--folder", str(tmp_path / "gan")]
+    assert main(["train", "gan-nonsaturating", *words]) == 0
+    model = pyrogen.load(tmp_path / "gan")
+    assert 0 <= float(model.sample(99).min()) <= float(model.sample(99).max()) <= 1
+
+
+def test_collapse_is_said_while_training_and_beside_scores(caplog, tmp_path):
+    x = (np.random.default_rng(1).random((300, 1, 1, 1)) < 0.5) ^ (
+        np.random.default_rng(2).random((300, 1, 4, 4)) < 0.1
+    )
+    torch.manual_seed(0)
+    model = pyrogen.create("generator-paired", x_shape=(1, 4, 4), hidden=(16,))
+    valid = {"x_train": x.astype(np.uint8), "x_valid": x[:60].astype(np.uint8)}
+    with caplog.at_level(logging.WARNING, logger="pyrogen"):
+        run = fit(model, valid, epochs=30, batch_size=16, folder=tmp_path, device="cpu", progress=False)
+    said = [r.getMessage() for r in caplog.records if "has collapsed" in r.getMessage()]
+    assert len(said) == 1
+    assert run.history["valid/sample_variance"].iloc[-1] < 0.1
+    assert any("the generator has collapsed" in sentence for sentence in beware(tmp_path))
+
+
+def test_a_gan_made_for_other_data_is_told_how_to_make_it():
+    with pytest.raises(ValueError, match=r"these are binary data; create it with kind='binary'\."):
+        fit(pyrogen.create("gan-nonsaturating", x_shape=(1, 8, 8), hidden=(8,)), "digits", epochs=1)
+
+
+def test_a_posterior_is_called_collapsed_only_after_many_steps(caplog):
+    rows = np.random.default_rng(0).normal(size=(300, 4))  # nothing that a latent could tell
+    model = pyrogen.create("vae", x_shape=(4,), latent_size=2, hidden=(8,), likelihood="Normal")
+    with caplog.at_level(logging.WARNING, logger="pyrogen"):
+        fit(model, rows, epochs=12, batch_size=64, device="cpu", progress=False)
+        assert "collapsed" not in caplog.text
+        fit(model, rows, epochs=40, batch_size=16, device="cpu", progress=False)
+    assert "the posterior has collapsed: no latent is active, at 0.1 nat or more" in caplog.text
+
+
+def test_an_untrained_generator_is_not_called_collapsed(caplog):
+    with caplog.at_level(logging.WARNING, logger="pyrogen"):
+        fit(gan("unit"), from_arrays(GREY), epochs=3, device="cpu", progress=False)
+    assert not [r for r in caplog.records if "collapsed" in r.getMessage()]
+
+
+@pytest.mark.parametrize("name", ["sample-rank", "sample-coverage"])
+def test_metrics_by_name(name):
+    data = from_arrays(GREY)
+    measure = registry.find("metric", name).load()
+    assert 0 <= measure(gan("unit"), data, 0) < 2
+    with pytest.raises(ValueError, match="compares samples of a generator with 50 whole test data"):
+        measure(gan("unit"), from_arrays(GREY[:90]), 0)
