@@ -182,8 +182,8 @@ def find(axis: str, name: str) -> Registration:
 def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
     """The error for a name that does not exist: what was asked, what is near, what there is."""
     names = sorted(names)
-    folded = {n.lower(): n for n in names}
-    near = [folded[n] for n in difflib.get_close_matches(str(name).lower(), folded, n=3, cutoff=0.5)]
+    folded = {n.lower().lstrip("-"): n for n in names}
+    near = [folded[n] for n in difflib.get_close_matches(str(name).lower().lstrip("-"), folded, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(names)}."
     return ValueError(f"there is no {kind} called {name!r}; {hint}")
 

@@ -111,9 +111,7 @@ def plan(
     record = registry.find("entry", entry)
     build = record.load()
     if not over:
-        raise ValueError(
-            "a grid needs an axis, as in over={'prior': ['StandardNormal', 'VampPrior']} (--grid prior=...)."
-        )
+        raise ValueError("a grid needs an axis, as in over={'prior': ['StandardNormal', 'VampPrior']}.")
     described = {key: [_described(key, value, build) for value in values] for key, values in over.items()}
     shared = {key: _described(key, value, build) for key, value in common.items()}
     shared = ({} if "data" in over else {"data": record.details["data"]}) | shared
@@ -178,9 +176,7 @@ def _nested(chosen: Mapping[str, Any], build: Callable[..., Any]) -> dict[str, A
         if option:
             choice = found.get(base, _owners(build)[base][1].default)
             if choice is None:
-                raise ValueError(
-                    f"{key} belongs to the {base}, and none was named; name it by {base}=... (--{base} ...)."
-                )
+                raise ValueError(f"{key} belongs to the {base}, and none was named; name it by {base}=....")
             found[base] = {**_described(base, choice, build), option: value}
     return found
 

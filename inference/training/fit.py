@@ -189,6 +189,7 @@ def check_settings(given: Mapping[str, Any]) -> None:
     settings = defaults | {name: value for name, value in given.items() if value is not None}
     _check_settings(*(settings[name] for name in inspect.signature(_check_settings).parameters))
     _check_schedule(settings["lr_milestones"], settings["lr_decay"], settings["compile"])
+    _device(settings["device"])
 
 
 def _check_settings(

@@ -87,8 +87,8 @@ class Trainer:
         exists = (self.target / storage.CONFIG).exists()
         if exists and not (resume or overwrite):
             raise ValueError(
-                f"{self.target} already holds a run; go on with it by resume=True (--resume true), replace it by "
-                "overwrite=True (--overwrite true), or choose another folder."
+                f"{self.target} already holds a run; go on with it by resume=True, replace it by "
+                "overwrite=True, or choose another folder."
             )
         if exists and resume and not overwrite:
             changed = self._compare(storage.read_config(self.target))
@@ -104,7 +104,7 @@ class Trainer:
             if ended:
                 raise ValueError(
                     f"the run in {self.target} has ended and its checkpoint is gone, so it cannot go on with other settings; "
-                    "start anew with overwrite=True (--overwrite true)."
+                    "start anew with overwrite=True."
                 )
         if exists:
             storage.clear(self.target)  # what judged and showed the old weights
@@ -122,7 +122,7 @@ class Trainer:
         if facts.get("stage") not in range(len(self.stages)):
             raise ValueError(
                 f"the checkpoint in {self.target} is of a stage that this run does not have; start anew with "
-                "overwrite=True (--overwrite true)."
+                "overwrite=True."
             )
         if not changed:
             return
@@ -342,7 +342,7 @@ class Trainer:
                 log.warning("the player %r runs away: its loss went from %.4g to %.4g.", player.name, first, now)
 
     def _stop(self) -> None:
-        where = f"; go on by resume=True (--resume true) in {self.target}" if self.target else ""
+        where = f"; go on by resume=True in {self.target}" if self.target else ""
         raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {self.settings['epochs']}{where}.")
 
     def _save_checkpoint(self, ended: bool = False) -> None:
@@ -403,8 +403,7 @@ class Trainer:
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
             reason = first_line(error)
             raise ValueError(
-                f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True "
-                "(--overwrite true)."
+                f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True."
             ) from error
         if self.target is not None:
             write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.history))
