@@ -21,11 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pyrogen.arguments import conform
 from pyrogen.literals import constants, literal
 from pyrogen.seeds import ALONE
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 CLAIMS_ROOM = "pyrogen.models.claims"
+# parts that a description may have, lists inside lists counted
+PARTS = 100_000
 # arguments of an entry that follow from its data
 DECIDED = ("x_shape", "y_shape", "classes")
 
@@ -134,6 +137,8 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 
     def register(thing: C) -> C:
         label = name or thing.__name__  # type: ignore[attr-defined]
+        if isinstance(thing, type) and "__init__" in vars(thing):
+            thing.__init__ = _conforming(thing.__init__)  # type: ignore[misc]
         _remember(Registration(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__), thing=thing))  # type: ignore[attr-defined]
         return thing
 
@@ -275,10 +280,11 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
 
     @functools.wraps(function)
     def build(*args: Any, **kwargs: Any) -> Any:
-        with ALONE:  # initial weights are drawn
-            model = function(*args, **kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        bound.arguments.update(conform(function, bound.arguments))
+        with ALONE:  # initial weights are drawn
+            model = function(*bound.args, **bound.kwargs)
         # entries are written in terms of one another: the outermost call, which returns last, is the one remembered
         model.origin = {"entry": name, "arguments": {k: describe(v) for k, v in bound.arguments.items()}}
         return model
@@ -286,6 +292,19 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
     summary = _first_line(function.__doc__)
     _remember(Registration("entry", name, function.__module__, function.__name__, summary, details, build))
     return build  # type: ignore[return-value]
+
+
+def _conforming(constructor: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that takes arguments as its annotations ask for them, or refuses them in a sentence."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def construct(*args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(*args, **kwargs)
+        bound.arguments.update(conform(constructor, bound.arguments))
+        constructor(*bound.args, **bound.kwargs)
+
+    return construct
 
 
 def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:
@@ -297,8 +316,13 @@ def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:
     return cls(**arguments)
 
 
-def _revive(value: Any) -> Any:
-    return tuple(_revive(v) for v in value) if isinstance(value, list) else value
+def _revive(value: Any, budget: list[int] | None = None) -> Any:
+    """Lists as tuples; a value whose parts hold one another may be larger than a memory, and is refused."""
+    budget = [PARTS] if budget is None else budget
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise ValueError(f"an argument of a choice has more than {PARTS} parts; give it as plain numbers or names.")
+    return tuple(_revive(v, budget) for v in value) if isinstance(value, list) else value
 
 
 def _remember(record: Registration) -> None:

@@ -51,7 +51,8 @@ def told(message: str) -> str:
     """A message of the library as the shell says it, harmless to the terminal."""
     # what was read from files must not steer the terminal
     clean = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda code: repr(code[0])[1:-1], message)
-    return in_words(clean, _options.get())
+    short = re.sub(r"\S{300,}", lambda word: f"{word[0][:100]}…", clean)
+    return in_words(short, _options.get())
 
 
 def in_words(message: str, options: frozenset[str]) -> str:

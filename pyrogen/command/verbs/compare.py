@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from pyrogen import registry
+from pyrogen import plain_yaml, registry
 from pyrogen.command import options as opt
 from pyrogen.command.cli import VERBS
 from pyrogen.command.plain import Parser
@@ -55,6 +55,7 @@ def _grid(arguments: Sequence[str]) -> int:
         raise ValueError("--grid takes AXIS=VALUE,VALUE as in --grid prior=StandardNormal,VampPrior; it got nothing.")
     over: dict[str, list[Any]] = {}
     for wish in wishes:
+        plain_yaml.refuse_anchors(wish.partition("=")[2])
         axis, values = opt.axis_values(wish)
         over[axis] = [_on_axis(parser, axis, value, axes) for value in values]
     options = opt.parse(parser, rest, axes)
@@ -73,3 +74,5 @@ def _on_axis(parser: Any, axis: str, value: str, axes: dict[str, str]) -> Any:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return value
+    except (RecursionError, MemoryError) as error:
+        raise ValueError(f"--grid {axis}={value[:40]}… is nested too deep to be read.") from error
