@@ -21,11 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pyrogen.arguments import conform
 from pyrogen.literals import constants, literal, weighed
 from pyrogen.seeds import ALONE
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 CLAIMS_ROOM = "pyrogen.models.claims"
+# parts that a description may have, lists inside lists counted
+PARTS = 100_000
 # arguments of an entry that follow from its data
 DECIDED = ("x_shape", "y_shape", "classes", "kind")
 
@@ -137,6 +140,8 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 
     def register(thing: C) -> C:
         label = name or thing.__name__  # type: ignore[attr-defined]
+        if isinstance(thing, type) and "__init__" in vars(thing):
+            thing.__init__ = _conforming(thing.__init__)  # type: ignore[misc]
         _remember(Registration(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__), thing=thing))  # type: ignore[attr-defined]
         return thing
 
@@ -185,8 +190,8 @@ def find(axis: str, name: str) -> Registration:
 def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
     """The error for a name that does not exist: what was asked, what is near, what there is."""
     names = sorted(names)
-    folded = {n.lower(): n for n in names}
-    near = [folded[n] for n in difflib.get_close_matches(str(name).lower(), folded, n=3, cutoff=0.5)]
+    folded = {n.lower().lstrip("-"): n for n in names}
+    near = [folded[n] for n in difflib.get_close_matches(str(name).lower().lstrip("-"), folded, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(names)}."
     return ValueError(f"there is no {kind} called {name!r}; {hint}")
 
@@ -326,10 +331,11 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
 
     @functools.wraps(function)
     def build(*args: Any, **kwargs: Any) -> Any:
-        with ALONE:  # initial weights are drawn
-            model = function(*args, **kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        bound.arguments.update(conform(function, bound.arguments))
+        with ALONE:  # initial weights are drawn
+            model = function(*bound.args, **bound.kwargs)
         # entries are written in terms of one another: the outermost call, which returns last, is the one remembered
         model.origin = {"entry": name, "arguments": {k: describe(v) for k, v in bound.arguments.items()}}
         return model
@@ -337,6 +343,19 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
     summary = _first_line(function.__doc__)
     _remember(Registration("entry", name, function.__module__, function.__name__, summary, details, build))
     return build  # type: ignore[return-value]
+
+
+def _conforming(constructor: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that takes arguments as its annotations ask for them, or refuses them in a sentence."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def construct(*args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(*args, **kwargs)
+        bound.arguments.update(conform(constructor, bound.arguments))
+        constructor(*bound.args, **bound.kwargs)
+
+    return construct
 
 
 def _written(axis: str, text: str) -> Mapping[str, Any]:
@@ -358,8 +377,13 @@ def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:
     return cls(**arguments)
 
 
-def _revive(value: Any) -> Any:
-    return tuple(_revive(v) for v in value) if isinstance(value, list) else value
+def _revive(value: Any, budget: list[int] | None = None) -> Any:
+    """Lists as tuples; a value whose parts hold one another may be larger than a memory, and is refused."""
+    budget = [PARTS] if budget is None else budget
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise ValueError(f"an argument of a choice has more than {PARTS} parts; give it as plain numbers or names.")
+    return tuple(_revive(v, budget) for v in value) if isinstance(value, list) else value
 
 
 def _remember(record: Registration) -> None:

@@ -360,7 +360,7 @@ def test_a_conditional_run_is_reported_and_sampled_by_class(tmp_path, capsys):
     assert main(["evaluate", run, "--estimator", "IWAE", "--estimator.k", "50", "--limit", "20"]) == 0
     assert main(["sample", run, "--n", "4", "--y", "3"]) == 0
     assert main(["sample", run, "--n", "4"]) == 0
-    assert main(["sample", run, "--n", "4", "--y", "10"]) == 1
+    assert main(["sample", run, "--n", "4", "--y", "10"]) == 2
     assert "numbered 0 to 9; y holds int64 from 10 to 10" in capsys.readouterr().err
 
 

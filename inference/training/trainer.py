@@ -14,7 +14,6 @@ from typing import Any
 import pyro
 import torch
 import torch.distributed as distributed
-from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from pyrogen import storage
@@ -26,6 +25,7 @@ from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
+from pyrogen.inference.training.progress import Display
 from pyrogen.inference.training.run import CODES, METRICS, Run, read_history
 
 WATCHED = 100
@@ -88,8 +88,8 @@ class Trainer:
         exists = (self.target / storage.CONFIG).exists()
         if exists and not (resume or overwrite):
             raise ValueError(
-                f"{self.target} already holds a run; go on with it by resume=True (--resume true), replace it by "
-                "overwrite=True (--overwrite true), or choose another folder."
+                f"{self.target} already holds a run; go on with it by resume=True, replace it by "
+                "overwrite=True, or choose another folder."
             )
         if exists and resume and not overwrite:
             changed = self._compare(storage.read_config(self.target))
@@ -105,7 +105,7 @@ class Trainer:
             if ended:
                 raise ValueError(
                     f"the run in {self.target} has ended and its checkpoint is gone, so it cannot go on with other settings; "
-                    "start anew with overwrite=True (--overwrite true)."
+                    "start anew with overwrite=True."
                 )
         if exists:
             storage.clear(self.target)  # what judged and showed the old weights
@@ -123,7 +123,7 @@ class Trainer:
         if facts.get("stage") not in range(len(self.stages)):
             raise ValueError(
                 f"the checkpoint in {self.target} is of a stage that this run does not have; start anew with "
-                "overwrite=True (--overwrite true)."
+                "overwrite=True."
             )
         if not changed:
             return
@@ -136,7 +136,7 @@ class Trainer:
             (self.target / name).unlink(missing_ok=True)
         storage.write_config(self.model, self.target, **self.sections)
 
-    def train(self, bar: Progress, checkpoint_seconds: float, tensorboard: bool) -> None:
+    def train(self, display: Display, checkpoint_seconds: float, tensorboard: bool) -> None:
         """Play all games to their end, and write what they leave."""
         started = time.perf_counter()
         model, device = self.model, self.model.device
@@ -160,8 +160,8 @@ class Trainer:
                     self.checkpoint = None
                 done = self.epoch * game.batches + game.batch
                 total = game.rules.epochs * game.batches
-                task = bar.add_task(stage.name, total=total, completed=done, terms="")
-                self._play(game, stops, bar, task, checkpoint_seconds, board)
+                display.stage(stage.name, total, done)
+                self._play(game, stops, display, checkpoint_seconds, board)
             if model.needs_training_data and ended != len(self.run.records):
                 with evaluating(model):
                     model.after_training(*self._all_data())
@@ -191,9 +191,7 @@ class Trainer:
             clip=s["clip_gradients"],
         )
 
-    def _play(
-        self, game: Game, stops: checkpoint.Stops, bar: Progress, task: TaskID, seconds: float, board: _Board
-    ) -> None:
+    def _play(self, game: Game, stops: checkpoint.Stops, display: Display, seconds: float, board: _Board) -> None:
         saved, shown, told = time.monotonic(), 0, False
         for module in (self.model, *self.owned_state):
             module.train()
@@ -207,11 +205,10 @@ class Trainer:
                 if not told and game.said:
                     told = True
                     log.info("steps: %s.", game.said)
-                    if not bar.disable:
-                        bar.console.print(f"steps: {game.said}.", style="dim")
+                    display.say(f"steps: {game.said}.")
                 shown += 1
                 if shown == 10 or game.batch == game.batches:
-                    bar.advance(task, shown)
+                    display.advance(shown)
                     shown = 0
                 if game.batch < game.batches and agree(stops.wished or time.monotonic() - saved >= seconds):
                     self._checked(game)
@@ -221,14 +218,14 @@ class Trainer:
                         self._stop(game)
             self.run.steps = game.said
             measured = self._checked(game)
-            self._end_epoch(game, measured, bar, task, board)
+            self._end_epoch(game, measured, display, board)
             if agree(stops.wished or time.monotonic() - saved >= seconds):
                 self._save_checkpoint()
                 saved = time.monotonic()
                 if agree(stops.wished):
                     self._stop(game)
 
-    def _end_epoch(self, game: Game, measured: dict[str, float], bar: Progress, task: TaskID, board: _Board) -> None:
+    def _end_epoch(self, game: Game, measured: dict[str, float], display: Display, board: _Board) -> None:
         players = game.players
         terms: dict[str, Any] = _named("train", measured, players)
         if self.settings["validate"] and len(self.valid_split):
@@ -253,7 +250,8 @@ class Trainer:
         self._warn(terms, players)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
-        bar.update(task, terms="  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown))
+        said = "  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown)
+        display.epoch(self.epoch, game.rules.epochs, said)
         board.write(numbers, len(self.run.records))
         if self.target is not None:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:
@@ -350,7 +348,7 @@ class Trainer:
                 log.warning("the player %r runs away: its loss went from %.4g to %.4g.", player.name, first, now)
 
     def _stop(self, game: Game) -> None:
-        where = f"; go on by resume=True (--resume true) in {self.target}" if self.target else ""
+        where = f"; go on by resume=True in {self.target}" if self.target else ""
         raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {game.rules.epochs}{where}.")
 
     def _save_checkpoint(self, ended: bool = False) -> None:
@@ -411,8 +409,7 @@ class Trainer:
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
             reason = first_line(error)
             raise ValueError(
-                f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True "
-                "(--overwrite true)."
+                f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True."
             ) from error
         if self.target is not None:
             write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.records))
