@@ -320,7 +320,10 @@ def test_statistics_of_weights_by_hand():
     weights = np.log([[1.0, 1.0], [3.0, 1.0]])
     np.testing.assert_allclose(log_mean_exp(weights), np.log([2, 1]))
     np.testing.assert_allclose(WeightStream.of(weights).effective_sample_size(), [16 / 10, 2])
-    np.testing.assert_allclose(WeightStream.of(weights).standard_error(), [math.sqrt(10 / 16 - 1 / 2), 0], atol=1e-9)
+    assert np.isnan(WeightStream.of(weights).standard_error()).all()  # of two weights there is none
+    four = np.log([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
+    left = np.log([5 / 6, 5 / 6, 5 / 6, 3 / 6])  # of the sum, without one weight each
+    np.testing.assert_allclose(WeightStream.of(four).standard_error(), [left.std() * 3, 0], atol=1e-9)
 
 
 @pytest.mark.parametrize("true_k", [0.3, 1.2])

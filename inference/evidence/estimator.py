@@ -133,6 +133,8 @@ def log_evidence(
         **{k: v for k, v in origin.items() if v is not None},
     }
     coordinates = {"datum": np.arange(len(x)), "fingerprint": ("datum", _fingerprints(x)), **_k_of(variables)}
+    if y is not None:
+        coordinates["fingerprint_y"] = ("datum", _fingerprints(y))
     return xr.Dataset(variables, coords=coordinates, attrs=attributes)
 
 
@@ -176,7 +178,7 @@ def _check_kind_of(x: Any) -> None:
 
 
 def _fingerprints(x: Tensor) -> np.ndarray:
-    """A checksum of every datum, so that no two estimates are paired that are of unlike data."""
+    """A checksum of every datum, or of its y, so that no two estimates are paired that are of unlike data."""
     rows = x.detach().cpu().float().flatten(1) if x.dim() > 1 else x.detach().cpu().float().unsqueeze(1)
     return np.array([zlib.crc32(row.tobytes()) for row in rows.numpy()], dtype=np.int64)
 

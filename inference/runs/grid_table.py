@@ -245,7 +245,7 @@ def _mean(evidence: Sequence[xr.Dataset]) -> xr.Dataset:
     values = np.mean([e["log_evidence"].values for e in evidence], 0)
     errors = np.sqrt(np.sum([e["mc_se"].values ** 2 for e in evidence], 0)) / len(evidence)
     first = evidence[0]
-    coordinates = {key: first[key] for key in ("datum", "fingerprint") if key in first.coords}
+    coordinates = {key: first[key] for key in ("datum", "fingerprint", "fingerprint_y") if key in first.coords}
     return xr.Dataset({"log_evidence": ("datum", values), "mc_se": ("datum", errors)}, coordinates, first.attrs)
 
 
