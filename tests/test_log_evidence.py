@@ -260,13 +260,13 @@ REFUSED = {
     "dropout in the guide": (normal_model, noisy_guide, "density of 'z' is another at every run.*eval"),
     "a model that mixes data": (crowd_model, normal_guide, "density of 'x' for one datum depends on the others"),
     "batch norm in the guide": (normal_model, crowd_guide, "density of 'z' for one datum depends on the others"),
-    "latent outside the plate": (outside_latent, outside_guide, "no plate whose size follows"),
+    "latent outside the plate": (outside_latent, outside_guide, "'z' is one for all data"),
     "subsampled plate": (fixed_plate, fixed_guide, "is subsampled"),
     "another latent": (normal_model, other_guide, "the guide draws 'w'"),
     "no latent in the guide": (normal_model, lambda x: None, "the model draws 'z'"),
     "a point mass": (normal_model, delta_guide, "point mass"),
     "nothing observed": (blind_model, normal_guide, "observes nothing"),
-    "a plate of a fixed size": (stuck_model, normal_guide, "cannot score these data|no plate whose size"),
+    "a plate of a fixed size": (stuck_model, normal_guide, "not on the same twice.*fixed size"),
 }
 
 

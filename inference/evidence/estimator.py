@@ -19,6 +19,7 @@ from torch import Tensor
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.data.memory import as_split
+from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -201,10 +202,7 @@ class Exact(Estimator):
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """log p(x) of a model that has one."""
         if not isinstance(model, HasLogProb):
-            raise ValueError(
-                f"{type(model).__name__} has no log_prob, so Exact() cannot score it; use estimator=IWAE(5000) for a "
-                "latent-variable model."
-            )
+            raise ValueError(f"{type(model).__name__} has no log_prob, so Exact() cannot score it; {instead(model)}.")
         with evaluating(model):
             parts = [slice(start, start + EXACT_BLOCK) for start in range(0, len(x), EXACT_BLOCK)]
             found = [model.log_prob(x[part], None if y is None else y[part]) for part in parts]
@@ -237,7 +235,7 @@ class Reconstruction(Estimator):
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """The mean of log p(x|z) over codes z ~ q(z|x), and its error."""
         if not isinstance(model, Pair):
-            raise ValueError(f"{type(model).__name__} has no codes to reconstruct from.")
+            raise ValueError(f"{type(model).__name__} has no codes to reconstruct from; {instead(model)}.")
         if self.num_samples < 2:
             raise ValueError(f"Reconstruction(num_samples={self.num_samples}): an error bar needs at least 2.")
         means, errors = [], []

@@ -131,8 +131,8 @@ class WeightStream:
         """Monte-Carlo error of the log of the mean weight, by the jackknife, widened for few weights.
 
         L_i = log(1 − p_i), p_i = w_i / Σ w, is what leaving out one weight changes, and se² = (K − 1)/K Σ (L_i − L̄)² · c.
-        c = (K − 1)/(K − 3) is the variance of a Student t of K − 1 degrees of freedom, which the error follows in units of one
-        that is told from K weights; below 4 weights it has none, and the error is nan. (estimate − truth)/se spreads by
+        c = (K − 1)/(K − 3) is the variance of a Student t of K − 1 degrees of freedom, which the error follows in units of
+        one that is told from K weights; below 4 weights it has none, and the error is nan. (estimate − truth)/se spreads by
         0.98 to 1.07 for lognormal weights of spread up to 0.5 at any K; of heavier ones the error is too small, and more so
         the fewer they are.
 

@@ -155,7 +155,8 @@ class _Block:
             for start in range(0, n, at_once):
                 stop = min(start + at_once, n)
                 values = {k: _cut([d[0][k] for d in drawn], start, stop, data, self.pair) for k in drawn[0][0]}
-                scored = run(self.pair.model, self.pair, self.x, self.y, stop - start, values)
+                with seeded(0, self.x.device):  # what obs_mask leaves out is drawn, and counts nothing
+                    scored = run(self.pair.model, self.pair, self.x, self.y, stop - start, values)
                 if first == start == 0:
                     need_support(scored)
                 yield total_log_prob(scored, self.pair, stop - start, data, self.plate) - log_q[start:stop]
