@@ -229,6 +229,57 @@ def _bracket(evidence: xr.Dataset) -> Finding | None:
     return Finding(mean > WIDEST or bool(wide.any()), says, _finding(wide, says, evidence).data)
 
 
+def from_guide(evidence: xr.Dataset) -> bool:
+    """Whether an estimate was made where the guide's draws are, which cannot see what the guide misses."""
+    return "upper" not in evidence and ("k_curve" in evidence or evidence.attrs.get("init") == "guide")
+
+
+def _beyond(evidence: xr.Dataset) -> tuple[np.ndarray, np.ndarray, xr.Dataset] | None:
+    """By how much chains from the prior exceed the estimate, the errors of that, and the data where they were run."""
+    if "from_prior" not in evidence or not np.isfinite(evidence["from_prior"]).any():
+        return None
+    some = evidence.isel(datum=np.isfinite(evidence["from_prior"].values))
+    best, error = some["log_evidence"].values, np.nan_to_num(some["mc_se"].values)
+    if not averages(some):
+        best, error = _finite_curve(some)[1][-1], np.zeros(some.sizes["datum"])
+    return some["from_prior"].values - best, np.hypot(some["from_prior_se"].values, error), some
+
+
+def _gap(more: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
+    n = len(more)
+    apart = float(more.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
+    return float(more.mean()), max(math.sqrt(float((errors**2).sum())) / n, apart)
+
+
+def _guide(evidence: xr.Dataset) -> Finding | None:
+    found = _beyond(evidence)
+    if found is None or blind(evidence):
+        return None
+    more, errors, some = found
+    mean, error = _gap(more, errors)
+    far = _finding(more > np.maximum(4 * errors, 3 * LARGEST_ERROR), "", some)
+    gap = f"{abs(mean):.2g} ± {error:.1g} nats"
+    if far.broken or mean > max(10 * LEAST, 3 * error):
+        says = f"chains from the prior find {gap} more on {len(more)} data: the guide misses part of p(z|x)"
+        return Finding(True, says, far.data)
+    says = f"chains from the prior, which know nothing of the guide, agree within {gap} on {len(more)} data"
+    return Finding(False, says, far.data)
+
+
+def blind(evidence: xr.Dataset) -> str:
+    """Why chains from the prior cannot tell what a guide misses, in words; "" where they can, or were not run."""
+    found = _beyond(evidence)
+    if found is None:
+        return ""
+    mean, error = _gap(*found[:2])
+    if -max(10 * LEAST, 3 * error) <= mean and error <= LARGEST_ERROR:
+        return ""
+    if mean > 3 * error:
+        return ""
+    side = "lower" if mean < 0 else "higher"
+    return f"chains from the prior end {abs(mean):.2g} ± {error:.1g} nats {side} on {len(found[0])} data, too short to tell"
+
+
 RULES: Mapping[str, Callable[[xr.Dataset], Finding | None]] = {
     "nature": _nature,
     "pareto_k": _pareto,
@@ -239,6 +290,7 @@ RULES: Mapping[str, Callable[[xr.Dataset], Finding | None]] = {
     "acceptance": _acceptance,
     "increments": _increments,
     "bracket": _bracket,
+    "guide": _guide,
 }
 
 

@@ -196,7 +196,7 @@ def _evaluate(arguments: Sequence[str]) -> int:
     from pyrogen import storage
     from pyrogen.command import options as opt
     from pyrogen.files import saving
-    from pyrogen.inference import Estimator, log_evidence, summarize
+    from pyrogen.inference import Estimator, check_guide, log_evidence, summarize
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.runs.recipe import data_of
     from pyrogen.inference.runs.scores import beware, density_of, named, part_of, save_score
@@ -222,6 +222,9 @@ def _evaluate(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--chunk_size", type=int, default=100, help="draws decoded at once; changes memory, not the answer"
     )
+    parser.add_argument(
+        "--check_guide", type=bool, default=True, help="score a few data by chains from the prior too, if the guide led"
+    )
     options = opt.parse(parser, arguments, {"estimator": "estimator"})
     _check_seed(options.seed)
     judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile
@@ -233,6 +236,7 @@ def _evaluate(arguments: Sequence[str]) -> int:
             print(f"noise     sigma = {noise['sigma']:.4g}, {noise['sigma_from']}: the model has no density of its own")
         estimator = "AIS" if noise and options.estimator is None else options.estimator
         evidence = log_evidence(model, split, estimator, seed=options.seed, chunk_size=options.chunk_size)
+        evidence = check_guide(model, split, evidence, seed=options.seed) if options.check_guide else evidence
     evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=options.weights, **part, **noise, **judged)
     print(summarize(evidence).text(options.run, named(evidence)))
     print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="", flush=True)
@@ -400,7 +404,7 @@ def _demo(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", default="runs/demo", help="where to write; an earlier demo there is replaced")
     parser.add_argument("--epochs", type=int, default=200, help="passes over the digits")
     options = parser.parse_args(arguments)
-    from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
+    from pyrogen.inference import ELBO, IWAE, check_guide, fit, log_evidence, summarize
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs.contexts import seeded
     from pyrogen.inference.runs.scores import save_score
@@ -412,7 +416,7 @@ def _demo(arguments: Sequence[str]) -> int:
         run = fit(model, data, epochs=options.epochs, batch_size=64, folder=options.folder, overwrite=True)
     print(_last(run.history))
     for estimator in (ELBO(), IWAE(5000)):
-        evidence = log_evidence(model, data.test, estimator)
+        evidence = check_guide(model, data.test, log_evidence(model, data.test, estimator))
         path = save_score(options.folder, evidence)
         print(f"\n{summarize(evidence).text(options.folder, path.stem)}")
     report = write_run_report(options.folder)
