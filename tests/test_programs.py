@@ -12,7 +12,19 @@ from pyro import poutine
 from pyro.infer import autoguide
 
 import pyrogen
-from pyrogen.inference import AIS, BDMC, ELBO, IWAE, Enumerate, Exact, Reconstruction, log_evidence, observe, summarize
+from pyrogen.inference import (
+    AIS,
+    BDMC,
+    ELBO,
+    IWAE,
+    SMC,
+    Enumerate,
+    Exact,
+    Reconstruction,
+    log_evidence,
+    observe,
+    summarize,
+)
 
 X = torch.linspace(-2, 2, 5)
 
@@ -322,3 +334,37 @@ def test_a_draw_for_what_is_missing_that_others_depend_on_is_refused():
     x[3] = math.nan
     with pytest.raises(ValueError, match=r"'more' is another at every run.*obs_mask"):
         log_evidence((model, _amortized), x, IWAE(10))
+
+
+ROOMS = {
+    "IWAE": (IWAE(2000), "lower chunk_size"),
+    "ELBO": (ELBO(), "lower chunk_size"),
+    "Enumerate": (Enumerate(), "lower chunk_size"),
+    "Reconstruction": (Reconstruction(), "take a smaller model"),
+    "AIS": (AIS(10), "lower the number of chains"),
+    "BDMC": (BDMC(10), "lower the number of chains"),
+    "SMC": (SMC(10), "lower the number of chains"),
+}
+
+
+@pytest.mark.parametrize("error", [MemoryError("8 GiB"), torch.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize("estimator", ROOMS)
+def test_lack_of_memory_is_one_sentence_that_says_what_to_lower(estimator, error):
+    discrete = estimator == "Enumerate"
+
+    def latent(x):
+        return pyro.sample("z", dist.Bernoulli(0.5 + 0 * x) if discrete else dist.Normal(0 * x, 1.0))
+
+    def model(x):
+        if len(x) > 20:  # more than a trial run
+            raise error
+        with pyro.plate("datum", len(x)):
+            pyro.sample("x", dist.Normal(latent(x), 0.5), obs=x)
+
+    def guide(x):
+        with pyro.plate("datum", len(x)):
+            latent(x)
+
+    judge, advice = ROOMS[estimator]
+    with pytest.raises(ValueError, match=rf"not enough memory \(.*\); {advice}.*, or score fewer data\."):
+        log_evidence((model, guide), torch.zeros(25), judge)

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -191,6 +191,8 @@ def _smooth(column: np.ndarray) -> np.ndarray:
 
 class AnnealedEstimator(Estimator):
     """An estimator that anneals one block of data after the other; its settings are those of its path."""
+
+    memory: ClassVar[str] = "lower the number of chains (of particles, of populations)"
 
     temperatures: int
     init: Init

@@ -25,6 +25,7 @@ from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import latents, log_prob, record
+from pyrogen.memory import enough_memory
 from pyrogen.registry import choice, describe, make
 
 # variables that are estimates of log p(x), not their errors or diagnostics
@@ -47,6 +48,8 @@ class Estimator(ABC):
     """Whether the estimate is a mean of importance weights, whose error bar Pareto k̂ puts in doubt."""
     simulates: ClassVar[bool] = False
     """Whether the estimate is of data that the model made, whole rows, where the given ones may lack cells."""
+    memory: ClassVar[str] = "lower chunk_size (--chunk_size)"
+    """What takes less memory."""
 
     @property
     @abstractmethod
@@ -92,7 +95,7 @@ def log_evidence(
         Attributes say bound, estimator, data and seed.
 
     Raises:
-        ValueError: the model or the data cannot be scored by this estimator.
+        ValueError: the model or the data cannot be scored by this estimator, or there is not enough memory.
     """
     model = pair if isinstance(pair, Model) else as_pair(pair)
     if estimator is None:
@@ -116,7 +119,8 @@ def log_evidence(
     model.check(x, y)
     if isinstance(pair, Model):
         x, y = x.to(model.device), None if y is None else y.to(model.device)
-    variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
+    with enough_memory(f"{judge.memory}, or score fewer data"):
+        variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
     # standardized data: the density of the raw values
     variables |= {k: (v[0], v[1] + jacobian, *v[2:]) for k, v in variables.items() if k in IN_NATS}
     attributes = {
@@ -194,6 +198,8 @@ def _k_of(variables: Estimates) -> dict[str, np.ndarray]:
 class Exact(Estimator):
     """The model's own log p(x): exact, without Monte-Carlo error."""
 
+    memory: ClassVar[str] = "take a smaller model"
+
     @property
     def bound(self) -> str:
         """Exact."""
@@ -220,6 +226,7 @@ class Reconstruction(Estimator):
     """
 
     quantity: ClassVar[str] = "E log p(x|z)"
+    memory: ClassVar[str] = "take a smaller model"
 
     num_samples: int = 100
 

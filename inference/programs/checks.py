@@ -20,6 +20,7 @@ from pyrogen.inference.programs.plain import Program, without_guide
 from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, log_prob, record
 from pyrogen.inference.programs.supports import inside, moves, unwrap
 from pyrogen.likelihoods.perceptual import Seen
+from pyrogen.memory import is_lack
 
 UNSIZED = -1  # what Pyro calls the size of a plate that was given none
 
@@ -246,6 +247,8 @@ def _validated(pair: Pair, x: Tensor, y: Tensor | None) -> tuple[dict[str, Site]
                 if site["is_observed"] and inside(site["fn"], site["value"]).all():
                     site["fn"].log_prob(site["value"])
     except (ValueError, NotImplementedError, RuntimeError) as error:
+        if is_lack(error):
+            raise
         first = first_line(error)
         raise ValueError(f"the program cannot score these data of shape {tuple(x.shape)}: {first}") from error
     return drawn, scored
