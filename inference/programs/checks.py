@@ -208,6 +208,12 @@ def _batch_plate(name: str, site: Site, twice: Site | None, size: int) -> str:
     for frame in frames:
         if _width(frame, site) == size and doubled.get(frame.name) == 2 * size:
             return str(frame.name)
+    loops = [f.name for f in site["cond_indep_stack"] if not f.vectorized and f.size == size]
+    if loops:
+        raise ValueError(
+            f"{name!r} is in a loop over the data, `for i in pyro.plate({loops[0]!r}, ...)`, with a site for each; evidence "
+            f"needs one site for all, in `with pyro.plate({loops[0]!r}, x.shape[0]):`."
+        )
     shared = not site["is_observed"] and twice is not None and twice["value"].shape == site["value"].shape
     if shared and any(frame.size == UNSIZED for frame in frames):
         raise ValueError(
