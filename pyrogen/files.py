@@ -35,12 +35,12 @@ def saving(otherwise: str) -> Iterator[None]:
         otherwise: as "the score above was not saved".
 
     Raises:
-        ValueError: there is no room, no permission, or what is there already is damaged.
+        OSError: there is no room, no permission, or what is there already is damaged.
     """
     try:
         yield
     except (OSError, ValueError) as error:
-        raise ValueError(f"{otherwise}: {first_line(error)}") from error
+        raise OSError(f"{otherwise}: {first_line(error)}") from error
 
 
 def first_line(error: BaseException) -> str:

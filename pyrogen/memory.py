@@ -13,6 +13,10 @@ from pyrogen.files import first_line
 SAID = ("not enough memory", "out of memory", "DefaultCPUAllocator", "Storage size calculation overflowed")
 
 
+class NotEnoughMemory(MemoryError):
+    """There was not enough memory, and a sentence says what to lower."""
+
+
 @contextmanager
 def enough_memory(advice: str) -> Iterator[None]:
     """Turn any lack of memory inside, of this machine or of its accelerator, into one sentence.
@@ -21,12 +25,14 @@ def enough_memory(advice: str) -> Iterator[None]:
         advice: what to lower, as "lower --chunk_size".
 
     Raises:
-        ValueError: there was not enough memory.
+        NotEnoughMemory: there was not enough memory.
     """
     try:
         yield
+    except NotEnoughMemory:  # said already
+        raise
     except (MemoryError, RuntimeError) as error:
         lacking = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in str(error) for said in SAID)
         if not lacking:
             raise
-        raise ValueError(f"there is not enough memory ({first_line(error)}); {advice}.") from error
+        raise NotEnoughMemory(f"there is not enough memory ({first_line(error)}); {advice}.") from error

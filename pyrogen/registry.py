@@ -21,11 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyrogen.literals import constants, literal
+from pyrogen.arguments import conform
+from pyrogen.literals import constants, literal, weighed
 from pyrogen.seeds import ALONE
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 CLAIMS_ROOM = "pyrogen.models.claims"
+# parts that a description may have, lists inside lists counted
+PARTS = 100_000
 # arguments of an entry that follow from its data
 DECIDED = ("x_shape", "y_shape", "classes", "kind")
 
@@ -137,6 +140,8 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 
     def register(thing: C) -> C:
         label = name or thing.__name__  # type: ignore[attr-defined]
+        if isinstance(thing, type) and "__init__" in vars(thing):
+            thing.__init__ = _conforming(thing.__init__)  # type: ignore[misc]
         _remember(Registration(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__), thing=thing))  # type: ignore[attr-defined]
         return thing
 
@@ -185,8 +190,8 @@ def find(axis: str, name: str) -> Registration:
 def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
     """The error for a name that does not exist: what was asked, what is near, what there is."""
     names = sorted(names)
-    folded = {n.lower(): n for n in names}
-    near = [folded[n] for n in difflib.get_close_matches(str(name).lower(), folded, n=3, cutoff=0.5)]
+    folded = {n.lower().lstrip("-"): n for n in names}
+    near = [folded[n] for n in difflib.get_close_matches(str(name).lower().lstrip("-"), folded, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(names)}."
     return ValueError(f"there is no {kind} called {name!r}; {hint}")
 
@@ -249,7 +254,7 @@ def fixed(name: str) -> Mapping[str, str]:
 
 
 def make(axis: str, spec: Any) -> Any:
-    """An unbuilt axis object from an object, a name, or a mapping ``{"name": ..., argument: value}``.
+    """An unbuilt axis object from an object, a name, a call as text, or a mapping ``{"name": ..., argument: value}``.
 
     An object is copied: it is a description, and each model builds its own from it.
 
@@ -257,7 +262,7 @@ def make(axis: str, spec: Any) -> Any:
         ValueError: the name is unknown, its arguments are wrong, or the object belongs on another axis.
     """
     if isinstance(spec, str):
-        return _construct(find(axis, spec), {})
+        return make(axis, _written(axis, spec)) if set(spec) & set("(+*") else _construct(find(axis, spec), {})
     if isinstance(spec, Mapping):
         if "name" not in spec:
             raise ValueError(f"{axis}= as a mapping needs a 'name', one of {', '.join(choices(axis))}.")
@@ -293,6 +298,18 @@ def describe(value: Any) -> Any:
     return {"own": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
+def spelled(value: Any) -> str:
+    """A registered object as one writes it in Python, with the arguments that are not the defaults."""
+    if isinstance(value, (list, tuple)):
+        return f"({', '.join(map(spelled, value))}{',' * (len(value) == 1)})"
+    if value is None or isinstance(value, (bool, int, float, str, Mapping)):
+        return repr(value)
+    arguments = inspect.signature(type(value).__init__).parameters.values() if "name" in describe(value) else ()
+    given = [p.name for p in arguments if p.name != "self" and describe(getattr(value, p.name)) != describe(p.default)]
+    name = describe(value).get("name", type(value).__name__)
+    return f"{name}({', '.join(f'{k}={spelled(getattr(value, k))}' for k in given)})"
+
+
 def claims(name: str) -> Sequence[Mapping[str, Any]]:
     """What an entry claims, as literal data: given when it was registered, or read from ``pyrogen.models.claims``.
 
@@ -314,10 +331,11 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
 
     @functools.wraps(function)
     def build(*args: Any, **kwargs: Any) -> Any:
-        with ALONE:  # initial weights are drawn
-            model = function(*args, **kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        bound.arguments.update(conform(function, bound.arguments))
+        with ALONE:  # initial weights are drawn
+            model = function(*bound.args, **bound.kwargs)
         # entries are written in terms of one another: the outermost call, which returns last, is the one remembered
         model.origin = {"entry": name, "arguments": {k: describe(v) for k, v in bound.arguments.items()}}
         return model
@@ -325,6 +343,29 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
     summary = _first_line(function.__doc__)
     _remember(Registration("entry", name, function.__module__, function.__name__, summary, details, build))
     return build  # type: ignore[return-value]
+
+
+def _conforming(constructor: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that takes arguments as its annotations ask for them, or refuses them in a sentence."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def construct(*args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(*args, **kwargs)
+        bound.arguments.update(conform(constructor, bound.arguments))
+        constructor(*bound.args, **bound.kwargs)
+
+    return construct
+
+
+def _written(axis: str, text: str) -> Mapping[str, Any]:
+    """A choice that is written as a call, or a sum of them where the axis has sums."""
+    terms = weighed(text)
+    if len(terms) == 1 and terms[0][0] == 1:
+        return terms[0][1]
+    if "Sum" not in choices(axis):
+        raise ValueError(f"{axis}= takes one {axis}, which do not add up as objectives do; got {text!r}.")
+    return {"name": "Sum", "of": text}
 
 
 def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:
@@ -336,8 +377,13 @@ def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:
     return cls(**arguments)
 
 
-def _revive(value: Any) -> Any:
-    return tuple(_revive(v) for v in value) if isinstance(value, list) else value
+def _revive(value: Any, budget: list[int] | None = None) -> Any:
+    """Lists as tuples; a value whose parts hold one another may be larger than a memory, and is refused."""
+    budget = [PARTS] if budget is None else budget
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise ValueError(f"an argument of a choice has more than {PARTS} parts; give it as plain numbers or names.")
+    return tuple(_revive(v, budget) for v in value) if isinstance(value, list) else value
 
 
 def _remember(record: Registration) -> None:

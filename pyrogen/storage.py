@@ -15,6 +15,7 @@ import yaml
 from torch import Tensor, nn
 
 import pyrogen
+from pyrogen import plain_yaml
 from pyrogen.base import Model
 from pyrogen.files import first_line, write
 from pyrogen.registry import create, describe, unknown
@@ -116,8 +117,8 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} is not a run's folder: it holds no {CONFIG}.")
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        config = plain_yaml.read((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ValueError(f"{folder / CONFIG} cannot be read as YAML; it is damaged: {first_line(error)}") from error
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         raise ValueError(f"{folder / CONFIG} was not written by pyrogen: it has no section 'model'.")

@@ -559,7 +559,7 @@ PARTS = {
 @pytest.mark.parametrize("words", PARTS)
 def test_parts_that_are_not_there_are_refused(words, run, capsys):
     save_score(run, iwae(0.05 * np.random.default_rng(0).standard_normal((5000, 10))))
-    assert main(["evaluate", str(run), *words.split()]) == 1
+    assert main(["evaluate", str(run), *words.split()]) == 2
     assert PARTS[words] in capsys.readouterr().err
 
 

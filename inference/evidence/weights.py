@@ -125,7 +125,7 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
             raise ValueError(
                 f"the guide's {name!r} is a point mass, which has no density: log p(x, z) − log q(z|x) would lie above "
                 "log p(x) and bound nothing. Use a posterior such as DiagonalNormal, or score by "
-                "estimator=Reconstruction() (--estimator Reconstruction)."
+                "estimator=Reconstruction()."
             )
     return "particles" if pair.vectorized else trial.plate
 

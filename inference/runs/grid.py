@@ -114,9 +114,7 @@ def plan(
         ValueError: unknown names, an axis without values or with one twice, or what only this process could build.
     """
     if not over:
-        raise ValueError(
-            "a grid needs an axis, as in over={'prior': ['StandardNormal', 'VampPrior']} (--grid prior=...)."
-        )
+        raise ValueError("a grid needs an axis, as in over={'prior': ['StandardNormal', 'VampPrior']}.")
     common = common | ({"entry": entry} if "entry" in over and entry != USUAL else {})
     if both := sorted(over.keys() & common.keys()):
         raise ValueError(f"{both[0]} is an axis of the grid and is given for all cells too; leave one out.")
@@ -201,9 +199,7 @@ def _nested(chosen: Mapping[str, Any], owners: Owners) -> dict[str, Any]:
         elif option:
             choice = found.get(base, owners[base][1].default)
             if choice is None:
-                raise ValueError(
-                    f"{key} belongs to the {base}, and none was named; name it by {base}=... (--{base} ...)."
-                )
+                raise ValueError(f"{key} belongs to the {base}, and none was named; name it by {base}=....")
             found[base] = {**_described(base, choice, owners), option: value}
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 import xarray as xr
 import yaml
 
-from pyrogen import registry, storage
+from pyrogen import plain_yaml, registry, storage
 from pyrogen.base import HasPosterior, Model, Pair
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
@@ -94,8 +94,8 @@ def read_grid_run(cell: GridRun) -> dict[str, Any]:
     if not path.is_file():
         return state
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        found = plain_yaml.read(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {first_line(error)}") from error
     if not isinstance(found, dict) or state.keys() - found.keys():
         raise ValueError(f"{path} is damaged: it does not say what became of a cell.")

@@ -46,9 +46,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         reason = first_line(error)
-        raise ValueError(f"{path} is damaged ({reason}); start anew with overwrite=True (--overwrite true).") from error
+        raise ValueError(f"{path} is damaged ({reason}); start anew with overwrite=True.") from error
     if not isinstance(facts, dict):
-        raise ValueError(f"{path} was not written by pyrogen; start anew with overwrite=True (--overwrite true).")
+        raise ValueError(f"{path} was not written by pyrogen; start anew with overwrite=True.")
     return tensors, facts
 
 

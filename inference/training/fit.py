@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import math
-import operator
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +15,22 @@ import torch.distributed as distributed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pyrogen.base import Model, Objective
+from pyrogen.arguments import conform
+from pyrogen.base import Model, Objective, Stage
 from pyrogen.data import Data
 from pyrogen.data.memory import as_data
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.run import Run
-from pyrogen.inference.training.trainer import PRECISIONS, Trainer, is_first
+from pyrogen.inference.training.settings import refuse_meaningless
+from pyrogen.inference.training.trainer import Trainer, is_first
 from pyrogen.memory import enough_memory
 from pyrogen.registry import describe, find, make
-from pyrogen.seeds import ALONE, check_seed
+from pyrogen.seeds import ALONE
 
 FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128, "lr_milestones": (), "lr_decay": 0.1}
+# what says nothing of the numbers that come out
+OF_THIS_CALL = ("folder", "resume", "overwrite", "checkpoint_seconds", "tensorboard")
 
 
 def fit(
@@ -67,7 +68,7 @@ def fit(
         data: a data set, its name, or a path; or what :func:`pyrogen.data.from_arrays` takes: an array, a tensor, a
             DataFrame, a torch Dataset, ``(x, y)``, or a mapping of ``x_train``, ``y_train`` ...
         objective: by default the model's own.
-        epochs: passes over the data; by default those of the entry's recipe.
+        epochs: passes over the data, in each stage that names no number of its own; by default those of the recipe.
         lr: learning rate of every player; by default the recipe's, or each player's own.
         batch_size: by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
@@ -78,6 +79,7 @@ def fit(
         resume: go on where the run in ``folder`` stopped, to the same bits as if it had not; without a checkpoint start
             afresh, and leave a finished run as it is. ``epochs``, ``lr``, ``lr_milestones``, ``lr_decay`` and ``patience``
             may be others than before, also to extend a finished run from its last weights; the config says at which step.
+            Of a model with several stages those that are over stay so: the stage where the run stands takes the new ones.
         overwrite: replace the run in ``folder``, if there is one.
         validate: after every epoch also measure each player's loss on the validation split (its first data, at most 1000
             or a twentieth as many as there are training data), and keep the best weights.
@@ -109,54 +111,42 @@ def fit(
             f"fit trains models of the zoo; got {type(model).__name__}. Plain Pyro functions are trained by pyro.infer.SVI."
         )
     data = _data_for(model, data)
-    recipe = {**FALLBACK, **_recipe(model)}
-    epochs = recipe["epochs"] if epochs is None else epochs
-    batch_size = recipe["batch_size"] if batch_size is None else batch_size
-    lr = recipe["lr"] if lr is None else lr
-    lr_milestones = recipe["lr_milestones"] if lr_milestones is None else lr_milestones
-    lr_decay = recipe["lr_decay"] if lr_decay is None else lr_decay
-    epochs, batch_size, seed = _whole("epochs", epochs), _whole("batch_size", batch_size), check_seed(seed)
-    patience = None if patience is None else _whole("patience", patience)
-    _check_settings(
-        epochs,
-        batch_size,
-        seed,
-        clip_gradients,
-        lr,
-        precision,
-        patience,
-        ema,
-        folder,
-        resume,
-        overwrite,
-        validate,
-        tensorboard,
-    )
-    _check_schedule(lr_milestones, lr_decay, compile)
+    given = {
+        "epochs": epochs,
+        "lr": lr,
+        "batch_size": batch_size,
+        "device": device,
+        "precision": precision,
+        "seed": seed,
+        "folder": folder,
+        "resume": resume,
+        "overwrite": overwrite,
+        "validate": validate,
+        "patience": patience,
+        "ema": ema,
+        "deterministic": deterministic,
+        "lr_milestones": lr_milestones,
+        "lr_decay": lr_decay,
+        "compile": compile,
+        "clip_gradients": clip_gradients,
+        "checkpoint_seconds": checkpoint_seconds,
+        "tensorboard": tensorboard,
+    }
+    usual = {**FALLBACK, **_recipe(model)}
+    asked = check_settings({k: usual.get(k) if v is None else v for k, v in given.items()})
     goal = model.objective if objective is None else make("objective", objective)
     _check_data(model, data, validate)
     with ALONE, _processes(device) as where:
         settings = {
             "objective": describe(goal),
-            "epochs": epochs,
-            "lr": lr,
-            "batch_size": batch_size,
-            "seed": seed,
+            **{k: v for k, v in asked.items() if k not in OF_THIS_CALL},
             "device": where.type,
-            "precision": precision,
-            "validate": validate,
-            "patience": patience,
-            "ema": ema,
-            "deterministic": deterministic,
-            "lr_milestones": list(lr_milestones),
-            "lr_decay": lr_decay,
-            "compile": compile,
-            "clip_gradients": clip_gradients,
+            "lr_milestones": list(asked["lr_milestones"]),
         }
         model.to(where)
-        with seeded(seed, where):  # of networks that an objective brings
-            stages = model.stages() if objective is None else [goal.players(model)]
-        if patience is not None and any(len(stage) > 1 for stage in stages):
+        with seeded(settings["seed"], where):  # of networks that an objective brings
+            stages = model.stages() if objective is None else [Stage(goal.players(model))]
+        if patience is not None and any(len(stage.players) > 1 for stage in stages):
             raise ValueError("patience waits for one loss to fall, and this game has several players; leave it out.")
         target = Path(folder) if folder is not None and is_first() else None
         trainer = Trainer(
@@ -168,82 +158,24 @@ def fit(
         with checkpoint.owned(target), _algorithms(deterministic), _bar(progress) as bar:
             if trainer.claim(resume, overwrite):
                 stands = f"; the last checkpoint in {folder} stands" if target is not None else ""
-                lower = f"lower batch_size (now {batch_size}), the draws of the objective or the width of the networks"
+                size = settings["batch_size"]
+                lower = f"lower batch_size (now {size}), the draws of the objective or the width of the networks"
                 with enough_memory(f"{lower}{stands}"):
                     trainer.train(bar, checkpoint_seconds, tensorboard)
     return trainer.run
 
 
-def _whole(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise ValueError(f"{name}={value!r}: needs a whole number.") from error
-
-
-def check_settings(given: Mapping[str, Any]) -> None:
-    """Refuse settings of :func:`fit` that mean nothing whatever the data are; None, or left out, is a default.
+def check_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of :func:`fit` as plain numbers; None, or left out, is a default.
 
     Raises:
-        ValueError: see :func:`fit`.
+        ValueError: one of them means nothing whatever the data are, or cannot be had on this machine; see :func:`fit`.
     """
-    defaults = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()} | FALLBACK
-    settings = defaults | {name: value for name, value in given.items() if value is not None}
-    _check_settings(*(settings[name] for name in inspect.signature(_check_settings).parameters))
-    _check_schedule(settings["lr_milestones"], settings["lr_decay"], settings["compile"])
-
-
-def _check_settings(
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    clip_gradients: float | None,
-    lr: float | None,
-    precision: str,
-    patience: int | None,
-    ema: float | None,
-    folder: str | Path | None,
-    resume: bool,
-    overwrite: bool,
-    validate: bool,
-    tensorboard: bool,
-) -> None:
-    check_seed(seed)
-    if clip_gradients is not None and not 0 < clip_gradients < math.inf:
-        raise ValueError(f"clip_gradients={clip_gradients}: the largest norm must be positive and finite, or None.")
-    if epochs < 0 or batch_size < 1 or (lr is not None and not 0 < lr < math.inf):
-        raise ValueError(
-            f"epochs={epochs}, batch_size={batch_size}, lr={lr}: needs epochs >= 0, batch_size >= 1, lr > 0."
-        )
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision={precision!r}: choose '32' or 'bf16'.")
-    if ema is not None and not 0 < ema < 1:
-        raise ValueError(f"ema={ema}: the decay must lie between 0 and 1, as 0.999 does.")
-    if patience is not None and (patience < 1 or not validate):
-        raise ValueError(f"patience={patience}, validate={validate}: patience counts epochs of validation, 1 or more.")
-    if resume and overwrite:
-        raise ValueError("resume=True goes on with a run and overwrite=True replaces it; choose one.")
-    if folder is None and (resume or tensorboard):
-        raise ValueError(
-            f"{'resume' if resume else 'tensorboard'}=True needs the folder of a run; name one by folder=..."
-        )
-    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
-        raise ValueError(f"{folder} is a file; name a folder for the run.")
-    if tensorboard:
-        import importlib.util
-
-        if importlib.util.find_spec("tensorboard") is None:
-            raise ValueError("tensorboard=True needs the package tensorboard: pip install tensorboard.")
-
-
-def _check_schedule(milestones: Sequence[int], decay: float, compile: bool | str) -> None:
-    rising = all(a < b for a, b in pairwise((1, *milestones)))
-    if not rising or not all(isinstance(m, int) for m in milestones):
-        raise ValueError(f"lr_milestones={list(milestones)}: needs epochs from 2 on, each later than the one before.")
-    if not 0 < decay <= 1:
-        raise ValueError(f"lr_decay={decay}: the factor must lie between 0 and 1, as 0.1 does.")
-    if compile not in ("auto", True, False):
-        raise ValueError(f"compile={compile!r}: choose 'auto', True or False.")
+    accepted = inspect.signature(fit).parameters
+    asked = conform(fit, {k: v for k, v in given.items() if k in accepted})
+    refuse_meaningless(asked)
+    _device(asked.get("device", "auto"))
+    return asked
 
 
 def _data_for(model: Model, given: Any) -> Data:

@@ -18,7 +18,7 @@ from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from pyrogen import storage
-from pyrogen.base import HasPosterior, Player
+from pyrogen.base import HasPosterior, Player, Stage
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
 from pyrogen.inference.adversarial import collapse
@@ -42,7 +42,7 @@ log = logging.getLogger("pyrogen")
 class Trainer:
     """A run in the making: the games, the best and the averaged weights, and the folder."""
 
-    def __init__(self, run: Run, data: Data, stages: Sequence[Sequence[Player]], target: Path | None) -> None:
+    def __init__(self, run: Run, data: Data, stages: Sequence[Stage], target: Path | None) -> None:
         self.run, self.data, self.stages, self.target = run, data, stages, target
         self.model, self.settings = run.model, run.settings
         device = self.model.device
@@ -88,8 +88,8 @@ class Trainer:
         exists = (self.target / storage.CONFIG).exists()
         if exists and not (resume or overwrite):
             raise ValueError(
-                f"{self.target} already holds a run; go on with it by resume=True (--resume true), replace it by "
-                "overwrite=True (--overwrite true), or choose another folder."
+                f"{self.target} already holds a run; go on with it by resume=True, replace it by "
+                "overwrite=True, or choose another folder."
             )
         if exists and resume and not overwrite:
             changed = self._compare(storage.read_config(self.target))
@@ -105,7 +105,7 @@ class Trainer:
             if ended:
                 raise ValueError(
                     f"the run in {self.target} has ended and its checkpoint is gone, so it cannot go on with other settings; "
-                    "start anew with overwrite=True (--overwrite true)."
+                    "start anew with overwrite=True."
                 )
         if exists:
             storage.clear(self.target)  # what judged and showed the old weights
@@ -123,7 +123,7 @@ class Trainer:
         if facts.get("stage") not in range(len(self.stages)):
             raise ValueError(
                 f"the checkpoint in {self.target} is of a stage that this run does not have; start anew with "
-                "overwrite=True (--overwrite true)."
+                "overwrite=True."
             )
         if not changed:
             return
@@ -149,16 +149,18 @@ class Trainer:
             board = _Board(self.run.folder if tensorboard else None)
             first = self.checkpoint[1]["stage"] if self.checkpoint else 0
             ended = len(self.checkpoint[1]["history"]) if self.checkpoint and self.checkpoint[1].get("ended") else None
-            for stage in range(first, len(self.stages)):
-                self.stage = stage
-                self.game = game = Game(model, self.stages[stage], self.train_split, self._rules())
+            for number in range(first, len(self.stages)):
+                self.stage, stage = number, self.stages[number]
+                if not self.checkpoint:
+                    stage.enter()
+                self.game = game = Game(model, stage.players, self.train_split, self._rules(stage))
                 self.epoch, self.best_loss, self.best_epoch = 0, math.inf, 0
                 if self.checkpoint:
                     self._restore(*self.checkpoint)
                     self.checkpoint = None
-                name = f"stage {stage + 1}" if len(self.stages) > 1 else "training"
                 done = self.epoch * game.batches + game.batch
-                task = bar.add_task(name, total=self.settings["epochs"] * game.batches, completed=done, terms="")
+                total = game.rules.epochs * game.batches
+                task = bar.add_task(stage.name, total=total, completed=done, terms="")
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
             if model.needs_training_data and ended != len(self.run.records):
                 with evaluating(model):
@@ -176,12 +178,12 @@ class Trainer:
         whole = self.train_split.take(SHOWN) if self.train_split.streamed else self.train_split
         return whole.x, whole.y
 
-    def _rules(self) -> Rules:
+    def _rules(self, stage: Stage) -> Rules:
         s = self.settings
         return Rules(
-            batch_size=s["batch_size"],
-            epochs=s["epochs"],
-            lr=s["lr"],
+            batch_size=s["batch_size"] if stage.batch_size is None else stage.batch_size,
+            epochs=s["epochs"] if stage.epochs is None else stage.epochs,
+            lr=s["lr"] if stage.lr is None else stage.lr,
             milestones=s["lr_milestones"],
             decay=s["lr_decay"],
             dtype=PRECISIONS[s["precision"]],
@@ -195,7 +197,7 @@ class Trainer:
         saved, shown, told = time.monotonic(), 0, False
         for module in (self.model, *self.owned_state):
             module.train()
-        while self.epoch < self.settings["epochs"] and not self._weary():
+        while self.epoch < game.rules.epochs and not self._weary():
             if game.batch == 0 or game.batch >= game.batches:
                 game.begin_epoch(self.generator)
             game.enter(self.epoch + 1)
@@ -216,7 +218,7 @@ class Trainer:
                     self._save_checkpoint()
                     saved = time.monotonic()
                     if agree(stops.wished):
-                        self._stop()
+                        self._stop(game)
             self.run.steps = game.said
             measured = self._checked(game)
             self._end_epoch(game, measured, bar, task, board)
@@ -224,7 +226,7 @@ class Trainer:
                 self._save_checkpoint()
                 saved = time.monotonic()
                 if agree(stops.wished):
-                    self._stop()
+                    self._stop(game)
 
     def _end_epoch(self, game: Game, measured: dict[str, float], bar: Progress, task: TaskID, board: _Board) -> None:
         players = game.players
@@ -236,13 +238,13 @@ class Trainer:
                 seeded(self.settings["seed"], self.model.device),
             ):
                 try:
-                    measured = game.measure(self.valid_split, max(self.settings["batch_size"], VALIDATED))
+                    measured = game.measure(self.valid_split, max(game.rules.batch_size, VALIDATED))
                     terms |= _named("valid", measured, players)
                 except NotFinite as error:
                     raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
                 if isinstance(self.model, HasPosterior):
                     terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
-                    self._watch_codes(self.model)
+                    self._watch_codes(self.model, game)
                 terms |= {f"valid/{k}": v for k, v in collapse.spread(self.model, self.valid_split).items()}
                 self._select(terms.get("valid/loss"))
         self.epoch += 1
@@ -257,12 +259,12 @@ class Trainer:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self.run.records[-1]) + "\n")
 
-    def _watch_codes(self, model: HasPosterior) -> None:
+    def _watch_codes(self, model: HasPosterior, game: Game) -> None:
         """Keep the codes of some data at epochs 1, 2, 5, 10, 20 … and the last, for a picture of how they parted."""
         epoch = len(self.run.records) + 1
         rounded = int(f"{epoch:.0e}"[0]) * 10 ** int(f"{epoch:.0e}"[2:])
         if self.target is None or not (
-            (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == self.settings["epochs"]
+            (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == game.rules.epochs
         ):
             return
         part = self.valid_split.take(min(WATCHED, len(self.valid_split)))
@@ -325,7 +327,7 @@ class Trainer:
         # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
         trained = self.game is not None and int(self.game.step) >= LEARNED
         ever = any(line.get("valid/active_units") for line in self.run.records)
-        late = trained and 2 * self.epoch >= self.settings["epochs"] > 2
+        late = trained and self.game is not None and 2 * self.epoch >= self.game.rules.epochs > 2
         if terms.get("valid/active_units") == 0 and ((trained and ever) or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
@@ -347,9 +349,9 @@ class Trainer:
                 self.warned.add(player.name)
                 log.warning("the player %r runs away: its loss went from %.4g to %.4g.", player.name, first, now)
 
-    def _stop(self) -> None:
-        where = f"; go on by resume=True (--resume true) in {self.target}" if self.target else ""
-        raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {self.settings['epochs']}{where}.")
+    def _stop(self, game: Game) -> None:
+        where = f"; go on by resume=True in {self.target}" if self.target else ""
+        raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {game.rules.epochs}{where}.")
 
     def _save_checkpoint(self, ended: bool = False) -> None:
         rng = generators(self.model.device)
@@ -409,8 +411,7 @@ class Trainer:
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
             reason = first_line(error)
             raise ValueError(
-                f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True "
-                "(--overwrite true)."
+                f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True."
             ) from error
         if self.target is not None:
             write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.records))

@@ -13,6 +13,7 @@ from torch import nn
 
 from pyrogen.axes import Likelihood, Prior
 from pyrogen.base import Objective
+from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.nets import Dictionary, Noisy, Transposed, mlp
@@ -138,9 +139,9 @@ def autoencoder_sparse_kl(
         weight: λ, in nats.
         likelihood: p(x|z), whose −log is the reconstruction loss.
         prior: Flat, or a fixed prior as penalty on the codes.
-        objective: instead of SparseActivation(target, weight).
+        objective: instead of ELBO() + weight * SparseActivation(target).
     """
-    goal = SparseActivation(target, weight) if objective is None else objective
+    goal = ELBO() + weight * SparseActivation(target) if objective is None else objective
     encoder = _squashed(x_shape, hidden, latent_size)
     return vae(x_shape, latent_size, hidden, prior, "PointMass", likelihood, encoder, objective=goal)
 
@@ -208,7 +209,7 @@ def autoencoder_contractive(
         weight: λ, in nats.
         likelihood: p(x|z) of one number an element, whose −log is the reconstruction loss.
         prior: Flat, or a fixed prior as penalty on the codes.
-        objective: instead of Contractive(weight).
+        objective: instead of ELBO() + weight * Contractive().
     """
     x_shape = torch.Size(x_shape)
     p: Likelihood = make("likelihood", likelihood)
@@ -219,7 +220,7 @@ def autoencoder_contractive(
             "Normal(scale='fixed'), or Bernoulli."
         )
     encoder = _squashed(x_shape, hidden, latent_size)
-    goal = Contractive(weight) if objective is None else objective
+    goal = ELBO() + weight * Contractive() if objective is None else objective
     return vae(x_shape, latent_size, hidden, prior, "PointMass", p, encoder, Transposed(encoder), goal)
 
 

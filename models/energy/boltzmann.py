@@ -79,7 +79,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb):
         if units > self.ENUMERABLE:
             raise ValueError(
                 f"log Z of an RBM with {visible} visible and {hidden} hidden units cannot be enumerated (at most "
-                f"{self.ENUMERABLE} units in the smaller layer); with hidden=20 (--hidden 20) it has an exact score."
+                f"{self.ENUMERABLE} units in the smaller layer); with hidden=20 it has an exact score."
             )
         w, b, c = self.weight.double(), self.visible_bias.double(), self.hidden_bias.double()
         if hidden < visible:

@@ -13,6 +13,8 @@ from torch.utils.data import TensorDataset
 from pyrogen.axes import Distribution, Likelihood, Posterior, Prior
 from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce, told
 from pyrogen.conditions import UNKNOWN, Condition
+from pyrogen.inference.objectives.classification import Classification
+from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.models.vae.conditional import vae_conditional
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import BatchDims, mlp
@@ -162,10 +164,10 @@ def vae_semi_supervised(
         posterior: q(z|x, c).
         likelihood: p(x|z, c).
         weight: of the classifier's own loss on known labels.
-        objective: instead of SemiSupervised(weight).
+        objective: instead of EnumeratedELBO() + weight * Classification().
     """
     vae = vae_conditional(x_shape, (), classes, latent_size, hidden, prior, posterior, likelihood)
     assert vae.condition is not None
     classifier = mlp(x_shape, hidden, (vae.condition.size,))
-    goal = {"name": "SemiSupervised", "weight": weight} if objective is None else objective
-    return SemiSupervisedVAE(vae, classifier, make("objective", goal))
+    goal = EnumeratedELBO() + weight * Classification() if objective is None else make("objective", objective)
+    return SemiSupervisedVAE(vae, classifier, goal)

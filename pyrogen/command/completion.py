@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -56,12 +57,22 @@ def _flags(words: Sequence[str]) -> list[str]:
         chosen = [b for a, b in pairwise(words) if a == f"--{option}"]
         names = _parameters(registry.find(option, chosen[-1])) if chosen and option in registry.axes() else []
         return [f"--{option}.{name}" for name in names]
-    own = _parameters(registry.find("entry", words[1])) if words[1] in registry.list_models() else []
+    entries = [words[1]] if words[1] in registry.list_models() else []
+    return [f"--{name}" for name in (*_training(entries), "config", "print_config")]
+
+
+@functools.cache
+def training_options() -> frozenset[str]:
+    """The options that ``pyrogen train`` has for some entry, without dashes."""
+    return frozenset(_training(registry.list_models()))
+
+
+def _training(entries: Iterable[str]) -> list[str]:
+    own = [name for entry in entries for name in _parameters(registry.find("entry", entry))]
     fit = _parameters(registry.Registration("", "fit", "pyrogen.inference.training.fit", "fit", ""))
     data = _parameters(registry.Registration("", "load", "pyrogen.data.dataset", "load", ""))
-    rest = ("data_seed", "seeds", "config", "print_config")
-    hidden = {"x_shape", "encoder", "decoder", "model", "name", "progress"}
-    return [f"--{name}" for name in dict.fromkeys([*own, *fit, *data, *rest]) if name not in hidden]
+    hidden = {*registry.DECIDED, "encoder", "decoder", "model", "name", "progress"}
+    return [name for name in dict.fromkeys([*own, *fit, *data, "data_seed", "seeds"]) if name not in hidden]
 
 
 def _parameters(record: registry.Registration) -> list[str]:

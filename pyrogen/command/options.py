@@ -15,7 +15,10 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
 
-from pyrogen import registry
+from pyrogen import plain_yaml, registry
+from pyrogen.command.plain import lacking, unknown_option
+from pyrogen.command.speech import understand
+from pyrogen.files import first_line
 
 
 class Help(DefaultHelpFormatter):
@@ -66,9 +69,16 @@ def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: 
 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]) -> Namespace:
-    """Options with their axis objects built; only registered names are ever looked up."""
+    """Options with their axis objects built; only registered names are ever looked up.
+
+    Raises:
+        ValueError: an option, a choice or a value that is not to be had.
+    """
+    for word in arguments:
+        plain_yaml.refuse_anchors(word)
     arguments = _names_first(_called(_with_truth(parser, _with_lists(parser, arguments)), axes), axes)
     known = {o for action in parser._actions for o in action.option_strings}
+    understand(o.removeprefix("--") for o in known)
     chosen = {
         option: registry.find(axis, parser.get_default(option))
         for option, axis in axes.items()
@@ -91,15 +101,22 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
         elif flag.startswith("--") and nested and option in axes and nested != "help":
             raise _misplaced(option, axes[option], nested, None, [])
         elif flag.startswith("--") and not nested and flag not in known:
-            raise registry.unknown(
-                "option", flag, [o for o in known if o.startswith("--") and "." not in o and "+" not in o]
-            )
+            raise unknown_option(flag, sorted(known))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             return parser.instantiate(parser.parse_args(arguments))
     except (ArgumentError, ValueError) as error:
-        raise ValueError(_sentence(error)) from None
+        raise ValueError(lacking(parser.prog, str(error)) or _sentence(error)) from None
+
+
+def add_data(parser: ArgumentParser, default: str) -> None:
+    """The options of :func:`pyrogen.data.load`, with ``--data`` and ``--data_seed`` for its name and seed."""
+    from pyrogen.data import load
+
+    parser.add_argument("--data", default=default, help="a data set, see pyrogen list --axis data, or the path of one")
+    add_function(parser, load, skip={"name", "seed"})
+    parser.add_argument("--data_seed", type=int, default=0, help="of what is drawn once: binarized test data, say")
 
 
 def _explain(option: str, axis: str, arguments: Sequence[str]) -> None:
@@ -251,12 +268,10 @@ def read_sections(path: str | Path) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: it is missing, no YAML, or has unknown sections.
     """
-    import yaml
-
     try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"the config {path} cannot be read: {str(error).splitlines()[0]}") from error
+        config = plain_yaml.read(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the config {path} cannot be read: {first_line(error)}") from error
     if not isinstance(config, Mapping):
         raise ValueError(
             f"the config {path} holds no sections; expected model, data and fit, as in a run's config.yaml."
@@ -305,6 +320,8 @@ def axis_values(wish: str) -> tuple[str, list[str]]:
 
 def words_of(option: str, value: str) -> list[str]:
     """The arguments that say a value: for ``VampPrior(components=500)`` also ``--prior.components 500``."""
+    if set(_outside(value)) & set("+*"):
+        return [f"--{option}", "Sum", f"--{option}.of", value]
     if not (called := re.fullmatch(r"([\w-]+)\((.*)\)", value)):
         return [f"--{option}", value]
     settings = [part.partition("=") for part in _unbracketed(called[2]) if part.strip()]
@@ -317,11 +334,15 @@ def words_of(option: str, value: str) -> list[str]:
 
 def _unbracketed(text: str) -> list[str]:
     """The parts between the commas that stand in no bracket."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
+    ends = [i for i, outside in enumerate(_depths(text)) if outside == 0 and text[i] == ","]
+    return [text[a + 1 : b] for a, b in itertools.pairwise([-1, *ends, len(text)])]
+
+
+def _outside(text: str) -> str:
+    """What stands in no bracket."""
+    return "".join(character for character, depth in zip(text, _depths(text), strict=True) if depth == 0)
+
+
+def _depths(text: str) -> list[int]:
+    """In how many brackets each character stands."""
+    return list(itertools.accumulate((c in "([{") - (c in ")]}") for c in text))

@@ -1,0 +1,99 @@
+"""What arguments may be, by the annotations of the function that takes them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+NEEDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "True or False",
+    "str": "a string",
+    "None": "None",
+    "Sequence[int]": "whole numbers, as (8, 4)",
+    "Sequence[float]": "numbers, as (0.5, 2)",
+    "Sequence[str]": "strings, as ('a', 'b')",
+}
+
+
+class Unfit(Exception):
+    """A value is not of a type."""
+
+
+def conform(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as the annotations of a function ask for them, where those are of numbers, strings and their sequences.
+
+    One number or string where a sequence is asked for is a sequence of one; NumPy's numbers become Python's, so that
+    a config can hold them. What is annotated otherwise is left as it is.
+
+    Raises:
+        ValueError: an argument is something else; the sentence says which, and what it needs.
+    """
+    allowed = _allowed(function)
+    return {name: _conformed(name, value, allowed.get(name, ())) for name, value in arguments.items()}
+
+
+@functools.cache
+def _allowed(function: Callable[..., Any]) -> dict[str, tuple[str, ...]]:
+    """The types that each argument may have; of those annotated otherwise, nothing."""
+    found = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        annotation = parameter.annotation
+        parts = tuple(re.split(r"\s*\|\s*", annotation)) if isinstance(annotation, str) else ()
+        if set(parts) <= NEEDS.keys() and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            found[name] = parts
+    return found
+
+
+def _conformed(name: str, value: Any, types: tuple[str, ...]) -> Any:
+    for kind in types:
+        try:
+            return _sequence(value, kind[9:-1]) if kind.startswith("Sequence") else _single(value, kind)
+        except Unfit:
+            continue
+    if not types:
+        return value
+    needs = " or ".join(NEEDS[kind] for kind in types)
+    raise ValueError(f"{name}={value!r:.60}: needs {needs}.")
+
+
+def _single(value: Any, kind: str) -> Any:
+    truth = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")  # NumPy's is none
+    if kind == "bool" and truth:
+        return bool(value)
+    if kind == "str" and isinstance(value, str):
+        return str(value)
+    if kind == "None" and value is None:
+        return None
+    if truth or isinstance(value, (str, bytes)):
+        raise Unfit
+    if kind == "int":
+        return _or_unfit(operator.index, value)
+    if kind == "float" and getattr(value, "shape", ()) == ():
+        return value if type(value) in (int, float) else _or_unfit(float, value)
+    raise Unfit
+
+
+def _sequence(value: Any, kind: str) -> Any:
+    """The value itself where all its parts are plain; else a tuple."""
+    if (
+        isinstance(value, (str, bytes, Mapping))
+        or getattr(value, "shape", None) == ()
+        or not hasattr(value, "__iter__")
+    ):
+        return (_single(value, kind),)
+    parts = tuple(_single(part, kind) for part in value)
+    plain = isinstance(value, (list, tuple)) and all(type(a) is type(b) for a, b in zip(parts, value, strict=True))
+    return value if plain else parts
+
+
+def _or_unfit(convert: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise Unfit from error

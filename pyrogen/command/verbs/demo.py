@@ -1,0 +1,36 @@
+"""``pyrogen demo``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyrogen
+from pyrogen.command import speech
+from pyrogen.command.cli import VERBS
+from pyrogen.command.plain import Parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train, score and report."""
+    parser = Parser("pyrogen demo", VERBS["demo"])
+    parser.add_argument("--folder", default="runs/demo", help="where to write; an earlier demo there is replaced")
+    parser.add_argument("--epochs", type=int, default=200, help="passes over the digits")
+    options = parser.parse_args(arguments)
+    from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
+    from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.programs.contexts import seeded
+    from pyrogen.inference.runs.scores import save_score
+
+    data = pyrogen.data.load("digits")
+    print(data)
+    with seeded(0):
+        model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=8, hidden=(256,))
+        run = fit(model, data, epochs=options.epochs, batch_size=64, folder=options.folder, overwrite=True)
+    print(speech.last_line(run.records))
+    for estimator in (ELBO(), IWAE(5000)):
+        evidence = log_evidence(model, data.test, estimator)
+        path = save_score(options.folder, evidence)
+        print(f"\n{summarize(evidence).text(options.folder, path.stem)}")
+    report = write_run_report(options.folder)
+    print(f"\nweights, config, metrics, scores and figures: {options.folder}\nthe report, for your browser: {report}")
+    return 0

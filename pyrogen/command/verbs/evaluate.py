@@ -1,0 +1,70 @@
+"""``pyrogen evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyrogen
+from pyrogen.command import options as opt
+from pyrogen.command.cli import VERBS
+from pyrogen.seeds import check_seed
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Score a run, print the score, then write it down."""
+    from pyrogen import storage
+    from pyrogen.base import HasPosterior
+    from pyrogen.files import saving
+    from pyrogen.inference import Estimator, summarize
+    from pyrogen.inference.latents.activity import activity, in_words
+    from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.programs.contexts import evaluating, seeded
+    from pyrogen.inference.runs.evaluate import score
+    from pyrogen.inference.runs.recipe import data_of
+    from pyrogen.inference.runs.scores import beware, named, save_score
+    from pyrogen.memory import enough_memory
+
+    parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
+    parser.add_argument("run", type=str, help="folder of a run")
+    what = "exact where the model has a log_prob, AIS where it has no density, else IWAE"
+    opt.add_axis(parser, "estimator", Estimator, None, what, "estimator")
+    parser.add_argument("--weights", default="last", help="last, best or ema")
+    parser.add_argument("--split", default="test", help="train, valid or test")
+    parser.add_argument("--limit", type=int | None, default=None, help="score the first so many data only")
+    parser.add_argument(
+        "--flagged_by", type=str | None, default=None, help="score only the data that the diagnosis of this score flags"
+    )
+    parser.add_argument(
+        "--sigma",
+        type=float | None,
+        default=None,
+        help="observation noise of a generator without a density; by default fitted on the validation split",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument(
+        "--chunk_size", type=int, default=100, help="draws decoded at once; changes memory, not the answer"
+    )
+    options = opt.parse(parser, arguments, {"estimator": "estimator"})
+    check_seed(options.seed)
+    for name in ("limit", "chunk_size"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise ValueError(f"{name}={value}: needs 1 or more.")
+    judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile
+    with enough_memory("lower --chunk_size, or score fewer data by --limit"):
+        trained, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
+        chosen = options.weights, options.split, options.limit, options.flagged_by
+        own = options.sigma, options.seed, options.chunk_size
+        evidence = score(trained, data, options.run, options.estimator, *chosen, *own).assign_attrs(judged)
+    if "sigma" in (a := evidence.attrs):
+        print(f"noise     sigma = {a['sigma']:.4g}, {a['sigma_from']}: the model has no density of its own")
+    print(summarize(evidence).text(options.run, named(evidence)))
+    if isinstance(trained, HasPosterior):
+        with evaluating(trained), seeded(options.seed):
+            print(f"latents   {in_words(activity(trained, getattr(data, options.split)), trained.latent_size)}")
+    print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="", flush=True)
+    with saving("the score above was not saved"):
+        path = save_score(options.run, evidence)
+    with saving(f"the score above was written to {path}, but the report was not"):
+        report = write_run_report(options.run)
+    print(f"written to {path} and into {report}")
+    return 0

@@ -1,0 +1,30 @@
+"""``pyrogen list``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyrogen import registry
+from pyrogen.command.cli import VERBS
+from pyrogen.command.plain import Parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print names, one sentence and one reference each."""
+    parser = Parser("pyrogen list", VERBS["list"])
+    parser.add_argument("pattern", nargs="?", default="*", help="a glob pattern, such as '*vae*'")
+    parser.add_argument("--axis", help=f"list the choices on an axis instead: {', '.join(registry.axes())}")
+    options = parser.parse_args(arguments)
+    if options.axis:
+        names = registry.choices(options.axis)
+        found = [registry.find(options.axis, name) for name in names]
+    else:
+        found = [registry.find("entry", name) for name in registry.list_models(options.pattern)]
+    if not found:
+        raise ValueError(f"no model matches {options.pattern!r}; pyrogen list shows all.")
+    width = max(len(r.name) for r in found)
+    for record in found:
+        print(f"{record.name:{width}}  {record.summary}")
+        if record.details:
+            print(f"{'':{width}}  {record.details['reference']}")
+    return 0

@@ -1,0 +1,68 @@
+"""``pyrogen sample``."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyrogen
+from pyrogen.command import options as opt
+from pyrogen.command.cli import VERBS
+from pyrogen.seeds import check_seed
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Draw, and write numbers and pictures."""
+    parser = opt.parser("pyrogen sample", VERBS["sample"])
+    parser.add_argument("run", type=str, help="folder of a run")
+    parser.add_argument("--n", type=int, default=64, help="how many")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument(
+        "--y",
+        type=int | None,
+        default=None,
+        help="class of a conditional model's samples; by default the y of test data",
+    )
+    parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
+    options = opt.parse(parser, arguments, {})
+    import numpy as np
+    import torch
+
+    from pyrogen.figures import plots
+    from pyrogen.figures.report import save_figures
+    from pyrogen.files import saving, write
+    from pyrogen.inference.programs.contexts import evaluating, seeded
+    from pyrogen.inference.runs.recipe import data_of
+    from pyrogen.memory import enough_memory
+
+    check_seed(options.seed)
+    if options.n < 1:
+        raise ValueError(f"--n {options.n}: ask for at least 1 sample.")
+    out, content = Path(options.out or Path(options.run) / "samples"), io.BytesIO()
+    with enough_memory("lower --n"):
+        model, data = pyrogen.load(options.run), data_of(options.run)
+        y = data.test.y
+        if options.y is not None:
+            y = torch.full((options.n,), options.y)
+        elif y is not None:
+            y = y[torch.arange(options.n) % len(y)]
+        if options.y is not None and model.condition_for(y) is None:
+            raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
+        drawn = {}
+        for name, draw in (("x", model.sample), ("mean", model.sample_mean)):
+            with evaluating(model), seeded(options.seed):  # the same draws of z for both
+                drawn[name] = draw(options.n, model.condition_for(y))
+        if torch.equal(drawn["x"], drawn["mean"]):
+            del drawn["mean"]  # of a model that adds no noise to what it means
+        if (scale := data.train.view.scale) is not None:
+            drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
+        shown = {"x": out.name, "mean": f"{out.name}-means"}
+        figures = {shown[name]: plots.samples(x, data.kind) for name, x in drawn.items()}
+        np.savez_compressed(content, **{name: x.cpu().numpy() for name, x in drawn.items()})
+    with saving("the samples were not saved"):
+        pictures = save_figures(out.parent, figures)
+        write(out.with_suffix(".npz"), content.getvalue())
+    what = "samples (x) and their means (mean)" if "mean" in drawn else "samples (x)"
+    print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
+    return 0
