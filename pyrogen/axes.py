@@ -17,8 +17,8 @@ from pyro.distributions import constraints
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Tensor, nn
 
-from pyrogen.base import KINDS
 from pyrogen.conditions import Condition
+from pyrogen.kinds import kind_named, kind_of
 from pyrogen.registry import Registration, registrations
 
 bit_vector = constraints.independent(constraints.boolean, 1)
@@ -250,27 +250,17 @@ def average(weights: Tensor, values: Tensor) -> Tensor:
     return (padded * values).sum(weights.dim() - 1)
 
 
-def kind_of(x: Tensor) -> str:
-    """The narrowest kind of data that the values of ``x`` agree with."""
-    if constraints.boolean.check(x).all():
-        return "binary"
-    if constraints.unit_interval.check(x).all():
-        return "unit"
-    if constraints.integer_interval(0, 255).check(x).all():
-        return "levels"
-    return "counts" if constraints.nonnegative_integer.check(x).all() else "real"
-
-
 def refusal(who: str, kinds: Sequence[str], got: str) -> str:
     """The sentence for data of the wrong kind: what was expected, what came, what to do."""
     working = [(r.name, r.load().kinds) for r in registrations("likelihood") if r.load().proper]
-    by_kind = {k: [name for name, scored in working if k in scored] for k in KINDS}
     others = [k for k in ("unit", "levels") if k not in kinds and k != got]
-    listed = [f"{k} data: {', '.join(by_kind[k])}" for k in (got, *others)]
+    by_kind = {k: [name for name, scored in working if k in scored] for k in (got, *others)}
+    listed = [f"{k} data: {', '.join(names) or 'none'}" for k, names in by_kind.items()]
     made = " (grey images are then binarized or dequantized)" if kinds[0] in ("binary", "unit") else ""
+    wanted, came = (f"{kind} data ({kind_named(kind).words})" for kind in (kinds[0], got))
     return (
-        f"{who} scores {' or '.join(kinds)} data ({KINDS[kinds[0]]}), and these are {got} data ({KINDS[got]}); load them "
-        f"with kind={kinds[0]!r}{made}, or choose another likelihood ({'; '.join(listed)})."
+        f"{who} scores {' or '.join((*kinds[1:], wanted))}, and these are {came}; load them with kind={kinds[0]!r}{made}, or "
+        f"choose another likelihood ({'; '.join(listed)})."
     )
 
 

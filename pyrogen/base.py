@@ -24,17 +24,9 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from pyrogen.conditions import Condition
+from pyrogen.kinds import PLAIN
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import find
-
-KINDS = {
-    "binary": "every value is 0 or 1",
-    "unit": "grey values in [0, 1]",
-    "levels": "whole numbers from 0 to 255",
-    "real": "any real numbers",
-    "counts": "whole numbers from 0",
-    "angle": "radians from −π to π",
-}
 
 
 @dataclass(frozen=True)
@@ -132,7 +124,7 @@ class Model(nn.Module, ABC):
     """Anything that can be trained and sampled."""
 
     x_shape: torch.Size
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = PLAIN
     missing: bool = False
     """Whether NaN in x stands for what was not observed."""
     condition: Condition | None = None
@@ -268,21 +260,30 @@ class HasFreeEnergy(ABC):
         """One transition of a Markov chain that leaves p(x) unchanged, same shape."""
 
 
-class HasPosterior(ABC):
-    """A model that encodes data into a distribution over latents."""
+class HasLatents(ABC):
+    """A model with latents z of one shape: ``(n,)`` of a vector, ``(C, H, W)`` of a grid."""
 
-    latent_size: int
+    latent_shape: torch.Size
+
+    @property
+    def latent_size(self) -> int:
+        """How many numbers z is made of."""
+        return self.latent_shape.numel()
+
+
+class HasPosterior(HasLatents):
+    """A model that encodes data into a distribution over latents."""
 
     @abstractmethod
     def encode(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Distribution:
-        """q(z|x): batch shape ``(B,)``, event shape ``(latent_size,)``; a split of data brings its own y."""
+        """q(z|x): batch shape ``(B,)``, event shape ``latent_shape``; a split of data brings its own y."""
 
     @abstractmethod
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         """p(x|z): batch shape ``(...)`` of z, event shape ``x_shape``; y is broadcast against it."""
 
     def code(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
-        """The one z that stands for each datum, ``(B, latent_size)``: by default the mean of q(z|x)."""
+        """The one z that stands for each datum, ``(B, *latent_shape)``: by default the mean of q(z|x)."""
         z: Tensor = self.encode(x, y).mean
         return z
 
@@ -302,18 +303,16 @@ class HasClassifier(ABC):
         """q(y|x): batch shape ``(B,)``, over the numbers of the classes."""
 
 
-class HasGenerator(ABC):
+class HasGenerator(HasLatents):
     """A model that makes data from latents, x = g(z) with z ~ p(z), whether or not it has a density."""
-
-    latent_size: int
 
     @abstractmethod
     def latent_prior(self) -> Distribution:
-        """p(z): event shape ``(latent_size,)``."""
+        """p(z): event shape ``latent_shape``."""
 
     @abstractmethod
     def generate(self, z: Tensor) -> Tensor:
-        """g(z), ``(..., *x_shape)`` for z of shape ``(..., latent_size)``."""
+        """g(z), ``(..., *x_shape)`` for z of shape ``(..., *latent_shape)``."""
 
 
 class HasCritic(ABC):

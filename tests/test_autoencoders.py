@@ -391,7 +391,7 @@ class Known(Model, HasPosterior):
 
     def __init__(self, x_shape, function):
         super().__init__()
-        self.x_shape, self.latent_size, self.function = torch.Size(x_shape), 1, function
+        self.x_shape, self.latent_shape, self.function = torch.Size(x_shape), torch.Size([1]), function
 
     def sample(self, n, y=None):
         raise NotImplementedError

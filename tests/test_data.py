@@ -9,9 +9,10 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from pyrogen.base import KINDS, Batch
+from pyrogen.base import Batch
 from pyrogen.data import Split, View, load, vision
 from pyrogen.data.ring import Ring
+from pyrogen.kinds import PLAIN
 from pyrogen.registry import choices
 
 PACKED = Path(__file__).parents[1].parent / "shared" / "data" / "torchvision"
@@ -376,7 +377,7 @@ def test_every_view_is_of_its_kind():
         "counts": lambda x: ((x == x.round()) & (x >= 0)).all(),
         "angle": lambda x: (x.abs() <= torch.pi).all(),
     }
-    assert set(inside) == set(KINDS)
+    assert set(inside) == set(PLAIN)
     for kind in ("binary", "unit", "levels"):
         data = load("digits", kind=kind)
         for split in (data.train, data.valid, data.test):

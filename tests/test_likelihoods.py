@@ -15,9 +15,9 @@ from torch import nn
 
 import pyrogen
 from pyrogen import registry
-from pyrogen.axes import kind_of
 from pyrogen.data import Split, load
 from pyrogen.inference import IWAE, Reconstruction, fit, log_evidence
+from pyrogen.kinds import kind_of
 from pyrogen.likelihoods import (
     Beta,
     LowRankMultivariateNormal,

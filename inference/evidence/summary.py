@@ -13,6 +13,7 @@ from pyrogen import html
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import WORDS
 from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
+from pyrogen.kinds import kind_named
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _offset(attributes: dict[str, Any]) -> float | None:
     if attributes.get("quantity", "log p(x)") not in ("log p(x)", "log p(x|y)"):
         return None
     kind = attributes.get("kind")
-    if kind in ("binary", "levels", "counts"):
+    if kind is not None and kind_named(kind).countable:
         return 0.0
     if kind == "unit" and attributes.get("dequantization") == "uniform":
         return math.log2(float(attributes["levels"]))

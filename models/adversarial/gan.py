@@ -45,7 +45,7 @@ class GAN(Model, HasCritic, HasGenerator):
     ) -> None:
         super().__init__()
         self.kinds = _kinds(kind)
-        self.x_shape, self.latent_size = torch.Size(x_shape), latent_size
+        self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
         self.objective = objective or Adversarial()
         self.prior: Prior = make("prior", prior)
         self.generator = BatchDims(generator, torch.Size([latent_size]), self.x_shape, "generator")

@@ -48,7 +48,7 @@ class Generator(Pair, HasGenerator):
         objective: Objective | None = None,
     ) -> None:
         super().__init__()
-        self.x_shape, self.latent_size = torch.Size(x_shape), latent_size
+        self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
         self.objective: Objective = ELBO() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)
         self.likelihood: Likelihood = make("likelihood", likelihood)

@@ -51,7 +51,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
                 f"posterior {type(vae.posterior).__name__}; use StandardNormal and DiagonalNormal."
             )
         self.vae, self.classes = vae, vae.condition.classes
-        self.x_shape, self.latent_size, self.objective = vae.x_shape, vae.latent_size, objective
+        self.x_shape, self.latent_shape, self.objective = vae.x_shape, vae.latent_shape, objective
         self.kinds, self.missing = vae.kinds, vae.missing
         self.condition: Condition = Condition((), self.classes, optional=True)
         self.classifier = BatchDims(classifier, self.x_shape, torch.Size([self.classes]), "classifier")

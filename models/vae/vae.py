@@ -63,7 +63,7 @@ class VAE(Pair, HasPosterior):
         condition: Condition | None = None,
     ) -> None:
         super().__init__()
-        self.x_shape, self.latent_size, self.condition = torch.Size(x_shape), latent_size, condition
+        self.x_shape, self.latent_shape, self.condition = torch.Size(x_shape), torch.Size([latent_size]), condition
         _positive(self.x_shape, latent_size)
         self.objective: Objective = ELBO() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)

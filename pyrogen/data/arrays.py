@@ -69,12 +69,12 @@ def _values(where: str, name: str, arrays: Arrays, missing: bool) -> np.ndarray:
         problem = "is empty" if values.size == 0 else "has no dimension but the rows'"
         raise ValueError(f"{where}: {name} {problem}, its shape is {values.shape}; expected (N, D) or (N, C, H, W).")
     if _whole(values):
-        if values.min() < 0 or values.max() > LARGEST_COUNT:
+        if max(-int(values.min()), int(values.max())) > LARGEST_COUNT:
             raise ValueError(
                 f"{where}: {name} holds whole numbers from {values.min()} to {values.max()}; expected grey levels from "
                 f"0 to 255, counts up to {LARGEST_COUNT:,}, or floats for real data."
             )
-        return values.astype(np.uint8 if values.max() <= 255 else np.int32)
+        return values.astype(np.uint8 if values.min() >= 0 and values.max() <= 255 else np.int32)
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float32)
     if np.isinf(rounded).any() or np.isnan(rounded).all() or (np.isnan(rounded).any() and not missing):
@@ -120,6 +120,8 @@ def _meaning(where: str, x: Arrays, arrays: Arrays) -> Meaning:
             return Meaning((*IMAGE_KINDS, "counts"), ("real",), int(levels))
     if all(((v == 0) | (v == 1) | np.isnan(v)).all() for v in x.values()):
         return Meaning(("binary", "real", "counts"), (), 2)
+    if whole and low < 0:
+        return Meaning(("real",), guess="whole numbers, some below 0, are real numbers")
     if whole and high > 255:
         return Meaning(("counts", "real"))
     if whole and pictures:

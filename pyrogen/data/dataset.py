@@ -30,7 +30,7 @@ class Data:
     """A data set in three splits, and what its values are.
 
     Attributes:
-        kind: "binary", "unit", "levels", "real", "counts" or "angle", see :data:`pyrogen.base.KINDS`.
+        kind: "binary", "unit", "levels", "real", "counts" or "angle", see :mod:`pyrogen.kinds`.
         x_shape: shape of one datum.
         binarization: "dynamic", "static" or "none".
         dequantization: whether uniform noise was added to the grey levels.
@@ -166,7 +166,7 @@ def load(
         name: a registered data set, see ``pyrogen.choices("data")``, or the path of a ``.npz`` file
             (:func:`pyrogen.data.npz.read`), of a ``.csv`` file (:func:`pyrogen.data.table.read`), or of a folder of
             images (:func:`pyrogen.data.folder.read`).
-        kind: what x shall be, see :data:`pyrogen.base.KINDS`; of several, the first that the data offer.
+        kind: what x shall be, see :mod:`pyrogen.kinds`; of several, the first that the data offer.
         binarization: "dynamic" (in training anew for every batch; valid and test once), "static" (all once) or "none".
         dequantization: whether "unit" data get uniform noise within their grey level, which is the default; in training
             anew for every batch.

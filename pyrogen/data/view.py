@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrogen.base import KINDS
 from pyrogen.data.scale import Scale
 from pyrogen.data.source import IMAGE_KINDS, Source
-from pyrogen.registry import unknown
+from pyrogen.kinds import PLAIN, kind_named
+from pyrogen.registry import choices, unknown
 
 BINARIZATIONS = ("dynamic", "static", "none")
 # rows whose noise is drawn together: one generator a block is cheap, and so are the rows that nobody asked for
@@ -22,7 +21,7 @@ BLOCK = 16
 
 @dataclass(frozen=True)
 class View:
-    """How x is made from raw values r, whole numbers below L or, without L, grey values or real numbers.
+    """How x is made from raw values r, whole numbers below L or, without L, the values themselves, by their kind's ``draw``.
 
     ======================  =====================================
     "binary"                x ~ Bernoulli(r / (L − 1))
@@ -54,27 +53,15 @@ class View:
         """x of the raw values, same shape, float32; random views take uniform noise, or torch's global generator."""
         if self.scale:
             return self.scale(raw)
-        if self.kind == "angle":
-            return (torch.remainder(raw.double() + math.pi, 2 * math.pi) - math.pi).float()
-        r = raw.float()
-        if self.kind == "counts":
-            return r
-        top = (self.levels or 2) - 1
-        if self.kind == "levels":
-            return (r * (255 / top)).round()
-        if self.dequantization and self.levels:
-            u = torch.rand(r.shape, device=r.device) if noise is None else noise
-            # float32 would round r + u up to the next level where u is close to 1
-            return (r + u.clamp(1e-4, 1 - 1e-4)) / self.levels
-        x = r / top
-        if self.binarization == "none":
-            return x
-        return torch.bernoulli(x) if noise is None else (noise < x).float()
+        return kind_named(self.kind).draw(raw, self.levels, self._random, noise)
 
     def fixed(self, raw: Tensor, rows: Tensor, split: str) -> Tensor:
         """x of the raw values of some rows of a split: the same with whatever other rows they are asked for."""
-        random = self.fresh or self.binarization == "static"
-        return self.draw(raw, self._noise(rows, raw.shape[1:], split) if random else None)
+        return self.draw(raw, self._noise(rows, raw.shape[1:], split) if self._random else None)
+
+    @property
+    def _random(self) -> bool:
+        return self.fresh or self.binarization == "static"
 
     def _noise(self, rows: Tensor, shape: torch.Size, split: str) -> Tensor:
         """Uniform on [0, 1), ``(len(rows), *shape)``: a row's is decided by seed, split and the row's number."""
@@ -105,15 +92,18 @@ def choose(
         raise unknown("binarization", binarization, BINARIZATIONS)
     wishes = _wishes(source, kind, binarization, dequantization, standardize)
     for wish in wishes:
-        if wish not in KINDS:
-            raise unknown("kind of data", wish, KINDS)
+        if wish not in choices("kind"):
+            raise unknown("kind of data", wish, choices("kind"))
     # several kinds are what a model takes, and no word of what the data are
     named = isinstance(kind, str) or (kind is None and (binarization in ("dynamic", "static") or bool(dequantization)))
     kinds = (*source.kinds, *source.wished) if named else source.kinds
+    kinds += tuple(k for k in wishes if k not in PLAIN and k not in kinds and _can_be(source, k))
     offered = [k for k in wishes if k in kinds]
     if not offered:
         near = [k for k in wishes if k in source.wished]
         further = f"; if that is what they are, say so by load(..., kind={near[0]!r})" if near else ""
+        strange = [k for k in wishes if k not in PLAIN]
+        further = f", whose values are {kind_named(strange[0]).words}" if strange else further
         raise ValueError(f"{source.name!r} offers kind {_either(kinds)}, not {_either(wishes)}{further}.")
     objections = {k: _objection(source, k, binarization, dequantization, standardize) for k in offered}
     chosen = next((k for k in offered if not objections[k]), None)
@@ -175,6 +165,10 @@ def _objection(
     if standardize and kind != "real":
         return f"standardize=True takes data of kind 'real', and {source.name!r} is {kind!r}; leave standardize out."
     return ""
+
+
+def _can_be(source: Source, kind: str) -> bool:
+    return all(kind_named(kind).check(torch.as_tensor(np.asarray(x))) for x, _ in source.splits.values())
 
 
 def _of_any_unit(source: Source) -> bool:

@@ -27,15 +27,8 @@ from pyrogen.figures.figure_style import (
     single,
     style,
 )
+from pyrogen.kinds import kind_named
 
-LIMITS = {
-    "binary": (0.0, 1.0),
-    "unit": (0.0, 1.0),
-    "levels": (0.0, 255.0),
-    "real": None,
-    "counts": None,
-    "angle": (-np.pi, np.pi),
-}
 SPLITS = ("train", "valid", "test")
 CLOCKS = {"epoch", "step", "stage", "seconds"}
 
@@ -320,10 +313,8 @@ def _is_plane(x: np.ndarray) -> bool:
 
 
 def _limits(x: np.ndarray, kind: str) -> tuple[float, float]:
-    if kind not in LIMITS:
-        raise ValueError(f"a data kind is one of {', '.join(LIMITS)}; got {kind!r}.")
     finite = x[np.isfinite(x)]
-    return LIMITS[kind] or ((float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0))
+    return kind_named(kind).limits or ((float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0))
 
 
 def _mosaic(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:

@@ -1,0 +1,148 @@
+"""Kinds of data: what the values of x are, how they are drawn from raw ones, and how they are shown.
+
+A kind is a choice like any other: a new one is a file with a class under ``@choice("kind", "name")``. Data come in it by
+``kind="name"`` wherever their raw values allow it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from abc import ABC
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
+from pyrogen.registry import choice, find
+
+PLAIN = ("binary", "unit", "levels", "real", "counts", "angle")
+"""The kinds that a network of numbers takes, in the order in which data are asked for them."""
+
+
+@dataclass(frozen=True)
+class Kind(ABC):
+    """What the values of x are.
+
+    Attributes:
+        words: what every value is, to be read after "these data: ".
+        support: the values that one element may have.
+        countable: whether x has probabilities, and no densities.
+        limits: the lowest and the highest value of a picture; None: those of the data.
+    """
+
+    axes: ClassVar[tuple[str, ...]] = ("kind",)
+    words: ClassVar[str]
+    support: ClassVar[constraints.Constraint] = constraints.real
+    countable: ClassVar[bool] = False
+    limits: ClassVar[tuple[float, float] | None] = None
+
+    def check(self, x: Tensor) -> bool:
+        """Whether all values of ``x`` are of the kind, or of raw values that can be made into it."""
+        return bool(self.support.check(x).all())
+
+    def draw(self, raw: Tensor, levels: int | None, random: bool, noise: Tensor | None) -> Tensor:
+        """x of raw values, same shape, float32.
+
+        Args:
+            raw: whole numbers below ``levels`` or, without, the values themselves.
+            levels: how many there are.
+            random: whether grey values are binarized or dequantized.
+            noise: uniform on [0, 1), of the shape of ``raw``; None for that of torch's global generator.
+        """
+        return raw.float()
+
+
+@choice("kind", "binary")
+class Binary(Kind):
+    """Bits; grey values are drawn, x ~ Bernoulli(r / (L − 1))."""
+
+    words = "every value is 0 or 1"
+    support = constraints.boolean
+    countable = True
+    limits = (0.0, 1.0)
+
+    def draw(self, raw: Tensor, levels: int | None, random: bool, noise: Tensor | None) -> Tensor:
+        """r / (L − 1), or a bit that is 1 with that probability."""
+        x = raw.float() / ((levels or 2) - 1)
+        if not random:
+            return x
+        return torch.bernoulli(x) if noise is None else (noise < x).float()
+
+
+@choice("kind", "unit")
+class Unit(Kind):
+    """Grey values, r / (L − 1), or (r + u) / L with u uniform on (0, 1), which has a density."""
+
+    words = "grey values in [0, 1]"
+    support = constraints.unit_interval
+    limits = (0.0, 1.0)
+
+    def draw(self, raw: Tensor, levels: int | None, random: bool, noise: Tensor | None) -> Tensor:
+        """r / (L − 1), or (r + u) / L."""
+        if not (random and levels):
+            return raw.float() / ((levels or 2) - 1)
+        u = torch.rand(raw.shape, device=raw.device) if noise is None else noise
+        # float32 would round r + u up to the next level where u is close to 1
+        return (raw.float() + u.clamp(1e-4, 1 - 1e-4)) / levels
+
+
+@choice("kind", "levels")
+class Levels(Kind):
+    """Grey levels, round(255 r / (L − 1))."""
+
+    words = "whole numbers from 0 to 255"
+    support = constraints.integer_interval(0, 255)
+    countable = True
+    limits = (0.0, 255.0)
+
+    def draw(self, raw: Tensor, levels: int | None, random: bool, noise: Tensor | None) -> Tensor:
+        """round(255 r / (L − 1))."""
+        return (raw.float() * (255 / ((levels or 2) - 1))).round()
+
+
+@choice("kind", "real")
+class Real(Kind):
+    """Real numbers as they are."""
+
+    words = "any real numbers"
+
+
+@choice("kind", "counts")
+class Counts(Kind):
+    """Counts as they are."""
+
+    words = "whole numbers from 0"
+    support = constraints.nonnegative_integer
+    countable = True
+
+
+@choice("kind", "angle")
+class Angle(Kind):
+    """Radians, turned into [−π, π)."""
+
+    words = "radians from −π to π"
+    support = constraints.interval(-math.pi, math.pi)
+    limits = (-math.pi, math.pi)
+
+    def draw(self, raw: Tensor, levels: int | None, random: bool, noise: Tensor | None) -> Tensor:
+        """r, less whole turns."""
+        return (torch.remainder(raw.double() + math.pi, 2 * math.pi) - math.pi).float()
+
+
+@functools.cache
+def kind_named(name: str) -> Kind:
+    """A kind by its name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    kind: Kind = find("kind", name).load()()
+    return kind
+
+
+def kind_of(x: Tensor) -> str:
+    """The narrowest of the plain kinds that the values of ``x`` agree with."""
+    return next(name for name in ("binary", "unit", "levels", "counts", "real") if kind_named(name).check(x))

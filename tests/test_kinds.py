@@ -1,0 +1,102 @@
+"""Kinds of data are registered objects: what each admits, how it is drawn, and that a new one is one class."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import constraints
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.base import Model
+from pyrogen.kinds import PLAIN, Kind, kind_named, kind_of
+from pyrogen.registry import choice
+
+VALUES = {
+    "binary": (torch.tensor([0.0, 1.0]), torch.tensor([0.5])),
+    "unit": (torch.tensor([0.0, 0.25, 1.0]), torch.tensor([1.5])),
+    "levels": (torch.tensor([0.0, 255.0]), torch.tensor([256.0])),
+    "real": (torch.tensor([-3.5, 1e9]), torch.tensor([math.nan])),
+    "counts": (torch.tensor([0.0, 300.0]), torch.tensor([-1.0])),
+    "angle": (torch.tensor([-3.0, 3.0]), torch.tensor([4.0])),
+}
+
+
+@pytest.fixture
+def tokens(monkeypatch):
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    kind_named.cache_clear()
+
+    @choice("kind", "tokens")
+    class Tokens(Kind):
+        """Numbers of words, −1 after the end."""
+
+        words = "whole numbers from 0, and −1 after the end"
+        support = constraints.integer_interval(-1, 9999)
+        countable = True
+
+    yield Tokens
+    kind_named.cache_clear()
+
+
+def test_the_plain_kinds_are_those_that_the_core_registers():
+    assert set(PLAIN) == set(pyrogen.choices("kind")) == set(VALUES)
+    assert Model.kinds == PLAIN
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_kind_checks_its_values(name):
+    inside, outside = VALUES[name]
+    assert kind_named(name).check(inside)
+    assert not kind_named(name).check(outside)
+
+
+@pytest.mark.parametrize("name", ["binary", "unit", "levels", "counts", "real"])
+def test_the_narrowest_kind_is_found(name):
+    assert kind_of(VALUES[name][0]) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "raw", "expected"),
+    [
+        ("unit", 17, [0, 8, 16], [0.0, 0.5, 1.0]),
+        ("levels", 17, [0, 8, 16], [0.0, 128.0, 255.0]),
+        ("counts", None, [0, 8, 16], [0.0, 8.0, 16.0]),
+        ("real", None, [-1.5, 2.0], [-1.5, 2.0]),
+        ("angle", None, [0.0, 3 * math.pi / 2], [0.0, -math.pi / 2]),
+    ],
+)
+def test_raw_values_become_what_the_kind_says(name, levels, raw, expected):
+    found = kind_named(name).draw(torch.tensor(raw), levels, False, None)
+    torch.testing.assert_close(found, torch.tensor(expected))
+
+
+def test_random_views_are_decided_by_the_noise():
+    raw, noise = torch.tensor([0, 8, 16]), torch.tensor([0.3, 0.49, 0.99])
+    assert kind_named("binary").draw(raw, 17, True, noise).tolist() == [0.0, 1.0, 1.0]
+    torch.testing.assert_close(kind_named("unit").draw(raw, 17, True, noise), (raw + noise) / 17)
+
+
+def test_a_new_kind_is_one_class(tokens):
+    x = torch.tensor([[3, 1, -1], [2, -1, -1], [0, 4, 9]] * 5)
+    data = pyrogen.data.from_arrays(x, kind="tokens")
+    assert data.kind == "tokens"
+    assert set(data.train.x.flatten().tolist()) <= {float(v) for v in x.flatten()}
+    assert data.train.x.dtype == torch.float32
+    assert "tokens" in pyrogen.choices("kind")
+
+
+def test_values_that_are_none_of_a_new_kind_are_refused_in_its_words(tokens):
+    with pytest.raises(ValueError, match="not 'tokens', whose values are whole numbers from 0, and −1 after the end"):
+        pyrogen.data.from_arrays(torch.rand(9, 4) * 3, kind="tokens")
+    with pytest.raises(ValueError, match="no kind of data called 'token'; did you mean 'tokens'"):
+        pyrogen.data.from_arrays(torch.rand(9, 4), kind="token")
+
+
+def test_a_model_of_another_kind_says_what_it_takes(tokens):
+    model = pyrogen.create("vae", x_shape=(3,), latent_size=2, hidden=(4,))
+    data = pyrogen.data.from_arrays(torch.tensor([[3, 1, -1]] * 9), kind="tokens")
+    with pytest.raises(
+        ValueError, match=r"scores binary data .* these are tokens data .whole numbers from 0, and −1 after"
+    ):
+        pyrogen.fit(model, data, epochs=1)
