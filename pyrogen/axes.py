@@ -46,6 +46,8 @@ class Blueprint:
     likelihood: Likelihood
     encode: Callable[[Tensor], Distribution]
     condition: Condition | None = None
+    read: Callable[[Tensor], Tensor] | None = None
+    """y as a network reads it, where there is a condition."""
 
 
 class Axis(nn.Module, ABC):

@@ -131,6 +131,8 @@ class Model(nn.Module, ABC):
     """What y is; None where the model does not look at it."""
     objective: Objective
     origin: Mapping[str, Any] | None = None
+    standardized: bool = False
+    """Whether the data that it was trained on were standardized, so that raw ones are not what it reads."""
 
     @abstractmethod
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+NEAR = 10.0
 UNKNOWN = -1
 """The label of a datum whose class nobody knows."""
 
@@ -78,6 +79,44 @@ class Condition:
     def __str__(self) -> str:
         many = f"{torch.Size(self.shape).numel()} " if self.shape else "one "
         return f"{many}of {self.classes} classes" if self.classes else f"{many}real numbers"
+
+
+class Reader(nn.Module):
+    """y for a network, real numbers at a scale of order one: (y − mean) / sd of the training data, where those are far off.
+
+    Numbers that stay within −10 and 10 while a model is trained are read as they are, and classes as one-hot vectors.
+
+    Args:
+        condition: what y is.
+    """
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, condition: Condition) -> None:
+        super().__init__()
+        self.condition = condition
+        if condition.classes is None:
+            self.register_buffer("mean", torch.zeros(tuple(condition.shape)))
+            self.register_buffer("sd", torch.ones(tuple(condition.shape)))
+
+    @property
+    def needs_training_data(self) -> bool:
+        """Whether y is real numbers."""
+        return self.condition.classes is None
+
+    def before_training(self, y: Tensor | None) -> None:
+        """Take the scale of the training data."""
+        if y is None or self.condition.classes is not None or float(y.abs().max()) <= NEAR:
+            return
+        wide = y.double()
+        sd = wide.std(0, correction=0)
+        self.mean.copy_(wide.mean(0))
+        self.sd.copy_(torch.where(sd > 0, sd, torch.ones_like(sd)))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """``(..., *shape)`` to ``(..., size)``."""
+        return self.condition.read((y - self.mean) / self.sd if self.condition.classes is None else y)
 
 
 def _held(y: Tensor) -> str:

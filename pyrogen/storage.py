@@ -156,6 +156,8 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
             f"{path} holds weights that are not finite ({bad}): its training ran away; train again with a smaller lr, or "
             "load weights='best'."
         )
+    section = config.get("data")
+    model.standardized = isinstance(section, dict) and section.get("standardize") is True
     return model.eval()
 
 

@@ -338,12 +338,21 @@ def test_tables_of_large_numbers_train_with_defaults():
     assert float(run.sample(500).mean()) == pytest.approx(5000, rel=0.1)
 
 
-def test_further_data_are_prepared_as_those_that_were_trained_on():
+def test_further_data_are_prepared_as_those_that_were_trained_on(tmp_path):
     rows = np.random.default_rng(7).normal(5000, 1000, (300, 3))
     data = from_arrays(rows, x_test=rows[:20])
     new = data.like(rows[:20])
     assert torch.equal(new.x, data.test.x)
     assert new.log_jacobian == data.test.log_jacobian
+    model = pyrogen.create("vae", x_shape=(3,), latent_size=2, hidden=(8,), likelihood="Normal")
+    run = fit(model, data, epochs=1, folder=tmp_path, device="cpu", progress=False)
+    for trained in (model, pyrogen.load(tmp_path, pyrogen.create("vae", **model.origin["arguments"]))):
+        with pytest.raises(
+            ValueError, match=r"trained on standardized data, and ndarray holds raw ones; pass run.data.like"
+        ):
+            log_evidence(trained, rows, IWAE(5))
+        scored = log_evidence(trained, run.data.like(rows[:20]), IWAE(5))
+        assert np.array_equal(scored["log_evidence"], log_evidence(trained, data.test, IWAE(5))["log_evidence"])
     assert data.like(rows[:20], y=np.arange(20)).y.tolist() == list(range(20))
     grey = from_arrays(GREY)
     assert grey.like(GREY).x.shape == grey.like(GREY[:, None]).x.shape == (40, 1, 4, 4)

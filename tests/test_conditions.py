@@ -10,7 +10,8 @@ from torch import nn
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch
-from pyrogen.conditions import UNKNOWN, Condition
+from pyrogen.conditions import UNKNOWN, Condition, Reader
+from pyrogen.data import from_arrays
 from pyrogen.inference import (
     AIS,
     IWAE,
@@ -375,3 +376,47 @@ def test_a_semi_supervised_run_remembers_which_labels_it_saw(tmp_path):
 
     assert data_of(run).labels == 50
     assert write_run_report(run).is_file()
+
+
+# ------------------------------------------------------------------------------- numbers far from order one
+
+FAR = np.random.default_rng(0).normal(3000, 1000, (400, 2))
+
+
+def target(y):
+    return y * np.array([0.5, 2.0]) + np.random.default_rng(1).normal(0, 50, y.shape)
+
+
+@pytest.mark.parametrize("entry", ["vae-conditional", "regression"])
+@pytest.mark.parametrize("prior", [None, "ConditionalNormal"])
+def test_conditions_far_from_order_one_train_with_the_defaults(entry, prior, tmp_path):
+    if prior and entry == "regression":
+        pytest.skip("a regression has no prior")
+    data = from_arrays(target(FAR), FAR)
+    axes = {"likelihood": "Normal", **({"prior": prior} if prior else {})}
+    torch.manual_seed(0)
+    m = pyrogen.create(entry, x_shape=data.x_shape, y_shape=data.y_shape, hidden=(32,), **axes)
+    run = fit(m, data, epochs=30, lr=3e-3, device="cpu", folder=tmp_path, progress=False)
+    assert run.records[0]["valid/loss"] < 6
+    assert run.records[-1]["train/loss"] < 0.7  # 2.8 of whoever does not look at y
+    again = pyrogen.load(tmp_path)
+    y = data.test.y[:4]
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        first = m.sample(4, y)
+        torch.manual_seed(3)
+        assert torch.equal(again.sample(4, y), first)
+
+
+def test_numbers_of_order_one_are_read_as_they_are():
+    reader = Reader(Condition((2,)))
+    y = torch.randn(50, 2)
+    reader.before_training(y)
+    assert torch.equal(reader(y), y)
+    reader.before_training(100 * y)
+    assert float(reader(100 * y).std(0, correction=0).sub(1).abs().max()) < 1e-4
+    constant = torch.full((5, 2), 300.0)
+    reader.before_training(constant)
+    assert torch.equal(reader(constant), torch.zeros(5, 2))
+    assert not Reader(Condition((), 3)).needs_training_data
+    assert Reader(Condition((), 3)).state_dict() == {}

@@ -191,7 +191,7 @@ def test_a_stage_may_have_epochs_batches_and_a_rate_of_its_own_and_is_entered_on
     assert seen == early + [("with one", "entered")] + 3 * (
         [("with one", 100)] * whole + [("with one", rest)] * (rest > 0)
     )
-    assert len(run.history) == 4
+    assert len(run.records) == 4
 
 
 def test_without_a_checkpoint_it_starts_afresh(whole, tmp_path):

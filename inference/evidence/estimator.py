@@ -106,7 +106,7 @@ def log_evidence(
     if not isinstance(x, Split) and not (
         isinstance(x, Tensor) and (x.is_floating_point() or not isinstance(pair, Model))
     ):
-        x = as_split(x, y, model.kinds)
+        x = as_split(x, y, model.kinds, isinstance(model, Model) and model.standardized)
     if isinstance(x, Tensor) and y is not None:
         y = torch.as_tensor(y)
     jacobian: np.ndarray | float = 0.0

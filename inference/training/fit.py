@@ -143,6 +143,7 @@ def fit(
             "lr_milestones": list(asked["lr_milestones"]),
         }
         model.to(where)
+        model.standardized = data.standardize
         with seeded(settings["seed"], where):  # of networks that an objective brings
             stages = model.stages() if objective is None else [Stage(goal.players(model))]
         if patience is not None and any(len(stage.players) > 1 for stage in stages):

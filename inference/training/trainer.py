@@ -325,7 +325,7 @@ class Trainer:
         # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
         trained = self.game is not None and int(self.game.step) >= LEARNED
         ever = any(line.get("valid/active_units") for line in self.run.records)
-        late = self.game is not None and trained and 2 * self.epoch >= self.game.rules.epochs > 2
+        late = trained and self.game is not None and 2 * self.epoch >= self.game.rules.epochs > 2
         if terms.get("valid/active_units") == 0 and ((trained and ever) or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(

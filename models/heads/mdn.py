@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Likelihood
 from pyrogen.base import HasLogProb, Objective, Pair, announce
-from pyrogen.conditions import Condition
+from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.likelihoods import MixtureDensity
 from pyrogen.nets import BatchDims, mlp
@@ -57,6 +57,7 @@ class Regression(Pair, HasLogProb):
         self.kinds, self.missing = self.likelihood.kinds, self.likelihood.missing
         features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])
         self.net = BatchDims(net, torch.Size([condition.size]), features, "net")
+        self.reader = Reader(condition)
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(x|y)."""
@@ -70,11 +71,12 @@ class Regression(Pair, HasLogProb):
 
     @property
     def needs_training_data(self) -> bool:
-        """Whether the likelihood does."""
-        return self.likelihood.needs_training_data
+        """Whether the likelihood does, or whoever reads y."""
+        return self.likelihood.needs_training_data or self.reader.needs_training_data
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show the likelihood the training data."""
+        """Show the training data to the likelihood and to whoever reads y."""
+        self.reader.before_training(y)
         self.likelihood.before_training(x)
 
     def predict(self, y: Tensor) -> Distribution:
@@ -108,7 +110,7 @@ class Regression(Pair, HasLogProb):
     def _given(self, y: Tensor | None) -> Distribution:
         if y is None:
             raise ValueError(f"a regression has p(x|y) only, and got no y: pass {self.condition} for each datum.")
-        return self.likelihood(self.net(self.condition.read(y)))
+        return self.likelihood(self.net(self.reader(y)))
 
 
 @entry(

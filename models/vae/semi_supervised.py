@@ -164,7 +164,7 @@ def vae_semi_supervised(
         posterior: q(z|x, c).
         likelihood: p(x|z, c).
         weight: of the classifier's own loss on known labels.
-        objective: instead of SemiSupervised(weight).
+        objective: instead of EnumeratedELBO() + weight * Classification().
     """
     vae = vae_conditional(x_shape, (), classes, latent_size, hidden, prior, posterior, likelihood)
     assert vae.condition is not None

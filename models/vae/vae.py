@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
 from pyrogen.base import HasPosterior, Objective, Pair, announce, told
-from pyrogen.conditions import Condition
+from pyrogen.conditions import Condition, Reader
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets import BatchDims, ConvDecoder, ConvEncoder, mlp
@@ -76,7 +76,9 @@ class VAE(Pair, HasPosterior):
         self.bottom_size = self.prior.bottom_size(latent_size)
         self.decoder = BatchDims(decoder, torch.Size([self.bottom_size]), features, "decoder")
         axes = self.prior, self.posterior, self.likelihood
-        plan = Blueprint(self.x_shape, latent_size, *axes, self.infer, condition)
+        self.reader = None if condition is None else Reader(condition)
+        read = None if self.reader is None else self.reader.forward
+        plan = Blueprint(self.x_shape, latent_size, *axes, self.infer, condition, read)
         for axis in (self.posterior, self.likelihood, self.prior):
             axis.build(plan)
         self._try_networks()
@@ -135,11 +137,14 @@ class VAE(Pair, HasPosterior):
 
     @property
     def needs_training_data(self) -> bool:
-        """Whether an axis does."""
-        return any(axis.needs_training_data for axis in (self.prior, self.posterior, self.likelihood))
+        """Whether an axis does, or whoever reads the condition."""
+        parts = (self.prior, self.posterior, self.likelihood, self.reader)
+        return any(part is not None and part.needs_training_data for part in parts)
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Show every axis the training data, before training."""
+        if self.reader is not None:
+            self.reader.before_training(y)
         for axis in (self.prior, self.posterior, self.likelihood):
             axis.before_training(x)
 
@@ -160,7 +165,7 @@ class VAE(Pair, HasPosterior):
         return self.posterior(self.encoder(self.likelihood.rescale(x), self._read(y)), log_joint)
 
     def _read(self, y: Tensor | None) -> Tensor | None:
-        return None if self.condition is None or y is None else self.condition.read(y)
+        return None if self.reader is None or y is None else self.reader(y)
 
     def _generated(self, n: int, y: Tensor | None) -> Distribution:
         if self.condition is not None:

@@ -86,12 +86,17 @@ def as_data(given: Any, kinds: Sequence[str] | None = None) -> Data:
     return from_arrays(given, kind=kinds)
 
 
-def as_split(given: Any, y: Tensor | None, kinds: Sequence[str]) -> Split:
+def as_split(given: Any, y: Tensor | None, kinds: Sequence[str], standardized: bool = False) -> Split:
     """Data in memory as they are to be scored: numbers as they are, whole numbers of images as the first of ``kinds``.
 
     Raises:
-        ValueError: they are no data, or none of such a kind.
+        ValueError: they are no data, or none of such a kind, or an array of raw values, where what is read is standardized.
     """
+    if standardized and not isinstance(given, (Tensor, Dataset)):
+        raise ValueError(
+            f"the model was trained on standardized data, and {type(given).__name__} holds raw ones; pass "
+            "run.data.like(x), or a tensor of what the model reads."
+        )
     x, inner = _x_and_y(given)
     told = inner if y is None else y
     labels = None if told is None else torch.as_tensor(told)

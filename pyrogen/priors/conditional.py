@@ -42,7 +42,7 @@ class ConditionalNormal(Prior):
                 "the prior ConditionalNormal looks at a condition y, and this model has none; use "
                 "create('vae-conditional', prior='ConditionalNormal'), or prior='StandardNormal' here."
             )
-        self._read = plan.condition.read
+        self._read = plan.read or plan.condition.read
         self.net = mlp((plan.condition.size,), self.hidden, (2 * plan.latent_size,))
         last = next(m for m in reversed(list(self.net.modules())) if isinstance(m, nn.Linear))
         nn.init.zeros_(last.weight)
