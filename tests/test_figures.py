@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from pyrogen.base import KINDS
-from pyrogen.figures import plots, score_plots
+from pyrogen.figures import latent_plots, plots, score_plots
 from pyrogen.figures.report import Section, save_figures, write_report
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -127,7 +127,7 @@ def test_reconstructions_stand_below_their_data():
     x = torch.zeros(20, 3, 64, 64)
     axes = plots.reconstructions(x, x + 0.5, "unit").axes[0]
     canvas = axes.images[0].get_array()
-    assert canvas.shape == (2 * 69 - 5, 8 * 69 - 5, 3)
+    assert canvas.shape == (2 * 69 - 5, 8 * 69 - 5, 4)
     assert (canvas[0, 0, 0], canvas[-1, 0, 0]) == (0.0, 0.5)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["data", "reconstruction"]
 
@@ -212,14 +212,14 @@ def test_manifold_is_seamless():
 
 def test_latent_scatter_of_a_plane_shows_the_latents():
     z, y = draws("real", 40, 2), torch.arange(40) % 4
-    figure = plots.latent_scatter(z, y)
+    figure = latent_plots.latent_scatter(z, y)
     assert legend(figure) == ["0", "1", "2", "3"]
     np.testing.assert_allclose(offsets(figure, 1), z[y == 1])
 
 
 def test_latent_scatter_names_the_explained_variance():
     z = torch.randn(500, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.0, 3.0, 1.0])
-    figure = plots.latent_scatter(z)
+    figure = latent_plots.latent_scatter(z)
     shares = [
         int(re.search(r"(\d+)%", label)[1]) for label in (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel())
     ]
@@ -229,34 +229,34 @@ def test_latent_scatter_names_the_explained_variance():
 
 
 def test_latent_scatter_draws_collapsed_latents():
-    assert not offsets(plots.latent_scatter(torch.ones(20, 5))).any()
+    assert not offsets(latent_plots.latent_scatter(torch.ones(20, 5))).any()
 
 
 def test_latent_scatter_by_tsne_is_seeded_and_bounded():
     z, y = draws("real", 60, 5), torch.arange(60) % 2
-    first, second = plots.latent_scatter(z, y, "tsne"), plots.latent_scatter(z, y, "tsne")
+    first, second = latent_plots.latent_scatter(z, y, "tsne"), latent_plots.latent_scatter(z, y, "tsne")
     assert len(offsets(first, 0)) + len(offsets(first, 1)) == 60
     np.testing.assert_array_equal(offsets(first), offsets(second))
 
 
 @pytest.mark.parametrize("n", [10, 60])
 def test_tsne_of_collapsed_latents_is_a_point(n):
-    assert not offsets(plots.latent_scatter(torch.ones(n, 5), method="tsne")).any()
+    assert not offsets(latent_plots.latent_scatter(torch.ones(n, 5), method="tsne")).any()
 
 
 def test_latent_scatter_with_many_labels_has_a_colour_bar():
-    assert len(plots.latent_scatter(draws("real", 40, 2), torch.arange(40)).axes) == 2
+    assert len(latent_plots.latent_scatter(draws("real", 40, 2), torch.arange(40)).axes) == 2
 
 
 def test_latent_scatter_of_one_latent_is_a_histogram():
-    figure = plots.latent_scatter(draws("real", 40, 1), torch.arange(40) % 2)
+    figure = latent_plots.latent_scatter(draws("real", 40, 1), torch.arange(40) % 2)
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == 40
     assert sorted(legend(figure)) == ["0", "1"]
 
 
 def test_latent_scatter_refuses_unknown_methods():
     with pytest.raises(ValueError, match="'auto', 'pca', 'tsne'; got 'umap'"):
-        plots.latent_scatter(torch.zeros(3, 3), method="umap")
+        latent_plots.latent_scatter(torch.zeros(3, 3), method="umap")
 
 
 def test_curves_have_a_panel_for_each_term():
@@ -373,7 +373,7 @@ def test_report_needs_nothing_else(tmp_path, figure):
     sections = [Section("Samples", figures=[("Digits.", figure)]), Section("Numbers", table=[["a"], ["1"]])]
     page = Page(write_report(tmp_path / "report.html", "vae", "on digits", sections).read_text())
     links = [value for _, attrs in page.elements for name, value in attrs.items() if name in ("src", "href", "action")]
-    assert [link.split(",")[0] for link in links] == ["#section-1", "#section-2", "data:image/png;base64"]
+    assert [link.split(",")[0] for link in links] == ["#section-1", "#section-2", "data:image/svg+xml"]
     assert {section["id"] for section in page.all("section")} == {"section-1", "section-2"}
     assert {"script", "link", "iframe", "object"}.isdisjoint(tag for tag, _ in page.elements)
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import platform
 import re
@@ -16,16 +15,18 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from pyrogen.figures.svg import data_uri
 from pyrogen.files import write
 
 DPI = 192
 CSS_DPI = 96
+WIDE = 500  # pixels, from which on a figure has a row of its own
 NUMBER = re.compile(r"[-−+±≥≤<>~≈]?\s*[\d.,]+[\d\s.,%e×±()+−-]*|[-−]?(nan|inf|∞)|[-–—]?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: text, then code, a table (first row the header), and figures with their captions.
+    """A part of a report: figures with their captions, then text, code, and a table (first row the header).
 
     Everything is plain text; a blank line in ``text`` begins a paragraph.
     """
@@ -66,13 +67,14 @@ def _contents(sections: Sequence[Section]) -> str:
 
 def _section(number: int, section: Section) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
+    if section.figures:
+        shown = (_figure(*figure, look) for figure, look in zip(section.figures, _looks(section.figures), strict=True))
+        parts.append(f'<div class="figures">{"".join(shown)}</div>')
     parts += [f"<p>{escape(paragraph.strip())}</p>" for paragraph in section.text.split("\n\n") if paragraph.strip()]
     if section.code:
         parts.append(f"<pre><code>{escape(section.code)}</code></pre>")
     if section.table:
         parts.append(_table(section.table, section.title))
-    if section.figures:
-        parts.append(f'<div class="figures">{"".join(_figure(*figure) for figure in section.figures)}</div>')
     return f'<section id="section-{number}">\n' + "\n".join(parts) + "\n</section>"
 
 
@@ -92,11 +94,22 @@ def _row(tag: str, row: Sequence[str], numeric: Sequence[bool]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _figure(caption: str, figure: Figure) -> str:
+def _looks(figures: Sequence[tuple[str, Figure]]) -> list[str]:
+    """Which figures have a row of their own: wide ones, and those that nothing is left to stand beside."""
+    looks = ["wide" if figure.get_figwidth() * CSS_DPI > WIDE else "" for _, figure in figures]
+    waiting: int | None = None
+    for i, look in enumerate([*looks, "wide"]):
+        if look and waiting is not None:
+            looks[waiting] = "alone"
+        waiting = i if not look and waiting is None else None
+    return looks
+
+
+def _figure(caption: str, figure: Figure, look: str) -> str:
     width, height = (round(inches * CSS_DPI) for inches in figure.get_size_inches())
-    source = "data:image/png;base64," + base64.b64encode(_png(figure)).decode("ascii")
-    image = f'<img src="{source}" alt="{escape(caption)}" width="{width}" height="{height}">'
-    return f'<figure style="width:{width}px">{image}<figcaption>{escape(caption)}</figcaption></figure>'
+    image = f'<img src="{data_uri(figure)}" alt="{escape(caption)}" width="{width}" height="{height}">'
+    named = f' class="{look}"' if look else ""
+    return f"<figure{named}>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def _footer(date: datetime) -> str:
@@ -143,7 +156,7 @@ STYLE = """
 }
 * { box-sizing: border-box; }
 body {
-  max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.25rem; background: var(--page); color: var(--ink);
+  max-width: 68rem; margin: 0 auto; padding: 2.5rem 1.25rem; background: var(--page); color: var(--ink);
   font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; overflow-wrap: anywhere;
 }
 h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; letter-spacing: -0.02em; }
@@ -163,17 +176,25 @@ pre {
 }
 .scroll { margin-bottom: 1rem; overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; overflow-wrap: normal; }
-th, td { padding: .45rem 1.15rem .45rem 0; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; }
+th, td { padding: .45rem 1.15rem .45rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: bottom; }
 th { color: var(--muted); font-weight: 600; }
+td:first-child { min-width: 8rem; }
 tbody tr:last-child td { border-bottom: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
-.figures { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1.25rem; }
-figure { max-width: 100%; margin: 0; }
-img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
+td.number { white-space: nowrap; }
+.figures {
+  display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); align-items: start; gap: 1.5rem; margin-bottom: 1rem;
+}
+figure { min-width: 0; margin: 0; }
+img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { margin-top: .5rem; color: var(--muted); font-size: .88rem; line-height: 1.45; }
+.wide { grid-column: 1 / -1; }
+/* what would stand alone in its row has its words beside it */
+.alone { grid-column: 1 / -1; display: grid; grid-template-columns: subgrid; align-items: center; }
 footer { margin-top: 1.5rem; color: var(--muted); font-size: .82rem; }
 @media (max-width: 40rem) {
   body { padding: 1.5rem .75rem; }
   section { padding: 1.1rem; }
+  .figures, .alone { grid-template-columns: minmax(0, 1fr); }
 }
 """
