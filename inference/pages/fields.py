@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyrogen.data import Data
 from pyrogen.figures.figure_style import FAINT, PALETTE, Array, as_rows, legend, single
-from pyrogen.inference.pages.report_sections import DECODED, SCATTERED, History, Panel
+from pyrogen.inference.pages.panel import DECODED, SCATTERED, History, Panel
 
 
 def reconstruction_field(model: Any, data: Data, history: History) -> Iterator[Panel]:

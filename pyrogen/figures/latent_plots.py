@@ -169,8 +169,8 @@ def ellipses(mean: Array, covariance: Array, y: Array | None = None) -> Figure:
         bubbles = EllipseCollection(*sizes, units="xy", offsets=xy[group], offset_transform=axes.transData, **look)
         axes.add_collection(bubbles)
     reach = widths.max(1, keepdims=True) / 2
-    axes.set(xlim=_padded(np.stack([xy - reach, xy + reach])[..., 0]))
-    axes.set(ylim=_padded(np.stack([xy - reach, xy + reach])[..., 1]))
+    axes.update_datalim(np.concatenate([xy - reach, xy + reach]))
+    axes.autoscale_view()
     axes.set_aspect("equal", adjustable="datalim")
     if labels is not None:
         legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -72,7 +72,7 @@ def samples(x: Array, kind: str, data: Array | None = None) -> Figure:
     if data is None:
         return profiles(values, kind)
     named = {"data": as_rows(data), "samples": as_rows(values)}
-    return _heat_maps(named, kind) if values[0].size > 1 else histograms(named, "$x$")
+    return heat_maps(named, kind) if values[0].size > 1 else histograms(named, "$x$")
 
 
 def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
@@ -81,7 +81,7 @@ def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
     if _is_plane(before):
         return points(after, before, label="reconstruction")
     if not _is_image(before):
-        return _heat_maps({"data": before, "reconstruction": after}, kind)
+        return heat_maps({"data": before, "reconstruction": after}, kind)
     return strips(np.stack([before[:8], after[:8]]), kind, ["data", "reconstruction"])
 
 
@@ -124,7 +124,7 @@ def profiles(x: Array, kind: str, title: str | None = None) -> Figure:
     """Vectors: each of the first 48 a row of a heat map; a histogram where they are single numbers."""
     values = as_rows(x)
     if values.shape[1] > 1:
-        return _heat_maps({title or "": values}, kind)
+        return heat_maps({title or "": values}, kind)
     figure, axes = single(3.0, title, "$x$", "count")
     axes.hist(values[np.isfinite(values)], bins=40, color=BLUE)
     return figure
@@ -305,7 +305,7 @@ def _picture(canvas: np.ndarray, width: float, title: str | None = None) -> Figu
     return figure
 
 
-def _heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
+def heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
     """One above the other, in the same colours."""
     vectors = [as_rows(x)[:48] for x in named.values()]
     low, high = _limits(np.concatenate(vectors), kind)
