@@ -43,7 +43,7 @@ def _negative_error(model: Any, part: Split) -> Tensor:
 JUDGES: Sequence[tuple[type, Callable[[Any, Split], Tensor], str, str]] = (
     (HasLogProb, _log_prob, "log p(x), nats", "log p(x)"),
     (HasFreeEnergy, _negative_energy, "−F(x), nats", "the negative free energy, which is log p(x) but for a constant"),
-    (Pair, _bound, "log p(x) ≥, nats", f"a lower bound on log p(x) by {WEIGHED} importance weights"),
+    (Pair, _bound, "bound on log p(x), nats", f"a lower bound on log p(x) by {WEIGHED} importance weights"),
     (HasPosterior, _negative_error, "−RMSE", "the negative error of its reconstruction"),
 )
 

@@ -82,7 +82,7 @@ def classes(model: Any, data: Data, history: History) -> Iterator[Panel]:
 def neighbours(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Whether samples repeat training data: how near these are, against how near they are to held-out data."""
     test, train = data.test.take(COMPARED), data.train.take(TRAINED).x.flatten(1)
-    if math.prod(model.x_shape) == 1 or model.missing or not len(test):
+    if math.prod(model.x_shape) <= 2 or model.missing or not len(test):
         return
     drawn = model.sample(len(test), model.condition_for(test.y)).flatten(1)
     near, held = (torch.cdist(x.float(), train.float()).amin(1) for x in (drawn, test.x.flatten(1)))

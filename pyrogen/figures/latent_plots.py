@@ -73,7 +73,7 @@ def latent_film(codes: Mapping[str, Array], y: Array | None = None) -> Figure:
     labels = _few(y)
     columns = min(len(times), 3)
     rows = -(-len(times) // columns)
-    figure = blank(1.9 * columns, 1.95 * rows)
+    figure = blank(WIDTH * columns / 3, 1.6 * rows)
     for i, (time, part) in enumerate(zip(times, np.split(stacked, len(times)), strict=True)):
         axes = figure.add_subplot(rows, columns, i + 1)
         style(axes, time)
@@ -102,7 +102,7 @@ def marginals(posterior: Array, prior: Array, order: Sequence[int]) -> Figure:
     upper, lower = as_rows(posterior), as_rows(prior)
     columns = min(len(order), 4)
     rows = -(-len(order) // columns)
-    figure = blank(max(2.2, 1.15 * columns + 0.1), 1.15 * rows + 0.5)
+    figure = blank(max(3.4, 1.15 * columns + 0.1), 1.15 * rows + 0.5)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, i in zip(panels.flat, order, strict=False):
         style(axes, None)
@@ -165,9 +165,10 @@ def ellipses(mean: Array, covariance: Array, y: Array | None = None) -> Figure:
     figure, axes = single(3.9, None, *names)
     for label, group, color in _groups(labels, len(xy)):
         sizes = (widths[group, 1], widths[group, 0], angles[group])
-        look: dict[str, Any] = {"facecolors": color, "edgecolors": color, "alpha": 0.4, "label": label}
+        look: dict[str, Any] = {"facecolors": (color, 0.2), "edgecolors": (color, 0.8), "linewidths": 0.8}
         bubbles = EllipseCollection(*sizes, units="xy", offsets=xy[group], offset_transform=axes.transData, **look)
         axes.add_collection(bubbles)
+        axes.scatter([], [], s=30, color=color, alpha=0.6, linewidths=0, label=label)  # of the legend
     reach = widths.max(1, keepdims=True) / 2
     axes.update_datalim(np.concatenate([xy - reach, xy + reach]))
     axes.autoscale_view()

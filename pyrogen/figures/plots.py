@@ -175,11 +175,12 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
 
     columns = min(2, max(1, len(terms)))
     rows = max(1, math.ceil(len(terms) / columns))
-    figure = blank(WIDTH if columns == 1 else 5.6, 2.2 * rows + 0.2)
+    figure = blank(WIDTH, (2.4 if columns == 1 else 1.7) * rows + 0.2)
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for panel, (term, lines) in zip(panels, terms.items(), strict=False):
         style(panel, term)
-        panel.locator_params(axis="x", integer=True)
+        panel.locator_params(axis="x", integer=True, nbins=5)
+        panel.ticklabel_format(axis="y", useOffset=False)
         for split, line in lines.items():
             color = PALETTE[SPLITS.index(split)]
             panel.plot(*zip(*line, strict=True), color=color, label=split, marker="o" if len(line) < 12 else "", ms=3)
@@ -199,8 +200,8 @@ def _leave_out_the_start(panel: Axes, lines: Iterable[Sequence[tuple[float, floa
     if len(later) < 2 or not start:
         return
     low, high = min(later), max(later)
-    room = max(high - low, 1e-9)
-    if not low - 2 * room <= start[0] <= high + 2 * room:
+    room = high - low
+    if room > 1e-6 * abs(high) and not low - 2 * room <= start[0] <= high + 2 * room:
         panel.set_ylim(low - 0.08 * room, high + 0.08 * room)
         panel.annotate(f"epoch 0: {start[0]:.4g}", (0.02, 0.03), xycoords="axes fraction", fontsize=8, color=MUTED)
 

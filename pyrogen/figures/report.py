@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from importlib.metadata import version
-from itertools import zip_longest
+from itertools import pairwise, product, zip_longest
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -18,8 +19,9 @@ from matplotlib.figure import Figure
 from pyrogen.figures.svg import data_uri
 from pyrogen.files import write
 
-DPI = 192
+DPI = 144
 CSS_DPI = 96
+MOST = 12  # figures whose places are tried in all ways
 WIDE = 500  # pixels, from which on a figure has a row of its own
 NUMBER = re.compile(r"[-−+±≥≤<>~≈]?\s*[\d.,]+[\d\s.,%e×±()+−-]*|[-−]?(nan|inf|∞)|[-–—]?", re.IGNORECASE)
 
@@ -68,8 +70,7 @@ def _contents(sections: Sequence[Section]) -> str:
 def _section(number: int, section: Section) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
     if section.figures:
-        shown = (_figure(*figure, look) for figure, look in zip(section.figures, _looks(section.figures), strict=True))
-        parts.append(f'<div class="figures">{"".join(shown)}</div>')
+        parts.append(_figures(section.figures))
     parts += [f"<p>{escape(paragraph.strip())}</p>" for paragraph in section.text.split("\n\n") if paragraph.strip()]
     if section.code:
         parts.append(f"<pre><code>{escape(section.code)}</code></pre>")
@@ -94,22 +95,55 @@ def _row(tag: str, row: Sequence[str], numeric: Sequence[bool]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _looks(figures: Sequence[tuple[str, Figure]]) -> list[str]:
-    """Which figures have a row of their own: wide ones, and those that nothing is left to stand beside."""
-    looks = ["wide" if figure.get_figwidth() * CSS_DPI > WIDE else "" for _, figure in figures]
-    waiting: int | None = None
-    for i, look in enumerate([*looks, "wide"]):
-        if look and waiting is not None:
-            looks[waiting] = "alone"
-        waiting = i if not look and waiting is None else None
-    return looks
+def _figures(figures: Sequence[tuple[str, Figure]]) -> str:
+    """Figures in blocks of two columns as equally high as can be, between wide ones; phones have them in their order."""
+    blocks: list[list[int]] = [[]]
+    for i, (_, figure) in enumerate(figures):
+        blocks += [[i], []] if _pixels(figure)[0] > WIDE else []
+        blocks[-1] += [] if _pixels(figure)[0] > WIDE else [i]
+    shown = [_figure(*figure, i) for i, figure in enumerate(figures)]
+    parts = []
+    for block in (block for block in blocks if block):
+        left, right, alone = _columns([_height(*figures[i]) for i in block])
+        if right:
+            columns = (f'<div class="column">{"".join(shown[block[i]] for i in side)}</div>' for side in (left, right))
+            parts.append(f'<div class="figures">{"".join(columns)}</div>')
+        look = "wide" if _pixels(figures[block[-1]][1])[0] > WIDE else "alone"
+        parts += [f'<div class="{look}">{shown[block[i]]}</div>' for i in alone]
+    return "".join(parts)
 
 
-def _figure(caption: str, figure: Figure, look: str) -> str:
+def _columns(heights: Sequence[float]) -> tuple[list[int], list[int], list[int]]:
+    """Which figures stand left, right, and in a row of their own with their words beside: what leaves least room empty."""
+    best: tuple[float, tuple[list[int], list[int], list[int]]] = (math.inf, ([], [], list(range(len(heights)))))
+    for single in (False, True):
+        many = len(heights) - single
+        if many < 2:
+            continue
+        for rest in product((False, True), repeat=min(many, MOST) - 2):
+            goes = (False, True, *rest, *(i % 2 == 1 for i in range(MOST, many)))
+            sides = [i for i in range(many) if not goes[i]], [i for i in range(many) if goes[i]]
+            left, right = (sum(heights[i] for i in side) for side in sides)
+            empty = abs(left - right) + (0.6 * heights[-1] if single else 0.0)
+            # of equally good ones that in which most figures change sides, as one reads
+            empty -= 1e-3 * sum(a != b for a, b in pairwise(goes))
+            best = min(best, (empty, (*sides, [many] if single else [])), key=lambda found: found[0])
+    return best[1]
+
+
+def _height(caption: str, figure: Figure) -> float:
+    return _pixels(figure)[1] + 60 + 20 * (len(caption) // 65)
+
+
+def _pixels(figure: Figure) -> tuple[int, int]:
     width, height = (round(inches * CSS_DPI) for inches in figure.get_size_inches())
+    return width, height
+
+
+def _figure(caption: str, figure: Figure, order: int) -> str:
+    width, height = _pixels(figure)
     image = f'<img src="{data_uri(figure)}" alt="{escape(caption)}" width="{width}" height="{height}">'
-    named = f' class="{look}"' if look else ""
-    return f"<figure{named}>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f'<figure style="order:{order}">{image}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def _footer(date: datetime) -> str:
@@ -182,19 +216,20 @@ td:first-child { min-width: 8rem; }
 tbody tr:last-child td { border-bottom: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 td.number { white-space: nowrap; }
-.figures {
-  display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); align-items: start; gap: 1.5rem; margin-bottom: 1rem;
-}
+.figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.75rem; margin-bottom: 1.75rem; }
+.column { display: flex; flex-direction: column; gap: 1.75rem; min-width: 0; }
+.wide, .alone { margin-bottom: 1.75rem; }
+/* what has a row of its own has its words beside it */
+.alone figure { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.75rem; align-items: center; }
 figure { min-width: 0; margin: 0; }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { margin-top: .5rem; color: var(--muted); font-size: .88rem; line-height: 1.45; }
-.wide { grid-column: 1 / -1; }
-/* what would stand alone in its row has its words beside it */
-.alone { grid-column: 1 / -1; display: grid; grid-template-columns: subgrid; align-items: center; }
 footer { margin-top: 1.5rem; color: var(--muted); font-size: .82rem; }
 @media (max-width: 40rem) {
   body { padding: 1.5rem .75rem; }
   section { padding: 1.1rem; }
-  .figures, .alone { grid-template-columns: minmax(0, 1fr); }
+  .figures { display: flex; flex-direction: column; }
+  .column { display: contents; }
+  .alone figure { display: block; }
 }
 """
