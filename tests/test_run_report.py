@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 import signal
 
 import numpy as np
@@ -27,12 +28,11 @@ from pyrogen.inference.pages import (
     sample_sections,
     training_sections,
 )
-from pyrogen.inference.pages.panel import ADVICE, COVERAGE, MISSING, TRAINING
+from pyrogen.inference.pages.panel import ADVICE, COVERAGE, MISSING, SAMPLES, TRAINING
 from pyrogen.inference.pages.reproduction import command
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating
-from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores, save_score
 from pyrogen.inference.training.checkpoint import Stopped
 
@@ -51,15 +51,27 @@ def files(tmp_path_factory):
 
 
 def shown(folder, model=None):
-    model = storage.load(folder, model)
-    return list(run_report._shown(model, data_of(folder), run_report._history(folder)))
+    return run_report.panels(folder, storage.read_config(folder), storage.load(folder, model))
+
+
+@pytest.fixture
+def train(files, tmp_path, monkeypatch):
+    """Train by the command line, without a page, which takes longer."""
+    monkeypatch.setattr(run_report, "write_run_report", lambda folder: folder)
+
+    def run(words, name="run"):
+        command_line = ["train", *words.format(**files).split(), "--epochs", "1", "--folder", str(tmp_path / name)]
+        assert main(command_line) == 0
+        return tmp_path / name
+
+    return run
 
 
 # -- panels ----------------------------------------------------------------------------------------------------------
 
 PICTURES = {"data", "samples", "neighbours", "distances"}
 POINTS = {"samples", "film-samples"}
-FILM = {"film-samples", "film-reconstructions", "film-codes"}
+FILM = {"film-samples", "film-reconstructions"}  # the codes of fewer than ten data are not filmed
 SCORED = {"extremes", "classes-scores"}
 CODED = (
     {"means", "reconstructions", "interpolations", "traversals", "latents", "aggregated", "marginals"} | FILM | SCORED
@@ -132,28 +144,35 @@ BRINGS = {
 
 
 @pytest.mark.parametrize(("words", "names", "missing"), BRINGS.values(), ids=BRINGS)
-def test_each_kind_of_model_brings_its_panels(words, names, missing, files, tmp_path):
-    folder = tmp_path / "run"
-    assert main(["train", *words.format(**files).split(), "--epochs", "1", "--folder", str(folder)]) == 0
+def test_each_kind_of_model_brings_its_panels(words, names, missing, train):
+    found = shown(train(words))
+    assert {panel.name for panel in found if panel.figure is not None} == names | {"curves"}
+    assert {panel.caption.split(":")[0] for panel in found if panel.section == MISSING} == missing
+
+
+@pytest.mark.parametrize("name", ["vae", "gan", "large rbm", "missing cells"])
+def test_the_page_holds_every_panel(name, train):
+    words, names, missing = BRINGS[name]
+    folder = train(words)
+    page = write_run_report(folder).read_text()
     assert {path.stem for path in (folder / "figures").glob("*.png")} == names | {"curves"}
-    page = (folder / "report.html").read_text()
     assert page.count("<img") == page.count('alt="') == len(names) + 1
     assert len(page) < 3_000_000
-    assert page.count("<h2>How to reproduce it</h2>") == 1
-    found = {p.caption.split(":")[0] for p in shown(folder) if p.section == MISSING}
-    assert found == missing
-    assert (f"<h2>{MISSING}</h2>" in page) == bool(missing)
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert titles[0] == SAMPLES
+    assert titles[-3:] == ["What to cite", "How to reproduce it", "Setup"]
+    assert (MISSING in titles) == bool(missing)
+    assert registry.find("entry", words.split()[0]).details["reference"].split(",")[0] in page
 
 
-def test_the_ring_is_counted_and_nothing_else(files, tmp_path):
-    folder = tmp_path / "run"
-    main(["train", "gan-nonsaturating", "--hidden", "8", "--epochs", "1", "--folder", str(folder)])
+def test_the_ring_is_counted_and_nothing_else(files, train):
+    folder = train("gan-nonsaturating --hidden 8")
     (panel,) = [p for p in shown(folder) if p.section == COVERAGE]
     _, model, exact = panel.table
     assert exact[1] == "8"
     assert float(exact[2]) == pytest.approx(0.989, abs=0.01)
     assert int(model[1]) < 8
-    assert COVERAGE in (folder / "report.html").read_text()
     gan = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(8,))
     assert list(sample_sections.coverage(gan, load(files["vectors"]), [])) == []
 

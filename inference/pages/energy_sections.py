@@ -35,13 +35,14 @@ def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     some = {"training data": (train.x, train.y), "test data": (test.x, test.y)}
     some["samples"] = model.sample(min(len(test), 256), model.condition_for(given)), given
     nats = {name: model.log_prob(x, model.condition_for(y)) for name, (x, y) in some.items()}
-    caption = "log p(x) of data, and of the model's own samples: data that it finds unlike its samples lie apart."
-    yield Panel(DENSITY, caption, "log-prob", plots.histograms(nats, "log p(x), nats"))
+    what = "log p(x)" if model.condition is None else "log p(x|y)"
+    caption = f"{what} of data, and of the model's own samples: data that it finds unlike its samples lie apart."
+    yield Panel(DENSITY, caption, "log-prob", plots.histograms(nats, f"{what}, nats"))
     if not isinstance(model, HasFreeEnergy):  # whose difference of free energies is the same number
         difference, error = gap(nats["training data"], nats["test data"])
         yield Panel(
             ADVICE,
-            f"log p(x) of training data less that of test data is {difference:.2g} ± {error:.1g} nats; a large difference "
+            f"{what} of training data less that of test data is {difference:.2g} ± {error:.1g} nats; a large difference "
             "is overfitting.",
         )
 

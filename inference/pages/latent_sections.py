@@ -26,7 +26,7 @@ from pyrogen.inference.pages.panel import (
 )
 from pyrogen.inference.programs.record import is_point
 
-PAIRED, MARGINS, BUBBLES, DRAWS = 4, 8, 100, 200
+PAIRED, MARGINS, BUBBLES, DRAWS = 4, 8, 60, 200
 
 
 def most_active(model: Any, codes: Tensor, history: History, n: int) -> tuple[list[int], str]:

@@ -104,12 +104,7 @@ def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
     """
     folder = Path(folder)
     config, model = storage.read_config(folder), storage.load(folder, model)
-    data, missing = _data_of(folder)
-    history, said = _history(folder), config.get("data") if isinstance(config.get("data"), dict) else {}
-    shown = [*missing, *_scores(folder, model, data), *training_sections.films(folder, data, str(said.get("kind")))]
-    shown += _alone(model, str(said.get("kind"))) if data is None else _shown(model, data, history)
-    shown += training_sections.curves(history)
-    shown += _unfinished(folder, config, history)
+    shown, said = panels(folder, config, model), _data_section(config)
     save_figures(folder / "figures", {panel.name: panel.figure for panel in shown if panel.figure is not None})
     title = f"{config['model'].get('entry', type(model).__name__)} on {said.get('name', 'data of its own')}"
     titles = dict.fromkeys(panel.section for panel in shown)
@@ -117,6 +112,24 @@ def write_run_report(folder: str | Path, model: Model | None = None) -> Path:
     sections = [_section(t, shown) for t in (*ORDER, *middle, *LAST) if t in titles]
     sections += [*paper_section(config), recipe_section(config, model), setup_section(config, model, folder)]
     return write_report(folder / "report.html", title, _subtitle(model, str(said.get("kind", "unknown"))), sections)
+
+
+def panels(folder: Path, config: Mapping[str, Any], model: Model) -> list[Panel]:
+    """All that can be shown of a run, section by section.
+
+    Raises:
+        ValueError: a file in the folder is damaged.
+    """
+    data, missing = _data_of(folder)
+    history, kind = _history(folder), str(_data_section(config).get("kind"))
+    found = [*missing, *_scores(folder, model, data), *training_sections.films(folder, data, kind)]
+    found += _alone(model, kind) if data is None else _shown(model, data, history)
+    return [*found, *training_sections.curves(history), *_unfinished(folder, config, history)]
+
+
+def _data_section(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = config.get("data")
+    return said if isinstance(said, dict) else {}
 
 
 # -- what is in a run's folder ---------------------------------------------------------------------------------------

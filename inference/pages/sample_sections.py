@@ -28,7 +28,8 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
     drawn = _drawn(model, len(part), model.condition_for(part.y))
     given = ", given the y of test data" if model.condition_for(part.y) is not None else ""
     if not is_picture(model.x_shape):
-        caption = f"{len(part)} samples of the model{given}, and as many test data."
+        holes = "" if whole_rows(part.x).all() else "; what is missing of them is grey"
+        caption = f"{len(part)} samples of the model{given}, and as many test data{holes}."
         yield Panel(SAMPLES, caption, "samples", plots.samples(drawn["samples"], data.kind, part.x))
         return
     yield Panel(SAMPLES, f"{len(part)} test data.", "data", plots.samples(part.x, data.kind))

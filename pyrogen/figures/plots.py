@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -90,7 +91,11 @@ def strips(x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str]
     values = as_array(x)
     figure = _picture(_mosaic(to_image(values.reshape(-1, *values.shape[2:]), kind), values.shape[1]), width=WIDTH)
     axes = figure.axes[0]
-    for axis, names, size in zip((axes.yaxis, axes.xaxis), (rows, columns), axes.images[0].get_size(), strict=True):
+    height, width = sizes = axes.images[0].get_size()
+    # names beside the pictures take their room: no lower than the rest demands
+    beside = 0.07 * max((len(line) for name in rows for line in name.split("\n")), default=-1) + 0.1
+    figure.set_size_inches(WIDTH, (WIDTH - beside) * height / width + (0.25 if columns else 0.05))
+    for axis, names, size in zip((axes.yaxis, axes.xaxis), (rows, columns), sizes, strict=True):
         if names:
             axis.set_ticks((np.arange(len(names)) + 0.5) * (size + GAP) / len(names) - GAP / 2, names)
     return figure
@@ -307,16 +312,18 @@ def _picture(canvas: np.ndarray, width: float, title: str | None = None) -> Figu
 
 
 def heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
-    """One above the other, in the same colours."""
+    """Vectors as rows of colour, one map above the other, in the same colours; what is missing is grey."""
     vectors = [as_rows(x)[:48] for x in named.values()]
     low, high = _limits(np.concatenate(vectors), kind)
     colors = "Blues"
     if kind == "real":
         low, high, colors = -max(-low, high), max(-low, high), "RdBu_r"
-    figure = blank(WIDTH, 0.6 + 2.6 * len(named))
+    shades = matplotlib.colormaps[colors].with_extremes(bad=FAINT)
+    figure = blank(WIDTH, 0.6 + sum(1.2 + 1.4 * len(values) / 48 for values in vectors))
     panels = figure.subplots(len(named), squeeze=False).flat
     for panel, values, title in zip(panels, vectors, named, strict=True):
         style(panel, title, "dimension", "datum")
         bare(panel)
-        color_bar(figure, panel.imshow(values, aspect="auto", vmin=low, vmax=high, cmap=colors), panel)
+        panel.locator_params(integer=True, nbins=8)
+        color_bar(figure, panel.imshow(values, aspect="auto", vmin=low, vmax=high, cmap=shades), panel)
     return figure
