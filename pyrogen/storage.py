@@ -35,7 +35,7 @@ DERIVED = (
     "report.html",
 )
 # of the same training as the last weights
-BESIDE = ("best.safetensors", "ema.safetensors", "codes.safetensors", "checkpoint.safetensors", "metrics.jsonl")
+BESIDE = ("best.safetensors", "ema.safetensors", "film.safetensors", "checkpoint.safetensors", "metrics.jsonl")
 
 
 def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Path:

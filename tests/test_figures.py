@@ -10,8 +10,10 @@ import torch
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from pyrogen.figures import plots, score_plots
+from pyrogen.figures import latent_plots, plots, report, score_plots
+from pyrogen.figures.figure_style import MUTED
 from pyrogen.figures.report import Section, save_figures, write_report
+from pyrogen.figures.svg import DARK, data_uri, to_svg
 from pyrogen.kinds import PLAIN
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -123,7 +125,7 @@ def test_reconstructions_stand_below_their_data():
     x = torch.zeros(20, 3, 64, 64)
     axes = plots.reconstructions(x, x + 0.5, "unit").axes[0]
     canvas = axes.images[0].get_array()
-    assert canvas.shape == (2 * 69 - 5, 8 * 69 - 5, 3)
+    assert canvas.shape == (2 * 69 - 5, 8 * 69 - 5, 4)
     assert (canvas[0, 0, 0], canvas[-1, 0, 0]) == (0.0, 0.5)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["data", "reconstruction"]
 
@@ -208,14 +210,14 @@ def test_manifold_is_seamless():
 
 def test_latent_scatter_of_a_plane_shows_the_latents():
     z, y = draws("real", 40, 2), torch.arange(40) % 4
-    figure = plots.latent_scatter(z, y)
+    figure = latent_plots.latent_scatter(z, y)
     assert legend(figure) == ["0", "1", "2", "3"]
     np.testing.assert_allclose(offsets(figure, 1), z[y == 1])
 
 
 def test_latent_scatter_names_the_explained_variance():
     z = torch.randn(500, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.0, 3.0, 1.0])
-    figure = plots.latent_scatter(z)
+    figure = latent_plots.latent_scatter(z)
     shares = [
         int(re.search(r"(\d+)%", label)[1]) for label in (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel())
     ]
@@ -225,34 +227,131 @@ def test_latent_scatter_names_the_explained_variance():
 
 
 def test_latent_scatter_draws_collapsed_latents():
-    assert not offsets(plots.latent_scatter(torch.ones(20, 5))).any()
+    assert not offsets(latent_plots.latent_scatter(torch.ones(20, 5))).any()
 
 
 def test_latent_scatter_by_tsne_is_seeded_and_bounded():
     z, y = draws("real", 60, 5), torch.arange(60) % 2
-    first, second = plots.latent_scatter(z, y, "tsne"), plots.latent_scatter(z, y, "tsne")
+    first, second = latent_plots.latent_scatter(z, y, "tsne"), latent_plots.latent_scatter(z, y, "tsne")
     assert len(offsets(first, 0)) + len(offsets(first, 1)) == 60
     np.testing.assert_array_equal(offsets(first), offsets(second))
 
 
 @pytest.mark.parametrize("n", [10, 60])
 def test_tsne_of_collapsed_latents_is_a_point(n):
-    assert not offsets(plots.latent_scatter(torch.ones(n, 5), method="tsne")).any()
+    assert not offsets(latent_plots.latent_scatter(torch.ones(n, 5), method="tsne")).any()
 
 
 def test_latent_scatter_with_many_labels_has_a_colour_bar():
-    assert len(plots.latent_scatter(draws("real", 40, 2), torch.arange(40)).axes) == 2
+    assert len(latent_plots.latent_scatter(draws("real", 40, 2), torch.arange(40)).axes) == 2
 
 
 def test_latent_scatter_of_one_latent_is_a_histogram():
-    figure = plots.latent_scatter(draws("real", 40, 1), torch.arange(40) % 2)
+    figure = latent_plots.latent_scatter(draws("real", 40, 1), torch.arange(40) % 2)
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == 40
     assert sorted(legend(figure)) == ["0", "1"]
 
 
 def test_latent_scatter_refuses_unknown_methods():
     with pytest.raises(ValueError, match="'auto', 'pca', 'tsne'; got 'umap'"):
-        plots.latent_scatter(torch.zeros(3, 3), method="umap")
+        latent_plots.latent_scatter(torch.zeros(3, 3), method="umap")
+
+
+def test_the_aggregated_posterior_lies_upon_the_prior():
+    posterior, prior = draws("real", 40, 2), 3 * draws("real", 30, 2)
+    figure = latent_plots.aggregated(posterior, prior)
+    assert legend(figure) == ["prior p(z)", "codes, z ~ q(z|x)"]
+    np.testing.assert_allclose(offsets(figure, 0), prior)
+    np.testing.assert_allclose(offsets(figure, 1), posterior)
+
+
+def test_priors_of_many_latents_are_seen_along_the_axes_of_the_posterior():
+    generator = torch.Generator().manual_seed(0)
+    posterior = torch.randn(500, 5, generator=generator) * torch.tensor([0.1, 4.0, 0.1, 2.0, 0.1])
+    prior = torch.zeros(3, 5)
+    prior[1, 1] = prior[2, 3] = 1.0
+    figure = latent_plots.aggregated(posterior, prior)
+    assert "of the variance" in figure.axes[0].get_xlabel()
+    lower = offsets(figure, 0) - offsets(figure, 0)[0]
+    np.testing.assert_allclose(np.abs(lower[1:]), np.eye(2), atol=0.05)
+
+
+@pytest.mark.parametrize("latents", [1, 3, 8])
+def test_marginals_have_a_panel_for_each_latent(latents):
+    z = draws("real", 50, 8)
+    figure = latent_plots.marginals(z, z + 1, list(range(latents))[::-1])
+    assert [axes.get_title() for axes in figure.axes] == [f"$z_{{{i + 1}}}$" for i in range(latents)][::-1]
+    (posterior, prior) = figure.axes[0].patches[0], figure.axes[0].patches[-1]
+    assert posterior.get_facecolor() != prior.get_edgecolor()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["codes, z ~ q(z|x)", "prior p(z)"]
+
+
+def test_pairs_show_each_latent_against_each_once():
+    z, y = draws("real", 60, 5), torch.arange(60) % 3
+    figure = latent_plots.pairs(z, [4, 0, 2, 1], y)
+    assert len(figure.axes) == 4 * 3 // 2
+    np.testing.assert_allclose(offsets(figure, 1), z[y == 1][:, [4, 0]])
+    last = figure.axes[-1]
+    np.testing.assert_allclose(np.asarray(last.collections[0].get_offsets()), z[y == 0][:, [2, 1]])
+    assert (last.get_xlabel(), figure.axes[0].get_ylabel()) == ("$z_{3}$", "$z_{1}$")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["0", "1", "2"]
+
+
+def test_ellipses_have_the_widths_and_angles_of_their_covariances():
+    mean, turn = torch.tensor([[0.0, 0.0], [3.0, 1.0]]).double(), np.radians(30)
+    axes_ = torch.tensor([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    covariance = torch.stack([axes_ @ torch.diag(torch.tensor([4.0, 1.0]).double()) @ axes_.T, torch.eye(2).double()])
+    figure = latent_plots.ellipses(mean, covariance)
+    drawn = figure.axes[0].collections[0]
+    np.testing.assert_allclose(drawn.get_offsets(), mean)
+    np.testing.assert_allclose(drawn.get_widths(), [4, 2])  # full axes of one standard deviation
+    np.testing.assert_allclose(drawn.get_heights(), [2, 2])
+    assert drawn.get_angles()[0] % 180 == pytest.approx(30)
+    coloured = latent_plots.ellipses(mean, covariance, np.array(["a", "b"]))
+    assert legend(coloured) == ["a", "b"]
+
+
+def test_ellipses_of_many_latents_are_shadows_in_their_principal_plane():
+    mean = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([5.0, 0.1, 3.0, 0.1])
+    covariance = torch.diag(torch.tensor([1.0, 9.0, 4.0, 9.0])).expand(200, 4, 4)
+    (drawn, *_) = latent_plots.ellipses(mean, covariance).axes[0].collections
+    widths = np.sort(np.stack([drawn.get_widths(), drawn.get_heights()]), 0)
+    np.testing.assert_allclose(widths.T, [[2, 4]] * 200, rtol=0.1)
+
+
+def test_class_bars_stand_in_order_with_their_errors():
+    axes = plots.class_bars(["a", "b", "c"], [1.0, 2.0, 3.0], [0.1, float("nan"), 0.3], "nats").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c"]
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), [[1, 2], [2, 1], [3, 0]])
+    bars = [np.ptp(segment[:, 0]) for segment in axes.collections[0].get_segments()]
+    np.testing.assert_allclose(bars, [0.2, 0, 0.6], atol=1e-12)
+
+
+def test_scored_points_have_the_lowest_on_top():
+    x, scores = draws("real", 30, 2), torch.arange(30.0)
+    figure = plots.scored_points(x, scores, "nats")
+    np.testing.assert_allclose(offsets(figure), x.flip(0))
+    np.testing.assert_allclose(figure.axes[0].collections[0].get_array(), scores.flip(0))
+    assert figure.axes[1].get_ylabel() == "nats"
+
+
+def test_a_film_of_points_has_a_panel_for_each_time():
+    frames = {f"epoch {i}": draws("real", 20, 2) + i for i in range(5)}
+    figure = plots.point_film(frames, draws("real", 9, 2))
+    assert [axes.get_title() for axes in figure.axes] == list(frames)
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+    np.testing.assert_allclose(np.asarray(figure.axes[3].collections[1].get_offsets()), frames["epoch 3"])
+
+
+def test_curves_say_where_epoch_0_was_when_it_was_far():
+    rows = [{"epoch": 0, "valid/loss": 500.0, "valid/kl": 1.1, "valid/n": 0.0}]
+    rows += [{"epoch": i, "valid/loss": 10.0 - i, "valid/kl": 1.0 + 0.1 * i, "valid/n": 20.0} for i in range(1, 6)]
+    loss, kl, constant = plots.curves(rows).axes
+    assert loss.get_ylim()[1] < 12
+    assert [text.get_text() for text in loss.texts] == ["epoch 0: 500"]
+    assert kl.lines[0].get_xdata()[0] == 0
+    assert kl.texts[:] == constant.texts[:] == []
+    assert constant.get_ylim()[0] <= 0
 
 
 def test_curves_have_a_panel_for_each_term():
@@ -369,12 +468,86 @@ def test_report_needs_nothing_else(tmp_path, figure):
     sections = [Section("Samples", figures=[("Digits.", figure)]), Section("Numbers", table=[["a"], ["1"]])]
     page = Page(write_report(tmp_path / "report.html", "vae", "on digits", sections).read_text())
     links = [value for _, attrs in page.elements for name, value in attrs.items() if name in ("src", "href", "action")]
-    assert [link.split(",")[0] for link in links] == ["#section-1", "#section-2", "data:image/png;base64"]
+    assert [link.split(",")[0] for link in links] == ["#section-1", "#section-2", "data:image/svg+xml"]
     assert {section["id"] for section in page.all("section")} == {"section-1", "section-2"}
     assert {"script", "link", "iframe", "object"}.isdisjoint(tag for tag, _ in page.elements)
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
     policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
     assert policy.startswith("default-src 'none'")
+
+
+def test_a_figure_reads_on_light_and_on_dark_pages():
+    source = to_svg(plots.histograms({"a": [0.0, 1.0]}, "nats"))
+    assert source == to_svg(plots.histograms({"a": [0.0, 1.0]}, "nats"))
+    sheet = re.search(r"<style>(.*?)</style>", source)[1]
+    assert sheet.startswith("@media (prefers-color-scheme: dark)")
+    for light, dark in DARK.items():
+        assert light != dark
+        assert f'[style*="fill: {light}"]{{fill:{dark}!important}}' in sheet
+    # letters are of a colour that the sheet knows, and nothing is painted behind
+    body = source.split("</style>", 1)[1]
+    assert f"fill: {MUTED}" in body
+    assert not re.search(r"fill: #(fff|ffffff|FFFFFF)\b(?!; opacity: 0|; fill-opacity: 0)", body)
+    assert "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", source)
+
+
+def test_pictures_keep_their_own_pixels():
+    x = torch.rand(64, 1, 28, 28)
+    assert len(data_uri(plots.image_grid(x, "unit"))) < 200_000
+
+
+PLACES = {
+    "one": ([300], ([], [], [0])),
+    "two": ([300, 200], ([0], [1], [])),
+    "three": ([300, 200, 100], ([0], [1, 2], [])),
+    "the last has its words beside it": ([300, 300, 300], ([0], [1], [2])),
+    "none": ([], ([], [], [])),
+}
+
+
+@pytest.mark.parametrize(("heights", "places"), PLACES.values(), ids=PLACES)
+def test_columns_are_as_equally_high_as_can_be(heights, places):
+    assert report._columns(heights) == places
+
+
+def test_no_column_is_half_empty():
+    rng = np.random.default_rng(0)
+    for n in range(2, 12):
+        heights = rng.uniform(200, 500, n).tolist()
+        left, right, alone = report._columns(heights)
+        assert sorted([*left, *right, *alone]) == list(range(n))
+        assert len(alone) <= 1
+        sides = [sum(heights[i] for i in side) for side in (left, right)]
+        assert min(sides) > 0.4 * max(sides)
+
+
+def test_nothing_is_wider_than_the_page(tmp_path):
+    """Pictures shrink, tables scroll inside themselves, long words break."""
+    wide = plots.strips(torch.zeros(2, 2, 1, 8, 8), "unit")
+    wide.set_size_inches(9, 2)
+    figures = [("Wide.", wide), ("Narrow.", plots.bars([1.0, 2.0], "", ""))]
+    sections = [Section("A", "word" * 200, [["column"] * 30] * 2, figures, "code" * 200)]
+    source = write_report(tmp_path / "r.html", "t" * 300, "s", sections).read_text()
+    page = Page(source)
+    for rule in (
+        "overflow-wrap: anywhere",
+        "img { display: block; max-width: 100%",
+        ".scroll { margin-bottom: 1rem; overflow-x: auto",
+        "white-space: pre-wrap",
+        "minmax(0, 1fr)",
+        "@media (max-width: 40rem)",
+    ):
+        assert rule in source
+    assert len(page.all("table")) == sum(element.get("class") == "scroll" for element in page.all("div"))
+    assert [element.get("class") for element in page.all("div")] == ["wide", "alone", "scroll"]
+    assert all("width" not in attrs.get("style", "") for _, attrs in page.elements)
+
+
+def test_pictures_come_before_words(tmp_path, figure):
+    sections = [Section("A", "Some words.", [["a"], ["1"]], [("Digits.", figure)], "code")]
+    source = write_report(tmp_path / "r.html", "t", "s", sections).read_text()
+    places = [source.index(mark) for mark in ("<h2>", "<img", "Some words.", "<pre>", "<table>")]
+    assert places == sorted(places)
 
 
 def test_report_figures_have_captions_and_sizes(tmp_path, figure):

@@ -15,7 +15,7 @@ from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.runs.compare import runs_table
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores, save_score, stale_scores
-from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training import checkpoint, film
 from pyrogen.inference.training import run as run_files
 from pyrogen.memory import enough_memory
 
@@ -56,7 +56,7 @@ def test_training_over_a_run_clears_what_judged_it(scored):
     trained(scored, scored.parent / "own.npz", epochs=2)
     left = {path.name for path in scored.iterdir() if not path.name.startswith(".")}
     assert left == {"config.yaml", "weights.safetensors", "best.safetensors", "metrics.jsonl"} | (
-        left & {"checkpoint.safetensors", "codes.safetensors"}
+        left & {"checkpoint.safetensors", "film.safetensors"}
     )
 
 
@@ -76,7 +76,7 @@ def test_saving_over_a_run_clears_what_belonged_to_the_old_weights(scored):
 def test_what_belongs_to_the_weights_is_all_that_training_writes():
     assert set(storage.BESIDE) == {
         run_files.METRICS,
-        run_files.CODES,
+        film.FILM,
         checkpoint.CHECKPOINT,
         *storage.SAVED.values(),
     } - {storage.WEIGHTS}

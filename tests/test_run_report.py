@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import re
+import signal
 
 import numpy as np
 import pytest
@@ -18,12 +20,21 @@ from pyrogen.data import load
 from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
-from pyrogen.inference.pages import report_sections, run_report
-from pyrogen.inference.pages.run_report import ADVICE, MISSING, command, write_run_report
+from pyrogen.inference.pages import (
+    energy_sections,
+    latent_sections,
+    reproduction,
+    run_report,
+    sample_sections,
+    training_sections,
+)
+from pyrogen.inference.pages.panel import ADVICE, COVERAGE, MISSING, SAMPLES, TRAINING
+from pyrogen.inference.pages.reproduction import command
+from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating
-from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores, save_score
+from pyrogen.inference.training.checkpoint import Stopped
 
 
 @pytest.fixture(scope="module")
@@ -33,63 +44,137 @@ def files(tmp_path_factory):
     y = rng.integers(0, 3, 60)
     x = (rng.random((60, 1, 6, 6)) * (60 + 90 * y[:, None, None, None])).astype(np.uint8)
     np.savez(folder / "pictures.npz", x_train=x, y_train=y, x_test=x[:30], y_test=y[:30])
-    np.savez(folder / "vectors.npz", x_train=rng.normal(size=(60, 5)).astype("float32"))
-    return {name: str(folder / f"{name}.npz") for name in ("pictures", "vectors")}
+    vectors = rng.normal(size=(200, 5)).astype("float32")
+    np.savez(folder / "vectors.npz", x_train=vectors)
+    np.savez(folder / "holes.npz", x_train=np.where(rng.random(vectors.shape) < 0.2, np.nan, vectors))
+    return {name: str(folder / f"{name}.npz") for name in ("pictures", "vectors", "holes")}
 
 
 def shown(folder, model=None):
-    model = storage.load(folder, model)
-    return list(run_report._shown(model, data_of(folder), run_report._history(folder)))
+    return run_report.panels(folder, storage.read_config(folder), storage.load(folder, model))
+
+
+@pytest.fixture
+def train(files, tmp_path, monkeypatch):
+    """Train by the command line, without a page, which takes longer."""
+    monkeypatch.setattr(run_report, "write_run_report", lambda folder: folder)
+
+    def run(words, name="run"):
+        command_line = ["train", *words.format(**files).split(), "--epochs", "1", "--folder", str(tmp_path / name)]
+        assert main(command_line) == 0
+        return tmp_path / name
+
+    return run
 
 
 # -- panels ----------------------------------------------------------------------------------------------------------
 
-CODES = {"samples", "reconstructions", "interpolations", "traversals", "latents"}
+PICTURES = {"data", "samples", "neighbours", "distances"}
+POINTS = {"samples", "film-samples"}
+FILM = {"film-samples", "film-reconstructions"}  # the codes of fewer than ten data are not filmed
+SCORED = {"extremes", "classes-scores"}
+CODED = (
+    {"means", "reconstructions", "interpolations", "traversals", "latents", "aggregated", "marginals"} | FILM | SCORED
+)
 BRINGS = {
-    "vae": ("vae --data {pictures} --latent_size 3 --hidden 8", CODES | {"latents-tsne", "kl"}, set()),
-    "vae-2d": ("vae-2d --data {pictures} --hidden 8", CODES | {"manifold", "kl"}, set()),
-    "autoencoder": ("autoencoder --data {pictures} --latent_size 2 --hidden 8", CODES | {"manifold"}, set()),
-    "vectors": (
-        "vae --data {vectors} --likelihood Normal --latent_size 1 --hidden 8",
-        {"samples", "reconstructions", "latents", "kl"},
+    "vae": (
+        "vae --data {pictures} --latent_size 3 --hidden 8",
+        PICTURES | CODED | {"latents-tsne", "kl", "pairs", "posteriors"},
         set(),
     ),
-    "rbm": ("rbm --data {pictures} --hidden 4", {"samples", "log-prob", "energies", "chains", "filters-weight"}, set()),
+    "vae-2d": ("vae-2d --data {pictures} --hidden 8", PICTURES | CODED | {"manifold", "kl", "posteriors"}, set()),
+    "autoencoder": (
+        "autoencoder --data {pictures} --latent_size 2 --hidden 8",
+        # before its codes are known it has nothing to draw samples from
+        (PICTURES | CODED | {"manifold"}) - {"film-samples"},
+        set(),
+    ),
+    "conditional": (
+        "vae-conditional --data {pictures} --latent_size 2 --hidden 8",
+        PICTURES | CODED | {"manifold", "kl", "posteriors", "classes"},
+        set(),
+    ),
+    "semi-supervised": (
+        "vae-semi-supervised --data {pictures} --labels 30 --latent_size 2 --hidden 8",
+        PICTURES | CODED | {"manifold", "posteriors", "classes", "classified"},
+        set(),
+    ),
+    "vectors": (
+        "vae --data {vectors} --likelihood Normal --latent_size 1 --hidden 8",
+        {"samples", "distances", "reconstructions", "latents", "kl", "marginals", "extremes", "film-codes"},
+        set(),
+    ),
+    "missing cells": (
+        "vae --data {holes} --missing true --likelihood Masked --latent_size 2 --hidden 8",
+        {"samples", "reconstructions", "latents", "kl", "aggregated", "marginals", "posteriors"}
+        | {"extremes", "film-codes"},
+        set(),
+    ),
+    "ring": (
+        "vae --data ring --likelihood Normal --latent_size 2 --hidden 8",
+        POINTS
+        | {"reconstructions", "field", "latents", "kl", "aggregated", "marginals", "posteriors", "extremes"}
+        | {"film-reconstructions", "film-codes"},
+        set(),
+    ),
+    "mixture density": ("mdn --hidden 8", {"samples", "log-prob", "conditional-density", "intervals"}, set()),
+    "rbm": (
+        "rbm --data {pictures} --hidden 4",
+        PICTURES | SCORED | {"film-samples", "log-prob", "energies", "chains", "filters-weight"},
+        set(),
+    ),
     "large rbm": (
         "rbm --data {pictures} --hidden 40",
-        {"samples", "energies", "chains", "filters-weight"},
+        PICTURES | SCORED | {"film-samples", "energies", "chains", "filters-weight"},
         {"Log probs"},
     ),
-    "made": ("made --data {pictures} --hidden 8", {"samples", "log-prob"}, set()),
-    "gan": ("gan-nonsaturating --hidden 8", {"samples", "critic", "critic-plane"}, set()),
-    "picture gan": ("gan-nonsaturating --data {pictures} --hidden 8", {"samples", "critic"}, set()),
+    "made": ("made --data {pictures} --hidden 8", PICTURES | SCORED | {"film-samples", "log-prob"}, set()),
+    "gan": ("gan-nonsaturating --hidden 8", POINTS | {"critic", "critic-plane"}, set()),
+    "picture gan": (
+        "gan-nonsaturating --data {pictures} --hidden 8",
+        PICTURES | {"film-samples", "walks", "critic"},
+        set(),
+    ),
+    "generator": (
+        "generator-random --data {pictures}",
+        PICTURES | {"film-samples", "walks", "means"},
+        set(),
+    ),
 }
 
 
 @pytest.mark.parametrize(("words", "names", "missing"), BRINGS.values(), ids=BRINGS)
-def test_each_kind_of_model_brings_its_panels(words, names, missing, files, tmp_path):
-    folder = tmp_path / "run"
-    assert main(["train", *words.format(**files).split(), "--epochs", "1", "--folder", str(folder)]) == 0
+def test_each_kind_of_model_brings_its_panels(words, names, missing, train):
+    found = shown(train(words))
+    assert {panel.name for panel in found if panel.figure is not None} == names | {"curves"}
+    assert {panel.caption.split(":")[0] for panel in found if panel.section == MISSING} == missing
+
+
+@pytest.mark.parametrize("name", ["vae", "gan", "large rbm", "missing cells"])
+def test_the_page_holds_every_panel(name, train):
+    words, names, missing = BRINGS[name]
+    folder = train(words)
+    page = write_run_report(folder).read_text()
     assert {path.stem for path in (folder / "figures").glob("*.png")} == names | {"curves"}
-    page = (folder / "report.html").read_text()
-    assert page.count("<img") == len(names) + 1
-    assert page.count("<h2>How to reproduce it</h2>") == 1
-    found = {p.caption.split(":")[0] for p in shown(folder) if p.section == MISSING}
-    assert found == missing
-    assert (f"<h2>{MISSING}</h2>" in page) == bool(missing)
+    assert page.count("<img") == page.count('alt="') == len(names) + 1
+    assert len(page) < 3_000_000
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert titles[0] == SAMPLES
+    assert titles[-3:] == ["What to cite", "How to reproduce it", "Setup"]
+    assert (MISSING in titles) == bool(missing)
+    assert registry.find("entry", words.split()[0]).details["reference"].split(",")[0] in page
 
 
-def test_the_ring_is_counted_and_nothing_else(files, tmp_path):
-    folder = tmp_path / "run"
-    main(["train", "gan-nonsaturating", "--hidden", "8", "--epochs", "1", "--folder", str(folder)])
-    (panel,) = [p for p in shown(folder) if p.section == "Coverage"]
+def test_the_ring_is_counted_and_nothing_else(files, train):
+    folder = train("gan-nonsaturating --hidden 8")
+    (panel,) = [p for p in shown(folder) if p.section == COVERAGE]
     _, model, exact = panel.table
     assert exact[1] == "8"
     assert float(exact[2]) == pytest.approx(0.989, abs=0.01)
     assert int(model[1]) < 8
-    assert "Coverage" in (folder / "report.html").read_text()
     gan = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(8,))
-    assert list(report_sections.coverage(gan, load(files["vectors"]), [])) == []
+    assert list(sample_sections.coverage(gan, load(files["vectors"]), [])) == []
 
 
 def test_interpolations_end_in_reconstructions_and_traversals_move_one_latent(pair, draws):
@@ -121,8 +206,8 @@ def test_chains_start_at_data_and_filters_are_the_weights(files):
     with torch.no_grad():
         model.weight[2] = 3.0  # the strongest
     with evaluating(model):
-        (chains,) = report_sections.chains(model, data, [])
-        (filters,) = report_sections.filters(model, data, [])
+        (chains,) = energy_sections.chains(model, data, [])
+        (filters,) = energy_sections.filters(model, data, [])
     canvas = chains.figure.axes[0].images[0].get_array()
     first = canvas[: 6 * 11, : 6 * 11][5::11, 5::11]
     assert first.tolist() == data.test.x[0, 0].tolist()
@@ -138,7 +223,7 @@ def test_a_critic_that_knows_scores_every_datum_higher(files):
     model.criticize = lambda sites: sites["x"].sum(1)
     model.fake = lambda batch: {"x": batch.x - 100}
     with evaluating(model):
-        said = [p.caption for p in report_sections.criticism(model, data, []) if p.section == ADVICE]
+        said = [p.caption for p in energy_sections.criticism(model, data, []) if p.section == ADVICE]
     assert "in 100% of all pairs" in said[0]
 
 
@@ -167,7 +252,7 @@ VALIDATION = {
 
 @pytest.mark.parametrize(("losses", "parts"), VALIDATION.values(), ids=VALIDATION)
 def test_validation_losses_are_read(losses, parts):
-    said = [panel.caption for panel in report_sections.validation(None, None, history(losses))]
+    said = [panel.caption for panel in training_sections.validation(None, None, history(losses))]
     assert len(said) == bool(parts)
     for part in parts:
         assert part in said[0]
@@ -184,7 +269,7 @@ USAGE = {
 
 @pytest.mark.parametrize(("terms", "figures", "said"), USAGE.values(), ids=USAGE)
 def test_the_use_of_latents_is_said(terms, figures, said, pair):
-    found = list(report_sections.usage(pair(), None, history([1.0], **terms)))
+    found = list(latent_sections.usage(pair(), None, history([1.0], **terms)))
     assert sum(panel.figure is not None for panel in found) == figures
     assert (said in found[0].caption) if said else not found
 
@@ -211,7 +296,7 @@ BRACKET = {
     k: ("datum", np.full(4, v)) for k, v in (("lower", -2.0), ("lower_se", 0.1), ("upper", -1.9), ("upper_se", 0.1))
 }
 QUIET = {"k-curve-it", "pareto-it"}
-SCORED = {
+JUDGED = {
     "quiet": (
         {},
         QUIET,
@@ -240,7 +325,7 @@ SCORED = {
 }
 
 
-@pytest.mark.parametrize(("variables", "figures", "parts"), SCORED.values(), ids=SCORED)
+@pytest.mark.parametrize(("variables", "figures", "parts"), JUDGED.values(), ids=JUDGED)
 def test_a_score_is_shown_by_what_it_carries(variables, figures, parts, files):
     found = list(shown_scores("runs/a", {"it": score(**variables)}, load(files["pictures"])))
     assert {panel.name for panel in found if panel.figure is not None} == figures
@@ -343,7 +428,7 @@ def test_the_command_says_only_what_differs(files, tmp_path):
     assert command(config, model) == ["pyrogen", "train", "rbm", "--epochs", "1"]
     config["fit"]["epochs"] = 100  # as in its recipe
     assert command(config, model) == ["pyrogen", "train", "rbm"]
-    assert "pyrogen train rbm" in run_report._recipe_section(config, model).code
+    assert "pyrogen train rbm" in reproduction.recipe_section(config, model).code
 
 
 def test_the_command_keeps_apart_the_objectives_of_model_and_fit(files):
@@ -363,7 +448,7 @@ def test_settings_that_no_command_has_are_said(files):
         model, data, Adversarial(critic_optimizer=registry.make("optimizer", {"name": "Adam", "lr": 0.5})), epochs=0
     )
     config = storage.config_of(model, data=data.describe(), fit=run.settings)
-    section = run_report._recipe_section(config, model)
+    section = reproduction.recipe_section(config, model)
     assert "its objective.critic_optimizer is Adam with settings of its own" in section.text
     assert section.code == ""
 
@@ -444,9 +529,14 @@ DAMAGE = {
     "words": (SCORE, netcdf(score(mc_se=("datum", ["a", "b", "c", "d"])))),
     "no estimator": (SCORE, netcdf(score().assign_attrs(estimator=3))),
     "no dimensions": (SCORE, netcdf(score().assign_attrs(dimensions=0))),
-    "data": (CONFIG, config("data.source", 5)),
-    "seed": (CONFIG, config("data.seed", "zero")),
-    "kind": (CONFIG, config("data.kind", 1)),
+    "no film": ("film.safetensors", text("no film")),
+}
+GONE = {
+    "data": config("data.source", 5),
+    "seed": config("data.seed", "zero"),
+    "file": config("data.source", "/nowhere/own.npz"),
+    "arrays": config("data.source", "<arrays>"),
+    "changed": config("data.sha256_test", "0" * 12),
 }
 
 
@@ -467,8 +557,40 @@ def test_damaged_files_are_one_sentence(name, write, scored, tmp_path):
     assert type(refused.value) is ValueError
     sentence = str(refused.value)
     assert "\n" not in sentence
-    assert str(folder / name) in sentence or (name == CONFIG and "there is no" in sentence)
+    assert str(folder / name) in sentence
     assert not (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize("write", GONE.values(), ids=GONE)
+def test_a_run_without_its_data_shows_what_it_has(write, scored, tmp_path):
+    folder = copied(scored, tmp_path)
+    write(folder / CONFIG)
+    page = write_run_report(folder).read_text()
+    assert "Everything that is drawn from the data: " in page
+    assert {path.stem for path in (folder / "figures").glob("*.png")} == {"samples", "film-samples", "curves"}
+    assert "Exact on test" in page
+
+
+def test_a_stopped_run_shows_its_last_checkpoint(files, tmp_path, monkeypatch):
+    from pyrogen.inference.training.game import Game
+
+    move = Game.move
+
+    def stopped(game):
+        move(game)
+        if int(game.step) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Game, "move", stopped)
+    data = load(files["pictures"], kind="binary")
+    model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, hidden=(4,))
+    with pytest.raises(Stopped):
+        fit(model, data, epochs=4, folder=tmp_path, progress=False)
+    page = write_run_report(tmp_path).read_text()
+    assert "Training has not ended" in page
+    assert "of 4 epochs" in page
+    assert "Not scored yet" in page
+    assert {"samples", "reconstructions", "film-samples"} < {path.stem for path in (tmp_path / "figures").glob("*.png")}
 
 
 @pytest.mark.parametrize("name", [METRICS, SCORE])
@@ -501,7 +623,7 @@ def test_metrics_that_are_not_finite_are_drawn(scored, tmp_path):
     folder = copied(scored, tmp_path)
     rows = [{"epoch": 1, "valid/loss": math.nan, "valid/kl_per_dim": [1, "a"]}, {"epoch": 2, "valid/loss": math.inf}]
     (folder / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert "<h2>Training</h2>" in write_run_report(folder).read_text()
+    assert f"<h2>{TRAINING}</h2>" in write_run_report(folder).read_text()
 
 
 def test_a_model_without_latents_shows_no_terms_of_latents(scored):
@@ -525,5 +647,5 @@ def noisy(epochs, correlation, runs=100):
 def test_noise_is_no_overfitting_and_a_rise_of_a_few_jitters_is(epochs, correlation):
     curves = noisy(epochs, correlation)
     rise = 5 * np.clip(np.arange(epochs) / epochs - 0.4, 0, None) / 0.6
-    assert np.mean([report_sections.risen(curve) > 0 for curve in curves]) <= 0.05
-    assert np.mean([report_sections.risen(curve + rise) > 0 for curve in curves]) >= 0.85
+    assert np.mean([training_sections.risen(curve) > 0 for curve in curves]) <= 0.05
+    assert np.mean([training_sections.risen(curve + rise) > 0 for curve in curves]) >= 0.85

@@ -13,7 +13,7 @@ from pyrogen.data import Data
 from pyrogen.data.regression import LAWS, Arm
 from pyrogen.figures import density_plots
 from pyrogen.inference.metrics.regression import ranks, thirds
-from pyrogen.inference.pages.report_sections import ADVICE, History, Panel
+from pyrogen.inference.pages.panel import ADVICE, DENSITY, History, Panel
 
 SIDE, SHOWN, STRIP, DRAWS, FEW = 160, 500, 8, 99, 4
 
@@ -31,7 +31,7 @@ def conditional_density(model: Any, data: Data, history: History) -> Iterator[Pa
         points = told.flatten()[:SHOWN], part.x.flatten()[:SHOWN]
         caption = f"The density p(x|y) of the model over y and x, and {len(points[0])} test data."
         figure = density_plots.density_image(shown.reshape(SIDE, SIDE), _extent(across, up), *points)
-        yield Panel("Density", caption, "conditional-density", figure)
+        yield Panel(DENSITY, caption, "conditional-density", figure)
     elif size == 2:
         yield _strip(model, data, part.x.flatten(1), told[:STRIP])
 
@@ -50,7 +50,7 @@ def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
         f"where it is high, white where it is {density_plots.DEPTH:g} nats below its highest point."
     )
     figure = density_plots.density_strip(torch.stack(nats), _extent(first, second), drawn, titles, marks)
-    return Panel("Density", caption, "conditional-density", figure)
+    return Panel(DENSITY, caption, "conditional-density", figure)
 
 
 def intervals(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -70,7 +70,7 @@ def intervals(model: Any, data: Data, history: History) -> Iterator[Panel]:
         f"Fractions of {len(part)} test data that lie in central intervals of p(x|y), against what these promise, by the "
         "first number of y: on the line they are calibrated, above it too wide, below it too narrow."
     )
-    yield Panel("Intervals", caption, "intervals", density_plots.calibration(levels, groups))
+    yield Panel(DENSITY, caption, "intervals", density_plots.calibration(levels, groups))
 
 
 def law(model: Any, data: Data, history: History) -> Iterator[Panel]:

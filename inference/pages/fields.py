@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pyrogen.data import Data
-from pyrogen.figures.figure_style import PALETTE, Array, as_rows, legend, single
-from pyrogen.inference.pages.report_sections import DECODED, SCATTERED, History, Panel
+from pyrogen.figures.figure_style import FAINT, PALETTE, Array, as_rows, legend, single
+from pyrogen.inference.pages.panel import DECODED, SCATTERED, History, Panel
 
 
 def reconstruction_field(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -42,7 +42,7 @@ def arrows(at: Array, fields: Mapping[str, Array], data: Array | None = None) ->
     figure, axes = single(4.2, None, "$x_1$", "$x_2$")
     if data is not None:
         across, up = as_rows(data).T
-        axes.scatter(across, up, s=6, color="#aab3bb", alpha=0.6, linewidths=0, label="data")
+        axes.scatter(across, up, s=6, color=FAINT, alpha=0.6, linewidths=0, label="data")
     look: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
     for color, (name, field) in zip(PALETTE, fields.items(), strict=False):
         axes.quiver(*as_rows(at).T, *as_rows(field).T, color=color, label=name, **look)

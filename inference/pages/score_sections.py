@@ -15,11 +15,11 @@ from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import unlike
 from pyrogen.inference.evidence.rules import ACCEPTANCE, largest_k
 from pyrogen.inference.evidence.summary import Summary, summarize
-from pyrogen.inference.pages.report_sections import ADVICE, Panel
+from pyrogen.inference.pages.panel import ADVICE, SCORES, Panel
 from pyrogen.inference.runs.scores import stale_scores
 
 
-def shown_scores(folder: str | Path, scores: Mapping[str, xr.Dataset], data: Data) -> Iterator[Panel]:
+def shown_scores(folder: str | Path, scores: Mapping[str, xr.Dataset], data: Data | None) -> Iterator[Panel]:
     """A table of all scores, how those of the same data compare, and of each what it is judged by."""
     yield from (Panel(ADVICE, f"{says[0].upper()}{says[1:]}") for says in stale_scores(folder).values())
     if not scores:
@@ -34,7 +34,7 @@ def shown_scores(folder: str | Path, scores: Mapping[str, xr.Dataset], data: Dat
         f"Data: {'; '.join(sorted(kinds))}. A bound is on its expectation; the bias is what an estimate's own diagnostics "
         "expect its mean to be off by; flagged are data whose estimates cannot be believed."
     )
-    yield Panel("Scores", caption, table=_table(list(summaries.values())))
+    yield Panel(SCORES, caption, table=_table(list(summaries.values())))
     for name, summary in summaries.items():
         advice = summary.diagnosis.advice
         next_one = f"# {_label(summary)}: {advice.says}\n{advice.command(str(folder), name)}" if advice else ""
@@ -48,14 +48,14 @@ def _label(summary: Summary) -> str:
     return f"{request.title(summary.attributes)} on {request.part(summary.attributes)}"
 
 
-def _said(summary: Summary, data: Data) -> Iterator[str]:
+def _said(summary: Summary, data: Data | None) -> Iterator[str]:
     """The diagnosis as sentences, and what limits the mean."""
     diagnosis = summary.diagnosis
     yield f"{diagnosis.verdict[0].upper()}{diagnosis.verdict[1:]}."
     yield from (f"{f.says[0].upper()}{f.says[1:]}." for f in diagnosis.findings.values())
     if not math.isfinite(summary.data_se) or summary.data_se <= 3 * summary.mc_se or "valid_for" in summary.attributes:
         return
-    splits = {"train": data.train, "valid": data.valid, "test": data.test}
+    splits = {} if data is None else {"train": data.train, "valid": data.valid, "test": data.test}
     available = len(splits.get(summary.attributes["split"], ()))
     draws = "" if summary.mc_se == 0 else f", and by ± {summary.mc_se:.2g} because of the draws"
     more = f"; the split has {available}" if available > summary.count else ""
@@ -109,7 +109,7 @@ def _side_by_side(scores: Mapping[str, xr.Dataset], summaries: Mapping[str, Summ
             "to where the mean of log p(x) lies; thick bars are the error of the draws, thin ones that of the data, which "
             "they share."
         )
-        yield Panel("Scores", caption, f"estimates-{alike[0]}", figure)
+        yield Panel(SCORES, caption, f"estimates-{alike[0]}", figure)
 
 
 def _figures(name: str, score: xr.Dataset, summary: Summary) -> Iterator[Panel]:
@@ -127,18 +127,18 @@ def _figures(name: str, score: xr.Dataset, summary: Summary) -> Iterator[Panel]:
             f"{summary.count} data{beside}."
         )
         figure = score_plots.k_curve(score["k"].values, curve.mean(1), _error(curve), others)
-        yield Panel("Scores", caption, f"k-curve-{name}", figure)
+        yield Panel(SCORES, caption, f"k-curve-{name}", figure)
     if "pareto_k" in score:
         most = largest_k(int(score.attrs["num_samples"]))
         caption = (
             f"{label}: Pareto k̂ of each datum's weights; to the right of {most:.2g}, the most for so many draws, no error "
             "bar can be believed."
         )
-        yield Panel("Scores", caption, f"pareto-{name}", score_plots.pareto_histogram(score["pareto_k"].values, most))
+        yield Panel(SCORES, caption, f"pareto-{name}", score_plots.pareto_histogram(score["pareto_k"].values, most))
     if "acceptance" in score:
         caption = f"{label}: how often the transitions of each datum's chains were accepted."
         figure = score_plots.acceptance_histogram(score["acceptance"].values, *ACCEPTANCE)
-        yield Panel("Scores", caption, f"acceptance-{name}", figure)
+        yield Panel(SCORES, caption, f"acceptance-{name}", figure)
     if "half" in score:
         caption = (
             f"{label}: what doubling the temperatures changed, with two errors; estimates that have converged stay where "
@@ -146,14 +146,14 @@ def _figures(name: str, score: xr.Dataset, summary: Summary) -> Iterator[Panel]:
         )
         error = np.hypot(score["mc_se"].values, score["half_se"].values)
         figure = score_plots.doubling(score["half"].values, score["log_evidence"].values, error)
-        yield Panel("Scores", caption, f"doubling-{name}", figure)
+        yield Panel(SCORES, caption, f"doubling-{name}", figure)
     if "lower" in score:
         sides = (score[side].values for side in ("lower", "upper", "lower_se", "upper_se"))
         caption = (
             f"{label}: two bounds on log p(x) of each datum that the model simulated; on their means they hold the truth "
             "between them."
         )
-        yield Panel("Scores", caption, f"bracket-{name}", score_plots.brackets(*sides))
+        yield Panel(SCORES, caption, f"bracket-{name}", score_plots.brackets(*sides))
 
 
 def _error(curve: np.ndarray) -> np.ndarray:

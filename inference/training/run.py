@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS = "metrics.jsonl"
-CODES = "codes.safetensors"
 
 
 @dataclass(repr=False)

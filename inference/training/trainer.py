@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -24,11 +25,11 @@ from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training.film import FILM, Film
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
 from pyrogen.inference.training.progress import Display
-from pyrogen.inference.training.run import CODES, METRICS, Run, read_history
+from pyrogen.inference.training.run import METRICS, Run, read_history
 
-WATCHED = 100
 LEARNED = 500  # steps after which a model has learned enough to be told that its posterior has collapsed
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
@@ -55,12 +56,17 @@ class Trainer:
         self.stage = self.epoch = 0
         self.best_loss, self.best_epoch = math.inf, 0
         self.best: dict[str, Tensor] = {}
-        self.codes: dict[str, Tensor] = {}
+        self.film = Film(data.valid.to(device) if len(data.valid) else self.train_split, target, self.settings["seed"])
         self.ema = self._copy() if self.settings["ema"] is not None else {}
         self.checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.game: Game | None = None
         self.warned: set[str] = set()
         self.changes: list[dict[str, Any]] = []
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs of all stages have ended; the history has one line more, of before the first step."""
+        return _epochs_in(self.run.records)
 
     @property
     def sections(self) -> dict[str, Any]:
@@ -109,7 +115,7 @@ class Trainer:
                 )
         if exists:
             storage.clear(self.target)  # what judged and showed the old weights
-        for name in (checkpoint.CHECKPOINT, CODES, *storage.SAVED.values()):
+        for name in (checkpoint.CHECKPOINT, FILM, *storage.SAVED.values()):
             (self.target / name).unlink(missing_ok=True)
         self.changes = []
         storage.write_config(self.model, self.target, **self.sections)
@@ -129,7 +135,7 @@ class Trainer:
             return
         if "game/step" not in tensors or not isinstance(facts.get("history"), list):
             raise ValueError(f"{self.target / checkpoint.CHECKPOINT} is damaged; start anew with overwrite=True.")
-        where = {"stage": facts["stage"] + 1, "epoch": len(facts["history"]), "step": int(tensors["game/step"])}
+        where = {"stage": facts["stage"] + 1, "epoch": _epochs_in(facts["history"]), "step": int(tensors["game/step"])}
         self.changes.append({**where, **changed})
         # of an end that is one no more: the checkpoint has them, and weights in the folder say that a run has ended
         for name in storage.SAVED.values():
@@ -158,6 +164,7 @@ class Trainer:
                 if self.checkpoint:
                     self._restore(*self.checkpoint)
                     self.checkpoint = None
+                self._begin(game)
                 done = self.epoch * game.batches + game.batch
                 total = game.rules.epochs * game.batches
                 display.stage(stage.name, total, done)
@@ -165,6 +172,8 @@ class Trainer:
             if model.needs_training_data and ended != len(self.run.records):
                 with evaluating(model):
                     model.after_training(*self._all_data())
+            with self._averaged():
+                self.film.end(model, self.epochs_done)
             self._save_checkpoint(ended=True)  # in here, with the random numbers that more epochs would go on from
         model.eval()
         self.run.seconds = time.perf_counter() - started
@@ -225,49 +234,60 @@ class Trainer:
                 if agree(stops.wished):
                     self._stop(game)
 
+    def _begin(self, game: Game) -> None:
+        """Film and measure the model as it is before its first step, as epoch 0."""
+        if self.run.records or self.epoch or game.batch or not game.rules.epochs:
+            return
+        self._shoot()
+        with contextlib.suppress(NotFinite):  # which may pass: it is judged after the first epoch
+            if terms := self._validate(game):
+                self._record({"epoch": 0, **terms})
+
+    def _validate(self, game: Game) -> dict[str, Any]:
+        """What is measured on the validation split, without a trace in the random generators."""
+        if not (self.settings["validate"] and len(self.valid_split)):
+            return {}
+        with (
+            self._averaged(),
+            evaluating(self.model, *self.owned_state),
+            seeded(self.settings["seed"], self.model.device),
+        ):
+            measured = game.measure(self.valid_split, max(game.rules.batch_size, VALIDATED))
+            terms: dict[str, Any] = _named("valid", measured, game.players)
+            if isinstance(self.model, HasPosterior):
+                terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
+            terms |= {f"valid/{k}": v for k, v in collapse.spread(self.model, self.valid_split).items()}
+        return terms
+
+    def _record(self, line: dict[str, Any]) -> None:
+        self.run.records.append(line)
+        if self.target is not None:
+            with (self.target / METRICS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
     def _end_epoch(self, game: Game, measured: dict[str, float], display: Display, board: _Board) -> None:
         players = game.players
         terms: dict[str, Any] = _named("train", measured, players)
-        if self.settings["validate"] and len(self.valid_split):
-            with (
-                self._averaged(),
-                evaluating(self.model, *self.owned_state),
-                seeded(self.settings["seed"], self.model.device),
-            ):
-                try:
-                    measured = game.measure(self.valid_split, max(game.rules.batch_size, VALIDATED))
-                    terms |= _named("valid", measured, players)
-                except NotFinite as error:
-                    raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
-                if isinstance(self.model, HasPosterior):
-                    terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
-                    self._watch_codes(self.model, game)
-                terms |= {f"valid/{k}": v for k, v in collapse.spread(self.model, self.valid_split).items()}
-                self._select(terms.get("valid/loss"))
+        try:
+            terms |= self._validate(game)
+        except NotFinite as error:
+            raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
+        self._select(terms.get("valid/loss"))
         self.epoch += 1
         game.batch = 0
-        self.run.records.append({"epoch": len(self.run.records) + 1, **terms})
+        self._record({"epoch": self.epochs_done + 1, **terms})
+        self._shoot()
         self._warn(terms, players)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
         said = "  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown)
         display.epoch(self.epoch, game.rules.epochs, said)
-        board.write(numbers, len(self.run.records))
-        if self.target is not None:
-            with (self.target / METRICS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.run.records[-1]) + "\n")
+        board.write(numbers, self.epochs_done)
 
-    def _watch_codes(self, model: HasPosterior, game: Game) -> None:
-        """Keep the codes of some data at epochs 1, 2, 5, 10, 20 … and the last, for a picture of how they parted."""
-        epoch = len(self.run.records) + 1
-        rounded = int(f"{epoch:.0e}"[0]) * 10 ** int(f"{epoch:.0e}"[2:])
-        if self.target is None or not (
-            (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == game.rules.epochs
-        ):
-            return
-        part = self.valid_split.take(min(WATCHED, len(self.valid_split)))
-        self.codes[f"epoch-{epoch:06d}"] = model.code(part.x, part.y).cpu()
-        storage.write_weights(self.target / CODES, self.codes)
+    def _shoot(self) -> None:
+        if self.film.wants(self.epochs_done):
+            with self._averaged():
+                self.film.shoot(self.model, self.epochs_done)
 
     def _checked(self, game: Game) -> dict[str, float]:
         try:
@@ -324,23 +344,21 @@ class Trainer:
     def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
         # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
         trained = self.game is not None and int(self.game.step) >= LEARNED
-        ever = any(line.get("valid/active_units") for line in self.run.records)
+        ever = any(line.get("valid/active_units") for line in self.run.records if line["epoch"])
         late = trained and self.game is not None and 2 * self.epoch >= self.game.rules.epochs > 2
         if terms.get("valid/active_units") == 0 and ((trained and ever) or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
                 "the posterior has collapsed: no latent is active, at 0.1 nat or more, after epoch %d; try a KL warm-up "
                 "(objective ELBO(warmup=...)), a smaller beta, or a weaker decoder.",
-                len(self.run.records),
+                self.epochs_done,
             )
         if late and "generator" not in self.warned and (said := collapse.said_of(terms)):
             self.warned.add("generator")
-            log.warning(
-                "%s after epoch %d; try a smaller lr, or more steps of the critic.", said, len(self.run.records)
-            )
+            log.warning("%s after epoch %d; try a smaller lr, or more steps of the critic.", said, self.epochs_done)
         for player in players:
             key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
-            first, now = self.run.records[0].get(key), terms[key]
+            first, now = next((line[key] for line in self.run.records if key in line), None), terms[key]
             # one who plays alone and whose loss falls, however far, does what it should: densities have no greatest value
             far = first is not None and abs(now) > 100 + 100 * abs(first) and (len(players) > 1 or now > first)
             if far and player.name not in self.warned:
@@ -364,7 +382,7 @@ class Trainer:
             **{f"model/{k}": v for k, v in self.model.state_dict().items()},
             **{f"best/{k}": v for k, v in self.best.items()},
             **{f"ema/{k}": v for k, v in self.ema.items()},
-            **{f"codes/{k}": v for k, v in self.codes.items()},
+            **{f"film/{k}": v for k, v in self.film.frames.items()},
             **{f"game/{k}": v for k, v in self.game.state().items()},
             **{f"state/{i}/{k}": v for i, m in enumerate(self.owned_state) for k, v in m.state_dict().items()},
             "order": self.generator.get_state(),
@@ -399,7 +417,7 @@ class Trainer:
                 module.load_state_dict(part(f"state/{i}"))
             self.best = {k: v.to(device) for k, v in part("best").items()}
             self.ema = {k: v.to(device) for k, v in part("ema").items()}
-            self.codes = part("codes")
+            self.film.frames = part("film")
             self.game.restore(part("game"), int(facts["batch"]), facts["terms"])
             self.generator.set_state(tensors["order"])
             rank = f"/{distributed.get_rank()}" if distributed.is_initialized() else ""
@@ -454,6 +472,10 @@ class _Board:
 def is_first() -> bool:
     """Whether this process is the one that writes."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def _epochs_in(history: Sequence[Any]) -> int:
+    return sum(not (isinstance(line, dict) and line.get("epoch") == 0) for line in history)
 
 
 def _named(split: str, measured: Mapping[str, float], players: Sequence[Player]) -> dict[str, float]:

@@ -14,9 +14,11 @@ from torch import Tensor
 
 Array = Tensor | np.ndarray | Sequence[float]
 
+MANY = 150
 # inches: two figures stand side by side on a report's page, and their letters can be read on a phone
 WIDTH = 4.5
-INK, MUTED, LINE = "#25303b", "#5f6b76", "#e4e8ec"
+INK, MUTED, LINE, FRAME = "#25303b", "#5f6b76", "#e4e8ec", "#c3cad1"
+FAINT = "#98a3ad"  # what other points lie upon, on light and dark pages
 PALETTE = ("#3b6fb6", "#e2803a", "#4f9d69", "#c8504f", "#8a6bb1", "#8c6d52", "#d884b5", "#7d8790", "#b5ab3c", "#48aebd")
 BLUE, RED = PALETTE[0], PALETTE[3]
 
@@ -55,7 +57,12 @@ def style(axes: Axes, title: str | None, x: str = "", y: str = "") -> None:
     axes.grid(color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_color("#c3cad1")
+    axes.spines[:].set_color(FRAME)
+
+
+def scatter(axes: Axes, xy: np.ndarray, **look: Any) -> ScalarMappable:
+    """Points of the plane ``(N, 2)``; very many are drawn as pixels, for each would be an element of an SVG."""
+    return axes.scatter(xy[:, 0], xy[:, 1], rasterized=len(xy) > MANY, **look)
 
 
 def bare(axes: Axes) -> None:

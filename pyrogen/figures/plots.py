@@ -1,19 +1,20 @@
-"""Pictures of data, latents and training: tensors or arrays in, a matplotlib ``Figure`` out, no global state."""
+"""Pictures of data and of training: tensors or arrays in, a matplotlib ``Figure`` out, no global state."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from pyrogen.figures.figure_style import (
     BLUE,
+    FAINT,
     MUTED,
     PALETTE,
     WIDTH,
@@ -24,6 +25,7 @@ from pyrogen.figures.figure_style import (
     blank,
     color_bar,
     legend,
+    scatter,
     single,
     style,
 )
@@ -64,7 +66,7 @@ def samples(x: Array, kind: str, data: Array | None = None) -> Figure:
     if data is None:
         return profiles(values, kind)
     named = {"data": as_rows(data), "samples": as_rows(values)}
-    return _heat_maps(named, kind) if values[0].size > 1 else histograms(named, "$x$")
+    return heat_maps(named, kind) if values[0].size > 1 else histograms(named, "$x$")
 
 
 def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
@@ -73,7 +75,7 @@ def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
     if _is_plane(before):
         return points(after, before, label="reconstruction")
     if not _is_image(before):
-        return _heat_maps({"data": before, "reconstruction": after}, kind)
+        return heat_maps({"data": before, "reconstruction": after}, kind)
     return strips(np.stack([before[:8], after[:8]]), kind, ["data", "reconstruction"])
 
 
@@ -82,7 +84,11 @@ def strips(x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str]
     values = as_array(x)
     figure = _picture(_mosaic(to_image(values.reshape(-1, *values.shape[2:]), kind), values.shape[1]), width=WIDTH)
     axes = figure.axes[0]
-    for axis, names, size in zip((axes.yaxis, axes.xaxis), (rows, columns), axes.images[0].get_size(), strict=True):
+    height, width = sizes = axes.images[0].get_size()
+    # names beside the pictures take their room: no lower than the rest demands
+    beside = 0.07 * max((len(line) for name in rows for line in name.split("\n")), default=-1) + 0.1
+    figure.set_size_inches(WIDTH, (WIDTH - beside) * height / width + (0.25 if columns else 0.05))
+    for axis, names, size in zip((axes.yaxis, axes.xaxis), (rows, columns), sizes, strict=True):
         if names:
             axis.set_ticks((np.arange(len(names)) + 0.5) * (size + GAP) / len(names) - GAP / 2, names)
     return figure
@@ -104,8 +110,8 @@ def points(samples: Array, data: Array | None = None, title: str | None = None, 
     """Points of the plane ``(N, 2)``, upon those of the data."""
     figure, axes = single(4.2, title, "$x_1$", "$x_2$")
     if data is not None:
-        _scatter(axes, as_rows(data), s=10, color="#aab3bb", alpha=0.6, linewidths=0, label="data")
-    _scatter(axes, as_rows(samples), s=10, color=BLUE, alpha=0.6, linewidths=0, label=label)
+        scatter(axes, as_rows(data), s=10, color=FAINT, alpha=0.6, linewidths=0, label="data")
+    scatter(axes, as_rows(samples), s=10, color=BLUE, alpha=0.6, linewidths=0, label=label)
     axes.set_aspect("equal", adjustable="datalim")
     if data is not None:
         legend(axes, marker_size=2)
@@ -116,7 +122,7 @@ def profiles(x: Array, kind: str, title: str | None = None) -> Figure:
     """Vectors: each of the first 48 a row of a heat map; a histogram where they are single numbers."""
     values = as_rows(x)
     if values.shape[1] > 1:
-        return _heat_maps({title or "": values}, kind)
+        return heat_maps({title or "": values}, kind)
     figure, axes = single(3.0, title, "$x$", "count")
     axes.hist(values[np.isfinite(values)], bins=40, color=BLUE)
     return figure
@@ -143,125 +149,13 @@ def landscape(values: Array, extent: tuple[float, float, float, float], label: s
     image = axes.imshow(as_array(values), origin="lower", extent=extent, cmap="Greys", aspect="equal")
     color_bar(figure, image, axes).set_ylabel(label, fontsize=9, color=MUTED)
     for color, (name, xy) in zip(PALETTE, clouds.items(), strict=False):
-        _scatter(axes, as_rows(xy), s=7, color=color, alpha=0.6, linewidths=0, label=name)
+        scatter(axes, as_rows(xy), s=7, color=color, alpha=0.6, linewidths=0, label=name)
     axes.set(xlim=extent[:2], ylim=extent[2:])
     legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=2)
     return figure
 
 
-# -- latents ---------------------------------------------------------------------------------------------------------
-
-
-def latent_scatter(z: Array, y: Array | None = None, method: str = "auto", title: str | None = None) -> Figure:
-    """Latents ``(N, L)``, coloured by label: a histogram if L = 1, a plane if L = 2, otherwise a map to one.
-
-    The map is to the first two principal components (``"pca"``), or t-SNE of at most 1000 latents (``"tsne"``).
-
-    Raises:
-        ValueError: an unknown method.
-    """
-    if method not in ("auto", "pca", "tsne"):
-        raise ValueError(f"method is one of 'auto', 'pca', 'tsne'; got {method!r}.")
-    codes, labels = as_rows(z), None if y is None else as_array(y).reshape(-1)
-    if codes.shape[1] == 1:
-        return _latent_histogram(codes[:, 0], labels, title)
-    names = ("$z_1$", "$z_2$")
-    if method == "tsne":
-        chosen = np.sort(np.random.default_rng(0).permutation(len(codes))[:1000])
-        codes, labels = _tsne(codes[chosen]), None if labels is None else labels[chosen]
-        names = ("t-SNE 1", "t-SNE 2")
-    elif method == "pca" or codes.shape[1] > 2:
-        codes, explained = _principal(codes)
-        names = (f"PC 1 ({explained[0]:.0%} of the variance)", f"PC 2 ({explained[1]:.0%})")
-
-    figure, axes = single(3.9, title, *names)
-    look: dict[str, Any] = {"s": 9, "alpha": 0.75, "linewidths": 0}
-    if labels is None or len(np.unique(labels)) <= len(PALETTE):
-        for label, group, color in _groups(labels, len(codes)):
-            _scatter(axes, codes[group], color=color, label=label, **look)
-    else:
-        color_bar(figure, _scatter(axes, codes, c=labels, cmap="viridis", **look), axes)
-    if axes.get_legend_handles_labels()[1]:
-        legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return figure
-
-
-def latent_film(codes: Mapping[str, Array], y: Array | None = None) -> Figure:
-    """The same data's latents at several times, one small scatter each: in their plane, or in one t-SNE of all times."""
-    times, stacked = list(codes), np.concatenate([as_rows(z) for z in codes.values()])
-    if stacked.shape[1] == 1:
-        stacked = np.column_stack([stacked, np.tile(np.arange(len(stacked) // len(times)), len(times))])
-    elif stacked.shape[1] > 2:
-        stacked = _tsne(stacked)
-    labels = None if y is None else as_array(y).reshape(-1)
-    if labels is not None and len(np.unique(labels)) > len(PALETTE):
-        labels = None
-    columns = min(len(times), 3)
-    rows = -(-len(times) // columns)
-    figure = blank(1.9 * columns, 1.95 * rows)
-    for i, (time, part) in enumerate(zip(times, np.split(stacked, len(times)), strict=True)):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        style(axes, time)
-        for label, group, color in _groups(labels, len(part)):
-            _scatter(axes, part[group], color=color, label=label, s=9, alpha=0.8, linewidths=0)
-        axes.set(xlim=_padded(stacked[:, 0]), ylim=_padded(stacked[:, 1]), xticks=[], yticks=[])
-    return figure
-
-
-def _padded(values: np.ndarray) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    margin = 0.05 * (high - low) or 0.5
-    return low - margin, high + margin
-
-
-def _latent_histogram(codes: np.ndarray, labels: np.ndarray | None, title: str | None) -> Figure:
-    figure, axes = single(3.0, title, "$z$", "count")
-    if labels is not None and len(np.unique(labels)) > len(PALETTE):
-        labels = None
-    names, groups, colors = zip(*_groups(labels, len(codes)), strict=True)
-    axes.hist([codes[group] for group in groups], bins=40, stacked=True, color=colors, label=names)
-    if labels is not None:
-        legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return figure
-
-
-def _groups(labels: np.ndarray | None, n: int) -> Iterator[tuple[str | None, np.ndarray, str]]:
-    if labels is None:
-        yield None, np.ones(n, dtype=bool), BLUE
-    else:
-        for value, color in zip(np.unique(labels), PALETTE, strict=False):
-            yield f"{value:g}" if np.issubdtype(labels.dtype, np.number) else str(value), labels == value, color
-
-
-def bars(values: Array, x: str, y: str) -> Figure:
-    """A bar for each latent, the highest first, named by its number where there is room."""
-    heights = as_array(values)
-    order = np.argsort(-heights, kind="stable")
-    figure, axes = single(3.0, None, x, y)
-    axes.bar(np.arange(len(order)), heights[order], color=BLUE, width=0.8 if len(order) < 60 else 1.0)
-    axes.grid(False, axis="x")
-    names = [str(i + 1) for i in order] if len(order) <= 24 else []
-    axes.set_xticks(np.arange(len(names)), names)
-    return figure
-
-
-def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    centred = codes - codes.mean(0)
-    _, scale, directions = np.linalg.svd(centred, full_matrices=False)
-    # collapsed latents have no variance to explain
-    return centred @ directions[:2].T, scale[:2] ** 2 / max(float((scale**2).sum()), 1e-30)
-
-
-def _tsne(codes: np.ndarray) -> np.ndarray:
-    from sklearn.manifold import TSNE
-
-    if not np.ptp(codes, axis=0).any():
-        return np.zeros((len(codes), 2))  # collapsed latents have no neighbours
-    perplexity = min(30.0, (len(codes) - 1) / 3)
-    return TSNE(perplexity=perplexity, max_iter=500, init="random", random_state=0).fit_transform(codes)
-
-
-# -- training ------------------------------------------------------------------------------------------
+# -- training and scores -----------------------------------------------------------------------------------------------
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
@@ -279,14 +173,16 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
 
     columns = min(2, max(1, len(terms)))
     rows = max(1, math.ceil(len(terms) / columns))
-    figure = blank(WIDTH if columns == 1 else 5.6, 2.2 * rows + 0.2)
+    figure = blank(WIDTH, (2.4 if columns == 1 else 1.7) * rows + 0.2)
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for panel, (term, lines) in zip(panels, terms.items(), strict=False):
         style(panel, term)
-        panel.locator_params(axis="x", integer=True)
+        panel.locator_params(axis="x", integer=True, nbins=5)
+        panel.ticklabel_format(axis="y", useOffset=False)
         for split, line in lines.items():
             color = PALETTE[SPLITS.index(split)]
             panel.plot(*zip(*line, strict=True), color=color, label=split, marker="o" if len(line) < 12 else "", ms=3)
+        _leave_out_the_start(panel, lines.values())
         if len(lines) > 1:
             legend(panel)
     for panel in list(figure.axes)[len(terms) :]:
@@ -295,10 +191,77 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def _leave_out_the_start(panel: Axes, lines: Iterable[Sequence[tuple[float, float]]]) -> None:
+    """Say where epoch 0 was instead of drawing it, where all later ones would look flat beside it."""
+    later = [y for line in lines for x, y in line if x > 0 and math.isfinite(y)]
+    start = [y for line in lines for x, y in line if x == 0 and math.isfinite(y)]
+    if len(later) < 2 or not start:
+        return
+    low, high = min(later), max(later)
+    room = high - low
+    if room > 1e-6 * abs(high) and not low - 2 * room <= start[0] <= high + 2 * room:
+        panel.set_ylim(low - 0.08 * room, high + 0.08 * room)
+        panel.annotate(f"epoch 0: {start[0]:.4g}", (0.02, 0.03), xycoords="axes fraction", fontsize=8, color=MUTED)
+
+
 def _split(key: str) -> tuple[str, str]:
     parts = key.split("/")
     split = next((part for part in parts if part in SPLITS), "train")
     return split, "/".join(part for part in parts if part not in SPLITS)
+
+
+def bars(values: Array, x: str, y: str) -> Figure:
+    """A bar for each latent, the highest first, named by its number where there is room."""
+    heights = as_array(values)
+    order = np.argsort(-heights, kind="stable")
+    figure, axes = single(3.0, None, x, y)
+    axes.bar(np.arange(len(order)), heights[order], color=BLUE, width=0.8 if len(order) < 60 else 1.0)
+    axes.grid(False, axis="x")
+    names = [str(i + 1) for i in order] if len(order) <= 24 else []
+    axes.set_xticks(np.arange(len(names)), names)
+    return figure
+
+
+def class_bars(names: Sequence[str], means: Array, errors: Array, label: str) -> Figure:
+    """A number for each class with its error, below one another, the first class on top."""
+    values, bars_ = as_array(means), np.nan_to_num(as_array(errors))
+    figure, axes = single(0.7 + 0.24 * len(names), None, label)
+    place = np.arange(len(names))[::-1]
+    axes.errorbar(values, place, xerr=bars_, color=BLUE, marker="o", ms=5, elinewidth=1.5, linestyle="")
+    axes.set_yticks(place, list(names))
+    axes.set(ylim=(-0.6, len(names) - 0.4))
+    return figure
+
+
+def scored_points(x: Array, scores: Array, label: str) -> Figure:
+    """Points of the plane ``(N, 2)`` in the colour of their scores, the lowest on top."""
+    xy, values = as_rows(x), as_array(scores)
+    order = np.argsort(-values)
+    figure, axes = single(3.9, None, "$x_1$", "$x_2$")
+    bar = color_bar(figure, scatter(axes, xy[order], s=9, c=values[order], cmap="viridis", linewidths=0), axes)
+    bar.set_ylabel(label, fontsize=9, color=MUTED)
+    axes.set_aspect("equal", adjustable="datalim")
+    return figure
+
+
+def point_film(times: Mapping[str, Array], data: Array) -> Figure:
+    """Points of the plane at several times, a small scatter each, upon those of the data and within their reach."""
+    behind = as_rows(data)
+    centre, half = (behind.max(0) + behind.min(0)) / 2, 0.65 * np.ptp(behind, axis=0).max() + 1e-6
+    columns = min(len(times), 4)
+    rows = -(-len(times) // columns)
+    figure = blank(1.15 * columns + 0.1, 1.35 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, (time, xy) in zip(panels.flat, times.items(), strict=False):
+        style(axes, None)
+        axes.set_title(time, fontsize=8.5, color=MUTED)
+        scatter(axes, behind, s=3, color=FAINT, alpha=0.6, linewidths=0)
+        scatter(axes, as_rows(xy), s=3, color=BLUE, alpha=0.7, linewidths=0)
+        axes.set(xlim=centre[0] + np.array([-half, half]), ylim=centre[1] + np.array([-half, half]))
+        axes.set(xticks=[], yticks=[], aspect="equal")
+    for axes in panels.flat[len(times) :]:
+        axes.remove()
+    return figure
 
 
 # -- what they are made of ------------------------------------------------------------------------------------------
@@ -318,42 +281,40 @@ def _limits(x: np.ndarray, kind: str) -> tuple[float, float]:
 
 
 def _mosaic(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
-    """Pictures side by side upon white, small ones enlarged so that gaps look thin."""
+    """Pictures side by side upon nothing, small ones enlarged so that gaps look thin: grey ones masked, others RGBA."""
     scale = math.ceil(64 / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     n, height, width, channels = images.shape
     rows = math.ceil(n / columns)
-    canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, channels))
+    canvas = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, channels + 1))
     for i, image in enumerate(images):
         top, left = i // columns * (height + gap), i % columns * (width + gap)
-        canvas[top : top + height, left : left + width] = image
-    return canvas
+        canvas[top : top + height, left : left + width] = np.dstack([image, np.ones((height, width))])
+    return np.ma.masked_array(canvas[..., 0], canvas[..., 1] == 0) if channels == 1 else canvas
 
 
 def _picture(canvas: np.ndarray, width: float, title: str | None = None) -> Figure:
     height, length = canvas.shape[:2]
     figure, axes = single(width * height / length + (0.25 if title else 0.0), title, width=width)
-    axes.imshow(canvas.squeeze(2) if canvas.shape[2] == 1 else canvas, cmap="gray", vmin=0.0, vmax=1.0)
+    axes.imshow(canvas, cmap="gray", vmin=0.0, vmax=1.0, interpolation="none")
     bare(axes)
     axes.set(xticks=[], yticks=[])
     return figure
 
 
-def _scatter(axes: Axes, xy: np.ndarray, **look: Any) -> ScalarMappable:
-    return axes.scatter(xy[:, 0], xy[:, 1], **look)
-
-
-def _heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
-    """One above the other, in the same colours."""
+def heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
+    """Vectors as rows of colour, one map above the other, in the same colours; what is missing is grey."""
     vectors = [as_rows(x)[:48] for x in named.values()]
     low, high = _limits(np.concatenate(vectors), kind)
     colors = "Blues"
     if kind == "real":
         low, high, colors = -max(-low, high), max(-low, high), "RdBu_r"
-    figure = blank(WIDTH, 0.6 + 2.6 * len(named))
+    shades = matplotlib.colormaps[colors].with_extremes(bad=FAINT)
+    figure = blank(WIDTH, 0.6 + sum(1.2 + 1.4 * len(values) / 48 for values in vectors))
     panels = figure.subplots(len(named), squeeze=False).flat
     for panel, values, title in zip(panels, vectors, named, strict=True):
         style(panel, title, "dimension", "datum")
         bare(panel)
-        color_bar(figure, panel.imshow(values, aspect="auto", vmin=low, vmax=high, cmap=colors), panel)
+        panel.locator_params(integer=True, nbins=8)
+        color_bar(figure, panel.imshow(values, aspect="auto", vmin=low, vmax=high, cmap=shades), panel)
     return figure

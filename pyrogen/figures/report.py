@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import io
+import math
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -11,21 +11,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from importlib.metadata import version
-from itertools import zip_longest
+from itertools import pairwise, product, zip_longest
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from pyrogen.figures.svg import data_uri
 from pyrogen.files import write
 
-DPI = 192
+DPI = 144
 CSS_DPI = 96
+MOST = 12  # figures whose places are tried in all ways
+WIDE = 500  # pixels, from which on a figure has a row of its own
 NUMBER = re.compile(r"[-−+±≥≤<>~≈]?\s*[\d.,]+[\d\s.,%e×±()+−-]*|[-−]?(nan|inf|∞)|[-–—]?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: text, then code, a table (first row the header), and figures with their captions.
+    """A part of a report: figures with their captions, then text, code, and a table (first row the header).
 
     Everything is plain text; a blank line in ``text`` begins a paragraph.
     """
@@ -66,13 +69,13 @@ def _contents(sections: Sequence[Section]) -> str:
 
 def _section(number: int, section: Section) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
+    if section.figures:
+        parts.append(_figures(section.figures))
     parts += [f"<p>{escape(paragraph.strip())}</p>" for paragraph in section.text.split("\n\n") if paragraph.strip()]
     if section.code:
         parts.append(f"<pre><code>{escape(section.code)}</code></pre>")
     if section.table:
         parts.append(_table(section.table, section.title))
-    if section.figures:
-        parts.append(f'<div class="figures">{"".join(_figure(*figure) for figure in section.figures)}</div>')
     return f'<section id="section-{number}">\n' + "\n".join(parts) + "\n</section>"
 
 
@@ -92,11 +95,55 @@ def _row(tag: str, row: Sequence[str], numeric: Sequence[bool]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _figure(caption: str, figure: Figure) -> str:
+def _figures(figures: Sequence[tuple[str, Figure]]) -> str:
+    """Figures in blocks of two columns as equally high as can be, between wide ones; phones have them in their order."""
+    blocks: list[list[int]] = [[]]
+    for i, (_, figure) in enumerate(figures):
+        blocks += [[i], []] if _pixels(figure)[0] > WIDE else []
+        blocks[-1] += [] if _pixels(figure)[0] > WIDE else [i]
+    shown = [_figure(*figure, i) for i, figure in enumerate(figures)]
+    parts = []
+    for block in (block for block in blocks if block):
+        left, right, alone = _columns([_height(*figures[i]) for i in block])
+        if right:
+            columns = (f'<div class="column">{"".join(shown[block[i]] for i in side)}</div>' for side in (left, right))
+            parts.append(f'<div class="figures">{"".join(columns)}</div>')
+        look = "wide" if _pixels(figures[block[-1]][1])[0] > WIDE else "alone"
+        parts += [f'<div class="{look}">{shown[block[i]]}</div>' for i in alone]
+    return "".join(parts)
+
+
+def _columns(heights: Sequence[float]) -> tuple[list[int], list[int], list[int]]:
+    """Which figures stand left, right, and in a row of their own with their words beside: what leaves least room empty."""
+    best: tuple[float, tuple[list[int], list[int], list[int]]] = (math.inf, ([], [], list(range(len(heights)))))
+    for single in (False, True):
+        many = len(heights) - single
+        if many < 2:
+            continue
+        for rest in product((False, True), repeat=min(many, MOST) - 2):
+            goes = (False, True, *rest, *(i % 2 == 1 for i in range(MOST, many)))
+            sides = [i for i in range(many) if not goes[i]], [i for i in range(many) if goes[i]]
+            left, right = (sum(heights[i] for i in side) for side in sides)
+            empty = abs(left - right) + (0.6 * heights[-1] if single else 0.0)
+            # of equally good ones that in which most figures change sides, as one reads
+            empty -= 1e-3 * sum(a != b for a, b in pairwise(goes))
+            best = min(best, (empty, (*sides, [many] if single else [])), key=lambda found: found[0])
+    return best[1]
+
+
+def _height(caption: str, figure: Figure) -> float:
+    return _pixels(figure)[1] + 60 + 20 * (len(caption) // 65)
+
+
+def _pixels(figure: Figure) -> tuple[int, int]:
     width, height = (round(inches * CSS_DPI) for inches in figure.get_size_inches())
-    source = "data:image/png;base64," + base64.b64encode(_png(figure)).decode("ascii")
-    image = f'<img src="{source}" alt="{escape(caption)}" width="{width}" height="{height}">'
-    return f'<figure style="width:{width}px">{image}<figcaption>{escape(caption)}</figcaption></figure>'
+    return width, height
+
+
+def _figure(caption: str, figure: Figure, order: int) -> str:
+    width, height = _pixels(figure)
+    image = f'<img src="{data_uri(figure)}" alt="{escape(caption)}" width="{width}" height="{height}">'
+    return f'<figure style="order:{order}">{image}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def _footer(date: datetime) -> str:
@@ -143,7 +190,7 @@ STYLE = """
 }
 * { box-sizing: border-box; }
 body {
-  max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.25rem; background: var(--page); color: var(--ink);
+  max-width: 68rem; margin: 0 auto; padding: 2.5rem 1.25rem; background: var(--page); color: var(--ink);
   font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; overflow-wrap: anywhere;
 }
 h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; letter-spacing: -0.02em; }
@@ -163,17 +210,26 @@ pre {
 }
 .scroll { margin-bottom: 1rem; overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; overflow-wrap: normal; }
-th, td { padding: .45rem 1.15rem .45rem 0; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; }
+th, td { padding: .45rem 1.15rem .45rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: bottom; }
 th { color: var(--muted); font-weight: 600; }
+td:first-child { min-width: 8rem; }
 tbody tr:last-child td { border-bottom: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
-.figures { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1.25rem; }
-figure { max-width: 100%; margin: 0; }
-img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
+td.number { white-space: nowrap; }
+.figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.75rem; margin-bottom: 1.75rem; }
+.column { display: flex; flex-direction: column; gap: 1.75rem; min-width: 0; }
+.wide, .alone { margin-bottom: 1.75rem; }
+/* what has a row of its own has its words beside it */
+.alone figure { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.75rem; align-items: center; }
+figure { min-width: 0; margin: 0; }
+img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { margin-top: .5rem; color: var(--muted); font-size: .88rem; line-height: 1.45; }
 footer { margin-top: 1.5rem; color: var(--muted); font-size: .82rem; }
 @media (max-width: 40rem) {
   body { padding: 1.5rem .75rem; }
   section { padding: 1.1rem; }
+  .figures { display: flex; flex-direction: column; }
+  .column { display: contents; }
+  .alone figure { display: block; }
 }
 """

@@ -1,0 +1,118 @@
+"""How each datum fares, by the score that a model can give it: the best and the worst, and class by class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrogen.base import HasClassifier, HasFreeEnergy, HasLogProb, HasPosterior, Pair
+from pyrogen.data import Data, Split
+from pyrogen.figures import plots
+from pyrogen.inference.evidence.weights import log_weights
+from pyrogen.inference.pages.panel import DENSITY, History, Panel, is_picture, labels_of
+
+JUDGED, WEIGHED, EXTREMES, CLASSES = 500, 50, 8, 30
+
+
+def _log_prob(model: Any, part: Split) -> Tensor:
+    found: Tensor = model.log_prob(part.x, model.condition_for(part.y))
+    return found
+
+
+def _bound(model: Any, part: Split) -> Tensor:
+    weights = log_weights(model, part.x, WEIGHED, seed=0, y=model.condition_for(part.y))
+    return torch.from_numpy(np.logaddexp.reduce(weights.values, 0) - math.log(WEIGHED))
+
+
+def _negative_energy(model: Any, part: Split) -> Tensor:
+    found: Tensor = -model.free_energy(part.x)
+    return found
+
+
+def _negative_error(model: Any, part: Split) -> Tensor:
+    squares: Tensor = (model.reconstruct(part.x, part.y) - part.x).flatten(1) ** 2
+    return -squares.nanmean(1).sqrt()
+
+
+# the first that a model has is taken
+JUDGES: Sequence[tuple[type, Callable[[Any, Split], Tensor], str, str]] = (
+    (HasLogProb, _log_prob, "log-density, nats", "their log-density"),
+    (HasFreeEnergy, _negative_energy, "−F(x), nats", "the negative free energy, which is log p(x) but for a constant"),
+    (Pair, _bound, "bound on log p(x), nats", f"a lower bound on log p(x) by {WEIGHED} importance weights"),
+    (HasPosterior, _negative_error, "−RMSE", "the negative error of its reconstruction"),
+)
+
+
+def judged(model: Any, part: Split) -> tuple[Tensor, str, str] | None:
+    """A score of each datum, the higher the better, its name on an axis, and in words; None where a model has none."""
+    for capability, judge, label, words in JUDGES:
+        if isinstance(model, capability):
+            try:
+                return judge(model, part).double().cpu(), label, words
+            except (ValueError, NotImplementedError):
+                continue  # of a model that has it for other data, or for fewer units, only
+    return None
+
+
+def extremes(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """The data that the model finds best and worst, and the classes that it finds best and worst."""
+    part = data.test.take(JUDGED)
+    found = judged(model, part) if len(part) else None
+    if found is None:
+        return
+    scores, label, words = found
+    finite = torch.isfinite(scores)
+    ranked = torch.where(finite, scores, -math.inf).argsort(descending=True, stable=True)
+    best, worst = ranked[:EXTREMES], ranked.flip(0)[:EXTREMES]
+    if is_picture(model.x_shape) and len(part) >= 2 * EXTREMES:
+        figure = plots.strips(torch.stack([part.x[best], part.x[worst]]), data.kind, ["best", "worst"])
+        caption = (
+            f"Of {len(part)} test data those with the best scores ({_range(scores[best])}) and those with the worst "
+            f"({_range(scores[worst])}), by {words}."
+        )
+        yield Panel(DENSITY, caption, "extremes", figure)
+    elif math.prod(model.x_shape) == 2 and finite.all():
+        caption = f"{len(part)} test data, each by {words}."
+        yield Panel(DENSITY, caption, "extremes", plots.scored_points(part.x, scores, label))
+    elif math.prod(model.x_shape) > 2 and len(part) >= 2 * EXTREMES:
+        named = {"best": part.x[best], "worst": part.x[worst]}
+        caption = f"The {EXTREMES} test data with the best scores, and the {EXTREMES} with the worst, by {words}."
+        yield Panel(DENSITY, caption, "extremes", plots.heat_maps(named, data.kind))
+    yield from _by_class(part, data, scores, label, words)
+
+
+def _by_class(part: Split, data: Data, scores: Tensor, label: str, words: str) -> Iterator[Panel]:
+    labels = labels_of(part, data)
+    names = [] if labels is None else [name for name in np.unique(labels) if (labels == name).sum() > 1]
+    if not 2 <= len(names) <= CLASSES:
+        return
+    groups = [scores.numpy()[labels == name] for name in names]
+    means, errors = [g.mean() for g in groups], [g.std(ddof=1) / math.sqrt(len(g)) for g in groups]
+    caption = f"Means of {words}, class by class, over {len(part)} test data, with their standard errors."
+    figure = plots.class_bars([str(name) for name in names], means, errors, label)
+    yield Panel(DENSITY, caption, "classes-scores", figure)
+
+
+def classified(model: HasClassifier, data: Data, history: History) -> Iterator[Panel]:
+    """How often the model's own classifier is right, class by class."""
+    part = data.test.take(2000)
+    labels = labels_of(part, data)
+    if part.y is None or labels is None:
+        return
+    right = (model.classify(part.x).probs.argmax(-1) == part.y).double().cpu().numpy()  # type: ignore[attr-defined]
+    names = np.unique(labels)[:CLASSES]
+    shares = [right[labels == name] for name in names]
+    errors = [math.sqrt(max(s.mean() * (1 - s.mean()), 0) / len(s)) for s in shares]
+    caption = f"How often the model's own classifier is right on {len(part)} test data: {right.mean():.1%} of all."
+    figure = plots.class_bars([str(n) for n in names], [s.mean() for s in shares], errors, "fraction right")
+    yield Panel(DENSITY, caption, "classified", figure)
+
+
+def _range(scores: Tensor) -> str:
+    low, high = (f"{float(v):.3g}".replace("-", "−") for v in (scores.min(), scores.max()))
+    return f"{low} to {high}"

@@ -1,0 +1,80 @@
+"""What a page is made of: panels in sections, and what several of them ask of a model, its data and its history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from pyrogen.data import Data, Split
+
+# the sections, by what a reader asks
+SAMPLES, COVERAGE, DECODED = "What it generates", "Which modes it covers", "What it makes of data"
+LATENTS, DENSITY, SCORES = "The space of codes", "How probable it finds data", "How well it does: scores"
+ENERGIES, CRITIC, TRAINING = "Energies and Markov chains", "What the critic says", "How it learned"
+ADVICE, MISSING = "What the diagnostics say", "What could not be shown"
+
+SHOWN, SCATTERED, COUNTED = 64, 2000, 500
+
+History = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A piece of a section: a figure and its caption, or a table, or a paragraph (a caption alone), with commands."""
+
+    section: str
+    caption: str
+    name: str = ""
+    figure: Figure | None = None
+    table: Sequence[Sequence[str]] = ()
+    code: str = ""
+
+
+def is_picture(shape: Sequence[int]) -> bool:
+    """Whether data of this shape are looked at as pictures."""
+    return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) > 1
+
+
+def labels_of(split: Split, data: Data) -> np.ndarray | None:
+    """The labels of a split's data, by name where they have names; those that are unknown are said to be so."""
+    if split.y is None or split.y.dim() != 1 or split.y.is_floating_point():
+        return None
+    y = split.y.cpu().numpy()
+    names = {k: str(name) for k, name in enumerate(data.class_names)}
+    if not names and y.min() >= 0:
+        return y
+    return np.array([names.get(k, str(k) if k >= 0 else "unknown") for k in y.tolist()])
+
+
+def whole_rows(x: Tensor) -> Tensor:
+    """Which data have no missing element, ``(N,)``."""
+    return ~x.flatten(1).isnan().any(1)
+
+
+def last(history: History, key: str, size: int | None = None) -> Any:
+    """The last value of a term that is a finite number, or a list of ``size`` such."""
+    for row in reversed(history):
+        value = row.get(key)
+        if size is None and is_finite(value):
+            return value
+        if size is not None and isinstance(value, list) and len(value) == size and all(map(is_finite, value)):
+            return value
+    return None
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def gap(first: Tensor, second: Tensor) -> tuple[float, float]:
+    """The difference of two means, and its error."""
+    a, b = first.double(), second.double()
+    error = math.sqrt(sum(float(v.var(correction=0)) / len(v) for v in (a, b)))
+    return float(a.mean() - b.mean()), error

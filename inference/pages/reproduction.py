@@ -1,0 +1,155 @@
+"""How to make a run again: its command, its settings, and what to cite."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import shlex
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from pyrogen import storage
+from pyrogen.axes import Axis
+from pyrogen.base import Model, Objective
+from pyrogen.figures.report import Section
+from pyrogen.files import first_line
+from pyrogen.inference.training.fit import FALLBACK, fit
+from pyrogen.registry import DECIDED, Registration, describe, find, make
+
+
+def command(config: Mapping[str, Any], model: Model) -> list[str]:
+    """The words of the ``pyrogen train`` that trains an equal model; what equals its default is left out.
+
+    Args:
+        config: of the run.
+        model: as it was read from the run's folder.
+
+    Raises:
+        ValueError: no command can say it.
+    """
+    origin, data, settings = (config.get(k) for k in ("model", "data", "fit"))
+    if not (
+        isinstance(origin, dict) and isinstance(origin.get("entry"), str) and isinstance(origin.get("arguments"), dict)
+    ):
+        raise ValueError("its model was made in Python, not by an entry of the zoo.")
+    if not (isinstance(data, dict) and isinstance(settings, dict)):
+        raise ValueError("its config does not say on which data or by which settings it was trained.")
+    record = find("entry", origin["entry"])
+    auto, arguments = "cuda" if torch.cuda.is_available() else "cpu", dict(origin["arguments"])
+    own = {k: v for k, v in settings.items() if k != "device" or v != auto}
+    # a model's own objective is an argument of its entry
+    same = describe(make("objective", own["objective"])) == describe(model.objective)
+    (own if same else arguments).pop("objective", None)
+    defaults = {**FALLBACK, **record.details["recipe"], "device": None}
+    words = [record.name, *_data_words(data, record, model), *_words(record.load(), arguments, {*DECIDED})]
+    return ["pyrogen", "train", *words, *_words(fit, own, {"model", "data", "folder"}, defaults)]
+
+
+def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> Iterator[str]:
+    kind, binarization, source = data.get("kind"), data.get("binarization"), str(data.get("source"))
+    if source != record.details["data"]:
+        yield from ("--data", source)
+    plain = kind == "unit" and data.get("levels") is not None and not data.get("dequantization")
+    if model.kinds[:1] != (kind,) or binarization == "static" or plain:
+        yield from ("--kind", str(kind))
+    if binarization == "static":
+        yield from ("--binarization", "static")
+    if plain:
+        yield from ("--dequantization", "false")
+    own = kind == "real" and Path(source).suffix in (".npz", ".npy", ".csv")
+    if own and data.get("standardize") is False:
+        yield from ("--standardize", "false")
+    if data.get("size") is not None:
+        yield from ("--size", str(data["size"]))
+    if data.get("label") is not None:
+        yield from ("--label", str(data["label"]))
+    if data.get("columns"):
+        yield from ("--columns", json.dumps(data["columns"], ensure_ascii=False))
+    if data.get("seed"):
+        yield from ("--data_seed", str(data["seed"]))
+
+
+def _words(
+    function: Callable[..., Any], given: Mapping[str, Any], skip: set[str], defaults: Mapping[str, Any] | None = None
+) -> Iterator[str]:
+    """Options for the arguments that differ from a function's defaults, axes with their own options."""
+    hints = typing.get_type_hints(inspect.unwrap(function))
+    for name, parameter in inspect.signature(function).parameters.items():
+        default = (defaults or {}).get(name, parameter.default)
+        value = given.get(name, default)
+        if name in skip or _plain(value) == _plain(default):
+            continue
+        axis = next((c.axes[0] for c in typing.get_args(hints[name]) if _is_axis(c)), None)
+        if axis is None:
+            yield from (f"--{name}", _word(name, value))
+            continue
+        full = describe(make(axis, value))
+        if default is not None and full == describe(make(axis, default)):
+            continue
+        usual = describe(make(axis, full["name"]))
+        yield from (f"--{name}", full["name"])
+        for option, chosen in full.items():
+            if chosen != usual[option]:
+                yield from (f"--{name}.{option}", _word(f"{name}.{option}", chosen))
+
+
+def _is_axis(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, (Axis, Objective))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _word(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        raise ValueError(f"its {name} is {value.get('name') or value.get('own')} with settings of its own.")
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def recipe_section(config: Mapping[str, Any], model: Model) -> Section:
+    """The command that trains an equal model, or why there is none."""
+    title = "How to reproduce it"
+    try:
+        words = command(config, model)
+    except (ValueError, TypeError, KeyError) as error:
+        return Section(
+            title, f"No command line can train this model again: {first_line(error)} Its settings stand below."
+        )
+    text = (
+        "This trains an equal model, into runs/ unless --folder says otherwise; with the same versions on the same kind of "
+        "machine, to the same weights, if this run was made by the command line too."
+    )
+    lines = shlex.join(words).replace(" --", " \\\n    --")
+    return Section(title, text, code=lines)
+
+
+def setup_section(config: Mapping[str, Any], model: Model, folder: Path) -> Section:
+    """All settings, and how to read the model again."""
+    count = sum(p.numel() for p in model.parameters())
+    text = (
+        f"{count:,} parameters. To read the model again: pyrogen.load({str(folder)!r}). What made it, as written in "
+        f"{storage.CONFIG}:"
+    )
+    return Section(
+        "Setup", text, code=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    )
+
+
+def paper_section(config: Mapping[str, Any]) -> Iterator[Section]:
+    """The papers of the model and of the data, where they have any."""
+    origin, data = config.get("model"), config.get("data")
+    cited = []
+    if isinstance(origin, dict) and isinstance(origin.get("entry"), str):
+        with contextlib.suppress(ValueError):  # an entry of another version
+            cited.append(f"The model: {find('entry', origin['entry']).details['reference']}.")
+    if isinstance(data, dict) and data.get("reference"):
+        cited.append(f"The data: {data['reference']}.")
+    if cited:
+        yield Section("What to cite", "\n\n".join(one.replace("..", ".") for one in cited))

@@ -1,0 +1,135 @@
+"""What a model generates: beside data, by class, beside its nearest training data, and mode by mode where these are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyrogen.axes import Prior
+from pyrogen.base import HasPosterior
+from pyrogen.data import Data
+from pyrogen.data.ring import Ring
+from pyrogen.figures import plots
+from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, is_picture
+from pyrogen.inference.programs.contexts import seeded
+
+EACH, BESIDE, TRAINED, COMPARED = 10, 8, 10_000, 500
+# data sets whose exact density is known, by what they are loaded by
+ORACLES: Mapping[str, Callable[[], Ring]] = {"ring": Ring}
+
+
+def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """What the model generates, beside data; means too, where p(x|z) adds noise to them."""
+    part = data.test.take(2500 if math.prod(model.x_shape) == 2 else SHOWN)
+    drawn = _drawn(model, len(part), model.condition_for(part.y))
+    given = ", given the y of test data" if model.condition_for(part.y) is not None else ""
+    if not is_picture(model.x_shape):
+        holes = "" if whole_rows(part.x).all() else "; what is missing of them is grey"
+        caption = f"{len(part)} samples of the model{given}, and as many test data{holes}."
+        yield Panel(SAMPLES, caption, "samples", plots.samples(drawn["samples"], data.kind, part.x))
+        return
+    yield Panel(SAMPLES, f"{len(part)} test data.", "data", plots.samples(part.x, data.kind))
+    yield from _pictures(model, drawn, data.kind, given)
+
+
+def alone(model: Any, kind: str) -> Iterator[Panel]:
+    """What the model generates, where its data are not to be had."""
+    drawn = _drawn(model, SHOWN, None)
+    if is_picture(model.x_shape):
+        yield from _pictures(model, drawn, kind, "")
+    else:
+        figure = plots.samples(drawn["samples"], kind)
+        yield Panel(SAMPLES, f"{SHOWN} samples of the model.", "samples", figure)
+
+
+def _drawn(model: Any, n: int, y: Tensor | None) -> dict[str, Tensor]:
+    found = {}
+    for name, draw in (("samples", model.sample), ("means", model.sample_mean)):
+        with seeded(0, model.device):  # the same draws of z for both
+            found[name] = draw(n, y)
+    if torch.equal(found["samples"], found["means"]):
+        del found["means"]
+    return found
+
+
+def _pictures(model: Any, drawn: Mapping[str, Tensor], kind: str, given: str) -> Iterator[Panel]:
+    proper = all(prior.proper for prior in model.modules() if isinstance(prior, Prior))
+    source = "" if proper else ", z drawn from a normal distribution fitted to the codes"
+    captions = {"samples": f"{SHOWN} samples of the model{given}{source}.", "means": _means_are(model)}
+    for name, x in drawn.items():
+        yield Panel(SAMPLES, captions[name].replace(str(SHOWN), str(len(x))), name, plots.samples(x, kind))
+
+
+def _means_are(model: Any) -> str:
+    noise = "p(x|z)" if isinstance(model, HasPosterior) else "the likelihood"
+    return f"The means of {noise} at the same draws: the same samples before noise is added to each pixel."
+
+
+def classes(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """What the model generates when it is told a class."""
+    count = model.condition.classes if model.condition is not None and not model.condition.shape else None
+    if count and is_picture(model.x_shape):
+        rows = [data.class_names[k] if k < len(data.class_names) else str(k) for k in range(min(count, 20))]
+        given = torch.arange(len(rows), device=model.device).repeat_interleave(EACH)
+        drawn = model.sample_mean(len(given), given).unflatten(0, (-1, EACH))
+        figure = plots.strips(drawn, data.kind, rows=rows)
+        yield Panel(SAMPLES, "Each row is given another class.", "classes", figure)
+
+
+def neighbours(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Whether samples repeat training data: how near these are, against how near they are to held-out data."""
+    test, train = data.test.take(COMPARED), data.train.take(TRAINED).x.flatten(1)
+    if math.prod(model.x_shape) <= 2 or model.missing or not len(test):
+        return
+    drawn = model.sample(len(test), model.condition_for(test.y)).flatten(1)
+    near, held = (torch.cdist(x.float(), train.float()).amin(1) for x in (drawn, test.x.flatten(1)))
+    if is_picture(model.x_shape):
+        shown = model.sample_mean(BESIDE, model.condition_for(None if test.y is None else test.y[:BESIDE]))
+        nearest = train[torch.cdist(shown.flatten(1).float(), train.float()).argmin(1)].reshape(shown.shape)
+        figure = plots.strips(torch.stack([shown, nearest]), data.kind, ["generated", "nearest in\ntraining data"])
+        caption = "What is generated, and below each the training datum that is nearest to it, by Euclidean distance."
+        yield Panel(SAMPLES, caption, "neighbours", figure)
+    copies = float((near < held.min()).double().mean())
+    caption = (
+        f"How far {len(near)} samples, and {len(held)} test data, are from the nearest of {len(train)} training data. "
+        f"Samples that copy training data would lie left of all test data: {copies:.0%} do."
+    )
+    named = {"test data": held, "samples": near}
+    figure = plots.histograms(named, "distance to the nearest training datum")
+    yield Panel(SAMPLES, caption, "distances", figure)
+    if copies > 0.2:
+        yield Panel(
+            ADVICE,
+            f"{copies:.0%} of the samples are nearer to a training datum than any test datum is: the model may repeat what "
+            "it was trained on, or generate what is more alike than data are.",
+        )
+
+
+def coverage(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Whether samples cover the modes, where these are known."""
+    if data.source not in ORACLES:
+        return
+    oracle, n = ORACLES[data.source](), 2500
+    found = {
+        "the model": oracle.coverage(model.sample(n).cpu()),
+        "the exact density": oracle.coverage(oracle.sample(n)[0]),
+    }
+    rows = [("samples of", "modes covered", "within 3σ of a mode", "KL of modes from uniform, nats")]
+    rows += [(k, str(v["modes"]), f"{v['high_quality']:.3f}", f"{v['kl']:.4f}") for k, v in found.items()]
+    caption = f"{n} samples; a mode counts as covered if at least 20 of them lie within 3σ."
+    yield Panel(COVERAGE, caption, table=rows)
+
+
+def walks(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Straight lines between latents, of models that generate from them and encode nothing."""
+    if isinstance(model, HasPosterior) or not is_picture(model.x_shape):
+        return
+    z = model.latent_prior().sample((12,))
+    t = torch.linspace(0, 1, 10, device=z.device).unsqueeze(-1)
+    walked = model.generate(torch.lerp(z[:6].unsqueeze(1), z[6:].unsqueeze(1), t))
+    caption = "What is generated on the straight line between two draws of z, a row for each two."
+    yield Panel(SAMPLES, caption, "walks", plots.strips(walked, data.kind))
