@@ -68,7 +68,7 @@ def test_metrics_too_begin_before_the_first_step(tmp_path):
     assert first["epoch"] == 0
     assert {key.split("/")[0] for key in first} == {"epoch", "valid"}
     assert first["valid/loss"] > later[-1]["valid/loss"]
-    assert run.history == [first, *later]
+    assert run.records == [first, *later]
     assert [line["epoch"] for line in later] == [1, 2, 3]
     untrained = train("vae", None, **SMALL["vae"][0], recipe={"epochs": 0})
     assert untrained.history == []
