@@ -326,8 +326,8 @@ class Trainer:
         if terms.get("valid/active_units") == 0 and (ever or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
-                "the posterior has collapsed: no latent is active after epoch %d; try a KL warm-up (objective "
-                "ELBO(warmup=...)), a smaller beta, or a weaker decoder.",
+                "the posterior has collapsed: no latent is active after epoch %d; try a KL warm-up, as "
+                "objective=ELBO(warmup=1000), a smaller beta, or a weaker decoder.",
                 len(self.run.history),
             )
         for player in players:
