@@ -92,23 +92,7 @@ def advised():
 
 # words that follow a flag in a sentence, as in "--patience counts epochs"
 SENTENCES = set(
-    [
-        "needs",
-        "takes",
-        "belongs",
-        "counts",
-        "makes",
-        "resizes",
-        "reads",
-        "gives",
-        "leaves",
-        "out",
-        "on",
-        "of",
-        "parts",
-        "and",
-        "or",
-    ]
+    re.findall(r"\w+", "needs takes belongs counts makes resizes reads gives leaves out on of parts and or")
 )
 ADVISED = {
     (flag, EXAMPLES.get(flag, "1") if value in ("V", "'V'") else value): where
