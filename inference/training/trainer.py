@@ -349,8 +349,8 @@ class Trainer:
         if terms.get("valid/active_units") == 0 and ((trained and ever) or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
-                "the posterior has collapsed: no latent is active, at 0.1 nat or more, after epoch %d; try a KL warm-up "
-                "(objective ELBO(warmup=...)), a smaller beta, or a weaker decoder.",
+                "the posterior has collapsed: no latent is active, at 0.1 nat or more, after epoch %d; try a KL warm-up, as "
+                "objective=ELBO(warmup=1000), a smaller beta, or a weaker decoder.",
                 self.epochs_done,
             )
         if late and "generator" not in self.warned and (said := collapse.said_of(terms)):

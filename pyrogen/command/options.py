@@ -78,7 +78,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
         plain_yaml.refuse_anchors(word)
     arguments = _names_first(_called(_with_truth(parser, _with_lists(parser, arguments)), axes), axes)
     known = {o for action in parser._actions for o in action.option_strings}
-    understand(o.removeprefix("--") for o in known)
+    names = {o.removeprefix("--") for o in known}
+    understand(names)
     chosen = {
         option: registry.find(axis, parser.get_default(option))
         for option, axis in axes.items()
@@ -89,8 +90,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
             chosen[option] = registry.find(axis, name)
         if f"--{option}.help" in arguments:
             _explain(option, axis, arguments)
-    for record in chosen.values():
-        record.load()
+    inner = [(p, f"{option}.{p}") for option, r in chosen.items() for p in inspect.signature(r.load()).parameters]
+    understand({n: n for n in names} | {p: path for p, path in inner if p not in names})
     for argument in arguments:
         flag = argument.split("=", 1)[0]
         option, _, nested = flag.removeprefix("--").partition(".")
@@ -207,10 +208,10 @@ def _called(arguments: Sequence[str], axes: Mapping[str, str]) -> list[str]:
         if not flag.startswith("--") or option not in axes:
             found.append(word)
         elif equals:
-            found += words_of(option, value) if "(" in value else [word]
+            found += words_of(option, value, axes[option]) if "(" in value else [word]
         else:
             after = next(words, None)
-            found += [word] if after is None else words_of(option, after)
+            found += [word] if after is None else words_of(option, after, axes[option])
     return found
 
 
@@ -318,18 +319,27 @@ def axis_values(wish: str) -> tuple[str, list[str]]:
     return option.replace("-", "_"), values
 
 
-def words_of(option: str, value: str) -> list[str]:
-    """The arguments that say a value: for ``VampPrior(components=500)`` also ``--prior.components 500``."""
+def words_of(option: str, value: str, axis: str | None = None) -> list[str]:
+    """The arguments that say a value: for ``VampPrior(components=500)`` also ``--prior.components 500``.
+
+    Args:
+        option: without dashes.
+        value: as typed.
+        axis: whose choices these are, to know what ``IWAE(5000)`` calls its number.
+    """
     if set(_outside(value)) & set("+*"):
         return [f"--{option}", "Sum", f"--{option}.of", value]
     if not (called := re.fullmatch(r"([\w-]+)\((.*)\)", value)):
         return [f"--{option}", value]
-    settings = [part.partition("=") for part in _unbracketed(called[2]) if part.strip()]
-    return [
-        f"--{option}",
-        called[1],
-        *(w for k, _, v in settings for w in (f"--{option}.{k.strip()}", v.strip(" '\""))),
-    ]
+    parts = [part.strip() for part in _unbracketed(called[2]) if part.strip()]
+    names: list[str] = []
+    if axis and not all(re.match(r"\w+\s*=", part) for part in parts):
+        names = list(inspect.signature(registry.find(axis, called[1]).load()).parameters)
+    words = [f"--{option}", called[1]]
+    for part, name in itertools.zip_longest(parts, names[: len(parts)]):
+        key, equals, given = part.partition("=")
+        words += [f"--{option}.{key.strip()}", given] if equals else [f"--{option}.{name or 'argument'}", part]
+    return [word.strip(" '\"") for word in words]
 
 
 def _unbracketed(text: str) -> list[str]:

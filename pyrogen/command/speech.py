@@ -18,8 +18,8 @@ from typing import Any
 
 from pyrogen.command import completion
 
-# the options of the verb at work
-_options: ContextVar[frozenset[str]] = ContextVar("options", default=frozenset())
+# the options of the verb at work by the arguments that they set, all without dashes
+_options: ContextVar[Mapping[str, str]] = ContextVar("options", default={})  # noqa: B039  (never changed)
 
 VALUE = (
     r"'[^']*'|\"[^\"]*\"|\[[^\[\]]*\]|\([^()]*\)|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\.\.\."
@@ -32,7 +32,7 @@ NAME = re.compile(r"(?<![\w.'\"/-])([a-z]+_[a-z_]+)(?![\w=(/'\"-]|\.\w)")
 @contextmanager
 def in_shell_words() -> Iterator[None]:
     """Let the library warn as this command line speaks, while a command is at work."""
-    token = _options.set(frozenset())
+    token = _options.set({})
     log, handler = logging.getLogger("pyrogen"), _Handler(logging.WARNING)
     log.addHandler(handler)
     try:
@@ -42,33 +42,37 @@ def in_shell_words() -> Iterator[None]:
         _options.reset(token)
 
 
-def understand(options: Iterable[str]) -> None:
-    """Take the options of the verb at work, without dashes."""
-    _options.set(frozenset(options))
+def understand(options: Iterable[str] | Mapping[str, str]) -> None:
+    """Take the options of the verb at work, without dashes, or the option of each argument where that has another name."""
+    _options.set(dict(options) if isinstance(options, Mapping) else {name: name for name in options})
 
 
-def told(message: str) -> str:
-    """A message of the library as the shell says it, harmless to the terminal."""
+def told(message: str, more: Iterable[str] = ()) -> str:
+    """A message of the library as the shell says it, harmless to the terminal; ``more`` are options of another verb."""
     # what was read from files must not steer the terminal
     clean = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda code: repr(code[0])[1:-1], message)
     short = re.sub(r"\S{300,}", lambda word: f"{word[0][:100]}…", clean)
-    return in_words(short, _options.get())
+    return in_words(short, {**_options.get(), **{name: name for name in more}})
 
 
-def in_words(message: str, options: frozenset[str]) -> str:
+def in_words(message: str, options: Mapping[str, str]) -> str:
     """The message with settings written as options: those of the verb at work, and those of ``pyrogen train``.
 
     What stands in the brackets of a call, ``create('rbm', hidden=20)``, is Python and stays so.
     """
-    trained = frozenset(completion.training_options()) - options if options else frozenset()
+    # a verb that takes a run is told how to train another
+    trained = completion.training_options() if options and "epochs" not in options else frozenset()
 
     def option(name: str) -> str | None:
-        return f"--{name}" if name in options or name in trained else None
+        return f"--{options[name]}" if name in options else f"--{name}" if name in trained else None
 
     def setting(found: re.Match[str]) -> str:
         flag, value = option(found[1]), found[2]
-        if flag is None or _in_call(message, found.start()):
+        # of a grid's axis the name is a value
+        if flag is None or _in_call(message, found.start()) or message[: found.start()].endswith("--grid "):
             return found[0]
+        if value == "None" and message[: found.start()].endswith("leave "):
+            return f"{flag} out"
         return f"{flag} {_word(value)}"
 
     def name(found: re.Match[str]) -> str:
@@ -100,6 +104,8 @@ def _word(value: str) -> str:
         return value if re.fullmatch(r"\w+", value) else shlex.quote(value.removesuffix("()"))
     if isinstance(plain, (bool, type(None))):
         return {True: "true", False: "false", None: "null"}[plain]
+    if isinstance(plain, (int, float)):
+        return value
     if isinstance(plain, (list, tuple)):
         return ",".join(map(str, plain)) or "[]"
     return shlex.quote(str(plain))

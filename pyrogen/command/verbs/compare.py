@@ -71,7 +71,7 @@ def _grid(arguments: Sequence[str]) -> int:
 def _on_axis(parser: Any, axis: str, value: str, axes: dict[str, str]) -> Any:
     """A value of a grid's axis, read as its option reads it; a choice's own argument, as a number where it is one."""
     if "." not in axis:
-        return getattr(opt.parse(parser, opt.words_of(axis, value), axes), axis)
+        return getattr(opt.parse(parser, opt.words_of(axis, value, axes.get(axis)), axes), axis)
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -93,8 +94,21 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
     print(speech.last_line(run.records))
     print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
     if isinstance(run.model, (Pair, HasLogProb)):
-        print(f"score it: pyrogen evaluate {run.folder}")
+        print(_advice(run.model, data, run.folder))
     return run
+
+
+def _advice(model: Any, data: Any, folder: Any) -> str:
+    """How to score the run, or why it has no score, found out on one datum."""
+    from pyrogen.base import HasLogProb
+    from pyrogen.inference import IWAE, log_evidence
+
+    command = f"pyrogen evaluate {shlex.quote(str(folder))}"
+    try:
+        log_evidence(model, data.test.take(1), None if isinstance(model, HasLogProb) else IWAE(2))
+    except ValueError as error:
+        return f"it has no score by {command}: {speech.told(str(error), ['estimator'])}"
+    return f"score it: {command}"
 
 
 def _sections(
