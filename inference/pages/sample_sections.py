@@ -14,7 +14,7 @@ from pyrogen.base import HasPosterior
 from pyrogen.data import Data
 from pyrogen.data.ring import Ring
 from pyrogen.figures import plots
-from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, is_picture
+from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, is_picture, whole_rows
 from pyrogen.inference.programs.contexts import seeded
 
 EACH, BESIDE, TRAINED, COMPARED = 10, 8, 10_000, 500
