@@ -113,7 +113,8 @@ BRINGS = {
     "ring": (
         "vae --data ring --likelihood Normal --latent_size 2 --hidden 8",
         POINTS
-        | {"reconstructions", "field", "latents", "kl", "aggregated", "marginals", "posteriors", "extremes"}
+        | SCORED
+        | {"reconstructions", "field", "latents", "kl", "aggregated", "marginals", "posteriors"}
         | {"film-reconstructions", "film-codes"},
         set(),
     ),
@@ -137,7 +138,7 @@ BRINGS = {
     ),
     "generator": (
         "generator-random --data {pictures}",
-        PICTURES | {"film-samples", "walks", "means"},
+        PICTURES | SCORED | {"film-samples", "walks", "means"},
         set(),
     ),
 }

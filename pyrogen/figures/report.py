@@ -124,7 +124,7 @@ def _columns(heights: Sequence[float]) -> tuple[list[int], list[int], list[int]]
             goes = (False, True, *rest, *(i % 2 == 1 for i in range(MOST, many)))
             sides = [i for i in range(many) if not goes[i]], [i for i in range(many) if goes[i]]
             left, right = (sum(heights[i] for i in side) for side in sides)
-            empty = abs(left - right) + (0.6 * heights[-1] if single else 0.0)
+            empty = abs(left - right) + (0.5 * heights[-1] if single else 0.0)
             # of equally good ones that in which most figures change sides, as one reads
             empty -= 1e-3 * sum(a != b for a, b in pairwise(goes))
             best = min(best, (empty, (*sides, [many] if single else [])), key=lambda found: found[0])
