@@ -16,6 +16,7 @@ from pyrogen.inference.evidence.comparison import BiasWarning, compare_evidence
 from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
 from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import Estimator, Exact, Reconstruction, log_evidence
+from pyrogen.inference.evidence.guide_check import check_guide
 from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
@@ -74,6 +75,7 @@ __all__ = [
     "Summary",
     "Thermodynamic",
     "Wasserstein",
+    "check_guide",
     "compare_evidence",
     "diagnose",
     "fit",

@@ -32,7 +32,12 @@ def enough_memory(advice: str) -> Iterator[None]:
     except NotEnoughMemory:  # said already
         raise
     except (MemoryError, RuntimeError) as error:
-        lacking = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in str(error) for said in SAID)
-        if not lacking:
+        if not is_lack(error):
             raise
         raise NotEnoughMemory(f"there is not enough memory ({first_line(error)}); {advice}.") from error
+
+
+def is_lack(error: Exception) -> bool:
+    """Whether an error says that there was not enough memory."""
+    lacking = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return lacking or (isinstance(error, RuntimeError) and any(said in str(error) for said in SAID))

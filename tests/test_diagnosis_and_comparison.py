@@ -184,6 +184,51 @@ def test_no_finite_estimate_is_flagged():
 JACKKNIFE = {"near": (0.005, False), "far": (0.05, True), "below": (-0.05, True)}
 
 
+def test_what_failed_is_in_every_mean_and_is_named():
+    """Three data whose weights are all 0: no bias is told without them, and rules that read the others say so."""
+    weights = np.random.default_rng(0).normal(0, 0.3, (1000, N))
+    whole = iwae(weights)
+    weights[:, [4, 7, 30]] = -np.inf
+    failing = iwae(weights)
+    assert math.isfinite(bias(whole))
+    assert math.isnan(bias(failing))
+    judged = diagnose(failing)
+    assert judged.flagged.tolist() == [4, 7, 30]
+    assert judged.reasons["finite"].says == "3 of 40 data have no finite estimate, and their mean has none"
+    assert judged.findings["k_curve"].says.endswith("(of the 37 data that have one)")
+    assert "failed    3 of 40 data have no finite estimate: 4, 7, 30" in str(summarize(failing))
+    assert "no error (data)" in str(summarize(failing))
+    with pytest.warns(BiasWarning, match="3 of 40 data have no finite estimate by b or a, .*: 4, 7, 30"):
+        table = compare_evidence({"a": whole, "b": failing})
+    assert table["difference"].sel(estimate="b").item() == -math.inf
+    assert math.isnan(table["difference_data_se"].sel(estimate="b").item())
+
+
+def test_an_extreme_datum_is_named_and_the_others_are_judged():
+    weights = np.random.default_rng(0).normal(0, 0.3, (1000, N))
+    weights[:, 5] *= 1e20
+    judged = diagnose(iwae(weights))
+    assert judged.flagged.tolist() == [5]
+    assert judged.reasons["pareto_k"].says.startswith("1 of 40 data have no fit")
+
+
+def test_too_few_draws_have_no_error_and_say_so():
+    found = iwae(np.random.default_rng(0).normal(0, 0.3, (3, N)))
+    assert "40 of 40 data have no error, which takes 4 weights at least" in diagnose(found).reasons["error"].says
+    assert "no error (Monte Carlo)" in str(summarize(found))
+
+
+@pytest.mark.parametrize("known", [{}, {"data": "a tensor"}])
+def test_other_labels_are_other_data(known):
+    labelled = dataset({"log_evidence": -90.0, "mc_se": 0.1}, **known).assign_coords(
+        fingerprint=("datum", np.arange(N)), fingerprint_y=("datum", np.arange(N))
+    )
+    other = labelled.assign_coords(fingerprint_y=("datum", np.arange(N) // 2))
+    compare_evidence({"a": labelled, "b": labelled})
+    with pytest.raises(ValueError, match="b and a are not estimates of the same thing: 39 of 40 data have another y"):
+        compare_evidence({"a": labelled, "b": other})
+
+
 @pytest.mark.parametrize(("gap", "broken"), JACKKNIFE.values(), ids=JACKKNIFE)
 def test_the_jackknife_is_read(gap, broken):
     score = iwae(np.zeros((5000, N)))

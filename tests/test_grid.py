@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from safetensors.torch import load_file, save_file
 
 import pyrogen
 from pyrogen import storage
@@ -212,6 +213,31 @@ def test_another_ruler_does_not_train_again(made, monkeypatch):
     assert unscored.failed
     assert "has no log_prob" in unscored.text()
     assert not grid(over, folder=made.folder, **SMALL, **SCORED).failed
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [("weights", "stale .*the weights changed since"), ("lost", "has lost its score")]
+)
+def test_stale_and_lost_scores_are_made_again_and_said(changed, said, tmp_path, monkeypatch):
+    """Other weights in a cell, or a score that was removed: the weights are there, and so the numbers are those of now."""
+    over = {"prior": ["StandardNormal", "VampPrior"]}
+    first = grid(over, folder=tmp_path, **SMALL, **SCORED)
+    folder = Path(first.numbers["runs"].values[0, 0])
+    if changed == "weights":
+        halved = {name: value / 2 for name, value in load_file(folder / storage.WEIGHTS).items()}
+        save_file(halved, folder / storage.WEIGHTS)
+    else:
+        next(folder.glob("scores/iwae*.nc")).unlink()
+    monkeypatch.setattr(cells, "fit", None)
+    again = grid(over, folder=tmp_path, **SMALL, **SCORED)
+    assert re.search(f"scored again: prior=StandardNormal: .*{said}", again.text())
+    assert again.text().count("scored again") == 1
+    assert not again.failed
+    now = score(folder, SCORED["estimator"])
+    assert float(again.numbers["nats"][0]) == pytest.approx(float(now["log_evidence"].mean()), abs=1e-9)
+    assert (float(again.numbers["nats"][0]) == float(first.numbers["nats"][0])) is (changed == "lost")
+    assert float(again.numbers["nats"][1]) == float(first.numbers["nats"][1])
+    assert "scored again" not in grid(over, folder=tmp_path, **SMALL, **SCORED).text()
 
 
 def test_other_settings_in_the_same_folder_are_refused(made, monkeypatch):

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
 from pyrogen.inference.evidence.hmc import Leapfrog
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point, latent_spaces
 from pyrogen.inference.evidence.progress import track
-from pyrogen.inference.evidence.weight_stream import WeightStream
+from pyrogen.inference.evidence.weight_stream import FEWEST_OF_ERROR, WeightStream
 
 BASE_DRAWS = 100
 PILOT_CHAINS = 16
 WARM_UP = 10
-FEWEST_CHAINS = 4  # whose error has a standard deviation
+FEWEST_CHAINS = FEWEST_OF_ERROR
 GAIN = 0.5
 WINDOW = 5
 
@@ -178,17 +178,9 @@ class Path:
 
 
 def weighed(log_weights: Tensor) -> dict[str, np.ndarray]:
-    """What independent log weights ``(chain, datum)`` say of each datum: log of their mean, its error, and their ESS.
-
-    The error is √(1/ESS − 1/C) · √(C/(C − 3)). The first factor, the delta method, takes the spread of C weights for that of
-    all: (estimate − truth)/error is √(C/(C − 1)) times a Student t of C − 1 degrees of freedom, whose standard deviation is
-    √((C − 1)/(C − 3)), 1.109 of 16 weights. With the second it is 1. A t of 2 degrees or fewer has none: C is 4 at least.
-    """
-    stream, chains = WeightStream.of(log_weights.cpu().numpy()), len(log_weights)
-    found = {
-        "log_evidence": stream.log_mean(),
-        "mc_se": stream.standard_error() * math.sqrt(chains / (chains - FEWEST_CHAINS + 1)),
-    }
+    """What independent log weights ``(chain, datum)`` say of each datum: log of their mean, its error, and their ESS."""
+    stream = WeightStream.of(log_weights.cpu().numpy())
+    found = {"log_evidence": stream.log_mean(), "mc_se": stream.standard_error()}
     return {**found, "ess": stream.effective_sample_size()}
 
 
@@ -199,6 +191,8 @@ def _smooth(column: np.ndarray) -> np.ndarray:
 
 class AnnealedEstimator(Estimator):
     """An estimator that anneals one block of data after the other; its settings are those of its path."""
+
+    memory: ClassVar[str] = "lower the number of chains (of particles, of populations)"
 
     temperatures: int
     init: Init

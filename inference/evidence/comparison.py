@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -90,8 +90,13 @@ def unlike(evidence: xr.Dataset, base: xr.Dataset) -> str:
         return "bounds on data that each model simulated by itself"
     if n != m:
         return f"{n} and {m} data; select those that both have by .sel(datum=...)"
-    for key, what in (("fingerprint", "are not the same values"), ("datum", "are other rows of the split")):
-        if key in evidence.coords and key in base.coords and (named or key == "fingerprint"):
+    told = (
+        ("fingerprint", "are not the same values"),
+        ("fingerprint_y", "have another y"),
+        ("datum", "are other rows of the split"),
+    )
+    for key, what in told:
+        if key in evidence.coords and key in base.coords and (named or key != "datum"):
             other = int((evidence[key].values != base[key].values).sum())
             if other:
                 return f"{other} of {n} data {what}"
@@ -102,7 +107,8 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
     if reason := unlike(evidence, base):
         raise ValueError(f"{name} and {first} are not estimates of the same thing: {reason}.")
     values, errors = evidence["log_evidence"].values, evidence["mc_se"].values
-    difference = values - base["log_evidence"].values
+    with np.errstate(invalid="ignore"):  # where both are −∞ there is no difference
+        difference = values - base["log_evidence"].values
     shared = _same_draws(evidence, base)
     apart = np.where(shared, 0.0, errors**2 + base["mc_se"].values ** 2)
     n, same = len(values), name == first
@@ -140,6 +146,12 @@ def _doubt(
 ) -> str:
     said = []
     both = [diagnosis.bias, bias(base)]
+    lost = ~(np.isfinite(evidence["log_evidence"].values) & np.isfinite(base["log_evidence"].values))
+    if lost.any():
+        said.append(
+            f"{int(lost.sum())} of {len(lost)} data have no finite estimate by {name} or {first}, and so there is no mean "
+            f"difference: {listed(evidence['datum'].values[lost])}"
+        )
     if abs(float(difference)) < (unsure := sum(map(abs, both))):
         said.append(
             f"the difference of {float(difference):+.3g} nats between {name} and {first} is smaller than the bias that "
@@ -153,5 +165,11 @@ def _doubt(
     return "; ".join(said)
 
 
+def listed(labels: Sequence[int] | np.ndarray) -> str:
+    """Labels on ``datum`` in a sentence: the first ten."""
+    return ", ".join(map(str, labels[:10])) + (", …" if len(labels) > 10 else "")
+
+
 def _standard_error(values: np.ndarray) -> float:
-    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    spread = len(values) > 1 and np.isfinite(values).all()
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if spread else math.nan

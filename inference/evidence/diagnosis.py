@@ -11,7 +11,7 @@ import xarray as xr
 
 from pyrogen import html
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.rules import Finding, averages, bias, judge
+from pyrogen.inference.evidence.rules import Finding, averages, bias, blind, from_guide, judge
 
 # draws from which importance weights that are still unreliable are better given up
 ENOUGH = 5000
@@ -57,6 +57,7 @@ class Diagnosis:
         bias: how far the mean is expected to lie from that of log p(x), in nats.
         advice: the estimator to try next, None where nothing is to be gained.
         count: number of data.
+        unchecked: what nothing here could see, in words; "" where there is no such thing.
     """
 
     findings: Mapping[str, Finding]
@@ -64,6 +65,7 @@ class Diagnosis:
     bias: float
     advice: Advice | None
     count: int
+    unchecked: str = ""
 
     @property
     def reasons(self) -> dict[str, Finding]:
@@ -90,6 +92,7 @@ class Diagnosis:
         heads = ["because", *[""] * len(self.findings)]
         shown = self.findings if self.trusted else self.reasons
         lines += [f"{head:10}{finding.says}" for head, finding in zip(heads, shown.values(), strict=False)]
+        lines += [f"unchecked {self.unchecked}"] if self.unchecked else []
         if self.advice is not None:
             how = self.advice.command(run, score) if run else self.advice.python
             lines += [f"next      {self.advice.says}:", f"          {how}"]
@@ -109,14 +112,29 @@ def diagnose(evidence: xr.Dataset) -> Diagnosis:
         evidence: from :func:`~pyrogen.inference.log_evidence`.
 
     Returns:
-        What speaks for and against it, the data not to be believed (``x[d.flagged]``), and the estimator to try next:
-        IWAE(100) → IWAE(5000) → AIS from the guide on the flagged data → BDMC on simulated data.
+        What speaks for and against it, the data not to be believed (``x[d.flagged]``), the estimator to try next:
+        IWAE(100) → IWAE(5000) → AIS from the guide on the flagged data → BDMC on simulated data; and, where all was judged by
+        the guide's own draws, that a part of p(z|x) which the guide misses was not looked for, as
+        :func:`~pyrogen.inference.check_guide` does.
     """
     findings = judge(evidence)
     flagged = np.unique(np.concatenate([np.zeros(0, int), *(f.data for f in findings.values())])).astype(int)
     broken = any(f.broken for f in findings.values())
-    advice = _next(evidence, broken, len(flagged))
-    return Diagnosis(findings, flagged, bias(evidence), advice, evidence.sizes["datum"])
+    missing = findings["guide"].broken if "guide" in findings else False
+    advice = _from_prior(evidence) if missing else _next(evidence, broken, len(flagged))
+    return Diagnosis(findings, flagged, bias(evidence), advice, evidence.sizes["datum"], _unchecked(evidence, findings))
+
+
+def _unchecked(evidence: xr.Dataset, findings: Mapping[str, Finding]) -> str:
+    if not from_guide(evidence) or "guide" in findings:
+        return ""
+    why = evidence.attrs.get("guide_unchecked") or blind(evidence)
+    how = f"; it could not be: {why}" if why else "; check_guide(pair, x, evidence) does, by chains from the prior"
+    return f"whether the guide misses part of p(z|x), which its own draws cannot see{how}"
+
+
+def _from_prior(evidence: xr.Dataset) -> Advice:
+    return Advice("chains from the prior, on all data", "AIS", {"temperatures": 1000}, False, evidence.attrs)
 
 
 def _next(evidence: xr.Dataset, broken: bool, flagged: int) -> Advice | None:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from pyro import poutine
 from torch import Tensor
 
-from pyrogen.base import HasLogProb, Model, Pair
+from pyrogen.base import Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
+from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weights import run, total_log_prob
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.enumeration import JointStates, joint_states
-from pyrogen.inference.programs.plain import Program
+from pyrogen.inference.programs.plain import without_guide
 from pyrogen.registry import choice
 
 # data that share the decoding of a chunk of states
@@ -44,10 +44,7 @@ class Enumerate(Estimator):
             ValueError: a model without latents, with continuous ones, or with too many states.
         """
         if not isinstance(model, Pair):
-            raise ValueError(
-                f"{type(model).__name__} has no latents, which Enumerate() sums over; "
-                + ("use estimator=Exact()." if isinstance(model, HasLogProb) else "it has no log_prob either.")
-            )
+            raise ValueError(f"{type(model).__name__} has no latents, which Enumerate() sums over; {instead(model)}.")
         with evaluating(model), seeded(seed, x.device):
             states, plate = self._states(model, x, y)
             blocks = []
@@ -59,12 +56,7 @@ class Enumerate(Estimator):
         return {"log_evidence": (("datum",), value), "mc_se": (("datum",), np.zeros_like(value))}
 
     def _states(self, model: Pair, x: Tensor, y: Tensor | None) -> tuple[JointStates, str]:
-        def prior(x: Tensor, y: Tensor | None = None) -> None:
-            with poutine.block(hide_fn=lambda site: site["type"] == "sample" and site["is_observed"]):
-                model.model(x, y)
-
-        # the model's own latents stand in for a guide's
-        plate = check_programs(Program(model.model, prior), x[:2], None if y is None else y[:2]).plate
+        plate = check_programs(without_guide(model), x[:2], None if y is None else y[:2]).plate
         states = joint_states(model.model, model, x, y, None if model.vectorized else plate)
         if states.others:
             raise ValueError(

@@ -19,11 +19,13 @@ from torch import Tensor
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.data.memory import as_split
+from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import latents, log_prob, record
+from pyrogen.memory import enough_memory
 from pyrogen.registry import choice, describe, make
 
 # variables that are estimates of log p(x), not their errors or diagnostics
@@ -46,6 +48,8 @@ class Estimator(ABC):
     """Whether the estimate is a mean of importance weights, whose error bar Pareto k̂ puts in doubt."""
     simulates: ClassVar[bool] = False
     """Whether the estimate is of data that the model made, whole rows, where the given ones may lack cells."""
+    memory: ClassVar[str] = "lower chunk_size (--chunk_size)"
+    """What takes less memory."""
 
     @property
     @abstractmethod
@@ -91,7 +95,7 @@ def log_evidence(
         Attributes say bound, estimator, data and seed.
 
     Raises:
-        ValueError: the model or the data cannot be scored by this estimator.
+        ValueError: the model or the data cannot be scored by this estimator, or there is not enough memory.
     """
     model = pair if isinstance(pair, Model) else as_pair(pair)
     if estimator is None:
@@ -115,7 +119,8 @@ def log_evidence(
     model.check(x, y)
     if isinstance(pair, Model):
         x, y = x.to(model.device), None if y is None else y.to(model.device)
-    variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
+    with enough_memory(f"{judge.memory}, or score fewer data"):
+        variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
     # standardized data: the density of the raw values
     variables |= {k: (v[0], v[1] + jacobian, *v[2:]) for k, v in variables.items() if k in IN_NATS}
     attributes = {
@@ -133,6 +138,8 @@ def log_evidence(
         **{k: v for k, v in origin.items() if v is not None},
     }
     coordinates = {"datum": np.arange(len(x)), "fingerprint": ("datum", _fingerprints(x)), **_k_of(variables)}
+    if y is not None:
+        coordinates["fingerprint_y"] = ("datum", _fingerprints(y))
     return xr.Dataset(variables, coords=coordinates, attrs=attributes)
 
 
@@ -176,7 +183,7 @@ def _check_kind_of(x: Any) -> None:
 
 
 def _fingerprints(x: Tensor) -> np.ndarray:
-    """A checksum of every datum, so that no two estimates are paired that are of unlike data."""
+    """A checksum of every datum, or of its y, so that no two estimates are paired that are of unlike data."""
     rows = x.detach().cpu().float().flatten(1) if x.dim() > 1 else x.detach().cpu().float().unsqueeze(1)
     return np.array([zlib.crc32(row.tobytes()) for row in rows.numpy()], dtype=np.int64)
 
@@ -191,6 +198,8 @@ def _k_of(variables: Estimates) -> dict[str, np.ndarray]:
 class Exact(Estimator):
     """The model's own log p(x): exact, without Monte-Carlo error."""
 
+    memory: ClassVar[str] = "take a smaller model"
+
     @property
     def bound(self) -> str:
         """Exact."""
@@ -199,10 +208,7 @@ class Exact(Estimator):
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """log p(x) of a model that has one."""
         if not isinstance(model, HasLogProb):
-            raise ValueError(
-                f"{type(model).__name__} has no log_prob, so Exact() cannot score it; use estimator=IWAE(5000) for a "
-                "latent-variable model."
-            )
+            raise ValueError(f"{type(model).__name__} has no log_prob, so Exact() cannot score it; {instead(model)}.")
         with evaluating(model):
             parts = [slice(start, start + EXACT_BLOCK) for start in range(0, len(x), EXACT_BLOCK)]
             found = [model.log_prob(x[part], None if y is None else y[part]) for part in parts]
@@ -220,6 +226,7 @@ class Reconstruction(Estimator):
     """
 
     quantity: ClassVar[str] = "E log p(x|z)"
+    memory: ClassVar[str] = "take a smaller model"
 
     num_samples: int = 100
 
@@ -235,7 +242,7 @@ class Reconstruction(Estimator):
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """The mean of log p(x|z) over codes z ~ q(z|x), and its error."""
         if not isinstance(model, Pair):
-            raise ValueError(f"{type(model).__name__} has no codes to reconstruct from.")
+            raise ValueError(f"{type(model).__name__} has no codes to reconstruct from; {instead(model)}.")
         if self.num_samples < 2:
             raise ValueError(f"Reconstruction(num_samples={self.num_samples}): an error bar needs at least 2.")
         means, errors = [], []

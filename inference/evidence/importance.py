@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from pyrogen.base import HasLogProb, Model, Pair
+from pyrogen.base import Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, joined
 from pyrogen.inference.evidence.progress import track
+from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.evidence.weights import blocks_of_weights
 
@@ -74,8 +75,7 @@ def estimate_from_weights(
     """
     if not isinstance(pair, Pair):
         raise ValueError(
-            f"{type(pair).__name__} has no guide to draw latents from, so importance weights cannot score it; "
-            + ("use estimator=Exact()." if isinstance(pair, HasLogProb) else "it has no log_prob either.")
+            f"{type(pair).__name__} has no guide to draw latents from for importance weights; {instead(pair)}."
         )
     parts: list[Estimates] = []
     with track(num_samples * len(x), "weighing") as advance:

@@ -15,10 +15,12 @@ from torch import Tensor
 from torch.autograd import grad
 from torch.distributions import biject_to
 
-from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
+from pyrogen.base import Model, Pair
+from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, per_datum, run
 from pyrogen.inference.programs.checks import Checked, check_programs, need_support, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
+from pyrogen.inference.programs.plain import Program, without_guide
 from pyrogen.inference.programs.record import (
     PlainFunction,
     Site,
@@ -269,7 +271,9 @@ def latent_spaces(model: Model, x: Tensor, y: Tensor | None, init: Init, seed: i
     with evaluating(model), standing_still(model.parameters()):
         head = slice(0, DATA_BLOCK)
         with seeded(0, x.device):
-            trial = check_programs(model, x[head], None if y is None else y[head])
+            # chains from the prior need no guide of a plain program; the zoo's have one, and may have no prior to draw from
+            asked = without_guide(model) if init == "prior" and isinstance(model, Program) else model
+            trial = check_programs(asked, x[head], None if y is None else y[head])
         _check_movable(model, trial, init)
         yield [
             LatentSpace(
@@ -316,9 +320,4 @@ def _check_movable(pair: Pair, trial: Checked, init: Init) -> None:
 
 
 def _no_latents(model: Model) -> str:
-    name = type(model).__name__
-    if isinstance(model, HasLogProb):
-        return f"{name} has no latents to anneal; use estimator=Exact()."
-    if isinstance(model, HasGenerator):
-        return f"{name} has no density; give it an observation noise by observe(model, x_valid), and score what that returns."
-    return f"{name} is no (model, guide) pair with latents, which annealing needs."
+    return f"{type(model).__name__} has no latents to anneal; {instead(model)}."

@@ -15,6 +15,7 @@ from pyrogen.inference.evidence.annealing import PATH, Path, geometric_schedule,
 from pyrogen.inference.evidence.latent_space import Point, latent_spaces
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.memory import enough_memory
 
 LEAPFROGS, ACCEPTANCE = 10, 0.65
 
@@ -88,7 +89,7 @@ def observe(
         seed: of the draws; parameters and the global generator are left as they were.
 
     Raises:
-        ValueError: the model has no generator, or its evidence has no maximum in the range.
+        ValueError: the model has no generator, its evidence has no maximum in the range, or there is not enough memory.
     """
     x = (x_valid.x if isinstance(x_valid, Split) else x_valid).to(model.device)
     spread, dimensions = _spread(model, x, seed), x[0].numel()
@@ -99,6 +100,7 @@ def observe(
     curve = torch.zeros(temperatures, dtype=torch.float64)
     transitions = pilot_transitions(temperatures) + temperatures - 1
     with (
+        enough_memory("lower chains or num_data"),
         latent_spaces(Observed(model, least), x, None, "prior", seed) as spaces,
         track(transitions * len(spaces), "fitting the noise") as advance,
     ):

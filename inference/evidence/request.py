@@ -7,7 +7,23 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
+
 Attributes = Mapping[str, Any]
+
+
+def instead(model: Model) -> str:
+    """What can score a model, for one that was asked of an estimator that cannot."""
+    if isinstance(model, HasLogProb):
+        return "use estimator=Exact()"
+    if isinstance(model, Pair):
+        return "use estimator=IWAE(5000)"
+    if isinstance(model, HasGenerator):
+        return (
+            "it has no density; give it an observation noise by observe(model, x_valid), and score what that returns by "
+            "estimator=AIS() (a run: --estimator AIS)"
+        )
+    return "it has neither latents nor a log_prob to be scored by"
 
 
 def settings(attributes: Attributes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from pyrogen import html
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.comparison import WORDS
+from pyrogen.inference.evidence.comparison import WORDS, listed
 from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
 from pyrogen.kinds import kind_named
 
@@ -57,17 +57,18 @@ class Summary:
         origin = "a tensor" if a.get("data") == "a tensor" else origin
         what = a.get("quantity", "log p(x)")
         lines = [
-            f"{what:9} {self.nats:.3f} nats per datum  ± {self.mc_se:.3f} (Monte Carlo)  ± {self.data_se:.3f} (data)",
+            f"{what:9} {self.nats:.3f} nats per datum  {_errors(self.mc_se, self.data_se, 3)}",
             f"by        {request.title(a)}, {WORDS[a['bound']]}",
             f"on        {self.count} data of {origin}",
         ]
         if self.failed:
-            names = ", ".join(map(str, self.failed[:10])) + (", …" if len(self.failed) > 10 else "")
-            lines.append(f"failed    {len(self.failed)} of {self.count} data have no finite estimate: {names}")
+            lines.append(
+                f"failed    {len(self.failed)} of {self.count} data have no finite estimate: {listed(self.failed)}"
+            )
         if "valid_for" in a:
             lines.append(f"valid for {a['valid_for']}")
         if self.bits_per_dim is not None:
-            errors = f"± {self.bits_mc_se:.4f} (Monte Carlo)  ± {self.bits_data_se:.4f} (data)"
+            errors = _errors(self.bits_mc_se, self.bits_data_se, 4)
             lines.insert(1, f"          {self.bits_per_dim:.4f} bits per dimension  {errors}")
         lines.append(self.diagnosis.text(run, score))
         return "\n".join(lines)
@@ -105,6 +106,13 @@ def summarize(evidence: xr.Dataset) -> Summary:
     )
     diagnosis, attributes = diagnose(evidence), dict(evidence.attrs)
     return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, failed, diagnosis, attributes)
+
+
+def _errors(mc_se: float | None, data_se: float | None, digits: int) -> str:
+    """Both errors; of draws that are too few to have one there is none, and of a mean that is not finite."""
+    told = ((mc_se, "Monte Carlo"), (data_se, "data"))
+    shown = (f"± {e:.{digits}f} ({of})" if e is not None and math.isfinite(e) else f"no error ({of})" for e, of in told)
+    return "  ".join(shown)
 
 
 def _offset(attributes: dict[str, Any]) -> float | None:

@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 
 FEWEST = 25  # weights, of which five are a tail
+# nats below the largest weight, where float64 can no longer tell a weight from 0
+SPAN = 800.0
 
 
 def tail_length(total: int) -> int:
@@ -23,7 +25,8 @@ def smooth(log_weights: np.ndarray) -> tuple[float, np.ndarray]:
 
     Returns:
         The shape k̂, and the log weights of the tail smoothed; −inf and the tail as it was where most of it is one value, as
-        with an exact guide, or with the few states of discrete latents, whose weights are bounded; nan where no fit is found.
+        with an exact guide, or with the few states of discrete latents, whose weights are bounded; nan and the tail as it was
+        where there is no fit, as where most of the tail is nothing beside the largest weight.
 
     Reference: Vehtari, Simpson, Gelman, Yao & Gabry 2024, arXiv:1507.02646.
     """
@@ -33,13 +36,21 @@ def smooth(log_weights: np.ndarray) -> tuple[float, np.ndarray]:
     tail, peak = log_weights[1:], log_weights[-1]
     if _has_few_values(log_weights[0], tail):
         return -np.inf, tail
-    # what float64 cannot tell from a weight of 0 beside the largest: finite, so that it can be subtracted
-    bounded = np.maximum(log_weights, peak - 800)
+    # finite, so that it can be subtracted
+    bounded = np.maximum(log_weights, peak - SPAN)
+    if (bounded[1:] <= peak - SPAN).sum() > len(tail) / 2:
+        return np.nan, tail
     # psislw takes the largest fifth of few draws for their tail, and reads of the others only the largest
     padded = np.concatenate([np.full(4 * len(tail), bounded[0]), bounded[1:]])
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # its advice is ours to give
-        normalized, shape = array_stats.psislw(-padded, r_eff=1 / len(padded))  # ArviZ takes negative log weights
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # its advice is ours to give
+            normalized, shape = array_stats.psislw(-padded, r_eff=1 / len(padded))  # ArviZ takes negative log weights
+    except (
+        ValueError,
+        ArithmeticError,
+    ):  # one datum's tail that cannot be fitted is no reason to lose the others' scores
+        return np.nan, tail
     ordered = np.sort(normalized)
     smoothed = ordered[-len(tail) :] - ordered[0] + bounded[0]
     if not (np.isfinite(shape) and np.isfinite(smoothed).all()):

@@ -24,6 +24,7 @@ from pyrogen.inference.programs.record import (
     particles,
     record,
 )
+from pyrogen.memory import enough_memory
 
 # Draws are made in blocks of these sizes, each seeded by its place, so that no answer depends on how much is decoded at once.
 DATA_BLOCK = 10
@@ -59,13 +60,14 @@ def log_weights(
         float64 nats with dimensions ``(sample, datum)``.
 
     Raises:
-        ValueError: data that do not fit, a point-mass guide, or programs that have no weight per datum.
+        ValueError: data that do not fit, a point-mass guide, programs that have no weight per datum, or not enough memory.
     """
     pair = as_pair(pair)
     if num_samples < 1 or chunk_size < 1:
         raise ValueError(f"num_samples={num_samples} and chunk_size={chunk_size} must be at least 1.")
     blocks = blocks_of_weights(pair, x, y, num_samples, chunk_size, seed)
-    weights = torch.cat([torch.cat(list(block)) for _, block in blocks], 1).cpu().numpy()
+    with enough_memory("lower num_samples or chunk_size, or weigh fewer data"):
+        weights = torch.cat([torch.cat(list(block)) for _, block in blocks], 1).cpu().numpy()
     coordinates = {"sample": np.arange(weights.shape[0]), "datum": np.arange(weights.shape[1])}
     attributes = {"unit": "nats", "num_samples": num_samples, "seed": seed}
     return xr.DataArray(weights, coords=coordinates, dims=("sample", "datum"), name="log_weight", attrs=attributes)
@@ -155,7 +157,8 @@ class _Block:
             for start in range(0, n, at_once):
                 stop = min(start + at_once, n)
                 values = {k: _cut([d[0][k] for d in drawn], start, stop, data, self.pair) for k in drawn[0][0]}
-                scored = run(self.pair.model, self.pair, self.x, self.y, stop - start, values)
+                with seeded(0, self.x.device):  # what obs_mask leaves out is drawn, and counts nothing
+                    scored = run(self.pair.model, self.pair, self.x, self.y, stop - start, values)
                 if first == start == 0:
                     need_support(scored)
                 yield total_log_prob(scored, self.pair, stop - start, data, self.plate) - log_q[start:stop]

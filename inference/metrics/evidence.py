@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from pyrogen.axes import Distribution
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.data import Data
 from pyrogen.distributions.levels import Levels
+from pyrogen.inference.evidence.comparison import listed
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -25,16 +27,22 @@ from pyrogen.registry import choice
 class Nats(float):
     """A mean over data, in nats per datum, with the standard error that the data give it: sd / √N.
 
+    Data without a finite value are in the mean, which then is not finite either, and has no error.
+
     Args:
         each: one value for each datum, ``(N,)``; a difference of two models on the same data is so a paired one.
     """
 
     error: float
+    failed: tuple[int, ...]
+    """The places of the data without a finite value."""
 
     def __new__(cls, each: np.ndarray) -> Nats:
         """The mean of the values."""
         found = super().__new__(cls, float(each.mean()))
-        found.error = float(each.std(ddof=1)) / math.sqrt(len(each)) if len(each) > 1 else math.nan
+        found.failed = tuple(np.flatnonzero(~np.isfinite(each)).tolist())
+        told = len(each) > 1 and not found.failed
+        found.error = float(each.std(ddof=1)) / math.sqrt(len(each)) if told else math.nan
         return found
 
 
@@ -52,7 +60,14 @@ def evidence(
 def _each(
     model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None, split: str = "test"
 ) -> np.ndarray:
-    found: np.ndarray = log_evidence(model, getattr(data, split), estimator, seed=seed)["log_evidence"].values
+    scored = log_evidence(model, getattr(data, split), estimator, seed=seed)
+    found: np.ndarray = scored["log_evidence"].values
+    if len(lost := scored["datum"].values[~np.isfinite(found)]):
+        warnings.warn(
+            f"{len(lost)} of {len(found)} data of {data.name!r} {split} have no finite estimate of log p(x), and so their "
+            f"mean has none: {listed(lost)}.",
+            stacklevel=3,
+        )
     return found
 
 

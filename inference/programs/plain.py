@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyro import poutine
 from torch import Tensor, nn
 
 from pyrogen.base import Pair
@@ -45,6 +46,16 @@ class Program(Pair):
         """Refuse what is no data at all; shapes, and what they mask, are the functions' own business."""
         if not isinstance(x, Tensor) or x.dim() == 0 or x.shape[0] == 0:
             raise ValueError("expected a tensor of data with at least one row.")
+
+
+def without_guide(pair: Pair) -> Program:
+    """The same model beside its own latents in place of the guide, which is neither run nor needed."""
+
+    def prior(x: Tensor, y: Tensor | None = None) -> None:
+        with poutine.block(hide_fn=lambda site: site["type"] == "sample" and site["is_observed"]):
+            pair.model(x, y)
+
+    return Program(pair.model, prior)
 
 
 def as_pair(pair: Pair | tuple[PlainFunction, PlainFunction]) -> Pair:

@@ -15,7 +15,7 @@ from pyro.poutine.subsample_messenger import _Subsample
 from torch import Tensor
 
 from pyrogen.base import unannounced
-from pyrogen.inference.programs.supports import inside, moves, put_inside, unwrap
+from pyrogen.inference.programs.supports import inside, moves, put_inside, unwrap, without_masked_nan
 
 Site = Mapping[str, Any]
 
@@ -28,13 +28,18 @@ class Recorder(Messenger):
 
     With ``fixed`` no gradient flows through what is drawn, not even into the sites that depend on it. With ``guarded`` a
     given value outside a site's support is exchanged for one inside, and the site remembers which were, as ``"outside"``
-    over its batch shape: they have density 0, and the rest of the program need not cope with them.
+    over its batch shape: they have density 0, and the rest of the program need not cope with them. So is a NaN that the
+    program observes and masks, which counts nothing.
+
+    Where a program observes by ``obs_mask``, Pyro draws the rest at a site ``…_unobserved``. Unless it is given a value it is
+    none of the latents: its draw weighs what it is drawn with.
     """
 
     def __init__(self, values: Mapping[str, Tensor] | None = None, fixed: bool = False, guarded: bool = False) -> None:
         super().__init__()
         self.values, self.fixed, self.guarded = values or {}, fixed, guarded
         self.sites: dict[str, Site] = {}
+        self._left_out: set[str] = set()
 
     def _pyro_sample(self, msg: Any) -> None:
         if not msg["is_observed"] and msg["name"] in self.values:
@@ -44,13 +49,23 @@ class Recorder(Messenger):
                 kept = inside(msg["fn"], msg["value"])
                 msg["outside"] = ~kept
                 msg["value"] = put_inside(msg["fn"], msg["value"], kept)
+        elif self.guarded and msg["is_observed"] and not isinstance(msg["fn"], dist.Unit) and not is_point(msg["fn"]):
+            msg["value"] = without_masked_nan(msg["fn"], msg["value"], msg["mask"])
+        elif not (msg["is_observed"] or msg["done"]) and self._completes(msg["name"]):
+            self._left_out.add(msg["name"])
 
     def _pyro_post_sample(self, msg: Any) -> None:
-        if isinstance(msg["fn"], _Subsample) or msg["infer"].get("_deterministic"):
+        unscored = msg["infer"].get("_deterministic") or msg["name"] in self._left_out
+        if isinstance(msg["fn"], _Subsample) or unscored:
             return
         if self.fixed and not msg["is_observed"]:
             msg["value"] = msg["value"].detach()
         self.sites[msg["name"]] = msg
+
+    def _completes(self, name: str) -> bool:
+        """Whether a draw stands for what an observation by ``obs_mask`` leaves out."""
+        stem, _, rest = name.rpartition("_")
+        return rest == "unobserved" and f"{stem}_observed" in self.sites
 
 
 def record(

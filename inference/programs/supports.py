@@ -44,9 +44,11 @@ def inside(distribution: Distribution, value: Tensor) -> Tensor:
     return _over_batch(allowed, value.dim() - events) & finite
 
 
-def _over_batch(allowed: Tensor, batch: int) -> Tensor:
-    """All of an event's elements, where a support looks at each of them apart."""
-    return allowed.flatten(batch).all(-1) if allowed.dim() > batch else allowed
+def _over_batch(allowed: Tensor, batch: int, any_of: bool = False) -> Tensor:
+    """All of an event's elements, or any, where a support looks at each of them apart."""
+    if allowed.dim() <= batch:
+        return allowed
+    return allowed.flatten(batch).any(-1) if any_of else allowed.flatten(batch).all(-1)
 
 
 def moves(distribution: Distribution) -> bool:
@@ -62,3 +64,18 @@ def put_inside(distribution: Distribution, value: Tensor, kept: Tensor) -> Tenso
     except NotImplementedError:
         other = torch.zeros_like(value)
     return torch.where(kept.reshape(kept.shape + (1,) * distribution.event_dim), value, other)
+
+
+def without_masked_nan(distribution: Distribution, value: Tensor, mask: Tensor | bool | None = None) -> Tensor:
+    """The value, and for a NaN that is masked, by the distribution too, some one of the support, for the gradient's sake."""
+    if isinstance(mask, Tensor):
+        counted = mask.expand(torch.broadcast_shapes(mask.shape, distribution.batch_shape))
+        known = ~_over_batch(value.isnan(), value.dim() - distribution.event_dim, any_of=True)
+        value = put_inside(distribution, value, counted | known)
+    if isinstance(distribution, dist.MaskedDistribution):
+        return without_masked_nan(
+            distribution.base_dist, value, torch.as_tensor(distribution._mask, device=value.device)
+        )
+    if isinstance(distribution, torch.distributions.Independent | dist.ExpandedDistribution):
+        return without_masked_nan(distribution.base_dist, value)
+    return value

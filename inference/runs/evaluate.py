@@ -11,6 +11,7 @@ import xarray as xr
 from pyrogen import storage
 from pyrogen.base import Model
 from pyrogen.data import Data
+from pyrogen.inference.evidence import guide_check
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.runs.scores import density_of, part_of, save_score
@@ -28,6 +29,7 @@ def evaluate(
     sigma: float | None = None,
     seed: int = 0,
     chunk_size: int = 100,
+    check_guide: bool = True,
 ) -> xr.Dataset:
     """Estimate log p(x) of a run's data, and keep the score in its folder, if it has one.
 
@@ -42,6 +44,7 @@ def evaluate(
         sigma: observation noise of a generator without a density; by default fitted on the validation split.
         seed: of the draws.
         chunk_size: draws decoded at once; changes memory, not the answer.
+        check_guide: score a few data by chains from the prior too, where the guide led.
 
     Returns:
         The estimate over ``datum``, as of :func:`~pyrogen.inference.log_evidence`.
@@ -53,12 +56,14 @@ def evaluate(
     if run.folder is None:
         if weights != "last" or flagged_by is not None:
             raise ValueError("other weights, and earlier scores, lie in the folder of a run; fit(..., folder=...).")
-        return score(run.model, run.data, None, estimator, weights, split, limit, None, sigma, seed, chunk_size)
+        return score(
+            run.model, run.data, None, estimator, weights, split, limit, None, sigma, seed, chunk_size, check_guide
+        )
     judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
     # what the folder holds is what is scored, whatever became of the model in memory
     model = storage.load(run.folder, copy.deepcopy(run.model), weights)
-    evidence = score(model, run.data, run.folder, estimator, weights, split, limit, flagged_by, sigma, seed, chunk_size)
-    evidence = evidence.assign_attrs(judged)
+    asked = estimator, weights, split, limit, flagged_by, sigma, seed, chunk_size, check_guide
+    evidence = score(model, run.data, run.folder, *asked).assign_attrs(judged)
     save_score(run.folder, evidence)
     return evidence
 
@@ -75,6 +80,7 @@ def score(
     sigma: float | None = None,
     seed: int = 0,
     chunk_size: int = 100,
+    check_guide: bool = True,
 ) -> xr.Dataset:
     """The estimate alone, with what tells it from others in its attributes; see :func:`evaluate`.
 
@@ -85,4 +91,5 @@ def score(
     judge, noise = density_of(model, data, sigma, seed)
     estimator = "AIS" if noise and estimator is None else estimator
     evidence = log_evidence(judge, part, estimator, seed=seed, chunk_size=chunk_size)
+    evidence = guide_check.check_guide(judge, part, evidence, seed=seed) if check_guide else evidence
     return evidence.assign_coords(datum=rows).assign_attrs(weights=weights, **said, **noise)

@@ -54,7 +54,8 @@ def grid(
     """Train every combination of choices, score all on the same test data, and set them side by side.
 
     Each cell is an ordinary run in a folder of its own. The same call goes on where it was stopped: cells that have ended
-    are not run again, others resume from their checkpoints. A combination that cannot work is shown with the sentence that
+    are not run again, others resume from their checkpoints; a cell whose scores are stale or lost is scored again, and the
+    table says so. A combination that cannot work is shown with the sentence that
     refuses it, one that crashes with the first line of its error, and the other cells go on.
 
     Args:
@@ -93,12 +94,16 @@ def grid(
     judge = None if estimator is None else registry.describe(registry.make("estimator", estimator))
     ruler = Ruler(judge, weights, limit)
     axes, cells = plan(over, entry, folder, range(seed, seed + seeds), common)
-    waiting = [cell for cell in cells if outcome(cell, ruler)["status"] != ENDED]
+    before = {cell.folder: outcome(cell, ruler) for cell in cells}
+    waiting = [cell for cell in cells if before[cell.folder]["status"] != ENDED]
+    again = {
+        folder: state["said"] for folder, state in before.items() if ruler.key in state["scores"] and state["said"]
+    }
     with _workers(backend), _bar(progress) as bar:
         task = bar.add_task("", total=len(cells), completed=len(cells) - len(waiting))
         for name, status in _run(waiting, ruler, jobs, backend):
             bar.update(task, description=f"{name}: {status}", advance=1)
-    found = Grid(gather(axes, cells, ruler), Path(folder))
+    found = Grid(gather(axes, cells, ruler, again), Path(folder))
     write(found.folder / "grid.md", found.markdown())
     found.numbers.to_netcdf(found.folder / "grid.nc.part", engine="h5netcdf")
     (found.folder / "grid.nc.part").replace(found.folder / "grid.nc")

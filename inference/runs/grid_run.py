@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,31 @@ def read_grid_run(cell: GridRun) -> dict[str, Any]:
 
 
 def outcome(cell: GridRun, ruler: Ruler) -> dict[str, Any]:
-    """What became of a cell, judged by this ruler: it has ended where it was trained and scored by it."""
+    """What became of a cell, judged by this ruler: it has ended where what it holds now was scored by it.
+
+    Where its scores are stale or lost it waits to be scored again, and says why.
+    """
     state = read_grid_run(cell)
     if ruler.key in state["scores"]:
-        return {**state, "status": ENDED, "said": ""}
+        lost = _lost(cell, state["scores"][ruler.key].values())
+        return {**state, "status": WAITING if lost else ENDED, "said": lost}
     return {**state, "status": WAITING} if state["status"] == ENDED else state
+
+
+def _lost(cell: GridRun, names: Iterable[str]) -> str:
+    """Why the scores of these names are not there to be read; "" where they are."""
+    from pyrogen.inference.runs.scores import read_scores, stale_scores  # here, and below: they bring matplotlib
+
+    try:
+        missing = next((name for name in names if name not in read_scores(cell.folder)), None)
+        stale = {} if missing is None else stale_scores(cell.folder)
+    except ValueError as error:  # a damaged file
+        return first_line(error)
+    if missing is None:
+        return ""
+    return (
+        stale[missing].split("; score again")[0] if missing in stale else f"{cell.folder} has lost its score {missing}"
+    )
 
 
 def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
@@ -129,6 +149,7 @@ def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
     with ALONE, threads(1), contextlib.redirect_stderr(io.StringIO()):
         state = read_grid_run(cell)
         state |= {"status": REFUSED, "said": ""}
+        state["scores"].pop(ruler.key, None)  # stale or lost, or this cell would have ended
         try:
             data = _train(cell, state)
             state["status"] = UNSCORED
@@ -148,14 +169,9 @@ def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
 
 def read_evidence(cell: GridRun, ruler: Ruler) -> dict[str, xr.Dataset]:
     """The scores of a cell that has ended: ``evidence``, and of models with latents ``elbo`` and ``reconstruction``."""
-    from pyrogen.inference.runs.scores import read_scores, stale_scores  # here, and below: they bring matplotlib
+    from pyrogen.inference.runs.scores import read_scores
 
     names, scores = read_grid_run(cell)["scores"][ruler.key], read_scores(cell.folder)
-    missing = [name for name in names.values() if name not in scores]
-    if missing and missing[0] in (stale := stale_scores(cell.folder)):
-        raise ValueError(f"{stale[missing[0]]}, or remove {STATE} there.")
-    if missing:
-        raise ValueError(f"{cell.folder} has lost its score {missing[0]}; remove {STATE} there to have it made again.")
     return {what: scores[name] for what, name in names.items()}
 
 

@@ -160,19 +160,23 @@ class Grid:
         for cell in cells:
             if cell["status"].item() != ENDED:
                 yield f"{cell['status'].item()}: {cell['cell'].item()}: {cell['said'].item()}"
+        yield from (f"scored again: {cell['cell'].item()}: {said}" for cell in ended if (said := cell["said"].item()))
         yield from (f"beware: {cell['doubt'].item()}" for cell in ended if cell["doubt"].item())
         if flagged := [cell for cell in ended if cell["flagged"] > 0]:
             counted = "; ".join(f"{cell['flagged']:.0f} of {cell['cell'].item()}" for cell in flagged)
             yield f"beware: estimates that are not to be believed, as pyrogen evaluate RUN explains: {counted}"
 
 
-def gather(axes: Mapping[str, Sequence[Any]], cells: Sequence[GridRun], ruler: Ruler) -> xr.Dataset:
+def gather(
+    axes: Mapping[str, Sequence[Any]], cells: Sequence[GridRun], ruler: Ruler, again: Mapping[str, str] | None = None
+) -> xr.Dataset:
     """What became of the cells, read from their folders.
 
     Args:
         axes: the coordinates of each axis; cells stand in the order of their product, and each has its seeds side by side.
         cells: all of them.
         ruler: by which they were scored.
+        again: why cells were scored again, by their folders.
     """
     seeds = list(dict.fromkeys(cell.seed for cell in cells))
     groups = [list(cells[i : i + len(seeds)]) for i in range(0, len(cells), len(seeds))]
@@ -187,6 +191,7 @@ def gather(axes: Mapping[str, Sequence[Any]], cells: Sequence[GridRun], ruler: R
         for key in ("parameters", "seconds", "active_units"):
             found[key][i] = np.mean([state.get(key, math.nan) for state in states])
         if worst["status"] == ENDED:
+            found["said"][i] = "; ".join(again[cell.folder] for cell in members if again and cell.folder in again)
             scores = [read_evidence(cell, ruler) for cell in members]
             evidence[i] = [score["evidence"] for score in scores]
             for key, value in _own(scores).items():
@@ -253,7 +258,7 @@ def _mean(evidence: Sequence[xr.Dataset]) -> xr.Dataset:
     values = np.mean([e["log_evidence"].values for e in evidence], 0)
     errors = np.sqrt(np.sum([e["mc_se"].values ** 2 for e in evidence], 0)) / len(evidence)
     first = evidence[0]
-    coordinates = {key: first[key] for key in ("datum", "fingerprint") if key in first.coords}
+    coordinates = {key: first[key] for key in ("datum", "fingerprint", "fingerprint_y") if key in first.coords}
     return xr.Dataset({"log_evidence": ("datum", values), "mc_se": ("datum", errors)}, coordinates, first.attrs)
 
 

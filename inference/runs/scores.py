@@ -41,6 +41,8 @@ CARRIED: Mapping[str, Sequence[str]] = {
     "lower_se": (),
     "upper": ("upper_se", "lower"),
     "upper_se": (),
+    "from_prior": ("from_prior_se",),
+    "from_prior_se": (),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +11,6 @@ from typing import Any
 
 import torch
 import torch.distributed as distributed
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pyrogen.arguments import conform
 from pyrogen.base import Model, Objective, Stage
@@ -21,6 +18,7 @@ from pyrogen.data import Data
 from pyrogen.data.memory import as_data
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training.progress import display
 from pyrogen.inference.training.run import Run
 from pyrogen.inference.training.settings import refuse_meaningless
 from pyrogen.inference.training.trainer import Trainer, is_first
@@ -95,7 +93,8 @@ def fit(
         clip_gradients: the largest norm of a player's gradient, all its parameters together; larger ones are scaled down.
         checkpoint_seconds: time between checkpoints.
         tensorboard: also write TensorBoard event files into the folder (needs the package ``tensorboard``).
-        progress: show a bar; by default on a terminal.
+        progress: True shows a bar, False nothing; by default a bar on a terminal or in a notebook, and elsewhere a line an
+            epoch, at most one in ten seconds and always the last.
 
     Returns:
         The run, with the metrics of every epoch.
@@ -156,13 +155,13 @@ def fit(
             stages,
             target,
         )
-        with checkpoint.owned(target), _algorithms(deterministic), _bar(progress) as bar:
+        with checkpoint.owned(target), _algorithms(deterministic), display(progress, is_first()) as shown:
             if trainer.claim(resume, overwrite):
                 stands = f"; the last checkpoint in {folder} stands" if target is not None else ""
                 size = settings["batch_size"]
                 lower = f"lower batch_size (now {size}), the draws of the objective or the width of the networks"
                 with enough_memory(f"{lower}{stands}"):
-                    trainer.train(bar, checkpoint_seconds, tensorboard)
+                    trainer.train(shown, checkpoint_seconds, tensorboard)
     return trainer.run
 
 
@@ -244,15 +243,3 @@ def _algorithms(deterministic: bool) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-
-
-def _bar(progress: bool | None) -> Progress:
-    shown = is_first() and (sys.stderr.isatty() if progress is None else progress)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[terms]}"),
-    )
-    return Progress(*columns, console=Console(stderr=True), disable=not shown)

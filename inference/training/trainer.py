@@ -14,7 +14,6 @@ from typing import Any
 import pyro
 import torch
 import torch.distributed as distributed
-from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from pyrogen import storage
@@ -26,6 +25,7 @@ from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
+from pyrogen.inference.training.progress import Display
 from pyrogen.inference.training.run import CODES, METRICS, Run, read_history
 
 WATCHED = 100
@@ -136,7 +136,7 @@ class Trainer:
             (self.target / name).unlink(missing_ok=True)
         storage.write_config(self.model, self.target, **self.sections)
 
-    def train(self, bar: Progress, checkpoint_seconds: float, tensorboard: bool) -> None:
+    def train(self, display: Display, checkpoint_seconds: float, tensorboard: bool) -> None:
         """Play all games to their end, and write what they leave."""
         started = time.perf_counter()
         model, device = self.model, self.model.device
@@ -160,8 +160,8 @@ class Trainer:
                     self.checkpoint = None
                 done = self.epoch * game.batches + game.batch
                 total = game.rules.epochs * game.batches
-                task = bar.add_task(stage.name, total=total, completed=done, terms="")
-                self._play(game, stops, bar, task, checkpoint_seconds, board)
+                display.stage(stage.name, total, done)
+                self._play(game, stops, display, checkpoint_seconds, board)
             if model.needs_training_data and ended != len(self.run.records):
                 with evaluating(model):
                     model.after_training(*self._all_data())
@@ -191,9 +191,7 @@ class Trainer:
             clip=s["clip_gradients"],
         )
 
-    def _play(
-        self, game: Game, stops: checkpoint.Stops, bar: Progress, task: TaskID, seconds: float, board: _Board
-    ) -> None:
+    def _play(self, game: Game, stops: checkpoint.Stops, display: Display, seconds: float, board: _Board) -> None:
         saved, shown, told = time.monotonic(), 0, False
         for module in (self.model, *self.owned_state):
             module.train()
@@ -207,11 +205,10 @@ class Trainer:
                 if not told and game.said:
                     told = True
                     log.info("steps: %s.", game.said)
-                    if not bar.disable:
-                        bar.console.print(f"steps: {game.said}.", style="dim")
+                    display.say(f"steps: {game.said}.")
                 shown += 1
                 if shown == 10 or game.batch == game.batches:
-                    bar.advance(task, shown)
+                    display.advance(shown)
                     shown = 0
                 if game.batch < game.batches and agree(stops.wished or time.monotonic() - saved >= seconds):
                     self._checked(game)
@@ -221,14 +218,14 @@ class Trainer:
                         self._stop(game)
             self.run.steps = game.said
             measured = self._checked(game)
-            self._end_epoch(game, measured, bar, task, board)
+            self._end_epoch(game, measured, display, board)
             if agree(stops.wished or time.monotonic() - saved >= seconds):
                 self._save_checkpoint()
                 saved = time.monotonic()
                 if agree(stops.wished):
                     self._stop(game)
 
-    def _end_epoch(self, game: Game, measured: dict[str, float], bar: Progress, task: TaskID, board: _Board) -> None:
+    def _end_epoch(self, game: Game, measured: dict[str, float], display: Display, board: _Board) -> None:
         players = game.players
         terms: dict[str, Any] = _named("train", measured, players)
         if self.settings["validate"] and len(self.valid_split):
@@ -253,7 +250,8 @@ class Trainer:
         self._warn(terms, players)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
-        bar.update(task, terms="  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown))
+        said = "  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown)
+        display.epoch(self.epoch, game.rules.epochs, said)
         board.write(numbers, len(self.run.records))
         if self.target is not None:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:

@@ -35,6 +35,8 @@ def _grid(arguments: Sequence[str]) -> int:
     from pyrogen.inference.runs.grid import GIVEN
 
     wishes, rest = opt.taken(arguments, "--grid")
+    if not wishes and "-h" not in rest and "--help" not in rest:
+        raise ValueError("--grid takes AXIS=VALUE,VALUE as in --grid prior=StandardNormal,VampPrior; it got nothing.")
     for wish in wishes:
         plain_yaml.refuse_anchors(wish.partition("=")[2])
     on_axes = dict(opt.axis_values(wish) for wish in wishes)
@@ -57,8 +59,6 @@ def _grid(arguments: Sequence[str]) -> int:
         skipped |= {*inspect.signature(build).parameters}
     opt.add_data(parser, entries[0].details["data"])
     axes |= opt.add_function(parser, fit, skip={*GIVEN})
-    if not wishes:
-        raise ValueError("--grid takes AXIS=VALUE,VALUE as in --grid prior=StandardNormal,VampPrior; it got nothing.")
     over = {axis: [_on_axis(parser, axis, value, axes) for value in values] for axis, values in on_axes.items()}
     options = opt.parse(parser, rest, axes)
     mine = inspect.signature(grid).parameters

@@ -16,7 +16,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", default="runs/demo", help="where to write; an earlier demo there is replaced")
     parser.add_argument("--epochs", type=int, default=200, help="passes over the digits")
     options = parser.parse_args(arguments)
-    from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
+    from pyrogen.inference import ELBO, IWAE, check_guide, fit, log_evidence, summarize
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs.contexts import seeded
     from pyrogen.inference.runs.scores import save_score
@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
         run = fit(model, data, epochs=options.epochs, batch_size=64, folder=options.folder, overwrite=True)
     print(speech.last_line(run.records))
     for estimator in (ELBO(), IWAE(5000)):
-        evidence = log_evidence(model, data.test, estimator)
+        evidence = check_guide(model, data.test, log_evidence(model, data.test, estimator))
         path = save_score(options.folder, evidence)
         print(f"\n{summarize(evidence).text(options.folder, path.stem)}")
     report = write_run_report(options.folder)

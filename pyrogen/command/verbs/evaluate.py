@@ -44,6 +44,9 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--chunk_size", type=int, default=100, help="draws decoded at once; changes memory, not the answer"
     )
+    parser.add_argument(
+        "--check_guide", type=bool, default=True, help="score a few data by chains from the prior too, if the guide led"
+    )
     options = opt.parse(parser, arguments, {"estimator": "estimator"})
     check_seed(options.seed)
     for name in ("limit", "chunk_size"):
@@ -53,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     with enough_memory("lower --chunk_size, or score fewer data by --limit"):
         trained, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
         chosen = options.weights, options.split, options.limit, options.flagged_by
-        own = options.sigma, options.seed, options.chunk_size
+        own = options.sigma, options.seed, options.chunk_size, options.check_guide
         evidence = score(trained, data, options.run, options.estimator, *chosen, *own).assign_attrs(judged)
     if "sigma" in (a := evidence.attrs):
         print(f"noise     sigma = {a['sigma']:.4g}, {a['sigma_from']}: the model has no density of its own")
