@@ -2,11 +2,13 @@
 
 import math
 
+import pyro.distributions as dist
 import pytest
 import torch
 from torch import nn
 
 import pyrogen
+from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Split
 from pyrogen.inference.latents.activity import ACTIVE, activity, in_words
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -88,3 +90,29 @@ def test_the_words_name_the_threshold_and_every_rate_sorted():
     assert in_words({"active_units": 1}, 2).startswith(
         "1 of 2 latents are active: their codes have a variance above 0.01"
     )
+
+
+class ImageLatents(Model, HasPosterior):
+    """Latents (2, 1, 3) of known rates, in front of a prior N(0, I)."""
+
+    def __init__(self):
+        super().__init__()
+        self.x_shape, self.latent_shape = torch.Size([6]), torch.Size([2, 1, 3])
+
+    def sample(self, n, y=None):
+        return torch.zeros(n, 6)
+
+    def encode(self, x, y=None):
+        loc = x.reshape(-1, 2, 1, 3) * (1 - math.exp(-2)) ** 0.5
+        return dist.Normal(loc, math.exp(-1) * torch.ones(())).to_event(3)
+
+    def decode(self, z, y=None):
+        return dist.Normal(z.flatten(1), 1.0).to_event(1)
+
+
+def test_latents_of_any_shape_are_counted_one_by_one():
+    found = measured(ImageLatents())
+    rates = found.get("kl_per_dim", found.get("information_per_dim"))
+    assert rates == pytest.approx([1.0] * 6, rel=0.15)
+    assert found["active_units"] == 6
+    assert in_words(found, 6).startswith("6 of 6 latents are active")

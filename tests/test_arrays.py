@@ -366,3 +366,9 @@ def test_grey_images_are_real_by_wish():
     assert float(data.train.x.mean()) == pytest.approx(0, abs=1e-5)
     with pytest.raises(ValueError, match="has one value only in train"):
         from_arrays(np.full((9, 1, 2, 2), 3.5), kind="real", standardize=True)
+
+
+def test_whole_numbers_below_zero_are_real_and_it_is_said():
+    data = from_arrays(GREY.astype(int) - 128)
+    assert (data.kind, data.standardize) == ("real", True)
+    assert "whole numbers, some below 0, are real numbers" in repr(data)

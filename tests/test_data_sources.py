@@ -134,7 +134,7 @@ NAN = np.where(np.arange(50)[:, None] == 7, np.nan, ROWS)
         ({"x_train": ROWS[:2]}, {}, r"2 rows, too few to cut valid and test"),
         ({"x_train": np.array([["a"]])}, {}, r"x_train holds <U1; expected numbers"),
         ({"x_train": np.array([[None]])}, {}, r"x_train cannot be read .*allow_pickle"),
-        ({"x_train": IMAGES.astype(int) - 1}, {}, r"x_train holds whole numbers from -1"),
+        ({"x_train": IMAGES.astype(int) - 2**25}, {}, r"x_train holds whole numbers from -33554432"),
         ({"x_train": IMAGES.astype(int) + 2**24}, {}, r"expected grey levels from 0 to 255, counts up to 16,777,216"),
         ({"x_train": IMAGES, "levels": 9}, {}, r"levels is 9; expected one whole number above 255"),
         ({"x_train": ROWS, "levels": 9}, {}, r"levels is 9"),

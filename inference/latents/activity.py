@@ -47,7 +47,7 @@ def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
     rates = 0.5 * torch.log1p(signal / _noise(q)) if rates is None else rates
     return {
         "active_units": int((rates >= ACTIVE).sum()),
-        name: rates.tolist(),
+        name: rates.flatten().tolist(),
         "mutual_information": _mutual_information(q),
     }
 
@@ -71,7 +71,7 @@ def _closed(model: HasPosterior, q: Distribution, y: Tensor | None) -> Tensor | 
     priors = [part for part in parts if isinstance(part, Prior) and part.proper]
     if len(priors) == 1 and isinstance(q, Independent):
         p = priors[0](y)
-        if isinstance(p, Independent):
+        if isinstance(p, Independent) and p.event_shape == q.event_shape:
             with contextlib.suppress(NotImplementedError):
                 rates: Tensor = kl_divergence(q.base_dist, p.base_dist).mean(0)
                 return rates

@@ -131,19 +131,15 @@ def autoencoder_sparse_kl(
 ) -> VAE:
     """The autoencoder of codes in (0, 1) that are rarely large, max E[log p(x|f(x))] − λ Σⱼ KL(ρ ‖ E f(x)ⱼ).
 
-        Args:
-            x_shape: shape of one datum, channels first.
-            latent_size: size of the code.
-            hidden: widths of the encoder's hidden layers, before the sigmoid that ends it.
-            target: ρ, of each code's mean over a batch.
-            weight: λ, in nats.
-            likelihood: p(x|z), whose −log is the reconstruction loss.
-            prior: Flat, or a fixed prior as penalty on the codes.
-    <<<<<<< HEAD
-            objective: instead of ELBO() + weight * SparseActivation(target).
-    =======
-            objective: instead of ELBO() + λ SparseActivation(target).
-    >>>>>>> main
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of the code.
+        hidden: widths of the encoder's hidden layers, before the sigmoid that ends it.
+        target: ρ, of each code's mean over a batch.
+        weight: λ, in nats.
+        likelihood: p(x|z), whose −log is the reconstruction loss.
+        prior: Flat, or a fixed prior as penalty on the codes.
+        objective: instead of ELBO() + λ SparseActivation(target).
     """
     goal = ELBO() + weight * SparseActivation(target) if objective is None else objective
     encoder = _squashed(x_shape, hidden, latent_size)
@@ -204,20 +200,16 @@ def autoencoder_contractive(
 ) -> VAE:
     """The contractive autoencoder: a Jacobian factor, max E[log p(x|f(x)) − λ ‖∂f(x)/∂x‖²_F], with tied weights.
 
-        Codes lie in (0, 1), and the decoder is the encoder transposed, so that the penalty is not escaped by small codes.
+    Codes lie in (0, 1), and the decoder is the encoder transposed, so that the penalty is not escaped by small codes.
 
-        Args:
-            x_shape: shape of one datum, channels first.
-            latent_size: size of the code.
-            hidden: widths of the encoder's hidden layers, before the sigmoid that ends it.
-            weight: λ, in nats.
-            likelihood: p(x|z) of one number an element, whose −log is the reconstruction loss.
-            prior: Flat, or a fixed prior as penalty on the codes.
-    <<<<<<< HEAD
-            objective: instead of ELBO() + weight * Contractive().
-    =======
-            objective: instead of ELBO() + λ Contractive().
-    >>>>>>> main
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of the code.
+        hidden: widths of the encoder's hidden layers, before the sigmoid that ends it.
+        weight: λ, in nats.
+        likelihood: p(x|z) of one number an element, whose −log is the reconstruction loss.
+        prior: Flat, or a fixed prior as penalty on the codes.
+        objective: instead of ELBO() + λ Contractive().
     """
     x_shape = torch.Size(x_shape)
     p: Likelihood = make("likelihood", likelihood)
