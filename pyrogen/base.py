@@ -234,10 +234,11 @@ def told(model: Any, x: Tensor | TensorDataset, y: Tensor | None = None) -> tupl
     """
     if not isinstance(x, TensorDataset):
         return x, y
-    own = [x.x, x.y] if hasattr(x, "streamed") else [*x.tensors, None]
-    known = own[1] if y is None else y
-    where = model.device if isinstance(model, Model) else own[0].device
-    return own[0].to(where), None if known is None else known.to(where)
+    # of a streamed split x is no tensor, which it says itself
+    own: Tensor = getattr(x, "x", x.tensors[0] if x.tensors else None)
+    known = getattr(x, "y", x.tensors[1] if len(x.tensors) > 1 else None) if y is None else y
+    where = model.device if isinstance(model, Model) else own.device
+    return own.to(where), None if known is None else known.to(where)
 
 
 class HasLogProb(ABC):

@@ -44,7 +44,7 @@ class Sum(Objective):
             objective: Objective = make("objective", part)
             inner = objective.parts if isinstance(objective, Sum) else ((1.0, objective),)
             parts += [(weight * w, o) for w, o in inner]
-        self.parts = tuple(parts)
+        self.parts: tuple[tuple[float, Objective], ...] = tuple(parts)
 
     @property
     def of(self) -> str:

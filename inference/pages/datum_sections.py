@@ -80,7 +80,7 @@ def extremes(model: Any, data: Data, history: History) -> Iterator[Panel]:
         caption = f"{len(part)} test data, each by {words}."
         yield Panel(DENSITY, caption, "extremes", plots.scored_points(part.x, scores, label))
     elif math.prod(model.x_shape) > 2 and len(part) >= 2 * EXTREMES:
-        named = {"best": part.x[best], "worst": part.x[worst]}
+        named = {"best": part.x[best].numpy(), "worst": part.x[worst].numpy()}
         caption = f"The {EXTREMES} test data with the best scores, and the {EXTREMES} with the worst, by {words}."
         yield Panel(DENSITY, caption, "extremes", plots.heat_maps(named, data.kind))
     yield from _by_class(part, data, scores, label, words)
@@ -104,7 +104,7 @@ def classified(model: HasClassifier, data: Data, history: History) -> Iterator[P
     labels = labels_of(part, data)
     if part.y is None or labels is None:
         return
-    right = (model.classify(part.x).probs.argmax(-1) == part.y).double().cpu().numpy()  # type: ignore[attr-defined]
+    right = (model.classify(part.x).probs.argmax(-1) == part.y).double().cpu().numpy()
     names = np.unique(labels)[:CLASSES]
     shares = [right[labels == name] for name in names]
     errors = [math.sqrt(max(s.mean() * (1 - s.mean()), 0) / len(s)) for s in shares]

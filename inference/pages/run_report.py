@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -207,7 +208,7 @@ def _unfinished(folder: Path, config: Mapping[str, Any], history: History) -> It
 def _shown(model: Model, data: Data, history: History) -> Iterator[Panel]:
     for capability, functions in PANELS:
         for function in functions if isinstance(model, capability) else ():
-            yield from _tried(function.__name__, model, lambda function=function: function(model, data, history))
+            yield from _tried(function.__name__, model, functools.partial(function, model, data, history))
 
 
 def _alone(model: Model, kind: str) -> Iterator[Panel]:

@@ -120,7 +120,7 @@ def plan(
     """
     if not over:
         raise ValueError("a grid needs an axis, as in over={'prior': ['StandardNormal', 'VampPrior']}.")
-    common = common | ({"entry": entry} if "entry" in over and entry != USUAL else {})
+    common = dict(common) | ({"entry": entry} if "entry" in over and entry != USUAL else {})
     if both := sorted(over.keys() & common.keys()):
         raise ValueError(f"{both[0]} is an axis of the grid and is given for all cells too; leave one out.")
     entries = [str(name) for name in over.get("entry", (entry,))]

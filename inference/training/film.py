@@ -104,12 +104,12 @@ def _scenes(model: Any, split: Split, seed: int) -> Iterator[tuple[str, Tensor]]
         return x.clamp(-HALF, HALF).half() if pictures else x
 
     yield "data", kept(few.x)
-    refusals = contextlib.suppress(ValueError, NotImplementedError)
-    with refusals, seeded(seed, model.device):
+    refusals, device = contextlib.suppress(ValueError, NotImplementedError), model.device
+    with refusals, seeded(seed, device):
         draw = model.sample_mean if pictures else model.sample
         yield "samples", kept(draw(len(few), model.condition_for(few.y)))
     if isinstance(model, HasPosterior):
-        with refusals, seeded(seed, model.device):
+        with refusals, seeded(seed, device):
             yield "codes", model.code(more.x, more.y)
             yield "reconstructions", kept(model.reconstruct(few.x, few.y))
 

@@ -13,7 +13,7 @@ from pyrogen.seeds import check_seed
 def run(arguments: Sequence[str]) -> int:
     """Score a run, print the score, then write it down."""
     from pyrogen import storage
-    from pyrogen.base import HasPosterior
+    from pyrogen.base import HasPosterior, Model
     from pyrogen.files import saving
     from pyrogen.inference import Estimator, summarize
     from pyrogen.inference.latents.activity import activity, in_words
@@ -54,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
             raise ValueError(f"{name}={value}: needs 1 or more.")
     judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile
     with enough_memory("lower --chunk_size, or score fewer data by --limit"):
-        trained, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
+        trained: Model = pyrogen.load(options.run, weights=options.weights)
+        data = data_of(options.run)
         chosen = options.weights, options.split, options.limit, options.flagged_by
         own = options.sigma, options.seed, options.chunk_size, options.check_guide
         evidence = score(trained, data, options.run, options.estimator, *chosen, *own).assign_attrs(judged)
