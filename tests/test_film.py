@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import pyrogen
+from pyrogen.data import from_arrays
 from pyrogen.inference import fit
 from pyrogen.inference.training import film
 from pyrogen.inference.training.film import FILM, is_kept, read_film
@@ -53,6 +54,16 @@ def test_a_run_has_the_same_bits_with_a_film_as_without(name, tmp_path, monkeypa
     assert all(torch.equal(value, plain[key]) for key, value in filmed.items())
     for file in ("weights.safetensors", "metrics.jsonl"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+@pytest.mark.parametrize(("side", "filmed"), [(16, True), (17, False)])
+def test_slow_samplers_are_filmed_of_small_data_only(side, filmed):
+    """A chain of a thousand steps, or a step for each element, would cost more than the epochs between two frames."""
+    split = from_arrays(x_train=torch.rand(20, 1, side, side), kind="unit").train
+    for name, slow in (("rbm", True), ("gan-nonsaturating", False)):
+        model = pyrogen.create(name, x_shape=(1, side, side))
+        found = [what for what, _ in film._scenes(model, split, 0)]
+        assert ("samples" in found) == (filmed or not slow)
 
 
 def test_the_last_frame_is_no_part_of_longer_runs(tmp_path):

@@ -1,5 +1,6 @@
 """A run's page: what each kind of model brings, what the numbers are said to mean, how to make it again, damaged files."""
 
+import html
 import json
 import math
 import random
@@ -164,7 +165,7 @@ def test_the_page_holds_every_panel(name, train):
     assert titles[0] == SAMPLES
     assert titles[-3:] == ["What to cite", "How to reproduce it", "Setup"]
     assert (MISSING in titles) == bool(missing)
-    assert registry.find("entry", words.split()[0]).details["reference"].split(",")[0] in page
+    assert html.escape(registry.find("entry", words.split()[0]).details["reference"].split(",")[0]) in page
 
 
 def test_the_ring_is_counted_and_nothing_else(files, train):

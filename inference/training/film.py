@@ -13,7 +13,7 @@ import safetensors.torch
 from torch import Tensor
 
 from pyrogen import storage
-from pyrogen.base import HasPosterior, Model
+from pyrogen.base import HasGenerator, HasPosterior, Model
 from pyrogen.data import Split
 from pyrogen.files import first_line
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -21,6 +21,7 @@ from pyrogen.inference.programs.contexts import evaluating, seeded
 FILM = "film.safetensors"
 CODED, PICTURED, DRAWN = 100, 8, 500
 VALUES = 2**16  # in one row of a film at most: pictures may be large
+STEPWISE = 256  # elements of x, up to which models are filmed that draw by a chain or element by element
 HALF = 6e4  # the largest number that half precision, which pictures are kept in, is trusted with
 
 
@@ -95,7 +96,7 @@ def read_film(folder: str | Path) -> dict[str, dict[int, Tensor]]:
 
 
 def _scenes(model: Any, split: Split, seed: int) -> Iterator[tuple[str, Tensor]]:
-    """What is filmed; what a model cannot do yet, or at all, is left out."""
+    """What is filmed; what a model cannot do yet, or only slowly, is left out."""
     size, pictures = math.prod(model.x_shape), len(model.x_shape) == 3
     n = min(PICTURED if size > 2 else DRAWN, max(1, VALUES // size))
     few, more = split.take(min(n, len(split))), split.take(min(CODED, len(split)))
@@ -105,9 +106,10 @@ def _scenes(model: Any, split: Split, seed: int) -> Iterator[tuple[str, Tensor]]
 
     yield "data", kept(few.x)
     refusals, device = contextlib.suppress(ValueError, NotImplementedError), model.device
-    with refusals, seeded(seed, device):
-        draw = model.sample_mean if pictures else model.sample
-        yield "samples", kept(draw(len(few), model.condition_for(few.y)))
+    if isinstance(model, (HasPosterior, HasGenerator)) or size <= STEPWISE:
+        with refusals, seeded(seed, device):
+            draw = model.sample_mean if pictures else model.sample
+            yield "samples", kept(draw(len(few), model.condition_for(few.y)))
     if isinstance(model, HasPosterior):
         with refusals, seeded(seed, device):
             yield "codes", model.code(more.x, more.y)
