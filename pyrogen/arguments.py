@@ -38,6 +38,19 @@ def conform(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[
     return {name: _conformed(name, value, allowed.get(name, ())) for name, value in arguments.items()}
 
 
+def conforming(constructor: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that takes arguments as its annotations ask for them, or refuses them in a sentence."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def construct(*args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(*args, **kwargs)
+        bound.arguments.update(conform(constructor, bound.arguments))
+        constructor(*bound.args, **bound.kwargs)
+
+    return construct
+
+
 @functools.cache
 def _allowed(function: Callable[..., Any]) -> dict[str, tuple[str, ...]]:
     """The types that each argument may have; of those annotated otherwise, nothing."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyrogen.arguments import conform
+from pyrogen.arguments import conform, conforming
 from pyrogen.literals import constants, literal, weighed
 from pyrogen.seeds import ALONE
 
@@ -141,7 +141,7 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
     def register(thing: C) -> C:
         label = name or thing.__name__  # type: ignore[attr-defined]
         if isinstance(thing, type) and "__init__" in vars(thing):
-            thing.__init__ = _conforming(thing.__init__)  # type: ignore[misc]
+            thing.__init__ = conforming(thing.__init__)  # type: ignore[misc]
         _remember(Registration(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__), thing=thing))  # type: ignore[attr-defined]
         return thing
 
@@ -343,19 +343,6 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
     summary = _first_line(function.__doc__)
     _remember(Registration("entry", name, function.__module__, function.__name__, summary, details, build))
     return build  # type: ignore[return-value]
-
-
-def _conforming(constructor: Callable[..., None]) -> Callable[..., None]:
-    """A constructor that takes arguments as its annotations ask for them, or refuses them in a sentence."""
-    signature = inspect.signature(constructor)
-
-    @functools.wraps(constructor)
-    def construct(*args: Any, **kwargs: Any) -> None:
-        bound = signature.bind(*args, **kwargs)
-        bound.arguments.update(conform(constructor, bound.arguments))
-        constructor(*bound.args, **bound.kwargs)
-
-    return construct
 
 
 def _written(axis: str, text: str) -> Mapping[str, Any]:

@@ -265,6 +265,8 @@ REFUSED = {
     "sample {run} --seed 18446744073709551616": "^pyrogen: --seed 18446744073709551616: needs a whole number",
     "evaluate {run} --seed 18446744073709551616": "^pyrogen: --seed 18446744073709551616: needs a whole number",
     "evaluate {run} --estimator IWAE --estimator.k 0": "k",
+    "evaluate {run} --estimator IWAE(many)": "--estimator.k takes .*; got 'many'",
+    "train vae digits": "takes no further words; got 'digits'",
     "evaluate {run} --limit 0": "--limit 0: needs 1 or more",
     "evaluate {run} --chunk_size 0": "--chunk_size 0: needs 1 or more",
     "evaluate {run} --sigma 1": "leave --sigma out",

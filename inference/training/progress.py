@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -156,6 +157,24 @@ class Notebook(Display):
         text = f"{self.done}/{self.steps}  {self.terms}"
         bar = f'<progress value="{self.done}" max="{self.steps}"></progress>'
         return {"text/plain": f"{self.name} {text}", "text/html": f"{html.escape(self.name)} {bar} {html.escape(text)}"}
+
+
+class Board:
+    """TensorBoard event files, where they are wished for."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.writer: Any = None
+        if folder is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(self, numbers: Mapping[str, float], epoch: int) -> None:
+        """The numbers of an epoch."""
+        if self.writer is not None:
+            for name, value in numbers.items():
+                self.writer.add_scalar(name, value, epoch)
+            self.writer.flush()
 
 
 def _in_notebook() -> bool:

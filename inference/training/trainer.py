@@ -25,16 +25,15 @@ from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training.alarms import Alarms
+from pyrogen.inference.training.changes import changes
 from pyrogen.inference.training.film import FILM, Film
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
-from pyrogen.inference.training.progress import Display
+from pyrogen.inference.training.progress import Board, Display
 from pyrogen.inference.training.run import METRICS, Run, read_history
 
-LEARNED = 500  # steps after which a model has learned enough to be told that its posterior has collapsed
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
-# what may change when a run goes on
-CHANGEABLE = tuple(("fit", key) for key in ("epochs", "lr", "patience", "lr_milestones", "lr_decay"))
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
 
 log = logging.getLogger("pyrogen")
@@ -60,7 +59,7 @@ class Trainer:
         self.ema = self._copy() if self.settings["ema"] is not None else {}
         self.checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.game: Game | None = None
-        self.warned: set[str] = set()
+        self.alarms = Alarms()
         self.changes: list[dict[str, Any]] = []
 
     @property
@@ -98,7 +97,10 @@ class Trainer:
                 "overwrite=True, or choose another folder."
             )
         if exists and resume and not overwrite:
-            changed = self._compare(storage.read_config(self.target))
+            before = storage.read_config(self.target)
+            changed = changes(before, storage.config_of(self.model, **self.sections), self.target)
+            if isinstance(said := before.get("changes"), list):
+                self.changes = said
             ended = (self.target / storage.WEIGHTS).exists()
             if ended and not changed:
                 storage.load(self.target, self.model)
@@ -152,7 +154,7 @@ class Trainer:
         # each process has noise of its own
         noise = self.settings["seed"] + 1_000_003 * (distributed.get_rank() if distributed.is_initialized() else 0)
         with seeded(noise, device), pyro.validation_enabled(False), checkpoint.Stops().heard() as stops:
-            board = _Board(self.run.folder if tensorboard else None)
+            board = Board(self.run.folder if tensorboard else None)
             first = self.checkpoint[1]["stage"] if self.checkpoint else 0
             ended = len(self.checkpoint[1]["history"]) if self.checkpoint and self.checkpoint[1].get("ended") else None
             for number in range(first, len(self.stages)):
@@ -200,7 +202,7 @@ class Trainer:
             clip=s["clip_gradients"],
         )
 
-    def _play(self, game: Game, stops: checkpoint.Stops, display: Display, seconds: float, board: _Board) -> None:
+    def _play(self, game: Game, stops: checkpoint.Stops, display: Display, seconds: float, board: Board) -> None:
         saved, shown, told = time.monotonic(), 0, False
         for module in (self.model, *self.owned_state):
             module.train()
@@ -265,7 +267,7 @@ class Trainer:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 
-    def _end_epoch(self, game: Game, measured: dict[str, float], display: Display, board: _Board) -> None:
+    def _end_epoch(self, game: Game, measured: dict[str, float], display: Display, board: Board) -> None:
         players = game.players
         terms: dict[str, Any] = _named("train", measured, players)
         try:
@@ -277,7 +279,7 @@ class Trainer:
         game.batch = 0
         self._record({"epoch": self.epochs_done + 1, **terms})
         self._shoot()
-        self._warn(terms, players)
+        self.alarms.hear(self.run.records, players, late=2 * self.epoch >= game.rules.epochs > 2, steps=int(game.step))
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
         said = "  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown)
@@ -340,30 +342,6 @@ class Trainer:
     def _copy(self) -> dict[str, Tensor]:
         # the state dict itself would go on changing with the model
         return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-
-    def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
-        # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
-        trained = self.game is not None and int(self.game.step) >= LEARNED
-        ever = any(line.get("valid/active_units") for line in self.run.records if line["epoch"])
-        late = trained and self.game is not None and 2 * self.epoch >= self.game.rules.epochs > 2
-        if terms.get("valid/active_units") == 0 and ((trained and ever) or late) and "collapse" not in self.warned:
-            self.warned.add("collapse")
-            log.warning(
-                "the posterior has collapsed: no latent is active, at 0.1 nat or more, after epoch %d; try a KL warm-up, as "
-                "objective=ELBO(warmup=1000), a smaller beta, or a weaker decoder.",
-                self.epochs_done,
-            )
-        if late and "generator" not in self.warned and (said := collapse.said_of(terms)):
-            self.warned.add("generator")
-            log.warning("%s after epoch %d; try a smaller lr, or more steps of the critic.", said, self.epochs_done)
-        for player in players:
-            key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
-            first, now = next((line[key] for line in self.run.records if key in line), None), terms[key]
-            # one who plays alone and whose loss falls, however far, does what it should: densities have no greatest value
-            far = first is not None and abs(now) > 100 + 100 * abs(first) and (len(players) > 1 or now > first)
-            if far and player.name not in self.warned:
-                self.warned.add(player.name)
-                log.warning("the player %r runs away: its loss went from %.4g to %.4g.", player.name, first, now)
 
     def _stop(self, game: Game) -> None:
         where = f"; go on by resume=True in {self.target}" if self.target else ""
@@ -432,42 +410,6 @@ class Trainer:
         if self.target is not None:
             write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.records))
 
-    def _compare(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that changed, of those that may; refuse to go on with others than those that the run began with."""
-        now = storage.config_of(self.model, **self.sections)
-        changed = [
-            f"{section}.{key} was {_value(config, section, key)}, now {_value(now, section, key)}"
-            for section in ("model", "data", "fit")
-            for key in _keys(config, now, section)
-            if _value(config, section, key) != _value(now, section, key) and (section, key) not in CHANGEABLE
-        ]
-        if changed:
-            raise ValueError(
-                f"the run in {self.target} was begun with other settings ({'; '.join(changed)}); resume with the same, or "
-                "choose another folder; only epochs, lr, lr_milestones, lr_decay and patience may change."
-            )
-        if isinstance(before := config.get("changes"), list):
-            self.changes = before
-        pairs = {key: (_value(config, *where), _value(now, *where)) for where in CHANGEABLE for key in where[1:]}
-        return {key: {"was": was, "now": is_now} for key, (was, is_now) in pairs.items() if was != is_now}
-
-
-class _Board:
-    """TensorBoard event files, where they are wished for."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.writer: Any = None
-        if folder is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.writer = SummaryWriter(str(folder / "tensorboard"))
-
-    def write(self, numbers: Mapping[str, float], epoch: int) -> None:
-        if self.writer is not None:
-            for name, value in numbers.items():
-                self.writer.add_scalar(name, value, epoch)
-            self.writer.flush()
-
 
 def is_first() -> bool:
     """Whether this process is the one that writes."""
@@ -481,13 +423,3 @@ def _epochs_in(history: Sequence[Any]) -> int:
 def _named(split: str, measured: Mapping[str, float], players: Sequence[Player]) -> dict[str, float]:
     """``split/term``, or ``split/player/term`` where several play."""
     return {f"{split}/{k}" if len(players) > 1 else f"{split}/{k.split('/', 1)[1]}": v for k, v in measured.items()}
-
-
-def _keys(config: Mapping[str, Any], now: Mapping[str, Any], section: str) -> list[str]:
-    both = [c[section] for c in (config, now) if isinstance(c.get(section), dict)]
-    return sorted({str(k) for c in both for k in c})
-
-
-def _value(config: Mapping[str, Any], section: str, key: str) -> Any:
-    part = config.get(section)
-    return part.get(key) if isinstance(part, dict) else None

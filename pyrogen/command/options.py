@@ -16,6 +16,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
 
 from pyrogen import plain_yaml, registry
+from pyrogen.arguments import NEEDS
 from pyrogen.command.plain import lacking, unknown_option
 from pyrogen.command.speech import understand
 from pyrogen.files import first_line
@@ -108,7 +109,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
             warnings.simplefilter("ignore", DeprecationWarning)
             return parser.instantiate(parser.parse_args(arguments))
     except (ArgumentError, ValueError) as error:
-        raise ValueError(lacking(parser.prog, str(error)) or _sentence(error)) from None
+        said = lacking(parser.prog, str(error)) or _of_a_choice(error, chosen, arguments) or _sentence(error)
+        raise ValueError(said) from None
 
 
 def add_data(parser: ArgumentParser, default: str) -> None:
@@ -219,10 +221,24 @@ def _is_list(hint: Any) -> bool:
     return any(typing.get_origin(part) is list for part in (hint, *typing.get_args(hint)))
 
 
+def _of_a_choice(error: Exception, chosen: Mapping[str, registry.Registration], arguments: Sequence[str]) -> str:
+    """What is wrong with the value of a choice's own option; nothing where something else is."""
+    nested = re.search(r"NestedArg\(key='(\w+)'", str(error))
+    for option, record in chosen.items():
+        parameter = nested and inspect.signature(record.load()).parameters.get(nested[1])
+        if nested and parameter and (given := _values(arguments, f"--{option}.{nested[1]}")):
+            annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+            needs = NEEDS.get(annotation, f"another value, as --{option}.help {record.name} says")
+            return f"--{option}.{nested[1]} takes {needs}; got {given[-1]!r}."
+    return ""
+
+
 def _sentence(error: Exception) -> str:
     """jsonargparse's message as one sentence."""
     inner = [line.strip()[2:] for line in str(error).splitlines() if line.strip().startswith("- ")]
     own = [line for line in inner if not line.startswith(("Expected a", "Not a", "Problem with"))]
+    if extra := re.match(r"[Uu]nrecognized arguments: (.*)", str(error).strip()):
+        return f"it takes no further words; got {extra[1]!r}, and every option has a name, as --data digits."
     if own:
         return own[0]  # what the constructor itself said
     if nested := re.search(r"NestedArg\(key='([\w.]+)'", str(error)):

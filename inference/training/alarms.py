@@ -1,0 +1,56 @@
+"""What goes wrong in a training while its losses are finite: a posterior or a generator that collapses, a player that runs away."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyrogen.base import Player
+from pyrogen.inference.adversarial import collapse
+from pyrogen.inference.latents.activity import ACTIVE
+
+LEARNED = 500  # steps after which a model has learned enough to be told that its posterior has collapsed
+
+log = logging.getLogger("pyrogen")
+
+
+class Alarms:
+    """Warnings, each given once."""
+
+    def __init__(self) -> None:
+        self.warned: set[str] = set()
+
+    def hear(self, records: Sequence[Mapping[str, Any]], players: Sequence[Player], late: bool, steps: int) -> None:
+        """Warn of what the metrics of the epochs so far say.
+
+        Args:
+            records: the metrics of every epoch, and of before the first.
+            players: those who play.
+            late: whether half of the epochs have passed.
+            steps: how many have been taken.
+        """
+        terms, trained = records[-1], steps >= LEARNED
+        # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
+        ever = any(line.get("valid/active_units") for line in records if line["epoch"])
+        if terms.get("valid/active_units") == 0 and trained and (ever or late):
+            self._say(
+                "collapse",
+                f"the posterior has collapsed: no latent is active, at {ACTIVE:g} nat or more, after epoch {terms['epoch']}; "
+                "try a KL warm-up, as objective=ELBO(warmup=1000), a smaller beta, or a weaker decoder.",
+            )
+        if trained and late and (said := collapse.said_of(terms)):
+            advice = "try a smaller lr, or more steps of the critic."
+            self._say("generator", f"{said} after epoch {terms['epoch']}; {advice}")
+        for player in players:
+            key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
+            first, now = next((line[key] for line in records if key in line), None), terms[key]
+            # one who plays alone and whose loss falls, however far, does what it should: densities have no greatest value
+            if first is not None and abs(now) > 100 + 100 * abs(first) and (len(players) > 1 or now > first):
+                said = f"the player {player.name!r} runs away: its loss went from {first:.4g} to {now:.4g}."
+                self._say(f"player {player.name}", said)
+
+    def _say(self, what: str, said: str) -> None:
+        if what not in self.warned:
+            self.warned.add(what)
+            log.warning("%s", said)
