@@ -1,4 +1,4 @@
-"""What goes wrong in a training while its losses are finite: a posterior or a generator that collapses, a player that runs away."""
+"""What goes wrong in a training while its losses are finite: a model that collapses, a player that runs away."""
 
 from __future__ import annotations
 
