@@ -1,6 +1,15 @@
 """How models are fitted and judged."""
 
-from pyrogen.inference.adversarial.game import Adversarial, LeastSquares, Minimax, NonSaturating
+from pyrogen.inference.adversarial.game import Adversarial
+from pyrogen.inference.adversarial.losses import (
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    RelativisticAverage,
+    Wasserstein,
+)
+from pyrogen.inference.adversarial.penalties import R1, R2, GradientPenalty
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.bdmc import BDMC
 from pyrogen.inference.evidence.comparison import BiasWarning, compare_evidence
@@ -12,13 +21,14 @@ from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.objectives.betatc import BetaTC
-from pyrogen.inference.objectives.classification import Classification, SemiSupervised
+from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.discrete import VIMCO, ReweightedWakeSleep
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
+from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
@@ -31,6 +41,8 @@ __all__ = [
     "CUBO",
     "ELBO",
     "IWAE",
+    "R1",
+    "R2",
     "SMC",
     "VIMCO",
     "Adversarial",
@@ -44,19 +56,23 @@ __all__ = [
     "EnumeratedELBO",
     "Estimator",
     "Exact",
+    "GradientPenalty",
     "Grid",
+    "Hinge",
     "LeastSquares",
     "Minimax",
     "NonSaturating",
     "Observed",
     "Reconstruction",
+    "RelativisticAverage",
     "Renyi",
     "ReweightedWakeSleep",
     "Run",
-    "SemiSupervised",
     "StickingTheLanding",
+    "Sum",
     "Summary",
     "Thermodynamic",
+    "Wasserstein",
     "compare_evidence",
     "diagnose",
     "fit",

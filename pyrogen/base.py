@@ -1,8 +1,9 @@
 """The contract that every model of the zoo keeps, in the order in which a newcomer meets it.
 
 A :class:`Model` is a module that samples and names its objective. An :class:`Objective` turns it into :class:`Player` s,
-which :func:`pyrogen.inference.fit` lets move in turn on :class:`Batch` es. A :class:`Pair` is a model that is two
-ordinary Pyro functions. What else a model can do it says by the capabilities it inherits.
+which :func:`pyrogen.inference.fit` lets move in turn on :class:`Batch` es, in one :class:`Stage` after the other. A
+:class:`Pair` is a model that is two ordinary Pyro functions. What else a model can do it says by the capabilities that it
+inherits.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from pyrogen.conditions import Condition
 from pyrogen.optim import Adam, Optim
+from pyrogen.registry import find
 
 KINDS = {
     "binary": "every value is 0 or 1",
@@ -73,13 +75,33 @@ class Player:
         """The parameters that this player may move, each once."""
         return list({id(p): p for module in self.owns for p in module.parameters()}.values())
 
-    def resting(self) -> set[int]:
-        """The ids of the parameters that it names idle."""
-        return {id(p) for one in self.idle for p in ([one] if isinstance(one, nn.Parameter) else one.parameters())}
+    def resting(self) -> dict[int, nn.Parameter]:
+        """The parameters that it names idle, by their ids."""
+        return {id(p): p for one in self.idle for p in ([one] if isinstance(one, nn.Parameter) else one.parameters())}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the games that training plays one after the other.
+
+    What is None is as :func:`pyrogen.inference.fit` was told. ``enter()`` is called once, before the stage's first step, to
+    prepare the model; a run that is resumed inside the stage has what it left in the checkpoint.
+    """
+
+    players: Sequence[Player]
+    name: str = "training"
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    enter: Callable[[], None] = nothing
 
 
 class Objective(ABC):
-    """What is optimized, as an object that is applied to a model."""
+    """What is optimized, as an object that is applied to a model.
+
+    Objectives add up: ``ELBO(warmup=1000) + 10 * Contractive()`` is one too, see
+    :class:`pyrogen.inference.objectives.sums.Sum`.
+    """
 
     axes: ClassVar[tuple[str, ...]] = ("objective",)
 
@@ -90,6 +112,19 @@ class Objective(ABC):
         Raises:
             ValueError: the model lacks a capability that the objective needs.
         """
+
+    def __add__(self, other: object) -> Objective:
+        return _sum([(1.0, self), (1.0, other)]) if isinstance(other, Objective) else NotImplemented
+
+    def __mul__(self, weight: object) -> Objective:
+        return _sum([(float(weight), self)]) if isinstance(weight, (int, float)) else NotImplemented
+
+    __rmul__ = __mul__
+
+
+def _sum(parts: Sequence[tuple[float, Objective]]) -> Objective:
+    total: Objective = find("objective", "Sum").load()(parts)
+    return total
 
 
 class Model(nn.Module, ABC):
@@ -112,9 +147,9 @@ class Model(nn.Module, ABC):
         """``n`` generated data as one looks at them: by default samples; means, where p(x|z) only adds pixel noise."""
         return self.sample(n, y)
 
-    def stages(self) -> Sequence[Sequence[Player]]:
+    def stages(self) -> Sequence[Stage]:
         """The games that training plays one after the other; by default the one of the model's own objective."""
-        return [self.objective.players(self)]
+        return [Stage(self.objective.players(self))]
 
     @property
     def needs_training_data(self) -> bool:
@@ -249,7 +284,13 @@ class HasGenerator(ABC):
 
 
 class HasCritic(ABC):
-    """A model with a critic that reads named sites of real and of generated data."""
+    """A model with a critic that reads named sites of real and of generated data.
+
+    Attributes:
+        encodes: whether the sites of the data depend on what the generating player moves, as codes of an encoder do.
+    """
+
+    encodes: bool = False
 
     @abstractmethod
     def real(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -261,7 +302,7 @@ class HasCritic(ABC):
 
     @abstractmethod
     def criticize(self, sites: Mapping[str, Tensor]) -> Tensor:
-        """The critic's scores (logits), ``(B,)``."""
+        """The critic's scores, ``(B,)``: for the logistic losses logits."""
 
     @abstractmethod
     def generator_modules(self) -> Sequence[nn.Module]:

@@ -1,11 +1,11 @@
-"""Values that a source states as literals, read without running it."""
+"""Values that a source, or a person, states as literals and calls, read without running anything."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -37,3 +37,41 @@ def literal(node: ast.expr, names: Mapping[str, Any]) -> Any:
         kind = list if isinstance(node, ast.List) else tuple
         return kind(literal(part, names) for part in node.elts)
     return ast.literal_eval(node)
+
+
+def weighed(text: str) -> list[tuple[float, dict[str, Any]]]:
+    """The weights and terms of a sum of calls, ``ELBO(warmup=5) + 10 * MMD()``; a term as ``{"name": ..., argument: value}``.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    try:
+        return list(_terms(ast.parse(text.strip(), mode="eval").body))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(
+            f"{text!r} is no sum of choices with arguments by name, as ELBO(warmup=1000) + 10 * Contractive()."
+        ) from error
+
+
+def _terms(node: ast.expr) -> Iterator[tuple[float, dict[str, Any]]]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        yield from _terms(node.left)
+        yield from _terms(node.right)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        factor, term = (node.left, node.right) if isinstance(node.left, ast.Constant) else (node.right, node.left)
+        for weight, spec in _terms(term):
+            yield float(ast.literal_eval(factor)) * weight, spec
+    else:
+        yield 1.0, _call(node)
+
+
+def _call(node: ast.expr) -> dict[str, Any]:
+    if isinstance(node, ast.Name):
+        return {"name": node.id}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+        return {"name": node.func.id, **{str(k.arg): _argument(k.value) for k in node.keywords}}
+    raise ValueError("neither a name nor a call with arguments by name")
+
+
+def _argument(node: ast.expr) -> Any:
+    return _call(node) if isinstance(node, ast.Call) else ast.literal_eval(node)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyrogen.literals import constants, literal
+from pyrogen.literals import constants, literal, weighed
 
 ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
 CLAIMS_ROOM = "pyrogen.models.claims"
@@ -209,7 +209,7 @@ def create(name: str, **arguments: Any) -> Any:
 
 
 def make(axis: str, spec: Any) -> Any:
-    """An unbuilt axis object from an object, a name, or a mapping ``{"name": ..., argument: value}``.
+    """An unbuilt axis object from an object, a name, a call as text, or a mapping ``{"name": ..., argument: value}``.
 
     An object is copied: it is a description, and each model builds its own from it.
 
@@ -217,7 +217,7 @@ def make(axis: str, spec: Any) -> Any:
         ValueError: the name is unknown, its arguments are wrong, or the object belongs on another axis.
     """
     if isinstance(spec, str):
-        return _construct(find(axis, spec), {})
+        return make(axis, _written(axis, spec)) if set(spec) & set("(+*") else _construct(find(axis, spec), {})
     if isinstance(spec, Mapping):
         if "name" not in spec:
             raise ValueError(f"{axis}= as a mapping needs a 'name', one of {', '.join(choices(axis))}.")
@@ -253,6 +253,18 @@ def describe(value: Any) -> Any:
     return {"own": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
+def spelled(value: Any) -> str:
+    """A registered object as one writes it in Python, with the arguments that are not the defaults."""
+    if isinstance(value, (list, tuple)):
+        return f"({', '.join(map(spelled, value))}{',' * (len(value) == 1)})"
+    if value is None or isinstance(value, (bool, int, float, str, Mapping)):
+        return repr(value)
+    arguments = inspect.signature(type(value).__init__).parameters.values() if "name" in describe(value) else ()
+    given = [p.name for p in arguments if p.name != "self" and describe(getattr(value, p.name)) != describe(p.default)]
+    name = describe(value).get("name", type(value).__name__)
+    return f"{name}({', '.join(f'{k}={spelled(getattr(value, k))}' for k in given)})"
+
+
 def claims(name: str) -> Sequence[Mapping[str, Any]]:
     """What an entry claims, as literal data: given when it was registered, or read from ``pyrogen.models.claims``.
 
@@ -284,6 +296,16 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
     summary = _first_line(function.__doc__)
     _remember(Registration("entry", name, function.__module__, function.__name__, summary, details, build))
     return build  # type: ignore[return-value]
+
+
+def _written(axis: str, text: str) -> Mapping[str, Any]:
+    """A choice that is written as a call, or a sum of them where the axis has sums."""
+    terms = weighed(text)
+    if len(terms) == 1 and terms[0][0] == 1:
+        return terms[0][1]
+    if "Sum" not in choices(axis):
+        raise ValueError(f"{axis}= takes one {axis}, which do not add up as objectives do; got {text!r}.")
+    return {"name": "Sum", "of": text}
 
 
 def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:

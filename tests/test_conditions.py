@@ -16,7 +16,6 @@ from pyrogen.inference import (
     IWAE,
     Classification,
     EnumeratedELBO,
-    SemiSupervised,
     fit,
     log_evidence,
 )
@@ -296,13 +295,12 @@ def test_only_known_labels_reach_the_classifier(exact):
 
 
 def test_objectives_of_classes_refuse_what_names_none(pair):
-    for objective in (Classification(), SemiSupervised()):
-        with pytest.raises(ValueError, match=r"VAE names no classes, which (Classification|SemiSupervised) needs"):
-            objective.players(pair())
+    with pytest.raises(ValueError, match="VAE names no classes, which Classification needs"):
+        (EnumeratedELBO() + 10 * Classification()).players(pair(prior="Bernoulli", posterior="Bernoulli"))
     with pytest.raises(ValueError, match="have none"):
         cross_entropy(pyrogen.create("vae-semi-supervised", x_shape=(4,), classes=2), Batch(torch.zeros(1, 4)))
-    with pytest.raises(ValueError, match="weight"):
-        SemiSupervised(weight=-1.0)
+    with pytest.raises(ValueError, match="the weight -1 of an objective must be finite and not below 0"):
+        EnumeratedELBO() + -1.0 * Classification()
 
 
 @pytest.mark.parametrize(

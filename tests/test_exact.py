@@ -237,7 +237,7 @@ def test_kullback_leibler_by_hand(q, expected):
 def test_minimax_gradient_against_non_saturating():
     """Where the critic believes D, the generator's gradients are as D : 1 − D."""
     score = torch.linspace(-4, 4, 9, dtype=torch.float64, requires_grad=True)
-    gradients = [torch.autograd.grad(loss.generator(score), score)[0] for loss in (Minimax(), NonSaturating())]
+    gradients = [torch.autograd.grad(loss.generator(None, score), score)[0] for loss in (Minimax(), NonSaturating())]
     belief = torch.sigmoid(score)
     torch.testing.assert_close(gradients[0] / gradients[1], belief / (1 - belief))
 
@@ -261,7 +261,7 @@ def test_logistic_critic_is_best_at_the_density_ratio():
 def test_least_squares_critic_is_best_between_its_targets():
     scores = torch.tensor([0.0, 1.0])
     assert float(LeastSquares().critic(scores[1:], scores[:1])) == 0
-    assert float(LeastSquares().generator(scores[:1])) == 0.5
+    assert float(LeastSquares().generator(None, scores[:1])) == 0.5
 
 
 def mixture_batch():

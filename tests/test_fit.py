@@ -15,7 +15,7 @@ from pyro.infer import SVI, Trace_ELBO
 from torch import nn
 
 import pyrogen
-from pyrogen.base import Batch, Objective, Player, unannounced
+from pyrogen.base import Batch, Objective, Player, Stage, unannounced
 from pyrogen.data.dataset import Data, Split
 from pyrogen.inference import ELBO, IWAE, Exact, fit, log_evidence
 from pyrogen.models.adversarial.gan import GAN
@@ -104,9 +104,9 @@ def test_opponents_stand_still():
     gan = GAN(*nets, x_shape=(2,), latent_size=2)
     data = toy(torch.randn(64, 2))
     for mover, stiller in ((0, 1), (1, 0)):
-        players = gan.stages()[0]
+        players = gan.stages()[0].players
         mine, theirs = players[1 - mover], players[mover]
-        gan.stages = lambda mine=mine, theirs=theirs: [[replace(mine, idle=theirs.owns)]]
+        gan.stages = lambda mine=mine, theirs=theirs: [Stage([replace(mine, idle=theirs.owns)])]
         before = {k: v.clone() for k, v in gan.state_dict().items()}
         fit(gan, data, epochs=1, batch_size=32, validate=False)
         moved = {k for k, v in gan.state_dict().items() if not torch.equal(v, before[k])}
@@ -136,7 +136,7 @@ def test_critic_moves_as_often_as_asked():
         return [count(p) for p in original(self, model)]
 
     objective = Adversarial(critic_steps=3)
-    gan.stages = lambda: [players(objective, gan)]
+    gan.stages = lambda: [Stage(players(objective, gan))]
     fit(gan, toy(torch.randn(64, 2)), epochs=1, batch_size=16, validate=False)
     assert counted == {"critic": 12, "generator": 4}
 
@@ -243,7 +243,7 @@ REFUSED = {
     "nan lr": ({"lr": math.nan}, "lr > 0"),
     "no such objective": ({"objective": "ELB"}, "did you mean 'ELBO'"),
     "a likelihood as objective": ({"objective": pyrogen.likelihoods.Bernoulli()}, "takes a objective or its name"),
-    "an objective for others": ({"objective": "Adversarial"}, "no critic"),
+    "an objective for others": ({"objective": "ContrastiveDivergence"}, "no free energy"),
     "milestones that do not rise": ({"lr_milestones": [5, 3]}, "each later than the one before"),
     "a milestone before the start": ({"lr_milestones": [1]}, "epochs from 2 on"),
     "half a milestone": ({"lr_milestones": [2.5]}, "lr_milestones"),
@@ -370,7 +370,7 @@ def test_a_last_batch_of_one_joins_the_one_before(n, batches):
 
     model = pyrogen.create("autoencoder", x_shape=(2,), latent_size=1, hidden=())
     data = toy((torch.rand(n, 2) > 0.5).float(), "binary")
-    game = Game(model, model.stages()[0], data.train, Rules(32, 1, compile=False))
+    game = Game(model, model.stages()[0].players, data.train, Rules(32, 1, compile=False))
     assert game.batches == batches
     game.begin_epoch(torch.Generator())
     for _ in range(batches):

@@ -89,7 +89,7 @@ def play(model, data, compile, epochs=4):
     """The terms of every step of a game from a fixed seed, the state that it leaves, and how it was computed."""
     torch.manual_seed(1)
     model.train()
-    g = Game(model, model.stages()[0], data.train, Rules(batch_size=8, epochs=epochs, compile=compile))
+    g = Game(model, model.stages()[0].players, data.train, Rules(batch_size=8, epochs=epochs, compile=compile))
     generator, terms = torch.Generator().manual_seed(0), []
     with pyro.validation_enabled(False):
         for epoch in range(epochs):

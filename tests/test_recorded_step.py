@@ -16,7 +16,8 @@ from torch import nn
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch, Player
-from pyrogen.inference import fit
+from pyrogen.inference import ELBO, fit
+from pyrogen.inference.objectives.penalized import Penalty
 from pyrogen.inference.replay import recorded_step
 from pyrogen.inference.replay.recorded_step import Step, said
 from pyrogen.inference.training.game import Game, Rules
@@ -48,7 +49,7 @@ def small(name, **more):
 
 def game(model, data, players=None, compile="auto", **rules):
     model.train()
-    players = model.stages()[0] if players is None else players
+    players = model.stages()[0].players if players is None else players
     return Game(model, players, data.train, Rules(**{"batch_size": 16, "epochs": 4, "compile": compile, **rules}))
 
 
@@ -68,9 +69,11 @@ def play(model, data, players=None, epochs=4, **rules):
 
 def agree(model, data, **arguments):
     """Play recorded and eagerly from the same start; the same to the bit. The recorded game."""
-    start = {k: v.clone() for k, v in model.state_dict().items()}
+    modules = [model, *(m for player in arguments.get("players") or () for m in player.owns)]
+    starts = [{k: v.clone() for k, v in m.state_dict().items()} for m in modules]
     terms, state, recorded = play(model, data, **arguments)
-    model.load_state_dict(start)
+    for module, start in zip(modules, starts, strict=True):
+        module.load_state_dict(start)
     expected_terms, expected, _ = play(model, data, compile=False, **arguments)
     assert torch.equal(terms, expected_terms)
     assert all(torch.equal(v, state[k]) for k, v in expected.items())
@@ -111,7 +114,8 @@ def objective(name):
     """An objective with few draws, whatever it calls them."""
     accepted = inspect.signature(registry.find("objective", name).load()).parameters
     few = {key: 4 for key in ("k", "num_samples", "steps") if key in accepted}
-    return registry.make("objective", {"name": name, **few, **SETTINGS.get(name, {})})
+    made = registry.make("objective", {"name": name, **few, **SETTINGS.get(name, {})})
+    return ELBO() + made if isinstance(made, Penalty) else made
 
 
 @pytest.mark.parametrize("name", pyrogen.choices("objective"))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import pyrogen
-from pyrogen.base import Player
+from pyrogen.base import Player, Stage
 from pyrogen.inference import ELBO, IWAE, fit
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.training import checkpoint
@@ -148,7 +149,11 @@ def two_stages():
     )
     decoder = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 64))
     model = pyrogen.vae(encoder=encoder, decoder=decoder, x_shape=(1, 8, 8), latent_size=2)
-    model.stages = lambda: [ELBO(beta=0.0).players(model), IWAE(4).players(model)]
+    first = Stage(ELBO(beta=0.0).players(model), "without a prior")
+    second = Stage(
+        IWAE(4).players(model), epochs=3, batch_size=100, lr=2e-3, enter=lambda: decoder[0].bias.data.add_(0.5)
+    )
+    model.stages = lambda: [first, second]
     return model
 
 
@@ -162,7 +167,31 @@ def test_stages_resume_where_they_were(steps, tmp_path, monkeypatch):
             fit(two_stages(), "digits", folder=tmp_path / "cut", **arguments)
     fit(two_stages(), "digits", folder=tmp_path / "cut", resume=True, **arguments)
     assert all(same(tmp_path / "cut", tmp_path / "whole").values())
-    assert len(read_history(tmp_path / "cut")) == 4
+    assert len(read_history(tmp_path / "cut")) == 2 + 3
+
+
+def test_a_stage_may_have_epochs_batches_and_a_rate_of_its_own_and_is_entered_once():
+    model, seen = two_stages(), []
+    first, second = model.stages()
+
+    def watched(stage):
+        (player,) = stage.players
+
+        def loss(batch):
+            seen.append((stage.name, len(batch.x)))
+            return player.loss(batch)
+
+        return replace(stage, players=[replace(player, loss=loss)], enter=lambda: seen.append((stage.name, "entered")))
+
+    model.stages = lambda: [watched(first), watched(replace(second, name="with one"))]
+    run = fit(model, "digits", epochs=1, batch_size=500, validate=False, compile=False, progress=False)
+    size = len(pyrogen.data.load("digits").train)
+    whole, rest = divmod(size, 100)
+    early = [("without a prior", "entered"), *[("without a prior", n) for n in (500, 500, size - 1000) if n]]
+    assert seen == early + [("with one", "entered")] + 3 * (
+        [("with one", 100)] * whole + [("with one", rest)] * (rest > 0)
+    )
+    assert len(run.history) == 4
 
 
 def test_without_a_checkpoint_it_starts_afresh(whole, tmp_path):

@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import softplus
 
-from pyrogen.base import Batch, HasCritic, Objective, Player
+from pyrogen.base import Batch, HasCritic, Objective, Pair, Player
+from pyrogen.inference.adversarial.losses import AdversarialLoss
+from pyrogen.inference.adversarial.penalties import CriticPenalty
+from pyrogen.inference.adversarial.sites import PairGame
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
-
-
-class AdversarialLoss(ABC):
-    """Two pure functions of critic outputs: what the critic minimizes, and what the generator does."""
-
-    axes: ClassVar[tuple[str, ...]] = ("adversarial loss",)
-
-    @abstractmethod
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The critic's loss, a scalar."""
-
-    @abstractmethod
-    def generator(self, fake: Tensor) -> Tensor:
-        """The generator's loss, a scalar."""
-
-
-class _LogisticCritic(AdversarialLoss):
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
-        """−E log D(x) − E log(1 − D(g(z))), with D = σ(score)."""
-        return softplus(-real).mean() + softplus(fake).mean()
-
-
-@choice("adversarial loss")
-@dataclass(frozen=True)
-class NonSaturating(_LogisticCritic):
-    """The generator minimizes −E log D(g(z)). Reference: Goodfellow et al. 2014, arXiv:1406.2661, section 3."""
-
-    def generator(self, fake: Tensor) -> Tensor:
-        """−E log D(g(z))."""
-        return softplus(-fake).mean()
-
-
-@choice("adversarial loss")
-@dataclass(frozen=True)
-class Minimax(_LogisticCritic):
-    """The generator minimizes E log(1 − D(g(z))), flat where the critic wins. Reference: arXiv:1406.2661, eq. 1."""
-
-    def generator(self, fake: Tensor) -> Tensor:
-        """E log(1 − D(g(z)))."""
-        return -softplus(fake).mean()
-
-
-@choice("adversarial loss")
-@dataclass(frozen=True)
-class LeastSquares(AdversarialLoss):
-    """Scores are pulled to 1 for real and 0 for generated data. Reference: Mao et al. 2017, arXiv:1611.04076."""
-
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
-        """½ E (score(x) − 1)² + ½ E score(g(z))²."""
-        return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
-
-    def generator(self, fake: Tensor) -> Tensor:
-        """½ E (score(g(z)) − 1)²."""
-        return 0.5 * (fake - 1).square().mean()
 
 
 @choice("objective")
@@ -74,39 +21,83 @@ class LeastSquares(AdversarialLoss):
 class Adversarial(Objective):
     """Two players in turn: the critic learns to tell real sites from generated ones, the generator to prevent it.
 
+    A model with a critic plays with its own. Any other pair gets one, a perceptron that reads ``sites``: {x} trains the
+    decoder as a GAN's generator, {x, z} encoder and decoder as a BiGAN's, {z} the encoder as an adversarial autoencoder's.
+    Terms may stand beside it: ``ELBO(beta=0) + 0.1 * Adversarial(sites=("z",))``.
+
     Reference: Goodfellow et al. 2014, arXiv:1406.2661.
 
     Args:
         loss: an adversarial loss or its name.
+        penalty: what the critic pays for its slopes, an object, a name, or None.
+        sites: what the critic of a pair that has none reads; y is added where the pair is conditional.
+        hidden: widths of such a critic's hidden layers.
         critic_steps: moves of the critic for each of the generator.
         critic_optimizer: of the critic.
         generator_optimizer: of the generator.
     """
 
     loss: AdversarialLoss | str = "NonSaturating"
+    penalty: CriticPenalty | str | None = None
+    sites: Sequence[str] = ("x",)
+    hidden: Sequence[int] = (128, 128, 128)
     critic_steps: int = 1
     critic_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     generator_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
 
     def __post_init__(self) -> None:
-        """Optimizers may be given by name or description."""
+        """Optimizers may be given by name or description; names that there are not are refused."""
         for name in ("critic_optimizer", "generator_optimizer"):
             object.__setattr__(self, name, make("optimizer", getattr(self, name)))
+        make("adversarial loss", self.loss)
+        if self.penalty is not None:
+            make("penalty", self.penalty)
+        object.__setattr__(self, "sites", tuple(self.sites))
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if self.critic_steps < 1 or not self.sites:
+            raise ValueError(
+                f"Adversarial(sites={self.sites}, critic_steps={self.critic_steps}): the critic reads something, and "
+                "moves at least once a round."
+            )
 
     def players(self, model: Any) -> Sequence[Player]:
-        """The critic, then the generator."""
-        if not isinstance(model, HasCritic):
-            raise ValueError(f"{type(model).__name__} has no critic, which Adversarial needs; choose a GAN entry.")
-        game: AdversarialLoss = make("adversarial loss", self.loss)
+        """The critic, then the generator.
+
+        Raises:
+            ValueError: the model has no critic and is no pair, or lacks a site that the critic is to read.
+        """
+        game, idle = self._game(model)
+        goal: AdversarialLoss = make("adversarial loss", self.loss)
+        penalty: CriticPenalty | None = None if self.penalty is None else make("penalty", self.penalty)
 
         def critic(batch: Batch) -> Mapping[str, Tensor]:
-            real, fake = model.criticize(model.real(batch)), model.criticize(model.fake(batch))
-            return {"loss": game.critic(real, fake), "real": real.detach().mean(), "fake": fake.detach().mean()}
+            real, fake = game.real(batch), game.fake(batch)
+            r, f = game.criticize(real), game.criticize(fake)
+            told = {"real": r.detach().mean(), "fake": f.detach().mean()}
+            loss = goal.critic(r, f)
+            if penalty is None:
+                return {"loss": loss, **told}
+            charge = penalty(game.criticize, real, fake)
+            return {"loss": loss + charge, **told, "penalty": charge.detach()}
 
         def generator(batch: Batch) -> Mapping[str, Tensor]:
-            return {"loss": game.generator(model.criticize(model.fake(batch)))}
+            compared = goal.relative or game.encodes
+            real = game.criticize(game.real(batch)) if compared else None
+            return {"loss": goal.generator(real, game.criticize(game.fake(batch)))}
 
         return [
-            Player("critic", critic, model.critic_modules(), self.critic_optimizer, steps=self.critic_steps),
-            Player("generator", generator, model.generator_modules(), self.generator_optimizer),
+            Player("critic", critic, game.critic_modules(), self.critic_optimizer, steps=self.critic_steps),
+            Player("generator", generator, game.generator_modules(), self.generator_optimizer, idle=idle),
         ]
+
+    def _game(self, model: Any) -> tuple[HasCritic, Sequence[Any]]:
+        if isinstance(model, HasCritic):
+            return model, ()
+        if not isinstance(model, Pair):
+            raise ValueError(
+                f"{type(model).__name__} has no critic and is no (model, guide) pair that could be given one, so it "
+                "cannot be trained by Adversarial; leave objective=None."
+            )
+        told = model.condition is not None and not model.condition.optional and "y" not in self.sites
+        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.hidden)
+        return pair_game, pair_game.unmoved

@@ -1,4 +1,4 @@
-"""The ELBO less a penalty on the codes: factors that make autoencoders contractive or sparse."""
+"""Penalties on the codes: factors that make autoencoders contractive or sparse."""
 
 from __future__ import annotations
 
@@ -13,25 +13,21 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pyrogen.base import Batch, HasPosterior, Pair, Player
-from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.inference.programs.record import Site, latent_sites, record
 from pyrogen.registry import choice
 
 
-class Penalized(PairObjective):
-    """ELBO(x) − weight · penalty: the pair with one more factor, exp(−weight · penalty)."""
-
-    weight: float
+class Penalty(PairObjective):
+    """A term beside others: ``ELBO() + weight * penalty`` is the pair with one more factor, exp(−weight · penalty)."""
 
     @abstractmethod
     def penalty(self, pair: Pair, batch: Batch) -> Tensor:
         """What is charged, a scalar."""
 
     def terms(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
-        """The terms of the ELBO, and ``penalty`` before its weight; the loss holds both."""
-        terms, charged = ELBO().terms(pair, batch), self.penalty(pair, batch)
-        return {**terms, "loss": terms["loss"] + self.weight * charged, "penalty": charged.detach()}
+        """The penalty alone."""
+        return {"loss": self.penalty(pair, batch)}
 
     def players(self, model: Any) -> Sequence[Player]:
         """One player, who owns the whole pair.
@@ -49,26 +45,17 @@ class Penalized(PairObjective):
 
 @choice("objective")
 @dataclass(frozen=True)
-class Contractive(Penalized):
-    """The contractive autoencoder's objective: E_q[log p(x|z)] − KL − weight · E ‖∂f(x)/∂x‖²_F, f the mean of q(z|x).
+class Contractive(Penalty):
+    """The contractive autoencoder's term, E ‖∂f(x)/∂x‖²_F, f the mean of q(z|x): to be charged as ELBO() + λ * Contractive().
 
-    A pair with the factor exp(−weight ‖∂f/∂x‖²): codes that stand still where x moves off the data. The norm is exact, a
+    A pair with the factor exp(−λ ‖∂f/∂x‖²): codes that stand still where x moves off the data. The norm is exact, a
     derivative of each code. The penalty can be escaped by codes of half the size that the decoder doubles, unless the decoder
     is tied to the encoder, as in the entry ``autoencoder-contractive``.
 
     Should not be confused with noise on x (:class:`pyrogen.nets.Noisy`), which makes the whole reconstruction contract.
 
     Reference: Rifai et al. 2011, Contractive auto-encoders: explicit invariance during feature extraction, equation 7.
-
-    Args:
-        weight: of the squared Frobenius norm, in nats.
     """
-
-    weight: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Refuse what means nothing."""
-        _not_negative(self, self.weight)
 
     def penalty(self, pair: Pair, batch: Batch) -> Tensor:
         """E ‖∂f(x)/∂x‖²_F, over the batch; raises as :func:`jacobian` does."""
@@ -77,10 +64,10 @@ class Contractive(Penalized):
 
 @choice("objective")
 @dataclass(frozen=True)
-class SparseActivation(Penalized):
-    """The ELBO less a weight on the distance of each code's mean over the batch from a target in (0, 1).
+class SparseActivation(Penalty):
+    """The distance of each code's mean over the batch from a target in (0, 1): a term, as in ELBO() + λ * SparseActivation().
 
-    E_q[log p(x|z)] − KL − weight · Σⱼ [ρ log ρ/ρ̂ⱼ + (1 − ρ) log (1 − ρ)/(1 − ρ̂ⱼ)],  ρ̂ⱼ = 1/B Σᵢ zᵢⱼ
+    Σⱼ [ρ log ρ/ρ̂ⱼ + (1 − ρ) log (1 − ρ)/(1 − ρ̂ⱼ)],  ρ̂ⱼ = 1/B Σᵢ zᵢⱼ
 
     The codes must lie in (0, 1), as those of an encoder that ends in a sigmoid do. It asks that each be small on average and
     used at all; a Laplace prior asks that each be small everywhere. With small batches ρ̂ is noisy, and its noise is charged.
@@ -89,15 +76,12 @@ class SparseActivation(Penalized):
 
     Args:
         target: ρ.
-        weight: of the sum, in nats.
     """
 
     target: float = 0.05
-    weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        _not_negative(self, self.weight)
         if not 0 < self.target < 1:
             raise ValueError(f"SparseActivation(target={self.target}): the mean activation must lie between 0 and 1.")
 
@@ -165,8 +149,3 @@ def _need_unit(pair: Pair, codes: Tensor) -> None:
             "let the encoder end in a sigmoid, as that of the entry 'autoencoder-sparse-kl' does."
         )
     _unit.add(pair)
-
-
-def _not_negative(objective: Penalized, weight: float) -> None:
-    if weight < 0:
-        raise ValueError(f"{type(objective).__name__}(weight={weight}): the weight may not be negative.")

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pyrogen.axes import refusal
-from pyrogen.base import Model, Objective
+from pyrogen.base import Model, Objective, Stage
 from pyrogen.data import Data
 from pyrogen.data.memory import as_data
 from pyrogen.inference.programs.contexts import seeded
@@ -66,7 +66,7 @@ def fit(
         data: a data set, its name, or a path; or what :func:`pyrogen.data.from_arrays` takes: an array, a tensor, a
             DataFrame, a torch Dataset, ``(x, y)``, or a mapping of ``x_train``, ``y_train`` ...
         objective: by default the model's own.
-        epochs: passes over the data; by default those of the entry's recipe.
+        epochs: passes over the data, in each stage that names no number of its own; by default those of the recipe.
         lr: learning rate of every player; by default the recipe's, or each player's own.
         batch_size: by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
@@ -76,6 +76,7 @@ def fit(
         resume: go on where the run in ``folder`` stopped, to the same bits as if it had not; without a checkpoint start
             afresh, and leave a finished run as it is. ``epochs``, ``lr``, ``lr_milestones``, ``lr_decay`` and ``patience``
             may be others than before, also to extend a finished run from its last weights; the config says at which step.
+            Of a model with several stages those that are over stay so: the stage where the run stands takes the new ones.
         overwrite: replace the run in ``folder``, if there is one.
         validate: after every epoch also measure each player's loss on the validation split (its first data, at most 1000
             or a twentieth as many as there are training data), and keep the best weights.
@@ -153,8 +154,8 @@ def fit(
         }
         model.to(where)
         with seeded(seed, where):  # of networks that an objective brings
-            stages = model.stages() if objective is None else [goal.players(model)]
-        if patience is not None and any(len(stage) > 1 for stage in stages):
+            stages = model.stages() if objective is None else [Stage(goal.players(model))]
+        if patience is not None and any(len(stage.players) > 1 for stage in stages):
             raise ValueError("patience waits for one loss to fall, and this game has several players; leave it out.")
         target = Path(folder) if folder is not None and is_first() else None
         trainer = Trainer(

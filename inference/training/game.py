@@ -12,7 +12,7 @@ import torch.distributed as distributed
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from pyrogen.base import Batch, Model, Player
+from pyrogen.base import Batch, Model, Player, Stage
 from pyrogen.data import Split
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.inference.replay.recorded_step import Compile, Step, said
@@ -282,13 +282,13 @@ class _Mover:
             distributed.all_reduce(p.grad)
 
 
-def objective_state(model: Model, stages: Sequence[Sequence[Player]]) -> list[nn.Module]:
+def objective_state(model: Model, stages: Sequence[Stage]) -> list[nn.Module]:
     """The modules of the players that are not the model's, each once: named as their state, or owned.
 
     Raises:
         ValueError: a trainable parameter of the model that no player of any stage owns.
     """
-    players = [player for stage in stages for player in stage]
+    players = [player for stage in stages for player in stage.players]
     moved = {i for player in players for i in (*map(id, player.parameters()), *player.resting())}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in moved:

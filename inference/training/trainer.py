@@ -19,7 +19,7 @@ from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from pyrogen import storage
-from pyrogen.base import HasPosterior, Model, Player
+from pyrogen.base import HasPosterior, Model, Player, Stage
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
 from pyrogen.inference.latents.activity import activity
@@ -60,7 +60,7 @@ class Run:
 class Trainer:
     """A run in the making: the games, the best and the averaged weights, and the folder."""
 
-    def __init__(self, run: Run, data: Data, stages: Sequence[Sequence[Player]], target: Path | None) -> None:
+    def __init__(self, run: Run, data: Data, stages: Sequence[Stage], target: Path | None) -> None:
         self.run, self.data, self.stages, self.target = run, data, stages, target
         self.model, self.settings = run.model, run.settings
         device = self.model.device
@@ -167,16 +167,18 @@ class Trainer:
             board = _Board(self.run.folder if tensorboard else None)
             first = self.checkpoint[1]["stage"] if self.checkpoint else 0
             ended = len(self.checkpoint[1]["history"]) if self.checkpoint and self.checkpoint[1].get("ended") else None
-            for stage in range(first, len(self.stages)):
-                self.stage = stage
-                self.game = game = Game(model, self.stages[stage], self.train_split, self._rules())
+            for number in range(first, len(self.stages)):
+                self.stage, stage = number, self.stages[number]
+                if not self.checkpoint:
+                    stage.enter()
+                self.game = game = Game(model, stage.players, self.train_split, self._rules(stage))
                 self.epoch, self.best_loss, self.best_epoch = 0, math.inf, 0
                 if self.checkpoint:
                     self._restore(*self.checkpoint)
                     self.checkpoint = None
-                name = f"stage {stage + 1}" if len(self.stages) > 1 else "training"
                 done = self.epoch * game.batches + game.batch
-                task = bar.add_task(name, total=self.settings["epochs"] * game.batches, completed=done, terms="")
+                total = game.rules.epochs * game.batches
+                task = bar.add_task(stage.name, total=total, completed=done, terms="")
                 self._play(game, stops, bar, task, checkpoint_seconds, board)
             if model.needs_training_data and ended != len(self.run.history):
                 with evaluating(model):
@@ -194,12 +196,12 @@ class Trainer:
         whole = self.train_split.take(SHOWN) if self.train_split.streamed else self.train_split
         return whole.x, whole.y
 
-    def _rules(self) -> Rules:
+    def _rules(self, stage: Stage) -> Rules:
         s = self.settings
         return Rules(
-            batch_size=s["batch_size"],
-            epochs=s["epochs"],
-            lr=s["lr"],
+            batch_size=s["batch_size"] if stage.batch_size is None else stage.batch_size,
+            epochs=s["epochs"] if stage.epochs is None else stage.epochs,
+            lr=s["lr"] if stage.lr is None else stage.lr,
             milestones=s["lr_milestones"],
             decay=s["lr_decay"],
             dtype=PRECISIONS[s["precision"]],
@@ -213,7 +215,7 @@ class Trainer:
         saved, shown, told = time.monotonic(), 0, False
         for module in (self.model, *self.owned_state):
             module.train()
-        while self.epoch < self.settings["epochs"] and not self._weary():
+        while self.epoch < game.rules.epochs and not self._weary():
             if game.batch == 0 or game.batch >= game.batches:
                 game.begin_epoch(self.generator)
             game.enter(self.epoch + 1)
@@ -234,7 +236,7 @@ class Trainer:
                     self._save_checkpoint()
                     saved = time.monotonic()
                     if agree(stops.wished):
-                        self._stop()
+                        self._stop(game)
             self.run.steps = game.said
             measured = self._checked(game)
             self._end_epoch(game, measured, bar, task, board)
@@ -242,7 +244,7 @@ class Trainer:
                 self._save_checkpoint()
                 saved = time.monotonic()
                 if agree(stops.wished):
-                    self._stop()
+                    self._stop(game)
 
     def _end_epoch(self, game: Game, measured: dict[str, float], bar: Progress, task: TaskID, board: _Board) -> None:
         players = game.players
@@ -254,13 +256,13 @@ class Trainer:
                 seeded(self.settings["seed"], self.model.device),
             ):
                 try:
-                    measured = game.measure(self.valid_split, max(self.settings["batch_size"], VALIDATED))
+                    measured = game.measure(self.valid_split, max(game.rules.batch_size, VALIDATED))
                     terms |= _named("valid", measured, players)
                 except NotFinite as error:
                     raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
                 if isinstance(self.model, HasPosterior):
                     terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
-                    self._watch_codes(self.model)
+                    self._watch_codes(self.model, game)
                 self._select(terms.get("valid/loss"))
         self.epoch += 1
         game.batch = 0
@@ -274,12 +276,12 @@ class Trainer:
             with (self.target / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self.run.history[-1]) + "\n")
 
-    def _watch_codes(self, model: HasPosterior) -> None:
+    def _watch_codes(self, model: HasPosterior, game: Game) -> None:
         """Keep the codes of some data at epochs 1, 2, 5, 10, 20 … and the last, for a picture of how they parted."""
         epoch = len(self.run.history) + 1
         rounded = int(f"{epoch:.0e}"[0]) * 10 ** int(f"{epoch:.0e}"[2:])
         if self.target is None or not (
-            (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == self.settings["epochs"]
+            (epoch == rounded and str(epoch)[0] in "125") or self.epoch + 1 == game.rules.epochs
         ):
             return
         part = self.valid_split.take(min(WATCHED, len(self.valid_split)))
@@ -341,9 +343,7 @@ class Trainer:
     def _warn(self, terms: Mapping[str, Any], players: Sequence[Player]) -> None:
         # before it has learned anything no latent is active either: wait for a fall, or for half of the epochs and many steps
         ever = any(line.get("valid/active_units") for line in self.run.history)
-        late = (
-            2 * self.epoch >= self.settings["epochs"] > 2 and self.game is not None and int(self.game.step) >= LEARNED
-        )
+        late = self.game is not None and 2 * self.epoch >= self.game.rules.epochs > 2 and int(self.game.step) >= LEARNED
         if terms.get("valid/active_units") == 0 and (ever or late) and "collapse" not in self.warned:
             self.warned.add("collapse")
             log.warning(
@@ -360,9 +360,9 @@ class Trainer:
                 self.warned.add(player.name)
                 log.warning("the player %r runs away: its loss went from %.4g to %.4g.", player.name, first, now)
 
-    def _stop(self) -> None:
+    def _stop(self, game: Game) -> None:
         where = f"; go on by resume=True (--resume true) in {self.target}" if self.target else ""
-        raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {self.settings['epochs']}{where}.")
+        raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {game.rules.epochs}{where}.")
 
     def _save_checkpoint(self, ended: bool = False) -> None:
         rng = generators(self.model.device)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pyrogen.axes import Likelihood, Prior
+from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.nets import Dictionary, Noisy, Transposed, mlp
@@ -125,7 +126,7 @@ def autoencoder_sparse_kl(
         weight: λ, in nats.
         likelihood: p(x|z), whose −log is the reconstruction loss.
     """
-    goal = SparseActivation(target, weight)
+    goal = ELBO() + weight * SparseActivation(target)
     encoder = _squashed(x_shape, hidden, latent_size)
     return vae(x_shape, latent_size, hidden, "Flat", "PointMass", likelihood, encoder, objective=goal)
 
@@ -186,7 +187,7 @@ def autoencoder_contractive(
         likelihood: p(x|z) of one number an element, whose −log is the reconstruction loss.
     """
     encoder = _squashed(x_shape, hidden, latent_size)
-    decoder, goal = Transposed(encoder), Contractive(weight)
+    decoder, goal = Transposed(encoder), ELBO() + weight * Contractive()
     return vae(x_shape, latent_size, hidden, "Flat", "PointMass", likelihood, encoder, decoder, goal)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Likelihood
-from pyrogen.base import Batch, Player
+from pyrogen.base import Batch, Player, Stage
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import Noisy
 from pyrogen.nets.noisy import Corruption
@@ -57,9 +57,10 @@ class StackedAutoencoder(VAE):
         self.widths, self.layers = widths, tuple(zip(ups, downs, strict=True))
         self.noise, self.corruption = noise, corruption
 
-    def stages(self) -> Sequence[Sequence[Player]]:
+    def stages(self) -> Sequence[Stage]:
         """One for each layer, from the data upwards, and one for all together."""
-        return [*([self._player(number)] for number in range(len(self.layers))), self.objective.players(self)]
+        layers = [Stage([self._player(number)], f"layer {number + 1}") for number in range(len(self.layers))]
+        return [*layers, Stage(self.objective.players(self), "all layers")]
 
     def _player(self, number: int) -> Player:
         up, down = self.layers[number]

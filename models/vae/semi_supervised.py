@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from pyrogen.axes import Distribution, Likelihood, Posterior, Prior
 from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce
 from pyrogen.conditions import UNKNOWN, Condition
+from pyrogen.inference.objectives.classification import Classification
+from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.models.vae.conditional import vae_conditional
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import BatchDims, mlp
-from pyrogen.registry import entry, make
+from pyrogen.registry import entry
 
 # −log of the probability that is left to classes that a known label rules out
 RULED_OUT = 1e4
@@ -160,4 +162,4 @@ def vae_semi_supervised(
     vae = vae_conditional(x_shape, (), classes, latent_size, hidden, prior, posterior, likelihood)
     assert vae.condition is not None
     classifier = mlp(x_shape, hidden, (vae.condition.size,))
-    return SemiSupervisedVAE(vae, classifier, make("objective", {"name": "SemiSupervised", "weight": weight}))
+    return SemiSupervisedVAE(vae, classifier, EnumeratedELBO() + weight * Classification())

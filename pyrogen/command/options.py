@@ -305,6 +305,8 @@ def axis_values(wish: str) -> tuple[str, list[str]]:
 
 def words_of(option: str, value: str) -> list[str]:
     """The arguments that say a value: for ``VampPrior(components=500)`` also ``--prior.components 500``."""
+    if set(_outside(value)) & set("+*"):
+        return [f"--{option}", "Sum", f"--{option}.of", value]
     if not (called := re.fullmatch(r"([\w-]+)\((.*)\)", value)):
         return [f"--{option}", value]
     settings = [part.partition("=") for part in _unbracketed(called[2]) if part.strip()]
@@ -317,11 +319,15 @@ def words_of(option: str, value: str) -> list[str]:
 
 def _unbracketed(text: str) -> list[str]:
     """The parts between the commas that stand in no bracket."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
+    ends = [i for i, outside in enumerate(_depths(text)) if outside == 0 and text[i] == ","]
+    return [text[a + 1 : b] for a, b in itertools.pairwise([-1, *ends, len(text)])]
+
+
+def _outside(text: str) -> str:
+    """What stands in no bracket."""
+    return "".join(character for character, depth in zip(text, _depths(text), strict=True) if depth == 0)
+
+
+def _depths(text: str) -> list[int]:
+    """In how many brackets each character stands."""
+    return list(itertools.accumulate((c in "([{") - (c in ")]}") for c in text))

@@ -1,0 +1,129 @@
+"""What a critic pays for its slopes: pure functions of the critic and of real and generated sites."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pyrogen.nets.batch_dims import computing_in
+from pyrogen.registry import choice
+
+Sites = Mapping[str, Tensor]
+Critic = Callable[[Sites], Tensor]
+
+
+class CriticPenalty(ABC):
+    """A term of the critic's loss. It is computed in float32, whatever the networks compute in elsewhere."""
+
+    axes: ClassVar[tuple[str, ...]] = ("penalty",)
+
+    def __call__(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """The penalty, a scalar."""
+        with computing_in(None):
+            return self.charge(critic, real, fake)
+
+    @abstractmethod
+    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """The penalty, a scalar."""
+
+
+@choice("penalty")
+@dataclass(frozen=True)
+class GradientPenalty(CriticPenalty):
+    """λ E (‖∇ score(x̂)‖ − target)² on lines x̂ between real and generated sites, one point a pair: pulls slopes to a target.
+
+    Reference: Gulrajani et al. 2017, Improved training of Wasserstein GANs, arXiv:1704.00028.
+
+    Args:
+        weight: λ.
+        target: of the norm of the gradient.
+    """
+
+    weight: float = 10.0
+    target: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        _not_negative(self, weight=self.weight, target=self.target)
+
+    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """λ E (‖∇ score(x̂)‖ − target)²."""
+        return self.weight * (slopes(critic, between(real, fake)) - self.target).square().mean()
+
+
+@choice("penalty")
+@dataclass(frozen=True)
+class R1(CriticPenalty):
+    """½ λ E ‖∇ score(x)‖² at real data: a game near its end becomes stable.
+
+    Reference: Mescheder et al. 2018, Which training methods for GANs do actually converge?, arXiv:1801.04406.
+
+    Args:
+        weight: λ.
+    """
+
+    weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        _not_negative(self, weight=self.weight)
+
+    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """½ λ E ‖∇ score(x)‖²."""
+        return 0.5 * self.weight * slopes(critic, real).square().mean()
+
+
+@choice("penalty")
+@dataclass(frozen=True)
+class R2(CriticPenalty):
+    """½ λ E ‖∇ score(g(z))‖² at generated data. Reference: Mescheder et al. 2018, arXiv:1801.04406.
+
+    Args:
+        weight: λ.
+    """
+
+    weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        _not_negative(self, weight=self.weight)
+
+    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """½ λ E ‖∇ score(g(z))‖²."""
+        return 0.5 * self.weight * slopes(critic, fake).square().mean()
+
+
+def between(real: Sites, fake: Sites) -> Sites:
+    """A random point on the line between each real datum and a generated one, at sites of real numbers; others as real."""
+    (first, *_) = real.values()
+    share = torch.rand(len(first), device=first.device)
+
+    def mixed(a: Tensor, b: Tensor) -> Tensor:
+        s = share.to(a).reshape(-1, *[1] * (a.dim() - 1))
+        return s * a + (1 - s) * b
+
+    return {k: mixed(v, fake[k]) if v.is_floating_point() else v for k, v in real.items()}
+
+
+def slopes(critic: Critic, sites: Sites) -> Tensor:
+    """‖∇ score‖ of each datum over all sites of real numbers together, ``(B,)``; differentiable where gradients are on."""
+    learning = torch.is_grad_enabled()
+    with torch.enable_grad():
+        moved = {k: v.detach().requires_grad_() if v.is_floating_point() else v for k, v in sites.items()}
+        inputs = [v for v in moved.values() if v.requires_grad]
+        gradients = torch.autograd.grad(critic(moved).sum(), inputs, create_graph=learning, allow_unused=True)
+    squares = [g.flatten(1).square().sum(1) for g in gradients if g is not None]
+    # the root of 0 has no derivative
+    return torch.stack(squares).sum(0).clamp(min=1e-24).sqrt()
+
+
+def _not_negative(penalty: CriticPenalty, **settings: float) -> None:
+    for name, value in settings.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{type(penalty).__name__}({name}={value}): {name} must be finite and not below 0.")

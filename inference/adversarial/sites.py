@@ -1,0 +1,140 @@
+"""The game of a pair: data joined with its guide against its model, before a critic that reads named sites."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from pyro.poutine.messenger import Messenger
+from torch import Size, Tensor, nn
+
+from pyrogen.base import Batch, HasCritic, Pair
+from pyrogen.conditions import Condition
+from pyrogen.inference.programs.contexts import standing_still
+from pyrogen.inference.programs.record import latents, record
+from pyrogen.nets import mlp
+
+Sites = Mapping[str, Tensor]
+
+
+class SiteCritic(nn.Module):
+    """A perceptron that scores the values of some sites, one after the other in one vector; labels as one-hot vectors.
+
+    Args:
+        shapes: of the sites.
+        condition: what y is, where it is one of them.
+        hidden: widths of the hidden layers.
+    """
+
+    def __init__(self, shapes: Mapping[str, Size], condition: Condition | None, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.names, self.condition = tuple(shapes), condition
+        sizes = [condition.size if n == "y" and condition else shape.numel() for n, shape in shapes.items()]
+        self.net = mlp((sum(sizes),), hidden, (1,), activation=lambda: nn.LeakyReLU(0.2))
+
+    def forward(self, sites: Sites) -> Tensor:
+        """The scores, ``(B,)``."""
+        read = [self.condition.read(sites[n]) if n == "y" and self.condition else sites[n] for n in self.names]
+        scores: Tensor = self.net(torch.cat([v.flatten(1).to(read[0]) for v in read], 1)).squeeze(-1)
+        return scores
+
+
+class PairGame(HasCritic):
+    """A pair in a game: "real" is data with latents from the guide, "fake" is drawn from the model, latents and all.
+
+    A critic of {x} makes the pair's decoder a GAN's generator; of {x, z}, its encoder and decoder a BiGAN; of {z}, its
+    encoder that of an adversarial autoencoder. What is observed is drawn by rsample, and where a distribution has none, as
+    that of bits, its mean stands for it. What no
+    gradient reaches, as the parameters of a mixture behind its draws, is left as it is.
+
+    Reference: Donahue et al. 2017, arXiv:1605.09782; Dumoulin et al. 2017, arXiv:1606.00704; Makhzani et al. 2016,
+    arXiv:1511.05644.
+
+    Args:
+        pair: the pair.
+        names: of the sites that the critic reads.
+        hidden: widths of the critic's hidden layers.
+
+    Raises:
+        ValueError: there is no such site, or nothing of the pair moves them.
+    """
+
+    def __init__(self, pair: Pair, names: Sequence[str], hidden: Sequence[int]) -> None:
+        self.pair, self.names = pair, tuple(names)
+        trial = self._trial()
+        with standing_still((), pair.modules()):  # batch norms do not remember the trial
+            sides = [self.real(trial), self.fake(trial)]
+            parameters = list(pair.parameters())
+            reached = [self._reached(side, parameters) for side in sides]
+        self.encodes = bool(reached[0])
+        moved = reached[0] | reached[1]
+        self.unmoved = [p for p in parameters if id(p) not in moved]
+        if not moved:
+            raise ValueError(
+                f"no gradient reaches {type(pair).__name__} from its sites {', '.join(self.names)}, as none passes through "
+                "draws that are not reparameterized; let the critic read others, or train it by ELBO()."
+            )
+        shapes = {name: value.shape[1:] for name, value in sides[0].items()}
+        self.critic = SiteCritic(shapes, pair.condition, hidden).to(pair.device)
+
+    def real(self, batch: Batch) -> Sites:
+        """The data, y, and the guide's latents."""
+        given = {"x": batch.x} | ({} if batch.y is None else {"y": batch.y})
+        asked = set(self.names) - given.keys()
+        drawn = latents(record(self.pair.guide, batch.x, batch.y)) if asked else {}
+        return self._named({**drawn, **given}, "the guide and the data")
+
+    def fake(self, batch: Batch) -> Sites:
+        """As many data and latents of the model, given the same y."""
+        with Unobserved():
+            sites = record(self.pair.model, batch.x, batch.y)
+        given = {} if batch.y is None else {"y": batch.y}
+        return self._named({**{k: s["value"] for k, s in sites.items()}, **given}, "the model")
+
+    def criticize(self, sites: Sites) -> Tensor:
+        """The critic's scores."""
+        scores: Tensor = self.critic(sites)
+        return scores
+
+    def generator_modules(self) -> Sequence[nn.Module]:
+        """The pair."""
+        return [self.pair]
+
+    def critic_modules(self) -> Sequence[nn.Module]:
+        """The critic."""
+        return [self.critic]
+
+    def _named(self, found: Sites, where: str) -> Sites:
+        for name in self.names:
+            if name not in found:
+                raise ValueError(
+                    f"{where} have no site {name!r} for the critic; there are: {', '.join(sorted(found))}."
+                )
+        return {name: found[name] for name in self.names}
+
+    def _trial(self) -> Batch:
+        condition, device = self.pair.condition, self.pair.device
+        x = torch.zeros(2, *self.pair.x_shape, device=device)
+        if condition is None or condition.optional:
+            return Batch(x)
+        kind = torch.long if condition.classes else None
+        return Batch(x, torch.zeros(2, *condition.shape, dtype=kind, device=device))
+
+    def _reached(self, sites: Sites, parameters: Sequence[nn.Parameter]) -> set[int]:
+        total = sum(v.sum() for v in sites.values() if v.requires_grad)
+        if not isinstance(total, Tensor):
+            return set()
+        found = torch.autograd.grad(total, [p for p in parameters if p.requires_grad], allow_unused=True)
+        trainable = (p for p in parameters if p.requires_grad)
+        return {id(p) for p, gradient in zip(trainable, found, strict=True) if gradient is not None}
+
+
+class Unobserved(Messenger):
+    """Draws what a program observes, so that gradients pass; where a distribution has no rsample its mean stands for it."""
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["is_observed"]:
+            msg["is_observed"], msg["value"] = False, None
+            if not msg["fn"].has_rsample:
+                msg["value"], msg["done"] = msg["fn"].mean, True

@@ -1,0 +1,228 @@
+"""Adversarial losses, penalties, and the game of any pair: each against a number known by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import logsigmoid
+
+import pyrogen
+from pyrogen.base import Batch
+from pyrogen.inference import ELBO, Adversarial, fit
+from pyrogen.inference.adversarial.penalties import R1, R2, GradientPenalty, between, slopes
+from pyrogen.inference.adversarial.sites import PairGame
+from pyrogen.registry import make
+
+REAL, FAKE = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([-0.3, 1.5, 0.2])
+D = [torch.sigmoid(s) for s in (REAL, FAKE)]
+AVERAGE = (
+    -logsigmoid(REAL - FAKE.mean()).mean() - logsigmoid(REAL.mean() - FAKE).mean(),
+    -logsigmoid(FAKE - REAL.mean()).mean() - logsigmoid(FAKE.mean() - REAL).mean(),
+)
+# critic's loss, generator's of what it made, and what data add where they depend on it
+EQUATIONS = {
+    "NonSaturating": (-(D[0].log() + (1 - D[1]).log()).mean(), -D[1].log().mean(), -(1 - D[0]).log().mean()),
+    "Minimax": (-(D[0].log() + (1 - D[1]).log()).mean(), (1 - D[1]).log().mean(), D[0].log().mean()),
+    "LeastSquares": (
+        ((REAL - 1) ** 2 + FAKE**2).mean() / 2,
+        ((FAKE - 1) ** 2).mean() / 2,
+        (REAL**2).mean() / 2,
+    ),
+    "Hinge": ((1 - REAL).clamp(0).mean() + (1 + FAKE).clamp(0).mean(), -FAKE.mean(), REAL.mean()),
+    "Wasserstein": (FAKE.mean() - REAL.mean(), -FAKE.mean(), REAL.mean()),
+}
+
+
+@pytest.mark.parametrize("name", pyrogen.choices("adversarial loss"))
+def test_losses_are_their_equations(name):
+    loss = make("adversarial loss", name)
+    if loss.relative:
+        torch.testing.assert_close(loss.critic(REAL, FAKE), AVERAGE[0])
+        torch.testing.assert_close(loss.generator(REAL, FAKE), AVERAGE[1])
+        with pytest.raises(ValueError, match="got none"):
+            loss.generator(None, FAKE)
+        return
+    critic, fake, real = EQUATIONS[name]
+    torch.testing.assert_close(loss.critic(REAL, FAKE), critic)
+    torch.testing.assert_close(loss.generator(None, FAKE), fake)
+    torch.testing.assert_close(loss.generator(REAL, FAKE), fake + real)
+
+
+def quadratic(sites):
+    return (sites["x"] ** 2).flatten(1).sum(1) / 2 + 3 * sites["z"].sum(1)
+
+
+def sides(n=5):
+    torch.manual_seed(0)
+    return [{"x": torch.randn(n, 2, 3), "z": torch.randn(n, 4), "y": torch.arange(n)} for _ in range(2)]
+
+
+def test_slopes_are_over_all_sites_of_real_numbers():
+    real, _ = sides()
+    exact = (real["x"].flatten(1).square().sum(1) + 4 * 9).sqrt()
+    torch.testing.assert_close(slopes(quadratic, real), exact)
+
+
+@pytest.mark.parametrize(("penalty", "side"), [(R1(3.0), 0), (R2(3.0), 1)])
+def test_zero_centred_penalties_are_half_the_squared_slope(penalty, side):
+    both = sides()
+    exact = 1.5 * (both[side]["x"].flatten(1).square().sum(1) + 36).mean()
+    torch.testing.assert_close(penalty(quadratic, *both), exact)
+
+
+def test_of_a_linear_critic_the_gradient_penalty_is_known_everywhere():
+    weight = torch.tensor([3.0, 4.0], requires_grad=True)
+    both = [{"x": torch.randn(6, 2)} for _ in range(2)]
+    penalty = GradientPenalty(weight=10.0, target=2.0)(lambda s: s["x"] @ weight, *both)
+    assert float(penalty.detach()) == pytest.approx(10 * (5 - 2) ** 2)
+    (gradient,) = torch.autograd.grad(penalty, weight)
+    torch.testing.assert_close(gradient, 10 * 2 * 3 * torch.tensor([0.6, 0.8]))
+    with torch.no_grad():  # as validation computes it
+        assert float(GradientPenalty(10.0, 2.0)(lambda s: s["x"] @ weight, *both)) == pytest.approx(90)
+
+
+def test_points_between_lie_on_the_line_of_their_own_pair_at_the_same_share():
+    real, fake = sides(50)
+    middle = between(real, fake)
+    shares = ((middle["z"] - fake["z"]) / (real["z"] - fake["z"])).mean(1)
+    assert 0 <= float(shares.min()) < 0.2 < 0.8 < float(shares.max()) <= 1
+    torch.testing.assert_close(middle["x"], fake["x"] + shares[:, None, None] * (real["x"] - fake["x"]))
+    assert torch.equal(middle["y"], real["y"])
+
+
+def vae(**arguments):
+    torch.manual_seed(0)
+    choices = {"likelihood": pyrogen.likelihoods.Normal("fixed", 0.1), **arguments}
+    return pyrogen.create("vae", x_shape=(3,), latent_size=2, hidden=(8,), **choices)
+
+
+@pytest.mark.parametrize(
+    ("sites", "moves"), [(("x",), {"decoder"}), (("x", "z"), {"encoder", "decoder"}), (("z",), {"encoder"})]
+)
+def test_who_is_the_generator_is_said_by_what_the_critic_reads(sites, moves):
+    model = vae()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    run = fit(model, torch.randn(64, 3), Adversarial(sites=sites), epochs=2, batch_size=16, validate=False)
+    assert {k.split(".")[0] for k, v in model.state_dict().items() if not torch.equal(v, before[k])} == moves
+    assert {"train/critic/loss", "train/generator/loss"} <= run.history[-1].keys()
+
+
+def test_a_learned_prior_belongs_to_the_generator():
+    model = vae(prior="FlowPrior")
+    unmoved = {id(p) for p in PairGame(model, ("z",), (4,)).unmoved}
+    names = {k for k, p in model.named_parameters() if id(p) not in unmoved}
+    assert {k.split(".")[0] for k in names} == {"encoder", "prior"}
+
+
+def test_fakes_are_drawn_from_the_model_and_reals_joined_with_the_guide():
+    model = vae()
+    game = PairGame(model, ("x", "z"), (4,))
+    x = torch.randn(2000, 3)
+    torch.manual_seed(1)
+    fake, real = game.fake(Batch(x)), game.real(Batch(x))
+    assert torch.equal(real["x"], x)
+    residual = (fake["x"] - model.decode(fake["z"]).mean).detach() / 0.1
+    assert float(residual.mean().abs()) < 0.05
+    assert float(residual.std()) == pytest.approx(1, abs=0.05)
+    q = model.encode(x)
+    standard = ((real["z"] - q.mean) / q.stddev).detach()
+    assert float(standard.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_bits_enter_by_their_mean_so_that_gradients_pass():
+    model = vae(likelihood="Bernoulli")
+    fake = PairGame(model, ("x", "z"), (4,)).fake(Batch(torch.zeros(5, 3)))
+    torch.testing.assert_close(fake["x"], model.decode(fake["z"]).mean)
+    assert fake["x"].requires_grad
+
+
+def test_the_critic_of_a_conditional_pair_reads_y():
+    torch.manual_seed(0)
+    model = pyrogen.create("vae-conditional", x_shape=(3,), classes=4, latent_size=2, hidden=(8,))
+    (critic, _) = Adversarial().players(model)
+    assert critic.owns[0].net[1].in_features == 3 + 4
+    y = torch.arange(64) % 4
+    fit(model, (torch.rand(64, 3).round(), y), Adversarial(), epochs=1, batch_size=16, validate=False)
+
+
+@pytest.mark.parametrize("penalty", [None, "R1", "GradientPenalty"])
+@pytest.mark.parametrize("loss", pyrogen.choices("adversarial loss"))
+def test_every_loss_goes_with_every_penalty(loss, penalty):
+    objective = Adversarial(loss, penalty, ("x", "z"), hidden=(8,))
+    run = fit(vae(), torch.randn(40, 3), objective, epochs=1, batch_size=16)
+    assert all(math.isfinite(v) for v in run.history[-1].values() if isinstance(v, float))
+    assert ("train/critic/penalty" in run.history[-1]) == (penalty is not None)
+
+
+@pytest.mark.parametrize(
+    ("objective", "players"),
+    [
+        (Adversarial(penalty="R1", sites=("x", "z"), hidden=(8,)), {"critic", "generator"}),
+        (ELBO() + 0.1 * Adversarial(hidden=(8,)), {"elbo", "critic"}),
+    ],
+)
+def test_a_critic_of_the_objective_is_resumed_to_the_bit(objective, players, tmp_path):
+    data, settings = torch.randn(60, 3), {"batch_size": 16, "progress": False}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    run = fit(vae(), data, objective, epochs=3, folder=whole, **settings)
+    assert {k.split("/")[1] for k in run.history[-1] if k.startswith("train/")} == players
+    fit(vae(), data, objective, epochs=2, folder=cut, **settings)
+    fit(vae(), data, objective, epochs=3, folder=cut, resume=True, **settings)
+    assert (whole / "weights.safetensors").read_bytes() == (cut / "weights.safetensors").read_bytes()
+    assert (whole / "metrics.jsonl").read_text() == (cut / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("objective", "build", "sentence"),
+    [
+        (Adversarial(), lambda: pyrogen.create("rbm", x_shape=(3,), hidden=2), "RBM has no critic and is no .* pair"),
+        (Adversarial(sites=("w",)), vae, "have no site 'w' for the critic; there are: x, z"),
+        (
+            Adversarial(sites=("z",)),
+            lambda: vae(prior="Bernoulli", posterior="Bernoulli"),
+            "no gradient reaches VAE from its sites z",
+        ),
+    ],
+)
+def test_what_cannot_play_is_refused(objective, build, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        objective.players(build())
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: Adversarial(critic_steps=0), "moves at least once a round"),
+        (lambda: Adversarial("Hing"), "did you mean 'Hinge'"),
+        (lambda: Adversarial(penalty="R3"), "no penalty called 'R3'"),
+        (lambda: GradientPenalty(weight=-1.0), "weight must be finite and not below 0"),
+        (lambda: R1(weight=math.nan), "weight must be finite"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(build, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        build()
+
+
+def test_one_generator_is_trained_both_ways_by_a_grid(tmp_path):
+    common = {"data": "ring", "likelihood": "Normal", "hidden": (8,), "latent_size": 2, "epochs": 1, "limit": 20}
+    table = pyrogen.grid({"objective": ["ELBO", "Adversarial"]}, folder=tmp_path, jobs=1, progress=False, **common)
+    assert not [line for line in str(table).splitlines() if "refused" in line or "failed" in line]
+
+
+def test_penalties_are_computed_in_full_precision():
+    seen = []
+
+    def critic(sites):
+        net = pyrogen.nets.BatchDims(nn.Linear(3, 1), torch.Size([3]), torch.Size([1]), "critic")
+        out = net(sites["x"])
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return out.squeeze(-1)
+
+    from pyrogen.nets.batch_dims import computing_in
+
+    with computing_in(torch.bfloat16):
+        penalty = R1()(critic, {"x": torch.randn(4, 3)}, {"x": torch.randn(4, 3)})
+    assert penalty.dtype == torch.float32
+    assert seen == [False]
