@@ -4,6 +4,7 @@ import datetime
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from pyrogen.base import Batch, HasLogProb, Model
 from pyrogen.inference.metrics.boltzmann import ExactLikelihood
 from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.proofs.claims import claims_of
-from pyrogen.inference.proofs.prove import main, matching, measure, prove
+from pyrogen.inference.proofs.prove import Bench, main, matching, measure, prove
 from pyrogen.inference.proofs.records import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -449,6 +450,16 @@ def test_one_real_claim_a_day():
     name, number = (os.environ.get("PYROGEN_CLAIM") or "{}:{}".format(*possible[today % len(possible)])).split(":")
     result = measure(claims_of(name)[int(number)], seeds=1)
     assert result.proved, f"{name}: {result.says} {result.bound}: {result.values}, control {result.control}"
+
+
+def test_a_classifier_is_trained_alone_as_the_control_of_semi_supervision_is():
+    (claim,) = claims_of("vae-semi-supervised")
+    setup = claim.setup.varied(claim.control)
+    untrained, _ = Bench("cpu").model(replace(setup, recipe=[{"epochs": 0}]))
+    model, _ = Bench("cpu").model(replace(setup, recipe=[{"epochs": 1, "batch_size": 64}]))
+    before = dict(untrained.named_parameters())
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {f"classifier.{name}" for name, _ in model.classifier.named_parameters()}
 
 
 # seeds by name, and errors beside values
