@@ -56,7 +56,7 @@ def _answer(model: Model, data: Data, x: Tensor, seed: int, cells: int) -> tuple
     return known[key]
 
 
-def settled(pair: Observed, x: Tensor, cells: int = 4000, tolerance: float = 1e-3) -> Tensor:
+def settled(pair: Observed, x: Tensor, cells: int = 4000, tolerance: float = 5e-3) -> Tensor:
     """:func:`quadrature` on the first of ever finer grids that changes the mean answer by no more than a tolerance.
 
     Args:
