@@ -303,6 +303,10 @@ class HasClassifier(ABC):
     def classify(self, x: Tensor) -> Distribution:
         """q(y|x): batch shape ``(B,)``, over the numbers of the classes."""
 
+    @abstractmethod
+    def classifier_modules(self) -> Sequence[nn.Module]:
+        """What makes up q(y|x)."""
+
 
 class HasGenerator(HasLatents):
     """A model that makes data from latents, x = g(z) with z ~ p(z), whether or not it has a density."""

@@ -4,6 +4,7 @@ import datetime
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from pyrogen.base import Batch, HasLogProb, Model
 from pyrogen.inference.metrics.boltzmann import ExactLikelihood
 from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.proofs.claims import claims_of
-from pyrogen.inference.proofs.prove import main, matching, measure, prove
+from pyrogen.inference.proofs.prove import Bench, main, matching, measure, prove
 from pyrogen.inference.proofs.records import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,6 +129,71 @@ def test_what_is_not_proved(zoo, tmp_path, changes, verdict):
     assert f"**{verdict}**" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
 
 
+def test_the_mean_of_seeds_may_be_what_is_claimed(zoo, tmp_path):
+    on_average = {**CLAIM, "at_least": 20.05, "over": "mean"}
+    zoo("fake", on_average)
+    assert run("fake", tmp_path) == 0
+    assert "| mean ≥ 20.05 | 20 20.1 (mean 20.05) |" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    zoo("faker", {**on_average, "at_least": 20.06})
+    assert measure(claims_of("faker")[0]).verdict == "missed"
+    # one seed of the control that keeps the bound is one too many, whatever their mean
+    zoo("fakest", {**on_average, "at_least": 1.08})
+    assert measure(claims_of("fakest")[0]).verdict == "control does not fail"
+
+
+def test_a_control_may_have_a_bound_of_its_own(zoo, tmp_path):
+    zoo("fake", {**CLAIM, "control": {**CLAIM["control"], "between": [0.9, 1.2]}})
+    assert run("fake", tmp_path) == 0
+    assert "| small | 1 1.1 (to be 0.9 … 1.2) |" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    zoo("faker", {**CLAIM, "control": {**CLAIM["control"], "at_most": 1.05}})
+    assert measure(claims_of("faker")[0]).verdict == "control does not fail"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"at_least": 11},
+        {"says": "It is larger than thought."},
+        {"seeds": 1},
+        {"recipe": {"epochs": 0, "lr": 1e-2}},
+        {"control": {**CLAIM["control"], "says": "a small one"}},
+        {"control": {**CLAIM["control"], "seed": 1}},
+        {"over": "mean"},
+        {"with": {"offset": 1.0}},
+    ],
+)
+def test_a_measurement_holds_for_no_other_claim(zoo, tmp_path, change):
+    zoo("fake", CLAIM, {**CLAIM, "says": "It is the same."})
+    run("fake", tmp_path)
+    before = (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert before == write_table(tmp_path / "proofs").read_text(encoding="utf-8")
+    zoo("fake", {**CLAIM, "says": "It is the same."}, {**CLAIM, **change})
+    same, changed = (
+        line for line in write_table(tmp_path / "proofs").read_text(encoding="utf-8").splitlines() if "`fake`" in line
+    )
+    assert same in before  # whatever its place
+    assert "| – |" in changed
+    assert "**stale: this was not measured; run pyrogen prove fake**" in changed
+    assert "20.1" not in changed
+
+
+def test_proofs_of_entries_that_are_not_known_here_stand(zoo, tmp_path):
+    zoo("fake", CLAIM)
+    run("fake", tmp_path)
+    file = tmp_path / "proofs" / "fake.json"
+    file.rename(file.with_name("fake-elsewhere.json"))
+    table = write_table(tmp_path / "proofs").read_text(encoding="utf-8")
+    assert "20 20.1" in table
+    assert "**proved, of an entry not known here**" in table
+
+
+def test_the_table_of_the_checkout_is_what_its_records_say(tmp_path):
+    if not (ROOT / "proofs").is_dir():
+        pytest.skip("no proofs are recorded here")
+    written = write_table(ROOT / "proofs", tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert written == (ROOT / "PROOFS.md").read_text(encoding="utf-8")
+
+
 def test_one_claim_missed_of_two_is_not_proved(zoo, tmp_path, capsys):
     zoo("fake", CLAIM, {**CLAIM, "at_least": 100})
     assert run("fake", tmp_path) == 1
@@ -190,6 +256,13 @@ def without(*keys):
         ({**CLAIM, "at_least": "3"}, "at_least is a finite number; got '3'"),
         ({**CLAIM, "at_least": math.nan}, "at_least is a finite number; got nan"),
         ({**without("at_least"), "between": [3, 2]}, "between is two numbers, the smaller first; got"),
+        ({**CLAIM, "over": "all"}, "over is 'each' or 'mean'; got 'all'"),
+        ({**CLAIM, "control": {"says": "x", "seed": 1, "at_most": "1"}}, "at_most is a finite number; got '1'"),
+        (
+            {**CLAIM, "control": {"says": "x", "seed": 1, "at_most": 1, "at_least": 0}},
+            "its control has at most one of at_least, at_most, between; got at_least, at_most",
+        ),
+        ({**CLAIM, "control": {"says": "x", "at_most": 1}}, "its control says what it is, and differs in something"),
         ({**CLAIM, "seeds": 0}, "seeds is a whole number from 1; got 0"),
         ({**CLAIM, "says": ""}, "says is a sentence; got ''"),
         (without("says"), "it lacks 'says'"),
@@ -377,6 +450,16 @@ def test_one_real_claim_a_day():
     name, number = (os.environ.get("PYROGEN_CLAIM") or "{}:{}".format(*possible[today % len(possible)])).split(":")
     result = measure(claims_of(name)[int(number)], seeds=1)
     assert result.proved, f"{name}: {result.says} {result.bound}: {result.values}, control {result.control}"
+
+
+def test_a_classifier_is_trained_alone_as_the_control_of_semi_supervision_is():
+    (claim,) = claims_of("vae-semi-supervised")
+    setup = claim.setup.varied(claim.control)
+    untrained, _ = Bench("cpu").model(replace(setup, recipe=[{"epochs": 0}]))
+    model, _ = Bench("cpu").model(replace(setup, recipe=[{"epochs": 1, "batch_size": 64}]))
+    before = dict(untrained.named_parameters())
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {f"classifier.{name}" for name, _ in model.classifier.named_parameters()}
 
 
 # seeds by name, and errors beside values

@@ -37,13 +37,14 @@ class Classification(Objective):
     """
 
     def players(self, model: Any) -> Sequence[Player]:
-        """One player, who owns the whole model."""
+        """One player, who owns the whole model, of which all but the classifier rests."""
         classifier = _classifier(model, type(self).__name__)
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             return {"loss": cross_entropy(classifier, batch)}
 
-        return [Player("classification", loss, [model])]
+        busy = {id(p) for module in classifier.classifier_modules() for p in module.parameters()}
+        return [Player("classification", loss, [model], idle=[p for p in model.parameters() if id(p) not in busy])]
 
 
 def _classifier(model: Any, name: str) -> HasClassifier:

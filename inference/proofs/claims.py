@@ -8,6 +8,7 @@ share may have a name above it:
 ``metric``              a name on the axis "metric"
 ``with``                the metric's settings (optional)
 ``at_least``            the bound, exactly one of ``at_least``, ``at_most`` (numbers) and ``between`` (two numbers)
+``over``                what keeps the bound: "each" seed (default), or the "mean" over seeds
 ``seeds``               number of seeds: 0, 1, … (default 3)
 ``data``                a data set's name, or a mapping of :func:`pyrogen.data.load`'s arguments, where ``pool`` k makes
                         smaller images of sums over k × k pixels (default: the entry's)
@@ -15,12 +16,14 @@ share may have a name above it:
 ``recipe``              of :func:`pyrogen.inference.fit`, over the entry's own; a list of them is trained one after the other
 ``objective``           a name or a mapping (default: the model's own)
 ``against``             what differs in a second model, trained alike, that a comparing metric takes (optional)
-``control``             what differs in a model for which the same bound must be missed; it ``says`` what it is
+``control``             what differs in a model for which the same bound must be missed: a rival, from other seeds; it
+                        ``says`` what it is, and may have a bound of its own, which its every seed must keep
 ======================  ================================================================================================
 
 ``against`` and ``control`` override ``entry``, ``arguments``, ``recipe``, ``objective`` and ``data``, a control also
 ``with``; their ``seed`` is added to the seed. Mappings are merged into the claim's, but another entry's arguments start
-afresh. A claim is met if every seed meets the bound; a control fails if no seed does; a number that is not finite is neither.
+afresh. A claim is met if every seed (or the mean of all) meets the bound; a control fails if no seed of it does; a number
+that is not finite is neither.
 
 **Where the bounds come from.** A bound named by published work or by an exact answer stands as it is. For any
 other, the recipe was settled on seeds 0, 1, 2, then seeds 3, 4, 5 were run as well, and the bound is the mean of all six less
@@ -34,14 +37,29 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from pyrogen import registry
 from pyrogen.inference.training.fit import fit
 
 BOUNDS = ("at_least", "at_most", "between")
-KEYS = ("says", "metric", "with", *BOUNDS, "seeds", "data", "arguments", "recipe", "objective", "against", "control")
+OVER = ("each", "mean")
+KEYS = (
+    "says",
+    "metric",
+    "with",
+    *BOUNDS,
+    "over",
+    "seeds",
+    "data",
+    "arguments",
+    "recipe",
+    "objective",
+    "against",
+    "control",
+)
 VARIED = ("entry", "arguments", "recipe", "objective", "data", "seed", "says")
 DATA = ("name", "kind", "binarization", "dequantization", "seed", "labels", "missing", "pool")
 # what prove itself passes to fit
@@ -81,20 +99,48 @@ class Claim:
     says: str
     metric: str
     bound: Mapping[str, Any]
+    over: str
     seeds: int
     setup: Setup
     settings: Mapping[str, Any]
     against: Mapping[str, Any] | None
     control: Mapping[str, Any]
 
-    def met_by(self, value: float) -> bool:
-        """Whether a value keeps the bound; nan and infinities keep none."""
-        ((kind, bound),) = self.bound.items()
-        if not math.isfinite(value):
-            return False
-        if kind == "between":
-            return bool(bound[0] <= value <= bound[1])
-        return bool(value >= bound) if kind == "at_least" else bool(value <= bound)
+    def met_by(self, values: Sequence[float]) -> bool:
+        """Whether the values of all seeds keep the bound."""
+        kept = [fmean(values)] if self.over == "mean" and values else values
+        return all(keeps(value, self.bound) for value in kept)
+
+    def failed_by(self, values: Sequence[float]) -> bool:
+        """Whether a control's values miss the bound, each of them, and keep that of the control where it has one."""
+        own = _bound_of(self.control)
+        return not any(keeps(v, self.bound) for v in values) and (not own or all(keeps(v, own) for v in values))
+
+    def stated(self) -> dict[str, Any]:
+        """What is claimed, of what, and beside what, as it is recorded: a measurement holds for no other claim."""
+        return {
+            "says": self.says,
+            "metric": self.metric,
+            "settings": self.settings,
+            "bound": {**self.bound, **({} if self.over == "each" else {"over": self.over})},
+            "claimed_seeds": self.seeds,
+            "control_says": self.control["says"],
+            "setup": {
+                **asdict(self.setup),
+                **({} if self.against is None else {"against": self.against}),
+                "control": {k: v for k, v in self.control.items() if k != "says"},
+            },
+        }
+
+
+def keeps(value: float, bound: Mapping[str, Any]) -> bool:
+    """Whether a value keeps a bound; nan and infinities keep none."""
+    ((kind, limit),) = bound.items()
+    if not math.isfinite(value):
+        return False
+    if kind == "between":
+        return bool(limit[0] <= value <= limit[1])
+    return bool(value >= limit) if kind == "at_least" else bool(value <= limit)
 
 
 def claims_of(name: str) -> list[Claim]:
@@ -120,10 +166,13 @@ def _read(record: registry.Registration, literal: Mapping[str, Any]) -> Claim:
     for key in ("says", "metric", "control"):
         if key not in literal:
             raise ValueError(f"it lacks {key!r}.")
-    bound = {k: literal[k] for k in BOUNDS if k in literal}
+    bound = _bound_of(literal)
     if len(bound) != 1:
         raise ValueError(f"it needs exactly one of {', '.join(BOUNDS)}; got {', '.join(bound) or 'none'}.")
     _check_bound(bound)
+    over = literal.get("over", "each")
+    if over not in OVER:
+        raise ValueError(f"over is {' or '.join(map(repr, OVER))}; got {over!r}.")
     seeds = literal.get("seeds", 3)
     if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
         raise ValueError(f"seeds is a whole number from 1; got {seeds!r}.")
@@ -137,15 +186,21 @@ def _read(record: registry.Registration, literal: Mapping[str, Any]) -> Claim:
         [{**own, **phase} for phase in _phases("recipe", recipe)],
         literal.get("objective"),
     )
-    control = _variation("control", literal["control"], (*VARIED, "with"))
-    if not isinstance(control.get("says"), str) or not set(control) - {"says"}:
+    control = _variation("control", literal["control"], (*VARIED, "with", *BOUNDS))
+    if not isinstance(control.get("says"), str) or not set(control) - {"says", *BOUNDS}:
         raise ValueError("its control says what it is, and differs in something.")
+    own = _bound_of(control)
+    if len(own) > 1:
+        raise ValueError(f"its control has at most one of {', '.join(BOUNDS)}; got {', '.join(own)}.")
+    if own:
+        _check_bound(own)
     for used in (settings, {**settings, **control.get("with", {})}):
         _check_metric(literal["metric"], used, against is not None)
     claim = Claim(
         says=_text("says", literal["says"]),
         metric=literal["metric"],
         bound=bound,
+        over=over,
         seeds=seeds,
         setup=setup,
         settings=settings,
@@ -165,6 +220,10 @@ def _variation(where: str, changes: Any, keys: Iterable[str] = VARIED) -> Mappin
     if not isinstance(changes.get("seed", 0), int):
         raise ValueError(f"{where}.seed is a whole number; got {changes['seed']!r}.")
     return dict(changes)
+
+
+def _bound_of(literal: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: literal[k] for k in BOUNDS if k in literal}
 
 
 def _check_bound(bound: Mapping[str, Any]) -> None:

@@ -32,7 +32,8 @@ from pyrogen.inference.proofs.records import (
     Measured,
     Proof,
     bound_words,
-    numbers,
+    control_words,
+    measured_words,
     provenance,
     write_table,
 )
@@ -178,25 +179,15 @@ def measure(
                     error = f"{which}, seed {seed}: {' '.join(str(problem).split())}"
             tell(f"{claim.setup.entry}: {claim.metric}", 1)
     return Measured(
-        says=claim.says,
-        metric=claim.metric,
-        settings=claim.settings,
-        bound=claim.bound,
-        claimed_seeds=claim.seeds,
+        **claim.stated(),
         seeds=list(run),
         values=values["claim"],
         errors=errors["claim"],
-        control_says=claim.control["says"],
         control=values["control"],
         control_errors=errors["control"],
-        met=not error and all(map(claim.met_by, values["claim"])),
-        control_fails=not error and not any(map(claim.met_by, values["control"])),
+        met=not error and claim.met_by(values["claim"]),
+        control_fails=not error and claim.failed_by(values["control"]),
         minutes=round((time.perf_counter() - started) / 60, 3),
-        setup={
-            **asdict(claim.setup),
-            **({} if claim.against is None else {"against": claim.against}),
-            "control": {k: v for k, v in claim.control.items() if k != "says"},
-        },
         error=error,
     )
 
@@ -291,10 +282,11 @@ def _pooled(x: torch.Tensor, k: int) -> torch.Tensor:
 
 def _lines(claim: Measured, entry: str) -> str:
     style = "green" if claim.proved else "red"
-    control = f"control ({escape(claim.control_says)}) {numbers(claim.control, claim.control_errors)}"
+    row = asdict(claim)
+    control = f"control ({escape(claim.control_says)}) {control_words(row)}"
     return (
         f"[{style}]{escape(claim.verdict)}[/]  {entry}: {escape(claim.says)}\n"
-        f"    {claim.metric} {bound_words(claim.bound)}, measured {numbers(claim.values, claim.errors)}; {control}; "
+        f"    {claim.metric} {bound_words(claim.bound)}, measured {measured_words(row)}; {control}; "
         f"seeds {', '.join(map(str, claim.seeds))}, {claim.minutes:.1f} minutes"
     )
 

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 import pyrogen
 from pyrogen import registry
 from pyrogen.files import write
+from pyrogen.inference.proofs.claims import BOUNDS, claims_of
 
 FOLDER, TABLE = Path("proofs"), "PROOFS.md"
 
@@ -29,12 +31,13 @@ class Measured:
     """One claim as it came out: a value for every seed, of the model and of the control.
 
     Attributes:
-        bound: ``{"at_least": number}``, ``{"at_most": number}`` or ``{"between": [low, high]}``.
+        bound: ``{"at_least": number}``, ``{"at_most": number}`` or ``{"between": [low, high]}``, with ``"over": "mean"``
+            where the mean of seeds is to keep it.
         claimed_seeds: on how many seeds the claim is made; fewer, or others, may have been run.
         seeds: those that were.
         errors: the standard error of each value, None where the metric gives none.
-        met: every seed keeps the bound.
-        control_fails: no seed of the control keeps it.
+        met: every seed, or their mean, keeps the bound.
+        control_fails: no seed of the control keeps it, and each keeps the control's own where it has one.
         error: why there is no answer; else empty.
     """
 
@@ -102,15 +105,20 @@ class Proof:
 def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> Path:
     """Write the Markdown table of every proof in a folder; by default to ``PROOFS.md`` beside the folder.
 
+    A measurement holds for the claim that it was made of: where an entry claims something else by now (another bound, recipe,
+    control, sentence), the old numbers are left out and the claim is said to be stale. Entries that are not known here keep
+    their rows, and these say so.
+
     Raises:
         ValueError: a file there is no proof.
     """
     folder = Path(folder)
     rows, machines = [], set()
     for file in sorted(folder.glob("*.json")):
+        stated = _stated(file.stem)
         try:
             proof = json.loads(file.read_text(encoding="utf-8"))
-            rows += [_row(proof, claim) for claim in proof["claims"]]
+            rows += [_row(proof, claim) for claim in _standing(proof, stated)]
             machines.add(_machine_words(proof))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -186,9 +194,31 @@ def _finite(value: Any) -> Any:
     return [_finite(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def _stated(entry: str) -> list[Any] | None:
+    """What an entry claims by now, as it would be recorded; None where no such entry is known."""
+    if entry not in registry.list_models():
+        return None
+    found: list[Any] = json.loads(json.dumps([claim.stated() for claim in claims_of(entry)]))
+    return found
+
+
+def _standing(proof: Mapping[str, Any], stated: Sequence[Any] | None) -> list[Mapping[str, Any]]:
+    """What is claimed by now, as it was measured, or stale; all that was measured where nothing is known of the entry."""
+    measured: list[Mapping[str, Any]] = proof["claims"]
+    if stated is None:
+        return [{**claim, "verdict": f"{claim['verdict']}, of an entry not known here"} for claim in measured]
+    stale = {
+        **dict.fromkeys(("seeds", "values", "control"), ()),
+        "minutes": 0.0,
+        "verdict": f"stale: this was not measured; run pyrogen prove {proof['entry']}",
+    }
+    found = ([row for row in measured if {k: row[k] for k in now} == now] for now in stated)
+    return [rows[0] if rows else {**now, **stale} for now, rows in zip(stated, found, strict=True)]
+
+
 def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
     run, claimed = len(claim["seeds"]), claim["claimed_seeds"]
-    few = f"{run} of {claimed} seeds" if run < claimed else ""
+    few = f"{run} of {claimed} seeds" if 0 < run < claimed else ""
     # a plain number of seeds counts from 0; what was measured on others says so
     named = f"seeds {', '.join(map(str, claim['seeds']))}" if list(claim["seeds"]) != list(range(run)) else ""
     said = f" ({': '.join(filter(None, [few, named]))})" if few or named else ""
@@ -197,9 +227,9 @@ def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
         claim["says"],
         f"`{claim['metric']}`",
         bound_words(claim["bound"]),
-        numbers(claim["values"], claim.get("errors", ())) + said,
+        measured_words(claim) + said,
         claim["control_says"],
-        numbers(claim["control"], claim.get("control_errors", ())),
+        control_words(claim),
         f"{claim['minutes']:.1f}",
         claim["verdict"] if claim["verdict"] == "proved" else f"**{claim['verdict']}**",
         proof["commit"] or "–",
@@ -218,8 +248,23 @@ def _machine_words(proof: Mapping[str, Any]) -> str:
 
 def bound_words(bound: Mapping[str, Any]) -> str:
     """A bound as one reads it, ≥ 3."""
-    ((kind, value),) = bound.items()
-    return f"{value[0]:g} … {value[1]:g}" if kind == "between" else f"{'≥' if kind == 'at_least' else '≤'} {value:g}"
+    ((kind, value),) = ((k, v) for k, v in bound.items() if k != "over")
+    words = f"{value[0]:g} … {value[1]:g}" if kind == "between" else f"{'≥' if kind == 'at_least' else '≤'} {value:g}"
+    return f"mean {words}" if bound.get("over") == "mean" else words
+
+
+def measured_words(claim: Mapping[str, Any]) -> str:
+    """A claim's values, with their mean where that is to keep the bound."""
+    values = claim["values"]
+    words = numbers(values, claim.get("errors", ()))
+    return f"{words} (mean {fmean(values):.4g})" if claim["bound"].get("over") == "mean" and values else words
+
+
+def control_words(claim: Mapping[str, Any]) -> str:
+    """A control's values, with the bound of its own."""
+    own = {k: v for k, v in claim["setup"]["control"].items() if k in BOUNDS}
+    words = numbers(claim["control"], claim.get("control_errors", ()))
+    return f"{words} (to be {bound_words(own)})" if own else words
 
 
 def numbers(values: Sequence[float | None], errors: Sequence[float | None] = ()) -> str:

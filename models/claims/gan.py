@@ -19,7 +19,16 @@ WEAK_CRITIC = {
 CLAIMS = {
     "gan-nonsaturating": [
         {
-            "says": "It covers at least as many of the ring's eight modes as published (6.3 on average).",
+            "says": "It covers on average at least as many of the ring's eight modes as published, 6.3.",
+            "metric": "ring-coverage",
+            "with": {"statistic": "modes"},
+            "at_least": 6.3,
+            "over": "mean",
+            **ON_THE_RING,
+            "control": WEAK_CRITIC,
+        },
+        {
+            "says": "No run drops more than two of them.",
             "metric": "ring-coverage",
             "with": {"statistic": "modes"},
             "at_least": 6,

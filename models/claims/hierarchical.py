@@ -1,15 +1,16 @@
 """What the entries of :mod:`pyrogen.models.vae.hierarchical` claim."""
 
 TWO_LEVELS = {"latent_size": 12, "upper": [4], "hidden": [256], "warmup": 1000}
+# of a few parameters more (43,082 against 42,920)
 ONE_LEVEL = {
     "entry": "vae",
-    "arguments": {"latent_size": 12, "hidden": [256], "objective": {"name": "ELBO", "warmup": 1000}},
+    "arguments": {"latent_size": 12, "hidden": [259], "objective": {"name": "ELBO", "warmup": 1000}},
 }
 
 CLAIMS = {
     "vae-ladder": [
         {
-            "says": "A level above beats one level of as many latents in evidence on digits, in nats.",
+            "says": "A level above beats one level of as many latents and parameters in evidence on digits, in nats.",
             "metric": "gain",
             "with": {"estimator": {"name": "IWAE", "k": 500}},
             "at_least": 0.08,

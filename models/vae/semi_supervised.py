@@ -85,6 +85,10 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         """q(c|x), batch shape ``(B,)``."""
         return self._label(x, None)
 
+    def classifier_modules(self) -> Sequence[nn.Module]:
+        """The classifier."""
+        return [self.classifier]
+
     def encode(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Distribution:
         """q(z|x, c) at the known label or, without one, at the most probable class."""
         x, y = told(self, x, y)

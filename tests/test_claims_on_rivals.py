@@ -1,0 +1,45 @@
+"""Rivals in claims are as large as they are said to be."""
+
+import pytest
+from torch import nn
+
+from pyrogen.inference.proofs.claims import claims_of
+from pyrogen.inference.proofs.prove import Bench
+
+
+def models(entry, number=0):
+    """The untrained model of a claim, and its rival."""
+    claim = claims_of(entry)[number]
+    setups = claim.setup, claim.setup.varied(claim.against)
+    return [Bench("cpu").model(setup.varied({"recipe": [{"epochs": 0}]}))[0] for setup in setups]
+
+
+def size(*modules):
+    """Numbers that training may move: what a mask holds at zero is none."""
+    masked = {id(m.weight): int(m.mask.sum()) for module in modules for m in module.modules() if hasattr(m, "mask")}
+    return sum(masked.get(id(p), p.numel()) for module in modules for p in module.parameters())
+
+
+def test_made_and_the_mixture_have_as_many_parameters():
+    made, mixture = models("made")
+    # the mixture's encoder is no part of p(x)
+    assert size(made) == size(mixture.prior, mixture.decoder) == 13_064
+    assert not [m for m in mixture.decoder.modules() if isinstance(m, nn.ReLU | nn.Tanh)]
+
+
+def test_one_level_has_the_latents_and_the_parameters_of_two():
+    ladder, flat = models("vae-ladder")
+    assert ladder.latent_size == flat.latent_size
+    assert size(ladder) <= size(flat) < 1.01 * size(ladder)
+
+
+def test_the_plane_has_as_many_dimensions_as_the_surface_of_the_ball():
+    ball, plane = models("vae-spherical")
+    assert ball.latent_size - 1 == plane.latent_size == 2
+
+
+@pytest.mark.parametrize(("entry", "number"), [("vae", 2), ("vae-conv", 1), ("vae-2d", 1)])
+def test_linear_vaes_have_as_many_latents_and_no_hidden_layer(entry, number):
+    model, linear = models(entry, number)
+    assert model.latent_size == linear.latent_size
+    assert [type(m) for m in linear.decoder.modules() if not list(m.children())].count(nn.Linear) == 1
