@@ -57,8 +57,11 @@ class Axis(nn.Module, ABC):
     needs_training_data: bool = False
     """Whether it asks for all training data, or their codes, before training or after."""
 
-    def before_training(self, x: Tensor) -> None:
-        """What it needs of the training data ``x`` before it can be used; by default nothing."""
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
+        """What it needs of the training data before it can be used; by default nothing."""
+
+    def after_training(self, z: Tensor, y: Tensor | None = None) -> None:
+        """What is left to learn from the codes ``z`` of the training data, ``(N, latent_size)``; by default nothing."""
 
     def build(self, plan: Blueprint) -> None:
         """Learn the sizes and create what depends on them.
@@ -106,9 +109,6 @@ class Prior(Axis):
     def bottom_size(self, latent_size: int) -> int:
         """How many coordinates of z, the last ones, the data depend on directly: all, unless the prior has levels."""
         return latent_size
-
-    def after_training(self, z: Tensor) -> None:
-        """What is left to learn from the codes ``z`` of the training data, ``(N, latent_size)``; by default nothing."""
 
     def generator(self, y: Tensor | None = None) -> Distribution:
         """What the latents of generated data are drawn from: the prior itself, where it is proper."""

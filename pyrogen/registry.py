@@ -7,26 +7,20 @@ entry that has only other defaults than another. A file is imported when one of 
 
 from __future__ import annotations
 
-import ast
 import copy
 import difflib
 import fnmatch
 import functools
-import importlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pyrogen.arguments import conform, conforming
-from pyrogen.literals import constants, literal, weighed
+from pyrogen.catalogue import Registration, attribute, catalogue, first_line_of, written_claims
+from pyrogen.literals import weighed
 from pyrogen.seeds import ALONE
 
-ROOMS = ("pyrogen", "pyrogen.inference", "pyrogen.models")
-CLAIMS_ROOM = "pyrogen.models.claims"
 # parts that a description may have, lists inside lists counted
 PARTS = 100_000
 # arguments of an entry that follow from its data
@@ -34,25 +28,6 @@ DECIDED = ("x_shape", "y_shape", "classes", "kind")
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C")
-
-
-@dataclass(frozen=True)
-class Registration:
-    """What the sources say of one name: where it is, its first docstring line, and the decorator's arguments."""
-
-    axis: str
-    name: str
-    module: str
-    attribute: str
-    summary: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-    thing: Any = field(default=None, repr=False, compare=False)
-
-    def load(self) -> Any:
-        """Import the file that defines the name and return the object."""
-        if self.thing is not None:
-            return self.thing
-        return getattr(importlib.import_module(self.module), self.attribute)
 
 
 _registered: dict[tuple[str, str], Registration] = {}
@@ -127,7 +102,7 @@ def variant(
         return base(*bound.args, **bound.kwargs)
 
     build.__signature__ = signature  # type: ignore[attr-defined]
-    build.__name__ = build.__qualname__ = _attribute(name)
+    build.__name__ = build.__qualname__ = attribute(name)
     build.__module__ = sys._getframe(1).f_globals.get("__name__", "__main__")
     _, heading, arguments = inspect.cleandoc(base.__doc__ or "").partition("Args:")
     build.__doc__ = f"{says}\n\n{heading}{arguments}".rstrip()
@@ -142,7 +117,9 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
         label = name or thing.__name__  # type: ignore[attr-defined]
         if isinstance(thing, type) and "__init__" in vars(thing):
             thing.__init__ = conforming(thing.__init__)  # type: ignore[misc]
-        _remember(Registration(axis, label, thing.__module__, thing.__name__, _first_line(thing.__doc__), thing=thing))  # type: ignore[attr-defined]
+        _remember(
+            Registration(axis, label, thing.__module__, thing.__name__, first_line_of(thing.__doc__), thing=thing)
+        )  # type: ignore[attr-defined]
         return thing
 
     return register
@@ -317,13 +294,13 @@ def claims(name: str) -> Sequence[Mapping[str, Any]]:
         ValueError: there is no such entry.
     """
     given = find("entry", name).details.get("claims")
-    found: Sequence[Mapping[str, Any]] = given or _written_claims().get(name, ())
+    found: Sequence[Mapping[str, Any]] = given or written_claims().get(name, ())
     return found
 
 
 def exports(package: str) -> dict[str, Registration]:
     """What a package of choices offers by attribute access: class name to record, for lazy ``__getattr__``."""
-    return {r.attribute: r for r in _catalogue().values() if r.module.startswith(f"{package}.")}
+    return {r.attribute: r for r in catalogue().values() if r.module.startswith(f"{package}.")}
 
 
 def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
@@ -340,7 +317,7 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
         model.origin = {"entry": name, "arguments": {k: describe(v) for k, v in bound.arguments.items()}}
         return model
 
-    summary = _first_line(function.__doc__)
+    summary = first_line_of(function.__doc__)
     _remember(Registration("entry", name, function.__module__, function.__name__, summary, details, build))
     return build  # type: ignore[return-value]
 
@@ -374,7 +351,7 @@ def _revive(value: Any, budget: list[int] | None = None) -> Any:
 
 
 def _remember(record: Registration) -> None:
-    known = _registered.get((record.axis, record.name)) or _catalogue().get((record.axis, record.name))
+    known = _registered.get((record.axis, record.name)) or catalogue().get((record.axis, record.name))
     if known and (known.module, known.attribute) != (record.module, record.attribute):
         raise ValueError(
             f"the {record.axis} {record.name!r} is already defined in {known.module}; choose another name."
@@ -383,84 +360,4 @@ def _remember(record: Registration) -> None:
 
 
 def _everything() -> Iterator[Registration]:
-    yield from {**_catalogue(), **_registered}.values()
-
-
-@functools.cache
-def _catalogue() -> dict[tuple[str, str], Registration]:
-    found: dict[tuple[str, str], Registration] = {}
-    for room in ROOMS:
-        spec = importlib.util.find_spec(room)
-        for folder in spec.submodule_search_locations or () if spec else ():
-            for path in sorted(Path(folder).rglob("*.py")):
-                module = ".".join([room, *path.relative_to(folder).with_suffix("").parts])
-                # a wheel has the other rooms inside the first
-                if room == "pyrogen" and module.startswith(ROOMS[1:]):
-                    continue
-                for record in _scan(path, module):
-                    if (record.axis, record.name) in found:
-                        raise ValueError(f"the {record.axis} {record.name!r} is defined twice, in {module} too.")
-                    found[record.axis, record.name] = record
-    return found
-
-
-@functools.cache
-def _written_claims() -> dict[str, Sequence[Mapping[str, Any]]]:
-    """The claims of the zoo by entry, from the sources: ``CLAIMS = {"vae": [...]}`` in each file of the room."""
-    found: dict[str, Sequence[Mapping[str, Any]]] = {}
-    spec = importlib.util.find_spec(CLAIMS_ROOM)
-    for folder in spec.submodule_search_locations or () if spec else ():
-        for path in sorted(Path(folder).glob("*.py")):
-            written = constants(ast.parse(path.read_text(encoding="utf-8")))
-            for name, claims in written.get("CLAIMS", {}).items():
-                if name in found:
-                    raise ValueError(f"the claims of {name!r} are written twice, in {path.name} too.")
-                found[name] = tuple(claims)
-    return found
-
-
-def _scan(path: Path, module: str) -> Iterator[Registration]:
-    source = path.read_text(encoding="utf-8")
-    if not any(mark in source for mark in ("@entry(", "@choice(", "= variant(")):
-        return
-    tree = ast.parse(source)
-    names = constants(tree)
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            yield from _scan_variant(node.targets[0], node.value, module, names)
-        if not isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            continue
-        for mark in node.decorator_list:
-            if not (isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name)):
-                continue
-            args = [literal(a, names) for a in mark.args]
-            details = {k.arg: literal(k.value, names) for k in mark.keywords if k.arg}
-            summary = _first_line(ast.get_docstring(node))
-            if mark.func.id == "entry":
-                details = {"recipe": {}, "data": "digits", **details}
-                yield Registration("entry", args[0], module, node.name, summary, details)
-            elif mark.func.id == "choice":
-                name = args[1] if len(args) > 1 else details.get("name", node.name)
-                yield Registration(args[0], name, module, node.name, summary)
-
-
-def _scan_variant(target: ast.expr, call: ast.Call, module: str, names: Mapping[str, Any]) -> Iterator[Registration]:
-    if not (isinstance(call.func, ast.Name) and call.func.id == "variant"):
-        return
-    name = literal(call.args[0], names)
-    details = {k.arg: literal(k.value, names) for k in call.keywords if k.arg}
-    if ast.unparse(target) != _attribute(name):
-        raise ValueError(
-            f"the variant {name!r} in {module} is called {ast.unparse(target)}; call it {_attribute(name)}."
-        )
-    yield Registration(
-        "entry", name, module, _attribute(name), details["says"], {"recipe": {}, "data": "digits", **details}
-    )
-
-
-def _attribute(name: str) -> str:
-    return name.replace("-", "_")
-
-
-def _first_line(doc: str | None) -> str:
-    return (doc or "").strip().split("\n")[0]
+    yield from {**catalogue(), **_registered}.values()

@@ -15,6 +15,7 @@ import pytest
 
 import pyrogen
 from pyrogen import registry
+from pyrogen.catalogue import ROOMS, catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"pyrogen": ROOT / "pyrogen", "inference": ROOT / "inference", "models": ROOT / "models"}
@@ -146,8 +147,8 @@ def test_looking_around_imports_no_torch():
 
 
 def names_of_modules():
-    found = set(registry.ROOMS)
-    for room in registry.ROOMS:
+    found = set(ROOMS)
+    for room in ROOMS:
         path = importlib.import_module(room).__path__
         found |= {m.name for m in pkgutil.walk_packages(path, f"{room}.") if not m.name.endswith("__main__")}
     return sorted(found)
@@ -242,7 +243,7 @@ OTHER = {
     ("estimator", "Reconstruction"): {"num_samples": 7},
     ("optimizer", "Adam"): {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1},
 }
-AXES = sorted({r.axis for r in registry._catalogue().values()} - {"entry", "data", "metric"})
+AXES = sorted({r.axis for r in catalogue().values()} - {"entry", "data", "metric"})
 CHOICES = [(r.axis, r.name) for axis in AXES for r in registry.registrations(axis)]
 SPECS = [(axis, name, {}) for axis, name in CHOICES] + [(*key, arguments) for key, arguments in OTHER.items()]
 

@@ -108,7 +108,7 @@ class MADE(Pair, HasLogProb):
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Show the likelihood the training data."""
-        self.likelihood.before_training(x)
+        self.likelihood.before_training(x, y)
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x), exact, ``(B,)``."""

@@ -77,7 +77,7 @@ class Regression(Pair, HasLogProb):
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Show the training data to the likelihood and to whoever reads y."""
         self.reader.before_training(y)
-        self.likelihood.before_training(x)
+        self.likelihood.before_training(x, y)
 
     def predict(self, y: Tensor) -> Distribution:
         """p(x|y), batch shape ``(B,)``, event shape ``x_shape``.

@@ -146,7 +146,7 @@ class VAE(Pair, HasPosterior):
         if self.reader is not None:
             self.reader.before_training(y)
         for axis in (self.prior, self.posterior, self.likelihood):
-            axis.before_training(x)
+            axis.before_training(x, y)
 
     @torch.no_grad()
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -154,7 +154,8 @@ class VAE(Pair, HasPosterior):
         if self.prior.proper:
             return
         parts = [slice(start, start + 1000) for start in range(0, len(x), 1000)]
-        self.prior.after_training(torch.cat([self.code(x[part], None if y is None else y[part]) for part in parts]))
+        codes = torch.cat([self.code(x[part], None if y is None else y[part]) for part in parts])
+        self.prior.after_training(codes, y)
 
     def infer(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         """q(z|x) as the guide has it: :meth:`encode` without a look at the values, which would hold up every step."""

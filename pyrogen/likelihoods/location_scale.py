@@ -74,7 +74,7 @@ class _LocationScale(Likelihood):
         return rest + math.log(-math.expm1(-rest)) if self.positive == "softplus" else math.log(rest)
 
     @torch.no_grad()
-    def before_training(self, x: Tensor) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Start a shared scale that was given no value at the standard deviation of the data; one that has moved stays."""
         if self.needs_training_data and float(self.raw_scale) == float(self.raw_scale.new_tensor(self._raw(1.0))):
             seen = x[torch.isfinite(x)].double()

@@ -145,9 +145,9 @@ class Masked(Likelihood):
         elements = self.likelihood(each.reshape(*each.shape, *[1] * (rank - 1)))
         return Observed(elements, self.support, self._filler)
 
-    def before_training(self, x: Tensor) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Show the data to the likelihood."""
-        self.likelihood.before_training(x)
+        self.likelihood.before_training(x, y)
 
     def check(self, x: Tensor) -> None:
         """Refuse observed values that have no density."""

@@ -93,9 +93,9 @@ class MixtureDensity(Likelihood):
         logits, rest = features.split([self.components, features.shape[-1] - self.components], -1)
         return Mixture(logits, self.component(rest.unflatten(-1, (self.components, -1))), self.component)
 
-    def before_training(self, x: Tensor) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Show the data to the components."""
-        self.component.before_training(x)
+        self.component.before_training(x, y)
 
     def check(self, x: Tensor) -> None:
         """Refuse what the components refuse."""

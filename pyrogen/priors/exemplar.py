@@ -51,7 +51,7 @@ class ExemplarPrior(Prior):
         self._ready = False
 
     @torch.no_grad()
-    def before_training(self, x: Tensor) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Draw the exemplars from the training data ``x``, none twice.
 
         Raises:

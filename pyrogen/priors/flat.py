@@ -78,7 +78,7 @@ class Flat(Prior):
         return FlatOver(self.generator, torch.Size([self.latent_size]))
 
     @torch.no_grad()
-    def after_training(self, z: Tensor) -> None:
+    def after_training(self, z: Tensor, y: Tensor | None = None) -> None:
         """Fit the density to the codes, ``(N, latent_size)``.
 
         Raises:
