@@ -28,7 +28,7 @@ SAVED = {"last": WEIGHTS, "best": "best.safetensors", "ema": "ema.safetensors"}
 DERIVED = (
     "scores/*.nc",
     "scores/*.yaml",
-    "figures/*.png",
+    "figures/*.svg",
     "samples.png",
     "samples-means.png",
     "samples.npz",

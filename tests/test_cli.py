@@ -30,7 +30,7 @@ def test_train_leaves_a_run(run):
     assert config["model"]["arguments"]["prior"] == {"name": "VampPrior", "components": 5}
     assert config["model"]["arguments"]["hidden"] == [16]
     assert config["fit"] | {"epochs": 2, "seed": 5} == config["fit"]
-    for name in ("weights.safetensors", "metrics.jsonl", "report.html", "figures/samples.png"):
+    for name in ("weights.safetensors", "metrics.jsonl", "report.html", "figures/samples.svg"):
         assert (run / name).stat().st_size > 0
 
 

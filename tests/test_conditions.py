@@ -357,7 +357,7 @@ def test_a_conditional_run_is_reported_and_sampled_by_class(tmp_path, capsys):
     run = str(tmp_path / "run")
     common = ["--epochs", "1", "--latent_size", "2", "--hidden", "[8]", "--data", "digits", "--device", "cpu"]
     assert main(["train", "vae-conditional", *common, "--folder", run]) == 0
-    assert (tmp_path / "run" / "figures" / "classes.png").is_file()
+    assert (tmp_path / "run" / "figures" / "classes.svg").is_file()
     assert main(["evaluate", run, "--estimator", "IWAE", "--estimator.k", "50", "--limit", "20"]) == 0
     assert main(["sample", run, "--n", "4", "--y", "3"]) == 0
     assert main(["sample", run, "--n", "4"]) == 0

@@ -116,7 +116,7 @@ def test_a_random_generator_needs_no_training(tmp_path):
     assert loaded.sample(5).shape == (5, 2)
     assert main(["sample", run, "--n", "100"]) == 0
     assert main(["evaluate", run, "--limit", "5", "--estimator", "IWAE", "--estimator.k", "50"]) == 0
-    assert (tmp_path / "run" / "figures" / "samples.png").is_file()
+    assert (tmp_path / "run" / "figures" / "samples.svg").is_file()
 
 
 def test_the_evidence_of_a_linear_generator_is_exact():

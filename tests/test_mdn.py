@@ -381,7 +381,7 @@ def test_every_step_is_recorded_and_learns():
 def test_a_report_shows_densities_and_intervals(words, figures, tmp_path):
     run = str(tmp_path / "run")
     assert main(["train", *words, "--epochs", "1", "--hidden", "[8]", "--device", "cpu", "--folder", run]) == 0
-    drawn = {p.stem for p in (tmp_path / "run" / "figures").glob("*.png")}
+    drawn = {p.stem for p in (tmp_path / "run" / "figures").glob("*.svg")}
     assert figures <= drawn
     page = (tmp_path / "run" / "report.html").read_text()
     assert "What could not be shown" not in page

@@ -157,7 +157,7 @@ def test_the_page_holds_every_panel(name, train):
     words, names, missing = BRINGS[name]
     folder = train(words)
     page = write_run_report(folder).read_text()
-    assert {path.stem for path in (folder / "figures").glob("*.png")} == names | {"curves"}
+    assert {path.stem for path in (folder / "figures").glob("*.svg")} == names | {"curves"}
     assert page.count("<img") == page.count('alt="') == len(names) + 1
     assert len(page) < 3_000_000
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
@@ -544,7 +544,7 @@ GONE = {
 
 def copied(folder, target):
     for path in folder.rglob("*"):
-        if path.is_file() and path.suffix != ".png":
+        if path.is_file() and path.suffix != ".svg":
             (target / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
             (target / path.relative_to(folder)).write_bytes(path.read_bytes())
     return target
@@ -569,7 +569,7 @@ def test_a_run_without_its_data_shows_what_it_has(write, scored, tmp_path):
     write(folder / CONFIG)
     page = write_run_report(folder).read_text()
     assert "Everything that is drawn from the data: " in page
-    assert {path.stem for path in (folder / "figures").glob("*.png")} == {"samples", "film-samples", "curves"}
+    assert {path.stem for path in (folder / "figures").glob("*.svg")} == {"samples", "film-samples", "curves"}
     assert "Exact on test" in page
 
 
@@ -592,7 +592,7 @@ def test_a_stopped_run_shows_its_last_checkpoint(files, tmp_path, monkeypatch):
     assert "Training has not ended" in page
     assert "of 4 epochs" in page
     assert "Not scored yet" in page
-    assert {"samples", "reconstructions", "film-samples"} < {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert {"samples", "reconstructions", "film-samples"} < {path.stem for path in (tmp_path / "figures").glob("*.svg")}
 
 
 @pytest.mark.parametrize("name", [METRICS, SCORE])

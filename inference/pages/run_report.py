@@ -21,7 +21,7 @@ from pyrogen.base import (
     Pair,
 )
 from pyrogen.data import Data
-from pyrogen.figures.report import Section, save_figures, write_report
+from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
 from pyrogen.inference.pages import (
     code_sections,
@@ -108,7 +108,7 @@ def write_run_report(folder: str | Path, model: Model | None = None, data: Data 
     folder = Path(folder)
     config, model = storage.read_config(folder), storage.load(folder, model)
     shown, said = panels(folder, config, model, data), _data_section(config)
-    save_figures(folder / "figures", {panel.name: panel.figure for panel in shown if panel.figure is not None})
+    save_svgs(folder / "figures", {panel.name: panel.figure for panel in shown if panel.figure is not None})
     title = f"{config['model'].get('entry', type(model).__name__)} on {said.get('name', 'data of its own')}"
     titles = dict.fromkeys(panel.section for panel in shown)
     middle = [t for t in titles if t not in (*ORDER, *LAST)]

@@ -68,10 +68,11 @@ def training_options() -> frozenset[str]:
 
 
 def _training(entries: Iterable[str]) -> list[str]:
-    own = [name for entry in entries for name in _parameters(registry.find("entry", entry))]
+    asked = [name for entry in entries for name in _parameters(registry.find("entry", entry))]
+    own = [name for name in asked if name not in registry.DECIDED]
     fit = _parameters(registry.Registration("", "fit", "pyrogen.inference.training.fit", "fit", ""))
     data = _parameters(registry.Registration("", "load", "pyrogen.data.dataset", "load", ""))
-    hidden = {*registry.DECIDED, "encoder", "decoder", "model", "name", "progress"}
+    hidden = {"encoder", "decoder", "model", "name", "progress"}
     return [name for name in dict.fromkeys([*own, *fit, *data, "data_seed", "seeds"]) if name not in hidden]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from pyrogen.figures.svg import data_uri
+from pyrogen.figures.svg import data_uri, to_svg
 from pyrogen.files import write
 
 DPI = 144
@@ -53,6 +53,14 @@ def write_report(
         footer=_footer(date or datetime.now().astimezone()),
     )
     return write(Path(path), page.encode("utf-8", "replace"))
+
+
+def save_svgs(folder: str | Path, figures: Mapping[str, Figure]) -> list[Path]:
+    """Write each figure to ``folder/name.svg``, as it stands in a report, and remove those that were there before."""
+    for path in Path(folder).glob("*.svg"):
+        if path.stem not in figures:
+            path.unlink()
+    return [write(Path(folder) / f"{name}.svg", to_svg(figure).encode()) for name, figure in figures.items()]
 
 
 def save_figures(folder: str | Path, figures: Mapping[str, Figure]) -> list[Path]:

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -19,11 +20,20 @@ DARK: Mapping[str, str] = {INK: "#e3e8ed", MUTED: "#a9b4bf", LINE: "#323a43", FR
 PLAIN = " !$'()*+,-./:;=?@[]^_`{|}~"
 
 
+_drawn: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()
+
+
 def to_svg(figure: Figure) -> str:
     """The figure without a background; pictures keep their own pixels, and very many points are drawn as pixels.
 
-    Equal figures make equal text.
+    Equal figures make equal text. A figure is drawn once, however often it is asked for: drawing is what a report costs.
     """
+    if figure not in _drawn:
+        _drawn[figure] = _draw(figure)
+    return _drawn[figure]
+
+
+def _draw(figure: Figure) -> str:
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "pyrogen"}):
         figure.savefig(buffer, format="svg", dpi=DPI, transparent=True, metadata={"Date": None})
