@@ -100,3 +100,20 @@ def test_a_model_of_another_kind_says_what_it_takes(tokens):
         ValueError, match=r"scores binary data .* these are tokens data .whole numbers from 0, and −1 after"
     ):
         pyrogen.fit(model, data, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        (None, None),
+        (torch.arange(9) % 3, "label"),
+        (torch.randn(9, 2), "real"),
+        (torch.randint(0, 256, (9, 1, 4, 4), dtype=torch.uint8), "unit"),
+    ],
+)
+def test_y_has_a_kind_too(y, expected):
+    data = pyrogen.data.from_arrays(torch.rand(9, 4), y)
+    assert data.y_kind == expected
+    if expected == "unit":
+        assert data.y_shape == (1, 4, 4)
+        assert float(data.train.y.max()) <= 1

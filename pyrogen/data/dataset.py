@@ -18,6 +18,7 @@ from pyrogen.data.resize import resize
 from pyrogen.data.source import Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
+from pyrogen.kinds import kind_named
 from pyrogen.registry import DECIDED, choices, find
 
 # the source of data that no file holds
@@ -76,6 +77,17 @@ class Data:
         """Number of classes, one more than the largest label; None without labels."""
         labels = [s.y for s in (self.train, self.valid, self.test) if s.y is not None and not s.y.is_floating_point()]
         return int(max(y.max() for y in labels)) + 1 if labels else None
+
+    @property
+    def y_kind(self) -> str | None:
+        """What y is: "label" of classes, or the kind of its numbers, "unit" of grey images and "real"; None without y."""
+        known = [s.y for s in (self.train, self.valid, self.test) if s.y is not None]
+        if not known:
+            return None
+        if not known[0].is_floating_point():
+            return "label"
+        grey = known[0].dim() > 2 and all(kind_named("unit").check(y) for y in known)
+        return "unit" if grey else "real"
 
     @property
     def y_shape(self) -> torch.Size:
