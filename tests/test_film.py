@@ -82,7 +82,7 @@ def test_metrics_too_begin_before_the_first_step(tmp_path):
     assert run.records == [first, *later]
     assert [line["epoch"] for line in later] == [1, 2, 3]
     untrained = train("vae", None, **SMALL["vae"][0], recipe={"epochs": 0})
-    assert untrained.history == []
+    assert untrained.records == []
 
 
 def test_a_damaged_film_is_one_sentence(tmp_path):

@@ -132,9 +132,13 @@ def test_changed_data_are_refused_by_their_split(scored, split, capsys):
     write_own(scored.parent / "own.npz", CHANGES[split])
     with pytest.raises(ValueError, match=f"the {split} data of .* have changed"):
         data_of(scored)
-    for command in ("evaluate", "sample", "report"):
+    for command in ("evaluate", "sample"):
         assert main([command, str(scored)]) == 2
         assert f"the {split} data" in capsys.readouterr().err
+    assert main(["report", str(scored)]) == 0  # with what the folder holds, and no picture of other data
+    page = (scored / "report.html").read_text()
+    assert f"Everything that is drawn from the data: the {split} data" in page
+    assert not (scored / "figures" / "reconstructions.svg").exists()
     data = load(scored.parent / "own.npz")
     model = pyrogen.create("vae", x_shape=data.x_shape, likelihood="Normal", latent_size=2, hidden=(8,))
     with pytest.raises(ValueError, match=f"data.sha256_{split} was"):

@@ -25,6 +25,7 @@ from pyrogen.inference import (
     observe,
     summarize,
 )
+from pyrogen.memory import NotEnoughMemory
 
 X = torch.linspace(-2, 2, 5)
 
@@ -366,5 +367,5 @@ def test_lack_of_memory_is_one_sentence_that_says_what_to_lower(estimator, error
             latent(x)
 
     judge, advice = ROOMS[estimator]
-    with pytest.raises(ValueError, match=rf"not enough memory \(.*\); {advice}.*, or score fewer data\."):
+    with pytest.raises(NotEnoughMemory, match=rf"not enough memory \(.*\); {advice}.*, or score fewer data\."):
         log_evidence((model, guide), torch.zeros(25), judge)

@@ -40,7 +40,7 @@ def test_the_history_is_a_table_of_what_the_file_says(run):
     assert run.records == lines
     table = run.history
     assert isinstance(table, pd.DataFrame)
-    assert table.index.tolist() == [1, 2, 3]
+    assert table.index.tolist() == [0, 1, 2, 3]
     assert table.index.name == "epoch"
     assert table["valid/loss"].tolist() == [line["valid/loss"] for line in lines]
     assert len(fit(small(run.data), run.data, **{**SMALL, "epochs": 0}).history) == 0

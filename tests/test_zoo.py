@@ -110,7 +110,7 @@ def test_builds_fits_and_samples(name, tiny_data, conditions):
     data = tiny_data(m)
     run = quick(m, data, epochs=2)
     assert run.model is m
-    assert [row["epoch"] for row in run.records] == list(range(1, 2 * len(m.stages()) + 1))
+    assert [row["epoch"] for row in run.records] == list(range(2 * len(m.stages()) + 1))
     losses = {k: v for row in run.records for k, v in row.items() if k.endswith("loss")}
     assert {k.split("/")[0] for k in losses} == {"train", "valid"}
     assert all(map(math.isfinite, losses.values()))
