@@ -234,9 +234,9 @@ def told(model: Any, x: Tensor | TensorDataset, y: Tensor | None = None) -> tupl
     """
     if not isinstance(x, TensorDataset):
         return x, y
-    # of a streamed split x is no tensor, which it says itself
-    own: Tensor = getattr(x, "x", x.tensors[0] if x.tensors else None)
-    known = getattr(x, "y", x.tensors[1] if len(x.tensors) > 1 else None) if y is None else y
+    plain = dict(zip("xy", x.tensors, strict=False))
+    own: Any = getattr(x, "x", plain.get("x"))  # of a streamed split x is no tensor, which it says itself
+    known = getattr(x, "y", plain.get("y")) if y is None else y
     where = model.device if isinstance(model, Model) else own.device
     return own.to(where), None if known is None else known.to(where)
 

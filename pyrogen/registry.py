@@ -114,12 +114,11 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
     """Register a class (or function) as a choice on an axis, under its own name unless another is given."""
 
     def register(thing: C) -> C:
-        label = name or thing.__name__  # type: ignore[attr-defined]
+        own = str(thing.__name__)  # type: ignore[attr-defined]
         if isinstance(thing, type) and "__init__" in vars(thing):
             thing.__init__ = conforming(thing.__init__)  # type: ignore[misc]
-        _remember(
-            Registration(axis, label, thing.__module__, thing.__name__, first_line_of(thing.__doc__), thing=thing)
-        )  # type: ignore[attr-defined]
+        summary = first_line_of(thing.__doc__)
+        _remember(Registration(axis, name or own, thing.__module__, own, summary, thing=thing))
         return thing
 
     return register
