@@ -57,9 +57,26 @@ class GradientPenalty(CriticPenalty):
         return self.weight * (slopes(critic, between(real, fake)) - self.target).square().mean()
 
 
+@dataclass(frozen=True)
+class _ZeroCentred(CriticPenalty):
+    weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        _not_negative(self, weight=self.weight)
+
+    @abstractmethod
+    def side(self, real: Sites, fake: Sites) -> Sites:
+        """Where the slopes are charged."""
+
+    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """½ λ E ‖∇ score‖² on one side."""
+        return 0.5 * self.weight * slopes(critic, self.side(real, fake)).square().mean()
+
+
 @choice("penalty")
 @dataclass(frozen=True)
-class R1(CriticPenalty):
+class R1(_ZeroCentred):
     """½ λ E ‖∇ score(x)‖² at real data: a game near its end becomes stable.
 
     Reference: Mescheder et al. 2018, Which training methods for GANs do actually converge?, arXiv:1801.04406.
@@ -68,35 +85,23 @@ class R1(CriticPenalty):
         weight: λ.
     """
 
-    weight: float = 10.0
-
-    def __post_init__(self) -> None:
-        """Refuse what means nothing."""
-        _not_negative(self, weight=self.weight)
-
-    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
-        """½ λ E ‖∇ score(x)‖²."""
-        return 0.5 * self.weight * slopes(critic, real).square().mean()
+    def side(self, real: Sites, fake: Sites) -> Sites:
+        """Real."""
+        return real
 
 
 @choice("penalty")
 @dataclass(frozen=True)
-class R2(CriticPenalty):
+class R2(_ZeroCentred):
     """½ λ E ‖∇ score(g(z))‖² at generated data. Reference: Mescheder et al. 2018, arXiv:1801.04406.
 
     Args:
         weight: λ.
     """
 
-    weight: float = 10.0
-
-    def __post_init__(self) -> None:
-        """Refuse what means nothing."""
-        _not_negative(self, weight=self.weight)
-
-    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
-        """½ λ E ‖∇ score(g(z))‖²."""
-        return 0.5 * self.weight * slopes(critic, fake).square().mean()
+    def side(self, real: Sites, fake: Sites) -> Sites:
+        """Generated."""
+        return fake
 
 
 def between(real: Sites, fake: Sites) -> Sites:
