@@ -191,7 +191,7 @@ def test_a_crash_is_shown_and_the_others_go_on(tmp_path, capsys):
 
 def test_what_has_ended_is_not_run_again(made, monkeypatch):
     over = {"prior": PRIORS, "posterior": ["DiagonalNormal", "LowRankNormal"]}
-    monkeypatch.setattr(cells, "log_evidence", None)
+    monkeypatch.setattr("pyrogen.inference.runs.evaluate.log_evidence", None)
     monkeypatch.setattr(cells, "fit", None)
     again = grid(over, folder=made.folder, **SMALL, **SCORED)
     part = made.numbers.isel(posterior=slice(2))

@@ -11,11 +11,10 @@ from torch import Size, Tensor, nn
 
 from pyrogen.base import Batch, HasCritic, Pair
 from pyrogen.conditions import Condition
-from pyrogen.inference.programs.contexts import standing_still
+from pyrogen.inference.adversarial.penalties import Sites
+from pyrogen.inference.programs.contexts import reached, standing_still
 from pyrogen.inference.programs.record import latents, record
 from pyrogen.nets import mlp
-
-Sites = Mapping[str, Tensor]
 
 
 class SiteCritic(nn.Module):
@@ -45,8 +44,8 @@ class PairGame(HasCritic):
 
     A critic of {x} makes the pair's decoder a GAN's generator; of {x, z}, its encoder and decoder a BiGAN; of {z}, its
     encoder that of an adversarial autoencoder. What is observed is drawn by rsample, and where a distribution has none, as
-    that of bits, its mean stands for it. What no
-    gradient reaches, as the parameters of a mixture behind its draws, is left as it is.
+    that of bits, its mean stands for it. What no gradient reaches, as the parameters of a mixture behind its draws, is left
+    as it is.
 
     Reference: Donahue et al. 2017, arXiv:1605.09782; Dumoulin et al. 2017, arXiv:1606.00704; Makhzani et al. 2016,
     arXiv:1511.05644.
@@ -66,9 +65,11 @@ class PairGame(HasCritic):
         with standing_still((), pair.modules()):  # batch norms do not remember the trial
             sides = [self.real(trial), self.fake(trial)]
             parameters = list(pair.parameters())
-            reached = [self._reached(side, parameters) for side in sides]
-        self.encodes = bool(reached[0])
-        moved = reached[0] | reached[1]
+            of_data, of_model = (
+                reached(sum((v.sum() for v in side.values()), torch.zeros(())), parameters) for side in sides
+            )
+        self.encodes = bool(of_data)
+        moved = of_data | of_model
         self.unmoved = [p for p in parameters if id(p) not in moved]
         if not moved:
             raise ValueError(
@@ -120,14 +121,6 @@ class PairGame(HasCritic):
             return Batch(x)
         kind = torch.long if condition.classes else None
         return Batch(x, torch.zeros(2, *condition.shape, dtype=kind, device=device))
-
-    def _reached(self, sites: Sites, parameters: Sequence[nn.Parameter]) -> set[int]:
-        total = sum(v.sum() for v in sites.values() if v.requires_grad)
-        if not isinstance(total, Tensor):
-            return set()
-        found = torch.autograd.grad(total, [p for p in parameters if p.requires_grad], allow_unused=True)
-        trainable = (p for p in parameters if p.requires_grad)
-        return {id(p) for p, gradient in zip(trainable, found, strict=True) if gradient is not None}
 
 
 class Unobserved(Messenger):

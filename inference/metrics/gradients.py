@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.data import Data
 from pyrogen.inference.objectives.weighted import PairObjective
-from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.contexts import evaluating, reached, seeded
 from pyrogen.inference.programs.record import Site, latents, log_prob, record
 from pyrogen.registry import choice, make
 
@@ -63,20 +63,18 @@ def _of_the_guide(pair: Pair, batch: Batch) -> list[nn.Parameter]:
     with evaluating(pair), torch.enable_grad():
         drawn = record(pair.guide, batch.x, batch.y)
         values = {name: z.detach() for name, z in latents(drawn).items()}
-        reached = [_reached(pair, record(program, batch.x, batch.y, values)) for program in (pair.guide, pair.model)]
-    owned = [p for p in pair.parameters() if p in reached[0] and p not in reached[1]]
+        of_guide, of_model = (
+            reached(_log_joint(record(program, batch.x, batch.y, values)), pair.parameters())
+            for program in (pair.guide, pair.model)
+        )
+    owned = [p for p in pair.parameters() if id(p) in of_guide - of_model]
     if not owned:
         raise ValueError(f"the guide of {type(pair).__name__} has no parameters of its own, so no gradient to measure.")
     return owned
 
 
-def _reached(pair: Pair, sites: Mapping[str, Site]) -> set[nn.Parameter]:
-    total: Tensor = torch.stack([log_prob(site).sum() for site in sites.values()]).sum() if sites else torch.zeros(())
-    if not total.requires_grad:
-        return set()
-    trained = [p for p in pair.parameters() if p.requires_grad]
-    parts = torch.autograd.grad(total, trained, allow_unused=True)
-    return {p for p, part in zip(trained, parts, strict=True) if part is not None}
+def _log_joint(sites: Mapping[str, Site]) -> Tensor:
+    return torch.stack([log_prob(site).sum() for site in sites.values()]).sum() if sites else torch.zeros(())
 
 
 def _first(y: Tensor | None, n: int, device: torch.device) -> Tensor | None:

@@ -67,6 +67,15 @@ def standing_still(parameters: Iterable[nn.Parameter], modules: Iterable[nn.Modu
             m.track_running_stats = tracks
 
 
+def reached(total: Tensor, parameters: Iterable[nn.Parameter]) -> set[int]:
+    """The ids of the trainable parameters that a scalar depends on."""
+    trained = [p for p in parameters if p.requires_grad]
+    if not total.requires_grad:
+        return set()
+    found = torch.autograd.grad(total, trained, allow_unused=True)
+    return {id(p) for p, gradient in zip(trained, found, strict=True) if gradient is not None}
+
+
 @contextmanager
 def evaluating(*among: nn.Module) -> Iterator[None]:
     """Inference as it is at test time: evaluation mode, no gradients, no validation; the modes come back afterwards."""

@@ -18,7 +18,7 @@ from pyrogen import plain_yaml, registry, storage
 from pyrogen.base import HasPosterior, Model, Pair
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
-from pyrogen.inference.evidence.estimator import Estimator, Reconstruction, log_evidence
+from pyrogen.inference.evidence.estimator import Estimator, Reconstruction
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs.contexts import evaluating, seeded, threads
@@ -191,23 +191,23 @@ def _train(cell: GridRun, state: dict[str, Any]) -> Data:
 
 
 def _score(cell: GridRun, ruler: Ruler, data: Data, state: dict[str, Any]) -> None:
-    from pyrogen.inference.runs.scores import density_of, part_of, save_score
+    from pyrogen.inference.runs.evaluate import score
+    from pyrogen.inference.runs.scores import part_of, save_score
 
     trained: Model = storage.load(cell.folder, weights=ruler.weights)
     state["parameters"] = sum(p.numel() for p in trained.parameters())
-    model, noise = density_of(trained, data, None, 0)
-    split, rows, part = part_of(cell.folder, data, "test", ruler.limit)
+    chosen: dict[str, Any] = {"weights": ruler.weights, "split": "test", "limit": ruler.limit, "check_guide": False}
     names = {}
-    for what, estimator in _estimators(trained, "AIS" if noise and ruler.estimator is None else ruler.estimator):
+    for what, estimator in _estimators(trained, ruler.estimator):
         try:
-            evidence = log_evidence(model, split, estimator)
+            evidence = score(trained, data, cell.folder, estimator, **chosen)
         except ValueError:
             if what == "evidence":
                 raise
             continue  # a posterior without a density has no ELBO: the table leaves it blank
-        evidence = evidence.assign_coords(datum=rows).assign_attrs(weights=ruler.weights, **part, **noise)
         names[what] = save_score(cell.folder, evidence).stem
     if isinstance(trained, HasPosterior):
+        split, _, _ = part_of(cell.folder, data, "test", ruler.limit)
         with evaluating(trained), seeded(0):
             state["active_units"] = activity(trained, split)["active_units"]
     state["scores"][ruler.key] = names

@@ -55,7 +55,7 @@ class Trainer:
         self.stage = self.epoch = 0
         self.best_loss, self.best_epoch = math.inf, 0
         self.best: dict[str, Tensor] = {}
-        self.film = Film(data.valid.to(device) if len(data.valid) else self.train_split, target, self.settings["seed"])
+        self.film = Film(self.valid_split if len(data.valid) else self.train_split, target, self.settings["seed"])
         self.ema = self._copy() if self.settings["ema"] is not None else {}
         self.checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.game: Game | None = None
