@@ -97,6 +97,8 @@ class Objective(ABC):
     """
 
     axes: ClassVar[tuple[str, ...]] = ("objective",)
+    alone: bool = True
+    """Whether a model can be trained by it without others beside it."""
 
     @abstractmethod
     def players(self, model: Any) -> Sequence[Player]:

@@ -238,7 +238,7 @@ def make(axis: str, spec: Any) -> Any:
         ValueError: the name is unknown, its arguments are wrong, or the object belongs on another axis.
     """
     if isinstance(spec, str):
-        return make(axis, _written(axis, spec)) if set(spec) & set("(+*") else _construct(find(axis, spec), {})
+        return make(axis, written(axis, spec)) if set(spec) & set("(+*") else _construct(find(axis, spec), {})
     if isinstance(spec, Mapping):
         if "name" not in spec:
             raise ValueError(f"{axis}= as a mapping needs a 'name', one of {', '.join(choices(axis))}.")
@@ -321,8 +321,12 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
     return build  # type: ignore[return-value]
 
 
-def _written(axis: str, text: str) -> Mapping[str, Any]:
-    """A choice that is written as a call, or a sum of them where the axis has sums."""
+def written(axis: str, text: str) -> Mapping[str, Any]:
+    """The description of a choice that is written as a call, or of a sum of them where the axis has sums.
+
+    Raises:
+        ValueError: it is neither, or a sum on an axis without.
+    """
     terms = weighed(text)
     if len(terms) == 1 and terms[0][0] == 1:
         return terms[0][1]

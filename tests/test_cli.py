@@ -344,6 +344,22 @@ def test_a_reader_who_has_seen_enough_is_no_error():
     assert (listed.returncode, listed.stderr, listed.stdout.count("\n")) == (0, "", 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--objective", "ELBO() - Contractive()"], "is no sum of choices with arguments by name"),
+        (["--objective", "Contractive"], "Contractive() is a term beside others; train by a sum, as 'ELBO() + 0.1"),
+        (["--prior", "Laplace() + StandardNormal()"], "takes one prior, which do not add up as objectives do"),
+    ],
+)
+def test_what_does_not_add_up_is_said_to(words, sentence, tmp_path, capsys):
+    assert main(["train", "vae", "--data", "digits", "--folder", str(tmp_path / "run"), "--epochs", "1", *words]) == 2
+    printed = capsys.readouterr().err
+    assert sentence in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_switches_alone_are_true_and_choices_may_be_written_as_in_python(capsys):
     words = "train vae --data digits --resume --objective ELBO(warmup=5) --prior=VampPrior(components=7) --tensorboard"
     assert main([*words.split(), "--print_config"]) == 0

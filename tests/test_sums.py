@@ -126,6 +126,13 @@ def test_what_is_no_sum_is_refused_in_a_sentence(wrong, sentence):
         make("objective", wrong)
 
 
+@pytest.mark.parametrize("objective", [Contractive(), 2 * Contractive() + SparseActivation(0.1)])
+def test_terms_without_an_objective_train_nothing(pair, tiny_data, objective):
+    m = pair()
+    with pytest.raises(ValueError, match="is a term beside others; train by a sum, as 'ELBO"):
+        fit(m, tiny_data(m), objective, epochs=1)
+
+
 def test_priors_do_not_add_up():
     with pytest.raises(ValueError, match="prior= takes one prior, which do not add up as objectives do"):
         pyrogen.create("vae", x_shape=(4,), prior="StandardNormal + 2 * Laplace")

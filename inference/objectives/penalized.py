@@ -21,6 +21,8 @@ from pyrogen.registry import choice
 class Penalty(PairObjective):
     """A term beside others: ``ELBO() + weight * penalty`` is the pair with one more factor, exp(−weight · penalty)."""
 
+    alone: bool = False
+
     @abstractmethod
     def penalty(self, pair: Pair, batch: Batch) -> Tensor:
         """What is charged, a scalar."""

@@ -45,6 +45,7 @@ class Sum(Objective):
             inner = objective.parts if isinstance(objective, Sum) else ((1.0, objective),)
             parts += [(weight * w, o) for w, o in inner]
         self.parts: tuple[tuple[float, Objective], ...] = tuple(parts)
+        self.alone = any(objective.alone for _, objective in parts)
 
     @property
     def of(self) -> str:

@@ -41,7 +41,7 @@ def _negative_error(model: Any, part: Split) -> Tensor:
 
 # the first that a model has is taken
 JUDGES: Sequence[tuple[type, Callable[[Any, Split], Tensor], str, str]] = (
-    (HasLogProb, _log_prob, "log-density, nats", "their log-density"),
+    (HasLogProb, _log_prob, "log p(x), nats", "their log p(x)"),
     (HasFreeEnergy, _negative_energy, "−F(x), nats", "the negative free energy, which is log p(x) but for a constant"),
     (Pair, _bound, "bound on log p(x), nats", f"a lower bound on log p(x) by {WEIGHED} importance weights"),
     (HasPosterior, _negative_error, "−RMSE", "the negative error of its reconstruction"),

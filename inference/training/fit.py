@@ -23,7 +23,7 @@ from pyrogen.inference.training.run import Run
 from pyrogen.inference.training.settings import refuse_meaningless
 from pyrogen.inference.training.trainer import Trainer, is_first
 from pyrogen.memory import enough_memory
-from pyrogen.registry import describe, find, make
+from pyrogen.registry import describe, find, make, spelled
 from pyrogen.seeds import ALONE
 
 FALLBACK = {"epochs": 20, "lr": None, "batch_size": 128, "lr_milestones": (), "lr_decay": 0.1}
@@ -134,6 +134,10 @@ def fit(
     usual = {**FALLBACK, **_recipe(model)}
     asked = check_settings({k: usual.get(k) if v is None else v for k, v in given.items()})
     goal = model.objective if objective is None else make("objective", objective)
+    if not goal.alone:
+        raise ValueError(
+            f"{spelled(goal)} is a term beside others; train by a sum, as 'ELBO() + 0.1 * {spelled(goal)}'."
+        )
     _check_data(model, data, validate)
     with ALONE, _processes(device) as where:
         settings = {

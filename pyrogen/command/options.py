@@ -343,7 +343,10 @@ def words_of(option: str, value: str, axis: str | None = None) -> list[str]:
         value: as typed.
         axis: whose choices these are, to know what ``IWAE(5000)`` calls its number.
     """
-    if set(_outside(value)) & set("+*"):
+    outside = _outside(value)
+    if set(outside) & set("+*") or outside.count(")") > 1:
+        if axis:
+            registry.written(axis, value)  # refuses what is no sum, or cannot be added up
         return [f"--{option}", "Sum", f"--{option}.of", value]
     if not (called := re.fullmatch(r"([\w-]+)\((.*)\)", value)):
         return [f"--{option}", value]
