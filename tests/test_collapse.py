@@ -1,5 +1,6 @@
 """A generator's output fits its data, and its collapse is said without an oracle, and not of one that is well."""
 
+import json
 import logging
 
 import numpy as np
@@ -149,6 +150,17 @@ def test_a_posterior_is_called_collapsed_only_after_many_steps(caplog):
         assert "collapsed" not in caplog.text
         fit(model, rows, epochs=40, batch_size=16, device="cpu", progress=False)
     assert "the posterior has collapsed: no latent is active, at 0.1 nat or more" in caplog.text
+
+
+@pytest.mark.parametrize(("step", "said"), [(120, False), (500, True), (None, True)])
+def test_a_score_and_a_page_wait_for_many_steps_too(step, said, tmp_path):
+    from pyrogen.inference.pages.latent_sections import usage
+
+    line = {"epoch": 12, "valid/active_units": 0, **({} if step is None else {"step": step})}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    assert any("has collapsed" in sentence for sentence in beware(tmp_path)) == said
+    model = pyrogen.create("vae", x_shape=(4,), latent_size=2, hidden=(3,))
+    assert any("has collapsed" in panel.caption for panel in usage(model, None, [line])) == said
 
 
 def test_an_untrained_generator_is_not_called_collapsed(caplog):

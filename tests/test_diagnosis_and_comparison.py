@@ -584,7 +584,7 @@ def test_a_collapsed_run_is_said_again(run, capsys):
     last = json.loads(before.splitlines()[-1])
     try:
         for active, said in ((0, True), (2, False)):
-            metrics.write_text(json.dumps({**last, "valid/active_units": active}) + "\n")
+            metrics.write_text(json.dumps({**last, "step": 500, "valid/active_units": active}) + "\n")
             main(["evaluate", str(run), "--estimator", "ELBO", "--limit", "3"])
             assert ("the posterior has collapsed" in capsys.readouterr().out) == said
     finally:

@@ -19,6 +19,7 @@ from pyrogen.inference.programs.record import is_point
 
 ACTIVE = 0.1  # nats a datum
 VARIES = 0.01  # of codes without a density, which have no rate
+LEARNED = 500  # steps after which a model has learned enough to be told that it has collapsed
 SHOWN = 500
 DRAWS = 64
 NAMED = 10
@@ -50,6 +51,12 @@ def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
         name: rates.flatten().tolist(),
         "mutual_information": _mutual_information(q),
     }
+
+
+def has_learned(line: Mapping[str, Any]) -> bool:
+    """Whether the metrics of an epoch are of a model that can be said to have collapsed: before it learns, all look so."""
+    step = line.get("step", LEARNED)
+    return isinstance(step, (int, float)) and step >= LEARNED
 
 
 def in_words(found: Mapping[str, Any], size: int) -> str:

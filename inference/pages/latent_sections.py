@@ -11,7 +11,7 @@ from torch import Tensor
 from pyrogen.axes import Prior
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
-from pyrogen.inference.latents.activity import in_words
+from pyrogen.inference.latents.activity import has_learned, in_words
 from pyrogen.inference.latents.walks import aggregate
 from pyrogen.inference.pages.panel import (
     ADVICE,
@@ -138,7 +138,7 @@ def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
     rates = {k: last(history, f"valid/{k}", model.latent_size) for k in ("kl_per_dim", "information_per_dim")}
     measured = {"active_units": int(active), **{k: v for k, v in rates.items() if v is not None}}
     said = f"{in_words(measured, model.latent_size)}."
-    if active == 0:
+    if active == 0 and has_learned(history[-1]):
         said = (
             f"The posterior has collapsed: {said} The codes say next to nothing of the data. A smaller weight on the KL, its "
             "warm-up, or a weaker decoder may revive them."

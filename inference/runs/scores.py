@@ -22,6 +22,7 @@ from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.summary import summarize
+from pyrogen.inference.latents.activity import has_learned
 from pyrogen.inference.training.run import read_history
 from pyrogen.registry import unknown
 
@@ -193,9 +194,11 @@ def density_of(model: Model, data: Data, sigma: float | None, seed: int) -> tupl
 def beware(folder: str | Path) -> Iterator[str]:
     """What a run's training warned of, and whoever reads a score should know."""
     history = read_history(folder)
-    if history and (said := said_of(history[-1])):
+    if not history or not has_learned(history[-1]):
+        return
+    if said := said_of(history[-1]):
         yield said
-    if history and history[-1].get("valid/active_units") == 0:
+    if history[-1].get("valid/active_units") == 0:
         yield (
             "the posterior has collapsed: no latent is active, at 0.1 nat or more, and the score is that of a model that "
             "does without"

@@ -8,9 +8,7 @@ from typing import Any
 
 from pyrogen.base import Player
 from pyrogen.inference.adversarial import collapse
-from pyrogen.inference.latents.activity import ACTIVE
-
-LEARNED = 500  # steps after which a model has learned enough to be told that its posterior has collapsed
+from pyrogen.inference.latents.activity import ACTIVE, has_learned
 
 log = logging.getLogger("pyrogen")
 
@@ -21,16 +19,15 @@ class Alarms:
     def __init__(self) -> None:
         self.warned: set[str] = set()
 
-    def hear(self, records: Sequence[Mapping[str, Any]], players: Sequence[Player], late: bool, steps: int) -> None:
+    def hear(self, records: Sequence[Mapping[str, Any]], players: Sequence[Player], late: bool) -> None:
         """Warn of what the metrics of the epochs so far say.
 
         Args:
             records: the metrics of every epoch, and of before the first.
             players: those who play.
             late: whether half of the epochs have passed.
-            steps: how many have been taken.
         """
-        terms, trained = records[-1], steps >= LEARNED
+        terms, trained = records[-1], has_learned(records[-1])
         # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
         ever = any(line.get("valid/active_units") for line in records if line["epoch"])
         if terms.get("valid/active_units") == 0 and trained and (ever or late):

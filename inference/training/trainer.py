@@ -277,9 +277,9 @@ class Trainer:
         self._select(terms.get("valid/loss"))
         self.epoch += 1
         game.batch = 0
-        self._record({"epoch": self.epochs_done + 1, **terms})
+        self._record({"epoch": self.epochs_done + 1, "step": int(game.step), **terms})
         self._shoot()
-        self.alarms.hear(self.run.records, players, late=2 * self.epoch >= game.rules.epochs > 2, steps=int(game.step))
+        self.alarms.hear(self.run.records, players, late=2 * self.epoch >= game.rules.epochs > 2)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
         said = "  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown)
