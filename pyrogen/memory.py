@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -18,11 +18,12 @@ class NotEnoughMemory(MemoryError):
 
 
 @contextmanager
-def enough_memory(advice: str) -> Iterator[None]:
+def enough_memory(advice: str, stands: Callable[[], str] = str) -> Iterator[None]:
     """Turn any lack of memory inside, of this machine or of its accelerator, into one sentence.
 
     Args:
         advice: what to lower, as "lower --chunk_size".
+        stands: says what is left of the work, where that depends on how far it came.
 
     Raises:
         NotEnoughMemory: there was not enough memory.
@@ -34,7 +35,7 @@ def enough_memory(advice: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_lack(error):
             raise
-        raise NotEnoughMemory(f"there is not enough memory ({first_line(error)}); {advice}.") from error
+        raise NotEnoughMemory(f"there is not enough memory ({first_line(error)}); {advice}{stands()}.") from error
 
 
 def is_lack(error: Exception) -> bool:

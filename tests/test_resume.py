@@ -250,6 +250,31 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
     train("vae", tmp_path, resume=True)
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError("8 GiB"), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("not enough memory")]
+)
+@pytest.mark.parametrize("steps", [0, 15])
+def test_a_lack_of_memory_loses_no_checkpoint(error, steps, tmp_path, monkeypatch):
+    original, taken = ELBO.terms, []
+
+    def terms(self, *given):
+        if len(taken) == steps:
+            raise error
+        taken.append(self)
+        return original(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ELBO, "terms", terms)
+        with pytest.raises(MemoryError, match=r"not enough memory \(.*\); lower batch_size \(now 128\)") as said:
+            train("vae", tmp_path, checkpoint_seconds=0.0, compile=False, validate=False)
+    assert ("what was trained stands" in str(said.value)) == (steps > 0)
+    if steps:
+        assert len(pyrogen.evaluate(tmp_path, "ELBO", limit=3)["log_evidence"]) == 3
+    train("vae", tmp_path, resume=True, compile=False, validate=False)
+    train("vae", tmp_path / "whole", compile=False, validate=False)
+    assert all(same(tmp_path, tmp_path / "whole").values())
+
+
 def test_leftovers_of_a_kill_are_swept(tmp_path):
     tmp_path.mkdir(exist_ok=True)
     (tmp_path / ".weights.safetensors.abc.part").write_bytes(b"half")

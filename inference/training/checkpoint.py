@@ -52,6 +52,16 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, facts
 
 
+def stands(folder: Path | None) -> str:
+    """What a run that broke off can still be used for, as the end of a sentence; "" where nothing is left of it."""
+    if folder is None or not (folder / CHECKPOINT).exists():
+        return ""
+    return (
+        f", in a folder of its own; what was trained stands in {folder}, where it can be evaluated, and goes on by "
+        "resume=True where there is more memory"
+    )
+
+
 @contextmanager
 def owned(folder: Path | None) -> Iterator[None]:
     """Hold a run's folder: no other process may train into it. The lock falls with the process that holds it.

@@ -161,10 +161,9 @@ def fit(
         )
         with checkpoint.owned(target), _algorithms(deterministic), display(progress, is_first()) as shown:
             if trainer.claim(resume, overwrite):
-                stands = f"; the last checkpoint in {folder} stands" if target is not None else ""
                 size = settings["batch_size"]
                 lower = f"lower batch_size (now {size}), the draws of the objective or the width of the networks"
-                with enough_memory(f"{lower}{stands}"):
+                with enough_memory(lower, lambda: checkpoint.stands(target)):
                     trainer.train(shown, checkpoint_seconds, tensorboard)
     return trainer.run
 
