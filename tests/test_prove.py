@@ -14,10 +14,11 @@ import torch
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch, HasLogProb, Model
+from pyrogen.command.cli import main
 from pyrogen.inference.metrics.boltzmann import ExactLikelihood
 from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.proofs.claims import claims_of
-from pyrogen.inference.proofs.prove import Bench, main, matching, measure, prove
+from pyrogen.inference.proofs.prove import Bench, matching, measure, prove
 from pyrogen.inference.proofs.records import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +68,7 @@ def zoo(own_names):
 
 
 def run(pattern, tmp_path, *options):
-    return main([pattern, "--folder", str(tmp_path / "proofs"), *options])
+    return main(["prove", pattern, "--folder", str(tmp_path / "proofs"), *options])
 
 
 def test_met_with_a_control_that_fails(zoo, tmp_path, capsys):
@@ -289,7 +290,7 @@ def without(*keys):
 def test_claims_that_are_not_well_formed(zoo, tmp_path, claim, sentence):
     zoo("fake", CLAIM, claim)
     with pytest.raises(ValueError, match="claim 2 of 'fake': ") as error:
-        run("fake", tmp_path)
+        prove("fake", folder=tmp_path / "proofs")
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []  # nothing was run
@@ -480,8 +481,7 @@ def test_fresh_seeds_are_named(zoo, tmp_path):
 @pytest.mark.parametrize("text", ["10,x", ",", "1,1", "-1", "1.5"])
 def test_seeds_that_are_none(zoo, tmp_path, capsys, text):
     zoo("fake", CLAIM)
-    with pytest.raises(SystemExit):
-        run("fake", tmp_path, f"--seeds={text}")
+    assert run("fake", tmp_path, f"--seeds={text}") == 2
     assert f"a number of seeds, or different seeds as 10,11,12; got {text!r}" in capsys.readouterr().err
 
 

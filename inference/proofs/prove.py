@@ -1,8 +1,7 @@
-"""`pyrogen prove`: each entry's claims, measured on several seeds beside a control that must fail."""
+"""Each entry's claims, measured on several seeds beside a control that must fail."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pyrogen import registry
@@ -28,12 +26,8 @@ from pyrogen.inference.programs import contexts
 from pyrogen.inference.proofs.claims import Claim, Setup, claims_of
 from pyrogen.inference.proofs.records import (
     FOLDER,
-    TABLE,
     Measured,
     Proof,
-    bound_words,
-    control_words,
-    measured_words,
     provenance,
     write_table,
 )
@@ -192,42 +186,6 @@ def measure(
     )
 
 
-def main(arguments: Sequence[str]) -> int:
-    """``pyrogen prove``: 0 if every claim is met and every control fails, 1 if not, 2 if nothing matches."""
-    parser = argparse.ArgumentParser(
-        prog="pyrogen prove",
-        description="Run the claims of the matching models on several seeds, with controls that must fail; write "
-        "proofs/NAME.json and the table PROOFS.md.",
-        epilog="Exit status: 0 if every claim is met and every control fails, 1 if not, 2 if nothing matches.",
-    )
-    parser.add_argument("pattern", help="a model's name or a glob; *-paper models run only by their exact name")
-    parser.add_argument("--seeds", type=_seeds, help="how many, or which ones, as 10,11,12; default: each claim's own")
-    parser.add_argument("--folder", default=str(FOLDER), help="where NAME.json goes; default proofs")
-    parser.add_argument("--table", default=None, help="the table; default PROOFS.md beside the folder")
-    parser.add_argument("--device", default="cpu", help="where models are trained")
-    parser.add_argument("--threads", type=int, default=1, help="of torch; default 1, which small models like best")
-    options = parser.parse_args(list(arguments))
-    names = matching(options.pattern)
-    if not names:
-        return _nothing(f"no model matches {options.pattern!r}; pyrogen list shows all")
-    proofs = prove(options.pattern, options.seeds, options.folder, options.table, options.device, options.threads)
-    silent = [n for n in names if n not in {p.entry for p in proofs}]
-    if not proofs:
-        return _nothing(f"{', '.join(silent)} claims nothing")
-    console = Console(highlight=False, soft_wrap=True)
-    for proof in proofs:
-        for claim in proof.claims:
-            console.print(_lines(claim, proof.entry))
-    if silent:
-        console.print(f"nothing is claimed by {', '.join(silent)}")
-    claims = [c for p in proofs for c in p.claims]
-    proved = sum(c.proved for c in claims)
-    minutes = sum(p.minutes for p in proofs)
-    where = Path(options.table) if options.table else Path(options.folder).parent / TABLE
-    console.print(f"{proved} of {len(claims)} claims proved in {minutes:.1f} minutes; {options.folder} and {where}")
-    return 0 if proved == len(claims) else 1
-
-
 def _value(
     metric: str, settings: Mapping[str, Any], setup: Setup, rivals: Setup | None, seed: int, bench: Bench
 ) -> tuple[float, float | None]:
@@ -245,16 +203,6 @@ def _value(
 def _run_on(seeds: int | Sequence[int]) -> list[int]:
     """The seeds meant by their number or by themselves."""
     return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-
-
-def _seeds(text: str) -> int | list[int]:
-    try:
-        named = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        named = []
-    if not named or min(named) < 0 or len(set(named)) < len(named):
-        raise argparse.ArgumentTypeError(f"a number of seeds, or different seeds as 10,11,12; got {text!r}")
-    return named if "," in text else named[0]
 
 
 def _data(wish: Mapping[str, Any]) -> Data:
@@ -280,23 +228,7 @@ def _pooled(x: torch.Tensor, k: int) -> torch.Tensor:
     return x.long().unfold(-2, k, k).unfold(-2, k, k).sum((-2, -1))
 
 
-def _lines(claim: Measured, entry: str) -> str:
-    style = "green" if claim.proved else "red"
-    row = asdict(claim)
-    control = f"control ({escape(claim.control_says)}) {control_words(row)}"
-    return (
-        f"[{style}]{escape(claim.verdict)}[/]  {entry}: {escape(claim.says)}\n"
-        f"    {claim.metric} {bound_words(claim.bound)}, measured {measured_words(row)}; {control}; "
-        f"seeds {', '.join(map(str, claim.seeds))}, {claim.minutes:.1f} minutes"
-    )
-
-
 def _bar(progress: bool | None) -> AbstractContextManager[Progress]:
     shown = sys.stderr.isatty() if progress is None else progress
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     return Progress(*columns, console=Console(stderr=True), disable=not shown)
-
-
-def _nothing(why: str) -> int:
-    print(f"pyrogen: {why}.", file=sys.stderr)
-    return 2
