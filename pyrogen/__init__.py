@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyrogen import data, inference, likelihoods, models, nets, posteriors, priors
     from pyrogen.inference import fit, grid, log_evidence
     from pyrogen.inference.pages.run_report import report
+    from pyrogen.inference.runs.analyse import analyse
     from pyrogen.inference.runs.evaluate import evaluate
     from pyrogen.inference.runs.recipe import load_run
     from pyrogen.models.vae.vae import vae
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "analyse",
     "choice",
     "choices",
     "create",
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "analyse": "pyrogen.inference.runs.analyse",
     "evaluate": "pyrogen.inference.runs.evaluate",
     "fit": "pyrogen.inference.training.fit",
     "grid": "pyrogen.inference.runs.grid",

@@ -72,8 +72,7 @@ class Axis(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         """The choices, as typed."""
-        names = [k for k in inspect.signature(type(self).__init__).parameters if k != "self"]
-        return ", ".join(f"{k}={getattr(self, k)!r}" for k in names)
+        return ", ".join(f"{k}={getattr(self, k)!r}" for k in inspect.signature(type(self)).parameters)
 
 
 class Prior(Axis):

@@ -269,8 +269,7 @@ def describe(value: Any) -> Any:
         return [describe(v) for v in value]
     names = [r.name for r in _everything() if (r.module, r.attribute) == (type(value).__module__, type(value).__name__)]
     if names:
-        arguments = inspect.signature(type(value).__init__).parameters
-        return {"name": names[0], **{k: describe(getattr(value, k)) for k in arguments if k != "self"}}
+        return {"name": names[0], **{k: describe(getattr(value, k)) for k in inspect.signature(type(value)).parameters}}
     return {"own": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
@@ -280,8 +279,8 @@ def spelled(value: Any) -> str:
         return f"({', '.join(map(spelled, value))}{',' * (len(value) == 1)})"
     if value is None or isinstance(value, (bool, int, float, str, Mapping)):
         return repr(value)
-    arguments = inspect.signature(type(value).__init__).parameters.values() if "name" in describe(value) else ()
-    given = [p.name for p in arguments if p.name != "self" and describe(getattr(value, p.name)) != describe(p.default)]
+    arguments = inspect.signature(type(value)).parameters.values() if "name" in describe(value) else ()
+    given = [p.name for p in arguments if describe(getattr(value, p.name)) != describe(p.default)]
     name = describe(value).get("name", type(value).__name__)
     return f"{name}({', '.join(f'{k}={spelled(getattr(value, k))}' for k in given)})"
 
@@ -337,7 +336,7 @@ def written(axis: str, text: str) -> Mapping[str, Any]:
 
 def _construct(record: Registration, arguments: Mapping[str, Any]) -> Any:
     cls = record.load()
-    accepted = [k for k in inspect.signature(cls.__init__).parameters if k != "self"]
+    accepted = list(inspect.signature(cls).parameters)
     for argument in arguments:
         if argument not in accepted:
             raise unknown(f"argument of {record.name}", argument, accepted)

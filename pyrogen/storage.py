@@ -33,6 +33,9 @@ DERIVED = (
     "samples-means.png",
     "samples.npz",
     "report.html",
+    "latents.html",
+    "latents.json",
+    "latents/*.svg",
 )
 # of the same training as the last weights
 BESIDE = ("best.safetensors", "ema.safetensors", "film.safetensors", "checkpoint.safetensors", "metrics.jsonl")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from matplotlib.figure import Figure
 
 from pyrogen.base import Model
 from pyrogen.data import Data
 
-Verdict = Literal["well", "beware", "open"]
+Verdict = Literal["beware", "open", "well"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # worst first
 
 
 @dataclass(frozen=True)

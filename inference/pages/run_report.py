@@ -35,6 +35,7 @@ from pyrogen.inference.pages import (
 )
 from pyrogen.inference.pages.panel import (
     ADVICE,
+    ANALYSED,
     COVERAGE,
     DECODED,
     DENSITY,
@@ -49,6 +50,7 @@ from pyrogen.inference.pages.panel import (
 from pyrogen.inference.pages.reproduction import paper_section, recipe_section, setup_section
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.runs.analyse import PAGE, read_findings
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.run import METRICS, Run, read_history
@@ -88,7 +90,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     (Pair, (training_sections.validation,)),
 )
 # in the order in which a reader asks: what does it make, how well, what does it know, how did it come about
-ORDER = (SAMPLES, COVERAGE, DECODED, DENSITY, SCORES, LATENTS)
+ORDER = (SAMPLES, COVERAGE, DECODED, DENSITY, SCORES, LATENTS, ANALYSED)
 LAST = (TRAINING, ADVICE, MISSING)
 
 
@@ -144,7 +146,7 @@ def panels(folder: Path, config: Mapping[str, Any], model: Model, data: Data | N
     history, kind = _history(folder), str(_data_section(config).get("kind"))
     found = [*missing, *_scores(folder, model, data), *training_sections.films(folder, data, kind)]
     found += _alone(model, kind) if data is None else _shown(model, data, history)
-    return [*found, *training_sections.curves(history), *_unfinished(folder, config, history)]
+    return [*found, *_analysed(folder), *training_sections.curves(history), *_unfinished(folder, config, history)]
 
 
 def _data_section(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -190,6 +192,12 @@ def _scores(folder: Path, model: Model, data: Data | None) -> Iterator[Panel]:
             ADVICE,
             "Not scored yet: pyrogen evaluate adds an estimate with its errors to this page, where there is one.",
         )
+
+
+def _analysed(folder: Path) -> Iterator[Panel]:
+    if rows := read_findings(folder):
+        said = f"What pyrogen latents found; its pictures are in {PAGE}, beside this page."
+        yield Panel(ANALYSED, said, table=[("question", "verdict", "answer"), *(row[:3] for row in rows)])
 
 
 def _unfinished(folder: Path, config: Mapping[str, Any], history: History) -> Iterator[Panel]:

@@ -107,6 +107,10 @@ class Run:
         """Estimate log p(x) of the test data, as ``pyrogen evaluate`` does: see :func:`pyrogen.evaluate`."""
         return pyrogen.evaluate(self, estimator, **settings)
 
+    def analyse(self, analyses: Any = None, **settings: Any) -> Any:
+        """Ask what its latents mean, as ``pyrogen latents`` does: see :func:`pyrogen.analyse`."""
+        return pyrogen.analyse(self, analyses, **settings)
+
     def report(self) -> Path:
         """Write ``report.html`` into the run's folder; returns its path: see :func:`pyrogen.report`."""
         return pyrogen.report(self)

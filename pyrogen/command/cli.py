@@ -17,6 +17,7 @@ VERBS = {
     "train": "train a model of the zoo on data, into a folder",
     "evaluate": "estimate log p(x) of a trained model, with its errors",
     "sample": "draw data from a trained model, as a picture and as numbers",
+    "latents": "ask what a trained model's latents mean, and whether its encoder is right; with pictures and a verdict",
     "compare": "set trained models side by side, with paired differences; --grid trains a product of choices first",
     "report": "write a run's report again",
     "prove": "run the claims of the zoo's entries, and their controls",

@@ -1,0 +1,236 @@
+"""All that can be asked of a run's latents, asked: the findings, and what is kept of them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyrogen import registry, storage
+from pyrogen.data import Data
+from pyrogen.figures.report import Section, save_svgs, write_report
+from pyrogen.files import first_line, write
+from pyrogen.inference.latents.analysis import VERDICTS, Analysis, Finding
+from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.runs.recipe import load_run
+from pyrogen.inference.training.run import Run
+from pyrogen.memory import enough_memory
+from pyrogen.seeds import check_seed
+
+FACTS, PAGE, FIGURES = "latents.json", "latents.html", "latents"
+WIDTH, NAME, VERDICT = 112, 16, 8
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What was found of a run's latents.
+
+    Attributes:
+        title: of what.
+        findings: the answers, by the names of their analyses.
+        titles: the questions, likewise.
+        refused: the analyses that could not be asked, and why.
+        attributes: what was judged: hashes of weights, model and data, the weights' name, the seed, and the analyses'
+            settings.
+    """
+
+    title: str
+    findings: Mapping[str, Finding]
+    titles: Mapping[str, str]
+    refused: Mapping[str, str]
+    attributes: Mapping[str, Any]
+
+    @property
+    def advice(self) -> list[str]:
+        """What to do next, each once, that of the worst findings first."""
+        ordered = sorted(self.findings.values(), key=lambda found: VERDICTS.index(found.verdict))
+        return list(dict.fromkeys(found.advice for found in ordered if found.advice))
+
+    def text(self) -> str:
+        """The findings as lines for a terminal."""
+        answers = [_told(name, found.verdict, found.says) for name, found in self.findings.items()]
+        return "\n".join([*answers, *(_told(name, "–", why) for name, why in self.refused.items()), *self.next_lines()])
+
+    def next_lines(self) -> list[str]:
+        """What to do next, as lines for a terminal."""
+        return [_told("next", "", advice) for advice in self.advice]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the pictures, as plain data."""
+        found = {
+            name: {
+                "question": self.titles[name],
+                "verdict": f.verdict,
+                "says": f.says,
+                "advice": f.advice,
+                "numbers": _plain(f.numbers),
+            }
+            for name, f in self.findings.items()
+        }
+        return {"attributes": dict(self.attributes), "findings": found, "refused": dict(self.refused)}
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``latents.json``, the pictures into ``latents/``, and the page ``latents.html``, whose path is returned."""
+        folder = Path(folder)
+        shown = {f"{name}-{p.name}": p.figure for name, found in self.findings.items() for p in found.pictures}
+        save_svgs(folder / FIGURES, shown)
+        write(folder / FACTS, json.dumps(self.to_dict(), indent=1, allow_nan=False))
+        return write_report(folder / PAGE, f"The latents of {self.title}", self._subtitle(), list(self._sections()))
+
+    def _subtitle(self) -> str:
+        counts = {verdict: sum(f.verdict == verdict for f in self.findings.values()) for verdict in VERDICTS}
+        return " · ".join(f"{n} {verdict}" for verdict, n in counts.items() if n) or "nothing could be asked"
+
+    def _sections(self) -> Iterator[Section]:
+        rows = [(self.titles[name], f.verdict, f.says) for name, f in self.findings.items()]
+        if rows:
+            yield Section("In short", table=[("question", "verdict", "answer"), *rows])
+        for name, found in self.findings.items():
+            pictures = [(picture.caption, picture.figure) for picture in found.pictures]
+            yield Section(self.titles[name], found.says, found.table, pictures)
+        if self.advice:
+            yield Section("What to do next", "\n\n".join(self.advice))
+        if self.refused:
+            yield Section("What could not be asked", "\n\n".join(f"{k}: {why}" for k, why in self.refused.items()))
+
+    def _repr_html_(self) -> str:
+        from pyrogen import html
+
+        rows = [(name, f"{f.verdict}: {f.says}") for name, f in self.findings.items()]
+        return html.block(escape(self.title), html.table(rows, ("analysis", "finding")))
+
+
+def analyse(
+    run: Run | str | Path,
+    analyses: Sequence[str | Analysis] | None = None,
+    *,
+    weights: str = "last",
+    seed: int = 0,
+) -> Analysed:
+    """Ask questions of a run's latents, and keep the answers in its folder, if it has one.
+
+    Args:
+        run: what :func:`~pyrogen.inference.fit` or :func:`pyrogen.load_run` gave, or a folder.
+        analyses: which questions, names on the axis "analysis" or objects with settings of their own; by default all.
+        weights: "last", "best" or "ema".
+        seed: of all random draws.
+
+    Raises:
+        ValueError: no such analysis, run or weights, or one that was named cannot be asked of this run.
+    """
+    found = ask(run, analyses, weights=weights, seed=seed)
+    if (folder := run.folder if isinstance(run, Run) else run) is not None:
+        found.save(folder)
+    return found
+
+
+def ask(
+    run: Run | str | Path,
+    analyses: Sequence[str | Analysis] | None = None,
+    *,
+    weights: str = "last",
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Analysed:
+    """The answers alone; ``tell`` hears each as soon as it is there, see :func:`analyse`.
+
+    Raises:
+        ValueError: as there.
+    """
+    check_seed(seed)
+    chosen = _chosen(analyses)
+    run = run if isinstance(run, Run) else load_run(run)
+    model, judged = run.model, {}
+    if run.folder is not None:
+        judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
+        model = storage.load(run.folder, copy.deepcopy(run.model), weights)
+    elif weights != "last":
+        raise ValueError("other weights lie in the folder of a run; fit(..., folder=...).")
+    data = run.data
+    refused = {name: why for name, analysis in chosen.items() if (why := analysis.refusal(model, data))}
+    for name, why in refused.items() if analyses is not None else ():
+        raise ValueError(f"the analysis {name!r} cannot be asked here: {why}")
+    findings = {}
+    for name, analysis in chosen.items():
+        if name in refused:
+            continue
+        try:
+            with evaluating(model), enough_memory(f"leave the analysis {name!r} out"):
+                findings[name] = found = analysis.run(model, data, seed)
+        except ValueError as error:
+            if analyses is not None:
+                raise
+            refused[name] = first_line(error)
+        else:
+            tell(_told(name, found.verdict, found.says))
+    for name, why in refused.items():
+        tell(_told(name, "–", why))
+    asked = {name: registry.describe(analysis) for name, analysis in chosen.items()}
+    titles = {name: analysis.title for name, analysis in chosen.items()}
+    attributes = {**judged, "weights": weights, "seed": seed, "analyses": asked}
+    return Analysed(_title(run, data), findings, titles, refused, attributes)
+
+
+def read_findings(folder: str | Path) -> list[tuple[str, str, str, str]]:
+    """Question, verdict, answer and advice of each finding in a run's folder that judged what the folder holds now.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    path = Path(folder) / FACTS
+    if not path.is_file():
+        return []
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        attributes, findings = said["attributes"], said["findings"]
+        now = storage.fingerprint(folder, str(attributes.get("weights", "last")))
+        rows = [(str(f["question"]), str(f["verdict"]), str(f["says"]), str(f["advice"])) for f in findings.values()]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {first_line(error)}; renew it by pyrogen latents {folder}.") from error
+    return rows if all(attributes.get(k) == digest for k, digest in now.items()) else []
+
+
+def _chosen(analyses: Sequence[str | Analysis] | None) -> dict[str, Analysis]:
+    if analyses is None:
+        made = {name: registry.find("analysis", name).load()() for name in registry.choices("analysis")}
+        return dict(sorted(made.items(), key=lambda item: item[1].order))
+    if isinstance(analyses, str) or not analyses:
+        raise ValueError(
+            f"analyses={analyses!r}: expected a list of names, such as ['{registry.choices('analysis')[0]}']."
+        )
+    made = [registry.make("analysis", one) for one in analyses]
+    return {registry.describe(one)["name"]: one for one in made}
+
+
+def _title(run: Run, data: Data) -> str:
+    origin = run.model.origin or {}
+    return f"{origin.get('entry', type(run.model).__name__)} on {data.name}"
+
+
+def _told(name: str, verdict: str, words: str) -> str:
+    head = f"{name:{NAME}}{verdict:{VERDICT}}"
+    indent = " " * (NAME + VERDICT)
+    return textwrap.fill(words, WIDTH, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JSON has them: those that are not finite are said in words."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

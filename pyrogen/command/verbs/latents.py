@@ -1,0 +1,43 @@
+"""``pyrogen latents``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from pyrogen.command import speech
+from pyrogen.command.cli import VERBS
+from pyrogen.command.plain import Parser
+from pyrogen.registry import registrations
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Analyse, print what was found, and write it down."""
+    analyses = {record.name: record.summary for record in registrations("analysis")}
+    listed = "\n".join(f"  {name:16}{summary}" for name, summary in sorted(analyses.items()))
+    parser = Parser("pyrogen latents", VERBS["latents"], epilog=f"The analyses:\n{listed}")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("run", help="folder of a run")
+    parser.add_argument(
+        "--analysis", help="one of those below, or several as gaps,calibration; default: all that apply"
+    )
+    parser.add_argument("--weights", default="last", help="last, best or ema; default last")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws; default 0")
+    options = parser.parse_args(arguments)
+    from pyrogen.files import saving
+    from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.runs.analyse import ask
+
+    def tell(line: str) -> None:
+        print(speech.told(line), flush=True)
+
+    names = None if options.analysis is None else options.analysis.split(",")
+    found = ask(options.run, names, weights=options.weights, seed=options.seed, tell=tell)
+    for line in found.next_lines():
+        tell(line)
+    with saving("the findings above were not saved"):
+        page = found.save(options.run)
+    with saving(f"the findings above were written to {page}, but not into the report"):
+        report = write_run_report(options.run)
+    print(f"with pictures: {page}; in short: {report}")
+    return 0

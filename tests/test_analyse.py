@@ -1,0 +1,157 @@
+"""A run's latents are asked, the answers told worst first, kept beside the run, and gone with the weights they judged."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.command.cli import main
+from pyrogen.inference import fit
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.pages.run_report import write_run_report
+from pyrogen.inference.runs.analyse import analyse, read_findings
+
+
+class Size(Analysis):
+    """How many latents there are.
+
+    Args:
+        limit: from which on they are too many.
+    """
+
+    title = "How many latents are there?"
+    order = 2
+
+    def __init__(self, limit: int = 3) -> None:
+        self.limit = limit
+
+    def refusal(self, model, data):
+        return "" if data.classes else "it needs labels."
+
+    def run(self, model, data, seed=0):
+        n = model.latent_size
+        assert not model.training
+        return Finding(
+            f"There are {n} latents.",
+            "beware" if n > self.limit else "well",
+            f"Choose latent_size={self.limit}." if n > self.limit else "",
+            {"size": np.int64(n), "seed": seed, "far": math.inf, "each": np.arange(2)},
+            [Picture("nothing", "An empty sheet.", Figure((2, 1)))],
+            [("latents", "limit"), (str(n), str(self.limit))],
+        )
+
+
+class Silent(Analysis):
+    """What nobody can tell."""
+
+    title = "Is there an answer?"
+    order = 1
+
+    def run(self, model, data, seed=0):
+        raise ValueError("there is none, whatever the data are.")
+
+
+@pytest.fixture
+def asked(own_names, monkeypatch):
+    """A world in which these two are all analyses."""
+    registry.choice("analysis", "size")(Size)
+    registry.choice("analysis", "silent")(Silent)
+    everything = registry._everything()
+    own = [r for r in everything if r.axis != "analysis" or r.name in ("size", "silent")]
+    monkeypatch.setattr(registry, "_everything", lambda: own)
+
+
+@pytest.fixture
+def run(tmp_path):
+    model = pyrogen.create("vae", x_shape=(1, 8, 8), latent_size=4, hidden=(8,))
+    return fit(model, "digits", epochs=1, folder=tmp_path / "run", progress=False)
+
+
+def test_all_that_apply_are_asked_in_order_and_kept(asked, run):
+    found = run.analyse(seed=5)
+    assert (list(found.findings), found.refused) == (["size"], {"silent": "there is none, whatever the data are."})
+    assert found.text().splitlines() == [
+        "size            beware  There are 4 latents.",
+        "silent          –       there is none, whatever the data are.",
+        "next                    Choose latent_size=3.",
+    ]
+    kept = json.loads((run.folder / "latents.json").read_text(encoding="utf-8"))
+    assert kept["findings"]["size"]["numbers"] == {"size": 4, "seed": 5, "far": "inf", "each": [0, 1]}
+    assert kept["attributes"]["analyses"]["size"] == {"name": "size", "limit": 3}
+    assert [p.name for p in (run.folder / "latents").iterdir()] == ["size-nothing.svg"]
+    page = (run.folder / "latents.html").read_text(encoding="utf-8")
+    for words in ("The latents of vae on digits", "How many latents are there?", "An empty sheet.", "1 beware"):
+        assert words in page
+    assert "There are 4 latents." in write_run_report(run.folder).read_text(encoding="utf-8")
+    assert "There are 4 latents." in found._repr_html_()
+
+
+def test_a_question_of_ones_own_settings(asked, run):
+    assert run.analyse([Size(limit=4)]).findings["size"].verdict == "well"
+    assert run.analyse(["size(limit=9)"]).findings["size"].table[1] == ("4", "9")
+
+
+def test_findings_of_other_weights_are_not_shown(asked, run):
+    analyse(run.folder)
+    assert read_findings(run.folder) == [
+        ("How many latents are there?", "beware", "There are 4 latents.", "Choose latent_size=3.")
+    ]
+    weights = run.folder / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert read_findings(run.folder) == []
+    next(run.model.parameters()).data.add_(1.0)
+    run.model.save(run.folder)
+    assert not list(run.folder.glob("latents*"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"attributes": 3}', '{"attributes": {}, "findings": [1]}', "[" * 10_000])
+def test_a_damaged_file_is_one_sentence(text, run):
+    (run.folder / "latents.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"latents\.json is damaged: .*; renew it by pyrogen latents"):
+        read_findings(run.folder)
+
+
+def test_a_run_without_a_folder(asked):
+    model = pyrogen.create("vae", x_shape=(1, 8, 8), latent_size=2, hidden=(8,))
+    found = fit(model, "digits", epochs=1, progress=False).analyse()
+    assert found.findings["size"].verdict == "well"
+    assert found.attributes["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "sentence"),
+    [
+        (["siz"], "did you mean 'size'"),
+        ([], r"expected a list of names, such as \['silent'\]"),
+        ("size", r"expected a list of names, such as \['silent'\]"),
+        (["silent"], "there is none, whatever the data are"),
+        ([3], "takes a analysis or its name|takes an analysis or its name"),
+    ],
+)
+def test_wishes_that_cannot_be_had(asked, run, wish, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        run.analyse(wish)
+    assert not (run.folder / "latents.json").exists()
+
+
+def test_what_is_named_must_apply(asked, run, tmp_path):
+    model = pyrogen.create("vae", x_shape=(2,), latent_size=2, hidden=(8,), likelihood="Normal")
+    plain = fit(model, np.random.default_rng(0).normal(size=(60, 2)), epochs=1, progress=False)
+    assert plain.analyse().refused["size"] == "it needs labels."
+    with pytest.raises(ValueError, match="the analysis 'size' cannot be asked here: it needs labels"):
+        plain.analyse(["size"])
+
+
+def test_the_command_tells_and_writes(asked, run, capsys):
+    assert main(["latents", str(run.folder), "--analysis", "size"]) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == "size            beware  There are 4 latents."
+    assert last == f"with pictures: {run.folder}/latents.html; in short: {run.folder}/report.html"
+    assert main(["latents", str(run.folder), "--analysis", "size,sice"]) == 2
+    assert "did you mean 'size'" in capsys.readouterr().err
+    assert main(["latents", "nowhere"]) == 2
+    assert "not a run's folder" in capsys.readouterr().err
