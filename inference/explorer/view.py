@@ -1,0 +1,230 @@
+"""What the explorer shows: a plane in the space of codes, what lies in it, and what any code decodes to."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pyrogen.base import HasGenerator, HasLatents, HasPosterior, Model
+from pyrogen.data import Data, Split
+from pyrogen.figures.plots import to_image
+from pyrogen.inference.pages.panel import is_picture, labels_of
+from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.record import is_point
+from pyrogen.registry import unknown
+
+SHOWN, DRAWS, NEAREST, SLIDERS = 1000, 64, 6, 32
+SPLITS = ("train", "valid", "test")
+REACH = 1.05  # of the plane, over what lies in it
+
+
+class View:
+    """A plane z = origin + u e₁ + v e₂ in the space of codes.
+
+    Two latents span it, or two that were chosen, else the two principal axes of the codes. What is left of z, the part
+    outside of the plane, comes from wherever the reader stands.
+
+    Args:
+        model: with latents that can be decoded.
+        data: whose codes are shown where the model encodes; of a generator without an encoder, draws of its prior are.
+        split: of the data.
+        coordinates: two latents, by their numbers from 0, to span the plane.
+        limit: how many data, at most.
+        seed: of the draws.
+
+    Raises:
+        ValueError: a model without latents, discrete ones, or coordinates that are none of its own.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Data,
+        split: str = "test",
+        coordinates: Sequence[int] = (),
+        limit: int = SHOWN,
+        seed: int = 0,
+    ) -> None:
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        if limit < 3:
+            raise ValueError(f"limit={limit}: a plane needs 3 data or more.")
+        if not isinstance(model, (HasPosterior, HasGenerator)):
+            raise ValueError(
+                f"{type(model).__name__} has no latents to walk through; explore a VAE, an autoencoder or a GAN."
+            )
+        self.model, self.data, self.seed = model, data, seed
+        self.size = model.latent_size
+        self.split: Split = getattr(data, split).take(limit).to(model.device)
+        # torch's modules are no place for several requests at once
+        self.lock = threading.Lock()
+        with evaluating(model), seeded(seed, model.device):
+            self.codes, self.spread = self._codes(model)
+        if not np.isfinite(self.codes).all():
+            raise ValueError("some codes are not finite, so there is no plane to draw; train the model again.")
+        if len(np.unique(self.codes)) <= 2 and self.size > 2:
+            raise ValueError("the latents are bits, among which one cannot walk; see pyrogen latents.")
+        self.origin, self.directions, self.names = self._plane(tuple(coordinates))
+        self.stretch: tuple[float, float] | None = None
+        if data.kind == "real":
+            low, high = float(self.split.x.min()), float(self.split.x.max())
+            self.stretch = low, max(high, low + 1e-6)
+        self.labels = labels_of(self.split, data) if isinstance(model, HasPosterior) else None
+
+    def state(self) -> dict[str, Any]:
+        """All that the page needs at first: what lies in the plane, how far it reaches, and what the sliders are."""
+        uv = self._project(self.codes)
+        low, high = np.quantile(self.codes, (0.005, 0.995), axis=0)
+        margin = np.maximum(0.15 * (high - low), 1e-3)
+        variance = self.codes.var(0)
+        order = np.argsort(-variance, kind="stable")[:SLIDERS]
+        ellipses = self._ellipses()
+        widest = 0.0 if ellipses is None else float(np.quantile([half for half, *_ in ellipses], 0.9))
+        reach = np.abs(uv - uv.mean(0)).max() * REACH + widest + 1e-6
+        return {
+            "title": f"{(self.model.origin or {}).get('entry', type(self.model).__name__)} on {self.data.name}",
+            "names": list(self.names),
+            "encodes": isinstance(self.model, HasPosterior),
+            "split": self.split.name,
+            "points": _rounded(uv),
+            "codes": _rounded(self.codes),
+            "labels": None if self.labels is None else [str(label) for label in self.labels],
+            "ellipses": ellipses,
+            "middle": _rounded(uv.mean(0)),
+            "reach": float(reach),
+            "origin": _rounded(self.origin),
+            "directions": _rounded(self.directions),
+            "sliders": [
+                {"latent": int(i), "low": float(low[i] - margin[i]), "high": float(high[i] + margin[i])} for i in order
+            ],
+            "picture": is_picture(self.model.x_shape),
+        }
+
+    def decode(self, z: Sequence[float], given: int = 0) -> dict[str, Any]:
+        """What a code decodes to, and the data whose codes are nearest.
+
+        Args:
+            z: the code, flat.
+            given: the datum whose y a conditional model is told.
+
+        Raises:
+            ValueError: it is no code of this model, or there is no such datum.
+        """
+        self._check(given)
+        code = np.asarray(z, np.float64)
+        if code.shape != (self.size,) or not np.isfinite(code).all():
+            raise ValueError(f"a code has {self.size} finite numbers; got {len(z)}.")
+        with self.lock, evaluating(self.model), torch.no_grad():
+            x = self._decoded(torch.from_numpy(code).to(self.like), given)
+            distance = np.linalg.norm(self.codes - code, axis=1)
+            near = np.argsort(distance, kind="stable")[:NEAREST]
+            found = (
+                [self._datum(int(i), float(distance[i])) for i in near] if isinstance(self.model, HasPosterior) else []
+            )
+        return {"x": self._shown(x), "nearest": found}
+
+    def datum(self, index: int) -> dict[str, Any]:
+        """One of the shown data, its code, and its reconstruction.
+
+        Raises:
+            ValueError: there is no such datum.
+        """
+        self._check(index)
+        return {"z": self.codes[index].tolist(), **self.decode(self.codes[index].tolist(), index)}
+
+    def _check(self, index: int) -> None:
+        if not 0 <= index < len(self.codes):
+            raise ValueError(f"there are {len(self.codes)} data, numbered from 0; got {index}.")
+
+    def _codes(self, model: HasLatents) -> tuple[np.ndarray, np.ndarray | None]:
+        """Codes, ``(N, D)``, and the covariances of the posteriors around them, if they have any."""
+        if isinstance(model, HasPosterior):
+            x, y = self.split.x, self.split.y
+            given = self.model.condition_for(y)
+            q = model.encode(x, given)
+            codes = model.code(x, given).flatten(1)
+            self.like = codes
+            spread = None if is_point(q) else self._covariance(q.sample((DRAWS,)))
+            return codes.double().cpu().numpy(), spread
+        assert isinstance(model, HasGenerator)
+        draws = model.latent_prior().sample((len(self.split),)).flatten(1)
+        self.like = draws
+        return draws.double().cpu().numpy(), None
+
+    @staticmethod
+    def _covariance(draws: Tensor) -> np.ndarray:
+        centred = draws.flatten(2).double() - draws.flatten(2).double().mean(0)
+        found: np.ndarray = (torch.einsum("snd,sne->nde", centred, centred) / (len(draws) - 1)).cpu().numpy()
+        return found
+
+    def _plane(self, coordinates: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+        """Where the plane begins, its two directions ``(2, D)``, and what they are called."""
+        wrong = [i for i in coordinates if not 0 <= i < self.size]
+        if wrong or (coordinates and len(set(coordinates)) != 2):
+            raise ValueError(
+                f"coordinates={list(coordinates)}: name two different latents of 0 to {self.size - 1}, or none."
+            )
+        if self.size == 1:
+            return np.zeros(1), np.array([[1.0], [0.0]]), ("z1", "")
+        if self.size == 2 and not coordinates:
+            coordinates = (0, 1)
+        middle = self.codes.mean(0)
+        if coordinates:
+            middle = np.where(np.isin(np.arange(self.size), coordinates), 0.0, middle)
+            first, second = coordinates
+            return middle, np.eye(self.size)[[first, second]], (f"z{first + 1}", f"z{second + 1}")
+        _, scale, directions = np.linalg.svd(self.codes - middle, full_matrices=False)
+        share = scale**2 / max(float((scale**2).sum()), 1e-30)
+        first, second = (f"PC {k + 1} ({share[k]:.0%} of the variance)" for k in range(2))
+        return middle, directions[:2], (first, second)
+
+    def _project(self, z: np.ndarray) -> np.ndarray:
+        uv: np.ndarray = (z - self.origin) @ self.directions.T
+        return uv
+
+    def _ellipses(self) -> list[list[float]] | None:
+        """Posteriors as ellipses of one standard deviation: half axes, the longer first, and its angle in radians."""
+        if self.spread is None:
+            return None
+        values, vectors = np.linalg.eigh(self.directions @ self.spread @ self.directions.T)
+        half = np.sqrt(values.clip(0))
+        angle = np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1])
+        return _rounded(np.column_stack([half[:, 1], half[:, 0], angle]))
+
+    def _decoded(self, z: Tensor, given: int) -> Tensor:
+        if isinstance(self.model, HasPosterior):
+            y = self.model.condition_for(self.split.y)
+            told = None if y is None else y[given : given + 1]
+            mean: Tensor = self.model.decode(z.reshape(1, *self.model.latent_shape), told).mean
+            return mean[0]
+        assert isinstance(self.model, HasGenerator)
+        return self.model.generate(z.reshape(1, *self.model.latent_shape))[0]
+
+    def _datum(self, i: int, distance: float) -> dict[str, Any]:
+        label = None if self.labels is None else str(self.labels[i])
+        return {"index": i, "label": label, "distance": distance, "x": self._shown(self.split.x[i])}
+
+    def _shown(self, x: Tensor) -> str | list[float]:
+        """A picture as a data URI, or the numbers of a vector."""
+        if not is_picture(self.model.x_shape):
+            return _rounded(x.flatten().double().cpu().numpy())
+        kind = self.data.kind
+        if self.stretch is not None:  # of real values, all pictures by one measure, so that they can be compared
+            low, high = self.stretch
+            x, kind = ((x - low) / (high - low)).clamp(0, 1), "unit"
+        pixels = (to_image(x.unsqueeze(0), kind)[0] * 255).round().astype(np.uint8)
+        content = io.BytesIO()
+        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(content, "png")
+        return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+
+
+def _rounded(values: np.ndarray) -> Any:
+    return np.round(values, 5).tolist()
