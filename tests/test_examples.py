@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RUNS = {
+    "anatomy_of_the_elbo.py": ([], "exactly 21.75"),
     "swap_the_prior.py": (["--epochs", "1"], "VampPrior"),
     "score_your_own_program.py": ([], "a lower bound"),
     "own_networks.py": (["--epochs", "1"], "bits per dimension"),
