@@ -26,6 +26,7 @@ UPWARD = {
 }
 # the rooms inside inference: each imports those before it, none after it
 ORDER = (
+    "theory",
     "programs",
     "replay",
     "evidence",
@@ -36,6 +37,7 @@ ORDER = (
     "metrics",
     "runs",
     "pages",
+    "explorer",
     "proofs",
 )
 DOORS = {"pyrogen/__init__.py", "pyrogen/registry.py", "pyrogen/__main__.py"}

@@ -29,7 +29,7 @@ def test_reconstruction_alone_pulls_beliefs_apart_for_ever():
 
 
 def test_with_a_fixed_decoder_beliefs_go_to_its_inverse():
-    last = OneLatent(slope=2.0).learn(1, 0, 20_000)[-1]
+    last = OneLatent(slope=2.0).learn(1, 0, 5000)[-1]
     assert last.mean == pytest.approx(OneLatent().x / 2, abs=1e-9)
     assert last.sd == pytest.approx(FLOOR, rel=0.5)
     assert last.slope == 2.0
@@ -46,12 +46,12 @@ def test_the_kl_alone_makes_all_beliefs_the_prior():
 @pytest.mark.parametrize("noise", [0.3, 0.5, 0.9])
 def test_both_are_the_posterior_and_the_decoder_of_greatest_likelihood(noise):
     world = OneLatent(noise=noise)
-    last = world.learn(1, 1, 20_000)[-1]
+    last = world.learn(1, 1, 6000)[-1]
     # log p(x) = N(0, w² + s²) is greatest where w² + s² is the mean square of x
-    assert last.slope == pytest.approx(math.sqrt((world.x**2).mean() - noise**2), abs=1e-6)
+    assert last.slope == pytest.approx(math.sqrt((world.x**2).mean() - noise**2), abs=1e-5)
     mean, sd = world.optimum(last.slope)
-    assert last.mean == pytest.approx(mean, abs=1e-6)
-    assert last.sd == pytest.approx(sd, abs=1e-6)
+    assert last.mean == pytest.approx(mean, abs=1e-5)
+    assert last.sd == pytest.approx(sd, abs=1e-5)
     assert 0 < overlap(last.mean, last.sd) < 1
     assert 0 < mutual_information(last.mean, last.sd) < math.log(5)
 
