@@ -1,11 +1,15 @@
 """What is kept of a run for pictures: few frames, from before the first step on, and no bit of the run differs by them."""
 
+import re
+
+import numpy as np
 import pytest
 import torch
 
 import pyrogen
-from pyrogen.data import from_arrays
+from pyrogen.data import from_arrays, load
 from pyrogen.inference import fit
+from pyrogen.inference.pages.training_sections import films, neighbours_share
 from pyrogen.inference.training import film
 from pyrogen.inference.training.film import FILM, is_kept, read_film
 from pyrogen.inference.training.trainer import read_history
@@ -90,3 +94,17 @@ def test_a_damaged_film_is_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="is damaged"):
         read_film(tmp_path)
     assert read_film(tmp_path / "nowhere") == {}
+
+
+def test_the_neighbours_of_codes_come_to_share_labels(tmp_path):
+    codes = torch.tensor([[0.0], [0.1], [5.0], [5.3], [9.0]])
+    assert neighbours_share(codes, np.array([0, 0, 1, 1, 1])) == 1.0
+    assert neighbours_share(codes, np.array([0, 1, 0, 1, 1])) == 0.2
+    train("vae", tmp_path, **PICTURES, latent_size=2, hidden=(32,), recipe={"epochs": 20, "batch_size": 32})
+    (panel,) = [p for p in films(tmp_path, load("digits"), "binary") if p.name == "film-codes"]
+    before, after = (float(share) / 100 for share in re.findall(r"(\d+)% (?:before|at the end)", panel.caption))
+    film = read_film(tmp_path)["codes"]
+    labels = load("digits").valid.y[:100].numpy()
+    shares = [neighbours_share(film[epoch], labels) for epoch in (0, 20)]
+    assert [before, after] == pytest.approx(shares, abs=0.006)
+    assert after > before

@@ -67,8 +67,24 @@ def _codes(frames: Mapping[int, Tensor], data: Data | None) -> Iterator[Panel]:
     labels = None if some is None or data is None or len(some) != n else labels_of(some, data)
     mapped = "" if next(iter(frames.values())).shape[1] <= 2 else ", in one t-SNE of all times"
     caption = f"Mean codes of the same {n} validation data as training went on{mapped}."
-    figure = latent_plots.latent_film({f"epoch {epoch}": z for epoch, z in frames.items()}, labels)
+    shared = dict.fromkeys(frames, "")
+    if labels is not None and len(set(labels.tolist())) > 1:
+        rates = {epoch: neighbours_share(z[:n], labels) for epoch, z in frames.items()}
+        first, *_, end = rates
+        caption += (
+            f" Those whose nearest neighbour among them bears their label were {rates[first]:.0%} before the first step, and "
+            f"{rates[end]:.0%} at the end."
+        )
+        shared = {epoch: f": {rate:.0%}" for epoch, rate in rates.items()}
+    figure = latent_plots.latent_film({f"epoch {e}{shared[e]}": z for e, z in frames.items()}, labels)
     yield Panel(TRAINING, caption, "film-codes", figure)
+
+
+def neighbours_share(codes: Tensor, labels: np.ndarray) -> float:
+    """The fraction of data whose nearest neighbour among the others, in the space of codes ``(N, D)``, has their label."""
+    distance = torch.cdist(codes.double(), codes.double())
+    nearest = distance.fill_diagonal_(torch.inf).argmin(1).numpy()
+    return float((labels[nearest] == labels).mean())
 
 
 def _some(frames: Mapping[int, Tensor], most: int = FRAMES) -> dict[int, Tensor]:
