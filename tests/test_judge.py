@@ -20,7 +20,7 @@ def clouds(n=300, apart=8.0, seed=0, classes=3):
     y = torch.arange(n) % classes
     x = torch.randn(n, 2, generator=generator)
     x[:, 0] += apart * y
-    return from_arrays(x.numpy(), y=y.numpy(), standardize=False)
+    return from_arrays(x.numpy(), y.numpy(), standardize=False)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_network_sees_images():
     y = torch.arange(240) % 2
     x = 0.1 * torch.rand(240, 1, 6, 6, generator=generator)
     x[y == 1, :, :, 3:] += 0.6  # bright on the right
-    data = from_arrays(x.numpy(), y=y.numpy(), kind="unit", dequantization=False)
+    data = from_arrays(x.numpy(), y.numpy(), kind="unit", dequantization=False)
     judge = Network(width=4).of(data)
     assert judge.accuracy.value == 1
     assert judge.features(data.test.x).shape == (len(data.test), 16)

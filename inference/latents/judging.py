@@ -5,6 +5,7 @@ The contract alone; the methods stand in :mod:`pyrogen.inference.metrics.judge`.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY
@@ -182,13 +184,19 @@ def _labelled(data: Data, name: str) -> tuple[Tensor, Tensor]:
 
 
 def _calibrated(scores: Tensor, y: Tensor) -> float:
-    """The slope b that makes softmax(b · scores) most probable for labels: temperature scaling.
+    """The slope b that makes softmax(b · scores) most probable for labels, of which one datum more than there are is wrong.
 
-    Reference: Guo et al. 2017, On calibration of modern neural networks, arXiv:1706.04599.
+    That one keeps the slope finite where the judge errs on none.
+    Reference: Guo et al. 2017, On calibration of modern neural networks, arXiv:1706.04599; Platt 1999 for the last.
     """
     from scipy.optimize import minimize_scalar
 
-    def loss(log_slope: float) -> float:
-        return float(torch.nn.functional.cross_entropy(scores * torch.tensor(log_slope).exp(), y))
+    known = scores.isfinite().all(0)
+    kept = known[y]
+    place = known.cumsum(0) - 1
 
-    return float(torch.tensor(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x).exp())
+    def loss(log_slope: float) -> float:
+        logits = math.exp(log_slope) * scores[kept][:, known]
+        return float(cross_entropy(logits, place[y[kept]], label_smoothing=1 / (len(y) + 2)))
+
+    return math.exp(float(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x))
