@@ -54,7 +54,9 @@ def test_the_spread_of_a_difference_of_means_is_that_of_so_many_labels(labels, s
     assert found.draws.std(0).mean() == pytest.approx(expected, rel=0.08)
     torch.testing.assert_close(found.mean, APART.double(), atol=4 * expected / math.sqrt(800) + 0.15, rtol=0)
     low, high = found.intervals(0.94).T
-    torch.testing.assert_close(high - low, torch.full((3,), 2 * 1.8808 * expected, dtype=torch.float64), rtol=0.2, atol=0)
+    torch.testing.assert_close(
+        high - low, torch.full((3,), 2 * 1.8808 * expected, dtype=torch.float64), rtol=0.2, atol=0
+    )
 
 
 def test_doubt_of_codes_is_added_to_that_of_labels():
@@ -81,8 +83,11 @@ def test_a_plane_sees_what_means_do_not():
     z = noise + y.unsqueeze(1) * torch.tensor([1.0, 1.0])
     covariance = torch.tensor([[0.09 + 1.0, 1.0], [1.0, 1.0]])
     fisher = torch.linalg.solve(covariance, torch.tensor([1.0, 1.0]))
-    assert attribute_vector(z, y, "logistic", draws=20).cosine(fisher).low > 0.99
-    assert attribute_vector(z, y, "means", draws=20).cosine(fisher).high < 0.9
+    plane, means = (attribute_vector(z, y, method, draws=50).cosine(fisher) for method in ("logistic", "means"))
+    assert plane.mean > 0.99
+    assert plane.low > means.high
+    # the means lie apart by (1, 1), half a right angle away
+    assert means.mean == pytest.approx(math.sqrt(0.5), abs=0.05)
 
 
 def test_a_regression_moves_its_prediction_by_1():
@@ -159,7 +164,7 @@ def test_latents_of_generators_are_picked_by_a_judge(clouds):
     vector = attribute_vector(z, shows, draws=50)
     assert vector.cosine(APART).low > 0.9
     with pytest.raises(ValueError, match=r"of 5 draws .* of class 7"):
-        picked(gan, judge, target=1, n=5, confidence=1.0) if False else picked(gan, _Blind(judge), target=7, n=5)
+        picked(gan, _Blind(judge), target=7, n=5)
 
 
 class _Blind:

@@ -33,9 +33,7 @@ def cylinder(z):
 
 
 def surface_of(function, size=2, out=3, likelihood=FIXED, **where):
-    model = pyrogen.vae(
-        x_shape=(out,), latent_size=size, hidden=(4,), decoder=Decoder(function), likelihood=likelihood
-    )
+    model = pyrogen.vae(x_shape=(out,), latent_size=size, hidden=(4,), decoder=Decoder(function), likelihood=likelihood)
     return Surface(model.double(), **where)
 
 

@@ -108,7 +108,9 @@ def attribute_vector(
             "all alike; pass 2 labels or more, of both."
         )
     with seeded(seed):
-        sizes = [count] if method == "linear" else [count - count // 2, count // 2] if labels else list(map(len, groups))
+        sizes = (
+            [count] if method == "linear" else [count - count // 2, count // 2] if labels else list(map(len, groups))
+        )
         found = []
         for _ in range(draws):
             rows = torch.cat([g[torch.randint(len(g), (size,))] for g, size in zip(groups, sizes, strict=True)])

@@ -53,17 +53,23 @@ class Surface:
         self, model: Model, codes: Tensor | None = None, width: float | None = None, y: Tensor | None = None
     ) -> None:
         if not isinstance(model, HasLatents):
-            raise ValueError(f"{type(model).__name__} has no latents, whose geometry is asked for; take a model that decodes.")
+            raise ValueError(
+                f"{type(model).__name__} has no latents, whose geometry is asked for; take a model that decodes."
+            )
         self.model, self.y, self.shape = model, y, model.latent_shape
         self.codes, self.width, self.typical, self.spread = codes, width, 1.0, 0.0
         if codes is None:
             return
         if codes.dim() != 2 or len(codes) < 3:
-            raise ValueError(f"holes are where no codes are, which takes 3 codes (N, L) or more; got {tuple(codes.shape)}.")
+            raise ValueError(
+                f"holes are where no codes are, which takes 3 codes (N, L) or more; got {tuple(codes.shape)}."
+            )
         apart = torch.cdist(codes.double(), codes.double()).fill_diagonal_(torch.inf)
         self.width = 2 * float(apart.amin(1).median()) if width is None else width
         if not self.width > 0:
-            raise ValueError(f"width={self.width}: codes lie upon each other, or no width is left; pass width= above 0.")
+            raise ValueError(
+                f"width={self.width}: codes lie upon each other, or no width is left; pass width= above 0."
+            )
         self.typical = float(self._kernel(codes).median())
         with evaluating(model):
             made = self._decoded(codes)
@@ -224,7 +230,9 @@ def _along_codes(surface: Surface, a: Tensor, b: Tensor, segments: int) -> Tenso
     # an edge of no length would be none
     arrays = (v.cpu().numpy() for v in (weight.double().clamp_min(1e-12), rows, columns))
     values, i, j = arrays
-    _, before = dijkstra(coo_array((values, (i, j)), shape=(len(z), len(z))).tocsr(), False, 0, return_predecessors=True)
+    _, before = dijkstra(
+        coo_array((values, (i, j)), shape=(len(z), len(z))).tocsr(), False, 0, return_predecessors=True
+    )
     if before[1] < 0:  # nothing leads there
         return torch.lerp(a, b, torch.linspace(0, 1, segments + 1, dtype=a.dtype, device=a.device).unsqueeze(1))
     path = [1]

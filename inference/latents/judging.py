@@ -170,7 +170,9 @@ def unjudged(data: Data) -> str:
             f"a judge learns one class a datum from labels, and {data.name!r} has none; take labelled data, or pass a judge "
             "of your own to the functions of pyrogen.inference."
         )
-    return "a judge reads whole data, and of these some elements are missing; impute them first." if data.missing else ""
+    return (
+        "a judge reads whole data, and of these some elements are missing; impute them first." if data.missing else ""
+    )
 
 
 def _labelled(data: Data, name: str) -> tuple[Tensor, Tensor]:

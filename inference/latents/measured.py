@@ -18,7 +18,9 @@ class Measured(NamedTuple):
     n: int
 
     def __str__(self) -> str:
-        digits = 3 if self.error <= 0 or not math.isfinite(self.error) else max(0, 2 - math.ceil(math.log10(self.error)))
+        digits = (
+            3 if self.error <= 0 or not math.isfinite(self.error) else max(0, 2 - math.ceil(math.log10(self.error)))
+        )
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}".replace("-", "−")
 
     def numbers(self) -> Mapping[str, float]:
@@ -45,7 +47,9 @@ def share(hits: Tensor) -> Measured:
 def mean(values: Tensor) -> Measured:
     """The mean of independent numbers ``(N,)`` and its standard error; NaN of one alone."""
     wide = values.double()
-    return Measured(float(wide.mean()), float(wide.std()) / math.sqrt(len(wide)) if len(wide) > 1 else math.nan, len(wide))
+    return Measured(
+        float(wide.mean()), float(wide.std()) / math.sqrt(len(wide)) if len(wide) > 1 else math.nan, len(wide)
+    )
 
 
 def paired_shares(first: Tensor, second: Tensor) -> Measured:

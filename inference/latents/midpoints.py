@@ -59,9 +59,10 @@ class Midpoints:
                 f"midpoints are compared between the same data by the same judge, and these are of {len(self.real)} data by "
                 f"{self.judge['digest']} and of {len(other.real)} by {other.judge['digest']}; ask for both with one judge and seed."
             )
-        return {name: paired_shares(getattr(self, name), getattr(other, name)) for name in ("lerp", "slerp", "reconstructed")} | {
-            "prior": _apart(share(self.prior), share(other.prior))
-        }
+        return {
+            name: paired_shares(getattr(self, name), getattr(other, name))
+            for name in ("lerp", "slerp", "reconstructed")
+        } | {"prior": _apart(share(self.prior), share(other.prior))}
 
     def over_pixels(self) -> Measured:
         """By how much more often the line's middle is recognized than the mean of the two data, paired by them."""
@@ -158,7 +159,11 @@ def regularity(q: Tensor, p: Tensor, seed: int = 0) -> Measured:
 
     z = torch.cat([q, p]).flatten(1).double().cpu()
     pairs = torch.triu_indices(z.shape[1], z.shape[1])
-    products = z[:, pairs[0]] * z[:, pairs[1]] if pairs.shape[1] < len(z) / 10 else torch.cat([z**2, z.norm(dim=1, keepdim=True)], 1)
+    products = (
+        z[:, pairs[0]] * z[:, pairs[1]]
+        if pairs.shape[1] < len(z) / 10
+        else torch.cat([z**2, z.norm(dim=1, keepdim=True)], 1)
+    )
     rows, labels = torch.cat([z, products], 1).numpy(), torch.arange(len(z)) < len(q)
     with seeded(seed):
         order = torch.randperm(len(z))
@@ -176,7 +181,9 @@ def continuity(walked: Tensor) -> Measured:
     return mean(torch.where(longest > 0, even, torch.ones_like(even)))
 
 
-def three_numbers(model: Model, split: Split, judge: TrainedJudge, n: int = 500, steps: int = 20, seed: int = 0) -> Regularity:
+def three_numbers(
+    model: Model, split: Split, judge: TrainedJudge, n: int = 500, steps: int = 20, seed: int = 0
+) -> Regularity:
     """Regularity, continuity and completeness of a model's latent space, on the first ``2 n`` data of a split.
 
     Args:

@@ -34,7 +34,9 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
         ValueError: two latents point in opposite directions, between which there is no one arc.
     """
     lengths = a.norm(dim=-1), b.norm(dim=-1)
-    u, v = (z / length.clamp_min(torch.finfo(z.dtype).tiny).unsqueeze(-1) for z, length in zip((a, b), lengths, strict=True))
+    u, v = (
+        z / length.clamp_min(torch.finfo(z.dtype).tiny).unsqueeze(-1) for z, length in zip((a, b), lengths, strict=True)
+    )
     # from the chord, which is exact where the cosine is not
     least = _least_angle(a)
     angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
@@ -45,7 +47,9 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
             "the shortest; walk along path='lerp', or choose another latent."
         )
     bent, angle = both & (angle > least), angle.clamp(least, math.pi - least)
-    direction = ((((1 - t) * angle).sin() / angle.sin()).unsqueeze(-1) * u) + ((t * angle).sin() / angle.sin()).unsqueeze(-1) * v
+    direction = ((((1 - t) * angle).sin() / angle.sin()).unsqueeze(-1) * u) + (
+        (t * angle).sin() / angle.sin()
+    ).unsqueeze(-1) * v
     length = torch.lerp(*lengths, t)
     return torch.where(bent.unsqueeze(-1), length.unsqueeze(-1) * direction, lerp(a, b, t))
 
@@ -64,7 +68,9 @@ def great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     u = a / radius
     rest = b - (b * u).sum(-1, keepdim=True) * u
     if not (rest.norm(dim=-1) > _least_angle(a) * b.norm(dim=-1)).all():
-        raise ValueError("a great circle is spanned by two directions, and two of these latents have one; choose another.")
+        raise ValueError(
+            "a great circle is spanned by two directions, and two of these latents have one; choose another."
+        )
     v, turn = rest / rest.norm(dim=-1, keepdim=True), 2 * math.pi * t.unsqueeze(-1)
     return radius * (turn.cos() * u + turn.sin() * v)
 

@@ -59,7 +59,9 @@ def _drawn(p: Distribution, shape: torch.Size, temperature: float) -> Tensor:
         chosen = p.mixture_distribution.sample(shape)
         parts = _drawn(p.component_distribution, shape, temperature)
         events = parts.dim() - chosen.dim() - 1
-        index = chosen.reshape(*chosen.shape, *[1] * (events + 1)).expand(*chosen.shape, 1, *parts.shape[parts.dim() - events :])
+        index = chosen.reshape(*chosen.shape, *[1] * (events + 1)).expand(
+            *chosen.shape, 1, *parts.shape[parts.dim() - events :]
+        )
         return parts.gather(chosen.dim(), index).squeeze(chosen.dim())
     if isinstance(p, TransformedDistribution):
         z = _drawn(p.base_dist, shape, temperature)

@@ -62,9 +62,7 @@ def corners(model: Model, four: Tensor, side: int = 6, y: Tensor | None = None, 
         return decoded(model, square, None if y is None else y[0])
 
 
-def traverse(
-    model: Model, z: Tensor, coordinates: Sequence[int], values: Tensor, y: Tensor | None = None
-) -> Tensor:
+def traverse(model: Model, z: Tensor, coordinates: Sequence[int], values: Tensor, y: Tensor | None = None) -> Tensor:
     """What is decoded while one coordinate of a latent takes other values: ``(coordinates, steps, *x_shape)``.
 
     Args:
@@ -136,7 +134,9 @@ def posterior_of(model: Model, x: Tensor, y: Tensor | None = None) -> Distributi
         ValueError: it does not.
     """
     if not isinstance(model, HasPosterior):
-        raise ValueError(f"{type(model).__name__} encodes nothing, and q(z|x) is asked for; pass latents of draw_latents.")
+        raise ValueError(
+            f"{type(model).__name__} encodes nothing, and q(z|x) is asked for; pass latents of draw_latents."
+        )
     with evaluating(model):
         return model.encode(x, y)
 
@@ -203,7 +203,9 @@ def choose(split: Split, names: Sequence[int], labels: bool = True) -> list[int]
     if not labels or split.y is None or split.y.dim() != 1 or split.y.is_floating_point():
         wrong = [k for k in names if not 0 <= k < len(split)]
         if wrong:
-            raise ValueError(f"{split.data_name} {split.name} has {len(split)} data, and {wrong[0]} is asked for; count from 0.")
+            raise ValueError(
+                f"{split.data_name} {split.name} has {len(split)} data, and {wrong[0]} is asked for; count from 0."
+            )
         return list(names)
     known = split.y.cpu()
     lacking = [k for k in names if not (known == k).any()]
@@ -228,5 +230,7 @@ def aggregate(model: HasPosterior, x: Tensor, y: Tensor | None = None) -> Tensor
 
 def _generator(model: Model) -> HasGenerator:
     if not isinstance(model, HasGenerator):
-        raise ValueError(f"{type(model).__name__} has no latents to walk through; take a model that encodes or generates.")
+        raise ValueError(
+            f"{type(model).__name__} has no latents to walk through; take a model that encodes or generates."
+        )
     return model
