@@ -76,7 +76,7 @@ def test_an_arc_between_equal_directions_is_the_line():
 
 def test_opposite_latents_have_no_arc():
     a = torch.tensor([1.0, 2.0])
-    with pytest.raises(ValueError, match="opposite directions.*path='lerp'"):
+    with pytest.raises(ValueError, match=r"opposite directions.*path='lerp'"):
         slerp(a, -2 * a, torch.tensor(0.5))
 
 

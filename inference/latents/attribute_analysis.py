@@ -99,13 +99,15 @@ class AttributeAnalysis(Analysis):
         names = [data.class_names[k] if k < len(data.class_names) else str(k) for k in (start, target)]
         return Finding(
             f"A linear probe of codes tells labels with {probed.measure} {probed.score}, of shuffled ones {probed.shuffled}. "
-            f"Codes of {len(ends)} test data of class {names[0]}, moved towards class {names[1]} by a direction of {max(rows)} labels, "
-            f"decode to {names[1]} in {last.after} of all cases ({last.before} before), and c({names[1]}|x) grows by {last.gain} more "
+            f"Codes of {len(ends)} test data of class {names[0]}, moved towards class {names[1]} by a direction "
+            f"of {max(rows)} labels, "
+            f"decode to {names[1]} in {last.after} of all cases ({last.before} before), and c({names[1]}|x) "
+            f"grows by {last.gain} more "
             f"than by random steps of that length; {judge.says()}.",
             verdict,
             ""
             if verdict == "well"
-            else f"go further than 1, `attribute_effect(..., strength=1.5)`, or ask for method='logistic'",
+            else "go further than 1, `attribute_effect(..., strength=1.5)`, or ask for method='logistic'",
             _numbers(probed, rows, judge.numbers()),
             _pictures(model, data, ends, whole, rows, names),
             _table(rows, names[1]),

@@ -1,4 +1,5 @@
-"""Attributes as directions in latents: found from few labels, with the doubt that is left, and tested by what they decode to."""
+"""Attributes as directions in latents: found from few labels, with the doubt that is left, and tested by what "
+"they decode to."""
 
 from __future__ import annotations
 
@@ -79,8 +80,8 @@ def attribute_vector(
 
     Each draw takes ``labels`` data at random with replacement, as many with the attribute as without, and one z ~ q(z|x) of
     each: what is spread over draws is what other labels and other codes would have given. By "means" it is
-    v = mean z₊ − mean z₋; by "logistic" w (wᵀv)/‖w‖², w the normal of the plane that tells both apart: as far as the means are
-    apart along it. By "linear" y may be any numbers, and it is w/‖w‖², w their regression on z: the least step that
+    v = mean z₊ − mean z₋; by "logistic" w (wᵀv)/‖w‖², w the normal of the plane that tells both apart: as far as the means
+    are apart along it. By "linear" y may be any numbers, and it is w/‖w‖², w their regression on z: the least step that
     raises the predicted y by 1.
 
     Reference: Mikolov et al. 2013 and Radford et al. 2016, arXiv:1511.06434, for means; Shen et al. 2020, InterFaceGAN,
@@ -104,7 +105,8 @@ def attribute_vector(
     count = len(y) if labels is None else labels
     if count < 2 or min(map(len, groups)) == 0 or (method == "linear" and float(y.std()) == 0):
         raise ValueError(
-            f"a direction is between data with an attribute and data without, and {count} labels of {len(y)} data are too few or "
+            f"a direction is between data with an attribute and data without, and {count} labels of {len(y)} "
+            "data are too few or "
             "all alike; pass 2 labels or more, of both."
         )
     with seeded(seed):
@@ -148,7 +150,8 @@ def picked(
     shows = (p.argmax(1) == target).to(z.device)[sure]
     if shows.all() or not shows.any():
         raise ValueError(
-            f"of {n} draws the judge {judge.digest} is confident of {len(shows)}, and {int(shows.sum())} of them are of class "
+            f"of {n} draws the judge {judge.digest} is confident of {len(shows)}, and {int(shows.sum())} of "
+            "them are of class "
             f"{target}; draw more, ask for another class, or ask for less confidence than {confidence}."
         )
     return Picked(z[sure], shows)
@@ -242,7 +245,8 @@ def probe(z: Tensor, y: Tensor, seed: int = 0) -> Probe:
     counts = labels.unique(return_counts=True)[1]
     if len(counts) < 2 or (not labels.is_floating_point() and int(counts.min()) < FOLDS):
         raise ValueError(
-            f"a probe is tested on {FOLDS} folds, and needs labels of two classes or more with {FOLDS} data each, or numbers that "
+            f"a probe is tested on {FOLDS} folds, and needs labels of two classes or more with {FOLDS} data "
+            "each, or numbers that "
             f"differ; got counts {sorted(counts.tolist())[:10]}; leave rare classes out."
         )
     score = _r_squared if labels.is_floating_point() else _accuracy

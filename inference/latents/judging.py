@@ -65,8 +65,8 @@ class TrainedJudge:
     def says(self) -> str:
         """Which judge it is, and how good."""
         return (
-            f"the judge {self.digest} names {self.accuracy} of {self.accuracy.n} real test data of {self.data!r} right and "
-            f"is confident of {self.recognized}"
+            f"the judge {self.digest} names the share {self.accuracy} of {self.accuracy.n} real test data of {self.data!r} right "
+            f"and is confident of {self.recognized}"
         )
 
     def numbers(self) -> Mapping[str, Any]:
@@ -141,10 +141,10 @@ def judge_of(data: Data, judge: Judge | str | Mapping[str, Any] | None = None) -
     """
     usual = {"name": "Network", "width": 16} if len(data.x_shape) == 3 and len(data.train) > MANY else "SupportVectors"
     trained: Judge = make("judge", judge or usual)
-    return trained.of(_as_decoded(data))
+    return trained.of(as_decoded(data))
 
 
-def _as_decoded(data: Data) -> Data:
+def as_decoded(data: Data) -> Data:
     """The data as means of p(x|z) look, where that is not as the model was trained on them."""
     binarized = data.kind == "binary" and data.binarization != "none"
     if data.source == MEMORY or not (binarized or data.labels):

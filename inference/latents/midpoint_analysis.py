@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.figures import walk_plots
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
-from pyrogen.inference.latents.judging import CONFIDENT, judge_of, unjudged
+from pyrogen.inference.latents.judging import CONFIDENT, as_decoded, judge_of, unjudged
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.latents.midpoints import Regularity, midpoints, three_numbers
 from pyrogen.registry import choice
@@ -50,19 +52,19 @@ class MidpointAnalysis(Analysis):
         with track(3, "judging midpoints") as advance:
             judge = judge_of(data, self.judge)
             advance(1)
-            found = midpoints(model, data.test, judge, self.n, seed)
+            found = midpoints(model, data.test, judge, self.n, seed, seen=as_decoded(data).test)
             advance(1)
             space = three_numbers(model, data.test, judge, self.n, seed=seed)
             advance(1)
         shares, over = found.shares(), found.over_pixels()
-        best = judge.recognized.value
-        holes = best - space.completeness.value > 2 * (space.completeness.error + judge.recognized.error)
+        best, complete = shares["reconstructed"], space.completeness
+        holes = best.value - complete.value > 2 * math.hypot(best.error, complete.error)
         verdict: Verdict = "well" if over.value > 2 * over.error and not holes else "beware"
         listed = ", ".join(f"{WORDS[k]} {m}" for k, m in shares.items())
         return Finding(
-            f"Of {shares['lerp'].n} pairs of test data of different classes, {judge.says()}. Shares recognized with confidence "
-            f"above {CONFIDENT}: {listed}; middles of lines less means of pixels {over}. Regularity {space.regularity}, continuity "
-            f"{space.continuity}, completeness {space.completeness}.",
+            f"Shares that the judge is confident of, above {CONFIDENT}, among {best.n} pairs of test data of different classes: "
+            f"{listed}; middles of lines less means of pixels {over}. Regularity {space.regularity}, continuity "
+            f"{space.continuity}, completeness {complete}; {judge.says()}.",
             verdict,
             _advice(verdict, holes, space),
             {
@@ -87,7 +89,7 @@ def _advice(verdict: Verdict, holes: bool, space: Regularity) -> str:
             "`sample_at(model, n, 0.7)`"
         )
     if holes:
-        return "draws decode to what nobody recognizes: draw at a lower temperature, `sample_at(model, n, 0.7)`, or train longer"
+        return "draws decode to what the judge does not know: draw nearer the centre, `sample_at(model, n, 0.7)`, or train on"
     return "midway between data the decoder does no better than a mean of pixels: more weight on the KL, `ELBO(beta=4)`"
 
 

@@ -18,7 +18,6 @@ from pyrogen.inference.latents.walks import codes_of, decoded, draw_latents, pos
 from pyrogen.inference.programs.contexts import evaluating, seeded
 
 FOLDS = 5
-CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,8 @@ class Midpoints:
         if self.judge != other.judge or not torch.equal(self.real, other.real):
             raise ValueError(
                 f"midpoints are compared between the same data by the same judge, and these are of {len(self.real)} data by "
-                f"{self.judge['digest']} and of {len(other.real)} by {other.judge['digest']}; ask for both with one judge and seed."
+                f"{self.judge['digest']} and of {len(other.real)} by {other.judge['digest']}; ask for both with "
+                "one judge and seed."
             )
         return {
             name: paired_shares(getattr(self, name), getattr(other, name))
@@ -70,7 +70,13 @@ class Midpoints:
 
 
 def midpoints(
-    model: Model, split: Split, judge: TrainedJudge, n: int = 500, seed: int = 0, confidence: float = CONFIDENT
+    model: Model,
+    split: Split,
+    judge: TrainedJudge,
+    n: int = 500,
+    seed: int = 0,
+    confidence: float = CONFIDENT,
+    seen: Split | None = None,
 ) -> Midpoints:
     """Judge what is decoded midway between disjoint pairs of data of different classes, and at draws of the prior.
 
@@ -84,6 +90,8 @@ def midpoints(
         n: pairs at most; as many as there are data for, if these are fewer.
         seed: of the pairs and the draws.
         confidence: from which probability on a picture counts as recognized.
+        seen: the same data as they are shown to the judge, where the model reads them otherwise, as bits: see
+            :func:`pyrogen.inference.latents.judging.as_decoded`.
 
     Raises:
         ValueError: the model encodes nothing, or there are no two data of different classes.
@@ -104,8 +112,9 @@ def midpoints(
         middles.setdefault("slerp", middles["lerp"])  # between numbers an arc is the line
         drawn = draw_latents(model, len(first), y, seed)
         made = {name: decoded(model, z, y) for name, z in ({**middles, "reconstructed": za, "prior": drawn}).items()}
-        seen = {**made, "real": a, "averaged": (a + b) / 2}
-        found = {name: judge.recognizes(x, confidence) for name, x in seen.items()}
+        ends = (split if seen is None else seen).x
+        shown = {**made, "real": ends[first], "averaged": (ends[first] + ends[second]) / 2}
+        found = {name: judge.recognizes(x, confidence) for name, x in shown.items()}
     return Midpoints(**found, judge=judge.numbers())
 
 
@@ -133,11 +142,11 @@ class Regularity:
     """Three numbers of a latent space, each 1 at best, with their errors.
 
     Attributes:
-        regularity: 2 (1 − a), a the accuracy, in cross-validation, of a classifier that is to tell draws of q(z|x), a datum each,
-            from draws of the prior p(z): 1 where nothing tells them apart. No classifier is right more often than
-            (1 + TV)/2, so that it is, in expectation, at least 1 − TV(q(z), p(z)).
-        continuity: E[Σₜ sₜ / (T maxₜ sₜ)], sₜ = ‖g(z_{t+1}) − g(z_t)‖ the T steps of what is decoded on straight lines between
-            codes: 1 where it changes evenly, 1/T where it jumps.
+        regularity: 2 (1 − a), a the accuracy, in cross-validation, of a classifier that is to tell draws of q(z|x), one of
+            each datum, from draws of the prior p(z): 1 where nothing tells them apart. No classifier is right more often
+            than (1 + TV)/2, so that it is, in expectation, at least 1 − TV(q(z), p(z)).
+        continuity: E[Σₜ sₜ / (T maxₜ sₜ)], sₜ = ‖g(z_{t+1}) − g(z_t)‖ the T steps of what is decoded on straight lines
+            between codes: 1 where it changes evenly, 1/T where it jumps.
         completeness: P(max_y c(y|g(z)) > .9), z ~ p(z): how much of the prior decodes to what a judge recognizes.
     """
 
@@ -149,8 +158,7 @@ class Regularity:
 def regularity(q: Tensor, p: Tensor, seed: int = 0) -> Measured:
     """2 (1 − a), at most 1, of draws of the aggregated posterior and of the prior, ``(N, L)`` each; see :class:`Regularity`.
 
-    The classifier is quadratic and regularized in z, logistic on z and its squares and products where these are few, and else
-    on z, its squares and ‖z‖.
+    The classifier is a logistic regression on z, its squares and its products; where these are many, on ‖z‖ instead.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
@@ -159,12 +167,9 @@ def regularity(q: Tensor, p: Tensor, seed: int = 0) -> Measured:
 
     z = torch.cat([q, p]).flatten(1).double().cpu()
     pairs = torch.triu_indices(z.shape[1], z.shape[1])
-    products = (
-        z[:, pairs[0]] * z[:, pairs[1]]
-        if pairs.shape[1] < len(z) / 10
-        else torch.cat([z**2, z.norm(dim=1, keepdim=True)], 1)
-    )
-    rows, labels = torch.cat([z, products], 1).numpy(), torch.arange(len(z)) < len(q)
+    few = pairs.shape[1] < len(z) / 10
+    bent = z[:, pairs[0]] * z[:, pairs[1]] if few else torch.cat([z**2, z.norm(dim=1, keepdim=True)], 1)
+    rows, labels = torch.cat([z, bent], 1).numpy(), torch.arange(len(z)) < len(q)
     with seeded(seed):
         order = torch.randperm(len(z))
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
@@ -201,7 +206,6 @@ def three_numbers(
     with evaluating(model), seeded(seed, model.device):
         q = posterior_of(model, part.x, y).sample()
         p = draw_latents(model, len(q), y, seed + 1)
-        a, b = q.new_tensor(0), q.new_tensor(1)
         t = torch.linspace(0, 1, steps + 1, dtype=q.dtype, device=q.device)
         codes = codes_of(model, part.x, y).flatten(1)
         a, b = codes[first].unsqueeze(1), codes[second].unsqueeze(1)

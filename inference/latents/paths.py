@@ -26,13 +26,17 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """The arc: the direction turns evenly by the angle ω between a and b, and the length grows evenly.
 
     r(t) [sin((1 − t) ω) a/‖a‖ + sin(t ω) b/‖b‖] / sin ω with r(t) = (1 − t) ‖a‖ + t ‖b‖. Between latents of one length it is
-    White's formula, which between others lengthens beyond both: of draws in the plane the mean length of its middle is infinite.
+    White's formula, which between others may lengthen beyond both: of draws in the plane its middle has no mean length.
 
     Shapes: as of :func:`lerp`. Reference: Shoemake 1985; White 2016, Sampling generative networks, arXiv:1609.04468.
 
     Raises:
         ValueError: two latents point in opposite directions, between which there is no one arc.
     """
+    kind, (a, b, t) = (
+        a.dtype,
+        (v.double() for v in (a, b, t)),
+    )  # opposite but for a hair, in single precision none is left
     lengths = a.norm(dim=-1), b.norm(dim=-1)
     u, v = (
         z / length.clamp_min(torch.finfo(z.dtype).tiny).unsqueeze(-1) for z, length in zip((a, b), lengths, strict=True)
@@ -43,7 +47,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     both = (lengths[0] > 0) & (lengths[1] > 0)
     if (both & (math.pi - angle < least)).any():
         raise ValueError(
-            "slerp turns from one latent to the other, and two of these point in opposite directions, between which no arc is "
+            "slerp turns from one latent to the other, and two of these point in opposite directions, between "
+            "which no arc is "
             "the shortest; walk along path='lerp', or choose another latent."
         )
     bent, angle = both & (angle > least), angle.clamp(least, math.pi - least)
@@ -51,7 +56,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
         (t * angle).sin() / angle.sin()
     ).unsqueeze(-1) * v
     length = torch.lerp(*lengths, t)
-    return torch.where(bent.unsqueeze(-1), length.unsqueeze(-1) * direction, lerp(a, b, t))
+    return torch.where(bent.unsqueeze(-1), length.unsqueeze(-1) * direction, lerp(a, b, t)).to(kind)
 
 
 def great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -152,7 +152,8 @@ def codes_of(model: Model, x: Tensor, y: Tensor | None = None) -> Tensor:
     generator = _generator(model)
     if x.shape[1:] != generator.latent_shape:
         raise ValueError(
-            f"{type(model).__name__} encodes no data, so that it is given latents (B, {', '.join(map(str, generator.latent_shape))}), "
+            f"{type(model).__name__} encodes no data, so that it is given latents (B, "
+            f"{', '.join(map(str, generator.latent_shape))}), "
             f"and these are {tuple(x.shape)}; draw some by draw_latents(model, n)."
         )
     return x
