@@ -42,7 +42,7 @@ class Surface:
     Args:
         model: what decodes, or generates.
         codes: of data, ``(N, L)``, where shortest ways are to stay near them; None: h is left out.
-        width: of the kernel; by default twice the median distance of codes to their nearest.
+        width: of the kernel; by default the median distance of codes to their tenth nearest.
         y: one condition of all, ``y_shape``.
 
     Raises:
@@ -64,8 +64,8 @@ class Surface:
             raise ValueError(
                 f"holes are where no codes are, which takes 3 codes (N, L) or more; got {tuple(codes.shape)}."
             )
-        apart = torch.cdist(codes.double(), codes.double()).fill_diagonal_(torch.inf)
-        self.width = 2 * float(apart.amin(1).median()) if width is None else width
+        apart = torch.cdist(codes.double(), codes.double()).topk(min(NEIGHBOURS + 1, len(codes)), largest=False).values
+        self.width = float(apart[:, -1].median()) if width is None else width
         if not self.width > 0:
             raise ValueError(
                 f"width={self.width}: codes lie upon each other, or no width is left; pass width= above 0."

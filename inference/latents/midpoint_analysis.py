@@ -62,7 +62,7 @@ class MidpointAnalysis(Analysis):
         verdict: Verdict = "well" if over.value > 2 * over.error and not holes else "beware"
         listed = ", ".join(f"{WORDS[k]} {m}" for k, m in shares.items())
         return Finding(
-            f"Shares that the judge is confident of, above {CONFIDENT}, among {best.n} pairs of test data of different classes: "
+            f"Shares that the judge is confident of, above {CONFIDENT}, of {best.n} pairs of test data of different classes: "
             f"{listed}; middles of lines less means of pixels {over}. Regularity {space.regularity}, continuity "
             f"{space.continuity}, completeness {complete}; {judge.says()}.",
             verdict,

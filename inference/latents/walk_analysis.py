@@ -21,7 +21,7 @@ from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
 ENDS, STEPS, SIDE = 3, 8, 6
-COUNTED, SEEN = 500, 40
+COUNTED, SEEN, ITERATIONS = 500, 40, 60
 ASTRAY = 3.0  # widths of the shell that a line may lead inside of it
 
 
@@ -154,7 +154,7 @@ def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
 
 def _lengths(norms: dict[str, Tensor]) -> Picture:
     caption = "Lengths of latents, and of the middles of straight lines and arcs between them."
-    return Picture("lengths", caption, plots.histograms(norms, "‖z‖"))
+    return Picture("lengths", caption, walk_plots.lengths(norms))
 
 
 def _ground(model: Model, data: Data, y: Tensor | None) -> Iterator[Picture]:
@@ -173,8 +173,8 @@ def _ground(model: Model, data: Data, y: Tensor | None) -> Iterator[Picture]:
     apart = torch.cdist(codes, codes).flatten().argmax()
     a, b = codes[apart // len(codes)], codes[apart % len(codes)]
     ways = {
-        "shortest as decoded": geodesic(Surface(model, y=one), a, b).z,
-        "shortest near codes": geodesic(Surface(model, codes, y=one), a, b).z,
+        "shortest as decoded": geodesic(Surface(model, y=one), a, b, iterations=ITERATIONS).z,
+        "shortest near codes": geodesic(Surface(model, codes, y=one), a, b, iterations=ITERATIONS).z,
         "straight": torch.stack([a, b]),
     }
     extent: Any = (*torch.stack([low, high], 1).flatten().tolist(),)

@@ -42,7 +42,7 @@ def ground(
         codes: ``(N, 2)``.
         ways: curves by name.
     """
-    figure, axes = single(4.3, None, "$z_1$", "$z_2$")
+    figure, axes = single(3.9, None, "$z_1$", "$z_2$")
     bare(axes)
     image = axes.imshow(as_array(values), origin="lower", extent=extent, cmap="Greys", aspect="equal")
     color_bar(figure, image, axes).set_ylabel(label, fontsize=9, color=MUTED)
@@ -80,6 +80,18 @@ def label_curve(labels: Sequence[int], named: Mapping[str, Sequence[tuple[float,
     axes.minorticks_off()
     if len(named) > 1:
         legend(axes, **{**BELOW, "bbox_to_anchor": (0.0, -0.2)})
+    return figure
+
+
+def lengths(named: Mapping[str, Array]) -> Figure:
+    """How long several samples of latents are, ``(N,)`` each: densities as outlines, which may cross."""
+    figure, axes = single(3.1, None, "‖z‖", "density")
+    values = {name: as_array(v).ravel() for name, v in named.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(values.values())), bins=24).tolist()
+    for color, (name, v) in zip(PALETTE, values.items(), strict=False):
+        axes.hist(v, bins=edges, density=True, histtype="stepfilled", alpha=0.12, color=color)
+        axes.hist(v, bins=edges, density=True, histtype="step", linewidth=1.6, color=color, label=name)
+    legend(axes, **{**BELOW, "bbox_to_anchor": (0.0, -0.2), "ncols": 3})
     return figure
 
 
