@@ -249,6 +249,9 @@ def test_midpoints_of_a_linear_model_are_means_of_data(clouds):
     shares = found.shares()
     assert torch.equal(found.lerp, found.averaged)
     assert found.over_pixels().value == 0
+    assert found.arcs_over_lines().value == pytest.approx(
+        (int(found.slerp.sum()) - int(found.lerp.sum())) / (len(found.lerp) + 2)
+    )
     assert shares["real"].value > 0.9 > 0.5 > shares["lerp"].value
     assert shares["reconstructed"] == shares["real"]
     apart = found.less(midpoints(identity(3), clouds.test, judge))

@@ -65,7 +65,7 @@ class TrainedJudge:
     def says(self) -> str:
         """Which judge it is, and how good."""
         return (
-            f"the judge {self.digest} names {self.accuracy} of the {self.accuracy.n} real test data of {self.data!r} right and "
+            f"the judge {self.digest} names {self.accuracy} of {self.accuracy.n} real test data of {self.data!r} right and "
             f"is confident of {self.recognized}"
         )
 

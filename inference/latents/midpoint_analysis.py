@@ -56,20 +56,21 @@ class MidpointAnalysis(Analysis):
             advance(1)
             space = three_numbers(model, data.test, judge, self.n, seed=seed)
             advance(1)
-        shares, over = found.shares(), found.over_pixels()
+        shares, over, arcs = found.shares(), found.over_pixels(), found.arcs_over_lines()
         best, complete = shares["reconstructed"], space.completeness
         holes = best.value - complete.value > 2 * math.hypot(best.error, complete.error)
         verdict: Verdict = "well" if over.value > 2 * over.error and not holes else "beware"
         listed = ", ".join(f"{WORDS[k]} {m}" for k, m in shares.items())
         return Finding(
             f"Shares that the judge is confident of, above {CONFIDENT}, of {best.n} pairs of test data of different classes: "
-            f"{listed}; middles of lines less means of pixels {over}. Regularity {space.regularity}, continuity "
+            f"{listed}; middles of lines less means of pixels {over}, of arcs less of lines {arcs}. Regularity {space.regularity}, continuity "
             f"{space.continuity}, completeness {complete}; {judge.says()}.",
             verdict,
             _advice(verdict, holes, space),
             {
                 "shares": {k: m.numbers() for k, m in shares.items()},
                 "lerp_less_averaged": over.numbers(),
+                "slerp_less_lerp": arcs.numbers(),
                 "regularity": space.regularity.numbers(),
                 "continuity": space.continuity.numbers(),
                 "completeness": space.completeness.numbers(),

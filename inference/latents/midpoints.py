@@ -68,6 +68,10 @@ class Midpoints:
         """By how much more often the line's middle is recognized than the mean of the two data, paired by them."""
         return paired_shares(self.lerp, self.averaged)
 
+    def arcs_over_lines(self) -> Measured:
+        """By how much more often the arc's middle is recognized than the line's, paired likewise."""
+        return paired_shares(self.slerp, self.lerp)
+
 
 def midpoints(
     model: Model,

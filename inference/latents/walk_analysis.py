@@ -126,7 +126,7 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
     yield Picture("walks", caption, plots.strips(rows, data.kind, names))
     square = corners(model, x[[0, 1, 2, ENDS]], SIDE, None if y is None else y[[0, 1, 2, ENDS]])
     caption = "Four latents at the corners, and what is decoded between them."
-    yield Picture("corners", caption, plots.manifold(square.flatten(0, 1), data.kind, SIDE))
+    yield Picture("corners", caption, plots.image_grid(square.flatten(0, 1), data.kind, SIDE))
     if size > 1:
         yield _plane(model, data, x, y)
 
@@ -149,7 +149,7 @@ def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
         "deviations of all codes: "
         "the two that vary most."
     )
-    return Picture("plane", caption, plots.manifold(moved.flatten(0, 1), data.kind, SIDE + 1))
+    return Picture("plane", caption, plots.image_grid(moved.flatten(0, 1), data.kind, SIDE + 1))
 
 
 def _lengths(norms: dict[str, Tensor]) -> Picture:
