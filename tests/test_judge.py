@@ -49,12 +49,14 @@ def test_two_classes_are_named_as_the_machine_names_them():
     assert float((judge.names(data.test.x) == data.test.y).double().mean()) == judge.accuracy.value
 
 
-def test_the_least_margin_names_the_class_that_most_machines_name(grey):
+def test_the_least_margin_is_highest_of_the_class_that_machines_vote_for(grey):
     from sklearn.svm import SVC
 
     machine = SVC(C=10.0).fit(grey.train.x.flatten(1).numpy(), grey.train.y.numpy())
     named = torch.from_numpy(machine.predict(grey.test.x.flatten(1).numpy()))
-    assert int((SupportVectors().of(grey).names(grey.test.x) != named).sum()) <= 1
+    judge = SupportVectors().of(grey)
+    assert torch.equal(judge.names(grey.test.x), named)
+    assert int((judge.probabilities(grey.test.x).argmax(1) != named).sum()) <= 1
 
 
 def test_probabilities_are_calibrated_where_clouds_touch():

@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,39 +24,56 @@ CONFIDENT = 0.9
 REMEMBERED = 8
 
 
+class Learned(NamedTuple):
+    """What a classifier has learned, as functions of data ``(N, *x_shape)``.
+
+    Attributes:
+        scores: log odds up to a common slope, ``(N, classes)``.
+        names: the class that it decides for, ``(N,)``.
+        features: what it sees before it decides, ``(N, F)``.
+        digest: the first 12 hex digits of the hash of all that it has learned.
+    """
+
+    scores: Callable[[Tensor], Tensor]
+    names: Callable[[Tensor], Tensor]
+    features: Callable[[Tensor], Tensor]
+    digest: str
+
+
 @dataclass(frozen=True)
 class TrainedJudge:
     """A classifier of one data set.
 
     Attributes:
-        scores: log odds up to a common slope, ``(N, *x_shape)`` to ``(N, classes)``.
-        features: what it sees before it decides, ``(N, F)``.
+        learned: what it is.
         slope: by which scores are multiplied to be log odds, fitted to the validation split.
-        digest: the first 12 hex digits of the hash of all that it has learned: which judge a number is of.
         accuracy: the share of real test data that it names right.
         recognized: the share of real test data that it :meth:`recognizes`, the most that a model's could be expected to have.
         data: the name of its data.
     """
 
-    scores: Callable[[Tensor], Tensor]
-    features: Callable[[Tensor], Tensor]
+    learned: Learned
     slope: float
-    digest: str
     accuracy: Measured
     recognized: Measured
     data: str
 
-    def log_probabilities(self, x: Tensor) -> Tensor:
-        """log c(y|x) = log softmax(slope · scores), ``(N, classes)`` in float64."""
-        return torch.log_softmax(self.slope * self.scores(x).double(), 1)
+    @property
+    def digest(self) -> str:
+        """Which judge a number is of."""
+        return self.learned.digest
 
     def probabilities(self, x: Tensor) -> Tensor:
-        """c(y|x), ``(N, classes)`` in float64."""
-        return self.log_probabilities(x).exp()
+        """c(y|x) = softmax(slope · scores), ``(N, classes)`` in float64."""
+        return torch.softmax(self.slope * self.learned.scores(x).double(), 1)
 
     def names(self, x: Tensor) -> Tensor:
-        """The most probable class of each datum, ``(N,)``."""
-        return self.scores(x).argmax(1)
+        """The class that it decides for, ``(N,)``: the most probable one, or, of machines that vote, the one that wins."""
+        return self.learned.names(x)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What it sees in data before it decides, ``(N, F)``."""
+        return self.learned.features(x)
 
     def recognizes(self, x: Tensor, confidence: float = CONFIDENT) -> Tensor:
         """Of which data it is confident what they are, max_y c(y|x) > ``confidence``: ``(N,)``."""
@@ -90,8 +107,8 @@ class Judge(ABC):
     trust: float
 
     @abstractmethod
-    def learn(self, x: Tensor, y: Tensor) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], str]:
-        """Scores, features and digest of a classifier of training data ``(N, *x_shape)`` with labels ``(N,)`` from 0."""
+    def learn(self, x: Tensor, y: Tensor) -> Learned:
+        """A classifier of training data ``(N, *x_shape)`` with labels ``(N,)`` from 0."""
 
     def of(self, data: Data) -> TrainedJudge:
         """The judge of a data set, trained the first time that it is asked for.
@@ -115,13 +132,10 @@ class Judge(ABC):
 
     def _train(self, data: Data) -> TrainedJudge:
         (x, y), (xv, yv), (xt, yt) = (_labelled(data, split) for split in ("train", "valid", "test"))
-        scores, features, digest = self.learn(x, y)
-        slope = _calibrated(scores(xv).double(), yv)
-        judged = scores(xt).double()
-        recognized = torch.softmax(slope * judged, 1).amax(1) > CONFIDENT
-        return TrainedJudge(
-            scores, features, slope, digest, share(judged.argmax(1) == yt), share(recognized), data.name
-        )
+        learned = self.learn(x, y)
+        slope = _calibrated(learned.scores(xv).double(), yv)
+        recognized = torch.softmax(slope * learned.scores(xt).double(), 1).amax(1) > CONFIDENT
+        return TrainedJudge(learned, slope, share(learned.names(xt) == yt), share(recognized), data.name)
 
 
 # what makes two data sets the same to a judge, beside the raw values

@@ -63,7 +63,8 @@ class MidpointAnalysis(Analysis):
         listed = ", ".join(f"{WORDS[k]} {m}" for k, m in shares.items())
         return Finding(
             f"Shares that the judge is confident of, above {CONFIDENT}, of {best.n} pairs of test data of different classes: "
-            f"{listed}; middles of lines less means of pixels {over}, of arcs less of lines {arcs}. Regularity {space.regularity}, continuity "
+            f"{listed}; middles of lines less means of pixels {over}, middles of arcs less those of lines {arcs}. "
+            f"Regularity {space.regularity}, continuity "
             f"{space.continuity}, completeness {complete}; {judge.says()}.",
             verdict,
             _advice(verdict, holes, space),

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from sklearn.svm import SVC
 from torch import Tensor
 
-from pyrogen.inference.latents.judging import Judge
+from pyrogen.inference.latents.judging import Judge, Learned
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.nets.features import Features
 from pyrogen.registry import choice
 
 STEPS = 1500  # of a network, after which it names more than 98 % of MNIST right
 BLOCK = 1000
-
-Function = Callable[[Tensor], Tensor]
 
 
 @choice("judge")
@@ -34,7 +32,7 @@ class Network(Judge):
     def __init__(self, width: int = 32, seed: int = 0, trust: float = 0.9) -> None:
         self.width, self.seed, self.trust = width, seed, trust
 
-    def learn(self, x: Tensor, y: Tensor) -> tuple[Function, Function, str]:
+    def learn(self, x: Tensor, y: Tensor) -> Learned:
         """Train it by Adam on the cross-entropy."""
         if x.dim() != 4:
             raise ValueError(
@@ -55,16 +53,19 @@ class Network(Judge):
             found: Tensor = head(features(images))
             return found
 
+        def names(images: Tensor) -> Tensor:
+            return scores(images).argmax(1)
+
         state = [*network.state_dict().values(), *head.state_dict().values()]
-        return scores, features, _digest(t.numpy() for t in state)
+        return Learned(scores, names, features, _digest(t.numpy() for t in state))
 
 
 @choice("judge")
 class SupportVectors(Judge):
     """Support vector machines with the Gaussian kernel on all elements of x, one for each two classes.
 
-    Its features are their margins; the score of a class is its least margin against another, so that the class that wins
-    against all others is named, and where none is near a datum none is named with confidence.
+    Its features are their margins, and by votes of all it names a class. The score of a class is its least margin against
+    another, which votes do not tell: where no class is near a datum, none has a high probability.
 
     Args:
         cost: of a datum on the wrong side, C.
@@ -74,7 +75,7 @@ class SupportVectors(Judge):
     def __init__(self, cost: float = 10.0, trust: float = 0.9) -> None:
         self.cost, self.trust = cost, trust
 
-    def learn(self, x: Tensor, y: Tensor) -> tuple[Function, Function, str]:
+    def learn(self, x: Tensor, y: Tensor) -> Learned:
         """Fit them."""
         if len(y.unique()) < 2:
             raise ValueError(f"a judge tells classes apart, and all {len(y)} labels are alike; take data of several.")
@@ -96,7 +97,11 @@ class SupportVectors(Judge):
                 least[:, name] = won.amin(1)
             return least
 
-        return scores, features, _digest((machine.support_vectors_, machine.dual_coef_, machine.intercept_))
+        def names(data: Tensor) -> Tensor:
+            return torch.from_numpy(machine.predict(_rows(data)))
+
+        learned = (machine.support_vectors_, machine.dual_coef_, machine.intercept_)
+        return Learned(scores, names, features, _digest(learned))
 
 
 def _rows(x: Tensor) -> np.ndarray:
