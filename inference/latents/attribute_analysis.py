@@ -17,12 +17,11 @@ from pyrogen.inference.latents.attributes import (
     AttributeVector,
     Effect,
     Interval,
-    Probe,
     attribute_effect,
     attribute_vector,
-    probe,
 )
 from pyrogen.inference.latents.judging import judge_of, unjudged
+from pyrogen.inference.latents.probes import Probe, probe
 from pyrogen.inference.latents.walks import codes_of, decoded, posterior_of
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
@@ -98,12 +97,11 @@ class AttributeAnalysis(Analysis):
         verdict: Verdict = "well" if last.gain.value > 2 * last.gain.error and last.after.value > 0.5 else "beware"
         names = [data.class_names[k] if k < len(data.class_names) else str(k) for k in (start, target)]
         return Finding(
-            f"A linear probe of codes tells labels with {probed.measure} {probed.score}, of shuffled ones {probed.shuffled}. "
-            f"Codes of {len(ends)} test data of class {names[0]}, moved towards class {names[1]} by a direction "
-            f"of {max(rows)} labels, "
-            f"decode to {names[1]} in {last.after} of all cases ({last.before} before), and c({names[1]}|x) "
-            f"grows by {last.gain} more "
-            f"than by random steps of that length; {judge.says()}.",
+            f"A linear probe of codes tells labels with {probed.measure} {probed.score}, of shuffled ones "
+            f"{probed.shuffled}. Codes of {len(ends)} test data of class {names[0]}, moved towards class {names[1]} by "
+            f"a direction of {max(rows)} labels, decode to {names[1]} in {last.after} of all cases ({last.before} "
+            f"before), and c({names[1]}|x) grows by {last.gain} more than by random steps of that length; "
+            f"{judge.says()}.",
             verdict,
             ""
             if verdict == "well"

@@ -101,9 +101,8 @@ def midpoints(
         ValueError: the model encodes nothing, or there are no two data of different classes.
     """
     first, second = disjoint_pairs(split, n, seed)
-    part, other = split[first], split[second]
     asked = model.condition_for(None if split.y is None else split.y[first])
-    a, b = part[0].to(model.device), other[0].to(model.device)
+    a, b = (split[rows][0].to(model.device) for rows in (first, second))
     y = None if asked is None else asked.to(model.device)
     posterior_of(model, a[:1], None if y is None else y[:1])  # refuses models that encode nothing
     with evaluating(model):
@@ -116,8 +115,8 @@ def midpoints(
         middles.setdefault("slerp", middles["lerp"])  # between numbers an arc is the line
         drawn = draw_latents(model, len(first), y, seed)
         made = {name: decoded(model, z, y) for name, z in ({**middles, "reconstructed": za, "prior": drawn}).items()}
-        ends = (split if seen is None else seen).x
-        shown = {**made, "real": ends[first], "averaged": (ends[first] + ends[second]) / 2}
+        real, other_real = ((split if seen is None else seen)[rows][0] for rows in (first, second))
+        shown = {**made, "real": real, "averaged": (real + other_real) / 2}
         found = {name: judge.recognizes(x, confidence) for name, x in shown.items()}
     return Midpoints(**found, judge=judge.numbers())
 

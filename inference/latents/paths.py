@@ -47,16 +47,13 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     both = (lengths[0] > 0) & (lengths[1] > 0)
     if (both & (math.pi - angle < least)).any():
         raise ValueError(
-            "slerp turns from one latent to the other, and two of these point in opposite directions, between "
-            "which no arc is "
-            "the shortest; walk along path='lerp', or choose another latent."
+            "slerp turns from one latent to the other, and two of these point in opposite directions, between which "
+            "no arc is the shortest; walk along path='lerp', or choose another latent."
         )
     bent, angle = both & (angle > least), angle.clamp(least, math.pi - least)
-    direction = ((((1 - t) * angle).sin() / angle.sin()).unsqueeze(-1) * u) + (
-        (t * angle).sin() / angle.sin()
-    ).unsqueeze(-1) * v
-    length = torch.lerp(*lengths, t)
-    return torch.where(bent.unsqueeze(-1), length.unsqueeze(-1) * direction, lerp(a, b, t)).to(kind)
+    length = torch.lerp(*lengths, t) / angle.sin()
+    weights = (length * ((1 - t) * angle).sin()).unsqueeze(-1), (length * (t * angle).sin()).unsqueeze(-1)
+    return torch.where(bent.unsqueeze(-1), weights[0] * u + weights[1] * v, lerp(a, b, t)).to(kind)
 
 
 def great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -69,7 +69,6 @@ def _drawn(p: Distribution, shape: torch.Size, temperature: float) -> Tensor:
             z = transform(z)
         return z
     raise ValueError(
-        f"a temperature scales the spread of a prior about its centres, and {type(p).__name__} has none; take a "
-        "prior such as "
-        "StandardNormal, MixtureOfGaussians or FlowPrior."
+        f"a temperature scales the spread of a prior about its centres, and {type(p).__name__} has none; take a prior "
+        "such as StandardNormal, MixtureOfGaussians or FlowPrior."
     )

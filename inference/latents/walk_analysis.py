@@ -64,10 +64,9 @@ class Walks(Analysis):
         said = ", ".join(f"{name} {m}" for name, m in lengths.items())
         known = shell(size)
         return Finding(
-            f"Mean lengths of latents: {said}; the middle of a straight line lies {depth:.1f} widths inside of "
-            "where codes lie. "
-            f"Of N(0, I) in {size} dimensions the length is {known.radius:.2f} ± {known.width:.2f} and the line's middle "
-            f"{known.lerp:.2f}, {known.depth:.1f} widths inside.",
+            f"Mean lengths of latents: {said}; the middle of a straight line lies {depth:.1f} widths inside of where "
+            f"codes lie. Of N(0, I) in {size} dimensions the length is {known.radius:.2f} ± {known.width:.2f} and the "
+            f"line's middle {known.lerp:.2f}, {known.depth:.1f} widths inside.",
             verdict,
             "walk along arcs: `interpolate(model, first, second, path='slerp')`" if verdict == "beware" else "",
             {
@@ -87,8 +86,8 @@ class Walks(Analysis):
             if self.pair is None
             else choose(data.test, [*self.pair[:1] * ENDS, *self.pair[1:] * ENDS])
         )
-        part = data.test.to(model.device)
-        return part.x[places], model.condition_for(None if part.y is None else part.y[places])
+        y = model.condition_for(None if data.test.y is None else data.test.y[places])
+        return data.test[places][0].to(model.device), None if y is None else y.to(model.device)
 
 
 def _norms(model: Model, data: Data, seed: int) -> dict[str, Tensor]:
@@ -145,9 +144,8 @@ def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
     across, down = (codes[:, k].mean() + codes[:, k].std() * reach for k in (i, j))
     moved = traverse_plane(model, start, (i, j), across, down.flip(0), None if y is None else y[0])
     caption = (
-        f"The first latent, with z{i + 1} from left to right and z{j + 1} upwards from −2 to 2 standard "
-        "deviations of all codes: "
-        "the two that vary most."
+        f"The first latent, with z{i + 1} from left to right and z{j + 1} upwards from −2 to 2 standard deviations of "
+        "all codes: the two that vary most."
     )
     return Picture("plane", caption, plots.image_grid(moved.flatten(0, 1), data.kind, SIDE + 1))
 
@@ -182,8 +180,8 @@ def _ground(model: Model, data: Data, y: Tensor | None) -> Iterator[Picture]:
     figure = walk_plots.ground(stretched.clamp_min(1e-12).log10(), extent, label, codes, ways)
     caption = (
         "How much the decoder stretches each place of the plane, and three ways between the two codes that lie "
-        "furthest apart: "
-        "the shortest by what is decoded, the shortest that stays where codes are, and the straight one."
+        "furthest apart: the shortest by what is decoded, the shortest that stays where codes are, and the straight "
+        "one."
     )
     yield Picture("ground", caption, figure)
 
