@@ -74,6 +74,8 @@ class AttributeAnalysis(Analysis):
         start, target = self.pair
         train = data.train.take(min(MOST, len(data.train))).to(model.device)
         test = data.test.take(min(MOST, len(data.test))).to(model.device)
+        assert train.y is not None  # of others it is not asked
+        assert test.y is not None
         known = train.y >= 0
         x, y = train.x[known], train.y[known]
         with track(len(self.labels) + 2, "asking codes for labels") as advance:

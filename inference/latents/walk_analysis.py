@@ -81,11 +81,10 @@ class Walks(Analysis):
         """First and second ends, one after the other: data with their conditions, or latents."""
         if not isinstance(model, HasPosterior):
             return draw_latents(model, 2 * ENDS, seed=seed), None
-        places = (
-            list(range(2 * ENDS))
-            if self.pair is None
-            else choose(data.test, [*self.pair[:1] * ENDS, *self.pair[1:] * ENDS])
-        )
+        places = list(range(2 * ENDS))
+        if self.pair is not None:
+            start, end = self.pair
+            places = choose(data.test, [*[start] * ENDS, *[end] * ENDS])
         y = model.condition_for(None if data.test.y is None else data.test.y[places])
         return data.test[places][0].to(model.device), None if y is None else y.to(model.device)
 

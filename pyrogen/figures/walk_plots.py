@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,7 +24,7 @@ from pyrogen.figures.figure_style import (
     single,
 )
 
-BELOW = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.16), "ncols": 2}
+BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.16), "ncols": 2}
 
 
 def ground(
@@ -101,7 +102,7 @@ def trails(lines: Array, arcs: Array, data: Array) -> Figure:
     scatter(axes, as_rows(data), s=8, color=FAINT, alpha=0.6, linewidths=0, label="data")
     for name, walked, color in (("line", lines, BLUE), ("arc", arcs, PALETTE[1])):
         for i, walk in enumerate(as_array(walked)):
-            look = {"color": color, "linewidth": 1.4, "marker": "o", "ms": 2.5, "alpha": 0.9}
+            look: dict[str, Any] = {"color": color, "linewidth": 1.4, "marker": "o", "ms": 2.5, "alpha": 0.9}
             axes.plot(*walk.T, label=name if i == 0 else None, **look)
     axes.set_aspect("equal", adjustable="datalim")
     legend(axes, marker_size=1.5, **BELOW)
