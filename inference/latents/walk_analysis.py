@@ -122,7 +122,7 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
     names = [("line", "arc")[i % len(paths)] for i in range(len(rows))]
     caption = f"Means of p(x|z) between the codes of {between}: on the straight line, and on the arc around the origin."
     yield Picture("walks", caption, plots.strips(rows, data.kind, names))
-    square = corners(model, x[[0, 1, 2, ENDS]], SIDE, None if y is None else y[[0, 1, 2, ENDS]])
+    square = corners(model, x[[0, 1, ENDS, ENDS + 1]], SIDE, None if y is None else y[[0, 1, ENDS, ENDS + 1]])
     caption = "Four latents at the corners, and what is decoded between them."
     yield Picture("corners", caption, plots.image_grid(square.flatten(0, 1), data.kind, SIDE))
     if size > 1:
