@@ -21,6 +21,13 @@ from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
+from pyrogen.inference.latents.attributes import attribute_effect, attribute_vector, picked
+from pyrogen.inference.latents.geometry import Surface, geodesic
+from pyrogen.inference.latents.judging import judge_of
+from pyrogen.inference.latents.midpoints import midpoints, three_numbers
+from pyrogen.inference.latents.probes import probe
+from pyrogen.inference.latents.temperature import sample_at
+from pyrogen.inference.latents.walks import draw_latents, interpolate, reconstruct_by_chance, traverse, traverse_plane
 from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
@@ -73,16 +80,31 @@ __all__ = [
     "StickingTheLanding",
     "Sum",
     "Summary",
+    "Surface",
     "Thermodynamic",
     "Wasserstein",
+    "attribute_effect",
+    "attribute_vector",
     "check_guide",
     "compare_evidence",
     "diagnose",
+    "draw_latents",
     "fit",
+    "geodesic",
     "grid",
+    "interpolate",
+    "judge_of",
     "load_run",
     "log_evidence",
     "log_weights",
+    "midpoints",
     "observe",
+    "picked",
+    "probe",
+    "reconstruct_by_chance",
+    "sample_at",
     "summarize",
+    "three_numbers",
+    "traverse",
+    "traverse_plane",
 ]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
-import numpy as np
 import torch
-from sklearn.svm import SVC
-from torch import Tensor
 
 from pyrogen.base import HasClassifier, Model
 from pyrogen.data import Data
+from pyrogen.inference.metrics.judge import SupportVectors
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
@@ -26,16 +22,10 @@ def conditional_accuracy(model: Model, data: Data, seed: int, n: int = 2000, tru
     classes = data.classes
     if classes is None or data.test.y is None:
         raise ValueError(f"conditional-accuracy needs classes, and {data.name!r} has none.")
-    y, judge = torch.arange(n) % classes, _judge(data)
-    right = float((judge.predict(_rows(data.test.x)) == data.test.y.numpy()).mean())
-    if right < trust:
-        raise ValueError(
-            f"the classifier that should judge samples is right on {right:.0%} of the real test data of {data.name!r} only, "
-            "as they are loaded here; load them with kind='unit', dequantization=False."
-        )
+    y, judge = torch.arange(n) % classes, SupportVectors(trust=trust).of(data)
     with evaluating(model), seeded(seed, model.device):
         x = model.sample(n, model.condition_for(y.to(model.device)))
-    return float((judge.predict(_rows(x)) == y.numpy()).mean())
+    return float((judge.names(x) == y).double().mean())
 
 
 @choice("metric", "accuracy")
@@ -48,14 +38,3 @@ def accuracy(model: Model, data: Data, seed: int) -> float:
     with evaluating(model):
         named = model.classify(data.test.x.to(model.device)).probs.argmax(-1).cpu()
     return float((named == data.test.y).double().mean())
-
-
-@functools.lru_cache(maxsize=4)
-def _judge(data: Data) -> SVC:
-    assert data.train.y is not None
-    return SVC(C=10.0).fit(_rows(data.train.x), data.train.y.numpy())
-
-
-def _rows(x: Tensor) -> np.ndarray:
-    rows: np.ndarray = x.flatten(1).cpu().numpy()
-    return rows

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
-import torch
-
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
-from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.nets.features import Features
+from pyrogen.inference.metrics.judge import Network
+from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
-
-WIDTH = 32  # twice that of the networks that models learn to see by
-TRUST = 0.9
 
 
 @choice("metric", "feature-distance")
@@ -26,25 +19,9 @@ def feature_distance(model: Model, data: Data, seed: int) -> float:
     """
     if not isinstance(model, HasPosterior):
         raise ValueError(f"feature-distance compares reconstructions, which {type(model).__name__} does not make.")
-    judge, x = _judge(data, seed).to(model.device), data.test.x.to(model.device)
-    with evaluating(model):
-        seen, again = (judge(images)[-1] for images in (x, model.reconstruct(x)))
-    return float((again - seen).square().sum(1).mean() / (seen - seen.mean(0)).square().sum(1).mean())
-
-
-@functools.lru_cache(maxsize=8)
-def _judge(data: Data, seed: int) -> Features:
-    """A network that has learned the labels of the training data, and names those of the test data."""
-    y = data.train.y
-    if data.classes is None or y is None or data.test.y is None or len(data.x_shape) != 3:
+    if len(data.x_shape) != 3 or data.classes is None:
         raise ValueError(f"feature-distance asks a classifier of images, and {data.name!r} has no images with classes.")
-    with seeded(seed), torch.no_grad():
-        judge = Features(data.x_shape, WIDTH)
-        head = judge.fit(data.train.x, y)
-        right = float((head(judge(data.test.x)[-1]).argmax(1) == data.test.y).double().mean())
-    if right < TRUST:
-        raise ValueError(
-            f"the classifier whose features should judge is right on {right:.0%} of the test data of {data.name!r} only; "
-            "load them as grey values, kind='unit'."
-        )
-    return judge
+    judge, x = Network(seed=seed).of(data), data.test.x.to(model.device)
+    with evaluating(model):
+        seen, again = (judge.features(images) for images in (x, model.reconstruct(x)))
+    return float((again - seen).square().sum(1).mean() / (seen - seen.mean(0)).square().sum(1).mean())

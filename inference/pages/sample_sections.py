@@ -14,6 +14,7 @@ from pyrogen.base import HasPosterior
 from pyrogen.data import Data
 from pyrogen.data.ring import Ring
 from pyrogen.figures import plots
+from pyrogen.inference.latents.walks import interpolate
 from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, is_picture, whole_rows
 from pyrogen.inference.programs.contexts import seeded
 
@@ -129,7 +130,6 @@ def walks(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if isinstance(model, HasPosterior) or not is_picture(model.x_shape):
         return
     z = model.latent_prior().sample((12,))
-    t = torch.linspace(0, 1, 10, device=z.device).unsqueeze(-1)
-    walked = model.generate(torch.lerp(z[:6].unsqueeze(1), z[6:].unsqueeze(1), t))
+    walked = interpolate(model, z[:6], z[6:], steps=10)
     caption = "What is generated on the straight line between two draws of z, a row for each two."
     yield Panel(SAMPLES, caption, "walks", plots.strips(walked, data.kind))

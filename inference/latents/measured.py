@@ -1,0 +1,78 @@
+"""Numbers with their errors: shares of data, means over them, and differences of paired ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Measured(NamedTuple):
+    """A number, its standard error, and of how many independent data it was made."""
+
+    value: float
+    error: float
+    n: int
+
+    def __str__(self) -> str:
+        digits = (
+            3 if self.error <= 0 or not math.isfinite(self.error) else max(0, 2 - math.ceil(math.log10(self.error)))
+        )
+        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}".replace("-", "−")
+
+    def numbers(self) -> Mapping[str, float]:
+        """As it is written to files."""
+        return self._asdict()
+
+
+def share(hits: Tensor) -> Measured:
+    """The share of data of which something is true, ``hits`` of shape ``(N,)``.
+
+    The error is the standard deviation of its posterior Beta(k + ½, N − k + ½), which is none of 0 where all data agree.
+    Reference: Brown, Cai & DasGupta 2001, Interval estimation for a binomial proportion.
+
+    Raises:
+        ValueError: there are no data.
+    """
+    n, k = len(hits), int(hits.sum())
+    if not n:
+        raise ValueError("a share of 0 data is no number; pass at least 1.")
+    a, b = k + 0.5, n - k + 0.5
+    return Measured(k / n, math.sqrt(a * b / ((a + b) ** 2 * (a + b + 1))), n)
+
+
+def mean(values: Tensor) -> Measured:
+    """The mean of independent numbers ``(N,)`` and its standard error; NaN of one alone."""
+    wide = values.double()
+    return Measured(
+        float(wide.mean()), float(wide.std()) / math.sqrt(len(wide)) if len(wide) > 1 else math.nan, len(wide)
+    )
+
+
+def paired_shares(first: Tensor, second: Tensor) -> Measured:
+    """The share of the first less that of the second, both ``(N,)`` of the same data in the same order.
+
+    With half a datum added to each of the four cells of agreement, b and c of them those that only the first or only the
+    second has: (b − c)/(N + 2) with the error √(b + c − (b − c)²/(N + 2)) / (N + 2), which is none of 0 where all agree.
+    Reference: Agresti & Min 2005, Simple improved confidence intervals for comparing matched proportions.
+
+    Raises:
+        ValueError: they are not of equally many data.
+    """
+    if first.shape != second.shape or not len(first):
+        raise ValueError(
+            f"shares are paired datum by datum, and these are of {tuple(first.shape)} and {tuple(second.shape)} data; judge "
+            "both on the same ones."
+        )
+    n, a, b = len(first) + 2, first.bool(), second.bool()
+    only_first, only_second = int((a & ~b).sum()) + 0.5, int((b & ~a).sum()) + 0.5
+    difference = only_first - only_second
+    return Measured(difference / n, math.sqrt(only_first + only_second - difference**2 / n) / n, len(first))
+
+
+def paired(first: Tensor, second: Tensor) -> Measured:
+    """The mean difference of numbers of the same data, both ``(N,)``, and its standard error."""
+    return mean(torch.as_tensor(first).double() - torch.as_tensor(second).double())

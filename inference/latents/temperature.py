@@ -1,0 +1,74 @@
+"""Samples at a temperature: the prior drawn nearer to its centres, or further out."""
+
+from __future__ import annotations
+
+import torch
+from pyro.distributions import (
+    Cauchy,
+    Independent,
+    Laplace,
+    LowRankMultivariateNormal,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+    StudentT,
+)
+from torch import Tensor
+from torch.distributions import Distribution, TransformedDistribution
+
+from pyrogen.base import Model
+from pyrogen.inference.latents.walks import decoded, latent_prior
+from pyrogen.inference.programs.contexts import evaluating, seeded
+
+CENTRED = Normal, Laplace, StudentT, Cauchy, MultivariateNormal, LowRankMultivariateNormal
+
+
+def sample_at(model: Model, n: int, temperature: float, y: Tensor | None = None, seed: int = 0) -> Tensor:
+    """Means of p(x|z) at ``n`` latents of the prior with its spread scaled by T: ``(n, *x_shape)``.
+
+    z = m + T (z′ − m) with z′ ~ p(z) about its centre m: each component of a mixture about its own, and a flow's base before
+    the flow. At T = 1 it is the model's own ``sample_mean``; at T = 0 the centres; for N(0, I) it is p(z)^(1/T²), normalized.
+
+    Reference: Kingma & Dhariwal 2018, Glow, arXiv:1807.03039, section 6, for flows.
+
+    Args:
+        model: whatever has latents with a prior.
+        n: how many.
+        temperature: T, at least 0.
+        y: their conditions, where the model asks for them.
+        seed: of the draws.
+
+    Raises:
+        ValueError: a negative temperature, or a prior that has no centres: discrete ones, and those on spheres and simplices.
+    """
+    if not temperature >= 0:
+        raise ValueError(f"temperature={temperature}: scales the spread of the prior, and is 0 or more.")
+    with evaluating(model), seeded(seed, model.device):
+        prior = latent_prior(model, y)
+        z = _drawn(prior, torch.Size() if prior.batch_shape else torch.Size([n]), temperature)
+        return decoded(model, z, y)
+
+
+def _drawn(p: Distribution, shape: torch.Size, temperature: float) -> Tensor:
+    """Draws of p with its spread scaled, by as many random numbers as draws of p itself take, in the same order."""
+    if isinstance(p, Independent):
+        return _drawn(p.base_dist, shape, temperature)
+    if isinstance(p, CENTRED):
+        return p.loc + temperature * (p.sample(shape) - p.loc)
+    if isinstance(p, MixtureSameFamily):
+        chosen = p.mixture_distribution.sample(shape)
+        parts = _drawn(p.component_distribution, shape, temperature)
+        events = parts.dim() - chosen.dim() - 1
+        index = chosen.reshape(*chosen.shape, *[1] * (events + 1)).expand(
+            *chosen.shape, 1, *parts.shape[parts.dim() - events :]
+        )
+        return parts.gather(chosen.dim(), index).squeeze(chosen.dim())
+    if isinstance(p, TransformedDistribution):
+        z = _drawn(p.base_dist, shape, temperature)
+        for transform in p.transforms:
+            z = transform(z)
+        return z
+    raise ValueError(
+        f"a temperature scales the spread of a prior about its centres, and {type(p).__name__} has none; take a prior "
+        "such as StandardNormal, MixtureOfGaussians or FlowPrior."
+    )
