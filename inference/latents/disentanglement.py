@@ -25,40 +25,40 @@ from pyrogen.inference.latents.factor_scores import (
 )
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.nets import mlp
-from pyrogen.registry import choice
+from pyrogen.registry import choice, unknown
 
 CONTROL = (128,)
 
 
-_RULES: tuple[Callable[[Half, Half, np.random.Generator], dict[str, float]], ...] = (
-    mutual_information_gap,
-    separated_attribute_predictability,
-    beta_vae_score,
-    factor_vae_score,
-    dci,
-)
-SCORES = {
-    "mig": "MIG",
-    "sap": "SAP",
-    "beta_vae": "β-VAE score",
-    "factor_vae": "FactorVAE score",
-    "disentangled": "DCI disentanglement",
-    "complete": "DCI completeness",
-    "informative": "DCI informativeness",
+Rule = Callable[[Half, Half, np.random.Generator], dict[str, float]]
+
+SCORES: dict[str, tuple[str, Rule]] = {
+    "mig": ("MIG", mutual_information_gap),
+    "sap": ("SAP", separated_attribute_predictability),
+    "beta_vae": ("β-VAE score", beta_vae_score),
+    "factor_vae": ("FactorVAE score", factor_vae_score),
+    "disentangled": ("DCI disentanglement", dci),
+    "complete": ("DCI completeness", dci),
+    "informative": ("DCI informativeness", dci),
 }
 
 
 def disentanglement(
-    codes: Tensor | np.ndarray, factors: Tensor | np.ndarray, repeats: int = 3, seed: int = 0
+    codes: Tensor | np.ndarray,
+    factors: Tensor | np.ndarray,
+    scores: Sequence[str] | None = None,
+    repeats: int = 3,
+    seed: int = 0,
 ) -> xr.Dataset:
     """The five scores of codes, each repeated on random halves of the data: one to learn from, one to be judged by.
 
     All are corrected for chance, so that codes of shuffled factors score 0 up to noise, and perfect ones 1: mutual
-    information by its expectation over permutations (Vinh et al. 2010), accuracies a by that of guessing c, (a − c) / (1 − c).
+    information by its expectation over permutations (Vinh et al. 2010), accuracies by that of guessing.
 
     Args:
         codes: ``(N, n)``.
         factors: whole numbers, ``(N, F)``, F at least 2; their order means nothing.
+        scores: which ones; by default all.
         repeats: how many halvings.
         seed: of them, and of all that is drawn.
 
@@ -67,18 +67,23 @@ def disentanglement(
         over ``repeat``.
 
     Raises:
-        ValueError: no factors, or fewer than 20 data, or codes that are not finite.
+        ValueError: an unknown score, no factors, fewer than 20 data, or codes that are not finite.
     """
     z, f = _checked(codes, factors)
-    found: dict[str, list[float]] = {name: [] for name in SCORES}
-    with track(repeats * len(_RULES), "judging codes") as advance:
+    for name in scores or ():
+        if name not in SCORES:
+            raise unknown("score", name, list(SCORES))
+    found: dict[str, list[float]] = {name: [] for name in scores or SCORES}
+    rules = dict.fromkeys(SCORES[name][1] for name in found)
+    with track(repeats * len(rules), "judging codes") as advance:
         for repeat in range(repeats):
-            rng = np.random.default_rng((seed, repeat))
-            order = rng.permutation(len(z))
+            order = np.random.default_rng((seed, repeat)).permutation(len(z))
             learn, judge = ((z[half], f[half]) for half in np.array_split(order, 2))
-            for rule in _RULES:
-                for name, value in rule(learn, judge, rng).items():
-                    found[name].append(value)
+            for rule in rules:
+                # draws of its own, so that no score depends on which others were asked for
+                values = rule(learn, judge, np.random.default_rng((seed, repeat)))
+                for name in found.keys() & values.keys():
+                    found[name].append(values[name])
                 advance(1)
     attributes = {"data": len(z), "latents": z.shape[1], "factors": f.shape[1], "seed": seed}
     return xr.Dataset({name: ("repeat", values) for name, values in found.items()}, attrs=attributes)
@@ -136,16 +141,16 @@ class Disentangled(Analysis):
         assert part.y is not None
         with evaluating(model):
             codes = model.code(part.x.to(model.device), model.condition_for(part.y)).flatten(1).cpu()
-        known = disentanglement(codes, part.y, self.repeats, seed)
+        known = disentanglement(codes, part.y, repeats=self.repeats, seed=seed)
         controls = xr.concat(
             [
-                disentanglement(random_codes(part.x, codes.shape[1], seed + i), part.y, 1, seed + i)
+                disentanglement(random_codes(part.x, codes.shape[1], seed + i), part.y, repeats=1, seed=seed + i)
                 for i in range(self.repeats)
             ],
             "repeat",
         )
         table, own, rival = [["score", "these codes", "random encoders"]], {}, {}
-        for name, title in SCORES.items():
+        for name, (title, _) in SCORES.items():
             own[name], rival[name] = _mean_and_error(known[name]), _mean_and_error(controls[name])
             table.append([title, *(f"{m:.3f} ± {e:.3f}" for m, e in (own[name], rival[name]))])
         (mig, error), (chance, spread) = own["mig"], rival["mig"]

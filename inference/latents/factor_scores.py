@@ -122,8 +122,8 @@ def factor_vae_score(learn: Half, judge: Half, rng: np.random.Generator) -> dict
 
 
 def _gap(known: np.ndarray) -> float:
-    """Between the first and the second code of each factor, averaged over factors; ``known`` is ``(n, F)``."""
-    top = np.sort(known, axis=0)
+    """Between the first and the second code of each factor, averaged over factors; less than chance counts as chance."""
+    top = np.sort(known.clip(0), axis=0)
     return float((top[-1] - top[-2]).mean())
 
 
