@@ -39,10 +39,10 @@ def conformal_p_values(calibration: np.ndarray, scores: np.ndarray, seed: int = 
     """p-values that are exactly uniform on [0, 1] for a datum exchangeable with the calibration data, whatever the score.
 
     p = (#{cᵢ > s} + U (#{cᵢ = s} + 1)) / (n + 1), U uniform: ranks with randomized ties. So P(p ≤ α) = α over the draw of
-    calibration data and datum together; given one calibration set, the rate of false alarms is within about √(α (1 − α) / n).
+    calibration data and datum together; given one calibration set, the rate of false alarms varies by √(α (1 − α) / n).
 
-    Reference: Vovk, Gammerman & Shafer 2005, Algorithmic learning in a random world, section 2.2 (smoothed p-values); Bates et
-    al. 2023, Testing for outliers with conformal p-values, arXiv:2104.08279.
+    Reference: Vovk, Gammerman & Shafer 2005, Algorithmic learning in a random world, section 2.2 (smoothed p-values); Bates
+    et al. 2023, Testing for outliers with conformal p-values, arXiv:2104.08279.
 
     Args:
         calibration: scores ``(n,)``, larger ones stranger, of data that took no part in training.

@@ -1,4 +1,4 @@
-"""Data that a model was not made for: scores of how strange a datum is, and how well each tells strangers from data."""
+"""Data that a model was not made for: whether it would notice them."""
 
 from __future__ import annotations
 
@@ -10,135 +10,16 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from pyrogen.base import HasLogProb, HasPosterior, Model, Pair, told
-from pyrogen.data import Split
-from pyrogen.inference.evidence.estimator import Estimator, log_evidence
-from pyrogen.inference.latents.regret import likelihood_regret
-from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.registry import unknown
+from pyrogen.base import HasLogProb, Model, Pair
+from pyrogen.data import Data, Split, load
+from pyrogen.figures import outlier_plots, plots
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
+from pyrogen.inference.latents.outlier_scores import outlier_scores, unweighable
+from pyrogen.inference.programs.contexts import seeded
+from pyrogen.registry import choice
 
 CROWD = 25
-SCORES = ("low evidence", "typicality", "likelihood regret", "code distance")
-
-
-def outlier_scores(
-    model: Model,
-    x: Split | Tensor,
-    reference: Split | Tensor,
-    scores: Sequence[str] | None = None,
-    estimator: Estimator | str | Mapping[str, Any] | None = None,
-    regret: Mapping[str, Any] | None = None,
-    seed: int = 0,
-) -> xr.Dataset:
-    """How strange each datum is to a model, by several scores, of which larger ones are stranger.
-
-    =====================  =============================================================================================
-    ``low evidence``       −log p(x). Known to fail: data that are simpler than those of the training get more density
-                           than any of these (Nalisnick et al. 2019, arXiv:1810.09136)
-    ``typicality``         |log p(x) − mean log p|, both-sided: what is too probable is strange too (Nalisnick et al. 2019,
-                           arXiv:1906.02994, for single data); its error leaves out that of the mean, which all share
-    ``likelihood regret``  max_q ELBO(x; q) − ELBO(x; q(·|x)), see :func:`likelihood_regret`
-    ``code distance``      (z − m)ᵀ S⁻¹ (z − m), z the code of x, m and S the mean and covariance of the reference's codes
-                           (Lee et al. 2018, arXiv:1807.03888, without its classes)
-    =====================  =============================================================================================
-
-    None of them is a probability: :func:`conformal_p_values` makes one of any score, given the scores of data that took no
-    part in training nor in ``reference``.
-
-    Args:
-        model: trained.
-        x: data to judge; those of a conditional model as a split with their y.
-        reference: data as the model knows them, which give mean log p, m and S: those of the training, or, where it knows
-            these better than new ones, a part that was kept.
-        scores: which ones; by default all that the model has the means for.
-        estimator: of log p(x); by default exact where the model has a log_prob, else IWAE(100).
-        regret: settings of :func:`likelihood_regret`.
-        seed: of all draws.
-
-    Returns:
-        ``score`` and its Monte-Carlo error ``mc_se``, over ``score_name`` and ``datum``; the attribute ``left_out`` says
-        which scores the model has not the means for, and why.
-
-    Raises:
-        ValueError: data that do not fit, or a score that was asked for and that the model has not the means for.
-    """
-    for name in scores or ():
-        if name not in SCORES:
-            raise unknown("score", name, SCORES)
-    (x, y), (known, told_y) = (_tensors(model, data) for data in (x, reference))
-    for some, labels in ((x, y), (known, told_y)):
-        model.check(some, labels)
-    asker = _Asker(model, known, told_y, estimator, regret or {}, seed)
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    left_out: list[str] = []
-    for name in scores or SCORES:
-        try:
-            found[name] = asker.score(name, x, y)
-        except ValueError as error:
-            if scores is not None:
-                raise
-            left_out.append(f"{name}: {error}")
-    if not found:
-        raise ValueError(f"{type(model).__name__} has no score of outliers: {' '.join(left_out)}")
-    values, errors = (np.stack(parts) for parts in zip(*found.values(), strict=True))
-    return xr.Dataset(
-        {"score": (("score_name", "datum"), values), "mc_se": (("score_name", "datum"), errors)},
-        coords={"score_name": list(found)},
-        attrs={"left_out": "; ".join(left_out), "seed": seed},
-    )
-
-
-class _Asker:
-    """What the scores of all data share: the reference, and what was asked of it."""
-
-    def __init__(
-        self,
-        model: Model,
-        x: Tensor,
-        y: Tensor | None,
-        estimator: Estimator | str | Mapping[str, Any] | None,
-        regret: Mapping[str, Any],
-        seed: int,
-    ) -> None:
-        usual: Any = None if isinstance(model, HasLogProb) else {"name": "IWAE", "k": 100}
-        self.model, self.x, self.y, self.seed = model, x, y, seed
-        self.estimator, self.regret = usual if estimator is None else estimator, regret
-        self._evidence: tuple[np.ndarray, np.ndarray] | None = None
-
-    def score(self, name: str, x: Tensor, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of data and their errors, each ``(N,)``."""
-        if name == "likelihood regret":
-            if not isinstance(self.model, Pair):
-                raise ValueError(f"{type(self.model).__name__} is no pair, so that it has no q(z|x) to optimize.")
-            regret = likelihood_regret(self.model, x, y, **{"seed": self.seed, **self.regret})
-            return regret["regret"].values, regret["mc_se"].values
-        if name == "code distance":
-            distance = self._distance(x, y)
-            return distance, np.zeros_like(distance)
-        if self._evidence is None:
-            self._evidence = self._log_p(x, y)
-        log_p, error = self._evidence
-        if name == "low evidence":
-            return -log_p, error
-        return np.abs(log_p - self._log_p(self.x, self.y)[0].mean()), error
-
-    def _log_p(self, x: Tensor, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-        found = log_evidence(self.model, x, self.estimator, seed=self.seed, y=y)
-        return found["log_evidence"].values, found["mc_se"].values
-
-    def _distance(self, x: Tensor, y: Tensor | None) -> np.ndarray:
-        if not isinstance(self.model, HasPosterior):
-            raise ValueError(
-                f"{type(self.model).__name__} encodes nothing, so that there are no codes to be far apart."
-            )
-        with evaluating(self.model):
-            codes, own = (self.model.code(*data).flatten(1).double().cpu() for data in ((x, y), (self.x, self.y)))
-        centre, covariance = own.mean(0), torch.atleast_2d(torch.cov(own.T))
-        # codes of no variance at all, as idle point masses have, are a distance of their own units
-        covariance += 1e-6 * covariance.diagonal().mean().clamp_min(1e-12) * torch.eye(len(centre))
-        away = codes - centre
-        distance: np.ndarray = (away * torch.linalg.solve(covariance, away.T).T).sum(1).numpy()
-        return distance
 
 
 def shuffled_columns(x: Tensor, seed: int = 0) -> Tensor:
@@ -158,6 +39,148 @@ def crowds(x: Tensor, n: int | None = None, seed: int = 0) -> Tensor:
     return x[rows].median(1).values
 
 
-def _tensors(model: Model, data: Split | Tensor) -> tuple[Tensor, Tensor | None]:
-    x, y = told(model, data)
-    return model.read(x).to(model.device), model.condition_for(y)
+@choice("analysis", "outliers")
+class Outliers(Analysis):
+    """How well each score tells strangers from the test data, and whether its p-values hold.
+
+    Without data to compare with, strangers are made of the test data: shuffled elements, which keep their marginals and
+    nothing else, and medians of crowds, which lie in their midst, where log p(x) is known to fail.
+
+    Args:
+        against: a data set of strangers by its name, in the shape and kind of the model's data, beside those that are made.
+        limit: data of each set that are looked at.
+        draws: of IWAE, for each datum, where log p(x) is not known exactly.
+        steps: of the optimization of each posterior, for likelihood regret.
+        level: of p-values that are called small.
+    """
+
+    title = "Would the model notice data that are not its own?"
+    order = 60
+
+    def __init__(
+        self, against: str | None = None, limit: int = 120, draws: int = 100, steps: int = 60, level: float = 0.05
+    ) -> None:
+        self.against, self.limit, self.draws, self.steps, self.level = against, limit, draws, steps, level
+
+    def refusal(self, model: Model, data: Data) -> str:
+        """Why it cannot be asked."""
+        if not isinstance(model, (Pair, HasLogProb)):
+            return f"{type(model).__name__} has neither latents nor a log p(x), so that it has no score of outliers."
+        if min(len(data.valid), len(data.test)) < 20:
+            return f"{data.name!r} has fewer than 20 validation or test data, by which nothing can be told apart."
+        return unweighable(model, data.test)
+
+    def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
+        """Ask it."""
+        half = min(self.limit, len(data.valid) // 2)
+        valid = data.valid.take(2 * half)
+        # the model knows training data better than others, so validation data say what is typical, and others rank
+        reference, calibration = (_rows(valid, slice(start, start + half)) for start in (0, half))
+        test = data.test.take(min(self.limit, len(data.test)))
+        sets = {"calibration": calibration, "test data": test, **self._strangers(data, test, seed)}
+        estimator = None if isinstance(model, HasLogProb) else {"name": "IWAE", "k": self.draws}
+        settings: dict[str, Any] = {"estimator": estimator, "regret": {"steps": self.steps}, "seed": seed}
+        found = {name: outlier_scores(model, some, reference, **settings)["score"] for name, some in sets.items()}
+        known, own = found.pop("calibration"), found.pop("test data")
+        names = [str(name) for name in own["score_name"].values]
+        areas = {
+            stranger: [separation(scores.sel(score_name=n).values, own.sel(score_name=n).values) for n in names]
+            for stranger, scores in found.items()
+        }
+        alarms = {
+            which: [
+                conformal_p_values(known.sel(score_name=n).values, scores.sel(score_name=n).values, seed) <= self.level
+                for n in names
+            ]
+            for which, scores in {"test data": own, **found}.items()
+        }
+        return self._finding(names, areas, alarms, {"test data": own, **found})
+
+    def _strangers(self, data: Data, test: Split, seed: int) -> dict[str, Split]:
+        made = {
+            "shuffled elements": Split(shuffled_columns(test.x, seed), test.y, "shuffled", test.view),
+            "crowd medians": Split(crowds(test.x, seed=seed), test.y, "crowds", test.view),
+        }
+        if self.against is None:
+            return made
+        other = load(self.against, kind=data.kind)
+        if other.x_shape != data.x_shape:
+            raise ValueError(
+                f"against={self.against!r} has data of shape {tuple(other.x_shape)}, and {data.name!r} of "
+                f"{tuple(data.x_shape)}; name data of the same shape."
+            )
+        some = other.test.take(min(len(test), len(other.test)))
+        y = None if test.y is None else test.y[: len(some)]  # a conditional model asks for some y of strangers too
+        return {self.against: Split(some.x, y, self.against, some.view), **made}
+
+    def _finding(
+        self,
+        names: Sequence[str],
+        areas: Mapping[str, Sequence[Separation]],
+        alarms: Mapping[str, Sequence[np.ndarray]],
+        scores: Mapping[str, xr.DataArray],
+    ) -> Finding:
+        worst = {name: min((of[i] for of in areas.values()), key=lambda s: s.auc) for i, name in enumerate(names)}
+        best = max(names, key=lambda name: worst[name].auc)
+        blind = [n for n in names if worst[n].interval()[1] < 0.5]
+        fooled = names[0] == "low evidence" and "low evidence" in blind
+        says = (
+            f"Of {len(names)} scores {best} tells strangers best: its area under the ROC curve is {worst[best]} for those "
+            "that it tells worst."
+        )
+        if fooled:
+            kind = min(areas, key=lambda stranger: areas[stranger][0].auc)
+            says += f" log p(x) alone prefers {kind} to the test data: its area is {areas[kind][0]}, below ½."
+        table = [["score", *(f"area, {s}" for s in areas), *(f"alarms at p ≤ {self.level:g}, {s}" for s in alarms)]]
+        for i, name in enumerate(names):
+            rates = [_rate(found[i]) for found in alarms.values()]
+            table.append([name, *(str(of[i]) for of in areas.values()), *rates])
+        pictures = [
+            Picture(
+                "outlier-scores",
+                "How well each score tells strangers from test data: 1 is perfect, ½ (dashed) knows nothing, and below it "
+                "strangers are taken for data before the data are.",
+                outlier_plots.separations(names, {k: [[s.auc, *s.interval()] for s in v] for k, v in areas.items()}),
+            )
+        ]
+        if names[0] == "low evidence":
+            log_p = {name: -found.sel(score_name="low evidence").values for name, found in scores.items()}
+            caption = (
+                "log p(x) of test data and of strangers: those to the right of the data are not found by low evidence."
+            )
+            pictures.append(Picture("evidence-of-strangers", caption, plots.histograms(log_p, "log p(x), nats")))
+        found_all = worst[best].interval()[0] > 0.5
+        return Finding(
+            says,
+            "beware" if fooled else "well" if found_all else "open",
+            "Judge new data by `conformal_p_values` of several `outlier_scores`, not by log p(x) alone."
+            if fooled
+            else "",
+            numbers={
+                "areas": {
+                    stranger: {
+                        n: {"auc": s.auc, "error": s.error, "interval": list(s.interval())}
+                        for n, s in zip(names, of, strict=True)
+                    }
+                    for stranger, of in areas.items()
+                },
+                "alarms": {which: dict(zip(names, map(_share, of), strict=True)) for which, of in alarms.items()},
+                "level": self.level,
+            },
+            pictures=pictures,
+            table=table,
+        )
+
+
+def _share(alarms: np.ndarray) -> dict[str, float]:
+    rate = float(alarms.mean())
+    return {"rate": rate, "error": (rate * (1 - rate) / len(alarms)) ** 0.5}
+
+
+def _rate(alarms: np.ndarray) -> str:
+    found = _share(alarms)
+    return f"{found['rate']:.2f} ± {found['error']:.2f}"
+
+
+def _rows(split: Split, rows: slice) -> Split:
+    return Split(split.x[rows], None if split.y is None else split.y[rows], split.name, split.view)

@@ -33,11 +33,11 @@ def likelihood_regret(
 ) -> xr.Dataset:
     """By how many nats a datum's ELBO rises when the features of its own q(z|x) are optimized, the decoder standing still.
 
-    LR(x) = max_q ELBO(x; q) − ELBO(x; q(·|x)) ≥ 0, q in the family of the posterior. An encoder serves data like those that it
-    was trained on, and no others: the regret is large for these, even where log p(x) is larger than that of any datum.
+    LR(x) = max_q ELBO(x; q) − ELBO(x; q(·|x)) ≥ 0, q in the family of the posterior. An encoder serves data like those
+    that it was trained on, and no others: the regret is large for these, even where log p(x) is larger than of any datum.
 
-    The features start at the encoder's and climb by Adam, whose rate falls to 0; both bounds are then judged by the same fresh
-    draws of noise, so that an optimum that fitted its draws gains nothing by it, and what is left of noise may make a
+    The features start at the encoder's and climb by Adam, whose rate falls to 0; both bounds are then judged by the same
+    fresh draws of noise, so that an optimum that fitted its own draws gains nothing by it. What is left of noise may make a
     regret of 0 come out a little below.
 
     Reference: Xiao, Yan & Amit 2020, Likelihood regret: an out-of-distribution detection score for variational
