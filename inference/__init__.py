@@ -21,16 +21,24 @@ from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
+from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
+from pyrogen.inference.latents.disentanglement import disentanglement
+from pyrogen.inference.latents.generative_classifier import classify
+from pyrogen.inference.latents.outlier_scores import outlier_scores
+from pyrogen.inference.latents.regret import likelihood_regret
+from pyrogen.inference.latents.rejection import Rejection, rejection
 from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.discrete import VIMCO, ReweightedWakeSleep
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
+from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
+from pyrogen.inference.runs.bottleneck import bend, bottleneck
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
 from pyrogen.inference.runs.recipe import load_run
@@ -66,23 +74,35 @@ __all__ = [
     "NonSaturating",
     "Observed",
     "Reconstruction",
+    "Rejection",
     "RelativisticAverage",
     "Renyi",
     "ReweightedWakeSleep",
     "Run",
+    "Separation",
     "StickingTheLanding",
     "Sum",
     "Summary",
     "Thermodynamic",
+    "TotalCorrelation",
     "Wasserstein",
+    "bend",
+    "bottleneck",
     "check_guide",
+    "classify",
     "compare_evidence",
+    "conformal_p_values",
     "diagnose",
+    "disentanglement",
     "fit",
     "grid",
+    "likelihood_regret",
     "load_run",
     "log_evidence",
     "log_weights",
     "observe",
+    "outlier_scores",
+    "rejection",
+    "separation",
     "summarize",
 ]

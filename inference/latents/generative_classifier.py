@@ -209,7 +209,7 @@ class Classifier(Analysis):
             table.append([name, "–" if tells[name] is None else str(tells[name]), f"{r:.3f} ± {e:.3f}"])
         says = (
             f"argmax_y log p(x|y) + log p(y) is right on {accuracy[0]:.3f} ± {accuracy[1]:.3f} of the test data (the most "
-            f"frequent class: {usual:.3f}); on the surest {coverage:.0%} it errs at {risk:.3f} ± {error:.3f}. By the noise of "
+            f"frequent class: {usual:.3f}); on the surest {coverage:.0%} it errs at {risk:.3f} ± {error:.3f}. By noise of "
             f"the evidences {undecided:.3f} of all decisions could fall otherwise."
         )
         more = f"The evidences are noisy: ask again with draws={4 * self.draws}." if noisy else ""
