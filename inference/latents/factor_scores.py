@@ -9,11 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
-from sklearn.tree import DecisionTreeClassifier
 
 BINS = 20
 IDLE = 0.01  # of the largest variance of a code: what varies less than that does not vote
@@ -45,6 +40,8 @@ def separated_attribute_predictability(learn: Half, judge: Half, rng: np.random.
 
     Reference: Kumar et al. 2018, Variational inference of disentangled latent concepts, arXiv:1711.00848, section 3.
     """
+    from sklearn.tree import DecisionTreeClassifier
+
     (z, f), (unseen, truth) = learn, judge
     right = np.zeros((z.shape[1], f.shape[1]))
     for j in range(f.shape[1]):
@@ -63,6 +60,8 @@ def dci(learn: Half, judge: Half, rng: np.random.Generator) -> dict[str, float]:
     often it is right above chance. Reference: Eastwood & Williams 2018, A framework for the quantitative evaluation of
     disentangled representations.
     """
+    from sklearn.ensemble import RandomForestClassifier
+
     (z, f), (unseen, truth) = learn, judge
     trust, right = np.zeros((z.shape[1], f.shape[1])), []
     for j in range(f.shape[1]):
@@ -86,6 +85,7 @@ def beta_vae_score(learn: Half, judge: Half, rng: np.random.Generator) -> dict[s
 
     Reference: Higgins et al. 2017, β-VAE, appendix A.4.
     """
+    from sklearn.linear_model import LogisticRegression
 
     def vote(half: Half, factor: int) -> np.ndarray:
         rows = _sharing(half[1], factor, 2 * BATCH, rng)
@@ -137,6 +137,9 @@ def _binned(code: np.ndarray, bins: int) -> np.ndarray:
 
 
 def _adjusted(code: np.ndarray, factor: np.ndarray) -> float:
+    from sklearn.metrics import mutual_info_score
+    from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
+
     table = contingency_matrix(factor, code, sparse=True)
     chance = float(expected_mutual_information(table, len(code)))
     share = np.bincount(np.unique(factor, return_inverse=True)[1]) / len(factor)
