@@ -21,9 +21,9 @@ from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
+from pyrogen.inference.latents.bayes_rule import classify
 from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
-from pyrogen.inference.latents.disentanglement import disentanglement
-from pyrogen.inference.latents.generative_classifier import classify
+from pyrogen.inference.latents.factor_scores import disentanglement
 from pyrogen.inference.latents.outlier_scores import outlier_scores
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.latents.rejection import Rejection, rejection

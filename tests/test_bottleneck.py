@@ -78,9 +78,9 @@ def test_a_trained_vae_bends_where_the_closed_form_does():
     assert found["log_evidence"].dims == ("latent_size", "seed", "datum")
     assert bend(found["log_evidence"]) == TRUE
     assert bend(-found["squared_error"]) == TRUE
-    # the ELBO of a linear VAE has the maximum of the exact evidence, less what training left
+    # the ELBO of a linear VAE has the maximum of the exact evidence, which the short training comes near to from below
     exact = PCA(TRUE).fit(x[:1000]).score_samples(x[1200:]).mean()
-    assert float(found["log_evidence"].sel(latent_size=TRUE).mean()) == pytest.approx(exact, abs=0.3)
+    assert exact - 0.5 < float(found["log_evidence"].sel(latent_size=TRUE).mean()) < exact + 0.05
 
 
 @pytest.mark.parametrize("sizes", [[], [2, 1], [0, 1], [1, 1]])

@@ -12,9 +12,10 @@ from scipy.stats import multivariate_normal
 import pyrogen
 from pyrogen.base import HasLogProb, Model, Pair, announce
 from pyrogen.conditions import Condition
-from pyrogen.data import load
+from pyrogen.data import from_arrays, load
 from pyrogen.inference import IWAE, classify, fit, rejection
-from pyrogen.inference.latents.generative_classifier import Classifier, sureness
+from pyrogen.inference.latents.bayes_rule import sureness
+from pyrogen.inference.latents.generative_classifier import Classifier
 
 MEANS = torch.tensor([[0.0, 0.0], [1.5, 0.0], [0.0, 2.0]])
 SCALES = (1.0, 0.7, 1.3)
@@ -102,20 +103,20 @@ def test_a_conditional_pair_is_the_bayes_rule_within_its_errors(points):
 
 
 def test_errors_of_the_posterior_are_those_of_other_seeds(points):
-    x = points[0][:20]
-    repeats = [classify(Mixed(), x, PRIOR, IWAE(200), seed) for seed in range(60)]
+    x = points[0][:10]
+    repeats = [classify(Mixed(), x, PRIOR, IWAE(100), seed) for seed in range(40)]
     for value, error in (("posterior", "posterior_se"), ("log_evidence", "log_evidence_se")):
         spread = np.std([f[value].values for f in repeats], axis=0, ddof=1)
         told = np.mean([f[error].values for f in repeats], axis=0)
         shown = spread > 1e-4
         ratio = told[shown] / spread[shown]
-        # 60 seeds know a spread within 10 %
+        # 40 seeds know a spread within 11 %, and the median is over 10 data and more
         assert 0.9 < np.median(ratio) < 1.1
     usual = np.array([f["named"].values for f in repeats])
     best = bayes(x, torch.outer(WEIGHT, WEIGHT).numpy()).argmax(1)
     changed = (usual != best).mean(0)
     undecided = np.mean([f["undecided"].values for f in repeats], axis=0)
-    assert (changed <= undecided + 4 * np.sqrt(undecided / 60 + 1e-4)).all()
+    assert (changed <= undecided + 4 * np.sqrt(undecided / 40 + 1e-4)).all()
 
 
 def test_classes_that_are_none_are_refused(pair, points):
@@ -176,7 +177,7 @@ def digits():
 
 def test_a_conditional_vae_knows_digits(digits):
     model, data = digits
-    analysis = Classifier(limit=100, draws=30)
+    analysis = Classifier(limit=60, draws=20)
     assert analysis.refusal(model, data) == ""
     found = analysis.run(model, data)
     assert found.verdict in ("well", "open")
@@ -188,6 +189,6 @@ def test_a_conditional_vae_knows_digits(digits):
 def test_it_is_refused_without_labels_or_condition(digits, pair):
     model, data = digits
     assert "not conditional on one label" in Classifier().refusal(pair(), data)
-    assert "no labels" in Classifier().refusal(model, load("ring"))
+    assert "no labels" in Classifier().refusal(model, from_arrays(data.test.x.numpy()))
     point = pyrogen.create("vae-conditional", x_shape=(1, 8, 8), classes=10, hidden=(8,), posterior="PointMass")
     assert "point mass" in Classifier().refusal(point, data)

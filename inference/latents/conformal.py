@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 
 EDGE = 1e-9
 
@@ -78,7 +78,7 @@ class Separation:
         Those θ with (θ̂ − θ)² ≤ z² V(θ), V the variance of θ̂ if scores were exponential: method 5 of Newcombe 2006,
         Confidence intervals for an effect size measure based on the Mann–Whitney statistic, part 2.
         """
-        z, m, n = float(norm.ppf(0.5 + level / 2)), self.outliers, self.inliers
+        z, m, n = float(ndtri(0.5 + level / 2)), self.outliers, self.inliers
         pairs = (m + n) / 2 - 1
 
         def excess(theta: float) -> float:
@@ -104,6 +104,8 @@ def separation(outliers: np.ndarray, inliers: np.ndarray) -> Separation:
     Raises:
         ValueError: fewer than two of either, or a NaN.
     """
+    from scipy.stats import rankdata  # half a second that only those pay for who ask
+
     a, b = (np.asarray(s, np.float64).reshape(-1) for s in (outliers, inliers))
     m, n = len(a), len(b)
     if min(m, n) < 2 or np.isnan(a).any() or np.isnan(b).any():

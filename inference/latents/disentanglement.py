@@ -1,8 +1,8 @@
-"""Whether each latent is one factor of the data: five scores, at 0 for codes that know nothing and at 1 for perfect ones."""
+"""Whether each latent is one factor of the data: five scores, beside those of encoders that have learned nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,81 +12,13 @@ from torch import Tensor
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.figures import outlier_plots
-from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
-from pyrogen.inference.latents.factor_scores import (
-    Half,
-    beta_vae_score,
-    dci,
-    factor_vae_score,
-    mutual_information_gap,
-    mutual_informations,
-    separated_attribute_predictability,
-)
+from pyrogen.inference.latents.factor_scores import SCORES, disentanglement, mutual_informations
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.nets import mlp
-from pyrogen.registry import choice, unknown
+from pyrogen.registry import choice
 
 CONTROL = (128,)
-
-
-Rule = Callable[[Half, Half, np.random.Generator], dict[str, float]]
-
-SCORES: dict[str, tuple[str, Rule]] = {
-    "mig": ("MIG", mutual_information_gap),
-    "sap": ("SAP", separated_attribute_predictability),
-    "beta_vae": ("β-VAE score", beta_vae_score),
-    "factor_vae": ("FactorVAE score", factor_vae_score),
-    "disentangled": ("DCI disentanglement", dci),
-    "complete": ("DCI completeness", dci),
-    "informative": ("DCI informativeness", dci),
-}
-
-
-def disentanglement(
-    codes: Tensor | np.ndarray,
-    factors: Tensor | np.ndarray,
-    scores: Sequence[str] | None = None,
-    repeats: int = 3,
-    seed: int = 0,
-) -> xr.Dataset:
-    """The five scores of codes, each repeated on random halves of the data: one to learn from, one to be judged by.
-
-    All are corrected for chance, so that codes of shuffled factors score 0 up to noise, and perfect ones 1: mutual
-    information by its expectation over permutations (Vinh et al. 2010), accuracies by that of guessing.
-
-    Args:
-        codes: ``(N, n)``.
-        factors: whole numbers, ``(N, F)``, F at least 2; their order means nothing.
-        scores: which ones; by default all.
-        repeats: how many halvings.
-        seed: of them, and of all that is drawn.
-
-    Returns:
-        ``mig``, ``sap``, ``beta_vae``, ``factor_vae``, ``disentangled``, ``complete`` and ``informative`` (the three of DCI)
-        over ``repeat``.
-
-    Raises:
-        ValueError: an unknown score, no factors, fewer than 20 data, or codes that are not finite.
-    """
-    z, f = _checked(codes, factors)
-    for name in scores or ():
-        if name not in SCORES:
-            raise unknown("score", name, list(SCORES))
-    found: dict[str, list[float]] = {name: [] for name in scores or SCORES}
-    rules = dict.fromkeys(SCORES[name][1] for name in found)
-    with track(repeats * len(rules), "judging codes") as advance:
-        for repeat in range(repeats):
-            order = np.random.default_rng((seed, repeat)).permutation(len(z))
-            learn, judge = ((z[half], f[half]) for half in np.array_split(order, 2))
-            for rule in rules:
-                # draws of its own, so that no score depends on which others were asked for
-                values = rule(learn, judge, np.random.default_rng((seed, repeat)))
-                for name in found.keys() & values.keys():
-                    found[name].append(values[name])
-                advance(1)
-    attributes = {"data": len(z), "latents": z.shape[1], "factors": f.shape[1], "seed": seed}
-    return xr.Dataset({name: ("repeat", values) for name, values in found.items()}, attrs=attributes)
 
 
 def random_codes(x: Tensor, latent_size: int, seed: int) -> Tensor:
@@ -186,17 +118,3 @@ class Disentangled(Analysis):
 def _mean_and_error(values: xr.DataArray) -> tuple[float, float]:
     """The mean, and the spread over halvings or encoders, which is what another one would differ by."""
     return float(values.mean()), float(values.std(ddof=1)) if values.size > 1 else float("nan")
-
-
-def _checked(codes: Tensor | np.ndarray, factors: Tensor | np.ndarray) -> Half:
-    z = (codes.detach().cpu().numpy() if isinstance(codes, Tensor) else np.asarray(codes)).astype(np.float64)
-    f = factors.detach().cpu().numpy() if isinstance(factors, Tensor) else np.asarray(factors)
-    if z.ndim != 2 or f.ndim != 2 or len(z) != len(f) or f.shape[1] < 2 or f.dtype.kind not in "iu":
-        raise ValueError(
-            f"codes are (N, n) and factors whole numbers (N, F) with F >= 2; got {z.shape} and {f.dtype} {f.shape}."
-        )
-    if z.shape[1] < 2 or len(z) < 20 or not np.isfinite(z).all():
-        raise ValueError(
-            f"needs at least 20 finite codes of at least 2 numbers; got {z.shape}, not finite: {(~np.isfinite(z)).sum()}."
-        )
-    return z, f

@@ -6,9 +6,14 @@ judged by. Accuracies a are shown above that of guessing c, as (a − c) / (1 �
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from pyrogen.inference.evidence.progress import track
+from pyrogen.registry import unknown
 
 BINS = 20
 IDLE = 0.01  # of the largest variance of a code: what varies less than that does not vote
@@ -121,6 +126,65 @@ def factor_vae_score(learn: Half, judge: Half, rng: np.random.Generator) -> dict
     return {"factor_vae": _above_chance(right, 1 / learn[1].shape[1])}
 
 
+Rule = Callable[[Half, Half, np.random.Generator], dict[str, float]]
+
+SCORES: dict[str, tuple[str, Rule]] = {
+    "mig": ("MIG", mutual_information_gap),
+    "sap": ("SAP", separated_attribute_predictability),
+    "beta_vae": ("β-VAE score", beta_vae_score),
+    "factor_vae": ("FactorVAE score", factor_vae_score),
+    "disentangled": ("DCI disentanglement", dci),
+    "complete": ("DCI completeness", dci),
+    "informative": ("DCI informativeness", dci),
+}
+
+
+def disentanglement(
+    codes: Tensor | np.ndarray,
+    factors: Tensor | np.ndarray,
+    scores: Sequence[str] | None = None,
+    repeats: int = 3,
+    seed: int = 0,
+) -> xr.Dataset:
+    """The five scores of codes, each repeated on random halves of the data: one to learn from, one to be judged by.
+
+    All are corrected for chance, so that codes of shuffled factors score 0 up to noise, and perfect ones 1: mutual
+    information by its expectation over permutations (Vinh et al. 2010), accuracies by that of guessing.
+
+    Args:
+        codes: ``(N, n)``.
+        factors: whole numbers, ``(N, F)``, F at least 2; their order means nothing.
+        scores: which ones; by default all.
+        repeats: how many halvings.
+        seed: of them, and of all that is drawn.
+
+    Returns:
+        ``mig``, ``sap``, ``beta_vae``, ``factor_vae``, ``disentangled``, ``complete`` and ``informative`` (the three of DCI)
+        over ``repeat``.
+
+    Raises:
+        ValueError: an unknown score, no factors, fewer than 20 data, or codes that are not finite.
+    """
+    z, f = _checked(codes, factors)
+    for name in scores or ():
+        if name not in SCORES:
+            raise unknown("score", name, list(SCORES))
+    found: dict[str, list[float]] = {name: [] for name in scores or SCORES}
+    rules = dict.fromkeys(SCORES[name][1] for name in found)
+    with track(repeats * len(rules), "judging codes") as advance:
+        for repeat in range(repeats):
+            order = np.random.default_rng((seed, repeat)).permutation(len(z))
+            learn, judge = ((z[half], f[half]) for half in np.array_split(order, 2))
+            for rule in rules:
+                # draws of its own, so that no score depends on which others were asked for
+                values = rule(learn, judge, np.random.default_rng((seed, repeat)))
+                for name in found.keys() & values.keys():
+                    found[name].append(values[name])
+                advance(1)
+    attributes = {"data": len(z), "latents": z.shape[1], "factors": f.shape[1], "seed": seed}
+    return xr.Dataset({name: ("repeat", values) for name, values in found.items()}, attrs=attributes)
+
+
 def _gap(known: np.ndarray) -> float:
     """Between the first and the second code of each factor, averaged over factors; less than chance counts as chance."""
     top = np.sort(known.clip(0), axis=0)
@@ -178,3 +242,17 @@ def _votes(
     """Votes on random factors, ``(VOTES, ...)``, and which they were."""
     chosen = rng.integers(half[1].shape[1], size=VOTES)
     return np.stack([vote(half, int(factor)) for factor in chosen]), chosen
+
+
+def _checked(codes: Tensor | np.ndarray, factors: Tensor | np.ndarray) -> Half:
+    z = (codes.detach().cpu().numpy() if isinstance(codes, Tensor) else np.asarray(codes)).astype(np.float64)
+    f = factors.detach().cpu().numpy() if isinstance(factors, Tensor) else np.asarray(factors)
+    if z.ndim != 2 or f.ndim != 2 or len(z) != len(f) or f.shape[1] < 2 or f.dtype.kind not in "iu":
+        raise ValueError(
+            f"codes are (N, n) and factors whole numbers (N, F) with F >= 2; got {z.shape} and {f.dtype} {f.shape}."
+        )
+    if z.shape[1] < 2 or len(z) < 20 or not np.isfinite(z).all():
+        raise ValueError(
+            f"needs at least 20 finite codes of at least 2 numbers; got {z.shape}, not finite: {(~np.isfinite(z)).sum()}."
+        )
+    return z, f

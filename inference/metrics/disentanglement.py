@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pyrogen.base import Model
 from pyrogen.data import Data
-from pyrogen.inference.latents.disentanglement import disentanglement, known_factors
+from pyrogen.inference.latents.disentanglement import known_factors
+from pyrogen.inference.latents.factor_scores import disentanglement
 from pyrogen.inference.metrics.codes import codes_of, encoder_of
 from pyrogen.registry import choice
 

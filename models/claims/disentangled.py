@@ -3,7 +3,6 @@
 # four factors of equal weight, whose directions no covariance knows: what finds them has found their independence
 FOUND = {
     "metric": "disentanglement",
-    "at_least": 0.6,
     "seeds": 3,
     "data": "independent-factors",
     "recipe": {"epochs": 40, "lr": 3e-3, "batch_size": 128},
@@ -20,12 +19,14 @@ CLAIMS = {
     "beta-tc-vae": [
         {
             **FOUND,
+            "at_least": 0.61,
             "says": "Its latents are independent factors of known data, each by itself (MIG).",
             "arguments": {**SMALL, "beta": 6.0},
             "control": PLAIN,
         },
         {
             **FOUND,
+            "at_least": 0.61,
             "says": "It is the total correlation that finds them, not a heavier KL (MIG).",
             "arguments": {**SMALL, "beta": 6.0},
             "control": INFORMED,
@@ -34,12 +35,14 @@ CLAIMS = {
     "factor-vae": [
         {
             **FOUND,
+            "at_least": 0.52,
             "says": "Its latents are independent factors of known data, each by itself (MIG).",
             "arguments": {**SMALL, "gamma": 10.0},
             "control": PLAIN,
         },
         {
             **FOUND,
+            "at_least": 0.52,
             "says": "It is the total correlation that finds them, not a heavier KL (MIG).",
             "arguments": {**SMALL, "gamma": 10.0},
             "control": INFORMED,
