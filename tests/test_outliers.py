@@ -286,3 +286,19 @@ def test_a_split_and_its_tensor_are_the_same_data(digits):
     a, b = (outlier_scores(model, x, data.valid.take(20), regret={"steps": 2}) for x in (part, part.x))
     assert a.equals(b)
     assert isinstance(part, Split)
+
+
+def test_a_conditional_model_and_one_of_discrete_latents_are_scored_as_far_as_they_can_be():
+    data = load("digits", kind="binary")
+    told = pyrogen.create("vae-conditional", x_shape=(1, 8, 8), classes=10, latent_size=2, hidden=(8,))
+    part = data.test.take(6)
+    settings = {"reference": data.valid.take(12), "estimator": {"name": "IWAE", "k": 5}, "regret": {"steps": 2}}
+    found = outlier_scores(told, part, **settings)
+    assert found["score"].shape == (4, 6)
+    assert found.attrs["left_out"] == ""
+    flips = pyrogen.create(
+        "vae", x_shape=(1, 8, 8), latent_size=3, hidden=(8,), prior="Bernoulli", posterior="Bernoulli"
+    )
+    found = outlier_scores(flips, part, **settings)
+    assert list(found["score_name"].values) == ["low evidence", "typicality", "code distance"]
+    assert found.attrs["left_out"].startswith("likelihood regret")

@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.special import log_softmax, logsumexp, ndtr
 from torch import Tensor
 
-from pyrogen.base import HasLogProb, Model, told
+from pyrogen.base import HasLogProb, Model
 from pyrogen.data import Split
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.progress import track
@@ -139,6 +139,5 @@ def _evidence(
 ) -> xr.Dataset:
     asked = model[label] if isinstance(model, Mapping) else model
     usual: Any = None if isinstance(asked, HasLogProb) else {"name": "IWAE", "k": 100}
-    rows, _ = told(asked, x)
-    y = None if isinstance(model, Mapping) else torch.full((len(rows),), label, device=rows.device)
-    return log_evidence(asked, asked.read(rows), usual if estimator is None else estimator, seed, y)
+    y = None if isinstance(model, Mapping) else torch.full((len(x),), label)
+    return log_evidence(asked, x, usual if estimator is None else estimator, seed, y)

@@ -69,14 +69,14 @@ class Disentangled(Analysis):
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Ask it."""
         assert isinstance(model, HasPosterior)
-        part = data.test.take(min(self.limit, len(data.test)))
+        part = data.test.take(min(self.limit, len(data.test))).to(model.device)
         assert part.y is not None
         with evaluating(model):
-            codes = model.code(part.x.to(model.device), model.condition_for(part.y)).flatten(1).cpu()
+            codes = model.code(part.x, model.condition_for(part.y)).flatten(1).cpu()
         known = disentanglement(codes, part.y, repeats=self.repeats, seed=seed)
         controls = xr.concat(
             [
-                disentanglement(random_codes(part.x, codes.shape[1], seed + i), part.y, repeats=1, seed=seed + i)
+                disentanglement(random_codes(part.x.cpu(), codes.shape[1], seed + i), part.y, repeats=1, seed=seed + i)
                 for i in range(self.repeats)
             ],
             "repeat",
@@ -87,7 +87,7 @@ class Disentangled(Analysis):
             table.append([title, *(f"{m:.3f} ± {e:.3f}" for m, e in (own[name], rival[name]))])
         (mig, error), (chance, spread) = own["mig"], rival["mig"]
         better = mig - chance > 3 * float(np.hypot(error, spread)) and mig > 0.1
-        shares = mutual_informations(codes.double().numpy(), part.y.numpy())
+        shares = mutual_informations(codes.double().numpy(), part.y.cpu().numpy())
         figure = outlier_plots.shares(shares, known_factors(data))
         return Finding(
             says=(

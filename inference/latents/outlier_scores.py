@@ -42,7 +42,8 @@ def outlier_scores(
                            (Lee et al. 2018, arXiv:1807.03888, without its classes)
     =====================  =============================================================================================
 
-    None of them is a probability: :func:`conformal_p_values` makes one of any score, given the scores of data that took no
+    log p(x) is of x as the model reads it, without the Jacobian of standardized data, which is a constant. None
+    of the scores is a probability: :func:`conformal_p_values` makes one of any score, given the scores of data that took no
     part in training nor in ``reference``.
 
     Args:

@@ -122,37 +122,36 @@ class Outliers(Analysis):
     ) -> Finding:
         worst = {name: min((of[i] for of in areas.values()), key=lambda s: s.auc) for i, name in enumerate(names)}
         best = max(names, key=lambda name: worst[name].auc)
-        blind = [n for n in names if worst[n].interval()[1] < 0.5]
-        fooled = names[0] == "low evidence" and "low evidence" in blind
+        fooled = worst["low evidence"].interval()[1] < 0.5
         says = (
             f"Of {len(names)} scores {best} tells strangers best: its area under the ROC curve is {worst[best]} for those "
             "that it tells worst."
         )
         if fooled:
-            kind = min(areas, key=lambda stranger: areas[stranger][0].auc)
-            says += f" log p(x) alone prefers {kind} to the test data: its area is {areas[kind][0]}, below ½."
+            kind = min(areas, key=lambda stranger: areas[stranger][names.index("low evidence")].auc)
+            says += f" log p(x) alone prefers {kind} to the test data: its area is {worst['low evidence']}, below ½."
         table = [["score", *(f"area, {s}" for s in areas), *(f"alarms at p ≤ {self.level:g}, {s}" for s in alarms)]]
         for i, name in enumerate(names):
             rates = [_rate(found[i]) for found in alarms.values()]
             table.append([name, *(str(of[i]) for of in areas.values()), *rates])
+        log_p = {name: -found.sel(score_name="low evidence").values for name, found in scores.items()}
+        drawn = {stranger: [[s.auc, *s.interval()] for s in of] for stranger, of in areas.items()}
         pictures = [
             Picture(
                 "outlier-scores",
                 "How well each score tells strangers from test data: 1 is perfect, ½ (dashed) knows nothing, and below it "
                 "strangers are taken for data before the data are.",
-                outlier_plots.separations(names, {k: [[s.auc, *s.interval()] for s in v] for k, v in areas.items()}),
-            )
+                outlier_plots.separations(names, drawn),
+            ),
+            Picture(
+                "evidence-of-strangers",
+                "log p(x) of test data and of strangers: those to the right of the data are not found by low evidence.",
+                plots.histograms(log_p, "log p(x), nats"),
+            ),
         ]
-        if names[0] == "low evidence":
-            log_p = {name: -found.sel(score_name="low evidence").values for name, found in scores.items()}
-            caption = (
-                "log p(x) of test data and of strangers: those to the right of the data are not found by low evidence."
-            )
-            pictures.append(Picture("evidence-of-strangers", caption, plots.histograms(log_p, "log p(x), nats")))
-        found_all = worst[best].interval()[0] > 0.5
         return Finding(
             says,
-            "beware" if fooled else "well" if found_all else "open",
+            "beware" if fooled else "well" if worst[best].interval()[0] > 0.5 else "open",
             "Judge new data by `conformal_p_values` of several `outlier_scores`, not by log p(x) alone."
             if fooled
             else "",

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.distributions import transform_to
 
 from pyrogen.axes import Distribution
-from pyrogen.base import Pair
+from pyrogen.base import Pair, told
+from pyrogen.data import Split
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weights import check_weighable, run, total_log_prob
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
@@ -24,7 +25,7 @@ JUDGED = 10  # draws by which both bounds are judged for each by which they are 
 
 def likelihood_regret(
     pair: Pair,
-    x: Tensor,
+    x: Tensor | Split,
     y: Tensor | None = None,
     steps: int = 100,
     lr: float = 0.05,
@@ -45,8 +46,8 @@ def likelihood_regret(
 
     Args:
         pair: whose guide has one latent of independent, reparameterized coordinates.
-        x: data.
-        y: conditions.
+        x: data; a split brings its own y.
+        y: conditions, where the model asks for them.
         steps: of Adam.
         lr: its first rate, in units of the unconstrained parameters of q.
         num_samples: draws of each step.
@@ -62,15 +63,17 @@ def likelihood_regret(
         raise ValueError(f"{type(pair).__name__} is no (model, guide) pair, so that it has no q(z|x) to optimize.")
     if min(steps, num_samples) < 1:
         raise ValueError(f"steps={steps} and num_samples={num_samples} must be at least 1.")
+    x, y = told(pair, x, y)
+    x, y = pair.read(x), pair.condition_for(y)
     check_weighable(pair, x, y)
     regrets, errors = [], []
     with evaluating(pair), standing_still(pair.parameters()), track(len(x), "optimizing posteriors") as advance:
         for number, start in enumerate(range(0, len(x), BLOCK)):
             rows = slice(start, start + BLOCK)
-            some, told = x[rows], None if y is None else y[rows]
+            some, labels = x[rows], None if y is None else y[rows]
             climbing, judging = map(int, np.random.SeedSequence((seed, number)).generate_state(2))
             with seeded(climbing, x.device):
-                family = _Family(pair, some, told)
+                family = _Family(pair, some, labels)
                 best = family.climb(steps, lr, num_samples)
             bounds = []
             for parameters in (best, family.start):

@@ -14,8 +14,8 @@ QUIET: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "labelcolor": MUTED}
 
 
 def shares(known: Array, factors: Sequence[str]) -> Figure:
-    """What each latent knows of each factor, ``(n, F)`` between 0 and 1, as a map."""
-    values = as_array(known).T
+    """What each latent knows of each factor, ``(n, F)`` between 0 and 1, as a map; less than chance is shown as 0."""
+    values = as_array(known).T.clip(0)
     rows, columns = values.shape
     figure, axes = single(1.2 + 0.3 * rows, None, "latent", "")
     image = axes.imshow(values, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
