@@ -122,6 +122,11 @@ def test_errors_of_the_posterior_are_those_of_other_seeds(points):
 def test_classes_that_are_none_are_refused(pair, points):
     with pytest.raises(ValueError, match="not conditional on one label"):
         classify(pair(), torch.zeros(2, 1, 4, 4))
+    # it observes x and y together where it is told y, so that p(y) would count twice
+    with pytest.raises(ValueError, match="not conditional on one label"):
+        classify(
+            pyrogen.create("vae-semi-supervised", x_shape=(1, 4, 4), classes=3, hidden=(8,)), torch.zeros(2, 1, 4, 4)
+        )
     with pytest.raises(ValueError, match="nothing to decide"):
         classify({0: Normal(MEANS[0], 1.0)}, points[0])
     for prior in ((0.5, 0.5), (1.0, 0.0, 0.0), (1.0, 1.0, 1.0)):

@@ -190,7 +190,7 @@ def test_an_encoder_at_its_best_has_no_regret():
     assert (found["mc_se"] < 0.05).all()
 
 
-def test_regret_leaves_model_and_generator_as_they_were_and_is_the_same_for_a_datum_alone_in_its_block():
+def test_regret_leaves_model_and_generator_as_they_were_and_knows_no_data_outside_its_block():
     model, _ = linear(0.2)
     model.train()
     x, before = model.sample(55), torch.get_rng_state()

@@ -31,7 +31,8 @@ def classify(
     What is estimated is log p(x|y), with a Monte-Carlo error sᵧ of its own for each class, since draws for one class are
     independent of those for another. They spread to the posterior by its derivative, ∂pᵧ/∂lₖ = pᵧ (1[k = y] − pₖ), and to
     the decision: ``undecided`` is at least the probability that another estimate of the same evidences would have named
-    another class, min(1, Σₖ Φ(−(l_ŷ − lₖ) / √(s_ŷ² + sₖ²))).
+    another class, min(1, Σₖ Φ(−(l_ŷ − lₖ) / √(s_ŷ² + sₖ²))). Errors are of draws alone: how far a bound such as IWAE stays
+    below log p(x|y), which may differ from class to class, is not in them.
 
     Should not be confused with a classifier that models p(y|x) alone: this one also knows p(x) = Σᵧ p(x|y) p(y), by which it
     can refuse data of no class. Reference: Ng & Jordan 2002, On discriminative vs. generative classifiers; Schott et al.
@@ -119,7 +120,7 @@ def _labels(model: Classes) -> Sequence[int]:
         labels: Sequence[int] = list(model)
     else:
         condition = model.condition
-        if condition is None or condition.classes is None or condition.shape:
+        if condition is None or condition.classes is None or condition.shape or condition.optional:
             raise ValueError(
                 f"{type(model).__name__} is not conditional on one label, so that it has no p(x|y); train 'vae-conditional', "
                 "or one model for each class, and pass {label: model}."
