@@ -22,10 +22,16 @@ from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.latents.attributes import attribute_effect, attribute_vector, picked
+from pyrogen.inference.latents.bayes_rule import classify
+from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
+from pyrogen.inference.latents.factor_scores import disentanglement
 from pyrogen.inference.latents.geometry import Surface, geodesic
 from pyrogen.inference.latents.judging import judge_of
 from pyrogen.inference.latents.midpoints import midpoints, three_numbers
+from pyrogen.inference.latents.outlier_scores import outlier_scores
 from pyrogen.inference.latents.probes import probe
+from pyrogen.inference.latents.regret import likelihood_regret
+from pyrogen.inference.latents.rejection import Rejection, rejection
 from pyrogen.inference.latents.temperature import sample_at
 from pyrogen.inference.latents.walks import draw_latents, interpolate, reconstruct_by_chance, traverse, traverse_plane
 from pyrogen.inference.objectives.betatc import BetaTC
@@ -34,10 +40,12 @@ from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.discrete import VIMCO, ReweightedWakeSleep
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
+from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
+from pyrogen.inference.runs.bottleneck import bend, bottleneck
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
 from pyrogen.inference.runs.recipe import load_run
@@ -73,36 +81,48 @@ __all__ = [
     "NonSaturating",
     "Observed",
     "Reconstruction",
+    "Rejection",
     "RelativisticAverage",
     "Renyi",
     "ReweightedWakeSleep",
     "Run",
+    "Separation",
     "StickingTheLanding",
     "Sum",
     "Summary",
     "Surface",
     "Thermodynamic",
+    "TotalCorrelation",
     "Wasserstein",
     "attribute_effect",
     "attribute_vector",
+    "bend",
+    "bottleneck",
     "check_guide",
+    "classify",
     "compare_evidence",
+    "conformal_p_values",
     "diagnose",
+    "disentanglement",
     "draw_latents",
     "fit",
     "geodesic",
     "grid",
     "interpolate",
     "judge_of",
+    "likelihood_regret",
     "load_run",
     "log_evidence",
     "log_weights",
     "midpoints",
     "observe",
+    "outlier_scores",
     "picked",
     "probe",
     "reconstruct_by_chance",
+    "rejection",
     "sample_at",
+    "separation",
     "summarize",
     "three_numbers",
     "traverse",

@@ -23,7 +23,7 @@ def neighbour_accuracy(model: Model, data: Data, seed: int) -> float:
     if data.train.y is None or data.test.y is None:
         raise ValueError(f"neighbour-accuracy needs labels, and {data.name!r} has none.")
     encoder = encoder_of(model, "neighbour-accuracy")
-    nearest = torch.cdist(_codes(encoder, data.test), _codes(encoder, data.train)).argmin(1)
+    nearest = torch.cdist(codes_of(encoder, data.test), codes_of(encoder, data.train)).argmin(1)
     return float((data.train.y[nearest] == data.test.y).double().mean())
 
 
@@ -75,7 +75,8 @@ def encoder_of(model: Model, metric: str) -> HasPosterior:
     return model
 
 
-def _codes(model: HasPosterior, split: Split) -> Tensor:
+def codes_of(model: HasPosterior, split: Split) -> Tensor:
+    """The code of every datum of a split, ``(N, latent_size)`` in float64."""
     assert isinstance(model, Model)
     split = split.to(model.device)
     with evaluating(model):

@@ -93,7 +93,7 @@ class SparseActivation(Penalty):
         Raises:
             ValueError: codes outside [0, 1], or that are not differentiable.
         """
-        found = _differentiable("SparseActivation", pair, batch.x, batch.y)
+        found = differentiable("SparseActivation", pair, batch.x, batch.y)
         codes = torch.cat([site["value"].flatten(1) for site in found.values()], 1)
         _need_unit(pair, codes)
         # a float that has reached 0 or 1 has no gradient to come back by, and an infinite penalty helps nobody
@@ -116,7 +116,7 @@ def jacobian(pair: Pair, batch: Batch) -> Tensor:
     learning = torch.is_grad_enabled()
     with torch.enable_grad():
         x = batch.x.detach().requires_grad_()
-        found = _differentiable("Contractive", pair, x, batch.y)
+        found = differentiable("Contractive", pair, x, batch.y)
         codes = torch.cat([site["fn"].mean.flatten(1) for site in found.values()], 1)
         size, count = codes.shape
         # one backward pass for all codes, each datum's code being a function of that datum alone
@@ -125,7 +125,7 @@ def jacobian(pair: Pair, batch: Batch) -> Tensor:
     return slopes.movedim(0, 1)
 
 
-def _differentiable(who: str, pair: Pair, x: Tensor, y: Tensor | None) -> dict[str, Site]:
+def differentiable(who: str, pair: Pair, x: Tensor, y: Tensor | None) -> dict[str, Site]:
     """The guide's latent sites, if gradients pass through all."""
     found = latent_sites(record(pair.guide, x, y))
     for name, site in found.items():

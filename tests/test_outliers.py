@@ -1,0 +1,304 @@
+"""Scores of outliers against closed forms, p-values that are exactly uniform, and the known failure of log p(x)."""
+
+import itertools
+import math
+
+import numpy as np
+import pyro.distributions as dist
+import pytest
+import torch
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+import pyrogen
+from pyrogen.base import HasLogProb, Model
+from pyrogen.data import Split, from_arrays, load
+from pyrogen.inference import conformal_p_values, fit, likelihood_regret, outlier_scores, separation
+from pyrogen.inference.latents.conformal import conformal_bounds, roc
+from pyrogen.inference.latents.outliers import Outliers, crowds, shuffled_columns
+
+
+class Ball(Model, HasLogProb):
+    """N(0, I) in many dimensions, whose mode is like none of its data."""
+
+    def __init__(self, size=50):
+        super().__init__()
+        self.x_shape, self.kinds = torch.Size([size]), ("real",)
+
+    def sample(self, n, y=None):
+        return torch.randn(n, *self.x_shape)
+
+    def log_prob(self, x, y=None):
+        return dist.Normal(0.0, 1.0).expand(self.x_shape).to_event(1).log_prob(x)
+
+
+def draws(n, seed, size=50):
+    return torch.randn(n, size, generator=torch.Generator().manual_seed(seed))
+
+
+# -- p-values ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scores", [[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0], [1.0, 1.0, 2.0, 5.0, 5.0, 5.0]])
+def test_p_values_are_exactly_uniform_whatever_ties_there_are(scores):
+    # each of n + 1 exchangeable data is the new one with equal probability: the density of p is then the mean of those
+    # intervals' densities, and it is 1 everywhere
+    n = len(scores)
+    bounds = [conformal_bounds(scores[:i] + scores[i + 1 :], np.array([scores[i]])) for i in range(n)]
+    for p in (np.arange(n) + 0.5) / n:
+        density = [float(((low < p) & (p < high)) / (high - low)) for (low,), (high,) in bounds]
+        assert np.mean(density) == pytest.approx(1.0)
+
+
+def test_the_upper_bound_is_a_valid_p_value():
+    scores = [1.0, 1.0, 2.0, 5.0, 5.0, 5.0]
+    upper = [conformal_bounds(scores[:i] + scores[i + 1 :], np.array([scores[i]]))[1].item() for i in range(6)]
+    for level in (1 / 6, 0.5, 2 / 3):
+        assert np.mean(np.array(upper) <= level + 1e-12) <= level + 1e-12
+
+
+def test_the_rate_of_false_alarms_is_binomial():
+    rng = np.random.default_rng(0)
+    n, repeats, level = 19, 20_000, 0.1
+    # many ties on purpose; one new datum for each calibration set, so that alarms are independent
+    scores = rng.poisson(2.0, (repeats, n + 1)).astype(float)
+    p = np.array([conformal_p_values(row[:-1], row[-1:], seed)[0] for seed, row in enumerate(scores)])
+    error = math.sqrt(level * (1 - level) / repeats)
+    assert abs(float((p <= level).mean()) - level) < 4 * error
+    # without randomized ties it is not
+    plain = np.array([conformal_bounds(row[:-1], row[-1:])[1][0] for row in scores])
+    assert float((plain <= level).mean()) < level - 4 * error
+
+
+def test_p_values_depend_on_the_seed_alone_and_refuse_what_is_none():
+    known, asked = np.zeros(5), np.zeros(3)
+    assert (conformal_p_values(known, asked, 1) == conformal_p_values(known, asked, 1)).all()
+    assert (conformal_p_values(known, asked, 1) != conformal_p_values(known, asked, 2)).any()
+    for known, asked in (([], [1.0]), ([1.0], [math.nan]), ([math.nan], [1.0])):
+        with pytest.raises(ValueError, match="at least one calibration score and no NaN"):
+            conformal_p_values(np.array(known), np.array(asked))
+
+
+# -- ROC --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_area_is_that_of_scikit_learn_and_its_error_that_of_delong():
+    rng = np.random.default_rng(0)
+    a, b = rng.poisson(3.0, 30).astype(float), rng.poisson(2.0, 40).astype(float)
+    found = separation(a, b)
+    assert found.auc == pytest.approx(roc_auc_score([1] * 30 + [0] * 40, np.concatenate([a, b])))
+    wins = (a[:, None] > b) + 0.5 * (a[:, None] == b)
+    assert found.error == pytest.approx(math.sqrt(wins.mean(1).var(ddof=1) / 30 + wins.mean(0).var(ddof=1) / 40))
+    alarms, hits = roc(a, b)
+    assert np.trapezoid(hits, alarms) == pytest.approx(found.auc)
+    assert (alarms[0], hits[0], alarms[-1], hits[-1]) == (0, 0, 1, 1)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 2.5])
+def test_the_interval_covers_the_known_area(shift):
+    # two normals a distance apart: Φ(shift / √2)
+    truth, rng, repeats = norm.cdf(shift / math.sqrt(2)), np.random.default_rng(1), 400
+    found = [separation(shift + rng.standard_normal(25), rng.standard_normal(30)) for _ in range(repeats)]
+    covered = np.mean([low <= truth <= high for low, high in (f.interval() for f in found)])
+    assert abs(covered - 0.95) < 4 * math.sqrt(0.95 * 0.05 / repeats)
+    spread = np.std([f.auc for f in found], ddof=1)
+    assert np.mean([f.error for f in found]) == pytest.approx(spread, rel=0.15)
+
+
+def test_sets_that_do_not_overlap_have_an_interval_all_the_same():
+    apart = separation(np.arange(10, 20.0), np.arange(10.0))
+    assert (apart.auc, apart.error) == (1.0, 0.0)
+    low, high = apart.interval()
+    assert 0.6 < low < 0.95
+    assert high == 1.0
+    turned = separation(np.arange(10.0), np.arange(10, 20.0)).interval()
+    assert turned == pytest.approx((0.0, 1 - low))
+    with pytest.raises(ValueError, match="at least two scores of outliers"):
+        separation(np.zeros(1), np.zeros(5))
+
+
+# -- scores -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_mode_of_a_ball_fools_its_density_and_not_typicality():
+    model, data = Ball(), draws(200, 0)
+    middle = 0.1 * draws(200, 1)
+    own, strange = (outlier_scores(model, x, draws(500, 2)) for x in (data, middle))
+    assert list(own["score_name"].values) == ["low evidence", "typicality"]
+    assert "code distance" in own.attrs["left_out"]
+    areas = {
+        n: separation(strange["score"].sel(score_name=n), own["score"].sel(score_name=n))
+        for n in own["score_name"].values
+    }
+    assert areas["low evidence"].auc == 0.0
+    assert areas["typicality"].auc > 0.99
+    assert (own["mc_se"] == 0).all()
+
+
+def test_typicality_is_the_distance_from_the_mean_of_the_reference():
+    model, x, reference = Ball(3), draws(7, 0, 3), draws(11, 1, 3)
+    found = outlier_scores(model, x, reference, ["typicality"])["score"].values[0]
+    expected = (model.log_prob(x) - model.log_prob(reference).mean()).abs()
+    assert found == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+class Linear(nn.Module):
+    """q(z|x) of a linear VAE with x = Wz + σε, off its best by a shift and a factor of the scale."""
+
+    def __init__(self, decoder, sigma, shift=0.0, factor=1.0):
+        super().__init__()
+        self.precision = torch.eye(decoder.shape[1]) + decoder.T @ decoder / sigma**2
+        self.best = torch.linalg.solve(self.precision, decoder.T / sigma**2)
+        self.shift, self.factor = shift, factor
+
+    def forward(self, x):
+        mean = x.flatten(1) @ self.best.T + self.shift
+        # the best independent coordinates have the precisions of the diagonal
+        variance = (self.factor**2 / self.precision.diagonal()).expand_as(mean)
+        return {"mean": mean, "variance": variance}
+
+
+def linear(shift=0.0, factor=1.0, sigma=0.5):
+    generator = torch.Generator().manual_seed(5)
+    decoder = nn.Linear(2, 6, bias=False)
+    decoder.weight.data = torch.randn(6, 2, generator=generator)
+    encoder = Linear(decoder.weight.detach(), sigma, shift, factor)
+    likelihood = {"name": "Normal", "scale": "fixed", "value": sigma}
+    return pyrogen.vae(encoder=encoder, decoder=decoder, x_shape=(6,), latent_size=2, likelihood=likelihood), encoder
+
+
+def test_regret_is_the_closed_form_of_a_linear_vae():
+    shift, factor = torch.tensor([0.3, -0.2]), 1.5
+    model, encoder = linear(shift, factor)
+    x = model.sample(60)
+    found = likelihood_regret(model, x, steps=150, num_samples=32)
+    # KL(q ‖ p(z|x)) of the encoder less that of the best independent coordinates
+    quadratic = 0.5 * shift @ encoder.precision @ shift
+    expected = float(quadratic) + 2 * 0.5 * (factor**2 - 1 - math.log(factor**2))
+    z = (found["regret"] - expected) / found["mc_se"]
+    assert abs(float(found["regret"].mean()) - expected) < 0.02
+    # what the climb does not reach is below the Monte-Carlo error of a datum
+    assert float(np.sqrt((z**2).mean())) < 1.5
+
+
+def test_an_encoder_at_its_best_has_no_regret():
+    model, _ = linear()
+    x = model.sample(60)
+    found = likelihood_regret(model, x)
+    assert abs(float(found["regret"].mean())) < 0.01
+    assert (found["mc_se"] < 0.05).all()
+
+
+def test_regret_leaves_model_and_generator_as_they_were_and_knows_no_data_outside_its_block():
+    model, _ = linear(0.2)
+    model.train()
+    x, before = model.sample(55), torch.get_rng_state()
+    found = likelihood_regret(model, x, steps=3)["regret"].values
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.training
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert found == pytest.approx(likelihood_regret(model, x, steps=3)["regret"].values, abs=0)
+    assert found[:50] == pytest.approx(likelihood_regret(model, x[:50], steps=3)["regret"].values, abs=1e-5)
+
+
+@pytest.mark.parametrize("posterior", ["FullRankNormal", "FlowPosterior"])
+def test_regret_refuses_what_is_not_independent(posterior, pair):
+    with pytest.raises(ValueError, match="coordinates are independent"):
+        likelihood_regret(pair(posterior=posterior), torch.zeros(3, 1, 4, 4))
+
+
+def test_regret_of_a_point_mass_is_refused(pair):
+    with pytest.raises(ValueError, match="point mass"):
+        likelihood_regret(pair(posterior="PointMass"), torch.zeros(3, 1, 4, 4))
+
+
+def test_code_distance_is_that_of_mahalanobis():
+    model, encoder = linear()
+    x, reference = model.sample(9), model.sample(400)
+    found = outlier_scores(model, x, reference, ["code distance"])["score"].values[0]
+    codes, own = (t.double() @ encoder.best.T.double() for t in (x, reference))
+    away, covariance = codes - own.mean(0), torch.cov(own.T)
+    assert found == pytest.approx((away @ torch.linalg.inv(covariance) * away).sum(1).numpy(), rel=1e-4)
+
+
+def test_unknown_scores_and_those_without_means_are_refused():
+    with pytest.raises(ValueError, match="score"):
+        outlier_scores(Ball(), draws(3, 0), draws(3, 1), ["strangeness"])
+    with pytest.raises(ValueError, match="encodes nothing"):
+        outlier_scores(Ball(), draws(3, 0), draws(3, 1), ["code distance"])
+
+
+# -- strangers, and the analysis --------------------------------------------------------------------------------------
+
+
+def test_strangers_keep_marginals_and_kinds():
+    x = torch.arange(24.0).reshape(6, 1, 2, 2).remainder(5).round()
+    shuffled = shuffled_columns(x)
+    assert shuffled.shape == x.shape
+    assert torch.equal(shuffled.sort(0).values, x.sort(0).values)
+    assert not torch.equal(shuffled, x)
+    middle = crowds(x, 40)
+    assert middle.shape == (40, 1, 2, 2)
+    for i, j in itertools.product(range(2), range(2)):
+        assert set(middle[:, 0, i, j].tolist()) <= set(x[:, 0, i, j].tolist())
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = load("digits", kind="unit")
+    torch.manual_seed(0)
+    model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=4, hidden=(64,), likelihood="Normal")
+    fit(model, data, epochs=8, batch_size=64, lr=3e-3, progress=False, validate=False, device="cpu")
+    return model, data
+
+
+def test_the_known_failure_of_log_p_is_shown(digits):
+    found = Outliers(limit=80, draws=20, steps=10).run(*digits)
+    areas = found.numbers["areas"]
+    # smooth images in the midst of digits are more probable than digits: significantly below ½
+    assert areas["crowd medians"]["low evidence"]["interval"][1] < 0.5
+    assert areas["crowd medians"]["typicality"]["auc"] > areas["crowd medians"]["low evidence"]["auc"]
+    assert areas["shuffled elements"]["low evidence"]["interval"][0] > 0.5
+    assert found.verdict == "beware"
+    assert "prefers crowd medians" in found.says
+    assert [p.name for p in found.pictures] == ["outlier-scores", "evidence-of-strangers"]
+    assert len({len(row) for row in found.table}) == 1
+
+
+def test_the_analysis_says_where_it_does_not_apply(digits, pair):
+    model, data = digits
+    assert Outliers().refusal(model, data) == ""
+    point = pair(x_shape=(1, 8, 8), posterior="PointMass", likelihood="Normal")
+    assert "point mass" in Outliers().refusal(point, data)
+    gan = pyrogen.create("gan-nonsaturating", x_shape=(2,))
+    assert "neither latents nor a log p(x)" in Outliers().refusal(gan, data)
+    few = from_arrays(np.random.default_rng(0).random((30, 1, 8, 8), np.float32), kind="unit")
+    assert "fewer than 20" in Outliers().refusal(model, few)
+    plane = pyrogen.create("vae", x_shape=(2,), latent_size=2, hidden=(), likelihood="Normal")
+    with pytest.raises(ValueError, match=r"against='circle' has data of shape \(16,\), and 'spiral' of \(2,\)"):
+        Outliers(against="circle").run(plane, load("spiral"))
+
+
+def test_a_split_and_its_tensor_are_the_same_data(digits):
+    model, data = digits
+    part = data.test.take(5)
+    a, b = (outlier_scores(model, x, data.valid.take(20), regret={"steps": 2}) for x in (part, part.x))
+    assert a.equals(b)
+    assert isinstance(part, Split)
+
+
+def test_a_conditional_model_and_one_of_discrete_latents_are_scored_as_far_as_they_can_be():
+    data = load("digits", kind="binary")
+    told = pyrogen.create("vae-conditional", x_shape=(1, 8, 8), classes=10, latent_size=2, hidden=(8,))
+    part = data.test.take(6)
+    settings = {"reference": data.valid.take(12), "estimator": {"name": "IWAE", "k": 5}, "regret": {"steps": 2}}
+    found = outlier_scores(told, part, **settings)
+    assert found["score"].shape == (4, 6)
+    assert found.attrs["left_out"] == ""
+    flips = pyrogen.create(
+        "vae", x_shape=(1, 8, 8), latent_size=3, hidden=(8,), prior="Bernoulli", posterior="Bernoulli"
+    )
+    found = outlier_scores(flips, part, **settings)
+    assert list(found["score_name"].values) == ["low evidence", "typicality", "code distance"]
+    assert found.attrs["left_out"].startswith("likelihood regret")
