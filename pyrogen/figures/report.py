@@ -218,8 +218,8 @@ pre {
 }
 .scroll { margin-bottom: 1rem; overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; overflow-wrap: normal; }
-th, td { padding: .45rem 1.15rem .45rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: bottom; }
-th { color: var(--muted); font-weight: 600; }
+th, td { padding: .45rem 1.15rem .45rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th { color: var(--muted); font-weight: 600; vertical-align: bottom; }
 td:first-child { min-width: 8rem; }
 tbody tr:last-child td { border-bottom: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }

@@ -39,13 +39,12 @@ def bells(beliefs: Mapping[str, tuple[Array, Array]]) -> Figure:
 
 def pulls(panels: Mapping[str, tuple[Array, Mapping[str, Array]]], y: str) -> Figure:
     """Curves of the terms of an objective over what one of its arguments may be, one panel for each argument."""
-    figure, drawn = _row(list(panels), "", y)
+    figure, drawn = _row([""] * len(panels), "", y)
     for axes, (name, (x, curves)) in zip(drawn, panels.items(), strict=True):
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for color, (label, values) in zip(PALETTE, curves.items(), strict=False):
             axes.plot(as_array(x), as_array(values), color=color, label=label)
         axes.set_xlabel(name)
-        axes.set_title("")
     legend(drawn[-1], loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
