@@ -68,7 +68,9 @@ def calibrate(
     Lemos et al. 2023, arXiv:2302.03026.
     """
     if simulations < 20 or num_draws < 1:
-        raise ValueError(f"simulations={simulations} and num_draws={num_draws}: needs at least 20 of the one, 1 of the other.")
+        raise ValueError(
+            f"simulations={simulations} and num_draws={num_draws}: needs at least 20 of the one, 1 of the other."
+        )
     x, y = placed(model, x, y)
     index = torch.arange(simulations, device=x.device) % len(x)
     ranks: list[np.ndarray] = []

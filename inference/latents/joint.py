@@ -16,14 +16,14 @@ from pyrogen.axes import Distribution
 from pyrogen.base import Model, Pair
 from pyrogen.distributions.finite import is_discrete
 from pyrogen.inference.evidence.bdmc import simulated
+from pyrogen.inference.evidence.latent_space import DATUM_BLOCK
 from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable, run, total_log_prob
 from pyrogen.inference.programs.checks import check_programs, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
 from pyrogen.inference.programs.plain import Program, as_pair, without_guide
-from pyrogen.inference.programs.record import Site, is_point, latent_sites, record
+from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, record
 from pyrogen.inference.programs.supports import unwrap
 
-DATUM_BLOCK = 64  # data that are drawn and scored at once, whatever else is asked, so that answers do not depend on it
 ROWS = 8192  # rows that are scored at once
 TRIED = 4  # data on which programs are tried
 
@@ -85,6 +85,14 @@ class Joint:
             drawn.append(self._pack(sites, SAMPLE_BLOCK))
             scored.append(total_log_prob(sites, self.pair, SAMPLE_BLOCK, self.data, self.plate))
         return torch.cat(drawn)[:n], torch.cat(scored)[:n]
+
+    def log_weights(self, n: int, *place: int) -> Tensor:
+        """log p(x, z) − log q(z|x) of n draws of q(z|x), ``(n, data)``; differentiable where gradients are enabled."""
+        with self.seeded(*place):
+            drawn = latent_sites(run(self.pair.guide, self.pair, self.x, self.y, n))
+            scored = run(self.pair.model, self.pair, self.x, self.y, n, latents(drawn))
+        log_q = total_log_prob(drawn, self.pair, n, self.data, self.plate)
+        return total_log_prob(scored, self.pair, n, self.data, self.plate) - log_q
 
     def prior(self, n: int, *place: int) -> Tensor:
         """``n`` draws of p(z), ``(n, data, size)``."""
@@ -204,7 +212,9 @@ def joints(
     """
     model = pair if isinstance(pair, Model) else as_pair(pair)
     if not isinstance(model, Pair):
-        raise ValueError(f"{type(model).__name__} is no (model, guide) pair, and has no p(x, z) to judge draws of z by.")
+        raise ValueError(
+            f"{type(model).__name__} is no (model, guide) pair, and has no p(x, z) to judge draws of z by."
+        )
     model.check(x, y)
     with evaluating(model), standing_still(model.parameters()):
         frame = _frame(model, x[:TRIED], None if y is None else y[:TRIED], guided)
