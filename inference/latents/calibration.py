@@ -62,7 +62,7 @@ def calibrate(
         times their number; ``worst``, its quantity.
 
     Raises:
-        ValueError: a point-mass guide, an improper prior, or a model that does not observe exactly one site of the shape of x.
+        ValueError: a point-mass guide, an improper prior, or a model that does not observe exactly one site of x's shape.
 
     Reference: Talts et al. 2018, arXiv:1804.06788; data-dependent quantities: Modrák et al. 2023, arXiv:2211.02383; TARP:
     Lemos et al. 2023, arXiv:2302.03026.
@@ -109,7 +109,7 @@ def _ranks(block: Joint, number: int, views: _Views, draws: Sampler | None, n: i
 
 
 def randomized_rank(truth: Tensor, draws: Tensor) -> Tensor:
-    """(#{below} + U (1 + #{equal})) / (n + 1) of values ``(...)`` among draws ``(n, ...)``, in float64; U by torch's generator.
+    """(#{below} + U (1 + #{equal})) / (n + 1) of values ``(...)`` among draws ``(n, ...)``, in float64, U uniform.
 
     Float32 cannot tell densities that differ by its rounding: what is closer than a millionth counts as equal.
     """

@@ -17,7 +17,7 @@ from pyrogen.figures.belief_plots import carried, gap_bars
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined, log_evidence
-from pyrogen.inference.evidence.guide_check import check_guide
+from pyrogen.inference.evidence.guide_check import MOST, check_guide
 from pyrogen.inference.evidence.importance import diagnostics
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weight_stream import WeightStream
@@ -30,7 +30,7 @@ from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
 
 # from the encoder's answer to p(x, z): their few steps correct what weights of q alone leave to its tails
-ANNEALED = AIS(temperatures=100, leapfrogs=3, init="guide", doubling=False)
+ANNEALED = AIS(temperatures=100, chains=32, leapfrogs=3, init="guide", doubling=False)
 CLIMB, DRAWS = 10, 11  # places of the random draws
 TENTH = 0.1
 MATTERS = 0.1  # nats a datum, below which a gap is nobody's trouble
@@ -40,7 +40,7 @@ OF_Q = {"estimator": "IWAE", "bound": "lower", "averages_weights": 1, "settings"
 PARTS = {"amortization": "for want of a better network", "approximation": "for want of a better family"}
 ADVICE = {
     "amortization": "a larger encoder, more epochs, or `posterior='SemiAmortized'` closes what the network loses.",
-    "approximation": "a richer family, such as `posterior='FullRankNormal'` or `'FlowPosterior'`, closes what this one loses.",
+    "approximation": "a richer family, such as `posterior='FullRankNormal'` or `'FlowPosterior'`, closes what this loses.",
 }
 
 
@@ -59,11 +59,11 @@ def gaps(
     """log p(x) = ELBO + amortization gap + approximation gap, per datum in nats, with Monte-Carlo errors.
 
     The best q*(z) of the family is found for each datum by climbing its own ELBO from the encoder's answer. The amortization
-    gap, ELBO(q*) − ELBO(q(z|x)), is what the network loses; the approximation gap, log p(x) − ELBO(q*) = KL(q* ‖ p(z|x)), what
-    the family does. log p(x) is found by chains that are annealed from the guide to p(x, z), or, where chains cannot move in
-    the latents, by the weights of q*; the attribute ``estimator`` says which. Neither finds a mode that the guide is far from:
-    chains from the prior look at a few data, :func:`~pyrogen.inference.diagnose` reads what they find, and
-    ``estimator=AIS()`` answers.
+    gap, ELBO(q*) − ELBO(q(z|x)), is what the network loses; the approximation gap, log p(x) − ELBO(q*) =
+    KL(q* ‖ p(z|x)), what the family does. log p(x) is found by chains that are annealed from the guide to p(x, z), or, where
+    chains cannot move in the latents, by the weights of q*; the attribute ``estimator`` says which. Neither finds a mode that
+    the guide is far from: chains from the prior look at a few data, :func:`~pyrogen.inference.diagnose` reads what they find,
+    and ``estimator=AIS()`` answers.
 
     The family is the encoder's own where the pair has one posterior axis that reads features; those are climbed, the rest of
     the axis (the networks of a flow) stays. Of any other pair it is independent normals on unconstrained coordinates, as the
@@ -77,13 +77,13 @@ def gaps(
         num_samples: draws K of each q.
         steps: of the climb.
         draws: of each step.
-        check: whether chains from the prior look at one datum in 40.
+        check: whether chains from the prior look at some data, at most 8.
         seed: of all random draws.
 
     Returns:
-        A dataset over ``datum``: ``elbo``, ``best``, ``log_evidence``, ``amortization``, ``approximation``, each with its error
-        ``…_se`` (``mc_se`` of the evidence); differences on shared draws have the error of the difference. ``rising``: what a
-        tenth of the climb still gained at its end. From the weights also what :func:`~pyrogen.inference.log_evidence` tells.
+        A dataset over ``datum``: ``elbo``, ``best``, ``log_evidence``, ``amortization``, ``approximation``, each with its
+        error ``…_se`` (``mc_se`` of the evidence); differences on shared draws have the error of the difference. ``rising``:
+        what a tenth of the climb still gained at its end. Beside them all that the estimator of log p(x) tells.
 
     Raises:
         ValueError: a point-mass guide, discrete latents, an improper prior, or data that do not fit.
@@ -92,8 +92,8 @@ def gaps(
     """
     if num_samples < SAMPLE_BLOCK or steps < 20 or draws < 1:
         raise ValueError(
-            f"gaps(num_samples={num_samples}, steps={steps}, draws={draws}): needs num_samples >= {SAMPLE_BLOCK}, steps >= 20 "
-            "and draws >= 1."
+            f"gaps(num_samples={num_samples}, steps={steps}, draws={draws}): needs num_samples >= {SAMPLE_BLOCK}, "
+            "steps >= 20 and draws >= 1."
         )
     x, y = placed(model, x, y)
     model = as_pair(model)
@@ -115,7 +115,7 @@ def gaps(
         evidence = evidence.assign(approximation_se=("datum", error))
     gap = evidence["log_evidence"].values - found["best"][1]
     whole = evidence.assign({**found, "approximation": ("datum", gap)}).assign_attrs(settings)
-    return check_guide(model, x, whole, seed=seed, y=y) if check else whole
+    return check_guide(model, x, whole, num_data=MOST, seed=seed, y=y) if check else whole
 
 
 def _evidence(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -118,6 +118,10 @@ class Joint:
         """The same for other data in the place of these."""
         return Joint(self.pair, x, self.y, self.place, self.frame)
 
+    def turned(self) -> Joint:
+        """The same with each datum's condition exchanged for another's."""
+        return Joint(self.pair, self.x, None if self.y is None else self.y.roll(1, 0), self.place, self.frame)
+
     def at(self, z: Tensor) -> Scores:
         """log p(z) and log p(x|z) of latents ``(n, data, size)``."""
         parts = [self._scores(part) for part in z.split(max(1, ROWS // self.data))]
@@ -133,9 +137,16 @@ class Joint:
         return torch.cat(found)
 
     def only_guide(self) -> Distribution | None:
-        """The guide's one distribution, batch shape ``(data,)``; None where it draws several sites, or more than one a datum."""
+        """The guide's one distribution, batch shape ``(data,)``; None where it draws several sites, or several a datum."""
+        return self._only(self.pair.guide)
+
+    def only_prior(self) -> Distribution | None:
+        """The same of the model's latents."""
+        return self._only(self.pair.model)
+
+    def _only(self, program: Callable[..., object]) -> Distribution | None:
         with self.seeded():
-            sites = list(latent_sites(record(self.pair.guide, self.x, self.y)).values())
+            sites = list(latent_sites(record(program, self.x, self.y)).values())
         fn = sites[0]["fn"]
         return fn if len(sites) == 1 and fn.batch_shape == torch.Size([self.data]) else None
 
@@ -208,7 +219,7 @@ def joints(
     """Fixed blocks of the data, inside which the pair is in evaluation mode and nothing has gradients.
 
     Raises:
-        ValueError: it is no pair, its guide has no density (where it is asked), its prior is improper, or the data do not fit.
+        ValueError: it is no pair, its guide has no density (where asked), its prior is improper, or the data do not fit.
     """
     model = pair if isinstance(pair, Model) else as_pair(pair)
     if not isinstance(model, Pair):

@@ -1,0 +1,237 @@
+"""Surgery on the KL of the ELBO: what codes say of data, and how far all codes together are from the prior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyro.distributions as dist
+import torch
+import xarray as xr
+from torch import Tensor
+
+from pyrogen.axes import Distribution
+from pyrogen.base import Model
+from pyrogen.data import Data
+
+from pyrogen.inference.evidence.weights import Weighable
+from pyrogen.inference.latents.activity import ACTIVE
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.latents.joint import Joint, joints, placed
+from pyrogen.inference.latents.two_sample import energy_test
+from pyrogen.memory import enough_memory
+from pyrogen.registry import choice
+
+CODES, PRIOR, SIMULATED = 20, 21, 22  # places of the random draws
+SIDES = ("low", "high")
+SMALL = 0.01
+
+
+def surgery(
+    model: Weighable, x: Tensor, y: Tensor | None = None, *, draws: int = 4, permutations: int = 999, seed: int = 0
+) -> xr.Dataset:
+    """The average KL of the ELBO taken apart, in nats a datum: KL = mutual information + marginal KL.
+
+    E KL(q(z|x) ‖ p(z)) = I(x; z) + KL(q(z) ‖ p(z)), q(z) = E q(z|x); and where p(z) = Πⱼ p(zⱼ), the last is the total
+    correlation KL(q(z) ‖ Πⱼ q(zⱼ)) + the dimension-wise Σⱼ KL(q(zⱼ) ‖ p(zⱼ)).
+
+    q(z) is known from N data only, and what is made of it is biased: a mixture over all N, a code's own datum among them, gives
+    at most log N nats of information, and exactly that of a world of these N data; without its own datum it gives too much. In
+    expectation the two hold the truth between them, for every part: ``low`` and ``high``, the information's high end no more
+    than the average KL, which holds it too.
+
+    The aggregated posterior is also held against the prior by a two-sample test, under data that the model made, where only
+    the encoder can be at fault, and under these data, where the model can too.
+
+    Args:
+        model: a model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions, whose guide draws one latent a datum.
+        x: data, ``(N, ...)``; time and memory grow with N².
+        y: conditions.
+        draws: codes of each datum.
+        permutations: of the two-sample tests.
+        seed: of all random draws.
+
+    Returns:
+        Over ``side`` ("low", "high"): ``mutual_information``, ``marginal_kl`` and, where posterior and prior have known
+        coordinates, ``total_correlation`` and ``dimension_wise``, each with its error ``…_se`` (a jackknife over data);
+        ``kl`` and ``kl_se``; over ``latent`` ``rate``, each coordinate's average KL, with ``rate_se``; over ``under`` ("model",
+        "data") the two-sample ``energy`` and ``p``.
+
+    Raises:
+        ValueError: a point-mass guide, an improper prior or one that depends on the condition, or a guide of several latents.
+
+    Reference: Hoffman & Johnson 2016, ELBO surgery; brackets: Poole et al. 2019, arXiv:1905.06922; total correlation: Chen et
+    al. 2018, arXiv:1802.04942.
+    """
+    if draws < 1 or len(x) < 3:
+        raise ValueError(f"surgery(draws={draws}) of {len(x)} data: needs at least 1 draw and 3 data.")
+    x, y = placed(model, x, y)
+    with enough_memory("give fewer data"), joints(model, x, y, seed) as blocks:
+        posteriors = _posteriors(blocks)
+        codes = [block.guide(draws, CODES)[0] for block in blocks]
+        found, parts = _taken_apart(posteriors, codes, _log_priors(blocks, codes))
+        tests = {"model": _of_simulated(blocks), "data": torch.cat(codes, 1)[0]}
+        prior = torch.cat([block.prior(1, PRIOR)[0] for block in blocks])
+        rows = {
+            k: (np.nan, np.nan) if z is None else energy_test(z, prior, permutations, seed) for k, z in tests.items()
+        }
+    variables: dict[str, Any] = dict(found)
+    for name, sides in parts.items():
+        variables[name], variables[f"{name}_se"] = (("side", [side[i] for side in sides]) for i in range(2))
+    variables["energy"], variables["p"] = (("under", [row[i] for row in rows.values()]) for i in range(2))
+    return xr.Dataset(
+        variables,
+        coords={"side": list(SIDES), "under": [*rows], "latent": blocks[0].names},
+        attrs={"num_data": len(x), "draws": draws, "seed": seed, "log_n": math.log(len(x)), "unit": "nats per datum"},
+    )
+
+
+def _posteriors(blocks: list[Joint]) -> list[Distribution]:
+    found = [block.only_guide() for block in blocks]
+    known = [q for q in found if q is not None]
+    if len(known) < len(blocks):
+        raise ValueError(
+            "surgery holds every code against every datum's q(z|x), and this guide draws several latents; give it one that "
+            "draws them jointly, as the zoo's do."
+        )
+    return known
+
+
+def _log_priors(blocks: list[Joint], codes: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """log p(z) of codes, ``(draw, N)``, and of their coordinates, ``(draw, N, size)``, where those are independent."""
+    whole = torch.cat([block.at(z).prior for block, z in zip(blocks, codes, strict=True)], 1)
+    if blocks[0].y is not None:
+        turned = [block.turned().at(z).prior for block, z in zip(blocks, codes, strict=True)]
+        if not torch.allclose(whole, torch.cat(turned, 1)):
+            raise ValueError(
+                "the prior depends on the condition, so that there is no one p(z) to hold all codes together against; use "
+                "prior='StandardNormal' to take the KL apart."
+            )
+    each = []
+    for block, z in zip(blocks, codes, strict=True):
+        prior = block.only_prior()
+        parts = None if prior is None or _is_tied(prior) else _coordinates(prior, z)
+        if parts is None:
+            return whole, None
+        each.append(parts)
+    return whole, torch.cat(each, 1)
+
+
+def _of_simulated(blocks: list[Joint]) -> Tensor | None:
+    """A code of q(z|x) for each of as many data that the model made; None where it observes more than x."""
+    try:
+        made = [block.of(block.simulate(SIMULATED)[1]) for block in blocks]
+    except ValueError:
+        return None
+    return torch.cat([block.guide(1, SIMULATED, 1)[0][0] for block in made])
+
+
+def _coordinates(q: Distribution, z: Tensor) -> Tensor | None:
+    """log q(zⱼ) of codes ``(..., data, size)``, as z; None where q does not tell its coordinates."""
+    if not q.event_shape:
+        return q.log_prob(z.squeeze(-1)).double().unsqueeze(-1)
+    if isinstance(q, dist.MultivariateNormal | dist.LowRankMultivariateNormal):
+        return dist.Normal(q.mean, q.variance.sqrt()).log_prob(z).double()
+    if isinstance(q, torch.distributions.Independent) and len(q.event_shape) == q.reinterpreted_batch_ndims == 1:
+        return q.base_dist.log_prob(z).double()
+    return None
+
+
+def _is_tied(p: Distribution) -> bool:
+    """Whether the coordinates of p may depend on one another."""
+    return bool(p.event_shape) and not isinstance(p, torch.distributions.Independent)
+
+
+def _taken_apart(
+    posteriors: list[Distribution], codes: list[Tensor], priors: tuple[Tensor, Tensor | None]
+) -> tuple[dict[str, Any], dict[str, list[tuple[float, float]]]]:
+    """KL and rates, and the low and the high end of every part, with their errors."""
+    shape, z = posteriors[0].event_shape, torch.cat(codes, 1)
+    log_p, each_p = priors
+    own, joint, single, rates = [], [], [], []
+    for s in range(len(z)):
+        each = z[s].reshape(-1, 1, *shape)
+        crossed = torch.cat([q.log_prob(each).double() for q in posteriors], 1)
+        own.append(crossed.diagonal())
+        joint.append(_Mixed.of(crossed))
+        columns = [_coordinates(q, z[s].unsqueeze(1).expand(-1, q.batch_shape[0], -1)) for q in posteriors]
+        known = [c for c in columns if c is not None]
+        if each_p is not None and len(known) == len(columns):
+            every = torch.cat(known, 1)
+            rates.append(every.diagonal().T - each_p[s])
+            single.append(_Mixed.sum([_Mixed.of(column) for column in every.unbind(-1)]))
+    own_q, p, q = _left_out(torch.stack(own)), _left_out(log_p), _Mixed.mean(joint)
+    parts = {
+        "mutual_information": (own_q - q.high, torch.minimum(own_q - q.low, own_q - p)),
+        "marginal_kl": ((q.low - p).clamp(min=0), q.high - p),
+    }
+    found: dict[str, Any] = dict(zip(("kl", "kl_se"), _estimate(own_q - p), strict=True))
+    if single:
+        one = _Mixed.mean(single)
+        parts["total_correlation"] = (q.low - one.high).clamp(min=0), q.high - one.low
+        parts["dimension_wise"] = (one.low - p).clamp(min=0), one.high - p
+        rate = torch.stack(rates).mean(0)
+        found["rate"] = ("latent", rate.mean(0).cpu().numpy())
+        found["rate_se"] = ("latent", (rate.std(0) / math.sqrt(len(rate))).cpu().numpy())
+    return found, {name: [_estimate(side) for side in sides] for name, sides in parts.items()}
+
+
+@dataclass(frozen=True)
+class _Mixed:
+    """E log q(z) by mixtures over the data, first of all, then with each datum left out in turn, ``(1 + N,)``.
+
+    Attributes:
+        low: a code's own datum is no part of its mixture.
+        high: it is.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of(cls, crossed: Tensor) -> _Mixed:
+        """Of log q(zₙ|xₘ), ``(N, N)``."""
+        others = crossed.clone()
+        others.fill_diagonal_(-torch.inf)
+        return cls(_mixture(others, len(crossed) - 1), _mixture(crossed, len(crossed)))
+
+    @classmethod
+    def mean(cls, parts: list[_Mixed]) -> _Mixed:
+        """Of several draws."""
+        whole = cls.sum(parts)
+        return cls(whole.low / len(parts), whole.high / len(parts))
+
+    @classmethod
+    def sum(cls, parts: list[_Mixed]) -> _Mixed:
+        """Of several coordinates."""
+        return cls(torch.stack([m.low for m in parts]).sum(0), torch.stack([m.high for m in parts]).sum(0))
+
+
+def _mixture(crossed: Tensor, count: int) -> Tensor:
+    """Mean over n of log 1/count Σₘ exp, of all data and with each left out, as code and as component."""
+    n = len(crossed)
+    peak = crossed.amax(1, keepdim=True)
+    shares = (crossed - peak).exp()
+    total = shares.sum(1, keepdim=True)
+    # what is left of a sum without its largest term is at least the second
+    second = shares.topk(min(2, n), 1).values[:, -1:]
+    rest = torch.maximum(total - shares, second.clamp(min=torch.finfo(shares.dtype).tiny)).log() + peak
+    rest.fill_diagonal_(0)
+    whole = (total.log() + peak).mean() - math.log(count)
+    return torch.cat([whole.reshape(1), rest.sum(0) / (n - 1) - math.log(count - 1)])
+
+
+def _left_out(values: Tensor) -> Tensor:
+    """The mean of ``(draw, N)`` over all data, and with each left out, ``(1 + N,)``."""
+    row = values.mean(0)
+    return torch.cat([row.mean().reshape(1), (row.sum() - row) / (len(row) - 1)])
+
+
+def _estimate(replicates: Tensor) -> tuple[float, float]:
+    """The estimate of all data, and its jackknife error."""
+    whole, left = replicates[0], replicates[1:]
+    n = len(left)
+    return float(whole), float(((n - 1) / n * (left - left.mean()).square().sum()).sqrt())
