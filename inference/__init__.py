@@ -21,6 +21,11 @@ from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
+from pyrogen.inference.latents.calibration import calibrate
+from pyrogen.inference.latents.completion import complete, loo_pit
+from pyrogen.inference.latents.gaps import gaps
+from pyrogen.inference.latents.predictive import predictive_check
+from pyrogen.inference.latents.surgery import surgery
 from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
@@ -75,14 +80,20 @@ __all__ = [
     "Summary",
     "Thermodynamic",
     "Wasserstein",
+    "calibrate",
     "check_guide",
     "compare_evidence",
+    "complete",
     "diagnose",
     "fit",
+    "gaps",
     "grid",
     "load_run",
     "log_evidence",
     "log_weights",
+    "loo_pit",
     "observe",
+    "predictive_check",
     "summarize",
+    "surgery",
 ]

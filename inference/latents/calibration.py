@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,17 +12,27 @@ from scipy import stats
 from torch import Tensor
 
 from pyrogen.base import Model
+from pyrogen.data import Data
+from pyrogen.figures.belief_plots import ecdf_differences
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weights import Weighable
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.joint import Joint, joints, placed
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.memory import enough_memory
+from pyrogen.registry import choice
 
 Sampler = Callable[[Tensor, int, int], Tensor]
 
 PROJECTIONS = 5
 LEVELS = (0.5, 0.9)
 SIMULATION, REGRESSION, DRAWS = range(3)  # places of the random draws
+SUSPECT = 1e-3  # a p-value, times the number of quantities, below which one is not uniform
+SHOWN = 12
+ADVICE = (
+    "intervals, regressions and attributes that are read off q(z|x) inherit this: `gaps(model, x)` says whether network or "
+    "family is at fault, and draws of p(z|x) itself come from `sample_posterior(model, x)`."
+)
 
 
 def calibrate(
@@ -187,6 +197,67 @@ def band(n: int, points: np.ndarray, probability: float = 0.95) -> tuple[np.ndar
     return low, high
 
 
-def share(covered: float, n: int) -> str:
-    """A share of n in words, with its error."""
-    return f"{covered:.0%} ± {math.sqrt(max(covered * (1 - covered), 1 / n) / n):.0%}"
+@choice("analysis", "calibration")
+class Calibration(Analysis):
+    """Whether q(z|x) says what the model implies, under data that the model made.
+
+    Args:
+        simulations: pairs (z, x) that the model makes.
+        num_draws: draws of each q(z|x).
+    """
+
+    title: ClassVar[str] = "Is the encoder calibrated?"
+    order: ClassVar[int] = 15
+
+    def __init__(self, simulations: int = 1000, num_draws: int = 99) -> None:
+        self.simulations, self.num_draws = simulations, num_draws
+
+    def refusal(self, model: Model, data: Data) -> str:
+        """A guide with a density, a proper prior, and data that the model makes whole are needed."""
+        some = data.test.take(2)
+        try:
+            with joints(model, *placed(model, some.x, some.y), 0) as blocks:
+                blocks[0].simulate(SIMULATION)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
+        """Rank exact draws among the encoder's."""
+        split = data.test.take(min(self.simulations, len(data.test)))
+        found = calibrate(model, split.x, split.y, simulations=self.simulations, num_draws=self.num_draws, seed=seed)
+        names = [str(name) for name in found["quantity"].values]
+        p = dict(zip(names, found["p"].values.tolist(), strict=True))
+        marked = [name for name in names if len(p) * p[name] < SUSPECT]
+        shown = [*sorted(names, key=p.__getitem__)[:SHOWN]]
+        covered = found["coverage"].sel(level=LEVELS[-1], quantity=latents_among(names)).values
+        smallest = found.attrs["smallest_p"]
+        width = f"of true latents {covered.mean():.0%} are in the central {LEVELS[-1]:.0%} intervals of q"
+        says = (
+            f"{len(marked)} of {len(names)} quantities of exact draws of p(z|x) rank as no draw of the encoder would "
+            f"(smallest p, times their number: {smallest:.2g}, {found.attrs['worst']}); {width}."
+        )
+        if not marked:
+            says = (
+                f"{len(names)} quantities rank as they must (smallest p, times their number: {smallest:.2g}); {width}."
+            )
+        points = np.linspace(0.01, 0.99, 99)
+        ranks = {name: found["rank"].sel(quantity=name).values for name in shown}
+        figure = ecdf_differences(ranks, points, band(self.simulations, points), marked)
+        caption = (
+            "Ranks of exact draws among the encoder's, less uniform ones, upon a band that holds a whole line in 95 %. Above and "
+            "then below zero: the encoder is too sure; the reverse: not sure enough; an arch: it is biased."
+        )
+        return Finding(
+            says,
+            "beware" if marked else "well",
+            ADVICE if marked else "",
+            {"smallest_p": smallest, "worst": found.attrs["worst"], "p": p, "coverage": float(covered.mean())},
+            (Picture("calibration", caption, figure),),
+            [["quantity", "p"], *([name, f"{p[name]:.2g}"] for name in shown)],
+        )
+
+
+def latents_among(names: Sequence[str]) -> list[str]:
+    """The latents among the quantities."""
+    return [*names[: next(i for i, name in enumerate(names) if name.startswith(("projection", "TARP")))]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyro.distributions as dist
@@ -113,6 +114,19 @@ class Joint:
             sites = run(poutine.uncondition(self.pair.model), self.pair, self.x, self.y, 1)
         made = simulated(sites, self.x, self.pair.vectorized)
         return self._pack({name: sites[name] for name in self._spots}, 1)[0], made
+
+    def replicate(self, latents_of: Literal["prior", "posterior"], *place: int) -> Tensor:
+        """Data in the place of these, their latents from the prior or from q(z|x).
+
+        Raises:
+            ValueError: the model does not observe exactly one site of the shape of x.
+        """
+        with self.seeded(*place):
+            values = None
+            if latents_of == "posterior":
+                values = latents(run(self.pair.guide, self.pair, self.x, self.y, 1))
+            sites = run(poutine.uncondition(self.pair.model), self.pair, self.x, self.y, 1, values)
+        return simulated(sites, self.x, self.pair.vectorized)
 
     def of(self, x: Tensor) -> Joint:
         """The same for other data in the place of these."""

@@ -16,10 +16,10 @@ from torch import Tensor
 from pyrogen.axes import Distribution
 from pyrogen.base import Model
 from pyrogen.data import Data
-
+from pyrogen.figures.belief_plots import brackets, rate_bars
 from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.activity import ACTIVE
-from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.joint import Joint, joints, placed
 from pyrogen.inference.latents.two_sample import energy_test
 from pyrogen.memory import enough_memory
@@ -27,7 +27,14 @@ from pyrogen.registry import choice
 
 CODES, PRIOR, SIMULATED = 20, 21, 22  # places of the random draws
 SIDES = ("low", "high")
-SMALL = 0.01
+SMALL = 0.01  # a p-value below which codes are no draws of the prior
+UNDER = {"model": "data of the model's own", "data": "these"}
+PARTS = {
+    "mutual_information": "mutual information",
+    "marginal_kl": "marginal KL",
+    "total_correlation": "total correlation",
+    "dimension_wise": "dimension-wise KL",
+}
 
 
 def surgery(
@@ -38,16 +45,16 @@ def surgery(
     E KL(q(z|x) ‖ p(z)) = I(x; z) + KL(q(z) ‖ p(z)), q(z) = E q(z|x); and where p(z) = Πⱼ p(zⱼ), the last is the total
     correlation KL(q(z) ‖ Πⱼ q(zⱼ)) + the dimension-wise Σⱼ KL(q(zⱼ) ‖ p(zⱼ)).
 
-    q(z) is known from N data only, and what is made of it is biased: a mixture over all N, a code's own datum among them, gives
-    at most log N nats of information, and exactly that of a world of these N data; without its own datum it gives too much. In
-    expectation the two hold the truth between them, for every part: ``low`` and ``high``, the information's high end no more
-    than the average KL, which holds it too.
+    q(z) is known from N data only, and what is made of it is biased: a mixture over all N, a code's own datum among them,
+    gives at most log N nats of information, and exactly that of a world of these N data; without its own datum it gives too
+    much. In expectation the two hold the truth between them, for every part: ``low`` and ``high``, the information's high end
+    no more than the average KL, which bounds it too.
 
     The aggregated posterior is also held against the prior by a two-sample test, under data that the model made, where only
     the encoder can be at fault, and under these data, where the model can too.
 
     Args:
-        model: a model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions, whose guide draws one latent a datum.
+        model: a model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions, whose guide draws one latent each.
         x: data, ``(N, ...)``; time and memory grow with N².
         y: conditions.
         draws: codes of each datum.
@@ -57,8 +64,8 @@ def surgery(
     Returns:
         Over ``side`` ("low", "high"): ``mutual_information``, ``marginal_kl`` and, where posterior and prior have known
         coordinates, ``total_correlation`` and ``dimension_wise``, each with its error ``…_se`` (a jackknife over data);
-        ``kl`` and ``kl_se``; over ``latent`` ``rate``, each coordinate's average KL, with ``rate_se``; over ``under`` ("model",
-        "data") the two-sample ``energy`` and ``p``.
+        ``kl`` and ``kl_se``; over ``latent`` ``rate``, each coordinate's average KL, with ``rate_se``; over ``under``
+        ("model", "data") the two-sample ``energy`` and ``p``.
 
     Raises:
         ValueError: a point-mass guide, an improper prior or one that depends on the condition, or a guide of several latents.
@@ -235,3 +242,77 @@ def _estimate(replicates: Tensor) -> tuple[float, float]:
     whole, left = replicates[0], replicates[1:]
     n = len(left)
     return float(whole), float(((n - 1) / n * (left - left.mean()).square().sum()).sqrt())
+
+
+@choice("analysis", "surgery")
+class Surgery(Analysis):
+    """What the KL of the ELBO is made of, and whether codes fill the prior.
+
+    Args:
+        num_data: data that are encoded.
+        draws: codes of each.
+    """
+
+    title: ClassVar[str] = "What is the KL made of?"
+    order: ClassVar[int] = 25
+
+    def __init__(self, num_data: int = 500, draws: int = 2) -> None:
+        self.num_data, self.draws = num_data, draws
+
+    def refusal(self, model: Model, data: Data) -> str:
+        """A guide of one latent with a density, and a proper prior that is one for all data, are needed."""
+        some = data.test.take(min(4, len(data.test)))
+        try:
+            surgery(model, some.x, some.y, draws=1, permutations=1)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
+        """Take it apart."""
+        split = data.test.take(min(self.num_data, len(data.test)))
+        found = surgery(model, split.x, split.y, draws=self.draws, seed=seed)
+        parts = {name: tuple(found[name].values.tolist()) for name in PARTS if name in found}
+        errors = {name: tuple(found[f"{name}_se"].values.tolist()) for name in parts}
+        p = {under: float(found["p"].sel(under=under)) for under in ("model", "data")}
+        said = ", ".join(f"{PARTS[name]} {_between(*parts[name])}" for name in parts)
+        says = f"The KL of {float(found['kl']):.2f} ± {float(found['kl_se']):.2f} nats a datum is {said}"
+        numbers: dict[str, Any] = {
+            "kl": float(found["kl"]),
+            "kl_se": float(found["kl_se"]),
+            "p": p,
+            "log_n": found.attrs["log_n"],
+        }
+        numbers |= {name: {"low": low, "high": high} for name, (low, high) in parts.items()}
+        named = {PARTS[name]: parts[name] for name in parts}
+        figure = brackets(named, {PARTS[name]: errors[name] for name in parts})
+        caption = "Between which ends each part of the KL lies; lighter, one error more."
+        pictures = [Picture("surgery", caption, figure)]
+        if "rate" in found:
+            rate, error = found["rate"].values, found["rate_se"].values
+            active = int((rate >= ACTIVE).sum())
+            says += f"; {active} of {len(rate)} latents are active, at {ACTIVE} nat or more"
+            numbers |= {"rate": rate.tolist(), "rate_se": error.tolist(), "active": active}
+            pictures.append(Picture("rates", "What each latent costs.", rate_bars(rate, error, ACTIVE)))
+        under = ", ".join(f"p = {p[k]:.2g} under {UNDER[k]}" for k in p if np.isfinite(p[k]))
+        table = [["part", "low", "high"]]
+        table += [[PARTS[k], *(f"{v:.3f} ± {e:.3f}" for v, e in zip(parts[k], errors[k], strict=True))] for k in parts]
+        return Finding(f"{says}. Codes are draws of the prior: {under}.", *_judged(p), numbers, pictures, table)
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _judged(p: Mapping[str, float]) -> tuple[Verdict, str]:
+    if p["model"] < SMALL:
+        return "beware", (
+            "even on data of the model's own codes do not fill the prior: the encoder is at fault; `gaps(model, x)` says how "
+            "much, and more epochs or a richer posterior mend it."
+        )
+    if p["data"] < SMALL:
+        return "beware", (
+            "codes of data leave places of the prior empty, and samples come from there: a learned prior such as "
+            "`prior='VampPrior'` follows the codes."
+        )
+    return "well", ""
