@@ -142,7 +142,7 @@ class _Views:
     def of(cls, blocks: list[Joint], seed: int) -> _Views:
         """Directions at random, and a ridge regression of z on x learned from simulations of their own."""
         pairs = [block.simulate(REGRESSION) for block in blocks]
-        z, x = (torch.cat(part).double().flatten(1) for part in zip(*pairs, strict=True))
+        z, x = (_rows(torch.cat(part)) for part in zip(*pairs, strict=True))
         scale = z.std(0).clamp(min=1e-6)
         x = torch.cat([torch.ones_like(x[:, :1]), x.nan_to_num()], 1)
         ridge = x.square().mean() * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
@@ -156,10 +156,14 @@ class _Views:
 
     def of_latents(self, z: Tensor, x: Tensor) -> list[Tensor]:
         """Each view of z ``(n, data, latents)``, ``(n, data)``."""
-        z, x = z.double(), x.double().flatten(1).nan_to_num()
+        z, x = z.double(), _rows(x).nan_to_num()
         reference = self.slope[0] + x @ self.slope[1:] + self.scale * self.noise
         distance = ((z - reference) / self.scale).square().sum(-1)
         return [*z.unbind(-1), *(z @ self.directions.T).unbind(-1), distance]
+
+
+def _rows(values: Tensor) -> Tensor:
+    return values.double().reshape(len(values), -1)
 
 
 def _judged(ranks: np.ndarray, names: list[str], attributes: dict[str, int]) -> xr.Dataset:
