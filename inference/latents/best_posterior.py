@@ -17,7 +17,8 @@ from pyrogen.inference.evidence.latent_space import Init, LatentSpace, latent_sp
 from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable
 from pyrogen.inference.latents.joint import Joint, joints
 
-RATE = 0.1  # of Adam; features are logarithms and means of order one
+RATE = 0.1  # of Adam at first, for features that are means and logarithms of order one
+LAST = 0.01  # of it is left in the end, or a q that is narrow would be missed by its own steps
 Advance = Callable[[int], None]
 
 
@@ -38,14 +39,14 @@ class Family(ABC):
     def climb(self, steps: int, draws: int, place: int, advance: Advance) -> tuple[list[Tensor], Tensor]:
         """The features of the largest ELBO, and each datum's ELBO at every step.
 
-        Adam's steps do not shrink, and the features of the last half of them are averaged, which reaches the top to the
-        accuracy that all those draws allow. Reference: Polyak & Juditsky 1992.
+        Adam's steps shrink as a cosine does, and the features of the last half of them are averaged, which reaches the top to
+        about the accuracy that all those draws allow. Reference: Polyak & Juditsky 1992.
 
         Returns:
             The features, and noisy ELBOs ``(steps, data)``.
         """
         features = [part.detach().clone().requires_grad_() for part in self.start()]
-        optimizer = Adam(features, lr=RATE, betas=(0.9, 0.99))
+        optimizer = Adam(features, betas=(0.9, 0.99))
         course, averaged = [], [torch.zeros_like(part) for part in features]
         settling = steps - steps // 2
         for step in range(steps):
@@ -53,6 +54,7 @@ class Family(ABC):
                 bound = self.log_weights(features, draws, (place, step)).mean(0)
                 loss = -bound.nan_to_num(neginf=0.0).sum()
                 gradients = torch.autograd.grad(loss, features)
+            optimizer.param_groups[0]["lr"] = RATE * (LAST + (1 - LAST) * (1 + math.cos(math.pi * step / steps)) / 2)
             for part, gradient in zip(features, gradients, strict=True):
                 # each datum is a problem of its own: one whose gradient is no number waits for the next draws
                 part.grad = gradient.nan_to_num(posinf=0.0, neginf=0.0)
