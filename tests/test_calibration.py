@@ -128,7 +128,9 @@ def test_the_band_holds_whole_curves_in_95_percent():
     points = np.linspace(0.02, 0.98, 49)
     low, high = band(200, points)
     generator = np.random.default_rng(1)
-    curves = np.array([np.searchsorted(np.sort(generator.random(200)), points, side="right") / 200 for _ in range(1000)])
+    curves = np.array(
+        [np.searchsorted(np.sort(generator.random(200)), points, side="right") / 200 for _ in range(1000)]
+    )
     held = ((curves >= low) & (curves <= high)).all(1).mean()
     assert held == pytest.approx(0.95, abs=0.03)
 

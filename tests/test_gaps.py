@@ -26,14 +26,20 @@ def kl_of_wider(spread, latents=2):
 def test_gaps_are_the_closed_forms_within_a_fiftieth_of_a_nat(linear, seed):
     """Mean field loses ½ (Σ log P_ii − log det P) whatever the network; a full covariance nothing."""
     x = linear.draw(64, seed)
-    loose = gaps(linear.vae("DiagonalNormal", 1.3), x, estimator=QUICK, steps=200, num_samples=500, seed=seed, check=False)
-    full = gaps(linear.vae("FullRankNormal", 1.3), x, estimator=QUICK, steps=200, num_samples=500, seed=seed, check=False)
+    loose = gaps(
+        linear.vae("DiagonalNormal", 1.3), x, estimator=QUICK, steps=200, num_samples=500, seed=seed, check=False
+    )
+    full = gaps(
+        linear.vae("FullRankNormal", 1.3), x, estimator=QUICK, steps=200, num_samples=500, seed=seed, check=False
+    )
     for found, exact in ((loose, linear.mean_field_gap()), (full, 0.0)):
         assert mean_of(found, "approximation")[0] == pytest.approx(exact, abs=0.02)
         assert mean_of(found, "amortization")[0] == pytest.approx(kl_of_wider(1.3), abs=0.02)
         error = (found["log_evidence"] - linear.log_prob(x)) / found["mc_se"]
         assert np.abs(error).max() < 4.5
-        np.testing.assert_allclose(found["elbo"] + found["amortization"] + found["approximation"], found["log_evidence"])
+        np.testing.assert_allclose(
+            found["elbo"] + found["amortization"] + found["approximation"], found["log_evidence"]
+        )
     assert loose.attrs["family"] == "DiagonalNormal"
     assert loose.attrs["estimator"] == "AIS"
 
@@ -121,7 +127,9 @@ def test_a_guide_that_misses_a_mode_is_caught():
     missing = gaps((squared, one_root), x, estimator=IWAE(2000), steps=100, num_samples=300)
     assert diagnose(missing).findings["guide"].broken
     # by chains from the prior both roots are found, and what the family misses is at least ln 2
-    found = gaps((squared, one_root), x, estimator=AIS(temperatures=300, chains=64, leapfrogs=3), steps=100, num_samples=300)
+    found = gaps(
+        (squared, one_root), x, estimator=AIS(temperatures=300, chains=64, leapfrogs=3), steps=100, num_samples=300
+    )
     low = found["approximation"].values - missing["approximation"].values
     error = np.sqrt((found["mc_se"].values ** 2 + missing["mc_se"].values ** 2).sum()) / len(x)
     assert abs(low.mean() - math.log(2)) < 4 * error

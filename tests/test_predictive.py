@@ -19,8 +19,10 @@ QUICK = AIS(temperatures=60, chains=64, leapfrogs=2, doubling=False)
 def test_p_values_are_uniform_where_the_model_is_right(linear):
     model = linear.vae("DiagonalNormal")
     p = [
-        predictive_check(model, linear.draw(20, seed), statistics=["mean", "sd-of-means"], replications=99, seed=seed)["p"]
-        for seed in range(60)
+        predictive_check(model, linear.draw(20, seed), statistics=["mean", "sd-of-means"], replications=39, seed=seed)[
+            "p"
+        ]
+        for seed in range(40)
     ]
     for column in np.array(p).T:
         assert stats.kstest(column, "uniform").pvalue > 1e-3
@@ -50,7 +52,8 @@ def test_what_the_model_does_not_make_is_seen(linear):
 def test_replications_with_their_datas_latents_stay_nearer(linear):
     x = linear.draw(50)
     free, tied = (
-        predictive_check(linear.vae("FullRankNormal"), x, statistics=["mean"], latents=side) for side in ("prior", "posterior")
+        predictive_check(linear.vae("FullRankNormal"), x, statistics=["mean"], latents=side)
+        for side in ("prior", "posterior")
     )
     assert float(tied["sd"][0]) < 0.5 * float(free["sd"][0])
 
@@ -93,7 +96,7 @@ def test_half_of_a_wrong_model_is_told_with_too_narrow_intervals(linear):
 
 def test_an_element_left_out_has_the_transform_of_its_conditional(linear):
     x = linear.draw(40)
-    found = loo_pit(linear.vae("FullRankNormal", 1.2), x, num_samples=2000)
+    found = loo_pit(linear.vae("FullRankNormal", 1.6), x, num_samples=2000)
     exact = np.empty((40, 6))
     for j in range(6):
         mean, covariance = linear.conditional(x, torch.arange(6) != j)

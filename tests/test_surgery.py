@@ -31,7 +31,9 @@ def closed_forms(linear, covariance):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize(("posterior", "spread"), [("FullRankNormal", 1.0), ("DiagonalNormal", 1.0), ("FullRankNormal", 2.0)])
+@pytest.mark.parametrize(
+    ("posterior", "spread"), [("FullRankNormal", 1.0), ("DiagonalNormal", 1.0), ("FullRankNormal", 2.0)]
+)
 def test_brackets_hold_the_closed_forms(linear, posterior, spread, seed):
     covariance = linear.posterior_covariance
     if posterior == "DiagonalNormal":
@@ -79,9 +81,9 @@ def test_a_world_of_few_data_is_known_by_quadrature(scale):
     prior = dist.Normal(0.0, 1.0).log_prob(nodes)
     information = torch.trapezoid((each.exp() * (each - mixture.unsqueeze(1))).mean(1), nodes)
     marginal = torch.trapezoid(mixture.exp() * (mixture - prior), nodes)
-    found = surgery(pair, x, draws=4000, permutations=19)
-    assert found["mutual_information"].values[0] == pytest.approx(float(information), abs=0.02)
-    assert found["marginal_kl"].values[1] == pytest.approx(float(marginal), abs=0.03)
+    found = surgery(pair, x, draws=1500, permutations=19)
+    assert found["mutual_information"].values[0] == pytest.approx(float(information), abs=0.03)
+    assert found["marginal_kl"].values[1] == pytest.approx(float(marginal), abs=0.05)
     # one latent: what is told of the mixture of all is told of its one coordinate
     assert found["dimension_wise"].values[1] == pytest.approx(found["marginal_kl"].values[1])
 
@@ -174,9 +176,7 @@ def test_the_analysis():
     model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, hidden=(8,))
     asked = Surgery(num_data=60, draws=1)
     assert asked.refusal(model, data) == ""
-    assert "point mass" in asked.refusal(
-        pyrogen.create("vae", x_shape=data.x_shape, posterior="PointMass"), data
-    )
+    assert "point mass" in asked.refusal(pyrogen.create("vae", x_shape=data.x_shape, posterior="PointMass"), data)
     found = asked.run(model, data)
     assert found.verdict in ("well", "beware")
     assert [p.name for p in found.pictures] == ["surgery", "rates"]
