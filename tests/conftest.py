@@ -157,7 +157,7 @@ def own_names():
 
 
 class LinearModel:
-    """Probabilistic PCA, x = Wz + μ + σε with z ~ N(0, I): six elements, two correlated latents, all answers in closed form."""
+    """Probabilistic PCA, x = Wz + μ + σε with z ~ N(0, I): six elements, two tied latents, answers in closed form."""
 
     size, latents, sigma = 6, 2, 0.5
 

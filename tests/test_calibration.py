@@ -168,7 +168,7 @@ def test_what_cannot_be_asked_is_refused(pair, linear):
         calibrate((twice, guide), torch.zeros(4))
     with pytest.raises(ValueError, match="draws no latents"):
         calibrate(pyrogen.create("made", x_shape=(4,)), torch.zeros(2, 4))
-    with pytest.raises(ValueError, match="is no .model, guide. pair"):
+    with pytest.raises(ValueError, match=r"is no \(model, guide\) pair"):
         calibrate(pyrogen.create("rbm", x_shape=(4,)), torch.zeros(2, 4))
 
 

@@ -249,8 +249,8 @@ class Calibration(Analysis):
         ranks = {name: found["rank"].sel(quantity=name).values for name in shown}
         figure = ecdf_differences(ranks, points, band(self.simulations, points), marked)
         caption = (
-            "Ranks of exact draws among the encoder's, less uniform ones, upon a band that holds a whole line in 95 %. Above and "
-            "then below zero: the encoder is too sure; the reverse: not sure enough; an arch: it is biased."
+            "Ranks of exact draws among the encoder's, less uniform ones, upon a band that holds a whole line in 95 %. Above "
+            "and then below zero: the encoder is too sure; the reverse: not sure enough; an arch: it is biased."
         )
         return Finding(
             says,
