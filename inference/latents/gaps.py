@@ -25,7 +25,6 @@ from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.best_posterior import Advance, Family, families
 from pyrogen.inference.latents.joint import Joint, placed
-from pyrogen.inference.programs.plain import as_pair
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
 
@@ -45,7 +44,7 @@ ADVICE = {
 
 
 def gaps(
-    model: Weighable,
+    model: Model | Weighable,
     x: Tensor,
     y: Tensor | None = None,
     *,
@@ -96,7 +95,6 @@ def gaps(
             "steps >= 20 and draws >= 1."
         )
     x, y = placed(model, x, y)
-    model = as_pair(model)
     with (
         enough_memory("lower draws, or give fewer data"),
         families(model, x, y, seed) as blocks,
@@ -119,7 +117,11 @@ def gaps(
 
 
 def _evidence(
-    model: Weighable, x: Tensor, y: Tensor | None, estimator: Estimator | str | Mapping[str, Any] | None, seed: int
+    model: Model | Weighable,
+    x: Tensor,
+    y: Tensor | None,
+    estimator: Estimator | str | Mapping[str, Any] | None,
+    seed: int,
 ) -> xr.Dataset | None:
     """log p(x) by an estimator; by default by chains from the guide, and None where they cannot move in the latents."""
     if estimator is not None:
@@ -193,8 +195,15 @@ class Gaps(Analysis):
         found = {}
         for split in (data.train, data.test):
             part = split.take(min(self.num_data, len(split)))
-            settings = {"steps": self.steps, "num_samples": self.num_samples, "check": split is data.test}
-            found[split.name] = gaps(model, part.x, part.y, seed=seed, **settings)
+            found[split.name] = gaps(
+                model,
+                part.x,
+                part.y,
+                num_samples=self.num_samples,
+                steps=self.steps,
+                check=split is data.test,
+                seed=seed,
+            )
         means = {split: {part: mean_of(f, part) for part in PARTS} for split, f in found.items()}
         test = found["test"]
         guide = diagnose(test).findings.get("guide")

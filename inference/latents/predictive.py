@@ -56,7 +56,7 @@ DEFAULT = ("mean", "sd", "sd-of-means", "mean-of-sds", "neighbours", "distance")
 
 
 def predictive_check(
-    model: Weighable,
+    model: Model | Weighable,
     x: Tensor,
     y: Tensor | None = None,
     *,

@@ -38,7 +38,13 @@ PARTS = {
 
 
 def surgery(
-    model: Weighable, x: Tensor, y: Tensor | None = None, *, draws: int = 4, permutations: int = 999, seed: int = 0
+    model: Model | Weighable,
+    x: Tensor,
+    y: Tensor | None = None,
+    *,
+    draws: int = 4,
+    permutations: int = 999,
+    seed: int = 0,
 ) -> xr.Dataset:
     """The average KL of the ELBO taken apart, in nats a datum: KL = mutual information + marginal KL.
 
