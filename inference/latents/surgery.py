@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.activity import ACTIVE
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.joint import Joint, joints, placed
+from pyrogen.inference.latents.mixtures import Mixed, estimate, left_out
 from pyrogen.inference.latents.two_sample import energy_test
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
@@ -169,85 +169,27 @@ def _taken_apart(
         each = z[s].reshape(-1, 1, *shape)
         crossed = torch.cat([q.log_prob(each).double() for q in posteriors], 1)
         own.append(crossed.diagonal())
-        joint.append(_Mixed.of(crossed))
+        joint.append(Mixed.of(crossed))
         columns = [_coordinates(q, z[s].unsqueeze(1).expand(-1, q.batch_shape[0], -1)) for q in posteriors]
         known = [c for c in columns if c is not None]
         if each_p is not None and len(known) == len(columns):
             every = torch.cat(known, 1)
             rates.append(every.diagonal().T - each_p[s])
-            single.append(_Mixed.sum([_Mixed.of(column) for column in every.unbind(-1)]))
-    own_q, p, q = _left_out(torch.stack(own)), _left_out(log_p), _Mixed.mean(joint)
+            single.append(Mixed.sum([Mixed.of(column) for column in every.unbind(-1)]))
+    own_q, p, q = left_out(torch.stack(own)), left_out(log_p), Mixed.mean(joint)
     parts = {
         "mutual_information": (own_q - q.high, torch.minimum(own_q - q.low, own_q - p)),
         "marginal_kl": ((q.low - p).clamp(min=0), q.high - p),
     }
-    found: dict[str, Any] = dict(zip(("kl", "kl_se"), _estimate(own_q - p), strict=True))
+    found: dict[str, Any] = dict(zip(("kl", "kl_se"), estimate(own_q - p), strict=True))
     if single:
-        one = _Mixed.mean(single)
+        one = Mixed.mean(single)
         parts["total_correlation"] = (q.low - one.high).clamp(min=0), q.high - one.low
         parts["dimension_wise"] = (one.low - p).clamp(min=0), one.high - p
         rate = torch.stack(rates).mean(0)
         found["rate"] = ("latent", rate.mean(0).cpu().numpy())
         found["rate_se"] = ("latent", (rate.std(0) / math.sqrt(len(rate))).cpu().numpy())
-    return found, {name: [_estimate(side) for side in sides] for name, sides in parts.items()}
-
-
-@dataclass(frozen=True)
-class _Mixed:
-    """E log q(z) by mixtures over the data, first of all, then with each datum left out in turn, ``(1 + N,)``.
-
-    Attributes:
-        low: a code's own datum is no part of its mixture.
-        high: it is.
-    """
-
-    low: Tensor
-    high: Tensor
-
-    @classmethod
-    def of(cls, crossed: Tensor) -> _Mixed:
-        """Of log q(zₙ|xₘ), ``(N, N)``."""
-        others = crossed.clone()
-        others.fill_diagonal_(-torch.inf)
-        return cls(_mixture(others, len(crossed) - 1), _mixture(crossed, len(crossed)))
-
-    @classmethod
-    def mean(cls, parts: list[_Mixed]) -> _Mixed:
-        """Of several draws."""
-        whole = cls.sum(parts)
-        return cls(whole.low / len(parts), whole.high / len(parts))
-
-    @classmethod
-    def sum(cls, parts: list[_Mixed]) -> _Mixed:
-        """Of several coordinates."""
-        return cls(torch.stack([m.low for m in parts]).sum(0), torch.stack([m.high for m in parts]).sum(0))
-
-
-def _mixture(crossed: Tensor, count: int) -> Tensor:
-    """Mean over n of log 1/count Σₘ exp, of all data and with each left out, as code and as component."""
-    n = len(crossed)
-    peak = crossed.amax(1, keepdim=True)
-    shares = (crossed - peak).exp()
-    total = shares.sum(1, keepdim=True)
-    # what is left of a sum without its largest term is at least the second
-    second = shares.topk(min(2, n), 1).values[:, -1:]
-    rest = torch.maximum(total - shares, second.clamp(min=torch.finfo(shares.dtype).tiny)).log() + peak
-    rest.fill_diagonal_(0)
-    whole = (total.log() + peak).mean() - math.log(count)
-    return torch.cat([whole.reshape(1), rest.sum(0) / (n - 1) - math.log(count - 1)])
-
-
-def _left_out(values: Tensor) -> Tensor:
-    """The mean of ``(draw, N)`` over all data, and with each left out, ``(1 + N,)``."""
-    row = values.mean(0)
-    return torch.cat([row.mean().reshape(1), (row.sum() - row) / (len(row) - 1)])
-
-
-def _estimate(replicates: Tensor) -> tuple[float, float]:
-    """The estimate of all data, and its jackknife error."""
-    whole, left = replicates[0], replicates[1:]
-    n = len(left)
-    return float(whole), float(((n - 1) / n * (left - left.mean()).square().sum()).sqrt())
+    return found, {name: [estimate(side) for side in sides] for name, sides in parts.items()}
 
 
 @choice("analysis", "surgery")
