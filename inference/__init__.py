@@ -23,15 +23,20 @@ from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.latents.attributes import attribute_effect, attribute_vector, picked
 from pyrogen.inference.latents.bayes_rule import classify
+from pyrogen.inference.latents.calibration import calibrate
+from pyrogen.inference.latents.completion import complete, loo_pit
 from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
 from pyrogen.inference.latents.factor_scores import disentanglement
+from pyrogen.inference.latents.gaps import gaps
 from pyrogen.inference.latents.geometry import Surface, geodesic
 from pyrogen.inference.latents.judging import judge_of
 from pyrogen.inference.latents.midpoints import midpoints, three_numbers
 from pyrogen.inference.latents.outlier_scores import outlier_scores
+from pyrogen.inference.latents.predictive import predictive_check
 from pyrogen.inference.latents.probes import probe
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.latents.rejection import Rejection, rejection
+from pyrogen.inference.latents.surgery import surgery
 from pyrogen.inference.latents.temperature import sample_at
 from pyrogen.inference.latents.walks import draw_latents, interpolate, reconstruct_by_chance, traverse, traverse_plane
 from pyrogen.inference.objectives.betatc import BetaTC
@@ -98,14 +103,17 @@ __all__ = [
     "attribute_vector",
     "bend",
     "bottleneck",
+    "calibrate",
     "check_guide",
     "classify",
     "compare_evidence",
+    "complete",
     "conformal_p_values",
     "diagnose",
     "disentanglement",
     "draw_latents",
     "fit",
+    "gaps",
     "geodesic",
     "grid",
     "interpolate",
@@ -114,16 +122,19 @@ __all__ = [
     "load_run",
     "log_evidence",
     "log_weights",
+    "loo_pit",
     "midpoints",
     "observe",
     "outlier_scores",
     "picked",
+    "predictive_check",
     "probe",
     "reconstruct_by_chance",
     "rejection",
     "sample_at",
     "separation",
     "summarize",
+    "surgery",
     "three_numbers",
     "traverse",
     "traverse_plane",

@@ -154,3 +154,66 @@ def own_names():
     yield
     registry._registered.clear()
     registry._registered.update(before)
+
+
+class LinearModel:
+    """Probabilistic PCA, x = Wz + μ + σε with z ~ N(0, I): six elements, two tied latents, answers in closed form."""
+
+    size, latents, sigma = 6, 2, 0.5
+
+    def __init__(self, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        self.w = torch.randn(self.size, self.latents, generator=generator, dtype=torch.float64)
+        self.w[:, 1] += 0.5 * self.w[:, 0]
+        self.mu = torch.randn(self.size, generator=generator, dtype=torch.float64)
+        self.covariance = self.w @ self.w.T + self.sigma**2 * torch.eye(self.size)
+        self.precision = self.w.T @ self.w / self.sigma**2 + torch.eye(self.latents)
+        self.posterior_covariance = torch.linalg.inv(self.precision)
+        self.to_mean = self.posterior_covariance @ self.w.T / self.sigma**2
+
+    def draw(self, n, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        z = torch.randn(n, self.latents, generator=generator, dtype=torch.float64)
+        noise = torch.randn(n, self.size, generator=generator, dtype=torch.float64)
+        return (z @ self.w.T + self.mu + self.sigma * noise).float()
+
+    def log_prob(self, x):
+        return torch.distributions.MultivariateNormal(self.mu, self.covariance).log_prob(x.double()).numpy()
+
+    def posterior_mean(self, x):
+        return (x.double() - self.mu) @ self.to_mean.T
+
+    def mean_field_gap(self):
+        return float(0.5 * (self.precision.diagonal().log().sum() - torch.logdet(self.precision)))
+
+    def conditional(self, x, seen):
+        """The normal p(x_hidden|x_seen): means ``(N, hidden)`` and their covariance."""
+        a, b, s = seen, ~seen, self.covariance
+        weights = s[b][:, a] @ torch.linalg.inv(s[a][:, a])
+        mean = self.mu[b] + (x.double()[:, a] - self.mu[a]) @ weights.T
+        return mean, s[b][:, b] - weights @ s[a][:, b]
+
+    def vae(self, posterior, spread=1.0):
+        """The zoo's linear VAE with these parameters and the best q of its family, its standard deviations times spread."""
+        likelihood = {"name": "Normal", "scale": "fixed", "value": self.sigma}
+        made = pyrogen.create(
+            "vae", x_shape=(self.size,), latent_size=self.latents, hidden=(), posterior=posterior, likelihood=likelihood
+        )
+        if posterior == "DiagonalNormal":
+            rest = -self.precision.diagonal().log() + 2 * math.log(spread)
+        else:
+            tril = torch.linalg.cholesky(self.posterior_covariance) * spread
+            rest = torch.cat([torch.expm1(tril.diagonal() - 1e-5).log(), tril[1:, 0]])
+        with torch.no_grad():
+            made.decoder.net[1].weight.copy_(self.w)
+            made.decoder.net[1].bias.copy_(self.mu)
+            made.encoder.net[1].weight.zero_()
+            made.encoder.net[1].weight[: self.latents] = self.to_mean.float()
+            made.encoder.net[1].bias.copy_(torch.cat([-self.to_mean @ self.mu, rest]))
+        return made
+
+
+@pytest.fixture
+def linear():
+    """A linear model with closed forms, for all that judges an encoder."""
+    return LinearModel()

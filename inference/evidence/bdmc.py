@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from pyrogen.inference.evidence.annealing import (
 from pyrogen.inference.evidence.estimator import Estimates
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace
 from pyrogen.inference.evidence.weights import run
+from pyrogen.inference.programs.record import Site
 from pyrogen.registry import choice
 
 BOUND_UNIT = "nats per datum, of simulated whole rows in the data's raw units"
@@ -102,17 +104,27 @@ def simulate(space: LatentSpace) -> tuple[dict[str, Tensor], Tensor]:
     pair = space.pair
     with space.seeded(SIMULATION):
         sites = run(poutine.uncondition(pair.model), pair, space.x, space.y, 1)
+    x = simulated(sites, space.x, pair.vectorized)
+    values = {name: sites[name]["value"] for name in space.sites}
+    return values, x
+
+
+def simulated(sites: Mapping[str, Site], x: Tensor, vectorized: bool) -> Tensor:
+    """The data that an unconditioned run of one particle made in the place of ``x``.
+
+    Raises:
+        ValueError: the model does not observe exactly one site of the shape of x.
+    """
     made = {
-        name: site["value"].squeeze(0) if pair.vectorized else site["value"]
+        name: site["value"].squeeze(0) if vectorized else site["value"]
         for name, site in sites.items()
         if site["infer"].get("was_observed") and not site["infer"].get("_deterministic")
     }
-    if [value.shape for value in made.values()] != [space.x.shape]:
+    if [value.shape for value in made.values()] != [x.shape]:
         found = ", ".join(f"{name!r} {tuple(value.shape)}" for name, value in made.items())
         raise ValueError(
-            f"simulation needs a model that observes exactly one site, of the shape of x {tuple(space.x.shape)}; this one "
+            f"simulation needs a model that observes exactly one site, of the shape of x {tuple(x.shape)}; this one "
             f"observes {found}."
         )
-    (x,) = made.values()
-    values = {name: sites[name]["value"] for name in space.sites}
-    return values, x.to(space.x.dtype)
+    (value,) = made.values()
+    return value.to(x.dtype)

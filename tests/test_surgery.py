@@ -1,0 +1,183 @@
+"""The KL taken apart: closed forms of linear encoders, whole worlds of few data by quadrature, and tests of two samples."""
+
+import math
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from scipy import stats
+
+import pyrogen
+from pyrogen.data import load
+from pyrogen.inference import surgery
+from pyrogen.inference.latents.surgery import Surgery
+from pyrogen.inference.latents.two_sample import energy_test
+
+PARTS = ("mutual_information", "marginal_kl", "total_correlation", "dimension_wise")
+
+
+def closed_forms(linear, covariance):
+    """The parts for q(z|x) = N(Ax + b, C) under the model's own data, whose codes altogether are N(0, AΣAᵀ + C)."""
+    whole = linear.to_mean @ linear.covariance @ linear.to_mean.T + covariance
+    log_det, each = torch.logdet(whole), whole.diagonal()
+    return {
+        "mutual_information": float(0.5 * (log_det - torch.logdet(covariance))),
+        "marginal_kl": float(0.5 * (each.sum() - len(each) - log_det)),
+        "total_correlation": float(0.5 * (each.log().sum() - log_det)),
+        "dimension_wise": float(0.5 * (each - 1 - each.log()).sum()),
+    }
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("posterior", "spread"), [("FullRankNormal", 1.0), ("DiagonalNormal", 1.0), ("FullRankNormal", 2.0)]
+)
+def test_brackets_hold_the_closed_forms(linear, posterior, spread, seed):
+    covariance = linear.posterior_covariance
+    if posterior == "DiagonalNormal":
+        covariance = torch.diag(1 / linear.precision.diagonal())
+    exact = closed_forms(linear, covariance * spread**2)
+    found = surgery(linear.vae(posterior, spread), linear.draw(600, seed), draws=2, permutations=19, seed=seed)
+    assert abs(float(found["kl"]) - exact["mutual_information"] - exact["marginal_kl"]) < 4 * float(found["kl_se"])
+    for part in PARTS:
+        (low, high), (below, above) = found[part].values, found[f"{part}_se"].values
+        assert low - 3.5 * below - 1e-9 <= exact[part] <= high + 3.5 * above + 1e-9, part
+        assert high - low < 0.15
+
+
+def test_the_parts_add_up(linear):
+    found = surgery(linear.vae("FullRankNormal", 1.3), linear.draw(100), permutations=19)
+    low, high = found["mutual_information"].values
+    assert low + found["marginal_kl"].values[1] == pytest.approx(float(found["kl"]))
+    assert high + found["marginal_kl"].values[0] == pytest.approx(float(found["kl"]))
+    assert low <= found.attrs["log_n"]
+    assert found["rate"].sum() == pytest.approx(float(found["kl"]), abs=1)
+
+
+def few(centres, scale):
+    """A world of so many data, each encoded into a normal of its own around a point of the line."""
+
+    def model(x):
+        with pyro.plate("datum", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x):
+        with pyro.plate("datum", len(x)):
+            pyro.sample("z", dist.Normal(x, scale))
+
+    return (model, guide), torch.tensor(centres)
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0])
+def test_a_world_of_few_data_is_known_by_quadrature(scale):
+    """Of all the data there are, the low end of the information is the information itself."""
+    pair, x = few([-1.5, -0.3, 0.2, 1.0, 2.5], scale)
+    nodes = torch.linspace(-12, 12, 24_001, dtype=torch.float64)
+    each = dist.Normal(x.double(), scale).log_prob(nodes.unsqueeze(1))
+    mixture = each.logsumexp(1) - math.log(len(x))
+    prior = dist.Normal(0.0, 1.0).log_prob(nodes)
+    information = torch.trapezoid((each.exp() * (each - mixture.unsqueeze(1))).mean(1), nodes)
+    marginal = torch.trapezoid(mixture.exp() * (mixture - prior), nodes)
+    found = surgery(pair, x, draws=1500, permutations=19)
+    assert found["mutual_information"].values[0] == pytest.approx(float(information), abs=0.03)
+    assert found["marginal_kl"].values[1] == pytest.approx(float(marginal), abs=0.05)
+    # one latent: what is told of the mixture of all is told of its one coordinate
+    assert found["dimension_wise"].values[1] == pytest.approx(found["marginal_kl"].values[1])
+
+
+def test_discrete_codes_are_taken_apart_too():
+    """Two data, each with one code of its own out of two: the information is ln 2, all there can be."""
+
+    def model(x):
+        with pyro.plate("datum", len(x)):
+            z = pyro.sample("z", dist.Bernoulli(0.5))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x):
+        with pyro.plate("datum", len(x)):
+            pyro.sample("z", dist.Bernoulli(logits=20 * x))
+
+    x = torch.tensor([-1.0, 1.0]).repeat(50)
+    found = surgery((model, guide), x, permutations=19)
+    assert found["mutual_information"].values[0] == pytest.approx(math.log(2), abs=1e-5)
+    assert float(found["kl"]) == pytest.approx(math.log(2), abs=1e-5)
+
+
+def test_the_energy_of_two_samples_is_judged_rightly():
+    generator = torch.Generator().manual_seed(0)
+    p = [energy_test(*torch.randn(2, 40, 3, generator=generator), 99, seed)[1] for seed in range(200)]
+    assert stats.kstest(p, "uniform").pvalue > 1e-3
+    a, b = torch.randn(2, 200, 3, generator=generator)
+    assert energy_test(1.4 * a, b)[1] == 1 / 1000
+    assert energy_test(a + 0.3, b)[1] < 0.01
+    # by the double sum that it is made of
+    value = energy_test(a, b, 1)[0]
+    scaled_a, scaled_b = (t.double().numpy() / b.double().std(0).numpy() for t in (a, b))
+    apart, within_a, within_b = (
+        np.linalg.norm(s[:, None] - t[None], axis=-1).mean()
+        for s, t in ((scaled_a, scaled_b), (scaled_a, scaled_a), (scaled_b, scaled_b))
+    )
+    assert value == pytest.approx(2 * apart - within_a - within_b)
+    with pytest.raises(ValueError, match="samples of one size"):
+        energy_test(a, b[:10])
+
+
+def test_encoders_and_models_are_told_apart(linear):
+    """Under the model's data only the encoder can be at fault; under others' the model can."""
+    exact = linear.vae("FullRankNormal")
+    own = surgery(exact, linear.draw(400), draws=1)
+    assert own["p"].min() > 0.01
+    foreign = surgery(exact, linear.draw(400) + 1.5, draws=1)
+    assert float(foreign["p"].sel(under="model")) > 0.01
+    assert float(foreign["p"].sel(under="data")) < 0.01
+    wide = surgery(linear.vae("FullRankNormal", 4.0), linear.draw(400), draws=1)
+    assert float(wide["p"].sel(under="model")) < 0.01
+
+
+def test_seeds_decide_and_the_caller_is_left_alone(pair):
+    model, x = pair().train(), torch.rand(12, 1, 4, 4).round()
+    state = torch.get_rng_state()
+    first, again = (surgery(model, x, permutations=19, seed=2) for _ in range(2))
+    assert torch.equal(state, torch.get_rng_state())
+    assert model.training
+    assert first.equals(again)
+
+
+@pytest.mark.parametrize("posterior", ["FlowPosterior", "MixtureOfGaussians", "VonMisesFisher"])
+def test_without_coordinates_two_parts_are_left(pair, posterior):
+    prior = {"VonMisesFisher": "HypersphericalUniform"}.get(posterior, "StandardNormal")
+    found = surgery(pair(posterior=posterior, prior=prior), torch.rand(12, 1, 4, 4).round(), permutations=19)
+    assert "total_correlation" not in found
+    low, high = found["mutual_information"].values
+    assert low <= high + 1e-9
+
+
+def test_what_cannot_be_taken_apart_is_refused(pair):
+    x = torch.zeros(4, 1, 4, 4)
+    with pytest.raises(ValueError, match="'z' is a point mass"):
+        surgery(pair(posterior="PointMass"), x)
+    with pytest.raises(ValueError, match="needs at least 1 draw and 3 data"):
+        surgery(pair(), x[:1])
+    model = pyrogen.create(
+        "vae-conditional", x_shape=(4,), latent_size=2, hidden=(4,), classes=3, prior="ConditionalNormal"
+    )
+    with torch.no_grad():
+        for p in model.prior.parameters():
+            p.add_(torch.randn_like(p))
+    with pytest.raises(ValueError, match="prior depends on the condition"):
+        surgery(model, torch.rand(6, 4).round(), torch.tensor([0, 1, 2, 0, 1, 2]))
+
+
+def test_the_analysis():
+    data = load("digits")
+    model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, hidden=(8,))
+    asked = Surgery(num_data=60, draws=1)
+    assert asked.refusal(model, data) == ""
+    assert "point mass" in asked.refusal(pyrogen.create("vae", x_shape=data.x_shape, posterior="PointMass"), data)
+    found = asked.run(model, data)
+    assert found.verdict in ("well", "beware")
+    assert [p.name for p in found.pictures] == ["surgery", "rates"]
+    assert len(found.table) == 5
