@@ -52,7 +52,8 @@ class Analysed:
     def advice(self) -> list[str]:
         """What to do next, each once, that of the worst findings first."""
         ordered = sorted(self.findings.values(), key=lambda found: VERDICTS.index(found.verdict))
-        return list(dict.fromkeys(found.advice for found in ordered if found.advice))
+        advice = [f"{found.advice[0].upper()}{found.advice[1:].rstrip('.')}." for found in ordered if found.advice]
+        return list(dict.fromkeys(advice))
 
     def text(self) -> str:
         """The findings as lines for a terminal."""
