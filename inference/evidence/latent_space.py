@@ -63,12 +63,14 @@ class Point:
     base_slope: Tensor
     lift_slope: Tensor
 
-    def log_density(self, beta: float) -> Tensor:
-        """log f_β, ``(chain, datum)``; −∞ where it is no number."""
+    def log_density(self, beta: float | Tensor) -> Tensor:
+        """log f_β, ``(chain, datum)``; −∞ where it is no number. β is one for all, or ``(chain, datum)``."""
         return (self.base + beta * self.lift).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
 
-    def slope(self, beta: float) -> Tensor:
+    def slope(self, beta: float | Tensor) -> Tensor:
         """∇ log f_β, as z."""
+        if isinstance(beta, Tensor):
+            return self.base_slope + beta.to(self.z).unsqueeze(-1) * self.lift_slope
         return torch.add(self.base_slope, self.lift_slope, alpha=beta)
 
     def where(self, accepted: Tensor, proposal: Point) -> Point:
