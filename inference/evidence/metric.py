@@ -72,6 +72,18 @@ class Metric:
         chosen = torch.where(usable.reshape(-1, *[1] * (factor.dim() - 1)), factor, old)
         return cls(chosen.to(before.factor.dtype), dense)
 
+    def width(self, z: Tensor) -> float:
+        """How much wider than a standard normal draws ``(n, datum, size)`` are in their widest direction, in the mean over data.
+
+        A dense metric leaves no such direction.
+        """
+        if self.dense or z.shape[-1] < 2:
+            return 1.0
+        known = z.isfinite().all(-1, keepdim=True)
+        round_z = _centred(z.double() / self.factor.double(), known, known.sum(0)).transpose(0, 1)
+        widest = torch.linalg.matrix_norm(round_z, 2) / known.sum(0).squeeze(-1).clamp(min=1).sqrt()
+        return max(1.0, float(widest[widest.isfinite()].mean())) if widest.isfinite().any() else 1.0
+
     def spread_out(self, dense: bool) -> Tensor:
         """A as a matrix, where ``dense`` asks for one; of a dense one whose coordinates stand apart, their scales."""
         if dense == self.dense:
