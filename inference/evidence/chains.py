@@ -19,6 +19,8 @@ FIRST_FIT, FITS = 8, 1.5  # transitions before the first new metric, and by whic
 SETTLED = 0.8  # share of the warm-up after which the metric is frozen, and only step sizes move
 SEARCHING = 16  # steps of a trajectory at most, as long as the metric is not found
 LONGEST = 64
+MANY = 4
+SHORT = 0.2  # of a step that a quarter may lack
 FIRST_STEP = 0.5
 
 
@@ -59,7 +61,7 @@ class Trace:
         energy: the Hamiltonian.
         diverging: whose trajectory lost itself.
         step_size: ``(datum,)``, in the coordinates of the metric.
-        steps: gradients of a transition.
+        steps: gradients of each transition, ``(draw,)``.
         swaps: the least share of exchanges between neighbouring temperatures that were accepted, ``(datum,)``; nan where
             there is one.
     """
@@ -70,7 +72,7 @@ class Trace:
     energy: Tensor
     diverging: Tensor
     step_size: Tensor
-    steps: int
+    steps: Tensor
     swaps: Tensor
 
 
@@ -91,19 +93,21 @@ def sample(space: LatentSpace, wishes: Wishes, guided: bool, advance: Callable[[
         point, kernel = WarmUp(space, rungs, wishes, z).run(advance)
     kept: list[tuple[Tensor, ...]] = []
     cold = slice(-wishes.chains, None)
-    swapped, tries = torch.zeros_like(rungs.betas[1:]), 0
+    swapped, lengths = torch.zeros_like(rungs.betas[1:]), []
     with space.seeded(DRAWING):
         for i in range(wishes.draws):
-            moved = kernel.move(space, point)
+            length = kernel.length()
+            moved = kernel.move(space, point, length)
             point, accepted = rungs.swap(moved.point, i)
-            swapped, tries = swapped + accepted, i + 1
+            swapped += accepted
+            lengths.append(length)
             last = point.log_density(1.0), moved.acceptance, moved.energy, moved.diverged
             kept.append((point.z[cold].cpu(), *(t[cold].cpu() for t in last)))
             advance(1)
     stacked = [torch.stack(t, 1) for t in zip(*kept, strict=True)]
-    rate = swapped.amin(0) / ((tries + 1) // 2) if len(swapped) else swapped.new_full((space.data,), math.nan)
+    rate = swapped.amin(0) / (wishes.draws // 2) if len(swapped) else swapped.new_full((space.data,), math.nan)
     step = kernel.step[cold][0].cpu()
-    return Trace(*stacked, step, sum(kernel.leapfrog.lengths), rate.cpu())
+    return Trace(*stacked, step, torch.tensor(lengths), rate.cpu())
 
 
 def _nowhere(space: LatentSpace, wishes: Wishes) -> Trace:
@@ -112,7 +116,7 @@ def _nowhere(space: LatentSpace, wishes: Wishes) -> Trace:
     log_joint = space.at(z[0, :1].to(space.x)).log_density(1.0).cpu().expand(z.shape[:3])
     none = torch.full((space.data,), math.nan, dtype=torch.float64)
     zero = torch.zeros_like(log_joint)
-    return Trace(z, log_joint, zero + 1, zero - log_joint, zero > 0, none, 0, none)
+    return Trace(z, log_joint, zero + 1, zero - log_joint, zero > 0, none, torch.zeros(wishes.draws).long(), none)
 
 
 def _starts(space: LatentSpace, rungs: int, chains: int, guided: bool) -> Tensor:
@@ -189,15 +193,27 @@ class Rungs:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A transition of all chains: dynamics, step sizes ``(chain, datum)``, and the temperatures at which they move."""
+    """A transition of all chains.
 
-    leapfrog: Leapfrog
+    Attributes:
+        longest: steps of a trajectory.
+        metric: A.
+        step: step sizes, ``(chain, datum)``.
+        beta: the temperatures at which they move.
+    """
+
+    longest: int
+    metric: Metric
     step: Tensor
     beta: float | Tensor
 
-    def move(self, space: LatentSpace, point: Point) -> Moved:
+    def length(self) -> int:
+        """Steps of the next trajectory: where they are many, any number from half of them, lest narrow directions come back."""
+        return self.longest if self.longest < MANY else int(torch.randint((self.longest + 1) // 2, self.longest + 1, ()))
+
+    def move(self, space: LatentSpace, point: Point, length: int) -> Moved:
         """One transition."""
-        return self.leapfrog.move(space, point, self.beta, self.step)
+        return Leapfrog([length], self.metric).move(space, point, self.beta, self.step)
 
 
 class WarmUp:
@@ -233,7 +249,8 @@ class WarmUp:
             if i == fit and i <= settled:
                 self._fit()
                 fit, since = math.ceil(FITS * fit), 0
-            moved = self._kernel(SEARCHING).move(self.space, self.point)
+            kernel = self._kernel(SEARCHING)
+            moved = kernel.move(self.space, self.point, kernel.length())
             self.point, _ = self.rungs.swap(moved.point, i)
             accepted = self.rungs.mean(moved.acceptance)
             since += 1
@@ -245,7 +262,7 @@ class WarmUp:
         last = log_steps[-max(1, total // 10) :]
         if last:
             self._log_step = torch.stack(last).mean(0)
-        return self.point, self._kernel(LONGEST)
+        return self.point, self._kernel(LONGEST, quarters=True)
 
     def _fit(self) -> None:
         recent = self._visited[len(self._visited) // 2 :]
@@ -255,13 +272,16 @@ class WarmUp:
         self._metrics = [Metric.of(*pair, before) for pair, before in zip(draws, self._metrics, strict=True)]
         self._width = self._metrics[-1].width(draws[-1][0])
 
-    def _kernel(self, longest: int) -> Kernel:
-        log_step = self._log_step
+    def _kernel(self, longest: int, quarters: bool = False) -> Kernel:
+        """The transition so far; with ``quarters`` trajectories go no further than one, since longer ones come back."""
+        step, quarter = self._log_step.exp(), math.pi / 2 * self._width
         # data differ; a trajectory too long costs some time, one too short most of it
-        quarter = math.pi / 2 * self._width / float(log_step[-1].exp().quantile(0.25))
-        length = self.wishes.leapfrogs or min(max(1, round(quarter)), longest)
+        needed = math.ceil(quarter / float(step[-1].quantile(0.25)) - SHORT)
+        length = self.wishes.leapfrogs or min(max(1, needed), longest)
+        if quarters and self.wishes.leapfrogs is None:
+            step = step.clamp(max=quarter / max(1, length - SHORT))
         metric = self._metrics[0]
         if self.rungs.count > 1:
             factors = torch.stack([m.factor for m in self._metrics])
             metric = Metric(self.rungs.spread(factors), metric.dense)
-        return Kernel(Leapfrog([length], metric), self.rungs.spread(log_step.exp()), self.rungs.beta)
+        return Kernel(length, metric, self.rungs.spread(step), self.rungs.beta)

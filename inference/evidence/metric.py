@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-DENSE = 20  # coordinates up to which all of them may lean on one another
+DENSE = 50  # coordinates up to which all of them may lean on one another
 PER_COORDINATE = 2  # draws for each coordinate, below which a covariance says too little
 RIDGE = 1e-3  # of the mean curvature: what makes the covariance of too like draws invertible
 

@@ -52,7 +52,7 @@ def sample_posterior(
     """Draw from p(z|x) of every datum, with the draws of the encoder, of the prior and of predicted data beside them.
 
     Chains of all data run side by side in one program. They start far apart, half at draws of the prior, half at draws of the
-    guide where it has a density. In a warm-up each datum finds its own step size and its own mass, dense for up to 20
+    guide where it has a density. In a warm-up each datum finds its own step size and its own mass, dense for up to 50
     coordinates, from positions and gradients; then all are frozen. Constrained latents move through the bijections onto
     their supports; discrete ones are summed out, and drawn given the others afterwards.
 
@@ -141,6 +141,7 @@ def _groups(space: LatentSpace, trace: Trace) -> dict[str, Values]:
     posterior = over_chains(latent, chains)
     names = space.states.supports if space.states else ()
     discrete = [posterior[name].reshape(chains, draws, space.data, -1) for name in names]
+    steps = trace.steps.numpy().reshape(1, -1, 1)
     swaps = trace.swaps.numpy()[None, None]
     stats = {
         "lp": trace.log_joint,
@@ -155,7 +156,7 @@ def _groups(space: LatentSpace, trace: Trace) -> dict[str, Values]:
         "prior": over_chains(prior, chains),
         "posterior_predictive": _without(over_chains(predicted, chains), lost),
         "log_likelihood": _without(over_chains(likelihood, chains), lost),
-        "sample_stats": {k: v.numpy() for k, v in stats.items()} | {"n_steps": np.full(lost.shape, trace.steps)},
+        "sample_stats": {k: v.numpy() for k, v in stats.items()} | {"n_steps": steps},
         "inner": {"z": np.concatenate([trace.z.numpy(), *discrete], -1), "lost": lost, "swap_rate": swaps},
         "observed_data": {k: v[None, None] for k, v in observed(space).items()},
     }
