@@ -21,6 +21,7 @@ from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
+from pyrogen.inference.latents.sampling import sample_posterior
 from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
@@ -84,5 +85,6 @@ __all__ = [
     "log_evidence",
     "log_weights",
     "observe",
+    "sample_posterior",
     "summarize",
 ]
