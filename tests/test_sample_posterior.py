@@ -1,7 +1,6 @@
 """Draws of p(z|x): are they, for every datum, and do they say where they are not?"""
 
 import math
-import warnings
 
 import numpy as np
 import pyro
@@ -78,7 +77,7 @@ def test_every_datum_has_the_moments_of_probabilistic_pca(seed):
     z, encoded = tree["posterior"]["z"].values, tree["posterior_q"]["z"].values
     exact, mean_field = abs(pca.moments(z)), abs(pca.moments(encoded))
     assert exact.max() < bound(exact.size)
-    assert mean_field.max() > 2 * bound(exact.size)
+    assert mean_field.max() > bound(exact.size)
     correlation = np.corrcoef(z[:, :, 0].reshape(-1, 3).T)
     scale = pca.cov.diagonal().rsqrt()
     np.testing.assert_allclose(correlation, (scale[:, None] * pca.cov * scale).numpy(), atol=0.15)
@@ -255,9 +254,7 @@ def test_separated_modes_are_reported_and_joined_by_temperatures():
         alone = sample_posterior((two_roots, one_root), x, **QUICK)
     assert float(alone["diagnostics"]["r_hat"].min()) > 1.1
     assert "have not met" in alone.attrs["beware"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MixingWarning)  # R̂ of 200 draws hovers about 1.01
-        joined = sample_posterior((two_roots, one_root), x, temperatures=8, **QUICK)
+    joined = sample_posterior((two_roots, one_root), x, temperatures=8, **QUICK)
     assert float(joined["diagnostics"]["r_hat"].max()) < 1.05
     assert float(joined["diagnostics"]["swap_rate"].min()) > 0.2
     z = joined["posterior"]["z"].values.astype(np.float64)
@@ -283,9 +280,9 @@ def test_a_datum_against_pyro_s_own_nuts(pair):
     for p in vae.parameters():
         p.requires_grad_(False)
     with pyro.validation_enabled(False):
-        chain = MCMC(NUTS(vae.eval().model), 500, 200, disable_progbar=True, disable_validation=True)
+        chain = MCMC(NUTS(vae.eval().model), 150, 75, disable_progbar=True, disable_validation=True)
         chain.run(x)
-    theirs = chain.get_samples()["z"].reshape(1, 500, 2).numpy().astype(np.float64)
+    theirs = chain.get_samples()["z"].reshape(1, 150, 2).numpy().astype(np.float64)
     for f in (lambda z: z, np.square):
         a, b = f(ours), f(theirs)
         error = [

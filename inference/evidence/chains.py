@@ -113,7 +113,7 @@ def sample(space: LatentSpace, wishes: Wishes, guided: bool, advance: Callable[[
 def _nowhere(space: LatentSpace, wishes: Wishes) -> Trace:
     """The trace of a space without coordinates, where all latents are discrete: draws given nothing are independent."""
     z = torch.zeros(wishes.chains, wishes.draws, space.data, 0)
-    log_joint = space.at(z[0, :1].to(space.x)).log_density(1.0).cpu().expand(z.shape[:3])
+    log_joint = space.by_state(z[0, :1].to(space.x))[1].logsumexp(1).cpu().expand(z.shape[:3])
     none = torch.full((space.data,), math.nan, dtype=torch.float64)
     zero = torch.zeros_like(log_joint)
     return Trace(z, log_joint, zero + 1, zero - log_joint, zero > 0, none, torch.zeros(wishes.draws).long(), none)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 DENSE = 50  # coordinates up to which all of them may lean on one another
 PER_COORDINATE = 2  # draws for each coordinate, below which a covariance says too little
-RIDGE = 1e-3  # of the mean curvature: what makes the covariance of too like draws invertible
+RIDGE = 1e-5  # of the mean curvature: what makes the covariance of too like draws invertible
 
 
 @dataclass(frozen=True)

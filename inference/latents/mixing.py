@@ -62,6 +62,11 @@ def _of_one(z: np.ndarray, energy: np.ndarray) -> tuple[float, float, float, flo
     return float(np.max(r_hat)), float(np.min(bulk)), float(np.min(tail)), bfmi
 
 
+def is_grave(found: xr.Dataset) -> bool:
+    """Whether some data's draws are no sample of p(z|x), where at others more draws would help."""
+    return bool(((found["lost"] > 0) | (found["r_hat"] > APART)).any())
+
+
 def in_words(found: xr.Dataset, temperatures: int) -> str:
     """What is wrong with the chains of which data, and what to do; "" where nothing is."""
     r_hat, lost = found["r_hat"].values, found["lost"].values

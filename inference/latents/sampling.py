@@ -20,7 +20,7 @@ from pyrogen.inference.evidence.latent_space import LatentSpace, latent_spaces
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.draws import Values, from_programs, named, observed, over_chains
-from pyrogen.inference.latents.mixing import MixingWarning, diagnose_chains, in_words
+from pyrogen.inference.latents.mixing import MixingWarning, diagnose_chains, in_words, is_grave
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import has_density, record
 from pyrogen.memory import enough_memory
@@ -77,7 +77,8 @@ def sample_posterior(
         ...)``, ``sample_stats``, ``log_likelihood`` log p(x|z) in nats, ``observed_data``, ``constant_data`` where there is a
         y, and ``diagnostics`` over ``datum``: the worst ``r_hat``, ``ess_bulk`` and ``ess_tail`` of its coordinates,
         ``bfmi``, ``divergences``, and ``lost``, how many chains never moved. Their draws are nan. The attribute ``beware`` says
-        in words what is wrong with which data, "" if nothing is, and is a :class:`MixingWarning` too.
+        in words what is wrong with which data, "" if nothing is; where chains are lost or R̂ is above 1.1 it is a
+        :class:`MixingWarning` too.
 
     Raises:
         ValueError: settings that mean nothing, data of another kind, or a model without a posterior to sample: no latents,
@@ -210,7 +211,7 @@ def _tree(
     predictions["draw"] = np.arange(wishes.draws)[::every]
     tree["posterior_predictive"] = xr.DataTree(predictions)
     tree["diagnostics"] = xr.DataTree(found)
-    if beware:
+    if is_grave(found):
         warnings.warn(MixingWarning(beware), stacklevel=3)
     return tree
 
