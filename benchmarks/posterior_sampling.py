@@ -79,7 +79,9 @@ def measure(threads: list[int], quick: bool) -> Section:
             judged = f"≥ {BAR:g}: {'met' if ratio >= BAR and r_hat <= MET else 'MISSED'}" if len(speeds) > 1 else ""
             cells = f"{seconds:.0f}", f"{worst:.0f}", f"{r_hat:.3f}", f"{speeds[-1]:.3g}", f"{ratio:.1f}", judged
             rows.append((str(n), name, *cells))
-    measured = "all of them" if posteriors.nuts_data == DATA else f"{posteriors.nuts_data} of them, and its seconds scaled"
+    measured = (
+        "all of them" if posteriors.nuts_data == DATA else f"{posteriors.nuts_data} of them, and its seconds scaled"
+    )
     notes = (
         f"Posteriors of {DATA} test images under a VAE 784-400-20 (Bernoulli), {posteriors.draws} draws a chain after "
         f"{posteriors.warm_up} of warm-up, which is counted: {CHAINS} chains a datum side by side; NUTS "

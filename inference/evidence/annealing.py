@@ -132,7 +132,9 @@ class Path:
             point = space.at(space.draw(PILOT_CHAINS, PILOT))
             visited = deque([point], maxlen=VISITED)
             for beta in levels[:1] * WARM_UP + levels:
-                metric = Metric.of(*(torch.cat(t) for t in zip(*((p.z, p.slope(beta)) for p in visited), strict=True)), metric)
+                metric = Metric.of(
+                    *(torch.cat(t) for t in zip(*((p.z, p.slope(beta)) for p in visited), strict=True)), metric
+                )
                 dynamics.append(Leapfrog.quarters(leapfrogs, log_step.exp(), metric))
                 moved = dynamics[-1].move(space, point, beta, log_step.exp())
                 point = moved.point

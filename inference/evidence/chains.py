@@ -181,7 +181,9 @@ class Rungs:
         if self.count == 1:
             return point, shares
         lift = point.lift.unflatten(0, (self.count, self.chains))
-        places = torch.arange(len(point.z), device=lift.device).view(self.count, self.chains, 1).repeat(1, 1, lift.shape[2])
+        places = (
+            torch.arange(len(point.z), device=lift.device).view(self.count, self.chains, 1).repeat(1, 1, lift.shape[2])
+        )
         chance = torch.rand_like(lift[1:])
         for i in range(turn % 2, self.count - 1, 2):
             ratio = (self.betas[i] - self.betas[i + 1]) * (lift[i + 1] - lift[i])
@@ -209,7 +211,9 @@ class Kernel:
 
     def length(self) -> int:
         """Steps of the next trajectory: where they are many, any number from half of them, lest narrow directions come back."""
-        return self.longest if self.longest < MANY else int(torch.randint((self.longest + 1) // 2, self.longest + 1, ()))
+        return (
+            self.longest if self.longest < MANY else int(torch.randint((self.longest + 1) // 2, self.longest + 1, ()))
+        )
 
     def move(self, space: LatentSpace, point: Point, length: int) -> Moved:
         """One transition."""

@@ -34,9 +34,7 @@ def diagnose_chains(coordinates: np.ndarray, energy: np.ndarray, diverging: np.n
         Over ``datum``: ``r_hat``, ``ess_bulk``, ``ess_tail``, ``bfmi``, ``divergences`` (share of transitions), ``lost``
         (number of chains); nan where fewer than two chains are left.
     """
-    rows = [
-        _of_one(coordinates[~lost[:, n], :, n], energy[~lost[:, n], :, n]) for n in range(coordinates.shape[2])
-    ]
+    rows = [_of_one(coordinates[~lost[:, n], :, n], energy[~lost[:, n], :, n]) for n in range(coordinates.shape[2])]
     found = dict(zip(("r_hat", "ess_bulk", "ess_tail", "bfmi"), np.array(rows).T, strict=True))
     found |= {"divergences": diverging.mean((0, 1)), "lost": lost.sum(0)}
     return xr.Dataset({k: ("datum", v) for k, v in found.items()}, coords={"datum": np.arange(len(rows))})
@@ -75,7 +73,10 @@ def in_words(found: xr.Dataset, temperatures: int) -> str:
     total = len(r_hat)
     ladder = f"temperatures={2 * temperatures if temperatures > 1 else 8}"
     said = [
-        (gone, "no two chains moved at all: their log density, or its gradient, is no number, and their draws are missing"),
+        (
+            gone,
+            "no two chains moved at all: their log density, or its gradient, is no number, and their draws are missing",
+        ),
         (some, "some chains never moved, and their draws are missing"),
         (apart, f"the chains have not met, as where modes are separated, so that none weighs the modes; use {ladder}"),
         (slow, f"R̂ is above {MET}; take more draws, or a longer warm_up"),

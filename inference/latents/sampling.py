@@ -96,7 +96,8 @@ def sample_posterior(
         track(wishes.transitions * len(spaces), "sample_posterior") as advance,
     ):
         blocks = [_groups(space, sample(space, wishes, _is_guided(space), advance)) for space in spaces]
-    return _tree(model, x, y, blocks, wishes, seed)
+        states = spaces[0].states
+    return _tree(model, x, y, blocks, wishes, seed, [] if states is None else [*states.supports])
 
 
 def _check(wishes: Wishes) -> None:
@@ -179,7 +180,13 @@ def _without(values: Values, lost: np.ndarray) -> Values:
 
 
 def _tree(
-    model: Model, x: Tensor, y: Tensor | None, blocks: list[dict[str, Values]], wishes: Wishes, seed: int
+    model: Model,
+    x: Tensor,
+    y: Tensor | None,
+    blocks: list[dict[str, Values]],
+    wishes: Wishes,
+    seed: int,
+    discrete: list[str],
 ) -> xr.DataTree:
     # 1.7 s of import that only samplers pay for
     from arviz_base import from_dict
@@ -200,6 +207,7 @@ def _tree(
     said = {
         "model": type(model).__name__,
         "settings": json.dumps(asdict(wishes)),
+        "discrete": json.dumps(discrete),
         "seed": seed,
         "unit": "nats",
         "dtype": str(x.dtype).removeprefix("torch."),
