@@ -143,7 +143,7 @@ CONJUGATE = {
         dirichlet_multinomial,
         dirichlet_guide,
         COUNTS,
-        lambda z: stats.beta.cdf(z, [1, 2, 3] + COUNTS.numpy(), 12 - ([1, 2, 3] + COUNTS.numpy())),
+        lambda z: stats.beta.cdf(z, COUNTS.numpy() + [1, 2, 3], 11 - COUNTS.numpy() - [0, 1, 2]),
     ),
 }
 

@@ -132,9 +132,8 @@ class Path:
             point = space.at(space.draw(PILOT_CHAINS, PILOT))
             visited = deque([point], maxlen=VISITED)
             for beta in levels[:1] * WARM_UP + levels:
-                metric = Metric.of(
-                    *(torch.cat(t) for t in zip(*((p.z, p.slope(beta)) for p in visited), strict=True)), metric
-                )
+                z, slope = torch.cat([p.z for p in visited]), torch.cat([p.slope(beta) for p in visited])
+                metric = Metric.of(z, slope, metric)
                 dynamics.append(Leapfrog.quarters(leapfrogs, log_step.exp(), metric))
                 moved = dynamics[-1].move(space, point, beta, log_step.exp())
                 point = moved.point

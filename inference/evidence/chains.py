@@ -172,7 +172,7 @@ class Rungs:
         return values.unflatten(0, (self.count, self.chains)).mean(1)
 
     def swap(self, point: Point, turn: int) -> tuple[Point, Tensor]:
-        """Exchange places between every other pair of neighbouring temperatures, each chain with its like, by Metropolis' rule.
+        """Exchange places between every other pair of neighbouring temperatures, each with its like, by Metropolis.
 
         Returns:
             The chains, and for each pair of temperatures the share that was exchanged, ``(temperature − 1, datum)``.
@@ -210,7 +210,7 @@ class Kernel:
     beta: float | Tensor
 
     def length(self) -> int:
-        """Steps of the next trajectory: where they are many, any number from half of them, lest narrow directions come back."""
+        """Steps of the next trajectory: where they are many, any number from half, lest narrow directions come back."""
         return (
             self.longest if self.longest < MANY else int(torch.randint((self.longest + 1) // 2, self.longest + 1, ()))
         )

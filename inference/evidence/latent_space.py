@@ -266,7 +266,8 @@ def latent_spaces(
         summed: whether discrete latents are summed out.
 
     Raises:
-        ValueError: there are no latents, discrete ones with too many states to sum over, or no density on unconstrained space to move them by.
+        ValueError: there are no latents, discrete ones with too many states to sum over, or no density on unconstrained
+            space to move them by.
     """
     if not isinstance(model, Pair):
         raise ValueError(_no_latents(model))
@@ -308,8 +309,8 @@ def _check_movable(pair: Pair, trial: Checked, init: Init, summed: Sequence[str]
             continue
         if isinstance(unwrap(fn), dist.ImproperUniform):
             raise ValueError(
-                f"the prior of {name!r} is improper, so there is neither p(x) nor a draw of it to start from; use a proper prior such as "
-                "StandardNormal, or estimator=Reconstruction()."
+                f"the prior of {name!r} is improper, so there is neither p(x) nor a draw to start from; use a proper prior "
+                "such as StandardNormal, or score by estimator=Reconstruction()."
             )
         if is_point(fn):
             raise ValueError(f"the model's {name!r} is a point mass, which no chain can move; write it as a function.")

@@ -43,7 +43,7 @@ class Metric:
     def of(cls, z: Tensor, slope: Tensor, before: Metric) -> Metric:
         """The metric in which the slopes of log f at draws are most like those of a standard normal.
 
-        A Aᵀ is the geometric mean of cov(z) and cov(∇ log f)⁻¹, the matrix X with X cov(∇ log f) X = cov(z). Of a normal it is
+        A Aᵀ is the geometric mean of cov(z) and cov(∇ log f)⁻¹, the X with X cov(∇ log f) X = cov(z). Of a normal it is
         the covariance exactly, once there are more draws than coordinates, and wherever they come from: also from chains
         that have not arrived yet. Data with fewer draws, or with draws that do not move, keep what they had.
 
@@ -73,7 +73,7 @@ class Metric:
         return cls(chosen.to(before.factor.dtype), dense)
 
     def width(self, z: Tensor) -> float:
-        """How much wider than a standard normal draws ``(n, datum, size)`` are in their widest direction, in the mean over data.
+        """How much wider than a standard normal draws ``(n, datum, size)`` are in their widest direction, on average.
 
         A dense metric leaves no such direction.
         """

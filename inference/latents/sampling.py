@@ -76,8 +76,8 @@ def sample_posterior(
         Groups ``posterior``, ``posterior_q`` (the guide), ``prior`` and ``posterior_predictive`` over ``(chain, draw, datum,
         ...)``, ``sample_stats``, ``log_likelihood`` log p(x|z) in nats, ``observed_data``, ``constant_data`` where there is a
         y, and ``diagnostics`` over ``datum``: the worst ``r_hat``, ``ess_bulk`` and ``ess_tail`` of its coordinates,
-        ``bfmi``, ``divergences``, and ``lost``, how many chains never moved. Their draws are nan. The attribute ``beware`` says
-        in words what is wrong with which data, "" if nothing is; where chains are lost or R̂ is above 1.1 it is a
+        ``bfmi``, ``divergences``, and ``lost``, how many chains never moved, whose draws are nan. The attribute ``beware``
+        says in words what is wrong with which data, "" if nothing is; where chains are lost or R̂ is above 1.1 it is a
         :class:`MixingWarning` too.
 
     Raises:
