@@ -88,9 +88,9 @@ def sample(space: LatentSpace, wishes: Wishes, guided: bool, advance: Callable[[
     if not space.size:
         return _nowhere(space, wishes)
     rungs = Rungs.of(space, wishes)
-    z = _starts(space, rungs.count, wishes.chains, guided)
+    starts = _starts(space, rungs.count, wishes.chains, guided)
     with space.seeded(WARMING):
-        point, kernel = WarmUp(space, rungs, wishes, z).run(advance)
+        point, kernel = WarmUp(space, rungs, wishes, starts).run(advance)
     kept: list[tuple[Tensor, ...]] = []
     cold = slice(-wishes.chains, None)
     swapped, lengths = torch.zeros_like(rungs.betas[1:]), []
@@ -104,10 +104,10 @@ def sample(space: LatentSpace, wishes: Wishes, guided: bool, advance: Callable[[
             last = point.log_density(1.0), moved.acceptance, moved.energy, moved.diverged
             kept.append((point.z[cold].cpu(), *(t[cold].cpu() for t in last)))
             advance(1)
-    stacked = [torch.stack(t, 1) for t in zip(*kept, strict=True)]
+    z, log_joint, acceptance, energy, diverging = (torch.stack(t, 1) for t in zip(*kept, strict=True))
     rate = swapped.amin(0) / (wishes.draws // 2) if len(swapped) else swapped.new_full((space.data,), math.nan)
     step = kernel.step[cold][0].cpu()
-    return Trace(*stacked, step, torch.tensor(lengths), rate.cpu())
+    return Trace(z, log_joint, acceptance, energy, diverging, step, torch.tensor(lengths), rate.cpu())
 
 
 def _nowhere(space: LatentSpace, wishes: Wishes) -> Trace:

@@ -36,8 +36,8 @@ def disagreement(tree: xr.DataTree) -> xr.Dataset:
         size of that datum; of latents with several sites, all of them side by side.
     """
     exact, encoder = _beside(tree)
-    ess = tree["diagnostics"]["ess_bulk"].values[:, None]
-    tail = tree["diagnostics"]["ess_tail"].values[:, None]
+    chains = tree["diagnostics"].to_dataset()
+    ess, tail = chains["ess_bulk"].values[:, None], chains["ess_tail"].values[:, None]
     independent = encoder.shape[0]
     width, own = exact.std(0), encoder.std(0)
     ratio = own / width
@@ -52,10 +52,9 @@ def disagreement(tree: xr.DataTree) -> xr.Dataset:
 
 def _beside(tree: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
     """The continuous latents of all sites, exact and of the encoder, ``(draw, datum, latent)``."""
-    names = [name for name in tree["posterior"].data_vars if name not in json.loads(tree.attrs["discrete"])]
-    exact, encoder = (
-        np.concatenate([_flat(tree[group][name].values) for name in names], 2) for group in ("posterior", "posterior_q")
-    )
+    groups = tree["posterior"].to_dataset(), tree["posterior_q"].to_dataset()
+    names = [name for name in groups[0].data_vars if name not in json.loads(tree.attrs["discrete"])]
+    exact, encoder = (np.concatenate([_flat(draws[name].values) for name in names], 2) for draws in groups)
     return exact, encoder
 
 
@@ -121,11 +120,11 @@ class SingleData(Analysis):
             for n in range(len(r_hat))
         ]
         verdict, says, advice = self._judge(tree, found)
-        numbers = {k: v.values.tolist() for k, v in {**found.data_vars, **chains.data_vars}.items()}
+        numbers = {str(k): v.values.tolist() for k, v in {**found.data_vars, **chains.data_vars}.items()}
         return Finding(says, verdict, advice, numbers, self._pictures(tree), [heads, *rows])
 
     def _judge(self, tree: xr.DataTree, found: xr.Dataset) -> tuple[Verdict, str, str]:
-        joined = tree["diagnostics"]["r_hat"].values <= MET
+        joined: np.ndarray = tree["diagnostics"].to_dataset()["r_hat"].values <= MET
         shift, ratio = found["shift"].values[joined], found["ratio"].values[joined]
         if not joined.any():
             return "open", f"The chains of none of {len(joined)} data have met: {tree.attrs['beware']}.", SLOWER
