@@ -19,6 +19,7 @@ ITEMS = {  # by the module that measures it
     "fit": "training",
     "iwae": "scoring",
     "ais": "annealing",
+    "posterior": "posterior_sampling",
     "gradients": "gradients",
     "published": "published",
     "swap": "swapping",

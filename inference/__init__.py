@@ -36,6 +36,7 @@ from pyrogen.inference.latents.predictive import predictive_check
 from pyrogen.inference.latents.probes import probe
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.latents.rejection import Rejection, rejection
+from pyrogen.inference.latents.sampling import sample_posterior
 from pyrogen.inference.latents.surgery import surgery
 from pyrogen.inference.latents.temperature import sample_at
 from pyrogen.inference.latents.walks import draw_latents, interpolate, reconstruct_by_chance, traverse, traverse_plane
@@ -132,6 +133,7 @@ __all__ = [
     "reconstruct_by_chance",
     "rejection",
     "sample_at",
+    "sample_posterior",
     "separation",
     "summarize",
     "surgery",

@@ -13,6 +13,7 @@ from pyrogen.registry import choice, choices, create, entry, list_models, varian
 if TYPE_CHECKING:
     from pyrogen import data, inference, likelihoods, models, nets, posteriors, priors
     from pyrogen.inference import fit, grid, log_evidence
+    from pyrogen.inference.latents.sampling import sample_posterior
     from pyrogen.inference.pages.run_report import report
     from pyrogen.inference.runs.analyse import analyse
     from pyrogen.inference.runs.evaluate import evaluate
@@ -43,6 +44,7 @@ __all__ = [
     "posteriors",
     "priors",
     "report",
+    "sample_posterior",
     "vae",
     "variant",
 ]
@@ -56,6 +58,7 @@ _LAZY = {
     "load_run": "pyrogen.inference.runs.recipe",
     "log_evidence": "pyrogen.inference.evidence.estimator",
     "report": "pyrogen.inference.pages.run_report",
+    "sample_posterior": "pyrogen.inference.latents.sampling",
     "vae": "pyrogen.models.vae.vae",
 }
 

@@ -13,6 +13,7 @@ RUNS = {
     "score_your_own_program.py": ([], "a lower bound"),
     "own_networks.py": (["--epochs", "1"], "bits per dimension"),
     "judge_an_estimate.py": ([], "not to be believed for 2 of 21 data"),
+    "analyse_a_posterior.py": ([], "exact -2.69"),
     "denoising_field.py": (["--epochs", "2"], "cosine with the exact score"),
     "resume_after_a_crash.py": (["--epochs", "4"], "the same bytes: True"),
     "random_generators.py": (["--n", "500", "--depths", "2", "12"], "the points are in random_generators.png"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
@@ -16,11 +17,14 @@ from pyrogen.base import Model
 from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
 from pyrogen.inference.evidence.hmc import Leapfrog
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point, latent_spaces
+from pyrogen.inference.evidence.metric import Metric
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weight_stream import FEWEST_OF_ERROR, WeightStream
 
 BASE_DRAWS = 100
+SCALE_DRAWS = 100
 PILOT_CHAINS = 16
+VISITED = 5  # places of each pilot chain that a metric is made of
 WARM_UP = 10
 FEWEST_CHAINS = FEWEST_OF_ERROR
 GAIN = 0.5
@@ -89,23 +93,27 @@ class Path:
 
     Attributes:
         space: of a block of data.
-        leapfrog: the dynamics.
+        leapfrogs: the dynamics at the temperatures of the pilot run.
+        nearest: which of them holds at each temperature, ``(T + 1,)``.
         betas: β₀ … β_T, up or down, ``(T + 1,)``.
         steps: step sizes, ``(T + 1, datum)``.
         advance: is told of transitions.
     """
 
     space: LatentSpace
-    leapfrog: Leapfrog
+    leapfrogs: Sequence[Leapfrog]
+    nearest: Tensor
     betas: Tensor
     steps: Tensor
     advance: Advance
 
     @classmethod
     def tuned(cls, space: LatentSpace, betas: Tensor, leapfrogs: int, acceptance: float, advance: Advance) -> Path:
-        """Find step sizes in a pilot run of fewer temperatures, where log ε moves by (accepted − wished) / 2.
+        """Find metrics and step sizes in a pilot run of fewer temperatures.
 
-        Step sizes that followed the chains themselves would make their weights invalid: these are frozen before they start.
+        At each of them the metric is that of where the pilot's chains have just been, with the slopes of the temperature to
+        come, and log ε moves by (accepted − wished) / 2. Dynamics that followed the chains themselves would make their
+        weights invalid: these are frozen before they start.
 
         Args:
             space: of a block of data.
@@ -114,32 +122,41 @@ class Path:
             acceptance: the wished probability of acceptance.
             advance: is told of transitions.
         """
-        leapfrog = Leapfrog.of(space, leapfrogs, SCALE)
         along = np.linspace(0, 1, len(betas))
         progress = np.linspace(0, 1, _pilot_rungs(len(betas) - 1) + 1)[1:]
         levels = np.interp(progress, along, betas.numpy()).tolist()
         log_step = torch.full((space.data,), -0.5, device=space.x.device)
-        log_steps = []
+        log_steps, dynamics = [], []
         with space.seeded(PILOT):
+            metric = Metric.between_quantiles(space.draw(SCALE_DRAWS, SCALE))
             point = space.at(space.draw(PILOT_CHAINS, PILOT))
+            visited = deque([point], maxlen=VISITED)
             for beta in levels[:1] * WARM_UP + levels:
-                point, accepted = leapfrog.move(space, point, beta, log_step.exp())
-                log_step = log_step + GAIN * (accepted.mean(0).to(log_step) - acceptance)
+                z, slope = torch.cat([p.z for p in visited]), torch.cat([p.slope(beta) for p in visited])
+                metric = Metric.of(z, slope, metric)
+                dynamics.append(Leapfrog.quarters(leapfrogs, log_step.exp(), metric))
+                moved = dynamics[-1].move(space, point, beta, log_step.exp())
+                point = moved.point
+                visited.append(point)
+                log_step = log_step + GAIN * (moved.acceptance.mean(0).to(log_step) - acceptance)
                 log_steps.append(log_step)
                 advance(1)
         found = torch.stack(log_steps[WARM_UP:]).double().cpu().numpy()
         everywhere = np.stack([np.interp(along, progress, _smooth(column)) for column in found.T], -1)
-        return cls(space, leapfrog, betas, torch.from_numpy(everywhere).exp().to(space.x.device), advance)
+        nearest = torch.from_numpy(np.abs(along[:, None] - progress).argmin(1))
+        steps = torch.from_numpy(everywhere).exp().to(space.x.device)
+        return cls(space, dynamics[WARM_UP:], nearest, betas, steps, advance)
 
     def coarser(self) -> Path:
         """The same with half the temperatures."""
         last = len(self.betas) - 1
         rungs = torch.linspace(0, last, last // 2 + 1).round().long()
-        return replace(self, betas=self.betas[rungs], steps=self.steps[rungs])
+        return replace(self, nearest=self.nearest[rungs], betas=self.betas[rungs], steps=self.steps[rungs])
 
     def reversed(self) -> Path:
         """The same from its end to its beginning."""
-        return replace(self, betas=self.betas.flip(0), steps=self.steps.flip(0))
+        turned = {name: getattr(self, name).flip(0) for name in ("nearest", "betas", "steps")}
+        return replace(self, **turned)
 
     def from_base(self, chains: int, place: int, between: Between = stay) -> Annealed:
         """Follow the path with chains that start at draws of the base."""
@@ -157,7 +174,7 @@ class Path:
             place: of their random draws.
             between: sees weights and chains at each temperature before they move, and may exchange chains.
         """
-        levels = self.betas.tolist()
+        levels, nearest = self.betas.tolist(), self.nearest.tolist()
         last = len(levels) - 1
         with self.space.seeded(place):
             point = self.space.at(z)
@@ -166,8 +183,9 @@ class Path:
             for t in range(1, last + 1):
                 log_weights, point = between(log_weights + (levels[t] - levels[t - 1]) * point.lift, point)
                 if t < last:
-                    point, acceptance = self.leapfrog.move(self.space, point, levels[t], self.steps[t])
-                    accepted += acceptance.mean(0)
+                    moved = self.leapfrogs[nearest[t]].move(self.space, point, levels[t], self.steps[t])
+                    point = moved.point
+                    accepted += moved.acceptance.mean(0)
                     self.advance(1)
         return Annealed(log_weights, accepted / (last - 1) if last > 1 else accepted + math.nan)
 

@@ -2,67 +2,99 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pyrogen.inference.evidence.latent_space import LatentSpace, Point
+from pyrogen.inference.evidence.metric import Metric
 
 JITTER = 0.2
-SCALE_DRAWS = 100
+DIVERGED = 1000.0  # nats of the Hamiltonian lost on a trajectory, after which it follows no dynamics
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a transition made of the chains.
+
+    Attributes:
+        point: where they are.
+        acceptance: their probabilities of acceptance, ``(chain, datum)``.
+        energy: the Hamiltonian there, with the momentum they came with, ``(chain, datum)`` in nats.
+        diverged: whose trajectory lost itself, ``(chain, datum)``.
+    """
+
+    point: Point
+    acceptance: Tensor
+    energy: Tensor
+    diverged: Tensor
 
 
 @dataclass(frozen=True)
 class Leapfrog:
-    """Trajectories of one length in one scaling of the coordinates, both frozen.
+    """Trajectories in one metric, one after the other, all frozen.
 
-    A transition draws momenta p ~ N(0, I), follows dz/dt = s p, dp/dt = s ∇ log f(z) by the leapfrog rule and accepts its
-    end with probability min(1, exp(−ΔH)), which leaves f unchanged. Each trajectory's step is drawn within 20 % of the
-    given one, so that none has the period of its orbit.
+    Each draws momenta p ~ N(0, I), follows dz/dt = A p, dp/dt = Aᵀ ∇log f(z) by the leapfrog rule and accepts its end with
+    probability min(1, exp(−ΔH)), which leaves f unchanged. Its step is drawn within 20 % of the given one, so that none has
+    the period of its orbit.
 
     Reference: Neal 2011, arXiv:1206.1901.
 
     Attributes:
-        leapfrogs: steps of a trajectory, each with one gradient.
-        scale: s for each datum and coordinate, ``(datum, size)``.
+        lengths: steps of each trajectory, each with one gradient.
+        metric: A.
     """
 
-    leapfrogs: int
-    scale: Tensor
+    lengths: Sequence[int]
+    metric: Metric
 
     @classmethod
-    def of(cls, space: LatentSpace, leapfrogs: int, place: int) -> Leapfrog:
-        """Scaled by half the distance between the quantiles at 16 % and 84 % of draws of the base."""
-        draws = space.draw(SCALE_DRAWS, place)
-        low, high = torch.nanquantile(draws, torch.tensor([0.16, 0.84], dtype=draws.dtype, device=draws.device), dim=0)
-        return cls(leapfrogs, ((high - low) / 2).clamp(min=torch.finfo(draws.dtype).tiny))
+    def quarters(cls, leapfrogs: int, step: Tensor, metric: Metric) -> Leapfrog:
+        """So many steps, cut into trajectories of about a quarter of the period of a standard normal.
 
-    def move(self, space: LatentSpace, point: Point, beta: float, step: Tensor) -> tuple[Point, Tensor]:
-        """One transition of all chains that leaves f_β unchanged.
+        There, where a metric that fits leads, position and momentum change places after a quarter: its end knows nothing of
+        its beginning, while one that goes on comes back.
+        """
+        longest = math.pi / 2 / float(step.median())
+        pieces = max(1, min(leapfrogs, round(leapfrogs / longest)))
+        return cls([leapfrogs // pieces + (i < leapfrogs % pieces) for i in range(pieces)], metric)
+
+    def move(self, space: LatentSpace, point: Point, beta: float | Tensor, step: Tensor) -> Moved:
+        """One transition of all chains that leaves f_β unchanged: the trajectories, each from the end of the one before.
 
         Args:
             space: of the data.
             point: where the chains are.
-            beta: inverse temperature β.
-            step: step size of each datum, ``(datum,)``.
-
-        Returns:
-            Where they are then, and their probabilities of acceptance, ``(chain, datum)``.
+            beta: inverse temperature β; of each chain and datum, ``(chain, datum)``, where they differ.
+            step: step size of each datum, ``(datum,)``, or of each chain and datum.
         """
+        moves = []
+        for length in self.lengths:
+            moves.append(self._follow(length, space, point, beta, step))
+            point = moves[-1].point
+        if len(moves) == 1:
+            return moves[0]
+        acceptance = torch.stack([m.acceptance for m in moves]).mean(0)
+        return Moved(point, acceptance, moves[-1].energy, torch.stack([m.diverged for m in moves]).any(0))
+
+    def _follow(self, length: int, space: LatentSpace, point: Point, beta: float | Tensor, step: Tensor) -> Moved:
         z = point.z
         momentum = torch.randn_like(z)
         jitter = 1 + JITTER * (2 * torch.rand_like(z[..., :1]) - 1)
         chance = torch.rand(z.shape[:2], dtype=torch.float64, device=z.device)
-        reach = jitter * (step.to(z).unsqueeze(-1) * self.scale)
-        kinetic = momentum.square().sum(-1)
+        reach = jitter * step.to(z).unsqueeze(-1)
+        before = momentum.square().sum(-1).double() / 2 - point.log_density(beta)
         end = point
-        momentum = momentum + reach * point.slope(beta) / 2
-        for i in range(self.leapfrogs):
-            end = space.at(end.z + reach * momentum)
-            last = i == self.leapfrogs - 1
-            momentum = momentum + reach * end.slope(beta) * (0.5 if last else 1.0)
-        lost = (kinetic - momentum.square().sum(-1)).double() / 2
-        gained = end.log_density(beta) - point.log_density(beta)
-        acceptance = (gained + lost).nan_to_num(nan=-torch.inf).exp().clamp(max=1)
-        return point.where(chance < acceptance, end), acceptance
+        momentum = momentum + reach * self.metric.against(point.slope(beta)) / 2
+        for i in range(length):
+            end = space.at(end.z + reach * self.metric.along(momentum))
+            last = i == length - 1
+            momentum = momentum + reach * self.metric.against(end.slope(beta)) * (0.5 if last else 1.0)
+        after = momentum.square().sum(-1).double() / 2 - end.log_density(beta)
+        gained = (before - after).nan_to_num(nan=-torch.inf)
+        acceptance = gained.exp().clamp(max=1)
+        accepted = chance < acceptance
+        return Moved(point.where(accepted, end), acceptance, torch.where(accepted, after, before), gained < -DIVERGED)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyro.distributions as dist
 import torch
-from pyro.poutine.messenger import Messenger
 from torch import Tensor
 from torch.autograd import grad
 from torch.distributions import biject_to
 
 from pyrogen.base import Model, Pair
+from pyrogen.distributions.finite import is_discrete
+from pyrogen.inference.evidence.placing import Placed, Spot
 from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, per_datum, run
 from pyrogen.inference.programs.checks import Checked, check_programs, need_support, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
+from pyrogen.inference.programs.enumeration import JointStates, joint_states
 from pyrogen.inference.programs.plain import Program, without_guide
 from pyrogen.inference.programs.record import (
-    PlainFunction,
     Site,
     is_point,
     latent_sites,
@@ -63,12 +64,14 @@ class Point:
     base_slope: Tensor
     lift_slope: Tensor
 
-    def log_density(self, beta: float) -> Tensor:
-        """log f_β, ``(chain, datum)``; −∞ where it is no number."""
+    def log_density(self, beta: float | Tensor) -> Tensor:
+        """log f_β, ``(chain, datum)``; −∞ where it is no number. β is one for all, or ``(chain, datum)``."""
         return (self.base + beta * self.lift).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
 
-    def slope(self, beta: float) -> Tensor:
+    def slope(self, beta: float | Tensor) -> Tensor:
         """∇ log f_β, as z."""
+        if isinstance(beta, Tensor):
+            return self.base_slope + beta.to(self.z).unsqueeze(-1) * self.lift_slope
         return torch.add(self.base_slope, self.lift_slope, alpha=beta)
 
     def where(self, accepted: Tensor, proposal: Point) -> Point:
@@ -88,17 +91,27 @@ class Point:
 class LatentSpace:
     """A block of data, and the space of their latents: each site through the bijection onto its support, side by side.
 
-    Chains lie along particles where the pair is vectorized, else along the batch. Made by :func:`latent_spaces`.
+    Chains lie along particles where the pair is vectorized, else along the batch. Discrete latents are summed out where
+    their joint states are given: then f₀ = Σ p(z) and f₁ = Σ p(x, z) over them. Made by :func:`latent_spaces`.
 
     Attributes:
-        size: coordinates of one datum's latents.
+        size: coordinates of one datum's continuous latents.
         data: how many data.
     """
 
-    def __init__(self, pair: Pair, x: Tensor, y: Tensor | None, init: Init, plate: str, place: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        pair: Pair,
+        x: Tensor,
+        y: Tensor | None,
+        init: Init,
+        plate: str,
+        place: tuple[int, ...],
+        states: JointStates | None = None,
+    ) -> None:
         self.pair, self.x, self.y, self.init, self.plate = pair, x, y, init, plate
-        self.place, self.data = place, x.shape[0]
-        self._spots: dict[str, _Spot] = {}
+        self.place, self.data, self.states = place, x.shape[0], states
+        self._spots: dict[str, Spot] = {}
         self._values = Recorded(self._evaluate)
         self.draw(1)
         with self.seeded():
@@ -123,16 +136,16 @@ class LatentSpace:
 
     def of(self, x: Tensor) -> LatentSpace:
         """The same for other data in the place of these."""
-        return LatentSpace(self.pair, x, self.y, self.init, self.plate, self.place)
+        return LatentSpace(self.pair, x, self.y, self.init, self.plate, self.place, self.states)
 
-    def draw(self, n: int, *place: int) -> Tensor:
-        """``n`` draws of the base, ``(n, data, size)``."""
+    def draw(self, n: int, *place: int, init: Init | None = None) -> Tensor:
+        """``n`` draws of the base, or of what ``init`` says, ``(n, data, size)``."""
         blocks = []
         for b in range(-(-n // SAMPLE_BLOCK)):
             with self.seeded(*place, b):
                 rows = min(n, SAMPLE_BLOCK)
                 values = None
-                if self.init == "guide":
+                if (init or self.init) == "guide":
                     values = latents(run(self.pair.guide, self.pair, self.x, self.y, rows))
                 blocks.append(self._pack(run(self.pair.model, self.pair, self.x, self.y, rows, values), rows))
         return torch.cat(blocks)[:n]
@@ -145,7 +158,7 @@ class LatentSpace:
         """The densities of positions ``(n, data, size)``, and their gradients; the density of NaN is 0."""
         nowhere = z.isnan().any(-1)
         known = z.masked_fill(nowhere.unsqueeze(-1), 0.0)
-        parts = [self._values(part.contiguous()) for part in known.split(max(1, ROWS // self.data))]
+        parts = [self._values(part.contiguous()) for part in known.split(self.at_once)]
         base, lift, *slopes = parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))
         return Point(z, base.masked_fill(nowhere, -torch.inf), lift.masked_fill(nowhere, -torch.inf), *slopes)
 
@@ -157,17 +170,45 @@ class LatentSpace:
             (lift_slope,) = grad(lift.sum(), z)
         return [base.detach(), lift.detach().nan_to_num(nan=-torch.inf), base_slope, lift_slope]
 
+    @property
+    def at_once(self) -> int:
+        """How many positions of each datum are evaluated together."""
+        return max(1, ROWS // (self.data * (self.states.count if self.states else 1)))
+
+    def run_at(self, z: Tensor, states: dict[str, Tensor]) -> tuple[dict[str, Site], dict[str, Tensor]]:
+        """The model's sites where its latents are at positions ``(n, data, size)`` and in states; log Jacobians by name."""
+        placed = Placed({name: spot.part(z, self.pair.vectorized) for name, spot in self._spots.items()}, states)
+        return run(placed.around(self.pair.model), self.pair, self.x, self.y, len(z)), placed.log_jacobians
+
     def _densities(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        if self.states is not None:
+            terms = self.by_state(z)
+            base, joint = (t.logsumexp(1) for t in terms)
+            return base, joint - base
         n = len(z)
-        placed = _Placed({name: spot.part(z, self.pair.vectorized) for name, spot in self._spots.items()})
-        sites = run(placed.around(self.pair.model), self.pair, self.x, self.y, n)
-        stretch = self._sum({name: (placed.log_jacobians[name], sites[name]) for name in self._spots}, n)
+        sites, log_jacobians = self.run_at(z, {})
+        stretch = self._sum({name: (log_jacobians[name], sites[name]) for name in self._spots}, n)
         prior = self._sum({name: (log_prob(sites[name]), sites[name]) for name in self._spots}, n)
         seen = self._sum({k: (log_prob(s), s) for k, s in sites.items() if k not in self._spots}, n)
         if self.init == "prior":
             return prior + stretch, seen
         base = self._log_guide(latents(sites), n)
         return base + stretch, prior + seen - base
+
+    def by_state(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(z) and log p(x, z) at positions ``(n, data, size)``, for each joint state: ``(n, states, data)``."""
+        assert self.states is not None
+        every = len(z) * self.states.count  # positions the slower
+        values = self.states.values(0, every) if self.pair.vectorized else self.states.along_batch(0, every, self.data)
+        sites, log_jacobians = self.run_at(z.repeat_interleave(self.states.count, 0), values)
+        drawn = {k: (log_prob(s), s) for k, s in sites.items() if k in self._spots or k in self.states.supports}
+        seen = {k: (log_prob(s), s) for k, s in sites.items() if k not in drawn}
+        prior = self._sum(drawn, every)
+        if self._spots:
+            prior = prior + self._sum({k: (log_jacobians[k], sites[k]) for k in self._spots}, every)
+        joint = prior + self._sum(seen, every)
+        before, after = (t.expand(every, self.data).unflatten(0, (len(z), -1)) for t in (prior, joint))
+        return before, after
 
     def _log_guide(self, values: dict[str, Tensor], n: int) -> Tensor:
         if self._guide is None:
@@ -189,6 +230,8 @@ class LatentSpace:
     def _pack(self, sites: dict[str, Site], n: int) -> Tensor:
         parts: list[Tensor] = []
         for name, site in latent_sites(sites).items():
+            if self.states is not None and name in self.states.supports:
+                continue
             bijection = biject_to(site["fn"].support)
             u = bijection.inv(site["value"])
             events = site["fn"].event_dim - bijection.codomain.event_dim + bijection.domain.event_dim
@@ -202,55 +245,15 @@ class LatentSpace:
             else:
                 dims = at, at
                 u = u.movedim(at, 0).unflatten(0, (n, self.data))
-            self._spots[name] = _Spot(sum(p.shape[2] for p in parts), u[0, 0].numel(), u.shape[2:], dims)
+            self._spots[name] = Spot(sum(p.shape[2] for p in parts), u[0, 0].numel(), u.shape[2:], dims)
             parts.append(u.flatten(2) if u.dim() > 2 else u.unsqueeze(2))
-        return torch.cat(parts, 2)
-
-
-@dataclass(frozen=True)
-class _Spot:
-    """Where a site's coordinates lie among all, and how the program shapes them."""
-
-    start: int
-    size: int
-    shape: torch.Size
-    dims: tuple[int, int]
-
-    def part(self, z: Tensor, vectorized: bool) -> Tensor:
-        u = z.narrow(2, self.start, self.size).reshape(*z.shape[:2], *self.shape)
-        return u.movedim((0, 1), self.dims) if vectorized else u.flatten(0, 1).movedim(0, self.dims[1])
-
-
-class _Placed(Messenger):
-    """Gives latents their values from coordinates, through the bijection onto the support that the site has there."""
-
-    def __init__(self, coordinates: dict[str, Tensor]) -> None:
-        super().__init__()
-        self.coordinates = coordinates
-        self.log_jacobians: dict[str, Tensor] = {}
-
-    def around(self, program: PlainFunction) -> PlainFunction:
-        """The program inside this handler."""
-
-        def placed(*data: Tensor) -> None:
-            with self:
-                program(*data)
-
-        return placed
-
-    def _pyro_sample(self, msg: Any) -> None:
-        if msg["name"] not in self.coordinates:
-            return
-        u, bijection = self.coordinates[msg["name"]], biject_to(msg["fn"].support)
-        msg["value"] = bijection(u)
-        msg["done"] = True
-        stretch = bijection.log_abs_det_jacobian(u, msg["value"])
-        extra = msg["fn"].event_dim - bijection.codomain.event_dim
-        self.log_jacobians[msg["name"]] = stretch.flatten(-extra).sum(-1) if extra else stretch
+        return torch.cat(parts, 2) if parts else self.x.new_zeros(n, self.data, 0)
 
 
 @contextmanager
-def latent_spaces(model: Model, x: Tensor, y: Tensor | None, init: Init, seed: int) -> Iterator[list[LatentSpace]]:
+def latent_spaces(
+    model: Model, x: Tensor, y: Tensor | None, init: Init, seed: int, *, guided: bool = False, summed: bool = False
+) -> Iterator[list[LatentSpace]]:
     """The latent spaces of fixed blocks of the data, inside which the pair is in evaluation mode and its parameters frozen.
 
     Args:
@@ -259,9 +262,12 @@ def latent_spaces(model: Model, x: Tensor, y: Tensor | None, init: Init, seed: i
         y: conditions.
         init: the base, "prior" or "guide".
         seed: of all draws.
+        guided: whether the guide is asked for draws whatever the base.
+        summed: whether discrete latents are summed out.
 
     Raises:
-        ValueError: there are no latents, or no density on unconstrained space to move them by.
+        ValueError: there are no latents, discrete ones with too many states to sum over, or no density on unconstrained
+            space to move them by.
     """
     if not isinstance(model, Pair):
         raise ValueError(_no_latents(model))
@@ -272,9 +278,13 @@ def latent_spaces(model: Model, x: Tensor, y: Tensor | None, init: Init, seed: i
         head = slice(0, DATA_BLOCK)
         with seeded(0, x.device):
             # chains from the prior need no guide of a plain program; the zoo's have one, and may have no prior to draw from
-            asked = without_guide(model) if init == "prior" and isinstance(model, Program) else model
+            alone = init == "prior" and not guided and isinstance(model, Program)
+            asked = without_guide(model) if alone else model
             trial = check_programs(asked, x[head], None if y is None else y[head])
-        _check_movable(model, trial, init)
+            states = None
+            if summed and any(is_discrete(site["fn"]) for site in latent_sites(trial.scored).values()):
+                states = joint_states(model.model, model, x, y, None if model.vectorized else trial.plate)
+        _check_movable(model, trial, init, [] if states is None else [*states.supports])
         yield [
             LatentSpace(
                 model,
@@ -283,21 +293,24 @@ def latent_spaces(model: Model, x: Tensor, y: Tensor | None, init: Init, seed: i
                 init,
                 trial.plate,
                 (seed, start // DATUM_BLOCK),
+                states,
             )
             for start in range(0, len(x), DATUM_BLOCK)
         ]
 
 
-def _check_movable(pair: Pair, trial: Checked, init: Init) -> None:
+def _check_movable(pair: Pair, trial: Checked, init: Init, summed: Sequence[str]) -> None:
     sites = latent_sites(trial.scored)
     if not sites:
         raise ValueError(_no_latents(pair))
     for name, site in sites.items():
         fn = site["fn"]
+        if name in summed:
+            continue
         if isinstance(unwrap(fn), dist.ImproperUniform):
             raise ValueError(
-                f"the prior of {name!r} is improper, so there is no p(x) to anneal to; use a proper prior such as "
-                "StandardNormal, or estimator=Reconstruction()."
+                f"the prior of {name!r} is improper, so there is neither p(x) nor a draw to start from; use a proper prior "
+                "such as StandardNormal, or score by estimator=Reconstruction()."
             )
         if is_point(fn):
             raise ValueError(f"the model's {name!r} is a point mass, which no chain can move; write it as a function.")
@@ -320,4 +333,4 @@ def _check_movable(pair: Pair, trial: Checked, init: Init) -> None:
 
 
 def _no_latents(model: Model) -> str:
-    return f"{type(model).__name__} has no latents to anneal; {instead(model)}."
+    return f"{type(model).__name__} has no latents to anneal or sample; {instead(model)}."

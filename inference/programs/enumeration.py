@@ -56,6 +56,20 @@ class JointStates:
             found[name] = wide.movedim(0, at).flatten(at, at + 1)
         return found
 
+    def chosen(self, which: Tensor, along_batch: bool) -> dict[str, Tensor]:
+        """For each particle and datum the joint state of that number.
+
+        Args:
+            which: numbers, ``(n, data)``.
+            along_batch: whether the program takes particles along the batch, as in :meth:`along_batch`, or in front.
+        """
+        found, faster = {}, self.count
+        for name, support in self.supports.items():
+            faster //= len(support)
+            value = support.squeeze(self.places[name] + 1)[which // faster % len(support)]
+            found[name] = value.flatten(0, 1).movedim(0, self.places[name]) if along_batch else value
+        return found
+
 
 def joint_states(
     program: PlainFunction, pair: Pair, x: Tensor, y: Tensor | None = None, plate: str | None = None
