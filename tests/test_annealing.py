@@ -17,7 +17,7 @@ from scipy import optimize, special
 import pyrogen
 from pyrogen.data import load
 from pyrogen.inference import AIS, BDMC, SMC, log_evidence, observe
-from pyrogen.inference.evidence.annealing import geometric_schedule, sigmoid_schedule, weighed
+from pyrogen.inference.evidence.annealing import even_schedule, geometric_schedule, sigmoid_schedule, weighed
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.evidence.progress import track
@@ -102,7 +102,7 @@ def test_pca_is_exact_and_so_is_the_error(pca, estimator):
 def test_too_few_temperatures_are_seen_by_doubling_them():
     pca = Linear(30, 10)
     truth = pca.log_prob(pca.x).mean()
-    few, many = (log_evidence(pca.pair, pca.x, AIS(t, chains=8, leapfrogs=5)) for t in (20, 300))
+    few, many = (log_evidence(pca.pair, pca.x, AIS(t, chains=8, leapfrogs=5)) for t in (10, 300))
     assert float(few["half"].mean()) < float(few["log_evidence"].mean()) - 1 < truth - 1
     assert "half the temperatures" in few["half"].attrs["description"]
     gain = (many["log_evidence"] - many["half"]).values
@@ -636,3 +636,54 @@ def test_bounds_of_simulated_whole_rows_are_in_raw_units(tmp_path):
     assert ev["lower"].attrs["unit"] == ev["upper"].attrs["unit"] == ev["log_evidence"].attrs["unit"]
     assert "raw" in ev["lower"].attrs["unit"]
     assert "standardized" in ev["simulated"].attrs["unit"]
+
+
+def wide(seed, size=30, latents=6, noise=0.5, n=20):
+    """x = W z + ε with entries of W from N(0, 1), data of the model's own, and their exact log p(x)."""
+    torch.manual_seed(seed)
+    weight, x = torch.randn(size, latents), torch.randn(n, size)
+    x = torch.randn(n, latents) @ weight.T + noise * x
+
+    def model(x):
+        with pyro.plate("datum", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(latents), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z @ weight.T, noise).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("datum", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(latents), 1.0).to_event(1))
+
+    covariance = (weight @ weight.T).double() + noise**2 * torch.eye(size, dtype=torch.float64)
+    exact = dist.MultivariateNormal(torch.zeros(size, dtype=torch.float64), covariance).log_prob(x.double())
+    return (model, guide), x, exact.numpy()
+
+
+def errors(seeds, **settings):
+    found = []
+    for seed in seeds:
+        pair, x, exact = wide(seed)
+        found.append(np.abs(log_evidence(pair, x, AIS(**settings), seed=seed)["log_evidence"].values - exact).mean())
+    return np.array(found)
+
+
+def test_strides_of_equal_length_err_less_than_those_of_a_sigmoid():
+    few = {"temperatures": 60, "chains": 16, "leapfrogs": 5, "doubling": False}
+    even, sigmoid = (errors(range(3), schedule=schedule, **few) for schedule in ("even", "sigmoid"))
+    assert (even < sigmoid).all()
+
+
+@pytest.mark.slow
+def test_a_thousand_temperatures_from_the_prior_err_by_less_than_a_tenth_of_a_nat():
+    assert errors(range(10), temperatures=1000, chains=16, doubling=False).mean() <= 0.1
+
+
+def test_an_even_schedule_is_finest_where_the_lift_varies():
+    levels = np.linspace(0, 1, 101)
+    spreads = np.where(levels < 0.1, 9.0, 1.0)
+    betas = even_schedule(1000, levels, spreads, levels).numpy()
+    assert (betas[0], betas[-1]) == (0.0, 1.0)
+    assert (np.diff(betas) > 0).all()
+    # half of the length, and a fifth of the temperatures in proportion
+    assert (betas < 0.1).mean() == pytest.approx(0.8 * 0.5 + 0.2 * 0.1, abs=0.03)
+    flat = even_schedule(10, levels, np.zeros(101), levels).numpy()
+    assert flat == pytest.approx(np.linspace(0, 1, 11))

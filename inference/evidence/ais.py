@@ -41,7 +41,8 @@ class AIS(AnnealedEstimator):
         temperatures: T; from a good guide a tenth may do.
         chains: C a datum.
         init: where chains start, "prior" or "guide".
-        schedule: of the temperatures: "sigmoid", or "geometric" for narrow likelihoods, such as a generator's small noise.
+        schedule: of the temperatures: "even", in strides over which the weights vary alike, as a pilot run finds them;
+            "sigmoid", as Wu et al.; or "geometric" for narrow likelihoods, such as a generator's small noise.
         leapfrogs: steps of a trajectory, each with one gradient.
         acceptance: what each datum's step size aims at, in a pilot run of its own.
         doubling: also run with half the temperatures, for half as much again.
@@ -50,7 +51,7 @@ class AIS(AnnealedEstimator):
     temperatures: int = 1000
     chains: int = 16
     init: Init = "prior"
-    schedule: Schedule = "sigmoid"
+    schedule: Schedule = "even"
     leapfrogs: int = 10
     acceptance: float = 0.65
     doubling: bool = True

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -29,11 +29,13 @@ WARM_UP = 10
 FEWEST_CHAINS = FEWEST_OF_ERROR
 GAIN = 0.5
 WINDOW = 5
+KEPT = 0.2  # of the temperatures that stay where the pilot run had them, whatever it measured
 
 # Places of the random draws, so that no two parts of an estimate share any.
 SCALE, START, PILOT, PATH, HALF_PATH, REVERSE, SIMULATION = range(7)
 
-Schedule = Literal["sigmoid", "geometric"]
+Schedule = Literal["even", "sigmoid", "geometric"]
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 Advance = Callable[[int], None]
 Between = Callable[[Tensor, Point], tuple[Tensor, Point]]
 
@@ -58,6 +60,25 @@ def geometric_schedule(temperatures: int, first: float) -> Tensor:
     """
     ratios = torch.linspace(math.log(first), 0, temperatures, dtype=torch.float64)
     return torch.cat([torch.zeros(1, dtype=torch.float64), ratios.exp()])
+
+
+def even_schedule(temperatures: int, levels: np.ndarray, spreads: np.ndarray, progress: np.ndarray) -> Tensor:
+    """β₀ = 0 … β_T = 1 in float64, in strides of equal length ∫ sd(lift) dβ: the least variance of log weights.
+
+    Independent transitions give Var log w = Σ_t (β_t − β_{t−1})² Var_{β_t}(lift), which is least where all terms are equal.
+    Reference: Gelman & Meng 1998, Simulating normalizing constants; Grosse et al. 2013, Annealing between distributions.
+
+    Args:
+        temperatures: T.
+        levels: temperatures that a pilot run visited, 0 first and 1 last, ``(P,)``.
+        spreads: the lift's standard deviation at each, ``(P,)``.
+        progress: how far along its own schedule the pilot run was at each, from 0 to 1: a fifth of the temperatures
+            stays with it, since a pilot run may miss where the lift varies.
+    """
+    lengths = np.concatenate([[0.0], np.cumsum(np.diff(levels) * (spreads[1:] + spreads[:-1]) / 2)])
+    share = lengths / lengths[-1] if lengths[-1] > 0 else progress
+    along = (1 - KEPT) * share + KEPT * progress
+    return torch.from_numpy(np.interp(np.linspace(0, 1, temperatures + 1), along, levels))
 
 
 def pilot_transitions(temperatures: int) -> int:
@@ -108,7 +129,15 @@ class Path:
     advance: Advance
 
     @classmethod
-    def tuned(cls, space: LatentSpace, betas: Tensor, leapfrogs: int, acceptance: float, advance: Advance) -> Path:
+    def tuned(
+        cls,
+        space: LatentSpace,
+        betas: Tensor,
+        leapfrogs: int,
+        acceptance: float,
+        advance: Advance,
+        even: bool = False,
+    ) -> Path:
         """Find metrics and step sizes in a pilot run of fewer temperatures.
 
         At each of them the metric is that of where the pilot's chains have just been, with the slopes of the temperature to
@@ -121,26 +150,34 @@ class Path:
             leapfrogs: steps of a trajectory.
             acceptance: the wished probability of acceptance.
             advance: is told of transitions.
+            even: whether to set as many temperatures where the pilot run found that the weights vary, instead.
         """
         along = np.linspace(0, 1, len(betas))
         progress = np.linspace(0, 1, _pilot_rungs(len(betas) - 1) + 1)[1:]
-        levels = np.interp(progress, along, betas.numpy()).tolist()
+        levels = np.interp(progress, along, betas.numpy())
         log_step = torch.full((space.data,), -0.5, device=space.x.device)
         log_steps, dynamics = [], []
         with space.seeded(PILOT):
             metric = Metric.between_quantiles(space.draw(SCALE_DRAWS, SCALE))
             point = space.at(space.draw(PILOT_CHAINS, PILOT))
+            spreads = [_spread(point.lift)]
             visited = deque([point], maxlen=VISITED)
-            for beta in levels[:1] * WARM_UP + levels:
+            for beta in [levels[0]] * WARM_UP + levels.tolist():
                 z, slope = torch.cat([p.z for p in visited]), torch.cat([p.slope(beta) for p in visited])
                 metric = Metric.of(z, slope, metric)
                 dynamics.append(Leapfrog.quarters(leapfrogs, log_step.exp(), metric))
                 moved = dynamics[-1].move(space, point, beta, log_step.exp())
                 point = moved.point
                 visited.append(point)
+                spreads.append(_spread(point.lift))
                 log_step = log_step + GAIN * (moved.acceptance.mean(0).to(log_step) - acceptance)
                 log_steps.append(log_step)
                 advance(1)
+        if even:
+            seen = np.concatenate([spreads[:1], _smooth(np.array(spreads[1 + WARM_UP :]))])
+            visits = np.concatenate([[0.0], levels]), seen, np.concatenate([[0.0], progress])
+            chosen = even_schedule(len(betas) - 1, *visits)
+            betas, along = chosen, np.interp(chosen.numpy(), betas.numpy(), along)
         found = torch.stack(log_steps[WARM_UP:]).double().cpu().numpy()
         everywhere = np.stack([np.interp(along, progress, _smooth(column)) for column in found.T], -1)
         nearest = torch.from_numpy(np.abs(along[:, None] - progress).argmin(1))
@@ -202,6 +239,13 @@ def weighed(log_weights: Tensor) -> dict[str, np.ndarray]:
     return {**found, "ess": stream.effective_sample_size()}
 
 
+def _spread(lift: Tensor) -> float:
+    """The lift's standard deviation over chains, between quantiles, in the root mean square over data."""
+    finite = lift.masked_fill(~lift.isfinite(), torch.nan)
+    low, high = torch.nanquantile(finite, torch.tensor([0.16, 0.84], dtype=lift.dtype, device=lift.device), dim=0)
+    return float(((high - low) / 2).square().nanmean().sqrt().nan_to_num(nan=0.0))
+
+
 def _smooth(column: np.ndarray) -> np.ndarray:
     kernel = np.ones(WINDOW)
     return np.convolve(column, kernel, "same") / np.convolve(np.ones_like(column), kernel, "same")
@@ -246,12 +290,12 @@ class AnnealedEstimator(Estimator):
         return joined(parts)
 
     def path(self, space: LatentSpace, advance: Advance) -> Path:
-        """The tuned path of these settings; a geometric one begins where the lift varies by one nat."""
+        """The tuned path of these settings; a geometric one begins where the lift varies by one nat, an even one is found."""
         betas = sigmoid_schedule(self.temperatures)
         if self.schedule == "geometric":
             spread = space.at(space.draw(BASE_DRAWS, START)).lift.std(0).nan_to_num(nan=1.0, posinf=1.0).max()
             betas = geometric_schedule(self.temperatures, min(1 / float(spread.clamp(min=1)), 0.5))
-        return Path.tuned(space, betas, self.leapfrogs, self.acceptance, advance)
+        return Path.tuned(space, betas, self.leapfrogs, self.acceptance, advance, self.schedule == "even")
 
     def check(self, **least: int) -> None:
         """Refuse settings that mean nothing; ``least`` gives each count's minimum.
@@ -262,7 +306,9 @@ class AnnealedEstimator(Estimator):
         for name, minimum in {"leapfrogs": 1, **least}.items():
             if getattr(self, name) < minimum:
                 raise ValueError(f"{type(self).__name__}({name}={getattr(self, name)}): needs {name} >= {minimum}.")
-        if self.schedule not in ("sigmoid", "geometric"):
-            raise ValueError(f"{type(self).__name__}(schedule={self.schedule!r}): choose 'sigmoid' or 'geometric'.")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"{type(self).__name__}(schedule={self.schedule!r}): choose 'even', 'sigmoid' or 'geometric'."
+            )
         if not 0 < self.acceptance < 1:
             raise ValueError(f"{type(self).__name__}(acceptance={self.acceptance}): it lies between 0 and 1.")

@@ -50,7 +50,8 @@ class BDMC(AnnealedEstimator):
         temperatures: T.
         chains: C a datum and direction.
         init: the base, "prior" or "guide".
-        schedule: of the temperatures: "sigmoid", or "geometric" for narrow likelihoods, such as a generator's small noise.
+        schedule: of the temperatures: "even", in strides over which the weights vary alike, as a pilot run finds them;
+            "sigmoid", as Wu et al.; or "geometric" for narrow likelihoods, such as a generator's small noise.
         leapfrogs: steps of a trajectory, each with one gradient.
         acceptance: what each datum's step size aims at, in a pilot run of its own.
     """
@@ -61,7 +62,7 @@ class BDMC(AnnealedEstimator):
     temperatures: int = 1000
     chains: int = 16
     init: Init = "prior"
-    schedule: Schedule = "sigmoid"
+    schedule: Schedule = "even"
     leapfrogs: int = 10
     acceptance: float = 0.65
 

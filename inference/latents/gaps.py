@@ -39,7 +39,7 @@ OF_Q = {"estimator": "IWAE", "bound": "lower", "averages_weights": 1, "settings"
 PARTS = {"amortization": "for want of a better network", "approximation": "for want of a better family"}
 ADVICE = {
     "amortization": "a larger encoder, more epochs, or `posterior='SemiAmortized'` closes what the network loses.",
-    "approximation": "a richer family, such as posterior='FullRankNormal' or posterior='FlowPosterior', closes what this loses.",
+    "approximation": "a richer family, posterior='FullRankNormal' or posterior='FlowPosterior', closes what this loses.",
 }
 
 
