@@ -179,8 +179,8 @@ class View:
         middle = self.codes.mean(0)
         if coordinates:
             middle = np.where(np.isin(np.arange(self.size), coordinates), 0.0, middle)
-            first, second = coordinates
-            return middle, np.eye(self.size)[[first, second]], (f"z{first + 1}", f"z{second + 1}")
+            i, j = coordinates
+            return middle, np.eye(self.size)[[i, j]], (f"z{i + 1}", f"z{j + 1}")
         _, scale, directions = np.linalg.svd(self.codes - middle, full_matrices=False)
         share = scale**2 / max(float((scale**2).sum()), 1e-30)
         first, second = (f"PC {k + 1} ({share[k]:.0%} of the variance)" for k in range(2))

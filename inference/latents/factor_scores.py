@@ -117,7 +117,7 @@ def factor_vae_score(learn: Half, judge: Half, rng: np.random.Generator) -> dict
     def vote(half: Half, factor: int) -> np.ndarray:
         rows = _sharing(half[1], factor, BATCH, rng)
         spread: np.ndarray = half[0][rows][:, awake].var(0) / variance[awake]
-        return spread.argmin(keepdims=True)
+        return np.array([spread.argmin()])
 
     (x, y), (unseen, truth) = (_votes(half, vote, rng) for half in (learn, judge))
     counts = np.zeros((len(awake), learn[1].shape[1]))

@@ -135,7 +135,7 @@ class Outliers(Analysis):
             rates = [_rate(found[i]) for found in alarms.values()]
             table.append([name, *(str(of[i]) for of in areas.values()), *rates])
         log_p = {name: -found.sel(score_name="low evidence").values for name, found in scores.items()}
-        drawn = {stranger: [[s.auc, *s.interval()] for s in of] for stranger, of in areas.items()}
+        drawn = {stranger: np.array([[s.auc, *s.interval()] for s in of]) for stranger, of in areas.items()}
         pictures = [
             Picture(
                 "outlier-scores",

@@ -131,7 +131,7 @@ class _Family:
             for _ in range(steps):
                 adam.zero_grad()
                 # each datum has parameters of its own, so that the sum is minimized by minimizing every term
-                (-self.bound(moving, n).mean(0).sum()).backward()  # type: ignore[no-untyped-call]
+                (-self.bound(moving, n).mean(0).sum()).backward()
                 adam.step()
                 fall.step()
         return {k: v.detach() for k, v in moving.items()}

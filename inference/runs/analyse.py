@@ -201,8 +201,8 @@ def read_findings(folder: str | Path) -> list[tuple[str, str, str, str]]:
 
 def _chosen(analyses: Sequence[str | Analysis] | None) -> dict[str, Analysis]:
     if analyses is None:
-        made = {name: registry.find("analysis", name).load()() for name in registry.choices("analysis")}
-        return dict(sorted(made.items(), key=lambda item: item[1].order))
+        everything = {name: registry.find("analysis", name).load()() for name in registry.choices("analysis")}
+        return dict(sorted(everything.items(), key=lambda item: item[1].order))
     if isinstance(analyses, str) or not analyses:
         raise ValueError(
             f"analyses={analyses!r}: expected a list of names, such as ['{registry.choices('analysis')[0]}']."

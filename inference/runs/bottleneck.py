@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pyrogen import registry
-from pyrogen.base import HasPosterior
+from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.progress import track
@@ -58,7 +58,7 @@ def bottleneck(
             for seed in seeds:
                 with seeded(seed):
                     model = registry.create(entry, **data.decides(build), latent_size=size, **arguments)
-                if not isinstance(model, HasPosterior):
+                if not isinstance(model, Model) or not isinstance(model, HasPosterior):
                     raise ValueError(
                         f"{entry!r} encodes nothing, so that it has no bottleneck; use an autoencoder or VAE."
                     )
