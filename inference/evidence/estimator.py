@@ -17,13 +17,11 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
-from pyrogen.data import Data, Split
-from pyrogen.data.memory import as_split
 from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.plain import as_pair
+from pyrogen.inference.programs.door import taken
 from pyrogen.inference.programs.record import latents, log_prob, record
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice, describe, make
@@ -97,28 +95,15 @@ def log_evidence(
     Raises:
         ValueError: the model or the data cannot be scored by this estimator, or there is not enough memory.
     """
-    model = pair if isinstance(pair, Model) else as_pair(pair)
+    model, x, y, split = taken(pair, x, y)
     if estimator is None:
         estimator = "Exact" if isinstance(model, HasLogProb) else "IWAE"
     judge: Estimator = make("estimator", estimator)
-    _check_kind_of(x)
-    # a program of one's own may well observe counts
-    if not isinstance(x, Split) and not (
-        isinstance(x, Tensor) and (x.is_floating_point() or not isinstance(pair, Model))
-    ):
-        x = as_split(x, y, model.kinds, isinstance(model, Model) and model.standardized)
-    if isinstance(x, Tensor) and y is not None:
-        y = torch.as_tensor(y)
     jacobian: np.ndarray | float = 0.0
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
-    if isinstance(x, Split):
-        origin = x.attributes()
-        jacobian = x.log_jacobian if judge.simulates else x.log_jacobians()
-        y = model.condition_for(x.y) if y is None else y
-        x = x.x
-    model.check(x, y)
-    if isinstance(pair, Model):
-        x, y = x.to(model.device), None if y is None else y.to(model.device)
+    if split is not None:
+        origin = split.attributes()
+        jacobian = split.log_jacobian if judge.simulates else split.log_jacobians()
     with enough_memory(f"{judge.memory}, or score fewer data"):
         variables = judge.estimate(model, x, y, chunk_size=chunk_size, seed=seed)
     # standardized data: the density of the raw values
@@ -175,11 +160,6 @@ def settings_of(judge: Estimator) -> dict[str, Any]:
     return {
         k: reported.get(k, given[k]) for k, default in defaults.items() if k == first or given[k] != describe(default)
     }
-
-
-def _check_kind_of(x: Any) -> None:
-    if isinstance(x, Data):
-        raise ValueError(f"log_evidence scores one split, and got the whole data set {x.name!r}: pass data.test, say.")
 
 
 def _fingerprints(x: Tensor) -> np.ndarray:

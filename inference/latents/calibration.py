@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -37,8 +37,8 @@ ADVICE = (
 
 def calibrate(
     model: Model | Weighable,
-    x: Tensor,
-    y: Tensor | None = None,
+    x: Any,
+    y: Any = None,
     *,
     draws: Sampler | None = None,
     simulations: int = 1000,
@@ -220,7 +220,7 @@ class Calibration(Analysis):
         """A guide with a density, a proper prior, and data that the model makes whole are needed."""
         some = data.test.take(2)
         try:
-            with joints(model, *placed(model, some.x, some.y), 0) as blocks:
+            with joints(model, *placed(model, some), 0) as blocks:
                 blocks[0].simulate(SIMULATION)
         except ValueError as error:
             return str(error)

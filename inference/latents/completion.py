@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,9 +63,9 @@ def with_holes(model: Model) -> Iterator[Model]:
 
 def complete(
     model: Model,
-    x: Tensor,
+    x: Any,
     seen: Tensor,
-    y: Tensor | None = None,
+    y: Any = None,
     *,
     num_draws: int = 99,
     estimator: AIS = CHAINS,
@@ -198,8 +199,8 @@ def _elements(pair: Pair, z: Tensor, x: Tensor, y: Tensor | None) -> Tensor:
 
 def loo_pit(
     model: Model,
-    x: Tensor,
-    y: Tensor | None = None,
+    x: Any,
+    y: Any = None,
     *,
     leave_out: str = "element",
     num_samples: int = 1000,

@@ -45,8 +45,8 @@ ADVICE = {
 
 def gaps(
     model: Model | Weighable,
-    x: Tensor,
-    y: Tensor | None = None,
+    x: Any,
+    y: Any = None,
     *,
     estimator: Estimator | str | Mapping[str, Any] | None = None,
     num_samples: int = 2000,
@@ -185,7 +185,7 @@ class Gaps(Analysis):
         """Latents that have gradients, and a guide with a density, are needed."""
         some = data.test.take(1)
         try:
-            with families(model, *placed(model, some.x, some.y), 0):
+            with families(model, *placed(model, some), 0):
                 return ""
         except ValueError as error:
             return str(error)

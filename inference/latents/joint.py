@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyro.distributions as dist
@@ -21,6 +21,7 @@ from pyrogen.inference.evidence.latent_space import DATUM_BLOCK
 from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable, run, total_log_prob
 from pyrogen.inference.programs.checks import check_programs, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
+from pyrogen.inference.programs.door import taken
 from pyrogen.inference.programs.plain import Program, as_pair, without_guide
 from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, record
 from pyrogen.inference.programs.supports import unwrap
@@ -270,9 +271,7 @@ def _frame(pair: Pair, x: Tensor, y: Tensor | None, guided: bool) -> str:
     return trial.plate
 
 
-def placed(model: Model | Weighable, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Data where the model is, and the y that it asks for."""
-    if not isinstance(model, Model):
-        return x, y
-    labels = model.condition_for(y)
-    return model.read(x.to(model.device)), None if labels is None else labels.to(model.device)
+def placed(model: Model | Weighable, x: Any, y: Any = None) -> tuple[Tensor, Tensor | None]:
+    """Data where the model is, and the y that it asks for; of a split, an array, or whatever else holds data."""
+    found, x, told, _ = taken(model, x, y)
+    return x, found.condition_for(told) if found is model else told

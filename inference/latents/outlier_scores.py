@@ -10,10 +10,11 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from pyrogen.base import HasLogProb, HasPosterior, Model, Pair, told
+from pyrogen.base import HasLogProb, HasPosterior, Model, Pair
 from pyrogen.data import Split
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.weights import check_weighable
+from pyrogen.inference.latents.joint import placed
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import unknown
@@ -66,9 +67,7 @@ def outlier_scores(
     for name in scores or ():
         if name not in SCORES:
             raise unknown("score", name, SCORES)
-    (x, y), (known, told_y) = (tensors_of(model, data) for data in (x, reference))
-    for some, labels in ((x, y), (known, told_y)):
-        model.check(some, labels)
+    (x, y), (known, told_y) = (placed(model, data) for data in (x, reference))
     asker = _Asker(model, known, told_y, estimator, regret or {}, seed)
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     left_out: list[str] = []
@@ -142,19 +141,13 @@ class _Asker:
         return distance
 
 
-def tensors_of(model: Model, data: Split | Tensor) -> tuple[Tensor, Tensor | None]:
-    """x, and y where the model is conditional on it, as it reads them."""
-    x, y = told(model, data)
-    return model.read(x).to(model.device), model.condition_for(y)
-
-
 def unweighable(model: Model, split: Split) -> str:
     """Why there is no log p(x) to estimate for a model, in a sentence; "" where there is."""
     if not isinstance(model, Pair):
         return ""
     some = split.take(min(2, len(split)))
     try:
-        check_weighable(model, *tensors_of(model, some))
+        check_weighable(model, *placed(model, some))
     except ValueError as error:
         return str(error)
     return ""

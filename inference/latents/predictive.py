@@ -57,8 +57,8 @@ DEFAULT = ("mean", "sd", "sd-of-means", "mean-of-sds", "neighbours", "distance")
 
 def predictive_check(
     model: Model | Weighable,
-    x: Tensor,
-    y: Tensor | None = None,
+    x: Any,
+    y: Any = None,
     *,
     statistics: Sequence[str] | Mapping[str, Statistic] = DEFAULT,
     replications: int = 199,
@@ -154,7 +154,7 @@ class Predictive(Analysis):
         """Data that the model makes whole, from a proper prior, are needed."""
         some = data.test.take(1)
         try:
-            with joints(model, *placed(model, some.x, some.y), 0, guided=False) as blocks:
+            with joints(model, *placed(model, some), 0, guided=False) as blocks:
                 blocks[0].simulate(REPLICATED)
         except ValueError as error:
             return str(error)

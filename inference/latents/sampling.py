@@ -13,15 +13,13 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import Model
-from pyrogen.data import Split
-from pyrogen.data.memory import as_split
 from pyrogen.inference.evidence.chains import Trace, Wishes, sample
 from pyrogen.inference.evidence.latent_space import LatentSpace, latent_spaces
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.draws import Values, from_programs, named, observed, over_chains
 from pyrogen.inference.latents.mixing import MixingWarning, diagnose_chains, in_words, is_grave
-from pyrogen.inference.programs.plain import as_pair
+from pyrogen.inference.programs.door import taken
 from pyrogen.inference.programs.record import has_density, record
 from pyrogen.memory import enough_memory
 
@@ -88,8 +86,7 @@ def sample_posterior(
     _check(wishes)
     if isinstance(pair, Trained) and not isinstance(pair, Model):
         pair = pair.model
-    model = pair if isinstance(pair, Model) else as_pair(pair)
-    x, y = _data(model, x, y, isinstance(pair, Model))
+    model, x, y, _ = taken(pair, x, y)
     with (
         enough_memory("draw less, by fewer chains, or of fewer data"),
         latent_spaces(model, x, y, "prior", seed, guided=True, summed=True) as spaces,
@@ -113,17 +110,6 @@ def _check(wishes: Wishes) -> None:
         )
     if not 0 < wishes.acceptance < 1:
         raise ValueError(f"sample_posterior(acceptance={wishes.acceptance}): it lies between 0 and 1.")
-
-
-def _data(model: Model, x: Any, y: Tensor | None, of_zoo: bool) -> tuple[Tensor, Tensor | None]:
-    """x and y as tensors where the model is; a program of one's own may well observe counts."""
-    if isinstance(x, Tensor) and (x.is_floating_point() or not of_zoo):
-        x, y = x, None if y is None else torch.as_tensor(y)
-    else:
-        split = x if isinstance(x, Split) else as_split(x, y, model.kinds, model.standardized)
-        x, y = split.x, model.condition_for(split.y) if y is None else torch.as_tensor(y)
-    model.check(x, y)
-    return (x.to(model.device), None if y is None else y.to(model.device)) if of_zoo else (x, y)
 
 
 def _is_guided(space: LatentSpace) -> bool:

@@ -39,8 +39,8 @@ PARTS = {
 
 def surgery(
     model: Model | Weighable,
-    x: Tensor,
-    y: Tensor | None = None,
+    x: Any,
+    y: Any = None,
     *,
     draws: int = 4,
     permutations: int = 999,
