@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RUNS = {
+    "what_the_latents_mean.py": (["--epochs", "1", "--few", "4"], "What one learns"),
     "anatomy_of_the_elbo.py": ([], "exactly 21.75"),
     "swap_the_prior.py": (["--epochs", "1"], "VampPrior"),
     "score_your_own_program.py": ([], "a lower bound"),

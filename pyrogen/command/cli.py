@@ -22,7 +22,7 @@ VERBS = {
     "compare": "set trained models side by side, with paired differences; --grid trains a product of choices first",
     "report": "write a run's report again",
     "prove": "run the claims of the zoo's entries, and their controls",
-    "demo": "train, score and report a small VAE on real digits, in about a minute",
+    "demo": "train, score, analyse and report a small VAE on real digits, in about a minute",
     "completion": "print a completion script for bash or zsh",
 }
 FAILED, REFUSED, STOPPED = 1, 2, 130

@@ -9,9 +9,11 @@ from pyrogen.command import speech
 from pyrogen.command.cli import VERBS
 from pyrogen.command.plain import Parser
 
+ANALYSES = ("calibration", "surgery", "anatomy")  # which take seconds
+
 
 def run(arguments: Sequence[str]) -> int:
-    """Train, score and report."""
+    """Train, score, analyse and report."""
     parser = Parser("pyrogen demo", VERBS["demo"])
     parser.add_argument("--folder", default="runs/demo", help="where to write; an earlier demo there is replaced")
     parser.add_argument("--epochs", type=int, default=200, help="passes over the digits")
@@ -19,6 +21,7 @@ def run(arguments: Sequence[str]) -> int:
     from pyrogen.inference import ELBO, IWAE, check_guide, fit, log_evidence, summarize
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs.contexts import seeded
+    from pyrogen.inference.runs.analyse import ask
     from pyrogen.inference.runs.scores import save_score
 
     data = pyrogen.data.load("digits")
@@ -31,6 +34,9 @@ def run(arguments: Sequence[str]) -> int:
         evidence = check_guide(model, data.test, log_evidence(model, data.test, estimator))
         path = save_score(options.folder, evidence)
         print(f"\n{summarize(evidence).text(options.folder, path.stem)}")
+    print("\nwhat its latents mean (pyrogen latents asks more)")
+    page = ask(options.folder, ANALYSES, tell=lambda line: print(speech.told(line), flush=True)).save(options.folder)
     report = write_run_report(options.folder)
-    print(f"\nweights, config, metrics, scores and figures: {options.folder}\nthe report, for your browser: {report}")
+    print(f"\nweights, config, metrics, scores and figures: {options.folder}\nfor your browser: {report} and {page}")
+    print(f"walk through the latents: pyrogen explore {options.folder}")
     return 0
