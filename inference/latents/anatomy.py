@@ -21,7 +21,7 @@ from pyrogen.registry import choice
 
 STEPS = 41
 SHIFT, WIDTH = 3.0, 4.0  # sds to either side, and of log σ²
-OVERLAPPING = 0.5
+OVERLAPPING = 0.9  # from which on codes say next to nothing of which datum they are of
 
 
 @dataclass(frozen=True)

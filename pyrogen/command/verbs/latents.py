@@ -19,7 +19,8 @@ def run(arguments: Sequence[str]) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("run", help="folder of a run")
     parser.add_argument(
-        "--analysis", help="one of those below, or several as gaps,calibration; default: all that apply"
+        "--analysis",
+        help="one of those below, or some, as gaps,calibration, whose findings replace those kept; default: all",
     )
     parser.add_argument("--weights", default="last", help="last, best or ema; default last")
     parser.add_argument("--seed", type=int, default=0, help="of the draws; default 0")
