@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 import pyrogen
+from pyrogen import registry
 from pyrogen.base import HasLogProb, Model
 from pyrogen.data import Split, from_arrays, load
 from pyrogen.inference import conformal_p_values, fit, likelihood_regret, outlier_scores, separation
@@ -302,3 +303,13 @@ def test_a_conditional_model_and_one_of_discrete_latents_are_scored_as_far_as_th
     found = outlier_scores(flips, part, **settings)
     assert list(found["score_name"].values) == ["low evidence", "typicality", "code distance"]
     assert found.attrs["left_out"].startswith("likelihood regret")
+
+
+def test_a_head_without_latents_has_no_regret_and_its_evidence_all_the_same():
+    data = load(registry.find("entry", "regression").details["data"])
+    model = pyrogen.create("regression", **data.decides(registry.find("entry", "regression").load()), hidden=(4,))
+    with pytest.raises(ValueError, match="draws no latents, so that there is no q"):
+        likelihood_regret(model, data.test)
+    found = outlier_scores(model, data.test, data.valid)
+    assert list(found["score_name"].values) == ["low evidence", "typicality"]
+    assert "draws no latents" in found.attrs["left_out"]

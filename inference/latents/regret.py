@@ -96,6 +96,8 @@ class _Family:
     def __init__(self, pair: Pair, x: Tensor, y: Tensor | None) -> None:
         self.pair, self.x, self.y = pair, x, y
         sites = latent_sites(record(pair.guide, x, y))
+        if not sites:
+            raise ValueError("this guide draws no latents, so that there is no q(z|x) to optimize.")
         fn: Any = next(iter(sites.values()))["fn"]
         base = fn.base_dist if isinstance(fn, dist.Independent) else fn
         free = base.arg_constraints.keys()
