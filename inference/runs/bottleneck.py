@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,7 @@ from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.training.fit import fit
+from pyrogen.registry import choice
 
 SHARE = 0.1
 
@@ -112,3 +113,33 @@ def bend(curve: xr.DataArray) -> int | None:
     if not len(counts) or counts[-1] == len(mean) - 1:
         return None
     return int(sizes[counts[-1] + 1])
+
+
+@choice("metric", "bottleneck-bend")
+def bottleneck_bend(
+    model: Model,
+    data: Data,
+    seed: int,
+    sizes: Sequence[int],
+    score: Literal["log_evidence", "squared_error"] = "log_evidence",
+    estimator: Mapping[str, Any] | str | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> int:
+    """The number of latents beyond which models made as this one gain no more; 0 where no number is the last that gains.
+
+    The model says of which entry and arguments they are; its own latents and weights do not matter.
+    Reference: Hinton & Salakhutdinov 2006 choose the size of codes; that a curved manifold needs as many as it has
+    dimensions, and principal components as many as it spans: Kramer 1991, Nonlinear principal component analysis.
+    """
+    if model.origin is None:
+        raise ValueError(
+            f"bottleneck-bend trains models made as this one, and {type(model).__name__} was not made by create(...); use "
+            "bottleneck(data, sizes, entry)."
+        )
+    build = registry.find("entry", model.origin["entry"]).load()
+    given = {"latent_size", *data.decides(build)}
+    arguments = {k: v for k, v in model.origin["arguments"].items() if k not in given}
+    wanted = {"device": str(model.device), "validate": False, **(training or {})}
+    found = bottleneck(data, sizes, model.origin["entry"], [seed], estimator, wanted, **arguments)
+    curve = found[score]
+    return bend(curve if score == "log_evidence" else -curve) or 0
