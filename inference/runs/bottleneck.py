@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pyrogen import registry
-from pyrogen.base import HasPosterior
+from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.progress import track
@@ -18,6 +18,7 @@ from pyrogen.inference.training.fit import fit
 from pyrogen.registry import choice
 
 SHARE = 0.1
+SPREAD = 0.01
 
 
 def bottleneck(
@@ -95,9 +96,10 @@ def gains(curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 def bend(curve: xr.DataArray) -> int | None:
     """The number of latents beyond which no more is gained; None where the curve has no such place.
 
-    A step counts where it is above three of its standard errors, and above a tenth of the largest one. There is no bend
-    where no step counts, as in the evidence of white noise, nor where the last one still does, as in the error of its
-    reconstructions, which every latent lowers alike.
+    A step counts where it is above three of its standard errors, above a tenth of the largest one, and above a hundredth of
+    the standard deviation that data have among themselves (two trainings differ by more than the errors of either say).
+    There is no bend where no step counts, as in the evidence of white noise, nor where the last one still does, as in the
+    error of its reconstructions by principal components, which every one lowers alike.
 
     Args:
         curve: as in :func:`gains`; an error with its sign changed.
@@ -109,7 +111,9 @@ def bend(curve: xr.DataArray) -> int | None:
     if len(sizes) < 3:
         raise ValueError(f"a bend lies between two others of at least three sizes; got {sizes.tolist()}.")
     mean, error = gains(curve)
-    counts = np.flatnonzero((mean > 3 * error) & (mean > SHARE * mean.max()))
+    values = curve.mean("seed") if "seed" in curve.dims else curve
+    floor = max(SHARE * mean.max(), SPREAD * float(values.std("datum", ddof=1).max()))
+    counts = np.flatnonzero((mean > 3 * error) & (mean > floor))
     if not len(counts) or counts[-1] == len(mean) - 1:
         return None
     return int(sizes[counts[-1] + 1])

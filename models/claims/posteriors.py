@@ -41,10 +41,14 @@ CLAIMS = {
             "data": "ring",
             "arguments": {**KNOWN, "posterior": "DiagonalNormal"},
             "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
-            "control": {"says": "every correlation", "arguments": {"posterior": "FullRankNormal"}, "between": [-0.02, 0.02]},
+            "control": {
+                "says": "every correlation",
+                "arguments": {"posterior": "FullRankNormal"},
+                "between": [-0.02, 0.02],
+            },
         },
         {
-            "says": "It is calibrated: exact draws of p(z|x) rank among its own as they must, by the least p × number of views.",
+            "says": "Exact draws of p(z|x) rank among its own as they must, by the least p-value times their number.",
             "metric": "smallest-p",
             "at_least": 0.001,
             "seeds": 3,
