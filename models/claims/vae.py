@@ -154,19 +154,19 @@ CLAIMS = {
         },
         {
             **PLANE,
-            "says": "It is training that brings them together, not where the plane begins.",
-            "metric": "neighbour-accuracy",
-            "at_least": 0.40,
-            "control": {"says": "its codes before the first step", "recipe": {"epochs": 0}},
-        },
-        {
-            **PLANE,
             "says": "Its plane is worth more than a linear VAE's in evidence on digits, in nats.",
             "metric": "gain",
             "with": IWAE_500,
             "at_least": 0.8,
             "against": LINEAR_2,
             "control": {**LINEAR_2, "says": "a linear VAE's from other seeds", "seed": 100},
+        },
+        {
+            **PLANE,
+            "says": "It is training that brings them together, not where the plane begins.",
+            "metric": "neighbour-accuracy",
+            "at_least": 0.40,
+            "control": {"says": "its codes before the first step", "recipe": {"epochs": 0}},
         },
     ],
 }
