@@ -163,7 +163,7 @@ CLAIMS = {
         },
         {
             **PLANE,
-            "says": "It is training that brings them together, not where the plane begins.",
+            "says": "Neighbours come to share their digit by training, as a fraction.",
             "metric": "neighbour-accuracy",
             "at_least": 0.40,
             "control": {"says": "its codes before the first step", "recipe": {"epochs": 0}},
