@@ -129,7 +129,7 @@ def bottleneck_bend(
     estimator: Mapping[str, Any] | str | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> int:
-    """The number of latents beyond which models made as this one gain no more; 0 where no number is the last that gains.
+    """The number of latents beyond which models made as this one gain no more; 0 where their curve bends nowhere.
 
     The model says of which entry and arguments they are; its own latents and weights do not matter.
     Reference: Hinton & Salakhutdinov 2006 choose the size of codes; that a curved manifold needs as many as it has

@@ -1,5 +1,4 @@
-"""Data from known laws, for what autoencoders are meant to find: curves with their tangents and scores, a dictionary,
-a surface whose dimension is known, and noise that has none."""
+"""Data from known laws: curves with their tangents and scores, a dictionary, a surface of known dimension, white noise."""
 
 from __future__ import annotations
 
