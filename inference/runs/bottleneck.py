@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,8 +15,10 @@ from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.training.fit import fit
+from pyrogen.registry import choice
 
 SHARE = 0.1
+SPREAD = 0.01
 
 
 def bottleneck(
@@ -94,9 +96,10 @@ def gains(curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 def bend(curve: xr.DataArray) -> int | None:
     """The number of latents beyond which no more is gained; None where the curve has no such place.
 
-    A step counts where it is above three of its standard errors, and above a tenth of the largest one. There is no bend
-    where no step counts, as in the evidence of white noise, nor where the last one still does, as in the error of its
-    reconstructions, which every latent lowers alike.
+    A step counts where it is above three of its standard errors, above a tenth of the largest one, and above a hundredth of
+    the standard deviation that data have among themselves (two trainings differ by more than the errors of either say).
+    There is no bend where no step counts, as in the evidence of white noise, nor where the last one still does, as in the
+    error of its reconstructions by principal components, which every one lowers alike.
 
     Args:
         curve: as in :func:`gains`; an error with its sign changed.
@@ -108,7 +111,39 @@ def bend(curve: xr.DataArray) -> int | None:
     if len(sizes) < 3:
         raise ValueError(f"a bend lies between two others of at least three sizes; got {sizes.tolist()}.")
     mean, error = gains(curve)
-    counts = np.flatnonzero((mean > 3 * error) & (mean > SHARE * mean.max()))
+    values = curve.mean("seed") if "seed" in curve.dims else curve
+    floor = max(SHARE * mean.max(), SPREAD * float(values.std("datum", ddof=1).max()))
+    counts = np.flatnonzero((mean > 3 * error) & (mean > floor))
     if not len(counts) or counts[-1] == len(mean) - 1:
         return None
     return int(sizes[counts[-1] + 1])
+
+
+@choice("metric", "bottleneck-bend")
+def bottleneck_bend(
+    model: Model,
+    data: Data,
+    seed: int,
+    sizes: Sequence[int],
+    score: Literal["log_evidence", "squared_error"] = "log_evidence",
+    estimator: Mapping[str, Any] | str | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> int:
+    """The number of latents beyond which models made as this one gain no more; 0 where their curve bends nowhere.
+
+    The model says of which entry and arguments they are; its own latents and weights do not matter.
+    Reference: Hinton & Salakhutdinov 2006 choose the size of codes; that a curved manifold needs as many as it has
+    dimensions, and principal components as many as it spans: Kramer 1991, Nonlinear principal component analysis.
+    """
+    if model.origin is None:
+        raise ValueError(
+            f"bottleneck-bend trains models made as this one, and {type(model).__name__} was not made by create(...); use "
+            "bottleneck(data, sizes, entry)."
+        )
+    build = registry.find("entry", model.origin["entry"]).load()
+    given = {"latent_size", *data.decides(build)}
+    arguments = {k: v for k, v in model.origin["arguments"].items() if k not in given}
+    wanted = {"device": str(model.device), "validate": False, **(training or {})}
+    found = bottleneck(data, sizes, model.origin["entry"], [seed], estimator, wanted, **arguments)
+    curve = found[score]
+    return bend(curve if score == "log_evidence" else -curve) or 0

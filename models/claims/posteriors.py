@@ -33,6 +33,34 @@ CLAIMS = {
             "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
             "control": {"says": "every correlation", "arguments": {"posterior": "FullRankNormal"}},
         },
+        {
+            "says": "Gaps found without closed forms agree: so many nats independent coordinates cost, within 0.02 of it.",
+            "metric": "inference-gap",
+            "between": [0.7009, 0.7409],
+            "seeds": 3,
+            "data": "ring",
+            "arguments": {**KNOWN, "posterior": "DiagonalNormal"},
+            "recipe": {"epochs": 16, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12]},
+            "control": {
+                "says": "every correlation",
+                "arguments": {"posterior": "FullRankNormal"},
+                "between": [-0.02, 0.02],
+            },
+        },
+        {
+            "says": "Exact draws of p(z|x) rank among its own as they must, by the least p-value times their number.",
+            "metric": "smallest-p",
+            "at_least": 0.001,
+            "seeds": 3,
+            "data": "ring",
+            "arguments": KNOWN,
+            "recipe": {"epochs": 24, "lr": 1e-2, "batch_size": 100, "lr_milestones": [12, 16, 20]},
+            "control": {
+                "says": "the best independent coordinates",
+                "arguments": {"posterior": "DiagonalNormal"},
+                "at_most": 1e-6,
+            },
+        },
     ],
     "vae-lowrank": [
         {

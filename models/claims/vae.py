@@ -27,6 +27,21 @@ CONVOLVED = {
 }
 PLANE = {"seeds": 3, "data": "digits", "arguments": {"hidden": [256]}, "recipe": {"epochs": 100, "batch_size": 64}}
 
+# how many latents data need, by training it with one to five
+NEEDS = {
+    "metric": "bottleneck-bend",
+    "between": [2, 2],
+    "seeds": 3,
+    "data": "surface",
+    "arguments": {"hidden": [64, 64], "likelihood": {"name": "Normal", "scale": "shared"}},
+    "recipe": {"epochs": 0},
+}
+FIVE = {
+    "sizes": [1, 2, 3, 4, 5],
+    "estimator": {"name": "IWAE", "k": 50},
+    "training": {"epochs": 20, "lr": 1e-2, "batch_size": 200, "lr_milestones": [14]},
+}
+
 CLAIMS = {
     "vae": [
         {
@@ -56,6 +71,26 @@ CLAIMS = {
             "at_least": 0.8,
             "against": LINEAR_8,
             "control": {**LINEAR_8, "says": "a linear VAE from other seeds", "seed": 100},
+        },
+        {
+            **NEEDS,
+            "says": "Evidence against the number of latents bends at the two dimensions of a curved surface in 16.",
+            "with": FIVE,
+            "control": {
+                "says": "white noise of equal variance: no latent gains",
+                "data": "white-noise",
+                "between": [0, 0],
+            },
+        },
+        {
+            **NEEDS,
+            "says": "So does the error of reconstructions.",
+            "with": {**FIVE, "score": "squared_error"},
+            "control": {
+                "says": "linear networks, which need the four dimensions that it spans",
+                "arguments": {"hidden": []},
+                "between": [4, 4],
+            },
         },
     ],
     "vae-conv": [
@@ -125,6 +160,13 @@ CLAIMS = {
             "at_least": 0.8,
             "against": LINEAR_2,
             "control": {**LINEAR_2, "says": "a linear VAE's from other seeds", "seed": 100},
+        },
+        {
+            **PLANE,
+            "says": "Neighbours come to share their digit by training, as a fraction.",
+            "metric": "neighbour-accuracy",
+            "at_least": 0.40,
+            "control": {"says": "its codes before the first step", "recipe": {"epochs": 0}},
         },
     ],
 }

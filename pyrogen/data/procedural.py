@@ -1,4 +1,4 @@
-"""Data from known laws, for what autoencoders are meant to find: curves with their tangents and scores, and a dictionary."""
+"""Data from known laws: curves with their tangents and scores, a dictionary, a surface of known dimension, white noise."""
 
 from __future__ import annotations
 
@@ -144,6 +144,61 @@ class SparseModel:
         return (on * signs * heights) @ self.dictionary.T + self.sigma * noise
 
 
+class Surface:
+    """A surface of two dimensions that spans four, and noise around it in all of 16.
+
+    x = r Q (cos θ₁, sin θ₁, cos θ₂, sin θ₂) + τ ε with angles independent and uniform on (−w, w), ε ~ N(0, I), and the
+    columns of Q orthonormal. Codes that may bend need two numbers for it, the principal components four.
+
+    Attributes:
+        dimension: of the surface.
+        span: of the least flat space that holds it.
+        size: of x, D.
+        noise: τ.
+        axes: Q, ``(size, span)``.
+    """
+
+    dimension, span, size = 2, 4, 16
+    noise, radius, width = 0.1, 2.0, math.pi / 2
+
+    def __init__(self) -> None:
+        raw = torch.randn(self.size, self.span, generator=torch.Generator().manual_seed(SEED))
+        self.axes = torch.linalg.qr(raw).Q
+
+    @property
+    def variances(self) -> tuple[float, float]:
+        """Those of r cos θ and r sin θ: r² (½ + s − (sin w / w)²) and r² (½ − s) with s = sin 2w / 4w."""
+        w, square = self.width, self.radius**2
+        s = math.sin(2 * w) / (4 * w)
+        return square * (0.5 + s - (math.sin(w) / w) ** 2), square * (0.5 - s)
+
+    @property
+    def variance(self) -> float:
+        """The mean of the variances of x's numbers, 2/D (Var r cos θ + Var r sin θ) + τ²."""
+        return self.dimension * sum(self.variances) / self.size + self.noise**2
+
+    def points(self, angles: Tensor) -> Tensor:
+        """The surface at pairs of angles: ``(..., 2)`` to ``(..., size)``."""
+        on = torch.stack([angles.cos(), angles.sin()], -1).flatten(-2)
+        return self.radius * on @ self.axes.T.to(on)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draws ``(n, size)``."""
+        angles = self.width * (2 * torch.rand(n, self.dimension, generator=generator) - 1)
+        return self.points(angles) + self.noise * torch.randn(n, self.size, generator=generator)
+
+
+class WhiteNoise:
+    """Noise of as many numbers as the surface's and of their mean variance, without any structure: x ~ N(0, v I)."""
+
+    def __init__(self) -> None:
+        self.size, self.variance = Surface.size, Surface().variance
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draws ``(n, size)``."""
+        return math.sqrt(self.variance) * torch.randn(n, self.size, generator=generator)
+
+
 SIZES = (5_000, 500, 1_000)
 
 
@@ -168,7 +223,19 @@ def sparse_dictionary() -> Source:
     return _source("sparse-dictionary", reference, SparseModel())
 
 
-def _source(name: str, reference: str, law: Curve | SparseModel) -> Source:
+@choice("data", "surface")
+def surface() -> Source:
+    """A curved surface of two dimensions that spans four, with noise in 16."""
+    return _source("surface", "drawn from pyrogen.data.procedural.Surface", Surface())
+
+
+@choice("data", "white-noise")
+def white_noise() -> Source:
+    """Noise in 16 dimensions of the variance that ``surface`` has, without any structure."""
+    return _source("white-noise", "drawn from pyrogen.data.procedural.WhiteNoise", WhiteNoise())
+
+
+def _source(name: str, reference: str, law: Curve | SparseModel | Surface | WhiteNoise) -> Source:
     generator = torch.Generator().manual_seed(0)
     splits = {s: (law.sample(n, generator), None) for s, n in zip(SPLITS, SIZES, strict=True)}
     return Source(name=name, reference=f"{reference} with a fixed seed", kinds=("real",), levels=None, splits=splits)
