@@ -155,3 +155,13 @@ def test_the_command_tells_and_writes(asked, run, capsys):
     assert "did you mean 'size'" in capsys.readouterr().err
     assert main(["latents", "nowhere"]) == 2
     assert "not a run's folder" in capsys.readouterr().err
+
+
+def test_a_walk_between_two_classes_is_the_one_asked_for(run, capsys):
+    assert main(["latents", str(run.folder), "--pair", "3,8"]) == 0
+    kept = json.loads((run.folder / "latents.json").read_text(encoding="utf-8"))
+    assert kept["attributes"]["analyses"] == {"walks": {"name": "walks", "pair": [3, 8], "steps": 8}}
+    assert main(["latents", str(run.folder), "--pair", "3,8", "--analysis", "surgery(draws=2),walks"]) == 0
+    kept = json.loads((run.folder / "latents.json").read_text(encoding="utf-8"))
+    assert list(kept["findings"]) == ["surgery", "walks"]
+    assert kept["attributes"]["analyses"]["surgery"]["draws"] == 2

@@ -1,6 +1,7 @@
 """The explorer: its plane and its codes are the model's own, its door is shut to others, and a browser can walk in it."""
 
 import base64
+import functools
 import io
 import json
 import re
@@ -222,7 +223,9 @@ def command(tmp_path):
     """``pyrogen explore`` of a small run, as a process."""
     fit(vae(), "digits", epochs=1, folder=tmp_path / "run", progress=False)
     words = [sys.executable, "-m", "pyrogen", "explore", str(tmp_path / "run"), "--limit", "50"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    # whatever the tests themselves were started by, this process hears of Ctrl-C
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=heard)
     yield process
     process.kill()
     process.communicate()

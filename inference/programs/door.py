@@ -33,7 +33,9 @@ def taken(pair: Any, x: Any, y: Any = None) -> tuple[Model, Tensor, Tensor | Non
     """
     model: Model = pair if isinstance(pair, Model) else as_pair(pair)
     if isinstance(x, Data):
-        raise ValueError(f"one split is judged at a time, and {x.name!r} is a whole data set: pass data.test, say.")
+        raise ValueError(
+            f"one split is judged at a time, and this got the whole data set {x.name!r}: pass data.test, say."
+        )
     split = x if isinstance(x, Split) else None
     # a program of one's own may well observe counts
     if split is None and not (isinstance(x, Tensor) and (x.is_floating_point() or model is not pair)):

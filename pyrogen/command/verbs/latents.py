@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pyrogen.command import speech
 from pyrogen.command.cli import VERBS
+from pyrogen.command.options import axis_values
 from pyrogen.command.plain import Parser
 from pyrogen.registry import registrations
 
@@ -22,6 +23,7 @@ def run(arguments: Sequence[str]) -> int:
         "--analysis",
         help="one of those below, or some, as gaps,calibration, whose findings replace those kept; default: all",
     )
+    parser.add_argument("--pair", help="the classes of two data to walk between, as 3,8 (without labels: their places)")
     parser.add_argument("--weights", default="last", help="last, best or ema; default last")
     parser.add_argument("--seed", type=int, default=0, help="of the draws; default 0")
     options = parser.parse_args(arguments)
@@ -32,7 +34,10 @@ def run(arguments: Sequence[str]) -> int:
     def tell(line: str) -> None:
         print(speech.told(line), flush=True)
 
-    names = None if options.analysis is None else options.analysis.split(",")
+    names = None if options.analysis is None else axis_values(f"analysis={options.analysis}")[1]
+    if options.pair is not None:
+        walk = f"walks(pair={list(_two(options.pair))})"
+        names = [walk if name == "walks" else name for name in names or ["walks"]]
     found = ask(options.run, names, weights=options.weights, seed=options.seed, tell=tell)
     for line in found.next_lines():
         tell(line)
@@ -42,3 +47,11 @@ def run(arguments: Sequence[str]) -> int:
         report = write_run_report(options.run)
     print(f"with pictures: {page}; in short: {report}")
     return 0
+
+
+def _two(text: str) -> tuple[int, int]:
+    try:
+        first, second = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--pair {text}: name two classes, or two places in the split, as 3,8.") from None
+    return first, second

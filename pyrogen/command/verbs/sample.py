@@ -24,6 +24,12 @@ def run(arguments: Sequence[str]) -> int:
         default=None,
         help="class of a conditional model's samples; by default the y of test data",
     )
+    parser.add_argument(
+        "--temperature",
+        type=float | None,
+        default=None,
+        help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres",
+    )
     parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
     options = opt.parse(parser, arguments, {})
     import numpy as np
@@ -32,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
     from pyrogen.files import saving, write
+    from pyrogen.inference.latents.temperature import sample_at
     from pyrogen.inference.programs.contexts import evaluating, seeded
     from pyrogen.inference.runs.recipe import data_of
     from pyrogen.memory import enough_memory
@@ -49,11 +56,13 @@ def run(arguments: Sequence[str]) -> int:
             y = y[torch.arange(options.n) % len(y)]
         if options.y is not None and model.condition_for(y) is None:
             raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
-        drawn = {}
-        for name, draw in (("x", model.sample), ("mean", model.sample_mean)):
+        drawn, given = {}, model.condition_for(y)
+        for name, draw in (("x", model.sample), ("mean", model.sample_mean)) if options.temperature is None else ():
             with evaluating(model), seeded(options.seed):  # the same draws of z for both
-                drawn[name] = draw(options.n, model.condition_for(y))
-        if torch.equal(drawn["x"], drawn["mean"]):
+                drawn[name] = draw(options.n, given)
+        if options.temperature is not None:
+            drawn["mean"] = sample_at(model, options.n, options.temperature, given, options.seed)
+        elif torch.equal(drawn["x"], drawn["mean"]):
             del drawn["mean"]  # of a model that adds no noise to what it means
         if (scale := data.train.view.scale) is not None:
             drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
@@ -63,6 +72,6 @@ def run(arguments: Sequence[str]) -> int:
     with saving("the samples were not saved"):
         pictures = save_figures(out.parent, figures)
         write(out.with_suffix(".npz"), content.getvalue())
-    what = "samples (x) and their means (mean)" if "mean" in drawn else "samples (x)"
+    what = " and ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
     print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
     return 0
