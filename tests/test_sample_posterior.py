@@ -14,7 +14,7 @@ from scipy import stats
 
 import pyrogen
 from pyrogen.data import load
-from pyrogen.inference import Run, sample_posterior
+from pyrogen.inference import Run, calibrate, sample_posterior
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.metric import Metric
 from pyrogen.inference.latents.mixing import MixingWarning, diagnose_chains, in_words
@@ -478,3 +478,40 @@ def test_the_analysis_answers_and_says_where_it_does_not_apply():
     assert "test data" in finding.says
     for name, match in {"autoencoder": "improper", "made": "no latents"}.items():
         assert match in analysis.refusal(pyrogen.create(name, x_shape=(1, 8, 8)), data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_draws_rank_as_exact_ones_do_and_narrower_ones_do_not(seed):
+    """Simulation-based calibration of the sampler itself."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(6, 2, generator=generator)
+
+    def model(x):
+        with pyro.plate("datum", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z @ weight.T, 0.5).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("datum", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+
+    def exact(x, n, seed):
+        found = sample_posterior((model, guide), x, draws=250, chains=4, warm_up=100, seed=seed)["posterior"][
+            "z"
+        ].values
+        flat = found.reshape(-1, *found.shape[2:])
+        return torch.from_numpy(
+            flat[np.linspace(0, len(flat) - 1, n).astype(int)]
+        )  # thinned, so that draws are independent
+
+    def narrow(x, n, seed):
+        z = exact(x, n, seed)
+        return z.mean(0) + 0.8 * (z - z.mean(0))
+
+    smallest = [
+        calibrate((model, guide), torch.zeros(300, 6), draws=draws, simulations=300, seed=seed).attrs["smallest_p"]
+        for draws in (exact, narrow)
+    ]
+    assert smallest[0] > 0.001
+    assert smallest[1] < 1e-4
