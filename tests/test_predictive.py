@@ -192,6 +192,26 @@ def test_replications_have_the_holes_of_the_data(linear):
     assert float(replicated["sd"]) == pytest.approx(variance**0.5, rel=0.1)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_data_of_one_number_are_replicated_by_name(seed):
+    """x ~ N(0, 2) of a plate of numbers: no rows of elements, and p of their mean by the normal's tail."""
+
+    def model(x):
+        with pyro.plate("rows", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x):
+        with pyro.plate("rows", len(x)):
+            pyro.sample("z", dist.Normal(x / 2, 0.5**0.5))
+
+    x = 2**0.5 * torch.randn(50, generator=torch.Generator().manual_seed(seed)) + 0.2
+    found = predictive_check((model, guide), x, replications=999, seed=seed)
+    exact = 2 * stats.norm.sf(abs(float(x.mean())) / (2 / 50) ** 0.5)
+    assert float(found["p"].sel(statistic="mean")) == pytest.approx(exact, abs=4 * (exact / 999) ** 0.5 + 0.002)
+    assert float(found["p"].sel(statistic="neighbours")) == 1
+
+
 def test_one_datum_has_no_spread_to_be_compared(linear):
     with pytest.raises(ValueError, match="this is one datum; give more, or functions"):
         predictive_check(linear.vae("DiagonalNormal"), linear.draw(1))

@@ -150,7 +150,7 @@ def _named(name: str) -> Statistic:
         raise ValueError(
             f"no statistic called {name!r}; there are {', '.join(STATISTICS)}, or pass functions of your own by names."
         )
-    return STATISTICS[name]
+    return lambda x: STATISTICS[name](x if x.dim() > 1 else x.unsqueeze(1))
 
 
 @choice("analysis", "predictive")
