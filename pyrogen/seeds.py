@@ -6,6 +6,8 @@ import operator
 import threading
 from typing import Any
 
+import numpy as np
+
 ALONE = threading.RLock()
 """Held by whatever seeds, draws from or runs Pyro's handlers over a state that the process has once.
 
@@ -29,3 +31,25 @@ def check_seed(seed: Any) -> int:
     if not -(2**63) <= found < 2**63:
         raise ValueError(f"seed={found}: needs a whole number of at most 63 bits, as 0 or 1.")
     return found
+
+
+def derived(*place: Any, count: int = 1) -> tuple[int, ...]:
+    """Seeds of 32 bits for a place in the work: the user's seed, and then which block, and what is drawn there.
+
+    Raises:
+        ValueError: one of these is no seed, see :func:`check_seed`.
+    """
+    return tuple(map(int, _sequence(place).generate_state(count)))
+
+
+def numpy_generator(*place: Any) -> np.random.Generator:
+    """NumPy's generator for a place in the work, see :func:`derived`.
+
+    Raises:
+        ValueError: as there.
+    """
+    return np.random.default_rng(_sequence(place))
+
+
+def _sequence(place: tuple[Any, ...]) -> np.random.SeedSequence:
+    return np.random.SeedSequence([check_seed(number) % 2**64 for number in place])  # negative seeds are seeds too

@@ -55,6 +55,29 @@ def ask(server, path, **more):
         return json.loads(answer.read())
 
 
+def test_classes_that_a_model_infers_are_those_of_the_datum(digits):
+    model = pyrogen.create("vae-semi-supervised", x_shape=(1, 8, 8), latent_size=2, hidden=(16,), classes=10).eval()
+    view = View(model, digits, limit=12)
+    shown = []
+    for index in (0, 5):
+        z = torch.from_numpy(view.codes[index]).float().unsqueeze(0)
+        told = model.decode(z, digits.test.y[index : index + 1]).mean[0]
+        shown.append(view.datum(index)["x"])
+        picture = Image.open(io.BytesIO(base64.b64decode(shown[-1].split(",")[1])))
+        assert np.abs(np.asarray(picture) / 255 - told.detach().numpy()[0]).max() < 1 / 255
+    assert view.decode(view.codes[0].tolist(), given=5)["x"] != shown[0]
+
+
+def test_what_does_not_decode_is_refused_before_a_page_is_served(digits, monkeypatch):
+    def decode(z, y=None):
+        raise ValueError("this decoder is closed today.")
+
+    model = vae()
+    monkeypatch.setattr(model, "decode", decode)
+    with pytest.raises(ValueError, match="closed today"):
+        View(model, digits, limit=12)
+
+
 def test_the_plane_is_of_the_codes(digits):
     model = vae()
     view = View(model, digits, limit=50)

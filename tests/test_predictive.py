@@ -10,6 +10,7 @@ from scipy import stats
 import pyrogen
 from pyrogen.data import load
 from pyrogen.inference import AIS, complete, loo_pit, predictive_check
+from pyrogen.inference.latents.completion import with_holes
 from pyrogen.inference.latents.predictive import STATISTICS, Predictive
 
 HALF = torch.tensor([True, True, True, False, False, False])
@@ -124,6 +125,98 @@ def test_binary_pixels_are_completed_and_models_left_as_they_were(pair):
     assert torch.equal(state, torch.get_rng_state())
     assert set(np.unique(first["draw"])) <= {0.0, 1.0}
     assert ((first["rank"] > 0) & (first["rank"] < 1)).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_holes_in_data_are_hidden_too_and_judge_nothing(linear, seed):
+    """Each datum's conditional is of what is known of it alone, seen or hidden."""
+    x, hole = linear.draw(64, seed), torch.rand(64, 6, generator=torch.Generator().manual_seed(seed)) < 0.3
+    with with_holes(linear.vae("DiagonalNormal")) as holed:
+        found = complete(holed, x.masked_fill(hole, torch.nan), HALF, estimator=QUICK, seed=seed)
+    mu, c = linear.mu, linear.covariance
+    z = []
+    for n in range(64):
+        known, told = HALF & ~hole[n], ~HALF & ~hole[n]
+        logs = [
+            float(torch.distributions.MultivariateNormal(mu[m], c[m][:, m]).log_prob(x[n, m].double()))
+            if m.any()
+            else 0.0
+            for m in (known | told, known)
+        ]
+        assert np.isnan(found["rank"][n]).values.tolist() == hole[n, ~HALF].tolist()
+        if told.any():
+            z.append(float((found["log_predictive"][n] - (logs[0] - logs[1])) / found["mc_se"][n]))
+        else:
+            assert float(found["log_predictive"][n]) == 0
+    assert abs(np.mean(z)) < 0.6
+    assert np.abs(z).max() < 5
+    covered = ((found["coverage"] - found["level"]) / found["coverage_se"]).values
+    assert np.abs(covered).max() < 3.5
+    assert np.isfinite(found["draw"]).all()
+
+
+def test_elements_that_are_missing_are_not_left_out_again(linear):
+    model, x = linear.vae("FullRankNormal", 1.6), linear.draw(40)
+    hole = torch.rand(40, 6, generator=torch.Generator().manual_seed(0)) < 0.3
+    with with_holes(model) as holed:
+        pit = loo_pit(holed, x.masked_fill(hole, torch.nan), num_samples=2000)
+    np.testing.assert_array_equal(np.isnan(pit["pit"]), hole)
+    np.testing.assert_array_equal(np.isnan(pit["pareto_k"]), hole)
+    exact = np.full((40, 6), np.nan)
+    for n, j in np.argwhere(~hole.numpy()):
+        others = ~hole[n] & (torch.arange(6) != j)
+        m, s = linear.mu, linear.covariance
+        weights = s[j][others] @ torch.linalg.inv(s[others][:, others])
+        mean = m[j] + weights @ (x[n, others].double() - m[others])
+        exact[n, j] = stats.norm.cdf(float(x[n, j]), float(mean), float(s[j, j] - weights @ s[others, j]) ** 0.5)
+    good = pit["pareto_k"].values < 0.7
+    assert good.sum() > 0.85 * (~hole).sum()
+    assert np.abs(pit["pit"].values - exact)[good].mean() < 0.03
+
+
+def test_replications_have_the_holes_of_the_data(linear):
+    """Statistics of whole data are refused; functions that know holes see as many of them on both sides."""
+    model, x = linear.vae("DiagonalNormal"), linear.draw(20)
+    hole = torch.rand(20, 6, generator=torch.Generator().manual_seed(0)) < 0.3
+    holed = x.masked_fill(hole, torch.nan)
+    with with_holes(model) as masked:
+        with pytest.raises(ValueError, match="mean is no number since elements are missing; pass functions"):
+            predictive_check(masked, holed, statistics=["mean"])
+        count, mean = (lambda x: x.isfinite().sum()), (lambda x: x.nanmean())
+        found = predictive_check(masked, holed, statistics={"count": count, "mean": mean}, replications=999)
+    assert found["replicated"].sel(statistic="count").values.tolist() == [float((~hole).sum())] * 999
+    seen = (~hole).double() / (~hole).sum()
+    centre, variance = float((seen @ linear.mu).sum()), float(torch.einsum("ni,ij,nj->", seen, linear.covariance, seen))
+    replicated = found.sel(statistic="mean")
+    assert float(replicated["mean"]) == pytest.approx(centre, abs=4 * (variance / 999) ** 0.5)
+    assert float(replicated["sd"]) == pytest.approx(variance**0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_data_of_one_number_are_replicated_by_name(seed):
+    """x ~ N(0, 2) of a plate of numbers: no rows of elements, and p of their mean by the normal's tail."""
+
+    def model(x):
+        with pyro.plate("rows", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x):
+        with pyro.plate("rows", len(x)):
+            pyro.sample("z", dist.Normal(x / 2, 0.5**0.5))
+
+    x = 2**0.5 * torch.randn(50, generator=torch.Generator().manual_seed(seed)) + 0.2
+    found = predictive_check((model, guide), x, replications=999, seed=seed)
+    exact = 2 * stats.norm.sf(abs(float(x.mean())) / (2 / 50) ** 0.5)
+    assert float(found["p"].sel(statistic="mean")) == pytest.approx(exact, abs=4 * (exact / 999) ** 0.5 + 0.002)
+    assert float(found["p"].sel(statistic="neighbours")) == 1
+
+
+def test_one_datum_has_no_spread_to_be_compared(linear):
+    with pytest.raises(ValueError, match="this is one datum; give more, or functions"):
+        predictive_check(linear.vae("DiagonalNormal"), linear.draw(1))
+    mine = predictive_check(linear.vae("DiagonalNormal"), linear.draw(1), statistics={"sum": lambda x: x.sum()})
+    assert 0 < float(mine["p"][0]) <= 1
 
 
 def test_what_cannot_be_asked_is_refused(pair, linear):

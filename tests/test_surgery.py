@@ -125,6 +125,29 @@ def test_the_energy_of_two_samples_is_judged_rightly():
         energy_test(a, b[:10])
 
 
+def test_no_part_ends_below_nothing_or_below_where_it_begins():
+    """Codes that say next to nothing leave noise alone, and no KL is negative."""
+
+    def model(x):
+        with pyro.plate("datum", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(3), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("datum", len(x)):
+            pyro.sample("z", dist.Normal(0.02 * x, 1.0).to_event(1))
+
+    for seed in range(10):
+        x = torch.randn(30, 3, generator=torch.Generator().manual_seed(seed))
+        found = surgery((model, guide), x, permutations=19, seed=seed)
+        for part in PARTS:
+            low, high = found[part].values
+            assert low <= high + 1e-12, (seed, part)
+            assert part == "mutual_information" or low >= 0, (seed, part)
+        ends = found["mutual_information"].values + found["marginal_kl"].values[::-1]
+        np.testing.assert_allclose(ends[0], float(found["kl"]))
+
+
 def test_encoders_and_models_are_told_apart(linear):
     """Under the model's data only the encoder can be at fault; under others' the model can."""
     exact = linear.vae("FullRankNormal")
@@ -161,6 +184,10 @@ def test_what_cannot_be_taken_apart_is_refused(pair):
         surgery(pair(posterior="PointMass"), x)
     with pytest.raises(ValueError, match="needs at least 1 draw and 3 data"):
         surgery(pair(), x[:1])
+    with pytest.raises(ValueError, match="one split is judged at a time"):
+        surgery(pair(), load("digits"))
+    with pytest.raises(ValueError, match="expected data, got NoneType"):
+        surgery(pair(), None)
     model = pyrogen.create(
         "vae-conditional", x_shape=(4,), latent_size=2, hidden=(4,), classes=3, prior="ConditionalNormal"
     )

@@ -94,6 +94,23 @@ def test_linear_codes_do_midway_what_pixels_do(seed, components, digits):
     json.dumps(found.numbers)
 
 
+@pytest.mark.parametrize("shown", [0, 1, 2])
+def test_one_picture_for_all_codes_is_no_latent_space(shown, components, digits):
+    """A decoder that knows one picture alone is recognized everywhere, and yet nothing can be walked in."""
+    model = components(12)
+    with torch.no_grad():
+        model.decoder.weight.zero_()
+        model.decoder.bias.copy_(digits.train.x[digits.train.y == shown][0].flatten())
+    found = MidpointAnalysis().run(model, digits)
+    shares = found.numbers["shares"]
+    assert shares["lerp"]["value"] == shares["prior"]["value"] == 1 > shares["averaged"]["value"] + 0.5
+    assert found.numbers["kept"]["value"] < 0.25
+    assert (found.verdict, "another class" in found.advice) == ("beware", True)
+    whole = MidpointAnalysis().run(components(30), digits)
+    assert whole.numbers["kept"]["value"] > 0.9
+    assert "another class" not in whole.advice
+
+
 def test_attributes_of_linear_codes_are_told_and_changed(components, digits):
     analysis = AttributeAnalysis(labels=(2, 100), draws=40)
     assert analysis.refusal(components(12), digits) == ""

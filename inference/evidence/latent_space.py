@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import pyro.distributions as dist
 import torch
 from torch import Tensor
@@ -34,6 +33,7 @@ from pyrogen.inference.programs.record import (
 )
 from pyrogen.inference.programs.supports import unwrap
 from pyrogen.inference.replay.often import Recorded
+from pyrogen.seeds import derived
 
 # Data are annealed in blocks of this size, and so many rows evaluated at once, whatever the chunk size: another rounding of
 # one gradient would be another decision to accept, and so another answer.
@@ -125,7 +125,7 @@ class LatentSpace:
     @contextmanager
     def seeded(self, *place: int) -> Iterator[None]:
         """Random draws that depend on the seed, the block of data and a place in the program, and on nothing else."""
-        state = int(np.random.SeedSequence((*self.place, *place)).generate_state(1)[0])
+        (state,) = derived(*self.place, *place)
         with seeded(state, self.x.device):
             yield
 

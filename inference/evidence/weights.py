@@ -25,6 +25,7 @@ from pyrogen.inference.programs.record import (
     record,
 )
 from pyrogen.memory import enough_memory
+from pyrogen.seeds import derived
 
 # Draws are made in blocks of these sizes, each seeded by its place, so that no answer depends on how much is decoded at once.
 DATA_BLOCK = 10
@@ -166,7 +167,8 @@ class _Block:
 
     def draw(self, number: int) -> tuple[dict[str, tuple[Tensor, int]], Tensor]:
         """One block of draws: the values of the latents, with the dimension along which their particles lie, and log q."""
-        with seeded(int(np.random.SeedSequence((*self.place, number)).generate_state(1)[0]), self.x.device):
+        (state,) = derived(*self.place, number)
+        with seeded(state, self.x.device):
             sites = self._guide()
         values = {
             name: (value, plate_dim(sites[name], self.plate) - sites[name]["fn"].event_dim)

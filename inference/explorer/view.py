@@ -78,6 +78,7 @@ class View:
             low, high = float(self.split.x.min()), float(self.split.x.max())
             self.stretch = low, max(high, low + 1e-6)
         self.labels = labels_of(self.split, data) if isinstance(model, HasPosterior) else None
+        self.decode(self.codes[0].tolist())  # what refuses does so before a page is served
 
     def state(self) -> dict[str, Any]:
         """All that the page needs at first: what lies in the plane, how far it reaches, and what the sliders are."""
@@ -201,7 +202,8 @@ class View:
 
     def _decoded(self, z: Tensor, given: int) -> Tensor:
         if isinstance(self.model, HasPosterior):
-            y = self.model.condition_for(self.split.y)
+            # a class that a model infers where it must is told here, as there is no datum to infer it from
+            y = self.split.y if self.model.condition is not None else None
             told = None if y is None else y[given : given + 1]
             mean: Tensor = self.model.decode(z.reshape(1, *self.model.latent_shape), told).mean
             return mean[0]

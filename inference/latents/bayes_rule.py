@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from pyrogen.base import HasLogProb, Model
 from pyrogen.data import Split
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.progress import track
+from pyrogen.seeds import derived
 
 Classes = Model | Mapping[int, Model]
 
@@ -53,6 +54,8 @@ def classify(
         ValueError: a model that is not conditional on one label, fewer than two classes, or a prior of other length.
     """
     labels = _labels(model)
+    if not isinstance(x, Sized):
+        raise ValueError(f"expected data to be named, a split or a tensor of them, got {type(x).__name__}.")
     weights = np.full(len(labels), 1 / len(labels)) if prior is None else np.asarray(prior, np.float64)
     if weights.shape != (len(labels),) or (weights <= 0).any() or not np.isclose(weights.sum(), 1):
         raise ValueError(
@@ -62,7 +65,7 @@ def classify(
     with track(len(labels), "asking every class") as advance:
         for place, label in enumerate(labels):
             # another seed for every class: what is independent has errors that add up as is said
-            own = int(np.random.SeedSequence((seed, place)).generate_state(1)[0])
+            (own,) = derived(seed, place)
             found = _evidence(model, label, x, estimator, own)
             evidences.append(found["log_evidence"].values)
             errors.append(found["mc_se"].values)

@@ -21,6 +21,7 @@ from pyrogen.inference.latents.joint import Joint, joints, placed
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
+from pyrogen.seeds import derived
 
 Sampler = Callable[[Tensor, int, int], Tensor]
 
@@ -104,7 +105,7 @@ def _ranks(block: Joint, number: int, views: _Views, draws: Sampler | None, n: i
         drawn, log_q = there.guide(n, DRAWS)
         log_q = torch.cat([there.log_guide(truth.unsqueeze(0)), log_q])
     else:
-        state = int(np.random.SeedSequence((seed, number, DRAWS)).generate_state(1)[0])
+        (state,) = derived(seed, number, DRAWS)
         drawn, log_q = draws(made, n, state).to(truth), None
         if drawn.shape != (n, *truth.shape):
             raise ValueError(

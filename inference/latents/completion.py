@@ -78,7 +78,7 @@ def complete(
 
     Args:
         model: a model of the zoo with a likelihood of independent elements, and one real vector of latents.
-        x: whole data, ``(B, *x_shape)``.
+        x: whole data, ``(B, *x_shape)``; where elements are missing, these are hidden too, and judge nothing.
         seen: which elements are, ``x_shape`` in bits.
         y: conditions.
         num_draws: of the hidden elements.
@@ -113,21 +113,24 @@ def complete(
                 weights = estimator.path(space, advance).from_base(estimator.chains, PATH, ends.keep).log_weights
                 parts.append(_completed(space, truth, seen, ends.z, weights, num_draws))
     found = {k: np.concatenate([part[k] for part in parts], 1 if k == "draw" else 0) for k in parts[0]}
-    covered = np.stack([(np.abs(2 * found["rank"] - 1) <= level).mean(1) for level in LEVELS])
     dims = {"draw": ("sample", "datum", "element"), "rank": ("datum", "hidden")}
     variables = {k: (dims.get(k, ("datum",)), v) for k, v in found.items()}
     return xr.Dataset(
-        {
-            **variables,
-            "coverage": ("level", covered.mean(1)),
-            "coverage_se": (
-                "level",
-                covered.std(1, ddof=1) / math.sqrt(len(x)) if len(x) > 1 else covered[:, 0] * np.nan,
-            ),
-        },
+        {**variables, **_coverage(found["rank"])},
         coords={"datum": np.arange(len(x)), "level": list(LEVELS), "hidden": np.flatnonzero(~seen.cpu().numpy())},
         attrs={"estimator": type(estimator).__name__, **estimator.attributes(), "seed": seed, "unit": "nats per datum"},
     )
+
+
+def _coverage(ranks: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
+    """The share of ranks ``(datum, hidden)`` in the central intervals, and its error over data; nan is nobody's rank."""
+    told = ~np.isnan(ranks)
+    some = told.any(1)
+    inside = np.stack([(np.abs(2 * ranks[some] - 1) <= level).sum(1) for level in LEVELS])
+    covered = inside / told[some].sum(1)
+    n = covered.shape[1]
+    error = covered.std(1, ddof=1) / math.sqrt(n) if n > 1 else np.full(len(LEVELS), np.nan)
+    return {"coverage": ("level", covered.mean(1)), "coverage_se": ("level", error)}
 
 
 class _Ends:
@@ -145,15 +148,16 @@ def _completed(
     space: LatentSpace, x: Tensor, seen: Tensor, z: Tensor, log_weights: Tensor, num_draws: int
 ) -> dict[str, np.ndarray]:
     z = _values(space, z)
+    known = ~x.isnan()
     each = _elements(space.pair, z, x, space.y)
     hidden = each.masked_fill(seen, 0).flatten(2).sum(2)
     shares = log_weights.softmax(0)
     with space.seeded(DRAWN):
         chosen = torch.multinomial(shares.T, num_draws, replacement=True).T  # (draw, datum)
         picked = z.gather(0, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1]))
-        drawn = torch.where(seen, x, _decoded(space.pair, picked, space.y).sample().to(x))
+        drawn = torch.where(seen & known, x, _decoded(space.pair, picked, space.y).sample().to(x))
     with space.seeded(RANKED):
-        ranks = randomized_rank(x[:, ~seen], drawn[:, :, ~seen])
+        ranks = randomized_rank(x[:, ~seen], drawn[:, :, ~seen]).masked_fill(~known[:, ~seen], torch.nan)
     predictive = (log_weights + hidden).logsumexp(0) - log_weights.logsumexp(0)
     # the ratio of two means of the same weights
     lift = (hidden - predictive).exp()
@@ -192,9 +196,10 @@ def _decoded(pair: Pair, z: Tensor, y: Tensor | None) -> Observed:
 
 def _elements(pair: Pair, z: Tensor, x: Tensor, y: Tensor | None) -> Tensor:
     """log p(xᵢ|z) of every element for z ``(n, data, size)``: ``(n, data, *x_shape)`` in float64."""
-    elements = _decoded(pair, z, y).elements
-    found: Tensor = elements.log_prob(x.reshape(*x.shape, *elements.event_shape))
-    return found.double()
+    fn = _decoded(pair, z, y)
+    filled = torch.where(x.isnan(), fn.filler, x)
+    found: Tensor = fn.elements.log_prob(filled.reshape(*x.shape, *fn.elements.event_shape))
+    return found.double().masked_fill(x.isnan(), 0)
 
 
 def loo_pit(
@@ -223,7 +228,8 @@ def loo_pit(
         seed: of all random draws.
 
     Returns:
-        ``pit`` and ``pareto_k`` over ``(datum, element)``; where k̂ exceeds 0.7 the transform is not to be believed.
+        ``pit`` and ``pareto_k`` over ``(datum, element)``, nan where an element is missing; where k̂ exceeds 0.7 the transform
+        is not to be believed.
 
     Raises:
         ValueError: leaving out whole data, a likelihood that couples elements, or a guide without density.
@@ -255,8 +261,9 @@ def loo_pit(
             weights, k = _smoothed(log_weights)
             truth = block.x.flatten(1)
             below, equal = (again < truth).double(), (again == truth).double()
-            rows.append((weights * (below + u * equal)).sum(0).cpu().numpy())
-            shapes.append(k)
+            pit = (weights * (below + u * equal)).sum(0).masked_fill(truth.isnan(), torch.nan)
+            rows.append(pit.cpu().numpy())
+            shapes.append(np.where(np.isnan(rows[-1]), np.nan, k))
             advance(1)
     dims = ("datum", "element")
     found = {"pit": (dims, np.concatenate(rows)), "pareto_k": (dims, np.concatenate(shapes))}

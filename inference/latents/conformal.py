@@ -8,6 +8,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from pyrogen.seeds import numpy_generator
+
 EDGE = 1e-9
 
 
@@ -53,7 +55,7 @@ def conformal_p_values(calibration: np.ndarray, scores: np.ndarray, seed: int = 
         ValueError: there is nothing to calibrate by, or a score is NaN.
     """
     lower, upper = conformal_bounds(calibration, scores)
-    return lower + np.random.default_rng(seed).random(lower.shape) * (upper - lower)
+    return lower + numpy_generator(seed).random(lower.shape) * (upper - lower)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pyrogen.inference.evidence.progress import track
 from pyrogen.registry import unknown
+from pyrogen.seeds import numpy_generator
 
 BINS = 20
 IDLE = 0.01  # of the largest variance of a code: what varies less than that does not vote
@@ -173,11 +174,11 @@ def disentanglement(
     rules = dict.fromkeys(SCORES[name][1] for name in found)
     with track(repeats * len(rules), "judging codes") as advance:
         for repeat in range(repeats):
-            order = np.random.default_rng((seed, repeat)).permutation(len(z))
+            order = numpy_generator(seed, repeat).permutation(len(z))
             learn, judge = ((z[half], f[half]) for half in np.array_split(order, 2))
             for rule in rules:
                 # draws of its own, so that no score depends on which others were asked for
-                values = rule(learn, judge, np.random.default_rng((seed, repeat)))
+                values = rule(learn, judge, numpy_generator(seed, repeat))
                 for name in found.keys() & values.keys():
                     found[name].append(values[name])
                 advance(1)

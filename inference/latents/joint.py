@@ -25,6 +25,7 @@ from pyrogen.inference.programs.door import taken
 from pyrogen.inference.programs.plain import Program, as_pair, without_guide
 from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, record
 from pyrogen.inference.programs.supports import unwrap
+from pyrogen.seeds import derived
 
 ROWS = 8192  # rows that are scored at once
 TRIED = 4  # data on which programs are tried
@@ -74,7 +75,7 @@ class Joint:
     @contextmanager
     def seeded(self, *place: int) -> Iterator[None]:
         """Random draws that depend on the seed, the block of data and a place in the work, and on nothing else."""
-        state = int(np.random.SeedSequence((*self.place, *place)).generate_state(1)[0])
+        (state,) = derived(*self.place, *place)
         with seeded(state, self.x.device):
             yield
 

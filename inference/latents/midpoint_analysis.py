@@ -10,10 +10,15 @@ from pyrogen.figures import walk_plots
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.judging import CONFIDENT, as_decoded, judge_of, unjudged
-from pyrogen.inference.latents.measured import Measured
+from pyrogen.inference.latents.measured import Measured, share
 from pyrogen.inference.latents.midpoints import Regularity, midpoints, three_numbers
 from pyrogen.registry import choice
 
+KEPT = 0.5  # share of reconstructions of the right class below which being recognized is no praise: one picture is, too
+COLLAPSED = (
+    "most reconstructions are of another class than their data, so that what is recognized says nothing of the codes: "
+    "train on, or pay less for the KL, `ELBO(beta=0.5)`"
+)
 WORDS = {
     "real": "test data",
     "reconstructed": "reconstructions",
@@ -59,19 +64,22 @@ class MidpointAnalysis(Analysis):
         shares, over, arcs = found.shares(), found.over_pixels(), found.arcs_over_lines()
         best, complete = shares["reconstructed"], space.completeness
         holes = best.value - complete.value > 2 * math.hypot(best.error, complete.error)
-        verdict: Verdict = "well" if over.value > 2 * over.error and not holes else "beware"
+        kept = share(found.kept)
+        collapsed = kept.value < KEPT
+        verdict: Verdict = "well" if over.value > 2 * over.error and not holes and not collapsed else "beware"
         listed = ", ".join(f"{WORDS[k]} {m}" for k, m in shares.items())
         return Finding(
             f"Shares that the judge is confident of, above {CONFIDENT}, of {best.n} pairs of test data of different classes: "
             f"{listed}; middles of lines less means of pixels {over}, middles of arcs less those of lines {arcs}. "
-            f"Regularity {space.regularity}, continuity "
+            f"Reconstructions are of their datum's class in {kept}. Regularity {space.regularity}, continuity "
             f"{space.continuity}, completeness {complete}; {judge.says()}.",
             verdict,
-            _advice(verdict, holes, space),
+            COLLAPSED if collapsed else _advice(verdict, holes, space),
             {
                 "shares": {k: m.numbers() for k, m in shares.items()},
                 "lerp_less_averaged": over.numbers(),
                 "slerp_less_lerp": arcs.numbers(),
+                "kept": kept.numbers(),
                 "regularity": space.regularity.numbers(),
                 "continuity": space.continuity.numbers(),
                 "completeness": space.completeness.numbers(),

@@ -31,6 +31,7 @@ class Midpoints:
         real: the first of them itself.
         averaged: the mean of the two data, pixel by pixel: what a straight line in x gives.
         prior: decoded at as many draws of the prior, which no data belong to.
+        kept: which reconstructions the judge names as the class of their datum, however sure it is.
         judge: who judged, as :meth:`TrainedJudge.numbers`.
     """
 
@@ -40,6 +41,7 @@ class Midpoints:
     real: Tensor
     averaged: Tensor
     prior: Tensor
+    kept: Tensor
     judge: Mapping[str, Any]
 
     def shares(self) -> dict[str, Measured]:
@@ -115,10 +117,12 @@ def midpoints(
         middles.setdefault("slerp", middles["lerp"])  # between numbers an arc is the line
         drawn = draw_latents(model, len(first), y, seed)
         made = {name: decoded(model, z, y) for name, z in ({**middles, "reconstructed": za, "prior": drawn}).items()}
-        real, other_real = ((split if seen is None else seen)[rows][0] for rows in (first, second))
+        shown_as = split if seen is None else seen
+        (real, y_real), (other_real, _) = (shown_as[rows] for rows in (first, second))
+        kept = judge.names(made["reconstructed"]).cpu() == y_real.cpu()
         shown = {**made, "real": real, "averaged": (real + other_real) / 2}
         found = {name: judge.recognizes(x, confidence) for name, x in shown.items()}
-    return Midpoints(**found, judge=judge.numbers())
+    return Midpoints(**found, kept=kept, judge=judge.numbers())
 
 
 def disjoint_pairs(split: Split, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from pyrogen.inference.latents.joint import placed
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import unknown
+from pyrogen.seeds import check_seed
 
 SCORES = ("low evidence", "typicality", "likelihood regret", "code distance")
 
@@ -62,8 +63,9 @@ def outlier_scores(
         which scores the model has not the means for, and why.
 
     Raises:
-        ValueError: data that do not fit, or a score that was asked for and that the model has not the means for.
+        ValueError: data that do not fit, no seed, or a score that was asked for and that the model has not the means for.
     """
+    check_seed(seed)  # or each score would be left out for it
     for name in scores or ():
         if name not in SCORES:
             raise unknown("score", name, SCORES)

@@ -86,7 +86,9 @@ def predictive_check(
         statistic)``.
 
     Raises:
-        ValueError: an unknown statistic, an improper prior, or a model that does not observe exactly one site of x's shape.
+        ValueError: an unknown statistic, or one that is no number for these data, as of one datum alone or of data with holes
+            (which replications have too, for functions of your own); an improper prior, or a model that does not observe
+            exactly one site of x's shape.
 
     Reference: Gelman, Meng & Stern 1996, Posterior predictive assessment of model fitness via realized discrepancies.
     """
@@ -97,9 +99,19 @@ def predictive_check(
         raise ValueError(f"latents={latents!r}: choose 'prior' or 'posterior'.")
     x, y = placed(model, x, y)
 
-    def measured(data: Tensor) -> list[float]:
-        return [float(statistic(data.double())) for statistic in chosen.values()]
+    holes = x.isnan()
 
+    def measured(data: Tensor) -> list[float]:
+        return [float(statistic(data.double().masked_fill(holes, torch.nan))) for statistic in chosen.values()]
+
+    _two_or_more(x, statistics)
+    found = np.array(measured(x))
+    lost = [name for name, value in zip(chosen, found, strict=True) if not np.isfinite(value)]
+    if lost:
+        raise ValueError(
+            f"of these {len(x)} data {', '.join(lost)} is no number{' since elements are missing' * bool(holes.any())}; pass "
+            "functions that are one, as statistics={'mean': lambda x: x.nanmean()}."
+        )
     replicated = []
     with (
         enough_memory("give fewer data"),
@@ -110,7 +122,7 @@ def predictive_check(
             made = [block.replicate(latents, REPLICATED, r) for block in blocks]
             replicated.append(measured(torch.cat(made)))
             advance(1)
-    found, values = np.array(measured(x)), np.array(replicated)
+    values = np.array(replicated)
     sides = np.stack([(values >= found).sum(0), (values <= found).sum(0)])
     p = np.minimum(1.0, 2 * (1 + sides.min(0)) / (replications + 1))
     return xr.Dataset(
@@ -126,12 +138,19 @@ def predictive_check(
     )
 
 
+def _two_or_more(x: Tensor, statistics: Sequence[str] | Mapping[str, Statistic]) -> None:
+    if len(x) < 2 and not isinstance(statistics, Mapping):
+        raise ValueError(
+            "the statistics that have names say how data differ, and this is one datum; give more, or functions of your own."
+        )
+
+
 def _named(name: str) -> Statistic:
     if name not in STATISTICS:
         raise ValueError(
             f"no statistic called {name!r}; there are {', '.join(STATISTICS)}, or pass functions of your own by names."
         )
-    return STATISTICS[name]
+    return lambda x: STATISTICS[name](x if x.dim() > 1 else x.unsqueeze(1))
 
 
 @choice("analysis", "predictive")
@@ -153,6 +172,11 @@ class Predictive(Analysis):
     def refusal(self, model: Model, data: Data) -> str:
         """Data that the model makes whole, from a proper prior, are needed."""
         some = data.test.take(1)
+        if data.missing:
+            return (
+                f"of {data.name!r} elements are missing, and statistics of whole data are compared; pass functions of your "
+                "own, predictive_check(model, x, statistics={'mean': lambda x: x.nanmean()})."
+            )
         try:
             with joints(model, *placed(model, some), 0, guided=False) as blocks:
                 blocks[0].simulate(REPLICATED)

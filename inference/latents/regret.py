@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pyro.distributions as dist
 import torch
 import xarray as xr
@@ -18,6 +17,7 @@ from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weights import check_weighable, run, total_log_prob
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
 from pyrogen.inference.programs.record import latent_sites, record
+from pyrogen.seeds import derived
 
 BLOCK = 50  # data that are optimized together, whatever is asked for: another number would be another stream of draws
 JUDGED = 10  # draws by which both bounds are judged for each by which they are optimized
@@ -71,7 +71,7 @@ def likelihood_regret(
         for number, start in enumerate(range(0, len(x), BLOCK)):
             rows = slice(start, start + BLOCK)
             some, labels = x[rows], None if y is None else y[rows]
-            climbing, judging = map(int, np.random.SeedSequence((seed, number)).generate_state(2))
+            climbing, judging = derived(seed, number, count=2)
             with seeded(climbing, x.device):
                 family = _Family(pair, some, labels)
                 best = family.climb(steps, lr, num_samples)

@@ -54,6 +54,9 @@ def sample_posterior(
     coordinates, from positions and gradients; then all are frozen. Constrained latents move through the bijections onto
     their supports; discrete ones are summed out, and drawn given the others afterwards.
 
+    R̂ compares modes that chains are in, and knows of no mode that none has found: of two modes of equal weight, far apart and
+    of which the guide knows one, all of four chains are in that one for every fourth datum. Temperatures find both.
+
     Should not be confused with draws of q(z|x), which are the guide's opinion, nor with importance resampling of them, which
     cannot leave the places that the guide knows.
 

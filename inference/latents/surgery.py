@@ -79,9 +79,9 @@ def surgery(
     Reference: Hoffman & Johnson 2016, ELBO surgery; brackets: Poole et al. 2019, arXiv:1905.06922; total correlation: Chen et
     al. 2018, arXiv:1802.04942.
     """
+    x, y = placed(model, x, y)
     if draws < 1 or len(x) < 3:
         raise ValueError(f"surgery(draws={draws}) of {len(x)} data: needs at least 1 draw and 3 data.")
-    x, y = placed(model, x, y)
     with enough_memory("give fewer data"), joints(model, x, y, seed) as blocks:
         posteriors = _posteriors(blocks)
         codes = [block.guide(draws, CODES)[0] for block in blocks]
@@ -177,15 +177,16 @@ def _taken_apart(
             rates.append(every.diagonal().T - each_p[s])
             single.append(Mixed.sum([Mixed.of(column) for column in every.unbind(-1)]))
     own_q, p, q = left_out(torch.stack(own)), left_out(log_p), Mixed.mean(joint)
+    top = torch.maximum(q.high, p)  # no KL is negative, though its estimate may be
     parts = {
-        "mutual_information": (own_q - q.high, torch.minimum(own_q - q.low, own_q - p)),
-        "marginal_kl": ((q.low - p).clamp(min=0), q.high - p),
+        "mutual_information": (own_q - top, torch.minimum(own_q - q.low, own_q - p)),
+        "marginal_kl": ((q.low - p).clamp(min=0), top - p),
     }
     found: dict[str, Any] = dict(zip(("kl", "kl_se"), estimate(own_q - p), strict=True))
     if single:
         one = Mixed.mean(single)
-        parts["total_correlation"] = (q.low - one.high).clamp(min=0), q.high - one.low
-        parts["dimension_wise"] = (one.low - p).clamp(min=0), one.high - p
+        parts["total_correlation"] = (q.low - one.high).clamp(min=0), (q.high - one.low).clamp(min=0)
+        parts["dimension_wise"] = (one.low - p).clamp(min=0), (one.high - p).clamp(min=0)
         rate = torch.stack(rates).mean(0)
         found["rate"] = ("latent", rate.mean(0).cpu().numpy())
         found["rate_se"] = ("latent", (rate.std(0) / math.sqrt(len(rate))).cpu().numpy())

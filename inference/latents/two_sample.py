@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrogen.seeds import numpy_generator
+
 BLOCK = 100  # permutations that are tried at once
 
 
@@ -29,7 +31,7 @@ def energy_test(first: Tensor, second: Tensor, permutations: int = 999, seed: in
     distances = torch.cdist(both, both)
     n = len(a)
     signs = torch.cat([both.new_ones(n), -both.new_ones(n)])
-    generator = np.random.default_rng(seed)
+    generator = numpy_generator(seed)
     found = float(_energy(distances, signs.unsqueeze(0), n))
     as_large = 0
     for start in range(0, permutations, BLOCK):
