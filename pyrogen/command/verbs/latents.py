@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from pyrogen.command import speech
 from pyrogen.command.cli import VERBS
-from pyrogen.command.options import axis_values
 from pyrogen.command.plain import Parser
 from pyrogen.registry import registrations
 
@@ -27,6 +26,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--weights", default="last", help="last, best or ema; default last")
     parser.add_argument("--seed", type=int, default=0, help="of the draws; default 0")
     options = parser.parse_args(arguments)
+    from pyrogen.command.options import axis_values
     from pyrogen.files import saving
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.runs.analyse import ask
