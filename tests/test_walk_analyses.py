@@ -99,8 +99,8 @@ def test_one_picture_for_all_codes_is_no_latent_space(shown, components, digits)
     """A decoder that knows one picture alone is recognized everywhere, and yet nothing can be walked in."""
     model = components(12)
     with torch.no_grad():
-        model.decoder.weight.zero_()
-        model.decoder.bias.copy_(digits.train.x[digits.train.y == shown][0].flatten())
+        model.decoder.net.weight.zero_()
+        model.decoder.net.bias.copy_(digits.train.x[digits.train.y == shown][0].flatten())
     found = MidpointAnalysis().run(model, digits)
     shares = found.numbers["shares"]
     assert shares["lerp"]["value"] == shares["prior"]["value"] == 1 > shares["averaged"]["value"] + 0.5

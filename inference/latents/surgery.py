@@ -177,20 +177,22 @@ def _taken_apart(
             rates.append(every.diagonal().T - each_p[s])
             single.append(Mixed.sum([Mixed.of(column) for column in every.unbind(-1)]))
     own_q, p, q = left_out(torch.stack(own)), left_out(log_p), Mixed.mean(joint)
-    top = torch.maximum(q.high, p)  # no KL is negative, though its estimate may be
-    parts = {
-        "mutual_information": (own_q - top, torch.minimum(own_q - q.low, own_q - p)),
-        "marginal_kl": ((q.low - p).clamp(min=0), top - p),
-    }
+    low, high = _ends(q.low - p, q.high - p)
+    parts = {"mutual_information": (own_q - p - high, own_q - p - low), "marginal_kl": (low, high)}
     found: dict[str, Any] = dict(zip(("kl", "kl_se"), estimate(own_q - p), strict=True))
     if single:
         one = Mixed.mean(single)
-        parts["total_correlation"] = (q.low - one.high).clamp(min=0), (q.high - one.low).clamp(min=0)
-        parts["dimension_wise"] = (one.low - p).clamp(min=0), (one.high - p).clamp(min=0)
+        parts["total_correlation"] = _ends(q.low - one.high, q.high - one.low)
+        parts["dimension_wise"] = _ends(one.low - p, one.high - p)
         rate = torch.stack(rates).mean(0)
         found["rate"] = ("latent", rate.mean(0).cpu().numpy())
         found["rate_se"] = ("latent", (rate.std(0) / math.sqrt(len(rate))).cpu().numpy())
     return found, {name: [estimate(side) for side in sides] for name, sides in parts.items()}
+
+
+def _ends(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Ends of a KL, which is never negative, in order: by the noise of few draws estimates may be neither."""
+    return torch.minimum(low, high).clamp(min=0), torch.maximum(low, high).clamp(min=0)
 
 
 @choice("analysis", "surgery")
