@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 ALONE = threading.RLock()
 """Held by whatever seeds, draws from or runs Pyro's handlers over a state that the process has once.
@@ -48,8 +49,12 @@ def numpy_generator(*place: Any) -> np.random.Generator:
     Raises:
         ValueError: as there.
     """
+    import numpy as np
+
     return np.random.default_rng(_sequence(place))
 
 
 def _sequence(place: tuple[Any, ...]) -> np.random.SeedSequence:
+    import numpy as np  # only for who draws: the registry, which lists names, imports this file
+
     return np.random.SeedSequence([check_seed(number) % 2**64 for number in place])  # negative seeds are seeds too
