@@ -72,6 +72,6 @@ def run(arguments: Sequence[str]) -> int:
     with saving("the samples were not saved"):
         pictures = save_figures(out.parent, figures)
         write(out.with_suffix(".npz"), content.getvalue())
-    what = " and ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
+    what = " and their ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
     print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
     return 0
