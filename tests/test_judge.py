@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -75,6 +76,15 @@ def test_one_judge_is_trained_once_and_another_has_another_hash():
     assert first is again
     assert judge_of(clouds(seed=1)).digest != first.digest
     assert judge_of(clouds(), {"name": "SupportVectors", "cost": 1.0}).digest != first.digest
+
+
+def test_training_a_judge_leaves_numpys_generator_alone():
+    data = clouds(seed=77)
+    before = np.random.get_state()  # noqa: NPY002  (what is not to be touched)
+    judge_of(data, "SupportVectors")
+    after = np.random.get_state()  # noqa: NPY002
+    assert before[2] == after[2]
+    assert (before[1] == after[1]).all()
 
 
 def test_few_judges_are_remembered():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyrogen.inference.latents.measured import Measured, mean, share
 from pyrogen.inference.programs.contexts import seeded
+from pyrogen.seeds import check_seed
 
 FOLDS, SHUFFLES, RESAMPLES = 5, 5, 500
 
@@ -58,7 +59,7 @@ def _accuracy(rows: np.ndarray, y: Tensor, seed: int) -> Measured:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=check_seed(seed) % 2**32)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return share(torch.from_numpy(cross_val_predict(classifier, rows, y.numpy(), cv=folds) == y.numpy()))
 
@@ -70,9 +71,9 @@ def _r_squared(rows: np.ndarray, y: Tensor, seed: int) -> Measured:
     from sklearn.preprocessing import StandardScaler
 
     numbers = y.double().numpy()
-    folds = KFold(FOLDS, shuffle=True, random_state=seed % 2**32)
+    folds = KFold(FOLDS, shuffle=True, random_state=check_seed(seed) % 2**32)
     regression = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 7)))
     missed = (numbers - cross_val_predict(regression, rows, numbers, cv=folds)) ** 2
-    again = np.random.default_rng(seed % 2**32).integers(len(y), size=(RESAMPLES, len(y)))
+    again = np.random.default_rng(check_seed(seed) % 2**32).integers(len(y), size=(RESAMPLES, len(y)))
     resampled = 1 - missed[again].mean(1) / numbers[again].var(1)
     return Measured(float(1 - missed.mean() / numbers.var()), float(resampled.std()), len(y))

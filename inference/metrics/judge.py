@@ -79,7 +79,8 @@ class SupportVectors(Judge):
         """Fit them."""
         if len(y.unique()) < 2:
             raise ValueError(f"a judge tells classes apart, and all {len(y)} labels are alike; take data of several.")
-        machine = SVC(C=self.cost, decision_function_shape="ovo").fit(_rows(x), y.numpy())
+        # nothing of it is random, and yet without a state it would draw from NumPy's own
+        machine = SVC(C=self.cost, decision_function_shape="ovo", random_state=0).fit(_rows(x), y.numpy())
         classes = torch.from_numpy(machine.classes_)
         first, second = torch.triu_indices(len(classes), len(classes), 1)
 
