@@ -15,6 +15,7 @@ from pyrogen.base import HasPosterior, Model, Pair
 from pyrogen.data import Data
 from pyrogen.figures import theory_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.latents.walks import latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
 from pyrogen.registry import choice
@@ -71,7 +72,7 @@ def pulls(model: Pair, x: Tensor, latent: int, y: Tensor | None = None, *, draws
     if len(x) != 1 or not 0 <= latent < model.latent_size:
         raise ValueError(f"expected one datum and a latent of 0 to {model.latent_size - 1}; got {len(x)} and {latent}.")
     with evaluating(model), seeded(seed, x.device), torch.no_grad():
-        q, prior = model.encode(x, y), _prior(model)(model.condition_for(y))
+        q, prior = model.encode(x, y), latent_prior(model, model.condition_for(y))
         z = q.sample((draws,))
         log_q, mean, sd = q.log_prob(z), z.mean(0), float(z[..., latent].std())
         place = np.linspace(-SHIFT * sd, SHIFT * sd, STEPS)
@@ -112,19 +113,13 @@ def overlap(
         q = model.encode(x, y)
         z = q.sample((draws,))
         try:
-            each = q.log_prob(
-                z.unsqueeze(2)
-            ).double()  # of a draw of datum n, under the belief of datum m: (draws, n, m)
+            # of a draw of datum n, under the belief of datum m: (draws, n, m)
+            each = q.log_prob(z.unsqueeze(2)).double()
         except NotImplementedError as error:
             raise ValueError("this posterior has no inverse, and knows the density of its own draws only.") from error
     own = torch.softmax(each, -1).diagonal(dim1=-2, dim2=-1).mean(0)
     scale = 1 - 1 / n
     return float(1 - own.mean()) / scale, float(own.std()) / math.sqrt(n) / scale
-
-
-def _prior(model: Pair) -> Prior:
-    found = [module for module in model.modules() if isinstance(module, Prior)]
-    return found[0]
 
 
 @choice("analysis", "anatomy")

@@ -66,7 +66,7 @@ def _flat(draws: np.ndarray) -> np.ndarray:
 @choice("analysis", "posterior")
 @dataclass
 class SingleData(Analysis):
-    """The exact posteriors of some test data by :func:`sample_posterior`, beside the encoder's.
+    """The exact posteriors of some test data, beside the encoder's.
 
     Args:
         count: test data.

@@ -15,7 +15,7 @@ from pyrogen.inference.programs.contexts import seeded
 from pyrogen.nets.features import Features
 from pyrogen.registry import choice
 
-STEPS = 1500  # of a network, after which it names more than 98 % of MNIST right
+STEPS = 1500  # of a network
 BLOCK = 1000
 
 
