@@ -19,10 +19,10 @@ from pyrogen.figures.plots import to_image
 from pyrogen.inference.pages.panel import is_picture, labels_of
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
+from pyrogen.inference.runs.scores import SPLITS
 from pyrogen.registry import unknown
 
 SHOWN, DRAWS, NEAREST, SLIDERS = 1000, 64, 6, 32
-SPLITS = ("train", "valid", "test")
 REACH = 1.05  # of the plane, over what lies in it
 
 
@@ -61,7 +61,7 @@ class View:
             raise ValueError(
                 f"{type(model).__name__} has no latents to walk through; explore a VAE, an autoencoder or a GAN."
             )
-        self.model, self.data, self.seed = model, data, seed
+        self.model, self.data = model, data
         self.size = model.latent_size
         self.split: Split = getattr(data, split).take(limit).to(model.device)
         # torch's modules are no place for several requests at once
