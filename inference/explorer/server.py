@@ -36,6 +36,7 @@ class Explorer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    timeout = 0.5  # seconds after which one who waits for a request looks around
 
     def __init__(self, view: View, port: int = 0) -> None:
         self.view, self.token = view, secrets.token_urlsafe(16)

@@ -28,19 +28,20 @@ def run(arguments: Sequence[str]) -> int:
     from pyrogen.inference.explorer.server import Explorer
     from pyrogen.inference.explorer.view import View
     from pyrogen.inference.runs.recipe import data_of
+    from pyrogen.inference.training.checkpoint import Stops
 
     model, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
     view = View(model, data, options.split, _coordinates(options.coordinates), options.limit, options.seed)
-    with Explorer(view, options.port) as server:
+    with Explorer(view, options.port) as server, Stops().heard() as stops:
         print(f"open {server.url}\non this machine only; stop with Ctrl-C", flush=True)
         if options.browser:
             import webbrowser
 
             webbrowser.open(server.url)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("stopped")
+        # an exception may be lost where a thread is just being started: a wish is not
+        while not stops.wished:
+            server.handle_request()
+        print("stopped")
     return 0
 
 
