@@ -99,6 +99,8 @@ class Objective(ABC):
     axes: ClassVar[tuple[str, ...]] = ("objective",)
     alone: bool = True
     """Whether a model can be trained by it without others beside it."""
+    implicit: bool = False
+    """Whether it fits what a model makes, as a game does, and leaves its densities unasked."""
 
     @abstractmethod
     def players(self, model: Any) -> Sequence[Player]:
@@ -314,12 +316,12 @@ class HasGenerator(HasLatents):
     """A model that makes data from latents, x = g(z) with z ~ p(z), whether or not it has a density."""
 
     @abstractmethod
-    def latent_prior(self) -> Distribution:
-        """p(z): event shape ``latent_shape``."""
+    def latent_prior(self, y: Tensor | None = None) -> Distribution:
+        """p(z), or p(z|y): event shape ``latent_shape``, batch shape that of y where it depends on it."""
 
     @abstractmethod
-    def generate(self, z: Tensor) -> Tensor:
-        """g(z), ``(..., *x_shape)`` for z of shape ``(..., *latent_shape)``."""
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """g(z), or g(z, y), ``(..., *x_shape)`` for z of shape ``(..., *latent_shape)``; y is broadcast against it."""
 
 
 class HasCritic(ABC):

@@ -544,9 +544,9 @@ def test_annealed_error_fits_the_noise_and_is_small():
         annealed_error(pyrogen.create("vae", x_shape=(2,)), data, 0)
 
 
-def test_noise_is_refused_where_it_is_not_needed_or_not_found(vae):
+def test_noise_is_refused_where_nothing_is_generated_or_none_found():
     with pytest.raises(ValueError, match="no generator"):
-        observe(vae, torch.zeros(3, 1, 4, 4))
+        observe(pyrogen.create("made", x_shape=(3,)), torch.zeros(3, 3))
     with pytest.raises(ValueError, match="sigma"):
         Observed(pyrogen.create("gan-nonsaturating"), -1.0)
 

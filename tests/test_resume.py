@@ -326,8 +326,9 @@ def test_average_is_the_exponential_one(tmp_path):
     fit(model, data, epochs=1, ema=0.8, folder=tmp_path, validate=False)
     seen.append(model.state_dict()["decoder.net.1.bias"])
     expected = seen[0]
-    for weights in seen[1:]:
-        expected = 0.8 * expected + 0.2 * weights
+    for step, weights in enumerate(seen[1:], 1):
+        decay = min(0.8, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weights
     averaged = pyrogen.load(tmp_path, model=pyrogen.create("vae", **arguments), weights="ema")
     torch.testing.assert_close(averaged.state_dict()["decoder.net.1.bias"], expected)
 

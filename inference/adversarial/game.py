@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -36,6 +36,8 @@ class Adversarial(Objective):
         critic_optimizer: of the critic.
         generator_optimizer: of the generator.
     """
+
+    implicit: ClassVar[bool] = True
 
     loss: AdversarialLoss | str = "NonSaturating"
     penalty: CriticPenalty | str | None = None

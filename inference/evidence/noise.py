@@ -1,4 +1,4 @@
-"""A density for generators that have none: Gaussian noise on what they make."""
+"""A density for whatever generates: Gaussian noise on what it makes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ LEAPFROGS, ACCEPTANCE = 10, 0.65
 
 
 class Observed(Pair):
-    """A generator seen through noise: z ~ p(z), x ~ N(g(z), σ² I), with the prior as guide.
+    """A generator seen through noise: z ~ p(z), x ~ N(g(z), σ² I), with the prior as guide; given y where it is conditional.
+
+    A model with a likelihood of its own may be seen so too, g(z) being the mean of its p(x|z): this is how it stands on the
+    same footing as one that has none.
 
     Args:
         generator: a model that makes data from latents.
@@ -40,26 +43,28 @@ class Observed(Pair):
         if not 0 < sigma < math.inf:
             raise ValueError(f"the noise's sigma={sigma} must be positive and finite.")
         self.generator, self.x_shape, self.objective = generator, generator.x_shape, generator.objective
+        self.condition = generator.condition
         self.register_buffer("sigma", torch.tensor(float(sigma), device=generator.device))
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z) N(x; g(z), σ²)."""
         announce(self)
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
-            z = pyro.sample("z", self.generator.latent_prior())
-            center = self.generator.generate(z)
+            z = pyro.sample("z", self.generator.latent_prior(y))
+            center = self.generator.generate(z, y)
             pyro.sample("x", dist.Normal(center, self.sigma).to_event(len(self.x_shape)), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z): a generator knows no way back."""
         announce(self)
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
-            pyro.sample("z", self.generator.latent_prior())
+            pyro.sample("z", self.generator.latent_prior(y))
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """g(z) at drawn z with noise, ``(n, *x_shape)``."""
-        center = self.generator.generate(self.generator.latent_prior().sample((n,)))
+        prior = self.generator.latent_prior(y)
+        center = self.generator.generate(prior.sample(() if prior.batch_shape else (n,)), y)
         return center + self.sigma * torch.randn_like(center)
 
 

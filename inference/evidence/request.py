@@ -72,9 +72,9 @@ def command(run: str, name: str, arguments: Attributes, attributes: Attributes, 
     flagged_by = flagged_by or str(attributes.get("flagged_by", ""))
     usual = {"split": "test", "weights": "last", "seed": 0}
     usual |= {} if flagged_by else {"limit": None}
-    usual |= {"sigma": None} if attributes.get("sigma_from") == "given" else {}
-    for option, default in usual.items():
-        value = attributes.get(option, default)
+    noise = _noise(attributes)
+    for option, default in (usual | {"sigma": ""}).items():
+        value = noise if option == "sigma" else attributes.get(option, default)
         if value != default and not (option == "split" and value == "unknown"):
             words += [f"--{option}", str(value)]
     return shlex.join([*words, *(["--flagged_by", flagged_by] if flagged_by else [])])
@@ -89,6 +89,13 @@ def file_name(attributes: Attributes) -> str:
     parts += [str(attributes["split"])]
     parts += [f"first-{attributes['limit']}"] if "limit" in attributes else []
     parts += [f"flagged-by-{attributes['flagged_by']}"] if "flagged_by" in attributes else []
-    parts += [f"sigma-{attributes['sigma']:g}"] if attributes.get("sigma_from") == "given" else []
+    parts += [f"sigma-{noise}"] if (noise := _noise(attributes)) else []
     parts += [f"seed-{attributes['seed']}"] if attributes.get("seed") else []
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in "-".join(parts))
+
+
+def _noise(attributes: Attributes) -> str:
+    """The noise on what was generated, as it is asked for; "" where the model's own density was scored."""
+    if "sigma" not in attributes:
+        return ""
+    return f"{attributes['sigma']:g}" if attributes.get("sigma_from") == "given" else "fitted"

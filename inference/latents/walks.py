@@ -168,7 +168,7 @@ def decoded(model: Model, z: Tensor, y: Tensor | None = None) -> Tensor:
     if isinstance(model, HasPosterior):
         mean: Tensor = model.decode(z, y).mean
         return mean
-    return _generator(model).generate(z)
+    return _generator(model).generate(z, y)
 
 
 def latent_prior(model: Model, y: Tensor | None = None) -> Distribution:
@@ -178,7 +178,7 @@ def latent_prior(model: Model, y: Tensor | None = None) -> Distribution:
         ValueError: the model has no one prior.
     """
     if isinstance(model, HasGenerator):
-        return model.latent_prior()
+        return model.latent_prior(y)
     priors = [part for part in model.modules() if isinstance(part, Prior)]
     if len(priors) != 1:
         raise ValueError(

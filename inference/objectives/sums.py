@@ -46,6 +46,7 @@ class Sum(Objective):
             parts += [(weight * w, o) for w, o in inner]
         self.parts: tuple[tuple[float, Objective], ...] = tuple(parts)
         self.alone = any(objective.alone for _, objective in parts)
+        self.implicit = all(objective.implicit for _, objective in parts)
 
     @property
     def of(self) -> str:

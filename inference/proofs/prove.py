@@ -125,7 +125,7 @@ class Bench:
         data = _data(setup.data)
         with contexts.seeded(setup.seed):
             model = registry.create(
-                setup.entry, **data.decides(registry.find("entry", setup.entry).load()), **setup.arguments
+                setup.entry, **{**data.decides(registry.find("entry", setup.entry).load()), **setup.arguments}
             )
         if not {"kind", "binarization", "dequantization"} & set(setup.data):
             data = _data({**setup.data, "kind": model.kinds})

@@ -59,7 +59,7 @@ def bottleneck(
         for size in sizes:
             for seed in seeds:
                 with seeded(seed):
-                    model = registry.create(entry, **data.decides(build), latent_size=size, **arguments)
+                    model = registry.create(entry, **{**data.decides(build), "latent_size": size, **arguments})
                 if not isinstance(model, Model) or not isinstance(model, HasPosterior):
                     raise ValueError(
                         f"{entry!r} encodes nothing, so that it has no bottleneck; use an autoencoder or VAE."

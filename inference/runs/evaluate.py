@@ -9,12 +9,13 @@ from typing import Any
 import xarray as xr
 
 from pyrogen import storage
-from pyrogen.base import Model
+from pyrogen.base import Model, Objective
 from pyrogen.data import Data
 from pyrogen.inference.evidence import guide_check
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
+from pyrogen.inference.runs.density import Noise, density_of, trained_by
 from pyrogen.inference.runs.recipe import load_run
-from pyrogen.inference.runs.scores import density_of, part_of, save_score
+from pyrogen.inference.runs.scores import part_of, save_score
 from pyrogen.inference.training.run import Run
 
 
@@ -26,7 +27,7 @@ def evaluate(
     split: str = "test",
     limit: int | None = None,
     flagged_by: str | None = None,
-    sigma: float | None = None,
+    sigma: Noise = None,
     seed: int = 0,
     chunk_size: int = 100,
     check_guide: bool = True,
@@ -35,13 +36,14 @@ def evaluate(
 
     Args:
         run: what :func:`~pyrogen.inference.fit` or :func:`pyrogen.load_run` gave, or a folder.
-        estimator: an object or a name; by default exact where the model has a log_prob, AIS where it has no density, else
-            IWAE(5000).
+        estimator: an object or a name; by default exact where the model has a log_prob, AIS where noise is put on it,
+            else IWAE(5000).
         weights: "last", "best" or "ema".
         split: "train", "valid" or "test".
         limit: the first so many data only.
         flagged_by: the name of a score: only the data that its diagnosis flags.
-        sigma: observation noise of a generator without a density; by default fitted on the validation split.
+        sigma: score what the model generates with this noise on it, N(g(z), σ²), not a likelihood of its own; "fitted":
+            on the validation split, as it is by default where there is no density, or a game left it unfitted.
         seed: of the draws.
         chunk_size: draws decoded at once; changes memory, not the answer.
         check_guide: score a few data by chains from the prior too, where the guide led.
@@ -56,9 +58,8 @@ def evaluate(
     if run.folder is None:
         if weights != "last" or flagged_by is not None:
             raise ValueError("other weights, and earlier scores, lie in the folder of a run; fit(..., folder=...).")
-        return score(
-            run.model, run.data, None, estimator, weights, split, limit, None, sigma, seed, chunk_size, check_guide
-        )
+        asked = estimator, weights, split, limit, None, sigma, seed, chunk_size, check_guide
+        return score(run.model, run.data, None, *asked, objective=trained_by(run.settings))
     judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
     # what the folder holds is what is scored, whatever became of the model in memory
     model = storage.load(run.folder, copy.deepcopy(run.model), weights)
@@ -77,18 +78,23 @@ def score(
     split: str = "test",
     limit: int | None = None,
     flagged_by: str | None = None,
-    sigma: float | None = None,
+    sigma: Noise = None,
     seed: int = 0,
     chunk_size: int = 100,
     check_guide: bool = True,
+    objective: Objective | None = None,
 ) -> xr.Dataset:
     """The estimate alone, with what tells it from others in its attributes; see :func:`evaluate`.
+
+    ``objective`` is what a run without a folder was trained by.
 
     Raises:
         ValueError: as there.
     """
     part, rows, said = part_of(folder, data, split, limit, flagged_by)
-    judge, noise = density_of(model, data, sigma, seed)
+    if folder is not None:
+        objective = trained_by(storage.read_config(folder).get("fit") or {})
+    judge, noise = density_of(model, data, sigma, seed, limit, folder, weights, objective)
     estimator = "AIS" if noise and estimator is None else estimator
     evidence = log_evidence(judge, part, estimator, seed=seed, chunk_size=chunk_size)
     evidence = guide_check.check_guide(judge, part, evidence, seed=seed) if check_guide else evidence

@@ -218,7 +218,7 @@ def _sections(chosen: Mapping[str, Any], owners: Owners) -> tuple[dict[str, Any]
             continue
         section, parameter = owners[key]
         usual = None if parameter.default is parameter.empty else _described(key, parameter.default, owners)
-        if value != usual:
+        if value != usual or key == "latent_size":  # unless it is said, the data may decide it
             found[section][NAMED.get(key, key) if section == "data" else key] = value
     return found["arguments"], found["data"], found["fit"]
 

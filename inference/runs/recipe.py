@@ -20,7 +20,7 @@ def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[
     """The data as the model takes them, and the model of their shape."""
     named = {k: v for k, v in wishes.items() if v is not None}
     data = load(**named)
-    model = build(**data.decides(build), **own)
+    model = build(**{**data.decides(build), **own})
     if not {"kind", "binarization", "dequantization"} & named.keys():
         # nothing was said of the kind: take the one that the likelihood scores
         if data.kind == "real" and not {"real", "counts", "angle"} & set(model.kinds):

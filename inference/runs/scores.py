@@ -14,13 +14,11 @@ import xarray as xr
 import yaml
 
 from pyrogen import storage
-from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.files import first_line, write
 from pyrogen.inference.adversarial.collapse import said_of
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.diagnosis import diagnose
-from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.activity import has_learned
 from pyrogen.inference.training.run import read_history
@@ -170,25 +168,6 @@ def part_of(
         raise ValueError(f"the diagnosis of {flagged_by} flags no data; there is nothing to score again.")
     x, *y = whole[torch.from_numpy(rows)]
     return Split(x, y[0] if y else None, split, whole.view), rows, {"flagged_by": flagged_by}
-
-
-def density_of(model: Model, data: Data, sigma: float | None, seed: int) -> tuple[Model, dict[str, Any]]:
-    """A model that has a density: itself, or a generator with an observation noise, fitted on the validation split.
-
-    Returns:
-        The model, and the attributes ``sigma`` and ``sigma_from`` where noise was put on it.
-
-    Raises:
-        ValueError: a noise was given for a model that has a density.
-    """
-    if isinstance(model, (Pair, HasLogProb)) or not isinstance(model, HasGenerator):
-        if sigma is not None:
-            raise ValueError(f"{type(model).__name__} needs no observation noise; leave --sigma out.")
-        return model, {}
-    if sigma is not None:
-        return Observed(model, sigma), {"sigma": sigma, "sigma_from": "given"}
-    observed = observe(model, data.valid, seed=seed)
-    return observed, {"sigma": float(observed.sigma), "sigma_from": f"fitted on {data.name} valid"}
 
 
 def beware(folder: str | Path) -> Iterator[str]:

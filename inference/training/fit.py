@@ -82,7 +82,8 @@ def fit(
         validate: after every epoch also measure each player's loss on the validation split (its first data, at most 1000
             or a twentieth as many as there are training data), and keep the best weights.
         patience: stop after so many epochs without a better validation loss.
-        ema: decay of a moving average of the weights, which is then what is validated and selected.
+        ema: decay of a moving average of the weights, which is then what is validated and selected; after t steps of a stage
+            at most (1 + t) / (10 + t), so that the start is soon forgotten.
         deterministic: only deterministic algorithms, for the same bits on a GPU.
         lr_milestones: epochs, counted from 1 in each stage, from which on the learning rate of every player is
             ``lr_decay`` times what it was before; by default the recipe's, or none.

@@ -133,7 +133,9 @@ class Game:
             rows = rows / weights
         bad = ~torch.isfinite(rows)
         if bad.any():
-            row, column = (int(i) for i in bad.nonzero()[0])
+            row = int(bad.any(1).nonzero()[0])
+            # a loss is the sum of what stands beside it, which says what is wrong
+            column = min(bad[row].nonzero()[:, 0].tolist(), key=lambda i: (self.terms[i].endswith("/loss"), i))
             player, term = self.terms[column].split("/", 1)
             step = int(self.step) - self.batch + row + 1
             raise NotFinite(

@@ -212,7 +212,7 @@ class Trainer:
             game.enter(self.epoch + 1)
             while game.batch < game.batches:
                 game.move()
-                self._average()
+                self._average(self.epoch * game.batches + game.batch)
                 if not told and game.said:
                     told = True
                     log.info("steps: %s.", game.said)
@@ -258,7 +258,9 @@ class Trainer:
             terms: dict[str, Any] = _named("valid", measured, game.players)
             if isinstance(self.model, HasPosterior):
                 terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
-            terms |= {f"valid/{k}": v for k, v in collapse.spread(self.model, self.valid_split).items()}
+            # what encodes and plays alone shows its collapse by its latents
+            if not isinstance(self.model, HasPosterior) or len(game.players) > 1:
+                terms |= {f"valid/{k}": v for k, v in collapse.spread(self.model, self.valid_split).items()}
         return terms
 
     def _record(self, line: dict[str, Any]) -> None:
@@ -320,11 +322,12 @@ class Trainer:
         patience = self.settings["patience"]
         return patience is not None and self.epoch - self.best_epoch >= patience
 
-    def _average(self) -> None:
+    def _average(self, steps: int) -> None:
         if self.ema:
+            decay = min(self.settings["ema"], (1 + steps) / (10 + steps))  # so that the start is soon forgotten
             weights = self.model.state_dict()
             floats = [k for k, v in weights.items() if v.is_floating_point()]
-            torch._foreach_lerp_([self.ema[k] for k in floats], [weights[k] for k in floats], 1 - self.settings["ema"])
+            torch._foreach_lerp_([self.ema[k] for k in floats], [weights[k] for k in floats], 1 - decay)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:

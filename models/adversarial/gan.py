@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pyro
+import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Prior
-from pyrogen.base import Batch, HasCritic, HasGenerator, Model
+from pyrogen.base import Batch, HasCritic, HasGenerator, Model, Objective, announce
+from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry, make
@@ -18,16 +21,21 @@ TRIED = 64  # draws by which a generator shows its range
 
 
 class GAN(Model, HasCritic, HasGenerator):
-    """A generator without a density, x = g(z) with z ~ p(z), and a critic that reads x.
+    """A generator without a density, x = g(z) with z ~ p(z), or g(z, y), and a critic that reads x, and y beside it.
+
+    It is half a pair: ``model`` is a Pyro program, of which x is a point mass, and there is no guide. What needs a density
+    takes :func:`pyrogen.inference.observe`, which puts noise on x.
 
     Args:
-        generator: ``(N, latent_size)`` to ``(N, *x_shape)``, of the given kind: for "unit" as after a sigmoid.
-        critic: ``(N, *x_shape)`` to ``(N, 1)``.
+        generator: ``(N, latent_size)`` to ``(N, *x_shape)``, of the given kind: for "unit" as after a sigmoid. Given a
+            condition it takes ``(N, condition.size)`` as a second argument, and so does the critic.
+        critic: ``(N, *x_shape)`` to ``(N, 1)``, or to fewer scores where one is of several data together.
         x_shape: shape of one datum.
         latent_size: size of z.
         prior: a fixed prior.
         objective: the game; by default non-saturating.
         kind: of the data: "real" for any numbers, "unit" or "binary" for numbers in [0, 1].
+        condition: what y is, or None.
 
     Raises:
         ValueError: a learned or improper prior, another kind, or a generator whose numbers leave [0, 1].
@@ -40,16 +48,18 @@ class GAN(Model, HasCritic, HasGenerator):
         x_shape: Sequence[int],
         latent_size: int,
         prior: Prior | str = "StandardNormal",
-        objective: Adversarial | None = None,
+        objective: Objective | str | None = None,
         kind: str = "real",
+        condition: Condition | None = None,
     ) -> None:
         super().__init__()
-        self.kinds = _kinds(kind)
+        self.kinds, self.condition = _kinds(kind), condition
         self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
-        self.objective = objective or Adversarial()
+        self.objective: Objective = Adversarial() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)
         self.generator = BatchDims(generator, torch.Size([latent_size]), self.x_shape, "generator")
         self.critic = BatchDims(critic, self.x_shape, torch.Size([1]), "critic")
+        self.reader = None if condition is None else Reader(condition)
         if self.prior.learned or not self.prior.proper:
             raise ValueError(
                 f"a GAN draws z from a fixed prior such as StandardNormal; got {type(self.prior).__name__}."
@@ -58,27 +68,34 @@ class GAN(Model, HasCritic, HasGenerator):
         if self.kinds == BOUNDED:
             self._try_generator()
 
+    def model(self, x: Tensor, y: Tensor | None = None) -> None:
+        """p(z) δ(x − g(z)): of ``x`` only the length is used, and the site x is drawn."""
+        announce(self)
+        with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
+            z = pyro.sample("z", self.latent_prior(y))
+            pyro.sample("x", dist.Delta(self.generate(z, y), event_dim=len(self.x_shape)))
+
     def real(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The data."""
-        return {"x": batch.x}
+        """The data, and y."""
+        return {"x": batch.x, **self._given(batch)}
 
     def fake(self, batch: Batch) -> Mapping[str, Tensor]:
-        """As many generated data."""
-        z = self.latent_prior().sample((len(batch.x),))
-        return {"z": z, "x": self.generate(z)}
+        """As many generated data, given the same y."""
+        z = self.latent_prior(batch.y).sample((len(batch.x),))
+        return {"z": z, "x": self.generate(z, batch.y), **self._given(batch)}
 
-    def latent_prior(self) -> Distribution:
+    def latent_prior(self, y: Tensor | None = None) -> Distribution:
         """The fixed prior."""
         return self.prior()
 
-    def generate(self, z: Tensor) -> Tensor:
-        """g(z), ``(..., *x_shape)``."""
-        x: Tensor = self.generator(z)
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """g(z), or g(z, y), ``(..., *x_shape)``."""
+        x: Tensor = self.generator(z, self._read(y))
         return x
 
     def criticize(self, sites: Mapping[str, Tensor]) -> Tensor:
-        """The critic's logits of x."""
-        return self.critic(sites["x"]).squeeze(-1)
+        """The critic's logits of x, given y."""
+        return self.critic(sites["x"], self._read(sites.get("y"))).squeeze(-1)
 
     def generator_modules(self) -> Sequence[nn.Module]:
         """The generator."""
@@ -100,8 +117,9 @@ class GAN(Model, HasCritic, HasGenerator):
     def _try_generator(self) -> None:
         mode = self.generator.training
         self.generator.eval()
+        read = None if self.condition is None else torch.zeros(TRIED, self.condition.size)
         with torch.random.fork_rng(devices=[]):
-            x = self.generate(self.latent_prior().sample((TRIED,)))
+            x = self.generator(self.prior().sample((TRIED,)), read)
         self.generator.train(mode)
         if x.amin() < 0 or x.amax() > 1:
             raise ValueError(
@@ -111,8 +129,30 @@ class GAN(Model, HasCritic, HasGenerator):
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """g(z) at drawn z, ``(n, *x_shape)``."""
-        return self.generate(self.latent_prior().sample((n,)))
+        """g(z) at drawn z, ``(n, *x_shape)``.
+
+        Raises:
+            ValueError: no y, or a wrong one, where the model is conditional.
+        """
+        if self.condition is not None:
+            self.condition.check(y, n)
+        return self.generate(self.latent_prior(y).sample((n,)), y)
+
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Take the scale of the training data's y."""
+        if self.reader is not None:
+            self.reader.before_training(y)
+
+    @property
+    def needs_training_data(self) -> bool:
+        """Whether whoever reads y does."""
+        return self.reader is not None and self.reader.needs_training_data
+
+    def _given(self, batch: Batch) -> dict[str, Tensor]:
+        return {} if self.condition is None or batch.y is None else {"y": batch.y}
+
+    def _read(self, y: Tensor | None) -> Tensor | None:
+        return None if self.reader is None or y is None else self.reader(y)
 
 
 def _kinds(kind: str) -> tuple[str, ...]:

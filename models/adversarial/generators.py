@@ -75,7 +75,7 @@ class Generator(Pair, HasGenerator):
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             pyro.sample("z", self.prior())
 
-    def latent_prior(self) -> Distribution:
+    def latent_prior(self, y: Tensor | None = None) -> Distribution:
         """The fixed prior."""
         return self.prior()
 
@@ -83,7 +83,7 @@ class Generator(Pair, HasGenerator):
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
         return self.likelihood(self.net(z))
 
-    def generate(self, z: Tensor) -> Tensor:
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The mean of p(x|z), ``(..., *x_shape)``."""
         x: Tensor = self.decode(z).mean
         return x

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
-from pyrogen.base import HasPosterior, Objective, Pair, announce, told
+from pyrogen.base import HasGenerator, HasPosterior, Objective, Pair, announce, told
 from pyrogen.conditions import Condition, Reader
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
@@ -22,7 +22,7 @@ from pyrogen.registry import entry, make
 log = logging.getLogger("pyrogen")
 
 
-class VAE(Pair, HasPosterior):
+class VAE(Pair, HasPosterior, HasGenerator):
     """One layer of latents: z ~ p(z), x ~ p(x|decoder(z)), with the guide z ~ q(z|encoder(x)).
 
     log p(x) ≥ E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))
@@ -110,6 +110,19 @@ class VAE(Pair, HasPosterior):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
         return self.likelihood(self.decoder(z[..., -self.bottom_size :], self._read(y)))
+
+    def latent_prior(self, y: Tensor | None = None) -> Distribution:
+        """p(z), or p(z|y); of an improper prior what was fitted to the codes.
+
+        Raises:
+            ValueError: nothing has been fitted to them.
+        """
+        return self.prior.generator(y)
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The mean of p(x|z), ``(..., *x_shape)``."""
+        x: Tensor = self.decode(z, y).mean
+        return x
 
     def code(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The z that the posterior names for each datum, ``(B, latent_size)``."""

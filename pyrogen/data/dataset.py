@@ -95,9 +95,16 @@ class Data:
         return torch.Size() if self.train.y is None else self.train.y.shape[1:]
 
     def decides(self, build: Callable[..., Any]) -> dict[str, Any]:
-        """The arguments of an entry that its data decide: ``x_shape``, ``y_shape``, ``classes``, ``kind``, if it has them."""
+        """The arguments of an entry that its data decide: ``x_shape``, ``y_shape``, ``classes``, ``kind``, if it has them.
+
+        So do they of a ``latent_size`` that is larger by default than x is, where the posterior is a choice: more latents
+        than that only cost a KL. Codes that are points may be larger, and stay.
+        """
         wanted = inspect.signature(build).parameters
-        return {k: getattr(self, k) for k in DECIDED if k in wanted}
+        found = {k: getattr(self, k) for k in DECIDED if k in wanted}
+        if {"latent_size", "posterior"} <= wanted.keys() and self.x_shape.numel() < wanted["latent_size"].default:
+            found["latent_size"] = self.x_shape.numel()
+        return found
 
     def like(self, raw: Any, y: Any = None, name: str = "new") -> Split:
         """Further raw data, ``(N, *x_shape)``, prepared as these were: standardized, binarized, or turned into levels.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pyrogen
 from pyrogen.command import options as opt
@@ -36,9 +37,10 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--sigma",
-        type=float | None,
+        type=float | Literal["fitted"] | None,
         default=None,
-        help="observation noise of a generator without a density; by default fitted on the validation split",
+        help="score what the model generates with this noise on it, N(g(z), sigma²); fitted: on the validation split, as by "
+        "default where the model has no density, or a game left it unfitted",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
     parser.add_argument(
@@ -60,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         own = options.sigma, options.seed, options.chunk_size, options.check_guide
         evidence = score(trained, data, options.run, options.estimator, *chosen, *own).assign_attrs(judged)
     if "sigma" in (a := evidence.attrs):
-        print(f"noise     sigma = {a['sigma']:.4g}, {a['sigma_from']}: the model has no density of its own")
+        print(f"noise     sigma = {a['sigma']:.4g}, {a['sigma_from']}: x ~ N(g(z), sigma²) is what is scored")
     print(summarize(evidence).text(options.run, named(evidence)))
     if isinstance(trained, HasPosterior):
         with evaluating(trained), seeded(options.seed):

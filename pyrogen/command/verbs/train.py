@@ -134,6 +134,8 @@ def _sections(
                 target[key] = value
             elif key not in target and key not in (*FOLLOWING, *(dir(Data) if section == "data" else ())):
                 raise registry.unknown(f"setting in the section {section!r} of the config", key, target)
+    if "latent_size" in own and "latent_size" not in {*spoken, *written}:
+        del own["latent_size"]  # unless it is said, the data may decide it
     return own, wishes, settings
 
 

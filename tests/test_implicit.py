@@ -1,0 +1,150 @@
+"""Models that only generate: as Pyro programs, and scored through noise on the footing of those with a likelihood."""
+
+import math
+
+import pytest
+import torch
+from pyro import poutine
+from pyro.infer import Predictive
+from torch import nn
+
+import pyrogen
+from pyrogen.conditions import Condition
+from pyrogen import evaluate
+from pyrogen.inference import AIS, ELBO, Adversarial, fit, log_evidence, observe
+from pyrogen.inference.adversarial.penalties import CriticPenalty
+from pyrogen.inference.evidence.noise import Observed
+from pyrogen.inference.runs.density import FILE
+from pyrogen.models.adversarial.gan import GAN
+from pyrogen.nets.beside import Beside
+
+
+def conditional():
+    generator = Beside(nn.Linear(2 + 3, 4))
+    return GAN(generator, Beside(nn.Linear(4 + 3, 1)), (4,), 2, condition=Condition((), 3))
+
+
+def test_a_gan_is_a_program_that_pyro_runs_conditions_and_predicts_with():
+    gan = pyrogen.create("gan-nonsaturating")
+    drawn = Predictive(gan.model, num_samples=5)(torch.zeros(3, 2))
+    assert drawn["z"].shape == drawn["x"].shape == (5, 3, 2)
+    torch.testing.assert_close(drawn["x"], gan.generate(drawn["z"]))
+    z = torch.randn(3, 2)
+    trace = poutine.trace(poutine.condition(gan.model, data={"z": z})).get_trace(torch.zeros(3, 2))
+    torch.testing.assert_close(trace.nodes["x"]["value"], gan.generate(z))
+    assert trace.nodes["x"]["fn"].log_prob(gan.generate(z)).eq(0).all()
+
+
+def test_what_the_program_draws_is_what_the_game_is_played_with():
+    gan = pyrogen.create("gan-nonsaturating")
+    torch.manual_seed(3)
+    fake = gan.fake(pyrogen.base.Batch(torch.zeros(6, 2)))
+    torch.manual_seed(3)
+    trace = poutine.trace(gan.model).get_trace(torch.zeros(6, 2))
+    for name in ("z", "x"):
+        torch.testing.assert_close(trace.nodes[name]["value"], fake[name])
+
+
+def test_a_conditional_gan_makes_and_judges_data_given_y():
+    gan, y = conditional(), torch.tensor([0, 1, 2, 1])
+    z = torch.zeros(4, 2)
+    x = gan.generate(z, y)
+    assert x.shape == (4, 4) and torch.equal(x[1], x[3]) and not torch.equal(x[0], x[1])
+    assert gan.sample(4, y).shape == (4, 4)
+    batch = pyrogen.base.Batch(x, y)
+    assert gan.criticize(gan.real(batch)).shape == gan.criticize(gan.fake(batch)).shape == (4,)
+    other = {**gan.real(batch), "y": y.flip(0)}
+    assert not torch.equal(gan.criticize(gan.real(batch)), gan.criticize(other))
+    with pytest.raises(ValueError, match="conditional"):
+        gan.sample(4)
+    seen = observe_at(gan, 0.5)
+    score = log_evidence(seen, x, AIS(20, 16), y=y)
+    assert score["log_evidence"].shape == (4,)
+
+
+def observe_at(model, sigma):
+    return Observed(model, sigma)
+
+
+def linear_vae(scale=0.3):
+    torch.manual_seed(0)
+    likelihood = pyrogen.likelihoods.Normal("fixed", scale)
+    return pyrogen.create("vae", x_shape=(6,), latent_size=2, hidden=(), likelihood=likelihood)
+
+
+def test_a_vae_seen_through_noise_has_the_evidence_of_its_mean():
+    """With σ that of the likelihood it is the model's own, exactly log N(x; b, WWᵀ + σ²I)."""
+    vae, x = linear_vae(), torch.randn(5, 6)
+    layer = next(m for m in vae.decoder.modules() if isinstance(m, nn.Linear))
+    covariance = layer.weight @ layer.weight.T + 0.3**2 * torch.eye(6)
+    exact = torch.distributions.MultivariateNormal(layer.bias, covariance).log_prob(x).detach()
+    found = log_evidence(observe_at(vae, 0.3), x, AIS(300, 32))
+    assert abs(found["log_evidence"].values - exact.numpy()).max() < 0.1
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """One pair, trained by the ELBO and by a game."""
+    runs = {}
+    for objective in (ELBO(), Adversarial(hidden=(16,))):
+        folder = tmp_path_factory.mktemp("run")
+        data = pyrogen.data.from_arrays(x_train=torch.randn(200, 6), x_test=torch.randn(20, 6))
+        runs[objective.implicit] = fit(linear_vae(), data, objective=objective, epochs=1, folder=folder, validate=False)
+    return runs
+
+
+def test_a_game_leaves_the_likelihood_unfitted_so_that_noise_is_what_is_scored(both):
+    own = evaluate(both[False], "ELBO", limit=4)
+    assert "sigma" not in own.attrs
+    game = evaluate(both[True], AIS(20, 16), limit=4)
+    assert game.attrs["sigma_from"].startswith("fitted on")
+    given = evaluate(both[False], AIS(20, 16), limit=4, sigma=0.7)
+    assert (given.attrs["sigma"], given.attrs["sigma_from"]) == (0.7, "given")
+    assert evaluate(both[True], limit=2).attrs["estimator"] == "AIS"
+
+
+def test_fitted_noise_is_kept_with_the_run_and_fitted_anew_when_weights_change(both):
+    run = both[True]
+    first = evaluate(run, AIS(20, 16), limit=4).attrs["sigma"]
+    path = run.folder / FILE
+    written = path.read_bytes()
+    assert evaluate(run, AIS(30, 16), limit=4).attrs["sigma"] == first
+    assert path.read_bytes() == written
+    path.write_text(written.decode().replace("weights: last", "weights: best"))
+    evaluate(run, AIS(20, 16), limit=4)
+    assert path.read_bytes() == written
+    path.write_text("sigma: [")
+    assert evaluate(run, AIS(20, 16), limit=4).attrs["sigma"] == first
+
+
+def test_noise_for_few_data_is_fitted_on_few(both, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "pyrogen.inference.runs.density.observe",
+        lambda model, split, num_data, seed: seen.append(num_data) or observe(model, split, 50, num_data=4),
+    )
+    (both[True].folder / FILE).unlink(missing_ok=True)
+    evaluate(both[True], AIS(20, 16), limit=7)
+    assert seen == [7]
+
+
+class Broken(CriticPenalty):
+    def charge(self, critic, real, fake):
+        return (next(iter(real.values())).sum() * 0 - 1).log()
+
+
+def test_a_penalty_that_is_not_finite_is_named_with_its_player():
+    gan = pyrogen.create("gan-nonsaturating")
+    data = pyrogen.data.from_arrays(x_train=torch.randn(100, 2))
+    with pytest.raises(FloatingPointError, match=r"term 'penalty' of the player 'critic' became nan at step 1\b"):
+        fit(gan, data, objective=Adversarial(penalty=Broken()), epochs=1, validate=False)
+
+
+def test_data_of_few_numbers_get_as_many_latents():
+    data = pyrogen.data.load("ring")
+    build = pyrogen.registry.find("entry", "vae").load()
+    assert data.decides(build)["latent_size"] == 2
+    assert "latent_size" not in pyrogen.data.load("digits").decides(build)
+    overcomplete = pyrogen.registry.find("entry", "autoencoder-sparse").load()
+    assert "latent_size" not in data.decides(overcomplete)
+    assert math.prod(data.x_shape) == 2
