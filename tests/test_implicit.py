@@ -9,8 +9,8 @@ from pyro.infer import Predictive
 from torch import nn
 
 import pyrogen
-from pyrogen.conditions import Condition
 from pyrogen import evaluate
+from pyrogen.conditions import Condition
 from pyrogen.inference import AIS, ELBO, Adversarial, fit, log_evidence, observe
 from pyrogen.inference.adversarial.penalties import CriticPenalty
 from pyrogen.inference.evidence.noise import Observed
@@ -49,7 +49,8 @@ def test_a_conditional_gan_makes_and_judges_data_given_y():
     gan, y = conditional(), torch.tensor([0, 1, 2, 1])
     z = torch.zeros(4, 2)
     x = gan.generate(z, y)
-    assert x.shape == (4, 4) and torch.equal(x[1], x[3]) and not torch.equal(x[0], x[1])
+    assert torch.equal(x[1], x[3])
+    assert not torch.equal(x[0], x[1])
     assert gan.sample(4, y).shape == (4, 4)
     batch = pyrogen.base.Batch(x, y)
     assert gan.criticize(gan.real(batch)).shape == gan.criticize(gan.fake(batch)).shape == (4,)
