@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.registry import choice
@@ -71,7 +72,7 @@ class _ZeroCentred(CriticPenalty):
 
     def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
         """½ λ E ‖∇ score‖² on one side."""
-        return 0.5 * self.weight * slopes(critic, self.side(real, fake)).square().mean()
+        return 0.5 * self.weight * squared_slopes(critic, self.side(real, fake)).mean()
 
 
 @choice("penalty")
@@ -117,15 +118,22 @@ def between(real: Sites, fake: Sites) -> Sites:
 
 
 def slopes(critic: Critic, sites: Sites) -> Tensor:
-    """‖∇ score‖ of each datum over all sites of real numbers together, ``(B,)``; differentiable where gradients are on."""
+    """‖∇ score‖ of each score over all sites of real numbers together, ``(B,)``; differentiable where gradients are on."""
+    # the root of 0 has no derivative
+    return squared_slopes(critic, sites).clamp(min=1e-24).sqrt()
+
+
+def squared_slopes(critic: Critic, sites: Sites) -> Tensor:
+    """‖∇ score‖² of each score, smooth where it is 0; of a pack of data over all of them, ``(B // pack,)``."""
     learning = torch.is_grad_enabled()
     with torch.enable_grad():
         moved = {k: v.detach().requires_grad_() if v.is_floating_point() else v for k, v in sites.items()}
         inputs = [v for v in moved.values() if v.requires_grad]
-        gradients = torch.autograd.grad(critic(moved).sum(), inputs, create_graph=learning, allow_unused=True)
-    squares = [g.flatten(1).square().sum(1) for g in gradients if g is not None]
-    # the root of 0 has no derivative
-    return torch.stack(squares).sum(0).clamp(min=1e-24).sqrt()
+        scores = critic(moved)
+        gradients = torch.autograd.grad(scores.sum(), inputs, create_graph=learning, allow_unused=True)
+    squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients if g is not None]).sum(0)
+    # datum n is in pack n mod P, and what is in none has no gradient
+    return pad(squares, (0, -len(squares) % len(scores))).unflatten(0, (-1, len(scores))).sum(0)
 
 
 def _not_negative(penalty: CriticPenalty, **settings: float) -> None:

@@ -9,8 +9,12 @@ import pyro
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 from pyrogen.seeds import ALONE, check_seed
+
+# modules that remember something of each forward pass in training mode
+REMEMBERING = (_NormBase, _SpectralNorm)
 
 
 @contextmanager
@@ -50,21 +54,29 @@ def threads(n: int) -> Iterator[None]:
 
 @contextmanager
 def standing_still(parameters: Iterable[nn.Parameter], modules: Iterable[nn.Module] = ()) -> Iterator[None]:
-    """No gradients into these parameters, and the batch norms among these modules use a batch without remembering it."""
+    """No gradients into these parameters, and these modules remember nothing.
+
+    Batch norms use a batch without keeping its statistics, spectral norms their singular vectors without another iteration.
+    """
     moving = [p for p in parameters if p.requires_grad]
-    norms = [m for m in modules if isinstance(m, _NormBase)]
-    tracked = [m.track_running_stats for m in norms]
+    among = list(modules)
+    norms = [(m, m.track_running_stats) for m in among if isinstance(m, _NormBase)]
+    iterated = [(m, m.training) for m in among if isinstance(m, _SpectralNorm)]
     for p in moving:
         p.requires_grad_(False)
-    for m in norms:
+    for m, _ in norms:
         m.track_running_stats = False
+    for s, _ in iterated:
+        s.training = False
     try:
         yield
     finally:
         for p in moving:
             p.requires_grad_(True)
-        for m, tracks in zip(norms, tracked, strict=True):
+        for m, tracks in norms:
             m.track_running_stats = tracks
+        for s, training in iterated:
+            s.training = training
 
 
 def reached(total: Tensor, parameters: Iterable[nn.Parameter]) -> set[int]:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from pyrogen.base import Batch, Model, Player, Stage
 from pyrogen.data import Split
-from pyrogen.inference.programs.contexts import standing_still
+from pyrogen.inference.programs.contexts import REMEMBERING, standing_still
 from pyrogen.inference.replay.recorded_step import Compile, Step, said
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.schedules import training_at
@@ -219,7 +218,7 @@ class _Mover:
         everything = list({id(m): m for root in self.modules for m in root.modules()}.values())
         parameters = {id(p): p for m in everything for p in m.parameters(recurse=False)}
         self.still = [p for p in parameters.values() if id(p) not in owned and p.requires_grad]
-        self.norms = [m for m in everything if isinstance(m, _NormBase) and m not in own_modules]
+        self.norms = [m for m in everything if isinstance(m, REMEMBERING) and m not in own_modules]
         self.begun = False
         uses = {size: player.steps * times for size, times in uses.items()}
         self.step = Step(player.name, self._loss, self.modules, self.parameters, uses, rules.compile)

@@ -11,6 +11,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from pyrogen.nets.outputs import as_tensor
+from pyrogen.nets.packs import Packed
 
 _dtype: ContextVar[torch.dtype | None] = ContextVar("dtype", default=None)
 
@@ -30,6 +31,7 @@ class BatchDims(nn.Module):
 
     Shapes: ``(..., *input)`` to ``(..., *output)``; inside, ``(N, *input)`` to ``(N, numbers of output)`` in any shape. A
     condition goes to the network as a second argument, ``(N, condition)``; leading dimensions of the two are broadcast.
+    A network of packs gives an output for each of them, and reads one leading dimension.
 
     Args:
         net: the network.
@@ -66,6 +68,13 @@ class BatchDims(nn.Module):
                 f"the {self.role} gives {flat[:1].numel()} numbers a datum, shape {tuple(flat.shape[1:])}; expected "
                 f"{self.outputs.numel()}, shape ({_text(self.outputs)})."
             )
+        if isinstance(self.net, Packed):
+            if len(lead) != 1:
+                raise ValueError(
+                    f"the {self.role} reads packs of {self.net.size} data out of one batch, (N, {_text(self.inputs)}); got "
+                    f"{tuple(x.shape)}, in which it is not said whose packs they are."
+                )
+            lead = flat.shape[:1]
         return flat.reshape(*lead, *self.outputs)
 
     def _compute(self, x: Tensor, *condition: Tensor) -> Tensor:

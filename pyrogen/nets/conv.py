@@ -9,7 +9,7 @@ from math import prod
 from torch import Tensor, nn
 
 
-def _sides(x_shape: Sequence[int]) -> list[tuple[int, int]]:
+def sides_of(x_shape: Sequence[int]) -> list[tuple[int, int]]:
     """Height and width before each halving and after the last, rounded up, until the longer one is 7 or less."""
     if len(x_shape) != 3 or min(x_shape) < 1 or max(x_shape[1:]) < 4:
         raise ValueError(
@@ -35,7 +35,7 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, x_shape: Sequence[int], outputs: int, width: int = 32) -> None:
         super().__init__()
-        sides = _sides(x_shape)
+        sides = sides_of(x_shape)
         depth = len(sides) - 1
         channels = [x_shape[0], *(min(width * 2**i, 4 * width) for i in range(depth))]
         layers: list[nn.Module] = []
@@ -64,7 +64,7 @@ class ConvDecoder(nn.Module):
 
     def __init__(self, inputs: int, x_shape: Sequence[int], channels: int, width: int = 32) -> None:
         super().__init__()
-        sides = _sides(x_shape)
+        sides = sides_of(x_shape)
         sizes = [min(width * 2**i, 4 * width) for i in reversed(range(len(sides) - 1))]
         layers: list[nn.Module] = [
             nn.Linear(inputs, sizes[0] * prod(sides[-1])),
