@@ -12,6 +12,7 @@ from pyrogen.base import Batch
 from pyrogen.inference import ELBO, Adversarial, fit
 from pyrogen.inference.adversarial.penalties import R1, R2, GradientPenalty, between, slopes
 from pyrogen.inference.adversarial.sites import PairGame
+from pyrogen.nets.critics import Perceptron
 from pyrogen.registry import make
 
 REAL, FAKE = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([-0.3, 1.5, 0.2])
@@ -110,14 +111,14 @@ def test_who_is_the_generator_is_said_by_what_the_critic_reads(sites, moves):
 
 def test_a_learned_prior_belongs_to_the_generator():
     model = vae(prior="FlowPrior")
-    unmoved = {id(p) for p in PairGame(model, ("z",), (4,)).unmoved}
+    unmoved = {id(p) for p in PairGame(model, ("z",), Perceptron((4,))).unmoved}
     names = {k for k, p in model.named_parameters() if id(p) not in unmoved}
     assert {k.split(".")[0] for k in names} == {"encoder", "prior"}
 
 
 def test_fakes_are_drawn_from_the_model_and_reals_joined_with_the_guide():
     model = vae()
-    game = PairGame(model, ("x", "z"), (4,))
+    game = PairGame(model, ("x", "z"), Perceptron((4,)))
     x = torch.randn(2000, 3)
     torch.manual_seed(1)
     fake, real = game.fake(Batch(x)), game.real(Batch(x))
@@ -132,7 +133,7 @@ def test_fakes_are_drawn_from_the_model_and_reals_joined_with_the_guide():
 
 def test_bits_enter_by_their_mean_so_that_gradients_pass():
     model = vae(likelihood="Bernoulli")
-    fake = PairGame(model, ("x", "z"), (4,)).fake(Batch(torch.zeros(5, 3)))
+    fake = PairGame(model, ("x", "z"), Perceptron((4,))).fake(Batch(torch.zeros(5, 3)))
     torch.testing.assert_close(fake["x"], model.decode(fake["z"]).mean)
     assert fake["x"].requires_grad
 
@@ -141,7 +142,7 @@ def test_the_critic_of_a_conditional_pair_reads_y():
     torch.manual_seed(0)
     model = pyrogen.create("vae-conditional", x_shape=(3,), classes=4, latent_size=2, hidden=(8,))
     (critic, _) = Adversarial().players(model)
-    assert critic.owns[0].net[1].in_features == 3 + 4
+    assert next(critic.owns[0].parameters()).shape[1] == 3 + 4
     y = torch.arange(64) % 4
     fit(model, (torch.rand(64, 3).round(), y), Adversarial(), epochs=1, batch_size=16, validate=False)
 
@@ -149,7 +150,7 @@ def test_the_critic_of_a_conditional_pair_reads_y():
 @pytest.mark.parametrize("penalty", [None, "R1", "GradientPenalty"])
 @pytest.mark.parametrize("loss", pyrogen.choices("adversarial loss"))
 def test_every_loss_goes_with_every_penalty(loss, penalty):
-    objective = Adversarial(loss, penalty, ("x", "z"), hidden=(8,))
+    objective = Adversarial(loss, penalty, ("x", "z"), Perceptron((8,)))
     run = fit(vae(), torch.randn(40, 3), objective, epochs=1, batch_size=16)
     assert all(math.isfinite(v) for v in run.records[-1].values() if isinstance(v, float))
     assert ("train/critic/penalty" in run.records[-1]) == (penalty is not None)
@@ -158,8 +159,8 @@ def test_every_loss_goes_with_every_penalty(loss, penalty):
 @pytest.mark.parametrize(
     ("objective", "players"),
     [
-        (Adversarial(penalty="R1", sites=("x", "z"), hidden=(8,)), {"critic", "generator"}),
-        (ELBO() + 0.1 * Adversarial(hidden=(8,)), {"elbo", "critic"}),
+        (Adversarial(penalty="R1", sites=("x", "z"), critic=Perceptron((8,))), {"critic", "generator"}),
+        (ELBO() + 0.1 * Adversarial(critic=Perceptron((8,))), {"elbo", "critic"}),
     ],
 )
 def test_a_critic_of_the_objective_is_resumed_to_the_bit(objective, players, tmp_path):

@@ -17,6 +17,7 @@ from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.runs.density import FILE
 from pyrogen.models.adversarial.gan import GAN
 from pyrogen.nets.beside import Beside
+from pyrogen.nets.critics import Perceptron
 
 
 def conditional():
@@ -101,7 +102,7 @@ def quickly(monkeypatch):
 def both(tmp_path_factory):
     """One pair, trained by the ELBO and by a game."""
     runs = {}
-    for objective in (ELBO(), Adversarial(hidden=(16,))):
+    for objective in (ELBO(), Adversarial(critic=Perceptron((16,)))):
         folder = tmp_path_factory.mktemp("run")
         data = pyrogen.data.from_arrays(x_train=torch.randn(200, 6), x_test=torch.randn(20, 6))
         runs[objective.implicit] = fit(linear_vae(), data, objective=objective, epochs=1, folder=folder, validate=False)

@@ -12,6 +12,7 @@ from pyrogen.base import Batch, HasCritic, Objective, Pair, Player
 from pyrogen.inference.adversarial.losses import AdversarialLoss
 from pyrogen.inference.adversarial.penalties import CriticPenalty
 from pyrogen.inference.adversarial.sites import PairGame
+from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
 
@@ -21,8 +22,8 @@ from pyrogen.registry import choice, make
 class Adversarial(Objective):
     """Two players in turn: the critic learns to tell real sites from generated ones, the generator to prevent it.
 
-    A model with a critic plays with its own. Any other pair gets one, a perceptron that reads ``sites``: {x} trains the
-    decoder as a GAN's generator, {x, z} encoder and decoder as a BiGAN's, {z} the encoder as an adversarial autoencoder's.
+    A model with a critic plays with its own. Any other pair gets one, which reads ``sites``: {x} trains the decoder as a
+    GAN's generator, {x, z} encoder and decoder as a BiGAN's, {z} the encoder as an adversarial autoencoder's.
     Terms may stand beside it: ``ELBO(beta=0) + 0.1 * Adversarial(sites=("z",))``.
 
     Reference: Goodfellow et al. 2014, arXiv:1406.2661.
@@ -31,7 +32,7 @@ class Adversarial(Objective):
         loss: an adversarial loss or its name.
         penalty: what the critic pays for its slopes, an object, a name, or None.
         sites: what the critic of a pair that has none reads; y is added where the pair is conditional.
-        hidden: widths of such a critic's hidden layers.
+        critic: what such a critic's network is made of, an object or a name; None: convolutions of images, else a perceptron.
         critic_steps: moves of the critic for each of the generator.
         critic_optimizer: of the critic.
         generator_optimizer: of the generator.
@@ -42,7 +43,7 @@ class Adversarial(Objective):
     loss: AdversarialLoss | str = "NonSaturating"
     penalty: CriticPenalty | str | None = None
     sites: Sequence[str] = ("x",)
-    hidden: Sequence[int] = (128, 128, 128)
+    critic: CriticNet | str | None = None
     critic_steps: int = 1
     critic_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     generator_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
@@ -55,7 +56,8 @@ class Adversarial(Objective):
         if self.penalty is not None:
             make("penalty", self.penalty)
         object.__setattr__(self, "sites", tuple(self.sites))
-        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if self.critic is not None:
+            make("critic", self.critic)
         if self.critic_steps < 1 or not self.sites:
             raise ValueError(
                 f"Adversarial(sites={self.sites}, critic_steps={self.critic_steps}): the critic reads something, and "
@@ -85,7 +87,8 @@ class Adversarial(Objective):
         def generator(batch: Batch) -> Mapping[str, Tensor]:
             compared = goal.relative or game.encodes
             real = game.criticize(game.real(batch)) if compared else None
-            return {"loss": goal.generator(real, game.criticize(game.fake(batch)))}
+            f = game.criticize(game.fake(batch))
+            return {"loss": goal.generator(real, f), "fake": f.detach().mean()}
 
         return [
             Player("critic", critic, game.critic_modules(), self.critic_optimizer, steps=self.critic_steps),
@@ -94,6 +97,11 @@ class Adversarial(Objective):
 
     def _game(self, model: Any) -> tuple[HasCritic, Sequence[Any]]:
         if isinstance(model, HasCritic):
+            if self.critic is not None:
+                raise ValueError(
+                    f"{type(model).__name__} has a critic of its own, which Adversarial(critic=...) cannot replace; give the "
+                    "model another, as create(..., critic=...), and leave it out here."
+                )
             return model, ()
         if not isinstance(model, Pair):
             raise ValueError(
@@ -101,5 +109,6 @@ class Adversarial(Objective):
                 "cannot be trained by Adversarial; leave objective=None."
             )
         told = model.condition is not None and not model.condition.optional and "y" not in self.sites
-        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.hidden)
+        net = None if self.critic is None else make("critic", self.critic)
+        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, net)
         return pair_game, pair_game.unmoved

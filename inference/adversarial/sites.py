@@ -14,29 +14,37 @@ from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.penalties import Sites
 from pyrogen.inference.programs.contexts import reached, standing_still
 from pyrogen.inference.programs.record import latents, record
-from pyrogen.nets import mlp
+from pyrogen.nets.batch_dims import BatchDims
+from pyrogen.nets.critics import Convolutional, CriticNet, Perceptron
+
+SMALLEST = 8  # pixels on a side that convolutions are worth their while for
 
 
 class SiteCritic(nn.Module):
-    """A perceptron that scores the values of some sites, one after the other in one vector; labels as one-hot vectors.
+    """A critic of some sites together: its network reads x, or the first where x is none, and the others as its condition.
 
     Args:
         shapes: of the sites.
         condition: what y is, where it is one of them.
-        hidden: widths of the hidden layers.
+        net: what the network is made of; None: convolutions of images, else a perceptron.
     """
 
-    def __init__(self, shapes: Mapping[str, Size], condition: Condition | None, hidden: Sequence[int]) -> None:
+    def __init__(self, shapes: Mapping[str, Size], condition: Condition | None, net: CriticNet | None) -> None:
         super().__init__()
-        self.names, self.condition = tuple(shapes), condition
-        sizes = [condition.size if n == "y" and condition else shape.numel() for n, shape in shapes.items()]
-        self.net = mlp((sum(sizes),), hidden, (1,), activation=lambda: nn.LeakyReLU(0.2))
+        self.first = "x" if "x" in shapes else next(iter(shapes))
+        self.others, self.condition = tuple(name for name in shapes if name != self.first), condition
+        x_shape = Size(shapes[self.first])
+        size = sum(condition.size if n == "y" and condition else shapes[n].numel() for n in self.others)
+        if net is None:
+            net = Convolutional(width=32, normalization="spectral") if _is_image(x_shape) else Perceptron()
+        self.net = BatchDims(net.build(x_shape, size), x_shape, Size([1]), "critic")
 
     def forward(self, sites: Sites) -> Tensor:
-        """The scores, ``(B,)``."""
-        read = [self.condition.read(sites[n]) if n == "y" and self.condition else sites[n] for n in self.names]
-        scores: Tensor = self.net(torch.cat([v.flatten(1).to(read[0]) for v in read], 1)).squeeze(-1)
-        return scores
+        """The scores, ``(B,)``; of packs of data fewer."""
+        x = sites[self.first]
+        read = [self.condition.read(sites[n]) if n == "y" and self.condition else sites[n] for n in self.others]
+        told = torch.cat([v.flatten(1).to(x) for v in read], 1) if read else None
+        return self.net(x, told).squeeze(-1)
 
 
 class PairGame(HasCritic):
@@ -53,13 +61,13 @@ class PairGame(HasCritic):
     Args:
         pair: the pair.
         names: of the sites that the critic reads.
-        hidden: widths of the critic's hidden layers.
+        critic: what the critic's network is made of; None: what suits the sites.
 
     Raises:
         ValueError: there is no such site, or nothing of the pair moves them.
     """
 
-    def __init__(self, pair: Pair, names: Sequence[str], hidden: Sequence[int]) -> None:
+    def __init__(self, pair: Pair, names: Sequence[str], critic: CriticNet | None = None) -> None:
         self.pair, self.names = pair, tuple(names)
         trial = self._trial()
         with standing_still((), pair.modules()):  # batch norms do not remember the trial
@@ -77,7 +85,7 @@ class PairGame(HasCritic):
                 "draws that are not reparameterized; let the critic read others, or train it by ELBO()."
             )
         shapes = {name: value.shape[1:] for name, value in sides[0].items()}
-        self.critic = SiteCritic(shapes, pair.condition, hidden).to(pair.device)
+        self.critic = SiteCritic(shapes, pair.condition, critic).to(pair.device)
 
     def real(self, batch: Batch) -> Sites:
         """The data, y, and the guide's latents."""
@@ -131,3 +139,7 @@ class Unobserved(Messenger):
             msg["is_observed"], msg["value"] = False, None
             if not msg["fn"].has_rsample:
                 msg["value"], msg["done"] = msg["fn"].mean, True
+
+
+def _is_image(shape: Size) -> bool:
+    return len(shape) == 3 and min(shape[1:]) >= SMALLEST
