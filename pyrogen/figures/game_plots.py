@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 
 from pyrogen.figures.figure_style import BLUE, FAINT, PALETTE, RED, Array, as_array, blank, legend, single, style
 
+NOBODY = 2e-3  # of the greatest density: beyond, critics have seen nothing
+
 
 def critics(x: Array, p: Array, q: Array, curves: Mapping[str, Array], y: str) -> Figure:
-    """The densities of data and of what is made, and below them what critics say over the same line.
+    """The densities of data and of what is made, and below them what critics say where there is any of either.
 
     Args:
         x: the line, ``(N,)``.
@@ -20,17 +22,19 @@ def critics(x: Array, p: Array, q: Array, curves: Mapping[str, Array], y: str) -
         curves: of each critic, by its name, ``(N,)``; the first is what the others should be.
         y: what they say.
     """
-    line = as_array(x)
+    everything = as_array(p) + as_array(q)
+    seen = everything > NOBODY * everything.max()
+    line = as_array(x)[seen]
     figure = blank(4.5, 4.2)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2))
     style(above, None, "", "density")
     style(below, None, "$x$", y)
     for values, color, name in ((p, BLUE, "data $p$"), (q, RED, "made $q$")):
-        above.fill_between(line, as_array(values), color=color, alpha=0.35, linewidth=0, label=name)
+        above.fill_between(line, as_array(values)[seen], color=color, alpha=0.35, linewidth=0, label=name)
     legend(above)
     for i, (name, values) in enumerate(curves.items()):
         look = {"color": FAINT, "linewidth": 4.0} if i == 0 else {"color": PALETTE[i + 1], "linewidth": 1.3}
-        below.plot(line, as_array(values), label=name, **look)
+        below.plot(line, as_array(values)[seen], label=name, **look)
     legend(below)
     return figure
 
