@@ -31,13 +31,17 @@ from pyrogen.registry import find
 
 @dataclass(frozen=True)
 class Batch:
-    """What a player's loss reads: tensors only, all on the model's device, first dimension the batch."""
+    """What a player's loss reads: tensors only, all on the model's device, first dimension the batch.
+
+    ``step`` is the step of training, None elsewhere; ``turn`` is the same in every ``Player.every``-th step, None in others.
+    """
 
     x: Tensor
     y: Tensor | None = None
     index: Tensor | None = None
     mask: Tensor | None = None
     step: Tensor | None = None
+    turn: Tensor | None = None
 
 
 def nothing() -> None:
@@ -51,7 +55,8 @@ class Player:
     ``loss(batch)`` is a mapping of named scalar tensors; ``"loss"`` is minimized, all are logged. ``validation`` measures
     what is claimed, where that differs from what is minimized (a schedule at its end). ``state`` names modules that belong to
     the objective and not to the model (a critic of codes, persistent chains): they move with the model and are kept in
-    checkpoints, as owned ones outside the model are. ``idle`` names what is meant to have no gradient.
+    checkpoints, as owned ones outside the model are. ``idle`` names what is meant to have no gradient. In every ``every``-th
+    step the batch has a ``turn``, for what is too dear to be computed in each.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Player:
     validation: Callable[[Batch], Mapping[str, Tensor]] | None = None
     state: Sequence[nn.Module] = ()
     idle: Sequence[nn.Parameter | nn.Module] = ()
+    every: int = 1
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that this player may move, each once."""

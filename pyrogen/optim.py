@@ -25,6 +25,13 @@ class Optim(ABC):
         """The same settings with another learning rate."""
         return replace(self, lr=lr)  # type: ignore[type-var]
 
+    def lazily(self, every: int) -> Optim:
+        """The settings where a part of the loss is computed in every k-th step only: a rate of lr c, c = k / (k + 1).
+
+        Reference: Karras et al. 2020, Analyzing and improving the image quality of StyleGAN, arXiv:1912.04958, appendix B.
+        """
+        return self if every == 1 else self.with_lr(self.lr * every / (every + 1))
+
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """One optimizer over all parameters of one player."""
@@ -41,6 +48,13 @@ class Adam(Optim):
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+
+    def lazily(self, every: int) -> Adam:
+        """The same, with powers β₁ᶜ and β₂ᶜ, so that averages reach as far back in data."""
+        if every == 1:
+            return self
+        c = every / (every + 1)
+        return replace(self, lr=self.lr * c, betas=(self.betas[0] ** c, self.betas[1] ** c))
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """A fused Adam (AdamW where ``weight_decay`` is not zero), where torch has one for these parameters."""

@@ -10,17 +10,29 @@ from torch.nn.functional import logsigmoid
 import pyrogen
 from pyrogen.base import Batch
 from pyrogen.inference import ELBO, Adversarial, fit
-from pyrogen.inference.adversarial.penalties import R1, R2, GradientPenalty, between, slopes
+from pyrogen.inference.adversarial.penalties import (
+    R1,
+    R2,
+    Clipping,
+    Consistency,
+    GradientPenalty,
+    LipschitzPenalty,
+    between,
+    slopes,
+)
 from pyrogen.inference.adversarial.sites import PairGame
+from pyrogen.inference.replay import recorded_step
 from pyrogen.nets.critics import Perceptron
 from pyrogen.registry import make
 
 REAL, FAKE = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([-0.3, 1.5, 0.2])
 D = [torch.sigmoid(s) for s in (REAL, FAKE)]
-AVERAGE = (
-    -logsigmoid(REAL - FAKE.mean()).mean() - logsigmoid(REAL.mean() - FAKE).mean(),
-    -logsigmoid(FAKE - REAL.mean()).mean() - logsigmoid(FAKE.mean() - REAL).mean(),
-)
+# the critic's loss of relativistic ones; the generator's is the same with the sides exchanged
+RELATIVE = {
+    "RelativisticAverage": lambda a, b: -logsigmoid(a - b.mean()).mean() - logsigmoid(a.mean() - b).mean(),
+    "RelativisticLeastSquares": lambda a, b: ((a - b.mean() - 1) ** 2).mean() + ((b - a.mean() + 1) ** 2).mean(),
+    "RelativisticHinge": lambda a, b: (1 - a + b.mean()).clamp(0).mean() + (1 + b - a.mean()).clamp(0).mean(),
+}
 # critic's loss, generator's of what it made, and what data add where they depend on it
 EQUATIONS = {
     "NonSaturating": (-(D[0].log() + (1 - D[1]).log()).mean(), -D[1].log().mean(), -(1 - D[0]).log().mean()),
@@ -39,8 +51,8 @@ EQUATIONS = {
 def test_losses_are_their_equations(name):
     loss = make("adversarial loss", name)
     if loss.relative:
-        torch.testing.assert_close(loss.critic(REAL, FAKE), AVERAGE[0])
-        torch.testing.assert_close(loss.generator(REAL, FAKE), AVERAGE[1])
+        torch.testing.assert_close(loss.critic(REAL, FAKE), RELATIVE[name](REAL, FAKE))
+        torch.testing.assert_close(loss.generator(REAL, FAKE), RELATIVE[name](FAKE, REAL))
         with pytest.raises(ValueError, match="got none"):
             loss.generator(None, FAKE)
         return
@@ -90,6 +102,119 @@ def test_points_between_lie_on_the_line_of_their_own_pair_at_the_same_share():
     assert 0 <= float(shares.min()) < 0.2 < 0.8 < float(shares.max()) <= 1
     torch.testing.assert_close(middle["x"], fake["x"] + shares[:, None, None] * (real["x"] - fake["x"]))
     assert torch.equal(middle["y"], real["y"])
+
+
+@pytest.mark.parametrize(("bound", "charge"), [(2.0, 10 * 9), (5.0, 0), (7.0, 0)])
+def test_of_a_linear_critic_only_slopes_that_are_too_steep_pay(bound, charge):
+    weight, both = torch.tensor([3.0, 4.0]), [{"x": torch.randn(6, 2)} for _ in range(2)]
+    penalty = LipschitzPenalty(10.0, bound)(lambda s: s["x"] @ weight, *both)
+    assert float(penalty) == pytest.approx(charge, abs=1e-4)
+
+
+def test_r1_pulls_a_flat_critic_too():
+    weight = torch.zeros(2, requires_grad=True)
+    both = [{"x": torch.zeros(6, 2)} for _ in range(2)]
+    (gradient,) = torch.autograd.grad(R1(3.0)(lambda s: s["x"] @ weight, *both), weight, create_graph=True)
+    (bend,) = torch.autograd.grad(gradient[0], weight)
+    torch.testing.assert_close(bend, torch.tensor([3.0, 0.0]))
+
+
+def test_clipping_costs_nothing_and_clamps_after_each_step():
+    net, both = nn.Linear(3, 1), [{"x": torch.randn(4, 3)}] * 2
+    assert float(Clipping(0.1)(lambda s: net(s["x"]).squeeze(-1), *both)) == 0
+    net.weight.data = torch.tensor([[0.05, 3.0, -3.0]])
+    Clipping(0.1).after([net])
+    torch.testing.assert_close(net.weight.data, torch.tensor([[0.05, 0.1, -0.1]]))
+    model = pyrogen.create("gan-nonsaturating", hidden=(8,))
+    fit(model, torch.randn(64, 2), Adversarial("Wasserstein", Clipping(0.02)), epochs=2, batch_size=16, validate=False)
+    assert max(float(p.detach().abs().max()) for p in model.critic.parameters()) <= 0.02
+
+
+def test_consistency_is_the_squared_change_of_the_score():
+    x = torch.arange(20.0).reshape(1, 1, 4, 5).repeat(200, 1, 1, 1)
+    found = Consistency(shift=1).changed(x)
+    exact = set()
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            rows, columns = (torch.arange(4) + dy).clamp(0, 3), (torch.arange(5) + dx).clamp(0, 4)
+            exact.add(tuple(x[0, 0][rows][:, columns].flatten().tolist()))
+    assert {tuple(image.flatten().tolist()) for image in found} == exact
+    mirrored = Consistency(shift=0, mirror=True).changed(x)
+    same = (mirrored == x).flatten(1).all(1)
+    assert 60 < int(same.sum()) < 140
+    assert torch.equal(mirrored[~same], x[~same].flip(3))
+    real, fake = sides(4000)
+    vectors = [{**s, "x": s["x"].flatten(1)} for s in (real, fake)]
+    weight = torch.tensor([1.0, 2.0, 0.0, 0.0, 0.0, 2.0])
+    penalty = Consistency(5.0, 2.0, noise=0.3)(lambda s: s["x"] @ weight + s["z"].sum(1), *vectors)
+    # the noise moves the score by N(0, 0.09 · 9)
+    assert float(penalty) == pytest.approx((5 + 2) * 0.81, rel=5 * (2 / 4000) ** 0.5)
+    with pytest.raises(ValueError, match="changes x, and the critic reads z"):
+        Consistency()(lambda s: s["z"], {"z": real["z"]}, {"z": fake["z"]})
+
+
+# ------------------------------------------------------------------------------------------------------ lazy penalties
+
+
+def lazy(every):
+    return Adversarial("Hinge", R1(4.0), critic=Perceptron((8,)), penalty_every=every)
+
+
+def test_a_lazy_penalty_is_charged_in_its_turn_and_times_its_rarity():
+    (critic, _) = lazy(4).players(vae())
+    x, step = torch.randn(16, 3), torch.tensor(8)
+    found = {}
+    for name, turn in {"in turn": step, "out of turn": None}.items():
+        torch.manual_seed(0)
+        found[name] = critic.loss(Batch(x, step=step, turn=turn))
+    torch.manual_seed(0)
+    outside = critic.loss(Batch(x))
+    charge = outside["penalty"]
+    assert float(charge) > 0
+    torch.testing.assert_close(found["in turn"]["penalty"], 4 * charge)
+    assert float(found["out of turn"]["penalty"]) == 0
+    torch.testing.assert_close(found["in turn"]["loss"] - found["out of turn"]["loss"], 4 * charge)
+    torch.testing.assert_close(outside["loss"] - found["out of turn"]["loss"], charge)
+
+
+def test_the_critics_optimizer_of_a_lazy_penalty_is_set_as_in_the_paper():
+    adam = Adversarial().critic_optimizer
+    (critic, generator), (eager, _) = (lazy(16).players(vae()), lazy(1).players(vae()))
+    c = 16 / 17
+    assert critic.optimizer.lr == pytest.approx(adam.lr * c)
+    assert critic.optimizer.betas == pytest.approx((adam.betas[0] ** c, adam.betas[1] ** c))
+    assert generator.optimizer == eager.optimizer == adam
+
+
+@pytest.mark.parametrize("compile", ["auto", False])
+def test_lazy_penalties_skip_their_work_recorded_or_not(compile, monkeypatch):
+    monkeypatch.setattr(recorded_step, "PAYS", 1)
+    called = []
+    own = R1.charge
+    monkeypatch.setattr(R1, "charge", lambda *args: called.append(1) or own(*args))
+    # 4 batches an epoch: steps 0, 3, 6, 9, …, whatever the epoch
+    run = fit(vae(), torch.randn(64, 3), lazy(3), epochs=6, batch_size=16, validate=False, compile=compile)
+    assert run.steps.startswith("eager" if compile is False else "recorded"), run.steps
+    assert compile == "auto" or len(called) == 8
+    charged = [record["train/critic/penalty"] > 0 for record in run.records]
+    assert all(charged)
+
+
+def test_a_run_with_a_lazy_penalty_is_resumed_to_the_bit(tmp_path):
+    data, settings = torch.randn(60, 3), {"batch_size": 16, "progress": False}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    fit(vae(), data, lazy(3), epochs=3, folder=whole, **settings)
+    fit(vae(), data, lazy(3), epochs=2, folder=cut, **settings)
+    fit(vae(), data, lazy(3), epochs=3, folder=cut, resume=True, **settings)
+    assert (whole / "weights.safetensors").read_bytes() == (cut / "weights.safetensors").read_bytes()
+    assert (whole / "metrics.jsonl").read_text() == (cut / "metrics.jsonl").read_text()
+
+
+def test_rhythms_that_differ_cannot_be_added():
+    model = pyrogen.create("gan-nonsaturating", hidden=(8,))
+    assert [p.every for p in (lazy(3) + Adversarial()).players(model)] == [3, 1]
+    with pytest.raises(ValueError, match="every 3 and every 4 steps; let both have the same"):
+        (lazy(3) + lazy(4)).players(model)
 
 
 def vae(**arguments):
@@ -147,7 +272,7 @@ def test_the_critic_of_a_conditional_pair_reads_y():
     fit(model, (torch.rand(64, 3).round(), y), Adversarial(), epochs=1, batch_size=16, validate=False)
 
 
-@pytest.mark.parametrize("penalty", [None, "R1", "GradientPenalty"])
+@pytest.mark.parametrize("penalty", [None, *pyrogen.choices("penalty")])
 @pytest.mark.parametrize("loss", pyrogen.choices("adversarial loss"))
 def test_every_loss_goes_with_every_penalty(loss, penalty):
     objective = Adversarial(loss, penalty, ("x", "z"), Perceptron((8,)))
@@ -194,6 +319,7 @@ def test_what_cannot_play_is_refused(objective, build, sentence):
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
+        (lambda: Adversarial(penalty_every=0), "pays every round or more rarely"),
         (lambda: Adversarial(critic_steps=0), "moves at least once a round"),
         (lambda: Adversarial("Hing"), "did you mean 'Hinge'"),
         (lambda: Adversarial(penalty="R3"), "no penalty called 'R3'"),

@@ -10,6 +10,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 RUNS = {
     "what_the_latents_mean.py": (["--epochs", "1", "--few", "4"], "What one learns"),
     "anatomy_of_the_elbo.py": ([], "exactly 21.75"),
+    "anatomy_of_a_game.py": ([], "V(D*) = 2 JSD - 2 ln 2 = -1.0433"),
     "swap_the_prior.py": (["--epochs", "1"], "VampPrior"),
     "score_your_own_program.py": ([], "a lower bound"),
     "own_networks.py": (["--epochs", "1"], "bits per dimension"),

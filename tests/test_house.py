@@ -26,13 +26,13 @@ UPWARD = {
 }
 # the rooms inside inference: each imports those before it, none after it
 ORDER = (
-    "theory",
     "programs",
     "replay",
     "evidence",
     "objectives",
     "latents",
     "adversarial",
+    "theory",
     "training",
     "metrics",
     "runs",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from pyrogen.base import Batch, HasCritic, Objective, Pair, Player
+from pyrogen.base import Batch, HasCritic, Objective, Pair, Player, nothing
 from pyrogen.inference.adversarial.losses import AdversarialLoss
 from pyrogen.inference.adversarial.penalties import CriticPenalty
 from pyrogen.inference.adversarial.sites import PairGame
@@ -33,6 +35,8 @@ class Adversarial(Objective):
         penalty: what the critic pays for its slopes, an object, a name, or None.
         sites: what the critic of a pair that has none reads; y is added where the pair is conditional.
         critic: what such a critic's network is made of, an object or a name; None: convolutions of images, else a perceptron.
+        penalty_every: k, where the penalty is charged in every k-th round only, times k, with the critic's optimizer set as
+            StyleGAN2 does (Karras et al. 2020, arXiv:1912.04958, appendix B).
         critic_steps: moves of the critic for each of the generator.
         critic_optimizer: of the critic.
         generator_optimizer: of the generator.
@@ -44,6 +48,7 @@ class Adversarial(Objective):
     penalty: CriticPenalty | str | None = None
     sites: Sequence[str] = ("x",)
     critic: CriticNet | str | None = None
+    penalty_every: int = 1
     critic_steps: int = 1
     critic_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     generator_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
@@ -58,10 +63,10 @@ class Adversarial(Objective):
         object.__setattr__(self, "sites", tuple(self.sites))
         if self.critic is not None:
             make("critic", self.critic)
-        if self.critic_steps < 1 or not self.sites:
+        if min(self.critic_steps, self.penalty_every) < 1 or not self.sites:
             raise ValueError(
-                f"Adversarial(sites={self.sites}, critic_steps={self.critic_steps}): the critic reads something, and "
-                "moves at least once a round."
+                f"Adversarial(sites={self.sites}, critic_steps={self.critic_steps}, penalty_every={self.penalty_every}): "
+                "the critic reads something, moves at least once a round, and pays every round or more rarely."
             )
 
     def players(self, model: Any) -> Sequence[Player]:
@@ -73,6 +78,7 @@ class Adversarial(Objective):
         game, idle = self._game(model)
         goal: AdversarialLoss = make("adversarial loss", self.loss)
         penalty: CriticPenalty | None = None if self.penalty is None else make("penalty", self.penalty)
+        modules = game.critic_modules()
 
         def critic(batch: Batch) -> Mapping[str, Tensor]:
             real, fake = game.real(batch), game.fake(batch)
@@ -81,7 +87,11 @@ class Adversarial(Objective):
             loss = goal.critic(r, f)
             if penalty is None:
                 return {"loss": loss, **told}
+            if batch.step is not None and batch.turn is None:
+                return {"loss": loss, **told, "penalty": torch.zeros_like(loss)}
             charge = penalty(game.criticize, real, fake)
+            # one that is charged every k-th time is charged k times; outside of training there are no turns
+            charge = charge if batch.step is None else self.penalty_every * charge
             return {"loss": loss + charge, **told, "penalty": charge.detach()}
 
         def generator(batch: Batch) -> Mapping[str, Tensor]:
@@ -91,7 +101,15 @@ class Adversarial(Objective):
             return {"loss": goal.generator(real, f), "fake": f.detach().mean()}
 
         return [
-            Player("critic", critic, game.critic_modules(), self.critic_optimizer, steps=self.critic_steps),
+            Player(
+                "critic",
+                critic,
+                modules,
+                self.critic_optimizer if penalty is None else self.critic_optimizer.lazily(self.penalty_every),
+                steps=self.critic_steps,
+                after=nothing if penalty is None else partial(penalty.after, modules),
+                every=self.penalty_every,
+            ),
             Player("generator", generator, game.generator_modules(), self.generator_optimizer, idle=idle),
         ]
 

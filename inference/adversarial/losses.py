@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -98,19 +97,49 @@ class Wasserstein(_Linear):
         return fake.mean() - real.mean()
 
 
-@choice("adversarial loss")
-@dataclass(frozen=True)
-class RelativisticAverage(AdversarialLoss):
-    """Scores say how much more real a datum is than the other side on average. Reference: arXiv:1807.00734, section 4.2."""
-
+class _Relativistic(AdversarialLoss):
     relative: ClassVar[bool] = True
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
-        """−E log σ(score(x) − E score(g(z))) − E log(1 − σ(score(g(z)) − E score(x)))."""
-        return softplus(fake.mean() - real).mean() + softplus(fake - real.mean()).mean()
+        """The plain loss of score(x) − E score(g(z)) and of score(g(z)) − E score(x)."""
+        return self.compared(real - fake.mean(), fake - real.mean())
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
         """The same with the sides exchanged."""
         if real is None:
-            raise ValueError("RelativisticAverage compares with the scores of real data, and got none.")
-        return torch.as_tensor(self.critic(fake, real))
+            raise ValueError(f"{type(self).__name__} compares with the scores of real data, and got none.")
+        return self.critic(fake, real)
+
+    @abstractmethod
+    def compared(self, real: Tensor, fake: Tensor) -> Tensor:
+        """What a critic loses by scores that are relative to the other side's."""
+
+
+@choice("adversarial loss")
+@dataclass(frozen=True)
+class RelativisticAverage(_Relativistic):
+    """Scores say how much more real a datum is than the other side on average. Reference: arXiv:1807.00734, section 4.2."""
+
+    def compared(self, real: Tensor, fake: Tensor) -> Tensor:
+        """−E log σ(real) − E log(1 − σ(fake))."""
+        return softplus(-real).mean() + softplus(fake).mean()
+
+
+@choice("adversarial loss")
+@dataclass(frozen=True)
+class RelativisticLeastSquares(_Relativistic):
+    """Scores are pulled to 1 above the other side's mean, and to 1 below it. Reference: arXiv:1807.00734, appendix."""
+
+    def compared(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E (real − 1)² + E (fake + 1)²."""
+        return (real - 1).square().mean() + (fake + 1).square().mean()
+
+
+@choice("adversarial loss")
+@dataclass(frozen=True)
+class RelativisticHinge(_Relativistic):
+    """Scores further than 1 from the other side's mean earn nothing. Reference: arXiv:1807.00734, appendix."""
+
+    def compared(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E max(0, 1 − real) + E max(0, 1 + fake)."""
+        return relu(1 - real).mean() + relu(1 + fake).mean()

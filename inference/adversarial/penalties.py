@@ -1,17 +1,18 @@
-"""What a critic pays for its slopes: pure functions of the critic and of real and generated sites."""
+"""What a critic pays, for its slopes above all: pure functions of the critic and of real and generated sites."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
-from torch.nn.functional import pad
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu
 
+from pyrogen.base import nothing
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.registry import choice
 
@@ -32,6 +33,10 @@ class CriticPenalty(ABC):
     @abstractmethod
     def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
         """The penalty, a scalar."""
+
+    def after(self, modules: Sequence[nn.Module]) -> None:
+        """What is done to the critic after each of its steps; by default nothing."""
+        nothing()
 
 
 @choice("penalty")
@@ -56,6 +61,31 @@ class GradientPenalty(CriticPenalty):
     def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
         """λ E (‖∇ score(x̂)‖ − target)²."""
         return self.weight * (slopes(critic, between(real, fake)) - self.target).square().mean()
+
+
+@choice("penalty")
+@dataclass(frozen=True)
+class LipschitzPenalty(CriticPenalty):
+    """λ E max(0, ‖∇ score(x̂)‖ − bound)² on lines between real and generated sites: only slopes that are too steep pay.
+
+    Should not be confused with the gradient penalty, which charges the flat ones too.
+    Reference: Petzka et al. 2018, On the regularization of Wasserstein GANs, arXiv:1709.08894.
+
+    Args:
+        weight: λ.
+        bound: of the norm of the gradient.
+    """
+
+    weight: float = 10.0
+    bound: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        _not_negative(self, weight=self.weight, bound=self.bound)
+
+    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """λ E max(0, ‖∇ score(x̂)‖ − bound)²."""
+        return self.weight * relu(slopes(critic, between(real, fake)) - self.bound).square().mean()
 
 
 @dataclass(frozen=True)
@@ -103,6 +133,94 @@ class R2(_ZeroCentred):
     def side(self, real: Sites, fake: Sites) -> Sites:
         """Generated."""
         return fake
+
+
+@choice("penalty")
+@dataclass(frozen=True)
+class Clipping(CriticPenalty):
+    """Parameters of the critic are clamped to [−bound, bound] after each step, which bounds its slopes; nothing is paid.
+
+    The bound of the slopes is not that of the parameters: divide the critic's value by its largest slope.
+    Reference: Arjovsky et al. 2017, Wasserstein GAN, arXiv:1701.07875.
+
+    Args:
+        bound: of the absolute value of each parameter.
+    """
+
+    bound: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        _not_negative(self, bound=self.bound)
+
+    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """0."""
+        (first, *_) = real.values()
+        return torch.zeros((), device=first.device)
+
+    @torch.no_grad()
+    def after(self, modules: Sequence[nn.Module]) -> None:
+        """Clamp the parameters."""
+        for module in modules:
+            for p in module.parameters():
+                p.clamp_(-self.bound, self.bound)
+
+
+@choice("penalty")
+@dataclass(frozen=True)
+class Consistency(CriticPenalty):
+    """λ E (score(x) − score(T(x)))² at real data: what T does to a datum should not change its score.
+
+    T shifts an image by some pixels, its border repeated, and may mirror it; to a vector it adds normal noise. Other sites
+    than x are left as they are. Reference: Zhang et al. 2020, Consistency regularization for GANs, arXiv:1910.12027; with
+    ``fake_weight`` balanced as in Zhao et al. 2021, arXiv:2002.04724.
+
+    Args:
+        weight: λ.
+        fake_weight: the same at generated data.
+        shift: the most pixels, in each direction.
+        mirror: whether half the images are mirrored; of digits this would make other things.
+        noise: standard deviation of what is added to vectors.
+    """
+
+    weight: float = 10.0
+    fake_weight: float = 0.0
+    shift: int = 2
+    mirror: bool = False
+    noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        _not_negative(self, weight=self.weight, fake_weight=self.fake_weight, shift=self.shift, noise=self.noise)
+
+    def charge(self, critic: Critic, real: Sites, fake: Sites) -> Tensor:
+        """λ E (score(x) − score(T(x)))², and that of generated data if it has a weight."""
+        total = self.weight * self._change(critic, real)
+        return total + self.fake_weight * self._change(critic, fake) if self.fake_weight else total
+
+    def _change(self, critic: Critic, sites: Sites) -> Tensor:
+        if "x" not in sites:
+            raise ValueError(f"Consistency changes x, and the critic reads {', '.join(sites)}; let it read x too.")
+        still = {k: v.detach() for k, v in sites.items()}
+        return (critic(still) - critic({**still, "x": self.changed(still["x"])})).square().mean()
+
+    def changed(self, x: Tensor) -> Tensor:
+        """T(x), each datum changed in its own way, same shape."""
+        if x.dim() != 4:
+            return x + self.noise * torch.randn_like(x)
+        n, _, height, width = x.shape
+        rows, columns = (_shifted(n, side, self.shift, x) for side in (height, width))
+        if self.mirror:
+            turned = torch.rand(n, 1, device=x.device) < 0.5
+            columns = torch.where(turned, width - 1 - columns, columns)
+        moved = x.gather(2, rows[:, None, :, None].expand_as(x))
+        return moved.gather(3, columns[:, None, None, :].expand_as(x))
+
+
+def _shifted(n: int, side: int, most: int, like: Tensor) -> Tensor:
+    """From where each pixel of a line comes, ``(n, side)``."""
+    by = torch.randint(-most, most + 1, (n, 1), device=like.device)
+    return (torch.arange(side, device=like.device) + by).clamp(0, side - 1)
 
 
 def between(real: Sites, fake: Sites) -> Sites:

@@ -124,6 +124,12 @@ def _charged(payer: Player, weight: float, player: Player) -> Player:
         payer.after()
         player.after()
 
+    rhythms = {p.every for p in (payer, player)} - {1}
+    if len(rhythms) > 1:
+        raise ValueError(
+            f"the players {payer.name!r} and {player.name!r} move together, and compute parts of their losses every "
+            f"{' and every '.join(map(str, sorted(rhythms)))} steps; let both have the same."
+        )
     busy = moved | _moved(payer)
     return replace(
         payer,
@@ -131,6 +137,7 @@ def _charged(payer: Player, weight: float, player: Player) -> Player:
         validation=added(payer.validation or payer.loss, player.validation or player.loss),
         owns=[*payer.owns, *player.owns],
         after=after,
+        every=max(payer.every, player.every),
         state=[*payer.state, *player.state],
         idle=[p for one in (payer, player) for p in one.resting().values() if id(p) not in busy],
     )

@@ -70,7 +70,7 @@ class Game:
         # a tensor, so that schedules read it without leaving the device
         self.step = torch.zeros((), dtype=torch.long, device=model.device)
         self.order = torch.empty(0, dtype=torch.long)
-        self.batch = 0
+        self.batch = self.epoch = 0
         self.record = torch.empty(0)
         self.terms: list[str] = []
 
@@ -84,6 +84,7 @@ class Game:
 
     def enter(self, epoch: int) -> None:
         """Be in an epoch, the first being 1: learning rates and checks of recordings go by it."""
+        self.epoch = epoch
         for mover in self.movers:
             mover.enter(epoch)
         for step in self.measures:
@@ -101,9 +102,11 @@ class Game:
         index = self.order[self.batch * size : end]
         mine = index[_rank() :: _world()].to(self.step.device)
         measured: dict[str, Tensor] = {}
+        steps = (self.epoch - 1) * self.batches + self.batch  # known without asking the device
         for mover in self.movers:
+            turn = None if steps % mover.player.every else self.step
             for _ in range(mover.player.steps):
-                batch = replace(self.train.batch(mine), step=self.step) if len(mine) else None
+                batch = replace(self.train.batch(mine), step=self.step, turn=turn) if len(mine) else None
                 for name, value in mover.move(batch, len(index)).items():
                     measured[f"{mover.player.name}/{name}"] = value.detach()
         if not self.terms:

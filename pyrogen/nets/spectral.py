@@ -15,8 +15,7 @@ _WEIGHED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED)
 def spectral(net: nn.Module) -> nn.Module:
     """Divide the weight of each linear and convolutional layer by its largest singular value, found by power iteration.
 
-    A convolution's weight is the matrix ``(out, in · k · k)``. Iterations
-    are made at each forward pass in training mode.
+    A convolution's weight is the matrix ``(out, in · k · k)``. Each forward pass in training mode iterates.
     Reference: Miyato et al. 2018, Spectral normalization for GANs, arXiv:1802.05957.
     """
     for layer in list(net.modules()):
