@@ -58,12 +58,15 @@ class Oracle(ABC):
             ``kl`` = KL(shares of the nearest modes ‖ weights) in nats, which K modes raise by (K − 1)/2n on average even
             for exact samples; ``samples``, n.
         """
-        mode, good = self.place(x)
+        return self.counted(*self.place(x))
+
+    def counted(self, mode: Tensor, good: Tensor) -> dict[str, float]:
+        """The same of samples that were placed."""
         count = len(self.weights)
-        share = torch.bincount(mode, minlength=count).double() / len(x)
+        share = torch.bincount(mode, minlength=count).double() / len(mode)
         return {
             "modes": int((torch.bincount(mode[good], minlength=count) >= self.least).sum()),
             "high_quality": float(good.double().mean()),
             "kl": float((torch.special.xlogy(share, share) - torch.special.xlogy(share, self.weights.double())).sum()),
-            "samples": len(x),
+            "samples": len(mode),
         }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -15,7 +13,6 @@ from pyrogen.registry import choice
 CHANNELS, CLASSES = ("red", "green", "blue"), 10
 
 
-@dataclass(frozen=True, eq=False)
 class StackedModes(Oracle):
     """The modes of stacked pictures: number 100 r + 10 g + b of the classes of red, green and blue.
 
@@ -31,15 +28,11 @@ class StackedModes(Oracle):
         namer: that classifier, of x ``(N, 1, H, W)`` in [0, 1].
     """
 
-    taught_on: str
-    shares: Tensor
-    namer: Namer | None = None
     good = "recognized by the judge in all three channels"
 
-    @property
-    def weights(self) -> Tensor:  # type: ignore[override]
-        """Shares of the thousand modes."""
-        return torch.einsum("i,j,k->ijk", *[self.shares] * len(CHANNELS)).flatten()
+    def __init__(self, taught_on: str, shares: Tensor, namer: Namer | None = None) -> None:
+        self.taught_on, self.shares, self.namer = taught_on, shares, namer
+        self.weights = torch.einsum("i,j,k->ijk", shares, shares, shares).flatten()
 
     def taught(self, namer: Namer) -> StackedModes:
         """The oracle that asks this classifier."""
@@ -80,10 +73,12 @@ def _stacked(name: str, single: Source, sizes: tuple[int, ...]) -> Source:
     generator = torch.Generator().manual_seed(0)
     splits = {}
     for split, n in zip(SPLITS, sizes, strict=True):
-        x, y = (torch.as_tensor(part) for part in single.splits[split])
+        x, y = single.splits[split]
+        assert y is not None
         rows = torch.randint(len(x), (n, len(CHANNELS)), generator=generator)
-        splits[split] = (x[rows, 0], y[rows])
-    shares = torch.bincount(single.splits["train"][1], minlength=CLASSES).double()
+        splits[split] = (torch.as_tensor(x)[rows, 0], y[rows])
+        if split == "train":
+            shares = torch.bincount(y, minlength=CLASSES).double()
     return Source(
         name=name,
         reference=f"Metz et al. 2017, arXiv:1611.02163; stacked from {single.name!r} by a fixed seed ({single.reference})",
