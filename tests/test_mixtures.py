@@ -32,7 +32,9 @@ def test_the_planar_sets(name):
 
 
 def test_where_the_modes_are():
-    assert sorted(map(tuple, grid_mixture().modes.tolist())) == [(x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)]
+    assert sorted(map(tuple, grid_mixture().modes.tolist())) == [
+        (x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)
+    ]
     torch.testing.assert_close(ring_mixture().modes.norm(dim=1), torch.ones(8))
     gaps = (ring_mixture().modes - ring_mixture().modes.roll(1, 0)).norm(dim=1)
     torch.testing.assert_close(gaps, torch.full((8,), 2 * math.sin(math.pi / 8)))
@@ -152,7 +154,10 @@ def test_the_line_is_data():
         (lambda: ring_mixture().cdf(torch.zeros(1)), "of one dimension, and this mixture has 2"),
         (lambda: Mixture(torch.zeros(2, 1), 1.0, (0.5, 0.6)), "the sum 1"),
         (lambda: Mixture(torch.zeros(2, 1), (1.0, 0.0)), "scales are positive"),
-        (lambda: Mixture(torch.zeros(2, 1), 1.0, (0.5, 0.25, 0.25)), r"K weights are expected; got \(2, 1\) and \(3,\)"),
+        (
+            lambda: Mixture(torch.zeros(2, 1), 1.0, (0.5, 0.25, 0.25)),
+            r"K weights are expected; got \(2, 1\) and \(3,\)",
+        ),
         (lambda: load("ring(sigma=1)"), "the data 'ring' take no arguments, and got sigma"),
         (lambda: load("mixture-1d(off='two')"), "no argument of the data 'mixture-1d' called 'off'; did you mean 'of'"),
         (lambda: load("mixture-1d('two')"), "no name with arguments by name"),
@@ -164,4 +169,3 @@ def test_the_line_is_data():
 def test_refusals(wrong, match):
     with pytest.raises(ValueError, match=match):
         wrong()
-

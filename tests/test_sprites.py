@@ -41,11 +41,18 @@ def test_every_picture_of_32_pixels_is_read_back_exactly(plain, reader):
     assert found.distance.max() <= 0.5 / 255
 
 
-@pytest.mark.parametrize(
-    ("size", "tiny", "frames", "n"),
-    [(32, "small", 1, 1000), (32, "large", 1, 1000), (64, None, 1, 300), (64, "small", 1, 300), (64, "large", 1, 300)]
-    + [(32, None, 4, 30), (32, "small", 6, 10)],
-)
+OTHERS = [
+    (32, "small", 1, 1000),
+    (32, "large", 1, 1000),
+    (64, None, 1, 300),
+    (64, "small", 1, 300),
+    (64, "large", 1, 300),
+    (32, None, 4, 30),
+    (32, "small", 6, 10),
+]
+
+
+@pytest.mark.parametrize(("size", "tiny", "frames", "n"), OTHERS)
 def test_a_sample_of_others_is_read_back_exactly(size, tiny, frames, n):
     drawn = Sprites(size, tiny, frames)
     factors = some(drawn, n)
@@ -228,7 +235,9 @@ def test_the_layout_is_what_is_drawn():
 
 
 def test_a_caption():
-    says = Captions(Sprites(32, "small", 4)).say(torch.tensor([[0, 0, 0, 1, 1, 2, 2, 2, 1], [5, 5, 2, 4, 0, 3, 0, 0, 0]]))
+    says = Captions(Sprites(32, "small", 4)).say(
+        torch.tensor([[0, 0, 0, 1, 1, 2, 2, 2, 1], [5, 5, 2, 4, 0, 3, 0, 0, 0]])
+    )
     assert says == [
         "a small red circle at the upper left of navy with a mark at the top right moving up fast",
         "a large cyan ring at the bottom leftmost of forest moving right slow",
@@ -247,9 +256,16 @@ def test_captions_tell_all_factors(tiny, frames):
     assert set(" ".join(captions.say(factors)).split()) == set(captions.vocabulary[1:])
 
 
-@pytest.mark.parametrize(
-    "sentence", ["", "a red circle", "a small red circle at the upper left of pink", "a small red circle at the upper left of navy now"]
-)  # fmt: skip
+NO_CAPTIONS = [
+    "",
+    "a red circle",
+    "a small red circle at the upper left of pink",
+    "a small red circle at the upper left of navy now",
+    "a small red circle at the upper left of navy with a mark at the top left",
+]
+
+
+@pytest.mark.parametrize("sentence", NO_CAPTIONS)
 def test_what_is_no_caption(sentence):
     with pytest.raises(ValueError, match="is no caption of these sprites"):
         Captions(Sprites()).understand([sentence])
@@ -321,15 +337,15 @@ def test_held_out_pairs_are_in_the_test_split_alone():
         ("sprites(n=3)", "n=3: take 10"),
         ("sprites(held_out=('red pink',))", "'red pink' names no values of two factors"),
         ("sprites(held_out=('red blue',))", "'red blue' names no values of two factors"),
-        ("sprites(n=10, held_out=('red circle', 'red square', 'red triangle', 'red diamond', 'red cross', 'red ring'))", ""),
+        (
+            "sprites(n=10, held_out=('red circle', 'red square', 'red triangle', 'red diamond', 'red cross', 'red ring'))",
+            "",
+        ),
     ],
 )
 def test_refusals(wrong, match):
-    if match:
-        with pytest.raises(ValueError, match=match):
-            load(wrong)
-    else:
-        assert not (load(wrong).train.y[:, 1] == 0).any()
+    with pytest.raises(ValueError, match=match):
+        load(wrong)
 
 
 def test_nothing_left_to_train_on():

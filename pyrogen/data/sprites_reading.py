@@ -36,9 +36,9 @@ class SpriteReader(Oracle):
 
     so that one matrix product of pictures and silhouettes tells all; a mark changes the terms of its own pixels alone. Under
     white noise f* is the maximum of the likelihood. Pictures whose distance is beyond ``tolerance`` show nothing that is
-    drawn: they are blank (from 0.05 on), means of two pictures (0.05), or have a shape half here and half there (0.035). White
-    noise of standard deviation s is at distance s, and is read right far beyond the tolerance: two pictures differ by
-    0.024 at least.
+    drawn: they are blank (at 0.05 and more), means of two pictures (0.05), or have a shape half here and half there
+    (0.035). White noise of standard deviation s is at distance s, and is read through far beyond the tolerance: two
+    pictures without marks differ by 0.024 at least.
 
     Modes are the combinations of shape, colour, size and background, wherever the shape stands.
 
