@@ -53,6 +53,20 @@ def weighed(text: str) -> list[tuple[float, dict[str, Any]]]:
         ) from error
 
 
+def called(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and arguments of one call whose name may have hyphens, ``sprites(size=64)``.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    name, _, rest = text.strip().partition("(")
+    try:
+        arguments = _call(ast.parse(f"call({rest}", mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{text!r} is no name with arguments by name, as sprites(size=64, y='label').") from error
+    return name, {k: v for k, v in arguments.items() if k != "name"}
+
+
 def _terms(node: ast.expr) -> Iterator[tuple[float, dict[str, Any]]]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         yield from _terms(node.left)

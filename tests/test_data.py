@@ -11,7 +11,6 @@ from sklearn.datasets import load_digits
 
 from pyrogen.base import Batch
 from pyrogen.data import Split, View, load, vision
-from pyrogen.data.ring import Ring
 from pyrogen.kinds import PLAIN
 from pyrogen.registry import choices
 
@@ -329,43 +328,8 @@ def test_ring_data():
     assert [len(s) for s in (data.train, data.valid, data.test)] == [10_000, 1_000, 2_500]
     assert (data.kind, tuple(data.x_shape), data.levels) == ("real", (2,), None)
     assert torch.equal(data.train.x, load("ring", seed=9).train.x)
-    assert torch.equal(Ring().nearest(data.test.x)[0], data.test.y)
+    assert torch.equal(data.oracle.nearest(data.test.x)[0], data.test.y)
     assert len({tuple(row) for s in (data.train, data.valid, data.test) for row in s.x.tolist()}) == 13_500
-
-
-def test_ring_density_is_the_mixture():
-    ring = Ring()
-    mixture = torch.distributions.MixtureSameFamily(
-        torch.distributions.Categorical(torch.ones(8)),
-        torch.distributions.Independent(torch.distributions.Normal(ring.modes, torch.tensor(0.01)), 1),
-    )
-    x = load("ring").test.x
-    torch.testing.assert_close(ring.log_prob(x), mixture.log_prob(x))
-    assert ring.log_prob(x.view(50, 50, 2)).shape == (50, 50)
-
-
-def test_ring_density_integrates_to_one():
-    ring = Ring()
-    step = torch.linspace(-8, 8, 161, dtype=torch.float64) * ring.sigma
-    grid = torch.cartesian_prod(step, step) + ring.modes.double().unsqueeze(1)
-    mass = ring.log_prob(grid).exp().sum(-1) * (step[1] - step[0]) ** 2
-    assert mass.tolist() == pytest.approx([1 / 8] * 8, abs=1e-6)
-
-
-def test_ring_coverage_tells_exact_from_collapsed():
-    ring = Ring()
-    exact = ring.coverage(load("ring").test.x)
-    assert exact["modes"] == 8
-    assert exact["high_quality"] == pytest.approx(1 - np.exp(-4.5), abs=0.01)
-    assert exact["kl"] < 0.01
-    x = load("ring").train.x
-    collapsed = ring.coverage(x[ring.nearest(x)[0] < 2])
-    assert collapsed["modes"] == 2
-    assert collapsed["high_quality"] > 0.98
-    assert collapsed["kl"] == pytest.approx(np.log(4), abs=0.01)
-    blurred = ring.coverage(x + 0.2)
-    assert blurred["modes"] == 0
-    assert blurred["high_quality"] < 0.01
 
 
 def test_every_view_is_of_its_kind():

@@ -43,7 +43,7 @@ def main() -> None:
     fit(model, data, epochs=options.epochs, batch_size=256)
     # nobody asked for reconstructions: they are what the optimum of the game implies
     print(f"mean distance of x from G(E(x)): {error():.3f}, and {before:.3f} before training")
-    print({k: round(v, 3) for k, v in pyrogen.data.ring.Ring().coverage(model.sample(2500)).items()})
+    print({k: round(v, 3) for k, v in data.oracle.coverage(model.sample(2500)).items()})
 
 
 if __name__ == "__main__":

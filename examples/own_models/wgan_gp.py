@@ -33,13 +33,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     model = pyrogen.create("wgan-gp-points")
-    run = fit(model, "ring", epochs=options.epochs, batch_size=256)
+    data = pyrogen.data.load("ring")
+    run = fit(model, data, epochs=options.epochs, batch_size=256)
     last = run.history.iloc[-1]
     distance = last["train/critic/real"] - last["train/critic/fake"]
     print(
         f"the critic's estimate of the Wasserstein distance: {distance:.3f}, penalty {last['train/critic/penalty']:.3f}"
     )
-    print({k: round(v, 3) for k, v in pyrogen.data.ring.Ring().coverage(model.sample(2500)).items()})
+    print({k: round(v, 3) for k, v in data.oracle.coverage(model.sample(2500)).items()})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ CLAIMS = {
     "gan-nonsaturating": [
         {
             "says": "It covers on average at least as many of the ring's eight modes as published, 6.3.",
-            "metric": "ring-coverage",
+            "metric": "mode-coverage",
             "with": {"statistic": "modes"},
             "at_least": 6.3,
             "over": "mean",
@@ -29,7 +29,7 @@ CLAIMS = {
         },
         {
             "says": "No run drops more than two of them.",
-            "metric": "ring-coverage",
+            "metric": "mode-coverage",
             "with": {"statistic": "modes"},
             "at_least": 6,
             **ON_THE_RING,
@@ -37,7 +37,7 @@ CLAIMS = {
         },
         {
             "says": "Its samples lie within 3σ of a mode, as a fraction.",
-            "metric": "ring-coverage",
+            "metric": "mode-coverage",
             "with": {"statistic": "high_quality"},
             "at_least": 0.62,
             **ON_THE_RING,
@@ -45,7 +45,7 @@ CLAIMS = {
         },
         {
             "says": "The modes have nearly equal shares, in nats of KL from uniform ones.",
-            "metric": "ring-coverage",
+            "metric": "mode-coverage",
             "with": {"statistic": "kl"},
             "at_most": 0.26,
             **ON_THE_RING,

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from pyrogen.data import folder, npz, table
+from pyrogen.data.named import path_of, source_named
+from pyrogen.data.oracle import Oracle
 from pyrogen.data.resize import resize
 from pyrogen.data.source import Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
 from pyrogen.kinds import kind_named
-from pyrogen.registry import DECIDED, choices, find
+from pyrogen.registry import DECIDED
 
 # the source of data that no file holds
 MEMORY = "<arrays>"
@@ -48,6 +50,7 @@ class Data:
         label: the column of a table that was named as its labels.
         columns: the columns of a table that were named as x.
         guessed: what was guessed of the meaning of the values, in words; "" where it was said.
+        oracle: what is known exactly of their modes; None of most data.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Data:
     label: str | None = None
     columns: tuple[str, ...] = ()
     guessed: str = ""
+    oracle: Oracle | None = None
 
     @property
     def classes(self) -> int | None:
@@ -182,7 +186,8 @@ def load(
     """Load a data set.
 
     Args:
-        name: a registered data set, see ``pyrogen.choices("data")``, or the path of a ``.npz`` file
+        name: a registered data set, see ``pyrogen.choices("data")``, written as a call where it has arguments,
+            ``"sprites(size=64)"``; or the path of a ``.npz`` file
             (:func:`pyrogen.data.npz.read`), of a ``.csv`` file (:func:`pyrogen.data.table.read`), or of a folder of
             images (:func:`pyrogen.data.folder.read`).
         kind: what x shall be, see :mod:`pyrogen.kinds`; of several, the first that the data offer.
@@ -205,7 +210,7 @@ def load(
     """
     if str(name) == MEMORY:
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
-    path = _path(name)
+    path = path_of(name)
     source = _source(name, path, size, missing, label, tuple(columns or ()))
     if size is not None and not (path and path.is_dir()):
         source = resize(source, size)
@@ -261,15 +266,8 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
         label=label,
         columns=columns,
         guessed=view.guess,
+        oracle=source.oracle,
     )
-
-
-def _path(name: str | Path) -> Path | None:
-    """The path that is meant, if it is no registered name; a folder may be given by its bare name."""
-    path = Path(name).expanduser()
-    if isinstance(name, Path) or path.suffix or "/" in name or "\\" in name:
-        return path
-    return path if name not in choices("data") and path.is_dir() else None
 
 
 def _source(
@@ -283,8 +281,7 @@ def _source(
     if path and path.is_dir():
         return folder.read(path, size)
     if not path:
-        make: Callable[[], Source] = find("data", str(name)).load()
-        return make()
+        return source_named(str(name))
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
     return table.read(path, missing, label, columns) if table_like else npz.read(path, missing)

@@ -17,7 +17,7 @@ CHUNK = 1000
 def resize(source: Source, size: int) -> Source:
     """The same images ``(C, H, W)`` as ``(C, size, size)``, bilinear with antialiasing; whole numbers stay whole.
 
-    A y that is an image of the same height and width is resized with its x.
+    A y that is an image of the same height and width is resized with its x. No oracle knows images of another size.
 
     Raises:
         ValueError: the data are no images, or size is below 1.
@@ -33,7 +33,7 @@ def resize(source: Source, size: int) -> Source:
     for split, (x, y) in source.splits.items():
         beside = y is not None and y.dim() == 4 and y.shape[2:] == x.shape[2:]
         splits[split] = (_resized(x, size), _resized(y, size) if beside and y is not None else y)
-    return replace(source, splits=splits)
+    return replace(source, splits=splits, oracle=None)
 
 
 def _resized(images: Tensor | np.ndarray, size: int) -> Tensor:

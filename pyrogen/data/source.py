@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.conditions import UNKNOWN
+from pyrogen.data.oracle import Oracle
 
 IMAGE_KINDS = ("binary", "unit", "levels")
 # float32 has all whole numbers up to here
@@ -37,6 +38,7 @@ class Source:
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
         wished: further kinds, for a wish that names one: they would change what the values mean.
         guess: what was guessed of the values' meaning, in words.
+        oracle: what is known exactly of their modes; None of most data.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Source:
     class_names: tuple[str, ...] = ()
     wished: tuple[str, ...] = ()
     guess: str = ""
+    oracle: Oracle | None = None
 
 
 def hide(source: Source, labels: int) -> Source:

@@ -1,0 +1,115 @@
+"""Sprites as a data set: how many, what is asked of them, and which combinations training never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from pyrogen.data.source import PHOTO_KINDS, SPLITS, Source
+from pyrogen.data.sprites import SHAPES, Sprites
+from pyrogen.data.sprites_captions import Captions
+from pyrogen.data.sprites_reading import SpriteReader
+from pyrogen.registry import choice, unknown
+
+# what y is, and what its values are called
+CONDITIONS: dict[str, Callable[[Sprites, Tensor], tuple[Tensor, Sequence[str]]]] = {
+    "factors": lambda drawn, f: (f, drawn.names),
+    "label": lambda drawn, f: (drawn.column(f, "shape"), tuple(SHAPES)),
+    "caption": lambda drawn, f: (Captions(drawn).tokens(f), Captions(drawn).vocabulary),
+    "layout": lambda drawn, f: (drawn.layout(f), ("background", *SHAPES, *["mark"] * bool(drawn.tiny))),
+}
+
+
+@choice("data", "sprites")
+def sprites(
+    size: int = 32,
+    tiny: str | None = None,
+    frames: int = 1,
+    y: str = "factors",
+    held_out: Sequence[str] = (),
+    n: int = 10_000,
+    seed: int = 0,
+) -> Source:
+    """Pictures of one shape each, made from six factors and more, which an oracle reads back exactly; or clips of them.
+
+    Args:
+        size: side in pixels, 32 or 64.
+        tiny: a factor more, a mark near a corner: "small", 2 pixels wide, or "large".
+        frames: more than 1 for clips (T, 3, size, size), whose shapes move.
+        y: "factors", whole numbers (N, factors); "label", the shape; "caption", numbers of words; "layout", what is at
+            each pixel.
+        held_out: pairs of values that train and valid lack, as ("red circle", "large cross"); test has them.
+        n: training data; valid are a tenth, test a quarter as many.
+        seed: of the factors.
+
+    Raises:
+        ValueError: what no sprites are, or pairs of no two factors.
+    """
+    drawn = Sprites(size, tiny, frames)
+    if y not in CONDITIONS:
+        raise unknown("y of sprites", y, CONDITIONS)
+    if n < 10:
+        raise ValueError(f"n={n}: take 10 sprites or more, of which a tenth are for validation.")
+    generator = torch.Generator().manual_seed(seed)
+    forbidden = [pair_of(drawn, words) for words in held_out]
+    names: Sequence[str] = ()
+    splits: dict[str, tuple[Tensor, Tensor]] = {}
+    for split, many in zip(SPLITS, (n, n // 10, n // 4), strict=True):
+        f = draw_factors(drawn, many, generator, () if split == "test" else forbidden)
+        condition, names = CONDITIONS[y](drawn, f)
+        splits[split] = (drawn.pictures(f), condition)
+    return Source(
+        name="sprites",
+        reference="drawn by pyrogen.data.sprites.Sprites with a fixed seed",
+        kinds=PHOTO_KINDS,
+        levels=256,
+        splits=splits,
+        class_names=tuple(names),
+        oracle=SpriteReader(drawn),
+    )
+
+
+def pair_of(drawn: Sprites, words: str) -> dict[str, int]:
+    """The values that two words name, by factor: "red circle" is ``{"colour": 0, "shape": 0}``.
+
+    Raises:
+        ValueError: they are no values of two factors.
+    """
+    said = words.split()
+    found = {name: values.index(w) for w in said for name, values in drawn.values.items() if w in values}
+    if len(said) != 2 or len(found) != 2:
+        raise ValueError(
+            f"{words!r} names no values of two factors, as 'red circle' does; the values are "
+            f"{'; '.join(', '.join(v) for v in drawn.values.values())}."
+        )
+    return found
+
+
+def draw_factors(
+    drawn: Sprites, n: int, generator: torch.Generator | None = None, forbidden: Sequence[dict[str, int]] = ()
+) -> Tensor:
+    """Independent, evenly distributed factors ``(n, factors)`` int64, drawn anew as long as they have a forbidden pair.
+
+    Raises:
+        ValueError: the pairs forbid everything.
+    """
+    if forbidden and shows_any(drawn, drawn.every(), forbidden).all():
+        raise ValueError("held_out: these pairs leave no combination to train on; hold out fewer.")
+
+    def draw(many: int) -> Tensor:
+        return torch.stack([torch.randint(count, (many,), generator=generator) for count in drawn.counts], 1)
+
+    f = draw(n)
+    while len(again := shows_any(drawn, f, forbidden).nonzero()[:, 0]):
+        f[again] = draw(len(again))
+    return f
+
+
+def shows_any(drawn: Sprites, factors: Tensor, pairs: Sequence[dict[str, int]]) -> Tensor:
+    """Which of factors ``(N, factors)`` have one of the pairs: ``(N,)``."""
+    shows = torch.zeros(len(factors), dtype=torch.bool)
+    for pair in pairs:
+        shows |= torch.stack([drawn.column(factors, name) == value for name, value in pair.items()]).all(0)
+    return shows
