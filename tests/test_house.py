@@ -32,6 +32,7 @@ ORDER = (
     "evidence",
     "objectives",
     "latents",
+    "quality",
     "adversarial",
     "training",
     "metrics",
