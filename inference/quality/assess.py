@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -96,9 +97,10 @@ def assess(
             made, real, other, train = seen[measure.reads]
             sides = []
             for points in (made, other):
-                sides.append((float(measure.value(points, real, train)), measure.without(points, real, train)))
+                value, without = measure.value(points, real, train), measure.without(points, real, train)
+                sides.append((float(value), without, measure.least_error(float(value), points, real, train)))
                 advance(1)
-            rows[name] = _with_errors(measure, sides, real, train)
+            rows[name] = _with_errors(*sides)
     found = {column: ("measure", [row[i] for row in rows.values()]) for i, column in enumerate(COLUMNS)}
     attributes = {
         **getattr(compared.data, split).attributes(),
@@ -190,7 +192,7 @@ def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: 
     made: list[Measure] = [make("measure", one) for one in (choices("measure") if measures is None else measures)]
     pictures = has_pictures(data.x_shape)
     if measures is None:
-        made = sorted((m for m in made if pictures or m.reads != "pictures"), key=lambda m: (m.reads, m.better))
+        made = sorted((m for m in made if pictures or m.reads != "pictures"), key=lambda m: m.order)
     named = {describe(m)["name"]: m for m in made}
     wrong = [name for name, m in named.items() if m.reads == "pictures" and not pictures]
     if wrong:
@@ -222,12 +224,9 @@ def _enough(model_or_samples: Model | Tensor, data: Data, num: int, split: str) 
     return least
 
 
-def _with_errors(
-    measure: Measure, sides: Sequence[tuple[float, Tensor]], real: Tensor, train: Tensor | None
-) -> tuple[float, ...]:
-    """Value, floor and their difference, each followed by its error."""
-    (value, without), (floor, floor_without) = sides
-    least = [measure.least_error(number, real, real, train) for number in (value, floor)]
-    errors = [max(low, jackknife(w)) for low, w in zip(least, (without, floor_without), strict=True)]
-    apart = max((least[0] ** 2 + least[1] ** 2) ** 0.5, jackknife(without - floor_without))
-    return value, errors[0], floor, errors[1], value - floor, apart
+def _with_errors(made: tuple[float, Tensor, float], other: tuple[float, Tensor, float]) -> tuple[float, ...]:
+    """Value, floor and their difference, each followed by its error, from numbers, those without blocks, and least errors."""
+    (value, without, least), (floor, floor_without, floor_least) = made, other
+    error, floor_error = max(least, jackknife(without)), max(floor_least, jackknife(floor_without))
+    apart = max(math.hypot(least, floor_least), jackknife(without - floor_without))
+    return value, error, floor, floor_error, value - floor, apart

@@ -7,8 +7,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from pyrogen.inference.quality.measure import BLOCKS, Direction, Measure, share_error
+from pyrogen.inference.quality.measure import BLOCKS, Direction, Measure
 from pyrogen.registry import choice
+
+ROWS = 100  # samples whose distances to all data are held at once
 
 
 @choice("measure", "memorization")
@@ -25,6 +27,7 @@ class Memorization(Measure):
 
     better: ClassVar[Direction] = "lower"
     reads: ClassVar[Literal["features", "x", "pictures"]] = "x"
+    order = 50
     says = "The share of samples that copy training data: these are the nearest more often than others of their number."
     above = "training data are copied"
     below = "samples are nearer to data that were held out than to those of the training"
@@ -38,17 +41,18 @@ class Memorization(Measure):
         return self._left(made, real, train, blocks, range(blocks))
 
     def least_error(self, value: float, made: Tensor, real: Tensor, train: Tensor | None = None) -> float:
-        """That of the share of samples that are nearest to what was held out."""
-        odds = (len(real) + (0 if train is None else len(train))) / len(real)
-        return odds * share_error(min(1.0, max(0.0, (1 - value) / odds)), len(made))
+        """What chance does that decides which data are trained on: √(Σⱼ wⱼ² T/M), w the shares of samples nearest to each.
+
+        Samples that are all alike have one nearest datum, of which nothing can be told.
+        """
+        pool = torch.cat([real, _known(train)]).flatten(1).double()
+        nearest = torch.cat([torch.cdist(part.flatten(1).double(), pool).argmin(1) for part in made.split(ROWS)])
+        shares = torch.bincount(nearest).double() / len(made)
+        return float(shares.square().sum() * (len(pool) - len(real)) / len(real)) ** 0.5
 
     def _left(self, made: Tensor, real: Tensor, train: Tensor | None, blocks: int, out: range | tuple[()]) -> Tensor:
         """The share without each block of ``out``, or, where it is empty, of all."""
-        if train is None:
-            raise ValueError(
-                "memorization asks which samples repeat training data, and was told none; pass train=, or leave it out."
-            )
-        points = made.flatten(1).double()
+        train, points = _known(train), made.flatten(1).double()
         pools = [_nearest(points, pool.flatten(1).double(), blocks) for pool in (real, train)]
         found = []
         for b in out or (None,):
@@ -65,6 +69,12 @@ class Memorization(Measure):
             held = (ties[0] / (ties[0] + ties[1])).mean()
             found.append(1 - held * sum(sizes) / sizes[0])
         return torch.stack(found)
+
+
+def _known(train: Tensor | None) -> Tensor:
+    if train is None:
+        raise ValueError("memorization asks which samples repeat training data, and was told of none; pass train=.")
+    return train
 
 
 def _nearest(points: Tensor, pool: Tensor, blocks: int) -> tuple[Tensor, Tensor]:

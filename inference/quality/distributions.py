@@ -21,9 +21,10 @@ class Frechet(Measure):
     """
 
     better: ClassVar[Direction] = "lower"
+    order = 10
     says = "How far means and covariances of features are from those of data."
-    above = "features have another mean or covariance"
-    below = "means and covariances are nearer to the data's than those of other data"
+    above = "features are distributed otherwise"
+    below = "features are distributed more like the data's than those of other data"
 
     def value(self, made: Tensor, real: Tensor, train: Tensor | None = None) -> Tensor:
         """The distance, in squared units of the features."""
@@ -45,9 +46,10 @@ class Kernel(Measure):
     """
 
     better: ClassVar[Direction] = "lower"
+    order = 11
     says = "How far moments of features up to the third are from those of data."
-    above = "features have other moments"
-    below = "moments are nearer to the data's than those of other data"
+    above = "features are distributed otherwise"
+    below = "features are distributed more like the data's than those of other data"
 
     def __init__(self, degree: int = 3) -> None:
         if degree < 1:

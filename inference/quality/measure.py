@@ -23,6 +23,7 @@ class Measure(ABC):
     Attributes:
         better: whether good samples make it "lower" or "higher", or bring it to where it is of data, "equal".
         reads: rows of "features", x as it is, or "pictures", which is x that has them.
+        order: when it is told: what comes first has the smallest number.
         says: what it measures, in a sentence.
         above: what it says of samples that it is above its floor.
         below: and below.
@@ -31,6 +32,7 @@ class Measure(ABC):
     axes: ClassVar[tuple[str, ...]] = ("measure",)
     better: ClassVar[Direction]
     reads: ClassVar[Literal["features", "x", "pictures"]] = "features"
+    order: ClassVar[int] = 60
     says: ClassVar[str]
     above: ClassVar[str]
     below: ClassVar[str]

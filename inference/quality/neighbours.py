@@ -91,6 +91,7 @@ class Precision(Neighbours):
     """
 
     better: ClassVar[Direction] = "higher"
+    order = 20
     says = "The share of samples that lie where data are."
     above = "samples keep to where data are dense"
     below = "samples lie where no data are"
@@ -115,6 +116,7 @@ class Recall(Precision):
     """
 
     turned: ClassVar[bool] = True
+    order = 30
     says = "The share of data that lie where samples are."
     above = "samples lie so far apart that they reach more than data do"
     below = "there are data where no samples are"
@@ -133,9 +135,10 @@ class Density(Neighbours):
 
     better: ClassVar[Direction] = "higher"
     is_share: ClassVar[bool] = False
+    order = 22
     says = "How densely data lie around samples; 1 if as densely as around data."
-    above = "samples keep to where data are densest"
-    below = "samples lie where data are few"
+    above = "samples keep to where data are dense"
+    below = "samples lie where no data are"
 
     def read(self, between: Tensor, among: Tensor) -> Tensor:
         """The mean number of balls that a point is in, over k."""
@@ -154,9 +157,10 @@ class Coverage(Neighbours):
     """
 
     better: ClassVar[Direction] = "higher"
+    order = 31
     says = "The share of data that have a sample near."
     above = "samples are spread more evenly over the data than data are"
-    below = "there are data with no sample near"
+    below = "there are data where no samples are"
 
     def read(self, between: Tensor, among: Tensor) -> Tensor:
         """The share of centres with a point in their ball."""
@@ -174,9 +178,10 @@ class ModeDropping(Neighbours):
     """
 
     better: ClassVar[Direction] = "lower"
+    order = 32
     says = "The share of data that no sample is near."
-    above = "modes are missed"
-    below = "less is missed than data miss of one another"
+    above = "there are data where no samples are"
+    below = "samples are spread more evenly over the data than data are"
 
     def read(self, between: Tensor, among: Tensor) -> Tensor:
         """The share of centres without a point in their ball."""
@@ -194,6 +199,7 @@ class ModeAveraging(Neighbours):
 
     better: ClassVar[Direction] = "equal"
     is_share: ClassVar[bool] = False
+    order = 23
     says = "How far samples are from the nearest datum, in units of how far data are from one another."
     above = "samples lie between modes, or beside them"
     below = "samples are nearer to data than these to one another, as typical ones, averages and copies are"

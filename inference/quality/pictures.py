@@ -44,6 +44,7 @@ class Sharpness(OfPictures):
     Σ_{|f| > ¼} |x̂(f)|² / Σ_{f ≠ 0} |x̂(f)|², which is of how a picture varies and not of how much.
     """
 
+    order = 40
     says = "The share of high frequencies in pictures, in units of the data's."
     above = "pictures are rougher than the data"
     below = "pictures are blurred"
@@ -62,9 +63,10 @@ class Edges(OfPictures):
     Reference: Pech-Pacheco et al. 2000, Diatom autofocusing in brightfield microscopy.
     """
 
+    order = 41
     says = "The variance of the Laplacian of pictures, in units of the data's."
-    above = "edges are harder, or noise is stronger, than in the data"
-    below = "edges are softer than in the data"
+    above = "pictures are rougher than the data"
+    below = "pictures are blurred"
 
     def of_each(self, x: Tensor) -> Tensor:
         """The variance, over all places inside of all channels."""
@@ -81,6 +83,7 @@ class Checkerboard(OfPictures):
     Reference: Odena et al. 2016, Deconvolution and checkerboard artifacts.
     """
 
+    order = 42
     says = "The share of frequencies in pictures that alternate from pixel to pixel, in units of the data's."
     above = "a pattern that alternates from pixel to pixel lies upon pictures"
     below = "what alternates from pixel to pixel in the data is missing"

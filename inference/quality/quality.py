@@ -61,7 +61,7 @@ class Quality:
         """What a measure says of the samples, in a few words."""
         measure, far = _measure(name), self.errors_from_floor(name)
         if not abs(far) > FAR:
-            return "as data are" if not math.isnan(far) else "not to be told"
+            return "not told from data"
         return measure.above if far > 0 else measure.below
 
     def is_worse(self, name: str) -> bool:
@@ -73,10 +73,13 @@ class Quality:
     def verdict(self) -> str:
         """What all measures say together, in a sentence."""
         n = int(self.results.attrs["num"])
-        worse = [f"{self.finding(name)} ({name})" for name in self.names if self.is_worse(name)]
-        if not worse:
+        told: dict[str, list[str]] = {}
+        for name in filter(self.is_worse, self.names):
+            told.setdefault(self.finding(name), []).append(name)
+        if not told:
             return f"No measure tells {n} samples from data by more than {FAR:g} errors."
-        return f"Samples are told from data by more than {FAR:g} errors: {'; '.join(worse)}."
+        said = "; ".join(f"{words} ({', '.join(names)})" for words, names in told.items())
+        return f"{said[0].upper()}{said[1:]}: by more than {FAR:g} errors from what data give."
 
     def table(self) -> list[tuple[str, ...]]:
         """Rows of words, the first of them the head."""

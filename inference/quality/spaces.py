@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pyrogen.data import Data
+from pyrogen.data import Data, load
+from pyrogen.data.dataset import MEMORY
 from pyrogen.inference.latents.judging import TrainedJudge, judge_of, unjudged
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import unknown
@@ -73,13 +74,21 @@ def space_of(data: Data, features: str | FeatureSpace | TrainedJudge = "auto") -
     if features == "auto":
         return _usual(data)
     if features == "judge":
-        return _judged(judge_of(data), data)
+        return _judged(judge_of(grey(data)), data)
     return {"x": standardized, "pixels": principal, "Inception": inception}[features](data)
 
 
 def has_pictures(shape: Sequence[int]) -> bool:
     """Whether data of this shape have places at which frequencies can be told, ``(C, H, W)`` of 4 pixels or more."""
     return len(shape) == 3 and min(shape[1:]) >= SMALLEST
+
+
+def grey(data: Data) -> Data:
+    """The data as a judge learns to see them, the same whether a model reads bits, grey values, or these with noise."""
+    drawn = data.binarization != "none" or data.dequantization
+    if data.source == MEMORY or data.kind not in ("binary", "unit") or not drawn:
+        return data
+    return load(data.source, kind="unit", dequantization=False, seed=data.seed, size=data.size)
 
 
 def standardized(data: Data) -> FeatureSpace:
@@ -146,7 +155,7 @@ def _usual(data: Data) -> FeatureSpace:
         return standardized(data)
     why = "there are no labels of one class a datum" if unjudged(data) else ""
     try:
-        return principal(data, why) if why else _judged(judge_of(data), data)
+        return principal(data, why) if why else _judged(judge_of(grey(data)), data)
     except ValueError:
         return principal(data, "no classifier of these data can be trusted")
 
@@ -154,7 +163,8 @@ def _usual(data: Data) -> FeatureSpace:
 def _judged(judge: TrainedJudge, data: Data) -> FeatureSpace:
     some = judge.features(_some(data)).double()
     unit = some.var(0).mean().sqrt()
-    return FeatureSpace("judge", judge.says(), judge.digest, lambda x: judge.features(x).double() / unit)
+    says = f"what a classifier sees that names {judge.accuracy} of {judge.accuracy.n} real test data right"
+    return FeatureSpace("judge", says, judge.digest, lambda x: judge.features(x).double() / unit)
 
 
 def _some(data: Data) -> Tensor:

@@ -67,10 +67,8 @@ def run(arguments: Sequence[str]) -> int:
         if (value := getattr(options, name)) is not None and value < 1:
             raise ValueError(f"{name}={value}: needs 1 or more.")
     if refused := opt.spoken(arguments) & (SCORED if options.quality else MEASURED):
-        raise ValueError(
-            f"--{min(refused)} belongs to {'scores of log p(x), which --quality leaves out' if options.quality else '--quality'}"
-            "; give one of them."
-        )
+        owner = "scores of log p(x), which --quality leaves out" if options.quality else "--quality"
+        raise ValueError(f"--{min(refused)} belongs to {owner}; give one of them.")
     if options.quality:
         return measure(options)
     judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile
