@@ -15,7 +15,7 @@ from pyrogen.data import Data, Split
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.judging import TrainedJudge, as_decoded
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.quality.measure import BLOCKS, Measure, jackknife
+from pyrogen.inference.quality.measure import BLOCKS, Measure, parts, standard_error
 from pyrogen.inference.quality.quality import COLUMNS, Quality
 from pyrogen.inference.quality.spaces import FeatureSpace, has_pictures, space_of
 from pyrogen.registry import choices, describe, make, unknown
@@ -60,8 +60,8 @@ def assess(
     """Measure samples against held-out data, and these against as many others, which is the floor.
 
     The split is cut at random into two halves: samples are compared with the one, and so is the other one. The errors of both
-    numbers, and of their difference, are a jackknife's over 20 blocks of all that is compared, see
-    :func:`pyrogen.inference.quality.measure.jackknife`; what a model learned, a judge for one, stands still in them. Of
+    numbers, and of their difference, are from parts of all that is compared, see
+    :func:`pyrogen.inference.quality.measure.standard_error`; what a model learned, a judge for one, stands still in them. Of
     samples of the data's own distribution the difference is 0 on average, exactly, for every measure and any number of data.
 
     Args:
@@ -95,12 +95,12 @@ def assess(
     with track(2 * len(chosen), "measures") as advance:
         for name, measure in chosen.items():
             made, real, other, train = seen[measure.reads]
-            sides = []
+            masks, sides = parts(measure.halved), []
             for points in (made, other):
-                value, without = measure.value(points, real, train), measure.without(points, real, train)
-                sides.append((float(value), without, measure.least_error(float(value), points, real, train)))
+                value, repeated = measure.value(points, real, train), measure.repeated(points, real, train, masks)
+                sides.append((float(value), repeated, measure.least_error(float(value), points, real, train)))
                 advance(1)
-            rows[name] = _with_errors(*sides)
+            rows[name] = _with_errors(*sides, measure.halved)
     found = {column: ("measure", [row[i] for row in rows.values()]) for i, column in enumerate(COLUMNS)}
     attributes = {
         **getattr(compared.data, split).attributes(),
@@ -224,9 +224,12 @@ def _enough(model_or_samples: Model | Tensor, data: Data, num: int, split: str) 
     return least
 
 
-def _with_errors(made: tuple[float, Tensor, float], other: tuple[float, Tensor, float]) -> tuple[float, ...]:
-    """Value, floor and their difference, each followed by its error, from numbers, those without blocks, and least errors."""
-    (value, without, least), (floor, floor_without, floor_least) = made, other
-    error, floor_error = max(least, jackknife(without)), max(floor_least, jackknife(floor_without))
-    apart = max(math.hypot(least, floor_least), jackknife(without - floor_without))
+def _with_errors(
+    made: tuple[float, Tensor, float], other: tuple[float, Tensor, float], halved: bool
+) -> tuple[float, ...]:
+    """Value, floor and their difference, each followed by its error, from numbers, those of parts, and least errors."""
+    (value, repeated, least), (floor, floor_repeated, floor_least) = made, other
+    error = max(least, standard_error(repeated, halved))
+    floor_error = max(floor_least, standard_error(floor_repeated, halved))
+    apart = max(math.hypot(least, floor_least), standard_error(repeated - floor_repeated, halved))
     return value, error, floor, floor_error, value - floor, apart

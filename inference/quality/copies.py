@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from pyrogen.inference.quality.measure import BLOCKS, Direction, Measure
+from pyrogen.inference.quality.measure import Direction, Measure, kept
 from pyrogen.registry import choice
 
 ROWS = 100  # samples whose distances to all data are held at once
@@ -34,40 +35,41 @@ class Memorization(Measure):
 
     def value(self, made: Tensor, real: Tensor, train: Tensor | None = None) -> Tensor:
         """The share, by Euclidean distances of x."""
-        return self._left(made, real, train, 1, ())[0]
+        return self._of_blocks(made, real, _known(train), torch.tensor([[True]]))[0]
 
-    def without(self, made: Tensor, real: Tensor, train: Tensor | None = None, blocks: int = BLOCKS) -> Tensor:
+    def repeated(self, made: Tensor, real: Tensor, train: Tensor | None, masks: Tensor) -> Tensor:
         """From the nearest of each block, which are looked for once."""
-        return self._left(made, real, train, blocks, range(blocks))
+        return self._of_blocks(made, real, _known(train), masks)
 
     def least_error(self, value: float, made: Tensor, real: Tensor, train: Tensor | None = None) -> float:
-        """What chance does that decides which data are trained on: √(Σⱼ wⱼ² T/M), w the shares of samples nearest to each.
+        """What chance does that decides which data are trained on.
 
-        Samples that are all alike have one nearest datum, of which nothing can be told.
+        √((Σⱼ wⱼ² − 1/P) P/(P − 1) T/M), the standard deviation over all choices of M of P = T + M data, w the shares of
+        samples that each is the nearest of. Samples that are all alike have one nearest datum, of which nothing can be told.
         """
         pool = torch.cat([real, _known(train)]).flatten(1).double()
         nearest = torch.cat([torch.cdist(part.flatten(1).double(), pool).argmin(1) for part in made.split(ROWS)])
         shares = torch.bincount(nearest).double() / len(made)
-        return float(shares.square().sum() * (len(pool) - len(real)) / len(real)) ** 0.5
+        uneven = max(0.0, float(shares.square().sum()) - 1 / len(pool))
+        return math.sqrt(uneven * len(pool) / (len(pool) - 1) * (len(pool) - len(real)) / len(real))
 
-    def _left(self, made: Tensor, real: Tensor, train: Tensor | None, blocks: int, out: range | tuple[()]) -> Tensor:
-        """The share without each block of ``out``, or, where it is empty, of all."""
-        train, points = _known(train), made.flatten(1).double()
-        pools = [_nearest(points, pool.flatten(1).double(), blocks) for pool in (real, train)]
+    def _of_blocks(self, made: Tensor, real: Tensor, train: Tensor, masks: Tensor) -> Tensor:
+        """The share of the blocks that each mask keeps, ``(R, blocks)``."""
+        points, blocks = made.flatten(1).double(), masks.shape[1]
+        distances, counts, sizes = zip(
+            *(_nearest(points, pool.flatten(1).double(), blocks) for pool in (real, train)), strict=True
+        )
         found = []
-        for b in out or (None,):
-            left = torch.arange(blocks) != (blocks if b is None else b)
-            rows = left[torch.arange(len(points)) % blocks]
-            sizes = [sum(len(pool[i::blocks]) for i in range(blocks) if left[i]) for pool in (real, train)]
-            near = [d[rows][:, left] for d, _ in pools]
-            least = torch.minimum(*(d.amin(1) for d in near))
+        for left in masks:
+            rows = kept(len(points), left)
+            near = [d[rows][:, left] for d in distances]
+            least = torch.minimum(*(d.amin(1) for d in near)).unsqueeze(1)
             # of data that are equally near each is as likely to be the one
-            ties = [
-                torch.where(d == least.unsqueeze(1), count[rows][:, left], 0).sum(1)
-                for d, (_, count) in zip(near, pools, strict=True)
-            ]
-            held = (ties[0] / (ties[0] + ties[1])).mean()
-            found.append(1 - held * sum(sizes) / sizes[0])
+            held, trained = (
+                torch.where(d == least, count[rows][:, left], 0).sum(1) for d, count in zip(near, counts, strict=True)
+            )
+            m, t = (float(size[left].sum()) for size in sizes)
+            found.append(1 - (held / (held + trained)).mean() * (m + t) / m)
         return torch.stack(found)
 
 
@@ -77,11 +79,12 @@ def _known(train: Tensor | None) -> Tensor:
     return train
 
 
-def _nearest(points: Tensor, pool: Tensor, blocks: int) -> tuple[Tensor, Tensor]:
-    """How far the nearest of each block is, and how many are equally near, ``(N, blocks)`` each."""
-    distances, counts = [], []
-    for b in range(blocks):
-        d = torch.cdist(points, pool[b::blocks])
+def _nearest(points: Tensor, pool: Tensor, blocks: int) -> tuple[Tensor, Tensor, Tensor]:
+    """How far the nearest of each block is, how many are equally near, ``(N, blocks)`` each, and the blocks' sizes."""
+    distances, counts, parts = [], [], [pool[b::blocks] for b in range(blocks)]
+    for part in parts:
+        d = torch.cdist(points, part)
         distances.append(d.amin(1))
         counts.append((d == distances[-1].unsqueeze(1)).sum(1))
-    return torch.stack(distances, 1), torch.stack(counts, 1).double()
+    sizes = torch.tensor([len(part) for part in parts])
+    return torch.stack(distances, 1), torch.stack(counts, 1).double(), sizes

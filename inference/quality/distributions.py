@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pyrogen.inference.quality.measure import BLOCKS, Direction, Measure
+from pyrogen.inference.quality.measure import Direction, Measure
 from pyrogen.registry import choice
 
 
@@ -58,38 +58,33 @@ class Kernel(Measure):
 
     def value(self, made: Tensor, real: Tensor, train: Tensor | None = None) -> Tensor:
         """MMD², without units if the features have none."""
-        return self._left(made, real, 1, ())[0]
+        return self._of_blocks(made, real, torch.tensor([[True]]))[0]
 
-    def without(self, made: Tensor, real: Tensor, train: Tensor | None = None, blocks: int = BLOCKS) -> Tensor:
+    def repeated(self, made: Tensor, real: Tensor, train: Tensor | None, masks: Tensor) -> Tensor:
         """From sums over each two blocks, which are computed once."""
-        return self._left(made, real, blocks, range(blocks))
+        return self._of_blocks(made, real, masks)
 
-    def _left(self, made: Tensor, real: Tensor, blocks: int, out: range | tuple[()]) -> Tensor:
-        """MMD² without each block of ``out``, or, where it is empty, of all."""
-        mean = {}
-        for name, a, b in (("made", made, made), ("real", real, real), ("both", made, real)):
-            sums, pairs = self._sums(a.double(), b.double(), blocks, a is b)
-            mean[name] = _less(sums, out) / _less(pairs, out)
-        return mean["made"] + mean["real"] - 2 * mean["both"]
+    def _of_blocks(self, made: Tensor, real: Tensor, masks: Tensor) -> Tensor:
+        """MMD² of the blocks that each mask keeps, ``(R, blocks)``."""
+        found = torch.zeros(len(masks), dtype=torch.float64)
+        for weight, a, b in ((1, made, made), (1, real, real), (-2, made, real)):
+            sums, pairs = self._sums(a.double(), b.double(), masks.shape[1], a is b)
+            found += weight * torch.stack([sums[left][:, left].sum() / pairs[left][:, left].sum() for left in masks])
+        return found
 
     def _sums(self, a: Tensor, b: Tensor, blocks: int, same: bool) -> tuple[Tensor, Tensor]:
         """Σ k(aᵢ, bⱼ) over each two blocks, ``(blocks, blocks)``, and of how many pairs; without i = j of the same."""
         sums, pairs = a.new_zeros(blocks, blocks), a.new_zeros(blocks, blocks)
+        block = torch.arange(len(b)) % blocks
         for i in range(blocks):
             part = a[i::blocks]
             k = (part @ b.T / a.shape[1] + 1) ** self.degree
-            own = ((part * part).sum(1) / a.shape[1] + 1) ** self.degree
-            for j in range(blocks):
-                alike = same and i == j
-                sums[i, j] = k[:, j::blocks].sum() - (own.sum() if alike else 0)
-                pairs[i, j] = len(part) * (len(b[j::blocks]) - alike)
+            sums[i].index_add_(0, block, k.sum(0))
+            pairs[i] = len(part) * torch.bincount(block, minlength=blocks)
+            if same:
+                sums[i, i] -= ((part.square().sum(1) / a.shape[1] + 1) ** self.degree).sum()
+                pairs[i, i] -= len(part)
         return sums, pairs
-
-
-def _less(sums: Tensor, out: range | tuple[()]) -> Tensor:
-    """The total of ``(B, B)`` less the row and the column of each block that is left out, ``(len(out),)``; else the total."""
-    total = sums.sum()
-    return torch.stack([total - sums[b].sum() - sums[:, b].sum() + sums[b, b] for b in out] or [total])
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

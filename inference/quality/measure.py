@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-BLOCKS = 20  # that are left out in turn
+BLOCKS = 20  # of which parts are made
 
 Direction = Literal["lower", "higher", "equal"]
 
@@ -27,6 +27,7 @@ class Measure(ABC):
         says: what it measures, in a sentence.
         above: what it says of samples that it is above its floor.
         below: and below.
+        halved: whether its error is had from halves, and not from leaving out little, see :func:`standard_error`.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("measure",)
@@ -36,6 +37,7 @@ class Measure(ABC):
     says: ClassVar[str]
     above: ClassVar[str]
     below: ClassVar[str]
+    halved: ClassVar[bool] = False
 
     @abstractmethod
     def value(self, made: Tensor, real: Tensor, train: Tensor | None = None) -> Tensor:
@@ -47,36 +49,52 @@ class Measure(ABC):
             train: data that it was trained on, ``(T, ...)``, of which most measures ask nothing.
         """
 
-    def without(self, made: Tensor, real: Tensor, train: Tensor | None = None, blocks: int = BLOCKS) -> Tensor:
-        """The number without one block after the other, ``(blocks,)``: block b is the rows b, b + blocks, ... of all three.
+    def repeated(self, made: Tensor, real: Tensor, train: Tensor | None, masks: Tensor) -> Tensor:
+        """The number of parts of all three, ``(R,)``: row i is in part r where ``masks[r, i % blocks]``.
 
         Measures override it where that is had for less than by beginning anew.
+
+        Args:
+            made: as in :meth:`value`.
+            real: as there.
+            train: as there.
+            masks: ``(R, blocks)``, see :func:`parts`.
         """
-        parts = zip(*(kept(len(rows), blocks) for rows in (made, real, made if train is None else train)), strict=True)
-        return torch.stack([self.value(made[a], real[b], None if train is None else train[c]) for a, b, c in parts])
+        sides = (made, real) if train is None else (made, real, train)
+        return torch.stack([self.value(*(side[kept(len(side), mask)] for side in sides)) for mask in masks])
 
     def least_error(self, value: float, made: Tensor, real: Tensor, train: Tensor | None = None) -> float:
         """What the error is not below, where all blocks agree by chance; 0 of what is no share."""
         return 0.0
 
 
-def kept(n: int, blocks: int) -> Iterator[Tensor]:
-    """Which of n rows are left, ``(n,)``, without one block after the other."""
-    block = torch.arange(n) % blocks
-    return (block != b for b in range(blocks))
+def kept(n: int, mask: Tensor) -> Tensor:
+    """Which of n rows a mask of blocks keeps, ``(n,)``."""
+    return mask[torch.arange(n) % len(mask)]
 
 
-def jackknife(without: Tensor) -> float:
-    """The standard error of a number from what it is without each of B blocks, ``(B,)``.
+def parts(halved: bool) -> Tensor:
+    """Which of 20 blocks are in each part, ``(R, 20)``: all but one in turn, or 20 halves at random, and the other halves."""
+    if not halved:
+        return ~torch.eye(BLOCKS, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.stack([torch.randperm(BLOCKS, generator=generator) < BLOCKS // 2 for _ in range(BLOCKS)])
+    return torch.cat([chosen, ~chosen])
 
-    √((B − 1)/B Σ_b (θ_b − θ̄)²): a block holds as large a part of the samples as of the data, so that blocks are independent
-    and alike. Its square is on average no less than the variance (Efron & Stein 1981, The jackknife estimate of variance),
-    and up to twice it where the number has no slope, as distances have none at the floor. It holds for nearest neighbours,
-    of which the bootstrap makes too many ties (Shao & Wu 1989, A general theory for jackknife variance estimation; Abadie &
-    Imbens 2008, On the failure of the bootstrap for matching estimators).
+
+def standard_error(repeated: Tensor, halved: bool) -> float:
+    """The standard error of a number from what it is of parts, ``(R,)``.
+
+    A block holds as large a part of the samples as of the data, so that blocks are independent and alike. Without one of B
+    after the other it is the jackknife's √((B − 1)/B Σ (θ_b − θ̄)²), whose square is on average no less than the variance,
+    and up to twice it where the number has no slope, as distances have none at the floor. Numbers of nearest neighbours
+    depend on so many data at once that it would be more; the standard deviation over halves overstates their variance at
+    most twice, and by little away from the floor. The bootstrap fails there, for it makes ties.
+    Reference: Efron & Stein 1981, The jackknife estimate of variance; Politis & Romano 1994, Large sample confidence regions
+    based on subsamples; Abadie & Imbens 2008, On the failure of the bootstrap for matching estimators.
     """
-    b = len(without)
-    return float(without.double().var(correction=0) * (b - 1)) ** 0.5
+    variance = float(repeated.double().var(correction=0))
+    return math.sqrt(variance if halved else variance * (len(repeated) - 1))
 
 
 def share_error(value: float, n: int) -> float:

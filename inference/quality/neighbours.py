@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pyrogen.inference.quality.measure import BLOCKS, Direction, Measure, kept, share_error
+from pyrogen.inference.quality.measure import Direction, Measure, kept, share_error
 from pyrogen.registry import choice
 
 NEIGHBOURS = 5
@@ -50,6 +50,7 @@ class Neighbours(Measure):
 
     turned: ClassVar[bool] = False
     is_share: ClassVar[bool] = True
+    halved: ClassVar[bool] = True
 
     def __init__(self, k: int = NEIGHBOURS) -> None:
         if k < 1:
@@ -64,11 +65,13 @@ class Neighbours(Measure):
         """The number, by Euclidean distances."""
         return self.read(*self._distances(made, real))
 
-    def without(self, made: Tensor, real: Tensor, train: Tensor | None = None, blocks: int = BLOCKS) -> Tensor:
+    def repeated(self, made: Tensor, real: Tensor, train: Tensor | None, masks: Tensor) -> Tensor:
         """From distances that are computed once."""
         between, among = self._distances(made, real)
-        both = zip(kept(len(between), blocks), kept(len(among), blocks), strict=True)
-        return torch.stack([self.read(between[p][:, c], among[c][:, c]) for p, c in both])
+        chosen = ((kept(len(between), mask), kept(len(among), mask)) for mask in masks)
+        return torch.stack(
+            [self.read(between[points][:, centres], among[centres][:, centres]) for points, centres in chosen]
+        )
 
     def least_error(self, value: float, made: Tensor, real: Tensor, train: Tensor | None = None) -> float:
         """That of a share of so many."""
@@ -199,6 +202,7 @@ class ModeAveraging(Neighbours):
 
     better: ClassVar[Direction] = "equal"
     is_share: ClassVar[bool] = False
+    halved: ClassVar[bool] = False
     order = 23
     says = "How far samples are from the nearest datum, in units of how far data are from one another."
     above = "samples lie between modes, or beside them"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from pyrogen.inference.quality.measure import BLOCKS, Direction, Measure, kept
+from pyrogen.inference.quality.measure import Direction, Measure, kept
 from pyrogen.registry import choice
 
 HIGH = 0.25  # cycles a pixel; the highest frequency is ½
@@ -30,11 +30,10 @@ class OfPictures(Measure):
         """The ratio of the means."""
         return _ratio(self.of_each(made.double()), self.of_each(real.double()))
 
-    def without(self, made: Tensor, real: Tensor, train: Tensor | None = None, blocks: int = BLOCKS) -> Tensor:
+    def repeated(self, made: Tensor, real: Tensor, train: Tensor | None, masks: Tensor) -> Tensor:
         """From the number of each picture, which is computed once."""
         found, wanted = self.of_each(made.double()), self.of_each(real.double())
-        both = zip(kept(len(found), blocks), kept(len(wanted), blocks), strict=True)
-        return torch.stack([_ratio(found[a], wanted[b]) for a, b in both])
+        return torch.stack([_ratio(found[kept(len(found), m)], wanted[kept(len(wanted), m)]) for m in masks])
 
 
 @choice("measure", "sharpness")

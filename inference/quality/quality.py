@@ -96,7 +96,7 @@ class Quality:
         space = f" Features are {a['features_say']} ({a['features_sha256']})." if a["features_sha256"] else ""
         return (
             f"{a['num']} {means} against as many {a['split']} data of {a['data']!r}, and these against as many others; "
-            f"± one standard error, by leaving out one of {a['blocks']} blocks after the other.{space}"
+            f"± one standard error, from parts of {a['blocks']} blocks.{space}"
         )
 
     def text(self) -> str:
