@@ -27,8 +27,8 @@ def quality(folder: str | Path, model: Any, data: Data | None) -> Iterator[Panel
         return
     yield Panel(QUALITY, f"{found.verdict}\n\n{found.compared()}", table=found.table())
     caption = (
-        "How many standard errors each measure is from its floor, what data give against other data; within the band, of "
-        "three, samples are not told from data. Red is worse than data."
+        "How many standard errors each measure is from its floor, what data give against other data; within the band samples "
+        "are not told from data. Red is worse than data."
     )
     yield Panel(QUALITY, caption, "quality", found.plot())
     if data is not None and is_picture(data.x_shape) and found.results.attrs.get("weights") == "last":

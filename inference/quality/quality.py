@@ -15,7 +15,7 @@ from pyrogen.inference.quality.measure import Measure
 from pyrogen.registry import find
 
 COLUMNS = ("value", "error", "floor", "floor_error", "excess", "excess_error")
-FAR = 3.0  # errors, from which on samples are told from data
+FAR = 4.0  # errors from the floor: of a dozen that are known to 19 degrees of freedom, one in 100 times one is beyond
 WORDS = {"lower": "lower", "higher": "higher", "equal": "as data"}
 
 
@@ -65,7 +65,7 @@ class Quality:
         return measure.above if far > 0 else measure.below
 
     def is_worse(self, name: str) -> bool:
-        """Whether samples are worse than data by more than three errors."""
+        """Whether samples are worse than data by more than four errors."""
         better, far = _measure(name).better, self.errors_from_floor(name)
         return {"lower": far > FAR, "higher": far < -FAR, "equal": abs(far) > FAR}[better]
 
