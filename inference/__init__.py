@@ -51,6 +51,8 @@ from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLandi
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
+from pyrogen.inference.quality.assess import assess
+from pyrogen.inference.quality.quality import Quality
 from pyrogen.inference.runs.bottleneck import bend, bottleneck
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
@@ -86,6 +88,7 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "Observed",
+    "Quality",
     "Reconstruction",
     "Rejection",
     "RelativisticAverage",
@@ -100,6 +103,7 @@ __all__ = [
     "Thermodynamic",
     "TotalCorrelation",
     "Wasserstein",
+    "assess",
     "attribute_effect",
     "attribute_vector",
     "bend",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyrogen.inference.pages.run_report import report
     from pyrogen.inference.runs.analyse import analyse
     from pyrogen.inference.runs.evaluate import evaluate
+    from pyrogen.inference.runs.quality import assess_run
     from pyrogen.inference.runs.recipe import load_run
     from pyrogen.models.vae.vae import vae
     from pyrogen.storage import load
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "analyse",
+    "assess_run",
     "choice",
     "choices",
     "create",
@@ -51,6 +53,7 @@ __all__ = [
 
 _LAZY = {
     "analyse": "pyrogen.inference.runs.analyse",
+    "assess_run": "pyrogen.inference.runs.quality",
     "evaluate": "pyrogen.inference.runs.evaluate",
     "fit": "pyrogen.inference.training.fit",
     "grid": "pyrogen.inference.runs.grid",

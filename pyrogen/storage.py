@@ -36,6 +36,7 @@ DERIVED = (
     "latents.html",
     "latents.json",
     "latents/*.svg",
+    "quality.json",
 )
 # of the same training as the last weights
 BESIDE = ("best.safetensors", "ema.safetensors", "film.safetensors", "checkpoint.safetensors", "metrics.jsonl")

@@ -31,6 +31,7 @@ ORDER = (
     "evidence",
     "objectives",
     "latents",
+    "quality",
     "adversarial",
     "theory",
     "training",

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from pyrogen.base import HasGenerator, Model
 from pyrogen.data import Split
+from pyrogen.inference.quality.neighbours import coverage
 
 COMPARED = 500  # data, and as many samples
 FEWEST = 50  # data of which anything can be said
-NEIGHBOURS = 5
 NARROW = 0.25  # of the data's variance, or of their effective rank
 COVERED = 0.5  # of the data; whoever covers more has not collapsed
 BARE = 0.1
@@ -31,19 +31,6 @@ def relative_rank(made: Tensor, x: Tensor) -> float:
     Reference: Roy & Vetterli 2007, The effective rank.
     """
     return _effective_rank(made) / _effective_rank(x)
-
-
-def coverage(made: Tensor, x: Tensor, k: int = NEIGHBOURS) -> float:
-    """The fraction of the data that have a sample nearer than their k-th nearest other datum.
-
-    1/N Σₙ 1[min_m ‖made_m − xₙ‖ < ‖xₙ − NN_k(xₙ)‖]: about 1 − 2⁻ᵏ of as many samples of the data's own distribution.
-    Reference: Naeem et al. 2020, Reliable fidelity and diversity metrics for generative models, arXiv:2002.09797.
-    """
-    a, b = _flat(made), _flat(x)
-    reach = torch.cdist(b, b).kthvalue(min(k + 1, len(b)), 1).values  # the first is the datum itself
-    nearest = torch.cdist(b, a).amin(1)
-    # where data repeat one another their reach is 0, and a sample there is as near as it can be
-    return float(((nearest < reach) | (nearest == 0)).double().mean())
 
 
 def spread(model: Model, split: Split) -> dict[str, float]:

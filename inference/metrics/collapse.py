@@ -17,7 +17,7 @@ def sample_rank(model: Model, data: Data, seed: int) -> float:
 
 @choice("metric", "sample-coverage")
 def sample_coverage(model: Model, data: Data, seed: int) -> float:
-    """The fraction of test data with a sample near, see :func:`pyrogen.inference.adversarial.collapse.coverage`."""
+    """The fraction of test data with a sample near, see :func:`pyrogen.inference.quality.neighbours.coverage`."""
     return _measured(model, data, seed, "sample_coverage")
 
 

@@ -41,12 +41,14 @@ from pyrogen.inference.pages.panel import (
     DENSITY,
     LATENTS,
     MISSING,
+    QUALITY,
     SAMPLES,
     SCORES,
     TRAINING,
     History,
     Panel,
 )
+from pyrogen.inference.pages.quality_sections import quality
 from pyrogen.inference.pages.reproduction import paper_section, recipe_section, setup_section
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -90,7 +92,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     (Pair, (training_sections.validation,)),
 )
 # in the order in which a reader asks: what does it make, how well, what does it know, how did it come about
-ORDER = (SAMPLES, COVERAGE, DECODED, DENSITY, SCORES, LATENTS, ANALYSED)
+ORDER = (SAMPLES, QUALITY, COVERAGE, DECODED, DENSITY, SCORES, LATENTS, ANALYSED)
 LAST = (TRAINING, ADVICE, MISSING)
 
 
@@ -146,6 +148,7 @@ def panels(folder: Path, config: Mapping[str, Any], model: Model, data: Data | N
     history, kind = _history(folder), str(_data_section(config).get("kind"))
     found = [*missing, *_scores(folder, model, data), *training_sections.films(folder, data, kind)]
     found += _alone(model, kind) if data is None else _shown(model, data, history)
+    found += _tried("quality", model, lambda: quality(folder, model, data))
     return [*found, *_analysed(folder), *training_sections.curves(history), *_unfinished(folder, config, history)]
 
 

@@ -111,6 +111,10 @@ class Run:
         """Ask what its latents mean, as ``pyrogen latents`` does: see :func:`pyrogen.analyse`."""
         return pyrogen.analyse(self, analyses, **settings)
 
+    def assess(self, measures: Any = None, **settings: Any) -> Any:
+        """Measure its samples, as ``pyrogen evaluate --quality`` does: see :func:`pyrogen.assess_run`."""
+        return pyrogen.assess_run(self, measures, **settings)
+
     def report(self) -> Path:
         """Write ``report.html`` into the run's folder; returns its path: see :func:`pyrogen.report`."""
         return pyrogen.report(self)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import pyrogen
 from pyrogen.command import options as opt
 from pyrogen.command.cli import VERBS
 from pyrogen.seeds import check_seed
+
+# options of one way to evaluate, which say nothing of the other
+SCORED = {"estimator", "flagged_by", "sigma", "check_guide", "chunk_size"}
+MEASURED = {"measure", "features", "draws"}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,11 +54,24 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--check_guide", type=bool, default=True, help="score a few data by chains from the prior too, if the guide led"
     )
+    parser.add_argument(
+        "--quality", type=bool, default=False, help="measure samples instead, beside data against other data"
+    )
+    parser.add_argument("--measure", type=list[str] | None, default=None, help="with --quality: which; default all")
+    parser.add_argument(
+        "--features", default="auto", help="with --quality: the space of features: auto, x, pixels, judge or Inception"
+    )
+    parser.add_argument("--draws", default="auto", help="with --quality: samples, means of p(x|z), or auto")
     options = opt.parse(parser, arguments, {"estimator": "estimator"})
     check_seed(options.seed)
     for name in ("limit", "chunk_size"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise ValueError(f"{name}={value}: needs 1 or more.")
+    if refused := opt.spoken(arguments) & (SCORED if options.quality else MEASURED):
+        owner = "scores of log p(x), which --quality leaves out" if options.quality else "--quality"
+        raise ValueError(f"--{min(refused)} belongs to {owner}; give one of them.")
+    if options.quality:
+        return measure(options)
     judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile
     with enough_memory("lower --chunk_size, or score fewer data by --limit"):
         trained: Model = pyrogen.load(options.run, weights=options.weights)
@@ -71,6 +89,33 @@ def run(arguments: Sequence[str]) -> int:
     with saving("the score above was not saved"):
         path = save_score(options.run, evidence)
     with saving(f"the score above was written to {path}, but the report was not"):
+        report = write_run_report(options.run)
+    print(f"written to {path} and into {report}")
+    return 0
+
+
+def measure(options: Any) -> int:
+    """Measure a run's samples, print what was found, and write it down."""
+    from pyrogen.files import saving
+    from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.quality.assess import USUAL
+    from pyrogen.inference.runs.quality import FACTS, assess_run
+    from pyrogen.memory import enough_memory
+
+    with enough_memory("measure fewer samples by --limit"):
+        found = assess_run(
+            options.run,
+            options.measure,
+            weights=options.weights,
+            split=options.split,
+            num=options.limit or USUAL,
+            features=options.features,
+            draws=options.draws,
+            seed=options.seed,
+        )
+    print(f"{found.text()}\n{found.compared()}", flush=True)
+    path = Path(options.run) / FACTS
+    with saving(f"the measures above were written to {path}, but not into the report"):
         report = write_run_report(options.run)
     print(f"written to {path} and into {report}")
     return 0

@@ -1,0 +1,186 @@
+"""In which space samples are compared with data: x itself, what a judge of the domain sees, or a network of photographs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from pyrogen.data import Data, load
+from pyrogen.data.dataset import MEMORY
+from pyrogen.inference.latents.judging import TrainedJudge, judge_of, unjudged
+from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.registry import unknown
+
+SPACES = ("auto", "x", "pixels", "judge", "Inception")
+FITTED, AXES = 2000, 64  # training data that a space is fitted to; principal axes of pixels
+SMALLEST = 4  # pixels on a side of what is called a picture
+BLOCK = 1000
+INCEPTION = "inception_v3_google-0cc3c7bd.pth"
+INCEPTION_SIDE, INCEPTION_BLOCK = 299, 32
+# by which torchvision's networks read colours
+CENTRE, SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """A space of features.
+
+    Attributes:
+        name: what it is called.
+        says: what it is, in words.
+        digest: the first 12 hex digits of the hash of all that it was made of: numbers of unlike digests do not compare.
+        read: of data ``(N, *x_shape)`` the features, ``(N, F)``.
+    """
+
+    name: str
+    says: str
+    digest: str
+    read: Callable[[Tensor], Tensor]
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """The features of data in float64, ``(N, F)``, in parts of so many that memory does not grow with N."""
+        return torch.cat([self.read(part.detach().cpu()).flatten(1).double() for part in x.split(BLOCK)])
+
+
+def space_of(data: Data, features: str | FeatureSpace | TrainedJudge = "auto") -> FeatureSpace:
+    """The space of a name, or, of a judge or a space, itself.
+
+    =============  ==================================================================================================
+    ``x``          x itself, each element centred and in units of its standard deviation among training data; of angles
+                   their cosines and sines
+    ``pixels``     the first 64 principal axes of x among training data, all in one unit, in which their mean variance is 1
+    ``judge``      what a classifier sees that was trained on the data's own labels, in one unit as well
+    ``Inception``  the last hidden layer, 2048 wide, of torchvision's Inception, where its weights lie on this machine; not
+                   the network whose distances are published
+    ``auto``       of pictures ``judge``, or ``pixels`` where there can be none; of all else ``x``
+    =============  ==================================================================================================
+
+    Raises:
+        ValueError: there is no such space, or it cannot be had.
+    """
+    if isinstance(features, FeatureSpace):
+        return features
+    if isinstance(features, TrainedJudge):
+        return _judged(features, data)
+    if features not in SPACES:
+        raise unknown("space of features", features, SPACES)
+    if features == "auto":
+        return _usual(data)
+    if features == "judge":
+        return _judged(judge_of(grey(data)), data)
+    return {"x": standardized, "pixels": principal, "Inception": inception}[features](data)
+
+
+def has_pictures(shape: Sequence[int]) -> bool:
+    """Whether data of this shape have places at which frequencies can be told, ``(C, H, W)`` of 4 pixels or more."""
+    return len(shape) == 3 and min(shape[1:]) >= SMALLEST
+
+
+def grey(data: Data) -> Data:
+    """The data as a judge learns to see them, the same whether a model reads bits, grey values, or these with noise."""
+    drawn = data.binarization != "none" or data.dequantization
+    if data.source == MEMORY or data.kind not in ("binary", "unit") or not drawn:
+        return data
+    return load(data.source, kind="unit", dequantization=False, seed=data.seed, size=data.size)
+
+
+def standardized(data: Data) -> FeatureSpace:
+    """x itself, in units of the training data's standard deviations."""
+    rows = _plain(_some(data), data.kind)
+    mean, scale = rows.mean(0), rows.std(0)
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    says = "x in units of the training data's standard deviations"
+    return FeatureSpace("x", says, _digest([mean, scale]), lambda x: (_plain(x, data.kind) - mean) / scale)
+
+
+def principal(data: Data, why: str = "") -> FeatureSpace:
+    """x in its principal axes among training data; ``why`` there is nothing better."""
+    rows = _plain(_some(data), data.kind)
+    mean = rows.mean(0)
+    _, size, axes = torch.linalg.svd(rows - mean, full_matrices=False)
+    kept = min(AXES, int((size > 1e-9 * size[0]).sum()))
+    axes, explained = axes[:kept].T, float(size[:kept].square().sum() / size.square().sum())
+    unit = (size[:kept].square().sum() / (len(rows) - 1) / kept).sqrt()
+    says = f"{kept} principal axes of raw x, {explained:.0%} of the variance" + (f", for {why}" if why else "")
+    return FeatureSpace("pixels", says, _digest([mean, axes]), lambda x: (_plain(x, data.kind) - mean) @ axes / unit)
+
+
+def inception(data: Data) -> FeatureSpace:
+    """The last hidden layer of torchvision's Inception, of weights that lie where torch keeps what it downloaded.
+
+    Raises:
+        ValueError: they do not, or the data are no pictures of one or three channels in [0, 1].
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION
+    if not has_pictures(data.x_shape) or data.x_shape[0] not in (1, 3) or data.kind not in ("unit", "binary"):
+        raise ValueError(
+            f"features='Inception' reads pictures of one or three channels with values from 0 to 1, and {data.name!r} has "
+            f"x_shape={tuple(data.x_shape)} of kind {data.kind!r}; take features='auto'."
+        )
+    if not path.is_file():
+        raise ValueError(
+            f"features='Inception' needs the weights {path}, which are not there, and downloads nothing; fetch them by "
+            "torchvision.models.inception_v3(weights='DEFAULT'), or take features='auto'."
+        )
+    from torchvision.models import inception_v3
+
+    network = inception_v3(weights=None, aux_logits=True, init_weights=False, transform_input=False)
+    network.load_state_dict(torch.load(path, weights_only=True))
+    network.fc = torch.nn.Identity()
+
+    def read(x: Tensor) -> Tensor:
+        centre, scale = (torch.tensor(v).reshape(3, 1, 1) for v in (CENTRE, SCALE))
+        with evaluating(network):
+            parts = [
+                network(
+                    (interpolate(part.float().expand(-1, 3, -1, -1), INCEPTION_SIDE, mode="bilinear") - centre) / scale
+                )
+                for part in x.split(INCEPTION_BLOCK)
+            ]
+        return torch.cat(parts)
+
+    says = "the last hidden layer of torchvision's Inception"
+    return FeatureSpace("Inception", says, hashlib.sha256(path.read_bytes()).hexdigest()[:12], read)
+
+
+def _usual(data: Data) -> FeatureSpace:
+    if not has_pictures(data.x_shape):
+        return standardized(data)
+    why = "there are no labels of one class a datum" if unjudged(data) else ""
+    try:
+        return principal(data, why) if why else _judged(judge_of(grey(data)), data)
+    except ValueError:
+        return principal(data, "no classifier of these data can be trusted")
+
+
+def _judged(judge: TrainedJudge, data: Data) -> FeatureSpace:
+    some = judge.features(_some(data)).double()
+    unit = some.var(0).mean().sqrt()
+    says = f"what a classifier sees that names {judge.accuracy} of {judge.accuracy.n} real test data right"
+    return FeatureSpace("judge", says, judge.digest, lambda x: judge.features(x).double() / unit)
+
+
+def _some(data: Data) -> Tensor:
+    """Training data that a space is fitted to."""
+    return data.train.take(FITTED).x.cpu()
+
+
+def _plain(x: Tensor, kind: str) -> Tensor:
+    """x as rows of numbers whose differences are distances."""
+    rows = x.flatten(1).double()
+    return torch.cat([rows.cos(), rows.sin()], 1) if kind == "angle" else rows
+
+
+def _digest(parts: Sequence[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        # what rounding changes from one machine to another is no other space
+        digest.update(str(tuple(part.shape)).encode() + part.float().numpy().tobytes())
+    return digest.hexdigest()[:12]

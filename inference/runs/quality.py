@@ -1,0 +1,86 @@
+"""How good a run's samples are: measured, and kept beside it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyrogen import storage
+from pyrogen.files import first_line, write
+from pyrogen.inference.latents.judging import TrainedJudge
+from pyrogen.inference.quality.assess import USUAL, Draws, assess
+from pyrogen.inference.quality.measure import Measure
+from pyrogen.inference.quality.quality import Quality
+from pyrogen.inference.quality.spaces import FeatureSpace
+from pyrogen.inference.runs.recipe import load_run
+from pyrogen.inference.training.run import Run
+
+FACTS = "quality.json"
+
+
+def assess_run(
+    run: Run | str | Path,
+    measures: Sequence[str | Measure | Mapping[str, Any]] | None = None,
+    *,
+    weights: str = "last",
+    split: str = "test",
+    num: int = USUAL,
+    features: str | FeatureSpace | TrainedJudge = "auto",
+    draws: Draws = "auto",
+    seed: int = 0,
+) -> Quality:
+    """Measure a run's samples, and keep what was found in its folder, if it has one, in the place of what was there.
+
+    Args:
+        run: what :func:`~pyrogen.inference.fit` or :func:`pyrogen.load_run` gave, or a folder.
+        measures: which, names on the axis "measure" or objects with settings of their own; by default all that apply.
+        weights: "last", "best" or "ema".
+        split: the data that samples are held against.
+        num: of samples.
+        features: the space of those that read features.
+        draws: "samples", "means" or "auto".
+        seed: of all random draws.
+
+    Raises:
+        ValueError: as :func:`pyrogen.inference.quality.assess.assess`, or no such run or weights.
+    """
+    run = run if isinstance(run, Run) else load_run(run)
+    if run.folder is None:
+        if weights != "last":
+            raise ValueError("other weights lie in the folder of a run; fit(..., folder=...).")
+        return assess(run.model, run.data, measures, features, num, seed, split, draws)
+    judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
+    # what the folder holds is what is judged, whatever became of the model in memory
+    model = storage.load(run.folder, copy.deepcopy(run.model), weights)
+    found = assess(model, run.data, measures, features, num, seed, split, draws)
+    found.results.attrs.update(judged, weights=weights)
+    write(run.folder / FACTS, json.dumps(found.to_dict(), indent=1, allow_nan=False))
+    return found
+
+
+def read_quality(folder: str | Path) -> tuple[Quality | None, str]:
+    """What was found of a run, where it judged what the folder holds now, and the sentence that says why nothing is there.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    path = Path(folder) / FACTS
+    if not path.is_file():
+        return None, ""
+    try:
+        found = Quality.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is damaged: {first_line(error)}; renew it by pyrogen evaluate {folder} --quality."
+        ) from error
+    now = storage.fingerprint(folder, str(found.results.attrs.get("weights", "last")))
+    changed = [key.removesuffix("_sha256") for key, digest in now.items() if found.results.attrs.get(key) != digest]
+    if not changed:
+        return found, ""
+    return None, (
+        f"the quality in {path} is stale and is left out, for the {' and the '.join(changed)} changed since; measure "
+        f"again by pyrogen evaluate {folder} --quality"
+    )
