@@ -280,9 +280,16 @@ def spelled(value: Any) -> str:
     if value is None or isinstance(value, (bool, int, float, str, Mapping)):
         return repr(value)
     arguments = inspect.signature(type(value)).parameters.values() if "name" in describe(value) else ()
-    given = [p.name for p in arguments if describe(getattr(value, p.name)) != describe(p.default)]
+    given = [p.name for p in arguments if not _as_usual(getattr(value, p.name), p.default)]
     name = describe(value).get("name", type(value).__name__)
     return f"{name}({', '.join(f'{k}={spelled(getattr(value, k))}' for k in given)})"
+
+
+def _as_usual(value: Any, default: Any) -> bool:
+    """Whether a value is the default, or what the default only names."""
+    return describe(value) == describe(default) or (
+        isinstance(default, str) and not isinstance(value, str) and spelled(value) == f"{default}()"
+    )
 
 
 def claims(name: str) -> Sequence[Mapping[str, Any]]:

@@ -14,8 +14,10 @@ from pyrogen.base import Model
 from pyrogen.data import Data, Split
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.judging import TrainedJudge, as_decoded
+from pyrogen.inference.metrics.coverage import oracle_of, raw_values
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.measure import BLOCKS, Measure, parts, standard_error
+from pyrogen.inference.quality.modes import placed
 from pyrogen.inference.quality.quality import COLUMNS, Quality
 from pyrogen.inference.quality.spaces import FeatureSpace, has_pictures, space_of
 from pyrogen.registry import choices, describe, make, unknown
@@ -91,6 +93,9 @@ def assess(
     own = compared[:4]
     # no measure asks for the features of training data, of which there may be many
     seen = {"x": own, "pictures": own, "features": own if space is None else (*map(space, own[:3]), None)}
+    if any(m.reads == "modes" for m in chosen.values()):
+        oracle, known = oracle_of(compared.data), compared.data
+        seen["modes"] = (*(placed(oracle, raw_values(x, known)) for x in own[:3]), None)
     rows = {}
     with track(2 * len(chosen), "measures") as advance:
         for name, measure in chosen.items():
@@ -192,7 +197,8 @@ def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: 
     made: list[Measure] = [make("measure", one) for one in (choices("measure") if measures is None else measures)]
     pictures = has_pictures(data.x_shape)
     if measures is None:
-        made = sorted((m for m in made if pictures or m.reads != "pictures"), key=lambda m: m.order)
+        lacking = {*(() if pictures else ("pictures",)), *(() if data.oracle else ("modes",))}
+        made = sorted((m for m in made if m.reads not in lacking), key=lambda m: m.order)
     named = {describe(m)["name"]: m for m in made}
     wrong = [name for name, m in named.items() if m.reads == "pictures" and not pictures]
     if wrong:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from pyrogen.inference.quality.measure import Direction, Measure, kept
+from pyrogen.inference.quality.measure import Direction, Measure, Reads, kept
 from pyrogen.registry import choice
 
 ROWS = 100  # samples whose distances to all data are held at once
@@ -27,7 +27,7 @@ class Memorization(Measure):
     """
 
     better: ClassVar[Direction] = "lower"
-    reads: ClassVar[Literal["features", "x", "pictures"]] = "x"
+    reads: ClassVar[Reads] = "x"
     order = 50
     says = "The share of samples that copy training data: these are the nearest more often than others of their number."
     above = "training data are copied"

@@ -12,6 +12,7 @@ from torch import Tensor
 BLOCKS = 20  # of which parts are made
 
 Direction = Literal["lower", "higher", "equal"]
+Reads = Literal["features", "x", "pictures", "modes"]
 
 
 class Measure(ABC):
@@ -22,7 +23,8 @@ class Measure(ABC):
 
     Attributes:
         better: whether good samples make it "lower" or "higher", or bring it to where it is of data, "equal".
-        reads: rows of "features", x as it is, or "pictures", which is x that has them.
+        reads: rows of "features", x as it is, "pictures", which is x that has them, or what an oracle says of the
+            "modes" that samples are in, see :func:`pyrogen.inference.quality.modes.placed`.
         order: when it is told: what comes first has the smallest number.
         says: what it measures, in a sentence.
         above: what it says of samples that it is above its floor.
@@ -32,7 +34,7 @@ class Measure(ABC):
 
     axes: ClassVar[tuple[str, ...]] = ("measure",)
     better: ClassVar[Direction]
-    reads: ClassVar[Literal["features", "x", "pictures"]] = "features"
+    reads: ClassVar[Reads] = "features"
     order: ClassVar[int] = 60
     says: ClassVar[str]
     above: ClassVar[str]

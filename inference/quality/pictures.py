@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from pyrogen.inference.quality.measure import Direction, Measure, kept
+from pyrogen.inference.quality.measure import Direction, Measure, Reads, kept
 from pyrogen.registry import choice
 
 HIGH = 0.25  # cycles a pixel; the highest frequency is ½
@@ -20,7 +20,7 @@ class OfPictures(Measure):
     """The mean of a number of each picture, in units of the mean of the data's: 1 of data."""
 
     better: ClassVar[Direction] = "equal"
-    reads: ClassVar[Literal["features", "x", "pictures"]] = "pictures"
+    reads: ClassVar[Reads] = "pictures"
 
     @abstractmethod
     def of_each(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pyrogen import registry
 from pyrogen.data import load
 from pyrogen.files import first_line, write
-from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.estimator import Estimator
+from pyrogen.inference.runs.grid_quality import samples_section
 from pyrogen.inference.runs.grid_run import ENDED, GridRun, Ruler, outcome, run_grid_run
 from pyrogen.inference.runs.grid_table import Grid, gather
 from pyrogen.inference.training.fit import fit
@@ -44,6 +44,8 @@ def grid(
     estimator: Estimator | str | Mapping[str, Any] | None = None,
     weights: str = "last",
     limit: int | None = None,
+    sigma: float | Literal["fitted"] | None = None,
+    quality: bool | None = None,
     seeds: int = 1,
     seed: int = 0,
     jobs: int = -1,
@@ -64,10 +66,14 @@ def grid(
             ("latent_size", "lr", "data" ...), and for a choice's own argument by its dotted name ("prior.components").
             Entries themselves are an axis too, "entry".
         entry: of the zoo, where it is none of the axes.
-        folder: where the cells go, and ``grid.md`` and ``grid.nc``; workers elsewhere must see it under the same path.
+        folder: where the cells go, and ``grid.html``, ``grid.md`` and ``grid.nc``; workers elsewhere must see it under the
+            same path.
         estimator: of log p(x), for every cell; by default exact where the model has a log_prob, else IWAE(5000).
         weights: that are scored: "last", "best" (of the lowest validation loss) or "ema".
         limit: score the first so many test data only.
+        sigma: score what cells generate with this noise on it, and not by likelihoods of their own; "fitted": in each on its
+            validation split, as it is by default in all cells where one of them is trained by a game.
+        quality: measure the samples too, and how far AIS is off; by default where there is a game among the cells.
         seeds: train every cell with so many seeds, from ``seed`` on; the table shows means.
         seed: the first one.
         jobs: cells at a time, each in a process of one thread; -1 for as many as there are cores, 1 for this process alone.
@@ -92,8 +98,11 @@ def grid(
     if weights not in SAVED:
         raise registry.unknown("kind of weights", weights, SAVED)
     judge = None if estimator is None else registry.describe(registry.make("estimator", estimator))
-    ruler = Ruler(judge, weights, limit)
     axes, cells = plan(over, entry, folder, range(seed, seed + seeds), common)
+    game = any(cell.implicit for cell in cells)
+    ruler = Ruler(
+        judge, weights, limit, "fitted" if game and sigma is None else sigma, game if quality is None else quality
+    )
     before = {cell.folder: outcome(cell, ruler) for cell in cells}
     waiting = [cell for cell in cells if before[cell.folder]["status"] != ENDED]
     again = {
@@ -104,6 +113,7 @@ def grid(
         for name, status in _run(waiting, ruler, jobs, backend):
             bar.update(task, description=f"{name}: {status}", advance=1)
     found = Grid(gather(axes, cells, ruler, again), Path(folder))
+    found.write_page(samples_section([cells[i : i + seeds] for i in range(0, len(cells), seeds)], weights))
     write(found.folder / "grid.md", found.markdown())
     found.numbers.to_netcdf(found.folder / "grid.nc.part", engine="h5netcdf")
     (found.folder / "grid.nc.part").replace(found.folder / "grid.nc")
@@ -226,9 +236,7 @@ def _sections(chosen: Mapping[str, Any], owners: Owners) -> tuple[dict[str, Any]
 def _shown(key: str, value: Any) -> Any:
     """A value as a coordinate: a number, or text; a choice with the settings that are not its defaults."""
     if isinstance(value, Mapping) and "name" in value:
-        usual = registry.describe(registry.make(key, value["name"]))
-        own = {k: v for k, v in value.items() if v != usual[k]}
-        return request.expression(value["name"], own) if own else value["name"]
+        return registry.spelled(registry.make(key, value)).removesuffix("()")
     return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else json.dumps(value)
 
 

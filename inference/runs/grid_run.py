@@ -9,19 +9,22 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import xarray as xr
 import yaml
 
 from pyrogen import plain_yaml, registry, storage
-from pyrogen.base import HasPosterior, Model, Pair
+from pyrogen.base import HasGenerator, HasLogProb, HasPosterior, Model, Pair
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
+from pyrogen.inference.evidence.ais import AIS
+from pyrogen.inference.evidence.bdmc import BDMC
 from pyrogen.inference.evidence.estimator import Estimator, Reconstruction
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs.contexts import evaluating, seeded, threads
+from pyrogen.inference.runs.density import Noise
 from pyrogen.inference.runs.recipe import data_and_model, data_of
 from pyrogen.inference.training.fit import fit
 from pyrogen.seeds import ALONE
@@ -38,11 +41,15 @@ class Ruler:
         estimator: its description, or None for :func:`~pyrogen.inference.log_evidence`'s own choice.
         weights: "last", "best" or "ema".
         limit: the first so many data only.
+        sigma: noise on what cells generate, see :func:`~pyrogen.inference.runs.density.density_of`.
+        quality: whether samples are measured too, and how far AIS is off.
     """
 
     estimator: Mapping[str, Any] | None = None
     weights: str = "last"
     limit: int | None = None
+    sigma: Noise = None
+    quality: bool = False
 
     @property
     def key(self) -> str:
@@ -76,6 +83,15 @@ class GridRun:
     def name(self) -> str:
         """Where it stands, in words."""
         return ", ".join(f"{axis}={value}" for axis, value in self.at.items())
+
+    @property
+    def implicit(self) -> bool:
+        """Whether it is told to be trained by a game alone, or is of a model that has no density."""
+        objective = self.fit.get("objective") or self.arguments.get("objective")
+        if objective is not None:
+            return bool(registry.make("objective", objective).implicit)
+        returned = get_type_hints(registry.find("entry", self.entry).load()).get("return", Model)
+        return issubclass(returned, HasGenerator) and not issubclass(returned, (Pair, HasLogProb))
 
     @property
     def wanted(self) -> dict[str, Any]:
@@ -120,22 +136,26 @@ def outcome(cell: GridRun, ruler: Ruler) -> dict[str, Any]:
     """
     state = read_grid_run(cell)
     if ruler.key in state["scores"]:
-        lost = _lost(cell, state["scores"][ruler.key].values())
+        lost = _lost(cell, state["scores"][ruler.key].values(), ruler.quality)
         return {**state, "status": WAITING if lost else ENDED, "said": lost}
     return {**state, "status": WAITING} if state["status"] == ENDED else state
 
 
-def _lost(cell: GridRun, names: Iterable[str]) -> str:
-    """Why the scores of these names are not there to be read; "" where they are."""
-    from pyrogen.inference.runs.scores import read_scores, stale_scores  # here, and below: they bring matplotlib
+def _lost(cell: GridRun, names: Iterable[str], measured: bool) -> str:
+    """Why the scores of these names, or what was measured of samples, are not there to be read; "" where they are."""
+    from pyrogen.inference.runs.quality import read_quality  # here, and below: they bring matplotlib
+    from pyrogen.inference.runs.scores import read_scores, stale_scores
 
     try:
+        quality, old = read_quality(cell.folder) if measured else (True, "")
         missing = next((name for name in names if name not in read_scores(cell.folder)), None)
         stale = {} if missing is None else stale_scores(cell.folder)
     except ValueError as error:  # a damaged file
         return first_line(error)
     if missing is None:
-        return ""
+        return (
+            "" if quality else (old.split("; measure")[0] or f"{cell.folder} has lost what was measured of its samples")
+        )
     return (
         stale[missing].split("; score again")[0] if missing in stale else f"{cell.folder} has lost its score {missing}"
     )
@@ -192,13 +212,15 @@ def _train(cell: GridRun, state: dict[str, Any]) -> Data:
 
 def _score(cell: GridRun, ruler: Ruler, data: Data, state: dict[str, Any]) -> None:
     from pyrogen.inference.runs.evaluate import score
+    from pyrogen.inference.runs.quality import assess_run
     from pyrogen.inference.runs.scores import part_of, save_score
 
     trained: Model = storage.load(cell.folder, weights=ruler.weights)
     state["parameters"] = sum(p.numel() for p in trained.parameters())
     chosen: dict[str, Any] = {"weights": ruler.weights, "split": "test", "limit": ruler.limit, "check_guide": False}
+    chosen["sigma"] = ruler.sigma
     names = {}
-    for what, estimator in _estimators(trained, ruler.estimator):
+    for what, estimator in _estimators(trained, ruler):
         try:
             evidence = score(trained, data, cell.folder, estimator, **chosen)
         except ValueError:
@@ -210,12 +232,18 @@ def _score(cell: GridRun, ruler: Ruler, data: Data, state: dict[str, Any]) -> No
         split, _, _ = part_of(cell.folder, data, "test", ruler.limit)
         with evaluating(trained), seeded(0):
             state["active_units"] = activity(trained, split)["active_units"]
+    if ruler.quality:
+        assess_run(cell.folder, weights=ruler.weights)
     state["scores"][ruler.key] = names
 
 
-def _estimators(model: Model, estimator: Any) -> Iterator[tuple[str, Estimator | Mapping[str, Any] | str | None]]:
-    yield "evidence", estimator
-    if isinstance(model, Pair):
+def _estimators(model: Model, ruler: Ruler) -> Iterator[tuple[str, Estimator | Mapping[str, Any] | str | None]]:
+    yield "evidence", ruler.estimator
+    if ruler.sigma is not None:
+        judge = registry.make("estimator", ruler.estimator or "AIS")
+        if ruler.quality and isinstance(judge, AIS):
+            yield "gap", BDMC(judge.temperatures, judge.chains, judge.init, judge.schedule, judge.leapfrogs)
+    elif isinstance(model, Pair):
         yield from (("elbo", ELBO()), ("reconstruction", Reconstruction()))
 
 

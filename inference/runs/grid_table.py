@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrogen import html
+from pyrogen.figures.report import Section, write_report
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence, unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.summary import summarize
+from pyrogen.inference.runs.grid_quality import gather_quality, quality_rows
 from pyrogen.inference.runs.grid_run import ENDED, FAILED, GridRun, Ruler, outcome, read_evidence
 
 NUMBERS = {
@@ -38,6 +40,9 @@ NUMBERS = {
     "parameters": "number of the model's parameters",
     "seconds": "of training",
     "count": "test data that were scored",
+    "gap": "how far above AIS another bound is, on average over data of the model's own, by BDMC",
+    "gap_mc_se": "its Monte-Carlo error",
+    "sigma": "standard deviation of the noise on what is generated",
     "flagged": "data whose estimate is not to be believed",
 }
 WORDS = {
@@ -57,7 +62,7 @@ class Grid:
 
     Attributes:
         numbers: means over seeds, and ``runs`` over ``seed`` too, the folders; ``.to_dataframe()`` is a table.
-        folder: where it lies, as ``grid.nc`` and ``grid.md``.
+        folder: where it lies, as ``grid.nc``, ``grid.md`` and ``grid.html``.
     """
 
     numbers: xr.Dataset
@@ -70,30 +75,43 @@ class Grid:
         return bool((status == FAILED).any() or not (status == ENDED).any())
 
     def text(self) -> str:
-        """The table as one reads it on a terminal, with what to know of it below."""
-        table = Table(*self._header())
-        for row in self._rows():
-            table.add_row(*(cell.replace("[", r"\[") for cell in row))
+        """The tables as one reads them on a terminal, with what to know of them below."""
         console = Console(width=1000)  # as wide as it needs: a folded number is hard to read
         with console.capture() as capture:
-            console.print(table)
+            for header, *rows in self.tables():
+                table = Table(*header)
+                for row in rows:
+                    table.add_row(*(cell.replace("[", r"\[") for cell in row))
+                console.print(table)
         return "\n".join([capture.get().rstrip("\n"), *self._notes()]) + "\n"
 
     def markdown(self) -> str:
         """The same in Markdown."""
-        rows = [self._header(), ["---"] * len(self._header()), *self._rows()]
-        lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
-        return "\n".join([*lines, "", *(f"- {note}" for note in self._notes())]) + "\n"
+        lines: list[str] = []
+        for header, *rows in self.tables():
+            shown = [header, ["---"] * len(header), *rows]
+            lines += ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in shown] + [""]
+        return "\n".join([*lines, *(f"- {note}" for note in self._notes())]) + "\n"
+
+    def write_page(self, more: Iterable[Section] = ()) -> Path:
+        """Write all of it as ``grid.html``, and what else there is to show of the cells."""
+        first, *others = self.tables()
+        sections = [Section("The cells", "\n\n".join(self._notes()), first)]
+        sections += [Section("Their samples, measured", "", table) for table in others]
+        cells = f"{self.numbers['status'].size} cells over {', '.join(self._axes)}"
+        return write_report(self.folder / "grid.html", f"Grid {self.folder.name}", cells, [*sections, *more])
+
+    def tables(self) -> list[list[list[str]]]:
+        """That of the cells, and that of what was measured of their samples if anything was; headers first."""
+        measured = quality_rows(self.numbers, self._axes)
+        return [[self._header(), *self._rows()], *([measured] if measured else [])]
 
     def __str__(self) -> str:
         return self.text()
 
     def _repr_html_(self) -> str:
-        return html.block(
-            f"Grid in {self.folder}",
-            html.table(list(self._rows()), self._header()),
-            html.text("\n".join(self._notes())),
-        )
+        tables = (html.table(rows, header) for header, *rows in self.tables())
+        return html.block(f"Grid in {self.folder}", *tables, html.text("\n".join(self._notes())))
 
     @property
     def _axes(self) -> list[str]:
@@ -108,16 +126,14 @@ class Grid:
         score = scores[0] if len(scores) == 1 else "log p(x)"
         seeds = " ± seeds" if "seed" in self._errors else ""
         errors = f"± MC ± data{seeds}"
-        titles = (
-            f"{score} ± MC ± data",
-            f"difference {errors}",
-            "ELBO ± MC",
-            "KL ± MC",
-            "active",
-            "parameters",
-            "seconds",
-        )
-        return [*self._axes, *titles]
+        own = ("BDMC gap ± MC", "noise") if self._noisy else ("ELBO ± MC", "KL ± MC", "active")
+        return [*self._axes, f"{score} ± MC ± data", f"difference {errors}", *own, "parameters", "seconds"]
+
+    @property
+    def _noisy(self) -> bool:
+        """Whether noise was put on what all cells generate."""
+        ended = self.numbers["status"].values == ENDED
+        return bool(ended.any() and np.isfinite(self.numbers["sigma"].values[ended]).all())
 
     @property
     def _errors(self) -> list[str]:
@@ -128,17 +144,25 @@ class Grid:
         for cell in self._cells():
             at = [str(cell[axis].item()) for axis in self._axes]
             if cell["status"].item() != ENDED:
-                yield [*at, str(cell["status"].item()), *[""] * 6]
+                yield [*at, str(cell["status"].item()), *[""] * (len(self._header()) - len(at) - 1)]
                 continue
             first = cell["baseline"].item() == cell["cell"].item()
             yield [
                 *at,
                 _number(cell, "nats", "{:.3f}", "mc_se", "data_se"),
                 "–" if first else _number(cell, "difference", "{:+.3f}", *(f"difference_{e}_se" for e in self._errors)),
-                _number(cell, "elbo", "{:.2f}", "elbo_mc_se"),
-                _number(cell, "kl", "{:.2f}", "kl_mc_se"),
-                *(_number(cell, key, "{:,.0f}") for key in ("active_units", "parameters", "seconds")),
+                *self._own(cell),
+                *(_number(cell, key, "{:,.0f}") for key in ("parameters", "seconds")),
             ]
+
+    def _own(self, cell: xr.Dataset) -> list[str]:
+        if self._noisy:
+            return [_number(cell, "gap", "{:.2f}", "gap_mc_se"), _number(cell, "sigma", "{:.3g}")]
+        return [
+            _number(cell, "elbo", "{:.2f}", "elbo_mc_se"),
+            _number(cell, "kl", "{:.2f}", "kl_mc_se"),
+            _number(cell, "active_units", "{:,.0f}"),
+        ]
 
     def _notes(self) -> Iterator[str]:
         cells = list(self._cells())
@@ -147,7 +171,19 @@ class Grid:
             seeds = self.numbers.sizes["seed"]
             means = f", means over {seeds} seeds" if seeds > 1 else ""
             counts = " or ".join(f"{n:.0f}" for n in sorted({float(cell["count"]) for cell in ended}))
-            yield f"nats per datum on {counts} test data{means}; KL is E log p(x|z) - ELBO; seconds are of training."
+            said = (
+                "cells are scored as N(g(z), noise²), with noise fitted on validation data unless it was given, and the BDMC "
+                "gap is what AIS may miss, of data that the cell made"
+                if self._noisy
+                else "KL is E log p(x|z) - ELBO"
+            )
+            yield f"nats per datum on {counts} test data{means}; {said}; seconds are of training."
+            if "quality" in self.numbers:
+                yield (
+                    "samples are measured against test data, and these against as many others (data); ± is one standard "
+                    "error over samples and data, and over seeds where there are several; pyrogen evaluate RUN --quality "
+                    "says more of each cell."
+                )
         first = {str(cell["baseline"].item()): str(cell["kind_of_data"].item()) for cell in ended}
         if len(first) == 1:
             yield f"differences are to {next(iter(first))}, paired by datum."
@@ -207,7 +243,8 @@ def gather(
     runs = np.array([cell.folder for cell in cells], dtype=object).reshape([*shape, len(seeds)])
     coordinates = {**{axis: _coordinate(values) for axis, values in axes.items()}, "seed": seeds}
     attributes = {"unit": "nats per datum", "ruler": ruler.key}
-    return xr.Dataset({**variables, "runs": ([*axes, "seed"], runs)}, coordinates, attributes)
+    measured = gather_quality(groups, axes) if ruler.quality else {}
+    return xr.Dataset({**variables, "runs": ([*axes, "seed"], runs), **measured}, coordinates, attributes)
 
 
 def _own(scores: Sequence[Mapping[str, xr.Dataset]]) -> dict[str, Any]:
@@ -217,6 +254,12 @@ def _own(scores: Sequence[Mapping[str, xr.Dataset]]) -> dict[str, Any]:
     row: dict[str, Any] = {"nats": whole.nats, "mc_se": whole.mc_se, "data_se": whole.data_se}
     row |= {"flagged": sum(len(diagnose(e).flagged) for e in evidence), "count": whole.count}
     row |= {"kind_of_data": evidence[0].attrs.get("kind", ""), "score": request.title(evidence[0].attrs)}
+    row["sigma"] = np.mean([e.attrs.get("sigma", math.nan) for e in evidence])
+    if all("gap" in score for score in scores):
+        gaps = [score["gap"] for score in scores]
+        row["gap"] = np.mean([float(g["gap"].mean()) for g in gaps])
+        of_each = [np.hypot(g["lower_se"].values, g["upper_se"].values) / g.sizes["datum"] for g in gaps]
+        row["gap_mc_se"] = math.sqrt(sum(float((e**2).sum()) for e in of_each)) / len(gaps)
     if all({"elbo", "reconstruction"} <= score.keys() for score in scores):
         elbo, remembered = (summarize(_mean([score[key] for score in scores])) for key in ("elbo", "reconstruction"))
         row |= {"elbo": elbo.nats, "elbo_mc_se": elbo.mc_se}

@@ -64,7 +64,7 @@ def _grid(arguments: Sequence[str]) -> int:
     mine = inspect.signature(grid).parameters
     given = {k: getattr(options, k) for k in [*mine, *sorted(opt.spoken(rest) - mine.keys())] if k in vars(options)}
     found = grid(over, **given)
-    print(f"{found.text()}written to {found.folder / 'grid.md'} and {found.folder / 'grid.nc'}")
+    print(f"{found.text()}written to {found.folder / 'grid.html'}, grid.md and grid.nc")
     return int(found.failed)
 
 
