@@ -10,6 +10,7 @@ from pyrogen.base import Model
 from pyrogen.data import from_arrays, load, vision
 from pyrogen.data.stacked import mode_of
 from pyrogen.inference.metrics.coverage import oracle_of, raw_values
+from pyrogen.inference.pages import sample_sections
 from pyrogen.registry import find
 
 
@@ -22,8 +23,7 @@ class Repeats(Model):
 
     def __init__(self, x):
         super().__init__()
-        self.x = x
-        self.register_buffer("nothing", torch.zeros(0))
+        self.x, self.x_shape = x, x.shape[1:]
 
     def sample(self, n, y=None):
         return self.x[:n]
@@ -180,6 +180,31 @@ def test_samples_are_reproducible_and_leave_the_generator():
     assert first == again != other
     assert torch.equal(torch.get_rng_state(), before)
     assert gan.training
+
+
+def test_means_are_counted_where_they_are_asked_for():
+    data = load("grid")
+
+    class Noisy(Repeats):
+        """Its samples are its means and noise."""
+
+        def sample(self, n, y=None):
+            return self.x[:n] + torch.randn(n, 2)
+
+    model = Noisy(data.test.x)
+    assert metric(model, data, 0, statistic="high_quality", means=True) > 0.98
+    assert metric(model, data, 0, statistic="high_quality") < 0.1
+
+
+def test_a_report_counts_the_modes_of_pictures():
+    data = load("sprites(n=400)", dequantization=False)
+    (panel,) = sample_sections.coverage(Repeats(data.train.x), data, [])
+    heads, model, held = panel.table
+    assert heads[1] == "modes covered of 432"
+    assert model[2] == held[2] == "1.000"
+    assert int(held[1]) == len(data.oracle.mode_of(data.test.y).unique())
+    stacked = load("stacked-digits")
+    assert list(sample_sections.coverage(Repeats(stacked.train.x), stacked, [])) == []
 
 
 def test_data_without_an_oracle_are_refused():

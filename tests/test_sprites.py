@@ -337,10 +337,6 @@ def test_held_out_pairs_are_in_the_test_split_alone():
         ("sprites(n=3)", "n=3: take 10"),
         ("sprites(held_out=('red pink',))", "'red pink' names no values of two factors"),
         ("sprites(held_out=('red blue',))", "'red blue' names no values of two factors"),
-        (
-            "sprites(n=10, held_out=('red circle', 'red square', 'red triangle', 'red diamond', 'red cross', 'red ring'))",
-            "",
-        ),
     ],
 )
 def test_refusals(wrong, match):

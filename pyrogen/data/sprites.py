@@ -101,7 +101,6 @@ class Sprites:
 
     Attributes:
         values: the words for the values of each factor, in the order of the columns of ``factors``.
-        moving: the factors that decide which pixels the shape covers; the first ones after colour and background.
 
     Args:
         size: side of a picture in pixels, 32 or 64.

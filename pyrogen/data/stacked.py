@@ -71,14 +71,13 @@ def stacked_digits() -> Source:
 def _stacked(name: str, single: Source, sizes: tuple[int, ...]) -> Source:
     """Pictures of which each channel is drawn with replacement from single ones of the same split, by a fixed seed."""
     generator = torch.Generator().manual_seed(0)
-    splits = {}
+    splits, counts = {}, {}
     for split, n in zip(SPLITS, sizes, strict=True):
         x, y = single.splits[split]
         assert y is not None
         rows = torch.randint(len(x), (n, len(CHANNELS)), generator=generator)
         splits[split] = (torch.as_tensor(x)[rows, 0], y[rows])
-        if split == "train":
-            shares = torch.bincount(y, minlength=CLASSES).double()
+        counts[split] = torch.bincount(y, minlength=CLASSES).double()
     return Source(
         name=name,
         reference=f"Metz et al. 2017, arXiv:1611.02163; stacked from {single.name!r} by a fixed seed ({single.reference})",
@@ -86,5 +85,5 @@ def _stacked(name: str, single: Source, sizes: tuple[int, ...]) -> Source:
         levels=single.levels,
         splits=splits,
         class_names=tuple(f"{channel} digit" for channel in CHANNELS),
-        oracle=StackedModes(single.name, shares / shares.sum()),
+        oracle=StackedModes(single.name, counts["train"] / counts["train"].sum()),
     )
