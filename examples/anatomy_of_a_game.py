@@ -1,4 +1,4 @@
-"""What a critic knows at best, what its penalties measure, and which games converge: computed, and beside it trained ones.
+"""What a critic knows at best, what its penalties measure, which games converge: computed, and what was trained beside it.
 
 Data and what is made are mixtures on the line, everything exact by quadrature; pictures are written to the folder that is
 named, or to a new one.

@@ -159,10 +159,10 @@ def test_minibatch_deviation_is_the_mean_of_standard_deviations():
 
 def test_minibatch_discrimination_is_its_equation():
     layer, h = MinibatchDiscrimination(3, kernels=2, size=4), torch.randn(5, 3)
-    m = layer.project(h).reshape(5, 2, 4)
+    m = layer.project(h).detach().reshape(5, 2, 4)
     exact = [[sum((-(m[i, b] - m[j, b]).abs().sum()).exp() for j in range(5)) for b in range(2)] for i in range(5)]
     torch.testing.assert_close(layer(h)[:, 3:], torch.tensor(exact))
-    same = layer(h[:1].expand(5, 3))[:, 3:]
+    same = layer(h[:1].expand(5, 3))[:, 3:].detach()
     torch.testing.assert_close(same, torch.full((5, 2), 5.0))  # of one thing made five times
 
 

@@ -50,7 +50,7 @@ class DiracGame:
     def linearized(self) -> np.ndarray:
         """J, the Jacobian of a round at θ = ψ = 0, ``(2, 2)``."""
         origin = torch.zeros(2, dtype=torch.float64)
-        jacobian: Tensor = torch.autograd.functional.jacobian(self.round, origin)  # type: ignore[no-untyped-call]
+        jacobian: Tensor = torch.autograd.functional.jacobian(self.round, origin)
         return jacobian.numpy()
 
     def eigenvalues(self) -> np.ndarray:

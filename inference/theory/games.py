@@ -213,7 +213,7 @@ class Contest:
                 if charge is not None:
                     share = start ** max(0.0, 1 - 2 * t / steps)
                     paid = paid + share * charge(lambda sites: critic(sites["x"]).squeeze(1), real, fake)
-                paid.backward()  # type: ignore[no-untyped-call]
+                paid.backward()
                 optimizer.step()
                 fall.step()
                 if charge is not None:
@@ -241,7 +241,7 @@ def generator_gradients(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for name in ("Minimax", "NonSaturating"):
         loss: AdversarialLoss = make("adversarial loss", name)
         s = torch.from_numpy(scores).requires_grad_()
-        torch.stack([loss.generator(None, one[None]) for one in s]).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack([loss.generator(None, one[None]) for one in s]).sum().backward()
         assert s.grad is not None
         found.append(s.grad.numpy())
     return found[0], found[1]

@@ -223,8 +223,9 @@ def one_of(setting: str, value: str, known: Sequence[str]) -> None:
 
 
 def _normalized(normalization: str, channels: int) -> list[nn.Module]:
-    made = {"batch": nn.BatchNorm2d, "layer": lambda c: nn.GroupNorm(1, c)}
-    return [made[normalization](channels)] if normalization in made else []
+    if normalization == "layer":
+        return [nn.GroupNorm(1, channels)]
+    return [nn.BatchNorm2d(channels)] if normalization == "batch" else []
 
 
 def _statistics(minibatch: str, size: int) -> nn.Module:

@@ -41,5 +41,5 @@ def largest_singular_values(net: nn.Module) -> dict[str, float]:
 
 
 def _matrix(layer: nn.Module) -> Tensor:
-    weight: Tensor = layer.weight.double()  # type: ignore[union-attr, operator, assignment]
+    weight: Tensor = layer.weight.double()  # type: ignore[assignment]
     return (weight.transpose(0, 1) if isinstance(layer, _TRANSPOSED) else weight).flatten(1)
