@@ -91,11 +91,14 @@ def assess(
     compared = compare(model_or_samples, data, num, seed, split, draws)
     space = space_of(compared.data, features) if any(m.reads == "features" for m in chosen.values()) else None
     own = compared[:4]
-    # no measure asks for the features of training data, of which there may be many
-    seen = {"x": own, "pictures": own, "features": own if space is None else (*map(space, own[:3]), None)}
+    seen: dict[str, tuple[Tensor, Tensor, Tensor, Tensor | None]] = {"x": own, "pictures": own}
+    if space is not None:
+        # no measure asks for the features of training data, of which there may be many
+        seen["features"] = space(own[0]), space(own[1]), space(own[2]), None
     if any(m.reads == "modes" for m in chosen.values()):
         oracle, known = oracle_of(compared.data), compared.data
-        seen["modes"] = (*(placed(oracle, raw_values(x, known)) for x in own[:3]), None)
+        made, real, other = (placed(oracle, raw_values(x, known)) for x in own[:3])
+        seen["modes"] = made, real, other, None
     rows = {}
     with track(2 * len(chosen), "measures") as advance:
         for name, measure in chosen.items():
@@ -105,7 +108,7 @@ def assess(
                 value, repeated = measure.value(points, real, train), measure.repeated(points, real, train, masks)
                 sides.append((float(value), repeated, measure.least_error(float(value), points, real, train)))
                 advance(1)
-            rows[name] = _with_errors(*sides, measure.halved)
+            rows[name] = _with_errors(sides[0], sides[1], measure.halved)
     found = {column: ("measure", [row[i] for row in rows.values()]) for i, column in enumerate(COLUMNS)}
     attributes = {
         **getattr(compared.data, split).attributes(),
@@ -209,7 +212,7 @@ def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: 
     return named
 
 
-def usual_draws(model: Model, data: Data, seed: int = 0) -> str:
+def usual_draws(model: Model, data: Data, seed: int = 0) -> Draws:
     """ "means" of pictures to which p(x|z) only adds noise, and "samples" of all else."""
     if not has_pictures(data.x_shape):
         return "samples"

@@ -41,6 +41,9 @@ class Measure(ABC):
     below: ClassVar[str]
     halved: ClassVar[bool] = False
 
+    def __init__(self) -> None:
+        super().__init__()  # most have no settings, and say so
+
     @abstractmethod
     def value(self, made: Tensor, real: Tensor, train: Tensor | None = None) -> Tensor:
         """The number, a scalar in float64.

@@ -83,7 +83,7 @@ class Quality:
 
     def table(self) -> list[tuple[str, ...]]:
         """Rows of words, the first of them the head."""
-        rows = [("measure", "samples", "data", "better", "so")]
+        rows: list[tuple[str, ...]] = [("measure", "samples", "data", "better", "so")]
         for name in self.names:
             numbers = str(self.measured(name)), str(self.floor(name))
             rows.append((name, *numbers, WORDS[_measure(name).better], self.finding(name)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +75,12 @@ def space_of(data: Data, features: str | FeatureSpace | TrainedJudge = "auto") -
         return _usual(data)
     if features == "judge":
         return _judged(judge_of(grey(data)), data)
-    return {"x": standardized, "pixels": principal, "Inception": inception}[features](data)
+    made: Mapping[str, Callable[[Data], FeatureSpace]] = {
+        "x": standardized,
+        "pixels": principal,
+        "Inception": inception,
+    }
+    return made[features](data)
 
 
 def has_pictures(shape: Sequence[int]) -> bool:

@@ -37,7 +37,8 @@ def against_floors(
     reach = max(2.0 * float(np.abs(values).max(initial=0.0)), 10.0)
     axes.set_xlim(-reach, reach)
     marks = [m for m in (-100, -10, 0, 10, 100) if abs(m) <= reach]
-    axes.set_xticks([*marks, -far, far], [*(f"{m:g}" for m in marks), f"{-far:g}", f"{far:g}"])
+    ticks = [*marks, -far, far]
+    axes.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
     axes.minorticks_off()
     axes.set_yticks(places, list(names))
     axes.grid(False, axis="y")
