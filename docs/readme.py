@@ -35,7 +35,19 @@ def entries() -> str:
 
 def axes() -> str:
     rows = ["| axis | choices |", "|---|---|"]
-    for axis in ("prior", "likelihood", "posterior", "objective", "adversarial loss", "penalty", "estimator", "data"):
+    for axis in (
+        "prior",
+        "likelihood",
+        "posterior",
+        "objective",
+        "adversarial loss",
+        "penalty",
+        "critic",
+        "generator",
+        "estimator",
+        "measure",
+        "data",
+    ):
         rows.append(f"| {axis} | {', '.join(f'`{name}`' for name in registry.choices(axis))} |")
     return "\n".join(rows)
 
