@@ -18,6 +18,13 @@ from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
 
+CHOICES = {
+    "adversarial loss": ("loss",),
+    "penalty": ("penalty",),
+    "critic": ("critic",),
+    "optimizer": ("critic_optimizer", "generator_optimizer"),
+}
+
 
 @choice("objective")
 @dataclass(frozen=True)
@@ -54,15 +61,12 @@ class Adversarial(Objective):
     generator_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
 
     def __post_init__(self) -> None:
-        """Optimizers may be given by name or description; names that there are not are refused."""
-        for name in ("critic_optimizer", "generator_optimizer"):
-            object.__setattr__(self, name, make("optimizer", getattr(self, name)))
-        make("adversarial loss", self.loss)
-        if self.penalty is not None:
-            make("penalty", self.penalty)
+        """Choices may be given by name or description; names that there are not are refused."""
+        for axis, names in CHOICES.items():
+            for name in names:
+                if (value := getattr(self, name)) is not None:
+                    object.__setattr__(self, name, make(axis, value))
         object.__setattr__(self, "sites", tuple(self.sites))
-        if self.critic is not None:
-            make("critic", self.critic)
         if min(self.critic_steps, self.penalty_every) < 1 or not self.sites:
             raise ValueError(
                 f"Adversarial(sites={self.sites}, critic_steps={self.critic_steps}, penalty_every={self.penalty_every}): "

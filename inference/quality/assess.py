@@ -108,7 +108,7 @@ def assess(
                 value, repeated = measure.value(points, real, train), measure.repeated(points, real, train, masks)
                 sides.append((float(value), repeated, measure.least_error(float(value), points, real, train)))
                 advance(1)
-            rows[name] = _with_errors(sides[0], sides[1], measure.halved)
+            rows[name] = with_errors(sides[0], sides[1], measure.halved)
     found = {column: ("measure", [row[i] for row in rows.values()]) for i, column in enumerate(COLUMNS)}
     attributes = {
         **getattr(compared.data, split).attributes(),
@@ -233,7 +233,7 @@ def _enough(model_or_samples: Model | Tensor, data: Data, num: int, split: str) 
     return least
 
 
-def _with_errors(
+def with_errors(
     made: tuple[float, Tensor, float], other: tuple[float, Tensor, float], halved: bool
 ) -> tuple[float, ...]:
     """Value, floor and their difference, each followed by its error, from numbers, those of parts, and least errors."""

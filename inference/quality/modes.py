@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
+from scipy.stats import binom  # type: ignore[import-untyped]
 from torch import Tensor
 
 from pyrogen.data.oracle import Oracle
@@ -39,8 +41,22 @@ class Modes(_OfModes):
 
     def value(self, made: Tensor, real: Tensor, train: Tensor | None = None) -> Tensor:
         """#{k: at least so many samples of high quality in mode k}."""
-        count = torch.bincount(made[made[:, 1] > 0, 0].long())
-        return (count >= made[0, 3]).sum().double()
+        return (_counts(made) >= made[0, 3]).sum().double()
+
+    def repeated(self, made: Tensor, real: Tensor, train: Tensor | None, masks: Tensor) -> Tensor:
+        """Of a count parts say nothing, for fewer samples cover fewer modes."""
+        return self.value(made, real).expand(len(masks))
+
+    def least_error(self, value: float, made: Tensor, real: Tensor, train: Tensor | None = None) -> float:
+        """√Σₖ Pₖ(1 − Pₖ), Pₖ the probability that as many other samples cover mode k, with the shares of these."""
+        n, least = len(made), int(made[0, 3])
+        covers = binom.sf(least - 1, n, _counts(made).numpy() / n)
+        return math.sqrt(float((covers * (1 - covers)).sum()))
+
+
+def _counts(rows: Tensor) -> Tensor:
+    """How many samples of high quality are in each mode."""
+    return torch.bincount(rows[rows[:, 1] > 0, 0].long())
 
 
 @choice("measure", "high-quality")
