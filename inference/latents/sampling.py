@@ -80,8 +80,8 @@ def sample_posterior(
         ...)``, ``sample_stats``, ``log_likelihood`` log p(x|z) in nats, ``observed_data``, ``constant_data`` where there is a
         y, and ``diagnostics`` over ``datum``: the worst ``r_hat``, ``ess_bulk`` and ``ess_tail`` of its coordinates,
         ``bfmi``, ``divergences``, ``lost``, how many chains never moved, whose draws are nan, and ``deserted``, how many
-        started in a place of p(z|x) that no draw is near. The attribute ``beware`` says in words what is wrong with which data, "" if nothing is; where chains are lost or R̂ is above 1.1 it is a
-        :class:`MixingWarning` too.
+        started in a place of p(z|x) that no draw is near. The attribute ``beware`` says in words what is wrong
+        with which data, "" if nothing is; where chains are lost or R̂ is above 1.1 it is a :class:`MixingWarning` too.
 
     Raises:
         ValueError: settings that mean nothing, data of another kind, or a model without a posterior to sample: no latents,
