@@ -13,7 +13,8 @@ from pyrogen.command.cli import main
 from pyrogen.inference import fit
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.pages.run_report import write_run_report
-from pyrogen.inference.runs.analyse import analyse, read_findings
+from pyrogen.inference.runs.analyse import analyse
+from pyrogen.inference.runs.kept_findings import read_findings
 
 
 class Size(Analysis):
@@ -55,14 +56,24 @@ class Silent(Analysis):
         raise ValueError("there is none, whatever the data are.")
 
 
+class Depth(Size):
+    """How deep they are."""
+
+    title = "How deep are the latents?"
+    order = 1
+
+
 @pytest.fixture
 def asked(own_names, monkeypatch):
     """A world in which these two are all analyses."""
     registry.choice("analysis", "size")(Size)
     registry.choice("analysis", "silent")(Silent)
-    everything = registry._everything()
-    own = [r for r in everything if r.axis != "analysis" or r.name in ("size", "silent")]
-    monkeypatch.setattr(registry, "_everything", lambda: own)
+    registry.choice("analysis", "depth")(Depth)
+    everything, names = list(registry._everything()), ["size", "silent"]
+    monkeypatch.setattr(
+        registry, "_everything", lambda: [r for r in everything if r.axis != "analysis" or r.name in names]
+    )
+    return names
 
 
 @pytest.fixture
@@ -88,6 +99,40 @@ def test_all_that_apply_are_asked_in_order_and_kept(asked, run):
         assert words in page
     assert "There are 4 latents." in write_run_report(run.folder).read_text(encoding="utf-8")
     assert "There are 4 latents." in found._repr_html_()
+
+
+def kept_in(folder):
+    return json.loads((folder / "latents.json").read_text(encoding="utf-8"))
+
+
+def test_what_is_not_asked_again_stays_while_it_is_fresh(asked, run):
+    asked.append("depth")
+    run.analyse(["size"], seed=1)
+    before, page = kept_in(run.folder), run.folder / "latents.html"
+    picture = (run.folder / "latents" / "size-nothing.svg").read_bytes()
+    run.analyse([Depth(limit=9)], seed=1)
+    after = kept_in(run.folder)
+    assert set(after["findings"]) == {"size", "depth"}
+    assert after["findings"]["size"] == before["findings"]["size"]
+    assert {name: how["limit"] for name, how in after["attributes"]["analyses"].items()} == {"size": 3, "depth": 9}
+    assert (run.folder / "latents" / "size-nothing.svg").read_bytes() == picture
+    text = page.read_text(encoding="utf-8")
+    assert text.count("An empty sheet.") == 4  # both pictures, each with its words for those who see none
+    assert "1 beware · 1 well" in text
+    run.analyse(["size(limit=9)"], seed=1)
+    assert kept_in(run.folder)["findings"]["size"]["verdict"] == "well"  # an answer to the same question is replaced
+    run.analyse([Depth()], seed=2)
+    assert list(kept_in(run.folder)["findings"]) == ["depth"]  # the control: of another seed nothing is kept
+    for weights in run.folder.glob("weights.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    run.analyse(["size"], seed=2)
+    assert list(kept_in(run.folder)["findings"]) == ["size"]  # nor of other weights
+
+
+def test_what_is_damaged_is_renewed(asked, run):
+    (run.folder / "latents.json").write_text("[", encoding="utf-8")
+    run.analyse(["size"])
+    assert list(kept_in(run.folder)["findings"]) == ["size"]
 
 
 def test_a_question_of_ones_own_settings(asked, run):

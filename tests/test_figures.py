@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pyrogen.figures import latent_plots, plots, report, score_plots
 from pyrogen.figures.figure_style import MUTED
 from pyrogen.figures.report import Section, save_figures, write_report
-from pyrogen.figures.svg import DARK, data_uri, to_svg
+from pyrogen.figures.svg import DARK, Drawing, data_uri, pixels, to_svg
 from pyrogen.kinds import PLAIN
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -494,6 +494,13 @@ def test_a_figure_reads_on_light_and_on_dark_pages():
 def test_pictures_keep_their_own_pixels():
     x = torch.rand(64, 1, 28, 28)
     assert len(data_uri(plots.image_grid(x, "unit"))) < 200_000
+
+
+def test_what_was_drawn_before_is_shown_as_it_was():
+    figure = plots.histograms({"a": [0.0, 1.0]}, "nats")
+    drawn = Drawing(to_svg(figure))
+    assert pixels(drawn) == pixels(figure)
+    assert data_uri(drawn) == data_uri(figure)
 
 
 PLACES = {

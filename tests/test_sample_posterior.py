@@ -17,7 +17,7 @@ from pyrogen.data import load
 from pyrogen.inference import Run, calibrate, sample_posterior
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.metric import Metric
-from pyrogen.inference.latents.mixing import MixingWarning, diagnose_chains, in_words
+from pyrogen.inference.latents.mixing import APART, MixingWarning, diagnose_chains, in_words
 from pyrogen.inference.latents.single_data import SingleData, disagreement
 from pyrogen.inference.programs.plain import Program
 
@@ -268,7 +268,43 @@ def test_separated_modes_are_reported_and_joined_by_temperatures():
     found = abs(np.stack([scores((z > 0).astype(float), 0.5, 0.5), scores(abs(z), mean, np.sqrt(second - mean**2))]))
     assert found.max() < bound(found.size)
     mass = (alone["posterior"]["z"].values > 0).mean((0, 1))
-    assert set(np.round(4 * mass, 1)) <= {0.0, 1.0, 2.0, 3.0, 4.0}  # the control: each chain stays on its side
+    # the control: each chain stays on its side, behind 31 and 71 nats; the 8 of the first datum are passed now and then
+    assert set(np.round(4 * mass[1:], 1)) <= {0.0, 1.0, 2.0, 3.0, 4.0}
+
+
+DIRECTIONS = torch.tensor([[0.8, 0.6], [-0.6, 0.8]])
+
+
+def two_roots_turned(x):
+    """The same along a direction between the coordinates: (u·z)² and v·z are seen."""
+    with pyro.plate("n", len(x)):
+        z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.5).to_event(1))
+        along, across = (z @ DIRECTIONS.T).unbind(-1)
+        pyro.sample("x", dist.Normal(torch.stack([along**2, across], -1), 0.5).to_event(1), obs=x)
+
+
+def one_root_turned(x):
+    with pyro.plate("n", len(x)):
+        centre = torch.stack([x[:, 0].clamp(min=0.1).sqrt(), x[:, 1]], -1)
+        pyro.sample("z", dist.Normal(centre @ DIRECTIONS, 0.25).to_event(1))
+
+
+@pytest.mark.parametrize("pair", [(two_roots, one_root), (two_roots_turned, one_root_turned)], ids=["line", "plane"])
+def test_a_mode_that_the_guide_does_not_know_is_met_or_the_chains_say_so(pair):
+    """Of 60 data with draws of their own; by half of the chains at the prior's draws it was one in four that was missed."""
+    x = torch.tensor([2.0, 4.0, 6.0]).repeat(20)
+    if pair[0] is two_roots_turned:
+        x = torch.stack([x, torch.linspace(-2, 2, len(x))], -1)
+    with pytest.warns(MixingWarning, match="have not met"):
+        tree = sample_posterior(pair, x)
+    z, known = (torch.from_numpy(tree[group]["z"].values) for group in ("posterior", "posterior_q"))
+    right, guided = (((t @ DIRECTIONS[0] if t.dim() == 4 else t) > 0).float().mean((0, 1)) for t in (z, known))
+    met = (right > 0) & (right < 1)
+    found = tree["diagnostics"].to_dataset()
+    told = torch.from_numpy(((found["r_hat"] > APART) | (found["deserted"] > 0)).values)
+    assert (met | told).all()
+    assert met.float().mean() > 0.95
+    assert (guided > 0.99).all()  # the control: what the guide alone would say
 
 
 def test_a_datum_against_pyro_s_own_nuts(pair):
@@ -330,6 +366,21 @@ def test_one_lost_chain_among_others_is_left_out_of_the_diagnostics():
     assert "of the datum 0 among 2 some chains never moved" in in_words(found, 1)
     counted = diagnose_chains(z, generator.standard_normal((4, 100, 2)), np.zeros((4, 100, 2), bool), lost & False)
     assert float(counted["r_hat"][0]) > 1.5  # the control: averaged in it would spoil the others
+
+
+def test_a_place_that_its_chain_left_for_good_is_told():
+    """Two modes along any direction, of which all draws are in one; and the control, starts in the mode of the draws."""
+    generator = np.random.default_rng(0)
+    turn = np.linalg.qr(generator.standard_normal((3, 3)))[0]
+    z = (generator.standard_normal((4, 100, 2, 3)) * [0.1, 1, 1]) @ turn
+    quiet = generator.standard_normal((4, 100, 2)), np.zeros((4, 100, 2), bool), np.zeros((4, 2), bool)
+    starts = z[:, 0].copy()
+    starts[1, 1] += 2 * turn[0]  # within the range of every coordinate, and outside along the narrow direction
+    starts[3] = np.nan
+    found = diagnose_chains(z, *quiet, starts)
+    assert found["deserted"].values.tolist() == [0, 1]
+    assert float(found["r_hat"].max()) < 1.05
+    assert "of the datum 1 among 2 a chain started at a place of p(z|x) that no draw is near" in in_words(found, 1)
 
 
 def test_the_metric_of_a_normal_is_its_covariance_wherever_the_draws_come_from():

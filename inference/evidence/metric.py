@@ -33,6 +33,12 @@ class Metric:
         """Aᵀ g, ``(chain, datum, size)``."""
         return _times(self.factor.mT, slope) if self.dense else self.factor * slope
 
+    def coordinates(self, z: Tensor) -> Tensor:
+        """u = A⁻¹ z, ``(chain, datum, size)``, where the density is about as wide as a standard normal."""
+        if not self.dense:
+            return z / self.factor
+        return torch.linalg.solve(self.factor, z.unsqueeze(-1)).squeeze(-1)
+
     @classmethod
     def between_quantiles(cls, z: Tensor) -> Metric:
         """Half the distance between the quantiles at 16 % and 84 % of draws ``(n, datum, size)``, where no slope is known."""

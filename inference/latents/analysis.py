@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from pyrogen.base import Model
 from pyrogen.data import Data
+from pyrogen.figures.svg import Drawing
 
 Verdict = Literal["beware", "open", "well"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # worst first
@@ -22,7 +23,7 @@ class Picture:
 
     name: str
     caption: str
-    figure: Figure
+    figure: Figure | Drawing
 
 
 @dataclass(frozen=True)

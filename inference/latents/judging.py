@@ -125,8 +125,7 @@ class Judge(ABC):
         if judge.accuracy.value < self.trust:
             raise ValueError(
                 f"the classifier that should judge is right on {judge.accuracy.value:.0%} of the real test data of "
-                f"{data.name!r} only, as they are loaded here, and {self.trust:.0%} are needed; load images as grey values, "
-                "by kind='unit', dequantization=False."
+                f"{data.name!r} only, as they are loaded here, and {self.trust:.0%} are needed; {_better(data)}."
             )
         return judge
 
@@ -136,6 +135,16 @@ class Judge(ABC):
         slope = _calibrated(learned.scores(xv).double(), yv)
         recognized = torch.softmax(slope * learned.scores(xt).double(), 1).amax(1) > CONFIDENT
         return TrainedJudge(learned, slope, share(learned.names(xt) == yt), share(recognized), data.name)
+
+
+def _better(data: Data) -> str:
+    """What makes a better judge of data on which the one at hand errs."""
+    if len(data.x_shape) == 3 and (data.kind == "binary" or data.dequantization):
+        return "load images as grey values, by kind='unit', dequantization=False"
+    return (
+        "take a stricter one, judge='SupportVectors(cost=100)', or, where x tells no more of the classes, one that may err "
+        "more, judge='SupportVectors(trust=0.5)', whose errors then count among the model's"
+    )
 
 
 # what makes two data sets the same to a judge, beside the raw values

@@ -10,6 +10,7 @@ import xarray as xr
 
 MET = 1.01  # the largest R̂ of chains that have
 APART = 1.1  # above it more draws alone do not help
+AWAY = 1.5  # times as far from the middle of all draws as the furthest of them: a place that none of them is near
 NAMED = 8
 
 
@@ -17,7 +18,13 @@ class MixingWarning(UserWarning):
     """The chains of some data are no sample of p(z|x)."""
 
 
-def diagnose_chains(coordinates: np.ndarray, energy: np.ndarray, diverging: np.ndarray, lost: np.ndarray) -> xr.Dataset:
+def diagnose_chains(
+    coordinates: np.ndarray,
+    energy: np.ndarray,
+    diverging: np.ndarray,
+    lost: np.ndarray,
+    starts: np.ndarray | None = None,
+) -> xr.Dataset:
     """The diagnostics of each datum: the worst over its coordinates, of the chains that moved at all.
 
     R̂ is that of split, rank-normalized and folded chains, and ESS that of the bulk and of the 5 % and 95 % quantiles, of
@@ -29,14 +36,22 @@ def diagnose_chains(coordinates: np.ndarray, energy: np.ndarray, diverging: np.n
         energy: ``(chain, draw, datum)``.
         diverging: ``(chain, draw, datum)``.
         lost: chains that never moved, ``(chain, datum)``.
+        starts: places of p(z|x) where chains started, on the first coordinates, ``(chain, datum, size)``; nan where a chain
+            started elsewhere.
 
     Returns:
         Over ``datum``: ``r_hat``, ``ess_bulk``, ``ess_tail``, ``bfmi``, ``divergences`` (share of transitions), ``lost``
-        (number of chains); nan where fewer than two chains are left.
+        (number of chains), ``deserted`` (number of starts that no draw is near, as of chains that left a mode in the warm-up
+        and did not come back); nan where fewer than two chains are left.
     """
     rows = [_of_one(coordinates[~lost[:, n], :, n], energy[~lost[:, n], :, n]) for n in range(coordinates.shape[2])]
     found = dict(zip(("r_hat", "ess_bulk", "ess_tail", "bfmi"), np.array(rows).T, strict=True))
     found |= {"divergences": diverging.mean((0, 1)), "lost": lost.sum(0)}
+    if starts is not None:
+        size = starts.shape[-1]
+        found["deserted"] = np.array(
+            [_deserted(starts[:, n], coordinates[~lost[:, n], :, n, :size].reshape(-1, size)) for n in range(len(rows))]
+        )
     return xr.Dataset({k: ("datum", v) for k, v in found.items()}, coords={"datum": np.arange(len(rows))})
 
 
@@ -60,6 +75,23 @@ def _of_one(z: np.ndarray, energy: np.ndarray) -> tuple[float, float, float, flo
     return float(np.max(r_hat)), float(np.min(bulk)), float(np.min(tail)), bfmi
 
 
+def _deserted(starts: np.ndarray, draws: np.ndarray) -> int:
+    """How many starts ``(chain, size)`` lie far outside of draws ``(n, size)``, by the distances of Mahalanobis.
+
+    These know of no coordinates: a mode is missed whichever way it lies.
+    """
+    size = draws.shape[1]
+    if not size or len(draws) <= size:
+        return 0
+    wide = draws.astype(np.float64)
+    middle, covariance = wide.mean(0), np.atleast_2d(np.cov(wide.T))
+    root = np.linalg.pinv(covariance, hermitian=True)
+    furthest, reached = (
+        np.einsum("ni,ij,nj->n", away, root, away) for away in (wide - middle, starts.astype(np.float64) - middle)
+    )
+    return int((reached > AWAY**2 * furthest.max()).sum())
+
+
 def is_grave(found: xr.Dataset) -> bool:
     """Whether some data's draws are no sample of p(z|x), where at others more draws would help."""
     return bool(((found["lost"] > 0) | (found["r_hat"] > APART)).any())
@@ -71,6 +103,7 @@ def in_words(found: xr.Dataset, temperatures: int) -> str:
     gone, some = np.isnan(r_hat), (lost > 0) & ~np.isnan(r_hat)
     apart, slow = r_hat > APART, (r_hat > MET) & (r_hat <= APART)
     total = len(r_hat)
+    deserted = found["deserted"].values > 0 if "deserted" in found else np.zeros_like(gone)
     ladder = f"temperatures={2 * temperatures if temperatures > 1 else 8}"
     said = [
         (
@@ -79,6 +112,10 @@ def in_words(found: xr.Dataset, temperatures: int) -> str:
         ),
         (some, "some chains never moved, and their draws are missing"),
         (apart, f"the chains have not met, as where modes are separated, so that none weighs the modes; use {ladder}"),
+        (
+            deserted & ~apart & ~gone,
+            f"a chain started at a place of p(z|x) that no draw is near, so that a mode may be missing; use {ladder}",
+        ),
         (slow, f"R̂ is above {MET}; take more draws, or a longer warm_up"),
     ]
     return "; ".join(f"of {_listed(np.flatnonzero(which))} among {total} {what}" for which, what in said if which.any())

@@ -13,9 +13,10 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import Model
-from pyrogen.inference.evidence.chains import Trace, Wishes, sample
+from pyrogen.inference.evidence.chains import Trace, sample, transitions
 from pyrogen.inference.evidence.latent_space import LatentSpace, latent_spaces
 from pyrogen.inference.evidence.progress import track
+from pyrogen.inference.evidence.warm_up import Wishes
 from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.draws import Values, from_programs, named, observed, over_chains
 from pyrogen.inference.latents.mixing import MixingWarning, diagnose_chains, in_words, is_grave
@@ -49,13 +50,14 @@ def sample_posterior(
 ) -> xr.DataTree:
     """Draw from p(z|x) of every datum, with the draws of the encoder, of the prior and of predicted data beside them.
 
-    Chains of all data run side by side in one program. They start far apart, half at draws of the prior, half at draws of the
-    guide where it has a density. In a warm-up each datum finds its own step size and its own mass, dense for up to 50
-    coordinates, from positions and gradients; then all are frozen. Constrained latents move through the bijections onto
-    their supports; discrete ones are summed out, and drawn given the others afterwards.
+    Chains of all data run side by side in one program. They start far apart, half at draws of the guide where it has a
+    density, half where scouts from the prior found p(z|x), each as far from the others as any scout is. In a warm-up each
+    datum finds its own step size and its own mass, dense for up to 50 coordinates, from positions and gradients; then all are
+    frozen. Constrained latents move through the bijections onto their supports; discrete ones are summed out, and drawn
+    given the others afterwards.
 
-    R̂ compares modes that chains are in, and knows of no mode that none has found: of two modes of equal weight, far apart and
-    of which the guide knows one, all of four chains are in that one for every fourth datum. Temperatures find both.
+    R̂ compares modes that chains are in, and knows of no mode that none has found: one to which less than a tenth of the prior
+    leads. Of one that its chains left in the warm-up ``beware`` tells. Temperatures find modes, and weigh them.
 
     Should not be confused with draws of q(z|x), which are the guide's opinion, nor with importance resampling of them, which
     cannot leave the places that the guide knows.
@@ -77,9 +79,9 @@ def sample_posterior(
         Groups ``posterior``, ``posterior_q`` (the guide), ``prior`` and ``posterior_predictive`` over ``(chain, draw, datum,
         ...)``, ``sample_stats``, ``log_likelihood`` log p(x|z) in nats, ``observed_data``, ``constant_data`` where there is a
         y, and ``diagnostics`` over ``datum``: the worst ``r_hat``, ``ess_bulk`` and ``ess_tail`` of its coordinates,
-        ``bfmi``, ``divergences``, and ``lost``, how many chains never moved, whose draws are nan. The attribute ``beware``
-        says in words what is wrong with which data, "" if nothing is; where chains are lost or R̂ is above 1.1 it is a
-        :class:`MixingWarning` too.
+        ``bfmi``, ``divergences``, ``lost``, how many chains never moved, whose draws are nan, and ``deserted``, how many
+        started in a place of p(z|x) that no draw is near. The attribute ``beware`` says in words what is wrong
+        with which data, "" if nothing is; where chains are lost or R̂ is above 1.1 it is a :class:`MixingWarning` too.
 
     Raises:
         ValueError: settings that mean nothing, data of another kind, or a model without a posterior to sample: no latents,
@@ -93,7 +95,7 @@ def sample_posterior(
     with (
         enough_memory("draw less, by fewer chains, or of fewer data"),
         latent_spaces(model, x, y, "prior", seed, guided=True, summed=True) as spaces,
-        track(wishes.transitions * len(spaces), "sample_posterior") as advance,
+        track(transitions(wishes) * len(spaces), "sample_posterior") as advance,
     ):
         blocks = [_groups(space, sample(space, wishes, _is_guided(space), advance)) for space in spaces]
         states = spaces[0].states
@@ -148,7 +150,12 @@ def _groups(space: LatentSpace, trace: Trace) -> dict[str, Values]:
         "posterior_predictive": _without(over_chains(predicted, chains), lost),
         "log_likelihood": _without(over_chains(likelihood, chains), lost),
         "sample_stats": {k: v.numpy() for k, v in stats.items()} | {"n_steps": steps},
-        "inner": {"z": np.concatenate([trace.z.numpy(), *discrete], -1), "lost": lost, "swap_rate": swaps},
+        "inner": {
+            "z": np.concatenate([trace.z.numpy(), *discrete], -1),
+            "lost": lost,
+            "starts": trace.starts.numpy()[:, None],
+            "swap_rate": swaps,
+        },
         "observed_data": {k: v[None, None] for k, v in observed(space).items()},
     }
 
@@ -189,7 +196,8 @@ def _tree(
     groups["observed_data"] = {k: v[0, 0] for k, v in groups["observed_data"].items()}
     if y is not None:
         groups["constant_data"] = {"y": y.cpu().numpy()}
-    found = diagnose_chains(inner["z"], stats["energy"], stats["diverging"], inner["lost"][:, 0])
+    lost, starts = (inner[name][:, 0] for name in ("lost", "starts"))
+    found = diagnose_chains(inner["z"], stats["energy"], stats["diverging"], lost, starts)
     if wishes.temperatures > 1:
         found["swap_rate"] = "datum", inner["swap_rate"][0, 0]
     beware = in_words(found, wishes.temperatures)

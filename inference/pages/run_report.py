@@ -52,7 +52,8 @@ from pyrogen.inference.pages.quality_sections import quality
 from pyrogen.inference.pages.reproduction import paper_section, recipe_section, setup_section
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.runs.analyse import PAGE, read_findings
+from pyrogen.inference.runs.analyse import PAGE
+from pyrogen.inference.runs.kept_findings import read_findings
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.run import METRICS, Run, read_history

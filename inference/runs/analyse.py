@@ -20,12 +20,13 @@ from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line, write
 from pyrogen.inference.latents.analysis import VERDICTS, Analysis, Finding
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.runs.kept_findings import FACTS, FIGURES, read_kept
 from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.training.run import Run
 from pyrogen.memory import enough_memory
 from pyrogen.seeds import check_seed
 
-FACTS, PAGE, FIGURES = "latents.json", "latents.html", "latents"
+PAGE = "latents.html"
 WIDTH, NAME, VERDICT = 112, 16, 8
 
 
@@ -73,18 +74,43 @@ class Analysed:
                 "says": f.says,
                 "advice": f.advice,
                 "numbers": _plain(f.numbers),
+                "table": [[str(cell) for cell in row] for row in f.table],
+                "pictures": [{"name": p.name, "caption": p.caption} for p in f.pictures],
             }
             for name, f in self.findings.items()
         }
         return {"attributes": dict(self.attributes), "findings": found, "refused": dict(self.refused)}
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``latents.json``, the pictures into ``latents/``, and the page ``latents.html``, whose path is returned."""
+        """Write ``latents.json``, the pictures into ``latents/``, and the page ``latents.html``, whose path is returned.
+
+        What the folder keeps of other analyses stays, if it judged the same weights, model and data with the same seed.
+        """
         folder = Path(folder)
-        shown = {f"{name}-{p.name}": p.figure for name, found in self.findings.items() for p in found.pictures}
+        whole = self.beside(folder)
+        shown = {f"{name}-{p.name}": p.figure for name, found in whole.findings.items() for p in found.pictures}
         save_svgs(folder / FIGURES, shown)
-        write(folder / FACTS, json.dumps(self.to_dict(), indent=1, allow_nan=False))
-        return write_report(folder / PAGE, f"The latents of {self.title}", self._subtitle(), list(self._sections()))
+        write(folder / FACTS, json.dumps(whole.to_dict(), indent=1, allow_nan=False))
+        return write_report(folder / PAGE, f"The latents of {self.title}", whole._subtitle(), list(whole._sections()))
+
+    def beside(self, folder: str | Path) -> Analysed:
+        """These findings, and those that a folder keeps of analyses that were not asked again, in their usual order."""
+        try:
+            kept = read_kept(folder)
+        except ValueError:
+            return self  # what is damaged is renewed
+        if kept is None or _judged(kept.attributes) != _judged(self.attributes):
+            return self
+        asked = self.attributes["analyses"]
+        settings = {name: how for name, how in kept.attributes.get("analyses", {}).items() if name not in asked}
+        findings = {**{name: f for name, f in kept.findings.items() if name in settings}, **self.findings}
+        return Analysed(
+            self.title,
+            {name: findings[name] for name in sorted(findings, key=_order)},
+            {**kept.titles, **self.titles},
+            {**{name: why for name, why in kept.refused.items() if name in settings}, **self.refused},
+            {**self.attributes, "analyses": {**settings, **asked}},
+        )
 
     def _subtitle(self) -> str:
         counts = {verdict: sum(f.verdict == verdict for f in self.findings.values()) for verdict in VERDICTS}
@@ -116,7 +142,7 @@ def analyse(
     weights: str = "last",
     seed: int = 0,
 ) -> Analysed:
-    """Ask questions of a run's latents, and keep the answers in its folder, if it has one.
+    """Ask questions of a run's latents, and keep the answers in its folder, if it has one, beside those to other questions.
 
     Args:
         run: what :func:`~pyrogen.inference.fit` or :func:`pyrogen.load_run` gave, or a folder.
@@ -180,25 +206,6 @@ def ask(
     return Analysed(_title(run, data), findings, titles, refused, attributes)
 
 
-def read_findings(folder: str | Path) -> list[tuple[str, str, str, str]]:
-    """Question, verdict, answer and advice of each finding in a run's folder that judged what the folder holds now.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    path = Path(folder) / FACTS
-    if not path.is_file():
-        return []
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        attributes, findings = said["attributes"], said["findings"]
-        now = storage.fingerprint(folder, str(attributes.get("weights", "last")))
-        rows = [(str(f["question"]), str(f["verdict"]), str(f["says"]), str(f["advice"])) for f in findings.values()]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {first_line(error)}; renew it by pyrogen latents {folder}.") from error
-    return rows if all(attributes.get(k) == digest for k, digest in now.items()) else []
-
-
 def _chosen(analyses: Sequence[str | Analysis] | None) -> dict[str, Analysis]:
     if analyses is None:
         everything = {name: registry.find("analysis", name).load()() for name in registry.choices("analysis")}
@@ -209,6 +216,15 @@ def _chosen(analyses: Sequence[str | Analysis] | None) -> dict[str, Analysis]:
         )
     made = [registry.make("analysis", one) for one in analyses]
     return {registry.describe(one)["name"]: one for one in made}
+
+
+def _order(name: str) -> int:
+    known = name in registry.choices("analysis")
+    return registry.find("analysis", name).load().order if known else Analysis.order
+
+
+def _judged(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name != "analyses"}
 
 
 def _title(run: Run, data: Data) -> str:

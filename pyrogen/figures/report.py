@@ -16,11 +16,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from pyrogen.figures.svg import data_uri, to_svg
+from pyrogen.figures.svg import Drawing, data_uri, pixels, to_svg
 from pyrogen.files import write
 
 DPI = 144
-CSS_DPI = 96
 MOST = 12  # figures whose places are tried in all ways
 WIDE = 500  # pixels, from which on a figure has a row of its own
 NUMBER = re.compile(r"[-−+±≥≤<>~≈]?\s*[\d.,]+[\d\s.,%e×±()+−-]*|[-−]?(nan|inf|∞)|[-–—]?", re.IGNORECASE)
@@ -36,7 +35,7 @@ class Section:
     title: str
     text: str = ""
     table: Sequence[Sequence[str]] = ()
-    figures: Sequence[tuple[str, Figure]] = ()
+    figures: Sequence[tuple[str, Figure | Drawing]] = ()
     code: str = ""
 
 
@@ -55,7 +54,7 @@ def write_report(
     return write(Path(path), page.encode("utf-8", "replace"))
 
 
-def save_svgs(folder: str | Path, figures: Mapping[str, Figure]) -> list[Path]:
+def save_svgs(folder: str | Path, figures: Mapping[str, Figure | Drawing]) -> list[Path]:
     """Write each figure to ``folder/name.svg``, as it stands in a report, and remove those that were there before."""
     for path in Path(folder).glob("*.svg"):
         if path.stem not in figures:
@@ -103,12 +102,12 @@ def _row(tag: str, row: Sequence[str], numeric: Sequence[bool]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _figures(figures: Sequence[tuple[str, Figure]]) -> str:
+def _figures(figures: Sequence[tuple[str, Figure | Drawing]]) -> str:
     """Figures in blocks of two columns as equally high as can be, between wide ones; phones have them in their order."""
     blocks: list[list[int]] = [[]]
     for i, (_, figure) in enumerate(figures):
-        blocks += [[i], []] if _pixels(figure)[0] > WIDE else []
-        blocks[-1] += [] if _pixels(figure)[0] > WIDE else [i]
+        blocks += [[i], []] if pixels(figure)[0] > WIDE else []
+        blocks[-1] += [] if pixels(figure)[0] > WIDE else [i]
     shown = [_figure(*figure, i) for i, figure in enumerate(figures)]
     parts = []
     for block in (block for block in blocks if block):
@@ -116,7 +115,7 @@ def _figures(figures: Sequence[tuple[str, Figure]]) -> str:
         if right:
             columns = (f'<div class="column">{"".join(shown[block[i]] for i in side)}</div>' for side in (left, right))
             parts.append(f'<div class="figures">{"".join(columns)}</div>')
-        look = "wide" if _pixels(figures[block[-1]][1])[0] > WIDE else "alone"
+        look = "wide" if pixels(figures[block[-1]][1])[0] > WIDE else "alone"
         parts += [f'<div class="{look}">{shown[block[i]]}</div>' for i in alone]
     return "".join(parts)
 
@@ -139,17 +138,12 @@ def _columns(heights: Sequence[float]) -> tuple[list[int], list[int], list[int]]
     return best[1]
 
 
-def _height(caption: str, figure: Figure) -> float:
-    return _pixels(figure)[1] + 60 + 20 * (len(caption) // 65)
+def _height(caption: str, figure: Figure | Drawing) -> float:
+    return pixels(figure)[1] + 60 + 20 * (len(caption) // 65)
 
 
-def _pixels(figure: Figure) -> tuple[int, int]:
-    width, height = (round(inches * CSS_DPI) for inches in figure.get_size_inches())
-    return width, height
-
-
-def _figure(caption: str, figure: Figure, order: int) -> str:
-    width, height = _pixels(figure)
+def _figure(caption: str, figure: Figure | Drawing, order: int) -> str:
+    width, height = pixels(figure)
     image = f'<img src="{data_uri(figure)}" alt="{escape(caption)}" width="{width}" height="{height}">'
     return f'<figure style="order:{order}">{image}<figcaption>{escape(caption)}</figcaption></figure>'
 

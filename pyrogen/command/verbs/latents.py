@@ -20,7 +20,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("run", help="folder of a run")
     parser.add_argument(
         "--analysis",
-        help="one of those below, or some, as gaps,calibration, whose findings replace those kept; default: all",
+        help="one of those below, or some, as gaps,calibration, whose earlier findings they replace; default: all",
     )
     parser.add_argument("--pair", help="the classes of two data to walk between, as 3,8 (without labels: their places)")
     parser.add_argument("--weights", default="last", help="last, best or ema; default last")
