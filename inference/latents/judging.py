@@ -91,7 +91,7 @@ class TrainedJudge:
             else ""
         )
         return (
-            f"the judge {self.digest}{part} names {self.accuracy} of {self.accuracy.n} real test data of {self.data!r} right and "
+            f"{who} names {self.accuracy} of {self.accuracy.n} real test data of {self.data!r} right and "
             f"is confident of {self.recognized}"
         )
 
