@@ -85,11 +85,9 @@ class TrainedJudge:
 
     def says(self) -> str:
         """Which judge it is, and how good."""
-        part = (
-            f", which has learned from {self.learned.seen} of {self.given} data,"
-            if self.learned.seen < self.given
-            else ""
-        )
+        seen, who = self.learned.seen, f"the judge {self.digest}"
+        if seen < self.given:
+            who += f", which has learned from {seen} of {self.given} data,"
         return (
             f"{who} names {self.accuracy} of {self.accuracy.n} real test data of {self.data!r} right and "
             f"is confident of {self.recognized}"
