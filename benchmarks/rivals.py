@@ -1,5 +1,6 @@
 """Other libraries, where they are at hand: nothing of theirs is needed, or installed, by pyrogen.
 
+pip install --no-deps --target FOLDER blackjax jax jaxlib ml-dtypes opt-einsum optax absl-py
 pip install --no-deps --target FOLDER pythae cloudpickle imageio pydantic pydantic-core annotated-types typing-inspection
 PYROGEN_RIVALS=FOLDER python benchmarks/run.py
 """

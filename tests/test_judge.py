@@ -109,6 +109,26 @@ def test_images_that_hold_noise_are_to_be_loaded_without():
         judge_of(data)
 
 
+def test_machines_learn_from_some_of_many_data_and_say_so():
+    data = clouds(n=600)
+    judge = SupportVectors(limit=90).of(data)
+    few = data.train.x[judging.evenly(len(data.train), 90)]
+    assert judge.learned.seen == len(few) == 90
+    assert "which has learned from 90 of 480 data, names" in judge.says()
+    assert judge.numbers()["learned_from"] == 90
+    assert "learned from" not in SupportVectors(limit=480).of(data).says()
+    # equal distances: the first and the last tenth are there alike, however the data are sorted
+    assert judging.evenly(1000, 10).tolist() == [*range(0, 1000, 100)]
+    assert judging.evenly(3, 10).tolist() == [0, 1, 2]
+    assert judging.evenly(0, 10).tolist() == []
+
+
+def test_a_judge_is_tried_on_no_more_data_than_it_needs(monkeypatch):
+    monkeypatch.setattr(judging, "READ", {"train": 100, "valid": 30, "test": 20})
+    judge = SupportVectors(cost=3.0).of(clouds())
+    assert (judge.given, judge.learned.seen, judge.accuracy.n, judge.recognized.n) == (100, 100, 20, 20)
+
+
 @pytest.mark.parametrize(
     ("build", "match"),
     [
@@ -149,7 +169,12 @@ def test_what_has_no_labels_says_so():
     assert "has none" in unjudged(from_arrays(torch.rand(30, 4).numpy()))
     assert unjudged(clouds()) == ""
     assert set(pyrogen.choices("judge")) == {"Network", "SupportVectors"}
-    assert registry.describe(SupportVectors(cost=2.0)) == {"name": "SupportVectors", "cost": 2.0, "trust": 0.9}
+    assert registry.describe(SupportVectors(cost=2.0)) == {
+        "name": "SupportVectors",
+        "cost": 2.0,
+        "trust": 0.9,
+        "limit": 5000,
+    }
 
 
 # ------------------------------------------------------------------------------------------------------------ numbers

@@ -32,12 +32,14 @@ class Learned(NamedTuple):
         names: the class that it decides for, ``(N,)``.
         features: what it sees before it decides, ``(N, F)``.
         digest: the first 12 hex digits of the hash of all that it has learned.
+        seen: from how many data it has learned.
     """
 
     scores: Callable[[Tensor], Tensor]
     names: Callable[[Tensor], Tensor]
     features: Callable[[Tensor], Tensor]
     digest: str
+    seen: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class TrainedJudge:
         accuracy: the share of real test data that it names right.
         recognized: the share of real test data that it :meth:`recognizes`, the most that a model's could be expected to have.
         data: the name of its data.
+        given: how many of them there were to learn from.
     """
 
     learned: Learned
@@ -57,6 +60,7 @@ class TrainedJudge:
     accuracy: Measured
     recognized: Measured
     data: str
+    given: int
 
     @property
     def digest(self) -> str:
@@ -81,8 +85,11 @@ class TrainedJudge:
 
     def says(self) -> str:
         """Which judge it is, and how good."""
+        seen, who = self.learned.seen, f"the judge {self.digest}"
+        if seen < self.given:
+            who += f", which has learned from {seen} of {self.given} data,"
         return (
-            f"the judge {self.digest} names {self.accuracy} of {self.accuracy.n} real test data of {self.data!r} right and "
+            f"{who} names {self.accuracy} of {self.accuracy.n} real test data of {self.data!r} right and "
             f"is confident of {self.recognized}"
         )
 
@@ -93,6 +100,7 @@ class TrainedJudge:
             "accuracy": self.accuracy.numbers(),
             "recognized": self.recognized.numbers(),
             "data": self.data,
+            "learned_from": self.learned.seen,
         }
 
 
@@ -130,11 +138,11 @@ class Judge(ABC):
         return judge
 
     def _train(self, data: Data) -> TrainedJudge:
-        (x, y), (xv, yv), (xt, yt) = (_labelled(data, split) for split in ("train", "valid", "test"))
+        (x, y), (xv, yv), (xt, yt) = (_labelled(data, split, most) for split, most in READ.items())
         learned = self.learn(x, y)
         slope = _calibrated(learned.scores(xv).double(), yv)
         recognized = torch.softmax(slope * learned.scores(xt).double(), 1).amax(1) > CONFIDENT
-        return TrainedJudge(learned, slope, share(learned.names(xt) == yt), share(recognized), data.name)
+        return TrainedJudge(learned, slope, share(learned.names(xt) == yt), share(recognized), data.name, len(x))
 
 
 def _better(data: Data) -> str:
@@ -149,7 +157,9 @@ def _better(data: Data) -> str:
 
 # what makes two data sets the same to a judge, beside the raw values
 IDENTITY = ("name", "kind", "binarization", "dequantization", "seed", "standardize", "size", "labels")
-MOST, MANY = 100_000, 5000
+# at most so many data of a split: to learn from, to be calibrated by, to be tried on
+READ = {"train": 100_000, "valid": 4000, "test": 4000}
+MANY = 5000
 _known: dict[str, TrainedJudge] = {}
 
 
@@ -198,14 +208,21 @@ def unjudged(data: Data) -> str:
     )
 
 
-def _labelled(data: Data, name: str) -> tuple[Tensor, Tensor]:
-    """The data of a split whose label is known, on the CPU; of very many the first."""
+def evenly(count: int, most: int) -> Tensor:
+    """Places of at most so many of ``count`` data, at equal distances, since the first may be the easiest: ``(n,)``."""
+    n = min(count, most)
+    return torch.arange(n) * count // max(n, 1)
+
+
+def _labelled(data: Data, name: str, most: int) -> tuple[Tensor, Tensor]:
+    """The data of a split whose label is known, on the CPU; of very many, some."""
     why = unjudged(data)
     if why:
         raise ValueError(why)
-    split = getattr(data, name).take(MOST)
-    known = split.y >= 0
-    return split.x[known].cpu(), split.y[known].cpu()
+    split = getattr(data, name)
+    known = (split.y >= 0).nonzero().flatten()
+    rows = known[evenly(len(known), most).to(known.device)]
+    return split.x[rows].cpu(), split.y[rows].cpu()
 
 
 def _calibrated(scores: Tensor, y: Tensor) -> float:

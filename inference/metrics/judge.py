@@ -10,7 +10,7 @@ import torch
 from sklearn.svm import SVC
 from torch import Tensor
 
-from pyrogen.inference.latents.judging import Judge, Learned
+from pyrogen.inference.latents.judging import Judge, Learned, evenly
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.nets.features import Features
 from pyrogen.registry import choice
@@ -57,7 +57,7 @@ class Network(Judge):
             return scores(images).argmax(1)
 
         state = [*network.state_dict().values(), *head.state_dict().values()]
-        return Learned(scores, names, features, _digest(t.numpy() for t in state))
+        return Learned(scores, names, features, _digest(t.numpy() for t in state), len(x))
 
 
 @choice("judge")
@@ -70,15 +70,18 @@ class SupportVectors(Judge):
     Args:
         cost: of a datum on the wrong side, C.
         trust: the share of real test data that it must name right.
+        limit: data that they learn from; the time that they take grows with the square.
     """
 
-    def __init__(self, cost: float = 10.0, trust: float = 0.9) -> None:
-        self.cost, self.trust = cost, trust
+    def __init__(self, cost: float = 10.0, trust: float = 0.9, limit: int = 5000) -> None:
+        self.cost, self.trust, self.limit = cost, trust, limit
 
     def learn(self, x: Tensor, y: Tensor) -> Learned:
         """Fit them."""
         if len(y.unique()) < 2:
             raise ValueError(f"a judge tells classes apart, and all {len(y)} labels are alike; take data of several.")
+        some = evenly(len(x), self.limit)
+        x, y = x[some], y[some]
         # nothing of it is random, and yet without a state it would draw from NumPy's own
         machine = SVC(C=self.cost, decision_function_shape="ovo", random_state=0).fit(_rows(x), y.numpy())
         classes = torch.from_numpy(machine.classes_)
@@ -102,7 +105,7 @@ class SupportVectors(Judge):
             return torch.from_numpy(machine.predict(_rows(data)))
 
         learned = (machine.support_vectors_, machine.dual_coef_, machine.intercept_)
-        return Learned(scores, names, features, _digest(learned))
+        return Learned(scores, names, features, _digest(learned), len(x))
 
 
 def _rows(x: Tensor) -> np.ndarray:
