@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from pyrogen.base import Batch, HasClassifier, Model, Objective, Player
-from pyrogen.inference.attacks.attack import Attack, Bounds, logits_of
+from pyrogen.base import Batch, Objective, Player
+from pyrogen.inference.attacks.attack import Bounds, ProjectedGradient, logits_of
 from pyrogen.inference.objectives.classification import Classification, cross_entropy
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.kinds import kind_named
-from pyrogen.registry import choice, make
+from pyrogen.registry import choice
 
 
 @choice("objective")
@@ -31,18 +30,20 @@ class AdversarialTraining(Objective):
     Reference: Madry et al. 2018, Towards deep learning models resistant to adversarial attacks, arXiv:1706.06083, equation 2.1.
 
     Args:
-        epsilon: how far data are moved, in the attack's norm; 0: not at all, as Classification.
-        attack: one search from each datum in each step, an object, a name, or its description.
+        epsilon: how far data are moved; 0: not at all, as by Classification.
+        steps: of the attack, projected gradients from a random point near each datum.
+        norm: what ε is of: "inf", the greatest change of an element, or "2", the Euclidean distance.
     """
 
     epsilon: float = 0.1
-    attack: Attack | str | Mapping[str, Any] = "ProjectedGradient(steps=7)"
+    steps: int = 7
+    norm: str = "inf"
 
     def __post_init__(self) -> None:
         """Refuse distances and attacks that there are not."""
         if not 0 <= self.epsilon < math.inf:
             raise ValueError(f"AdversarialTraining(epsilon={self.epsilon}): a distance is a finite number from 0.")
-        object.__setattr__(self, "attack", make("attack", self.attack))
+        ProjectedGradient(self.norm, self.steps)
 
     def players(self, model: Any) -> Sequence[Player]:
         """One player, who owns the whole model, of which all but the classifier rests.
@@ -51,7 +52,7 @@ class AdversarialTraining(Objective):
             ValueError: the model names no classes.
         """
         (player,) = Classification().players(model)
-        attack: Attack = make("attack", self.attack)
+        attack = ProjectedGradient(self.norm, self.steps)
         bounds, modules = range_of(model.kinds), list(model.modules())
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:

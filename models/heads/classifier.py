@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyro.distributions as dist
 import torch
@@ -13,7 +12,7 @@ from pyrogen.axes import Distribution
 from pyrogen.base import HasClassifier, Model, Objective
 from pyrogen.conditions import Condition
 from pyrogen.inference.attacks import activation
-from pyrogen.inference.attacks.attack import Attack, logits_of
+from pyrogen.inference.attacks.attack import logits_of
 from pyrogen.inference.attacks.training import AdversarialTraining, range_of
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.nets import BatchDims, ConvEncoder, mlp
@@ -123,7 +122,8 @@ def adversarial_examples(
     width: int | None = None,
     kind: str = "unit",
     epsilon: float = 0.1,
-    attack: Attack | str | Mapping[str, Any] = "ProjectedGradient(steps=7)",
+    steps: int = 7,
+    norm: str = "inf",
 ) -> Classifier:
     """The classifier trained on data that an attack has moved against it, which it then withstands.
 
@@ -133,7 +133,8 @@ def adversarial_examples(
         hidden: widths of the hidden layers of a fully connected network.
         width: channels of the first layer of a convolutional one, which takes its place; None: fully connected.
         kind: of the data.
-        epsilon: how far data are moved in training, in the attack's norm.
-        attack: by what; FastGradient is a seventh of the work.
+        epsilon: how far data are moved in training.
+        steps: of the attack in each step of training, which costs as many backward passes.
+        norm: of ε, "inf" or "2".
     """
-    return classifier(x_shape, classes, hidden, width, kind, AdversarialTraining(epsilon, attack))
+    return classifier(x_shape, classes, hidden, width, kind, AdversarialTraining(epsilon, steps, norm))
