@@ -33,6 +33,7 @@ ORDER = (
     "latents",
     "quality",
     "adversarial",
+    "attacks",
     "theory",
     "training",
     "metrics",

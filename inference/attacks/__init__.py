@@ -1,0 +1,1 @@
+"""Attacks on classifiers: small changes of data that change their class, and training that withstands them."""
