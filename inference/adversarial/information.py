@@ -61,8 +61,8 @@ class Information(Objective):
         """
         if not isinstance(model, HasCodes):
             raise ValueError(
-                f"{type(model).__name__} has no codes to read back from its data, which Information() charges; take the entry "
-                "'infogan', or leave it out."
+                f"{type(model).__name__} has no codes to be read back from its data, which Information() charges; take the "
+                "entry 'infogan', or leave it out."
             )
 
         def charge(batch: Batch) -> Mapping[str, Tensor]:

@@ -22,9 +22,9 @@ from pyrogen.registry import choice
 def code_information(model: Model, data: Data, seed: int, n: int = 4000) -> float:
     """A lower bound on the information that data tell of the categorical code they were made from, I(c; x), in nats.
 
-    H(c) + E log r(c|φ(x)) ≤ I(c; φ(x)) ≤ I(c; x): φ is what a judge sees that learned the labels of real data, and has never
-    met the model, so that no code is hidden where one does not look; r is a logistic regression of c on it, learned from ``n``
-    generated data and asked about ``n`` others. At most the entropy of the code, ln 10 of ten categories.
+    H(c) + E log r(c|φ(x)) ≤ I(c; φ(x)) ≤ I(c; x). φ is what a judge sees that learned the labels of real data and has never
+    met the model, so that no code hides where one does not look; r, a logistic regression of c on it, learns from ``n``
+    generated data and is asked about ``n`` others. At most it is the entropy of the code, ln 10 of ten categories.
     Reference: Barber & Agakov 2003, The IM algorithm, for the bound; Chen et al. 2016, arXiv:1606.03657.
     """
     if not (isinstance(model, HasCodes) and isinstance(model, HasGenerator)):

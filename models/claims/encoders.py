@@ -5,7 +5,7 @@ GREY = {"name": "digits", "kind": "unit", "dequantization": False}
 CLAIMS = {
     "bigan": [
         {
-            "says": "Its reconstructions, for which nobody asked, are nearer to their data than those of other data, as a ratio.",
+            "says": "Its reconstructions, which nobody asked for, are nearer to their data than those of others, as a ratio.",
             "metric": "reconstruction-ratio",
             "at_most": 0.65,
             "seeds": 3,
@@ -32,7 +32,7 @@ CLAIMS = {
             },
         },
         {
-            "says": "It still reconstructs: its data are nearer to their reconstructions than to those of others, as a ratio.",
+            "says": "It still reconstructs: data are nearer to their reconstructions than to those of others, as a ratio.",
             "metric": "reconstruction-ratio",
             "at_most": 0.5,
             "seeds": 3,
