@@ -69,7 +69,7 @@ class PairGame(HasCritic):
 
     def __init__(self, pair: Pair, names: Sequence[str], critic: CriticNet | None = None) -> None:
         self.pair, self.names = pair, tuple(names)
-        trial = self._trial()
+        trial = trial_batch(pair)
         with standing_still((), pair.modules()):  # batch norms do not remember the trial
             sides = [self.real(trial), self.fake(trial)]
             parameters = list(pair.parameters())
@@ -122,13 +122,15 @@ class PairGame(HasCritic):
                 )
         return {name: found[name] for name in self.names}
 
-    def _trial(self) -> Batch:
-        condition, device = self.pair.condition, self.pair.device
-        x = torch.zeros(2, *self.pair.x_shape, device=device)
-        if condition is None or condition.optional:
-            return Batch(x)
-        kind = torch.long if condition.classes else None
-        return Batch(x, torch.zeros(2, *condition.shape, dtype=kind, device=device))
+
+def trial_batch(pair: Pair) -> Batch:
+    """Two data, all zeros, of the shapes that a pair takes: to see of what shapes its sites are."""
+    condition, device = pair.condition, pair.device
+    x = torch.zeros(2, *pair.x_shape, device=device)
+    if condition is None or condition.optional:
+        return Batch(x)
+    kind = torch.long if condition.classes else None
+    return Batch(x, torch.zeros(2, *condition.shape, dtype=kind, device=device))
 
 
 class Unobserved(Messenger):

@@ -1,4 +1,4 @@
-"""Games that an encoder plays: bidirectional GANs and adversarial autoencoders, the pair of a VAE before other critics."""
+"""Games that an encoder plays: the pair of a VAE before one critic or another."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Objective
 from pyrogen.inference.adversarial.game import Adversarial
+from pyrogen.inference.adversarial.variational import AVB
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.likelihoods import Normal
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.nets.critics import Perceptron
+from pyrogen.posteriors import Implicit
 from pyrogen.registry import entry
 
 
@@ -92,3 +94,40 @@ def aae(
     return vae(
         x_shape, latent_size, hidden, prior, posterior, likelihood, objective=game if objective is None else objective
     )
+
+
+@entry(
+    "avb",
+    reference="Mescheder et al. 2017, Adversarial variational Bayes, arXiv:1701.04722",
+    fixes={"posterior": "Implicit"},
+    data="mnist",
+    recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
+)
+def avb(
+    x_shape: Sequence[int],
+    latent_size: int = 8,
+    hidden: Sequence[int] = (400,),
+    noise: int = 8,
+    features: int = 64,
+    push: Sequence[int] = (128,),
+    prior: Prior | str = "StandardNormal",
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
+) -> VAE:
+    """The VAE whose posterior is a network of the datum and of noise, and whose KL is told by a critic.
+
+    Its beliefs may have any shape, two modes or a bend, and no density: IWAE refuses them, AIS from the prior scores it.
+
+    Args:
+        x_shape: shape of one datum.
+        latent_size: size of z.
+        hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+        noise: numbers of noise that the posterior reads.
+        features: numbers that the encoder gives it.
+        push: widths of the hidden layers of the network that makes z of both.
+        prior: p(z).
+        likelihood: p(x|z).
+        objective: the default objective of ``fit``: AVB().
+    """
+    q = Implicit(noise, features, push)
+    return vae(x_shape, latent_size, hidden, prior, q, likelihood, objective=AVB() if objective is None else objective)
