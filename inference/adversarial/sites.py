@@ -15,7 +15,7 @@ from pyrogen.inference.adversarial.penalties import Sites
 from pyrogen.inference.programs.contexts import reached, standing_still
 from pyrogen.inference.programs.record import latents, record
 from pyrogen.nets.batch_dims import BatchDims
-from pyrogen.nets.critics import Convolutional, CriticNet, Perceptron
+from pyrogen.nets.critics import Convolutional, CriticNet, Perceptron, Scores
 
 SMALLEST = 8  # pixels on a side that convolutions are worth their while for
 
@@ -45,6 +45,20 @@ class SiteCritic(nn.Module):
         read = [self.condition.read(sites[n]) if n == "y" and self.condition else sites[n] for n in self.others]
         told = torch.cat([v.flatten(1).to(x) for v in read], 1) if read else None
         return self.net(x, told).squeeze(-1)
+
+    def see(self, x: Tensor) -> Tensor:
+        """What a critic of x alone sees before it scores, its last hidden layer, ``(B, F)``.
+
+        Raises:
+            ValueError: it reads other sites beside it, or its network is none of features that a last layer scores.
+        """
+        if self.others or not isinstance(self.net.net, Scores):
+            raise ValueError(
+                f"what a critic sees in x alone is asked of one that scores features of each datum, and this one reads "
+                f"{', '.join((self.first, *self.others))} by a {type(self.net.net).__name__}; take Perceptron() or "
+                "Convolutional(), without packs."
+            )
+        return self.net.net.see(x)
 
 
 class PairGame(HasCritic):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Objective
 from pyrogen.inference.adversarial.game import Adversarial
+from pyrogen.inference.adversarial.similarity import LearnedSimilarity
 from pyrogen.inference.adversarial.variational import AVB
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.likelihoods import Normal
@@ -131,3 +132,45 @@ def avb(
     """
     q = Implicit(noise, features, push)
     return vae(x_shape, latent_size, hidden, prior, q, likelihood, objective=AVB() if objective is None else objective)
+
+
+@entry(
+    "vae-gan",
+    reference="Larsen et al. 2016, Autoencoding beyond pixels using a learned similarity metric, arXiv:1512.09300",
+    data="digits",
+    recipe={"epochs": 100, "batch_size": 64},
+)
+def vae_gan(
+    x_shape: Sequence[int],
+    latent_size: int = 20,
+    hidden: Sequence[int] = (400,),
+    weight: float = 1.0,
+    scale: float = 1.0,
+    prior: Prior | str = "StandardNormal",
+    posterior: Posterior | str = "DiagonalNormal",
+    likelihood: Likelihood | str | None = None,
+    objective: Objective | str | None = None,
+) -> VAE:
+    """The VAE whose reconstructions are compared with data in the eyes of the critic of a game that its decoder plays.
+
+    Args:
+        x_shape: shape of one datum.
+        latent_size: size of z.
+        hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+        weight: of the game in what the decoder pays.
+        scale: standard deviation of what the critic sees.
+        prior: p(z).
+        posterior: q(z|x).
+        likelihood: p(x|z), of which training asks the mean alone: a Normal with a scale of 0.1 unless told otherwise.
+        objective: the default objective of ``fit``: LearnedSimilarity(weight=weight, scale=scale).
+    """
+    seen = LearnedSimilarity(Adversarial(penalty="R1"), weight, scale)
+    return vae(
+        x_shape,
+        latent_size,
+        hidden,
+        prior,
+        posterior,
+        Normal("fixed", 0.1) if likelihood is None else likelihood,
+        objective=seen if objective is None else objective,
+    )
