@@ -36,14 +36,14 @@ class LearnedSimilarity(Objective):
     Reference: Larsen et al. 2016, Autoencoding beyond pixels using a learned similarity metric, arXiv:1512.09300.
 
     Args:
-        game: an ``Adversarial`` whose critic reads x alone.
+        game: an ``Adversarial``, or how it is called, whose critic reads x alone.
         weight: of the game in what the decoder pays.
         scale: s.
         beta: weight of the KL.
         optimizer: of the pair.
     """
 
-    game: Adversarial = Adversarial()
+    game: Objective | str = "Adversarial"
     weight: float = 1.0
     scale: float = 1.0
     beta: float = 1.0
@@ -75,6 +75,7 @@ class LearnedSimilarity(Objective):
                 f"LearnedSimilarity compares the data and the reconstructions of a (model, guide) pair without a critic and "
                 f"without a condition, and this {type(model).__name__} is none; train it by its own objective."
             )
+        assert isinstance(self.game, Adversarial)
         critic, generator = self.game.players(model)
         (eyes,) = critic.owns
         assert isinstance(eyes, SiteCritic)
