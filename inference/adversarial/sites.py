@@ -15,7 +15,7 @@ from pyrogen.inference.adversarial.penalties import Sites
 from pyrogen.inference.programs.contexts import reached, standing_still
 from pyrogen.inference.programs.record import latents, record
 from pyrogen.nets.batch_dims import BatchDims
-from pyrogen.nets.critics import Convolutional, CriticNet, Perceptron
+from pyrogen.nets.critics import Convolutional, CriticNet, Perceptron, Scores
 
 SMALLEST = 8  # pixels on a side that convolutions are worth their while for
 
@@ -46,6 +46,20 @@ class SiteCritic(nn.Module):
         told = torch.cat([v.flatten(1).to(x) for v in read], 1) if read else None
         return self.net(x, told).squeeze(-1)
 
+    def see(self, x: Tensor) -> Tensor:
+        """What a critic of x alone sees before it scores, its last hidden layer, ``(B, F)``.
+
+        Raises:
+            ValueError: it reads other sites beside it, or its network is none of features that a last layer scores.
+        """
+        if self.others or not isinstance(self.net.net, Scores):
+            raise ValueError(
+                f"what a critic sees in x alone is asked of one that scores features of each datum, and this one reads "
+                f"{', '.join((self.first, *self.others))} by a {type(self.net.net).__name__}; take Perceptron() or "
+                "Convolutional(), without packs."
+            )
+        return self.net.net.see(x)
+
 
 class PairGame(HasCritic):
     """A pair in a game: "real" is data with latents from the guide, "fake" is drawn from the model, latents and all.
@@ -69,7 +83,7 @@ class PairGame(HasCritic):
 
     def __init__(self, pair: Pair, names: Sequence[str], critic: CriticNet | None = None) -> None:
         self.pair, self.names = pair, tuple(names)
-        trial = self._trial()
+        trial = trial_batch(pair)
         with standing_still((), pair.modules()):  # batch norms do not remember the trial
             sides = [self.real(trial), self.fake(trial)]
             parameters = list(pair.parameters())
@@ -122,13 +136,15 @@ class PairGame(HasCritic):
                 )
         return {name: found[name] for name in self.names}
 
-    def _trial(self) -> Batch:
-        condition, device = self.pair.condition, self.pair.device
-        x = torch.zeros(2, *self.pair.x_shape, device=device)
-        if condition is None or condition.optional:
-            return Batch(x)
-        kind = torch.long if condition.classes else None
-        return Batch(x, torch.zeros(2, *condition.shape, dtype=kind, device=device))
+
+def trial_batch(pair: Pair) -> Batch:
+    """Two data, all zeros, of the shapes that a pair takes: to see of what shapes its sites are."""
+    condition, device = pair.condition, pair.device
+    x = torch.zeros(2, *pair.x_shape, device=device)
+    if condition is None or condition.optional:
+        return Batch(x)
+    kind = torch.long if condition.classes else None
+    return Batch(x, torch.zeros(2, *condition.shape, dtype=kind, device=device))
 
 
 class Unobserved(Messenger):

@@ -25,6 +25,7 @@ from pyrogen.inference.programs.plain import Program, without_guide
 from pyrogen.inference.programs.record import (
     Site,
     is_point,
+    lacks_density,
     latent_sites,
     latents,
     log_prob,
@@ -325,11 +326,9 @@ def _check_movable(pair: Pair, trial: Checked, init: Init, summed: Sequence[str]
                 f"the latent {name!r} has the support {fn.support}, onto which there is no smooth map of all real vectors "
                 "for chains to move in; score by estimator=IWAE(5000)."
             ) from error
-        if init == "guide" and is_point(trial.drawn[name]["fn"]):
-            raise ValueError(
-                f"the guide's {name!r} is a point mass, which has no density to start from; start from the prior "
-                "(init='prior')."
-            )
+        lack = lacks_density(trial.drawn[name]["fn"]) if init == "guide" else ""
+        if lack:
+            raise ValueError(f"the guide's {name!r} {lack} to start from; start from the prior (init='prior').")
 
 
 def _no_latents(model: Model) -> str:

@@ -17,6 +17,7 @@ from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import (
     Site,
     is_point,
+    lacks_density,
     latent_sites,
     latents,
     log_prob,
@@ -124,9 +125,10 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
         head = min(x.shape[0], DATA_BLOCK)
         trial = check_programs(pair, x[:head], None if y is None else y[:head])
     for name, site in latent_sites(trial.drawn).items():
-        if is_point(site["fn"]) and not is_point(trial.scored[name]["fn"]):
+        lack = lacks_density(site["fn"])
+        if lack and not is_point(trial.scored[name]["fn"]):
             raise ValueError(
-                f"the guide's {name!r} is a point mass, which has no density: log p(x, z) − log q(z|x) would lie above "
+                f"the guide's {name!r} {lack}: log p(x, z) − log q(z|x) would lie above "
                 "log p(x) and bound nothing. Use a posterior such as DiagonalNormal, or score by "
                 "estimator=Reconstruction()."
             )

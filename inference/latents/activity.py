@@ -15,7 +15,7 @@ from torch.distributions import kl_divergence
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Split
-from pyrogen.inference.programs.record import is_point
+from pyrogen.inference.programs.record import lacks_density
 
 ACTIVE = 0.1  # nats a datum
 VARIES = 0.01  # of codes without a density, which have no rate
@@ -41,7 +41,7 @@ def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
     part = split.take(min(SHOWN, len(split)))
     q = model.encode(part.x, part.y)
     signal = q.mean.var(0, correction=0)
-    if is_point(q):
+    if lacks_density(q):
         return {"active_units": int((signal > VARIES).sum())}
     rates = _closed(model, q, part.y)
     name = "information_per_dim" if rates is None else "kl_per_dim"

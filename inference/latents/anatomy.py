@@ -17,7 +17,7 @@ from pyrogen.figures import theory_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.walks import latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.record import is_point
+from pyrogen.inference.programs.record import lacks_density
 from pyrogen.registry import choice
 
 STEPS = 41
@@ -144,8 +144,8 @@ class Anatomy(Analysis):
             return f"{type(model).__name__} has no beliefs about latents."
         x = data.test.take(2)
         q = model.encode(x.x.to(model.device), None if x.y is None else x.y.to(model.device))
-        if is_point(q):
-            return "the posterior is a point mass, which has no width."
+        if lack := lacks_density(q):
+            return f"the posterior {lack} to be moved and widened."
         priors = [module for module in model.modules() if isinstance(module, Prior)]
         if len(priors) != 1 or not priors[0].proper:
             return "there is no one proper prior to weigh the beliefs against."

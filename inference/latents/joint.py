@@ -23,7 +23,7 @@ from pyrogen.inference.programs.checks import check_programs, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
 from pyrogen.inference.programs.door import taken
 from pyrogen.inference.programs.plain import Program, as_pair, without_guide
-from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, record
+from pyrogen.inference.programs.record import Site, lacks_density, latent_sites, latents, record
 from pyrogen.inference.programs.supports import unwrap
 from pyrogen.seeds import derived
 
@@ -264,10 +264,10 @@ def _frame(pair: Pair, x: Tensor, y: Tensor | None, guided: bool) -> str:
                 f"the prior of {name!r} is improper, so that nothing can be drawn from it to compare the posterior with; "
                 "use a proper prior such as StandardNormal."
             )
-        if guided and is_point(trial.drawn[name]["fn"]):
+        lack = lacks_density(trial.drawn[name]["fn"]) if guided else ""
+        if lack:
             raise ValueError(
-                f"the guide's {name!r} is a point mass, which believes one value alone and has no density to judge; use a "
-                "posterior such as DiagonalNormal."
+                f"the guide's {name!r} {lack} to judge its beliefs by; use a posterior such as DiagonalNormal."
             )
     return trial.plate
 

@@ -95,7 +95,7 @@ class SingleData(Analysis):
             return "all latents are discrete: their posterior is summed exactly by sample_posterior, without chains to judge."
         with evaluating(model), seeded(0, x.device):
             if not has_density(record(model.guide, x, y)):
-                return "the encoder is a point mass, which has no spread to compare with the posterior's."
+                return "the encoder is a point mass, or known by its draws alone, without a density to be compared."
         return ""
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:

@@ -158,7 +158,10 @@ def _need_reparameterized(drawn: Mapping[str, Site], name: str) -> None:
 
 def _need_density(drawn: Mapping[str, Site], name: str) -> None:
     if not has_density(drawn):
-        raise ValueError(f"{name} weighs draws by their density, and this guide is a point mass; train it by ELBO().")
+        raise ValueError(
+            f"{name} weighs draws by their density, and this guide is a point mass, or known by its draws alone; train it by "
+            "ELBO(), or by AVB()."
+        )
 
 
 _steady: WeakSet[Pair] = WeakSet()

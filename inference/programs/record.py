@@ -15,6 +15,7 @@ from pyro.poutine.subsample_messenger import _Subsample
 from torch import Tensor
 
 from pyrogen.base import unannounced
+from pyrogen.distributions.implicit import Implicit
 from pyrogen.inference.programs.supports import inside, moves, put_inside, unwrap, without_masked_nan
 
 Site = Mapping[str, Any]
@@ -104,9 +105,16 @@ def is_point(distribution: Distribution) -> bool:
     return isinstance(unwrap(distribution), dist.Delta)
 
 
+def lacks_density(distribution: Distribution) -> str:
+    """Why a distribution cannot be weighed, as the end of a sentence about it; "" where it has a density."""
+    if is_point(distribution):
+        return "is a point mass, which has no density"
+    return "is known by its draws alone and has no density" if isinstance(unwrap(distribution), Implicit) else ""
+
+
 def has_density(sites: Mapping[str, Site]) -> bool:
-    """Whether no drawn site is a point mass."""
-    return not any(is_point(site["fn"]) for site in latent_sites(sites).values())
+    """Whether every drawn site has one: none is a point mass, or known by its draws alone."""
+    return not any(lacks_density(site["fn"]) for site in latent_sites(sites).values())
 
 
 def log_prob(site: Site) -> Tensor:

@@ -89,6 +89,11 @@ class Scores(nn.Module):
             score = score + (h * self.projection(condition)).sum(1, keepdim=True)
         return score
 
+    def see(self, x: Tensor) -> Tensor:
+        """φ(x), ``(N, size)``, of a critic without a condition."""
+        h: Tensor = self.features(x.flatten(1) if self.flat else x)
+        return h
+
 
 def beside(x: Tensor, condition: Tensor) -> Tensor:
     """x with a condition as further numbers, or further channels that are the same everywhere."""

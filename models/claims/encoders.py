@@ -1,0 +1,48 @@
+"""What the entries of :mod:`pyrogen.models.adversarial.encoders` claim."""
+
+GREY = {"name": "digits", "kind": "unit", "dequantization": False}
+
+CLAIMS = {
+    "bigan": [
+        {
+            "says": "Its reconstructions, which nobody asked for, are nearer to their data than those of others, as a ratio.",
+            "metric": "reconstruction-ratio",
+            "at_most": 0.65,
+            "seeds": 3,
+            "data": GREY,
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "control": {
+                "says": "the same game, its critic reading x alone: a GAN with an encoder that nobody trains",
+                "objective": {"name": "Adversarial", "sites": ["x"], "critic": "Perceptron", "penalty": "R1"},
+            },
+        },
+    ],
+    "aae": [
+        {
+            "says": "All codes together pass for draws of the prior, by the p-value of an energy test.",
+            "metric": "aggregate-p-value",
+            "at_least": 0.01,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"latent_size": 4, "hidden": [256]},
+            "recipe": {"epochs": 60, "batch_size": 64},
+            "control": {
+                "says": "the autoencoder without the game",
+                "objective": {"name": "ELBO", "beta": 0.0},
+            },
+        },
+        {
+            "says": "It still reconstructs: data are nearer to their reconstructions than to those of others, as a ratio.",
+            "metric": "reconstruction-ratio",
+            "at_most": 0.5,
+            "seeds": 3,
+            "data": "digits",
+            "arguments": {"latent_size": 4, "hidden": [256]},
+            "recipe": {"epochs": 60, "batch_size": 64},
+            "control": {
+                "says": "the game alone, without a reconstruction",
+                "objective": {"name": "Adversarial", "sites": ["z"]},
+            },
+        },
+    ],
+}
