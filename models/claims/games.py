@@ -1,4 +1,4 @@
-"""What the entries of :mod:`pyrogen.models.adversarial.gan` claim."""
+"""What the entries of :mod:`pyrogen.models.adversarial.games` claim."""
 
 ON_THE_RING = {
     "seeds": 3,
