@@ -25,6 +25,8 @@ NAMES = pyrogen.list_models()
 # by the names of an entry's arguments, so that a new entry is tested from the day it is registered
 SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3}
 SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
+# a difference of scores, as of the hinge within its margins, does not know their common level
+LEVELLESS = {(name, "critic.net.head.bias") for name in ("gan-hinge", "sngan", "wgan", "wgan-gp")}
 NETS = {"Perceptron": {"hidden": (8,)}, "Convolutional": {"width": 4}}
 HIDDEN = {"rbm": 6}
 
@@ -162,7 +164,7 @@ def test_a_player_moves_what_it_owns_and_nothing_else(name, player, tiny_data):
         assert p.requires_grad, key
         if id(p) in owned:
             assert torch.isfinite(p.grad).all(), key
-            assert not torch.equal(p, before[key]), key
+            assert not torch.equal(p, before[key]) or (name, key) in LEVELLESS, key
         else:
             assert p.grad is None, key
             assert torch.equal(p, before[key]), key
