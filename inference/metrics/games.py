@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pyrogen.base import HasCritic, HasGenerator, Model
 from pyrogen.data import Data
@@ -31,22 +32,17 @@ class Gain(float):
         return made
 
 
-@choice("metric", "rarest-class")
-def rarest_class(
+@choice("metric", "classes-recognized")
+def classes_recognized(
     model: Model, data: Data, seed: int, n: int = 2000, judge: Judge | Mapping[str, Any] | str | None = None
 ) -> float:
-    """How often the rarest class is recognized among n samples, as a multiple of an equal share.
-
-    C min_c #{i: a judge of real data is confident that xᵢ is of class c} / n: 1 where all C are equally frequent and every
-    sample is recognized, 0 where a class is missing.
-    """
-    classes = _classes(data)
+    """How many classes a judge of real data is confident to see among n samples, at least one sample of each."""
+    _classes(data)
     trained = judge_of(data, judge)
-    y = model.condition_for(None if data.test.y is None else data.test.y[torch.arange(n) % len(data.test)])
+    y = _given(model, data, n)
     with evaluating(model), seeded(seed, model.device):
-        x = model.sample_mean(n, None if y is None else y.to(model.device)).cpu()
-    sure = trained.names(x)[trained.recognizes(x)]
-    return classes * int(torch.bincount(sure, minlength=classes).min()) / n
+        x = model.sample_mean(n, y).cpu()
+    return float(len(trained.names(x)[trained.recognizes(x)].unique()))
 
 
 @choice("metric", "midpoint-gain")
@@ -55,7 +51,7 @@ def midpoint_gain(
     data: Data,
     seed: int,
     n: int = 2000,
-    path: str = "slerp",
+    path: str = "lerp",
     judge: Judge | Mapping[str, Any] | str | None = None,
 ) -> Gain:
     """By how much more often a judge recognizes what is generated midway between two latents than the mean of the two data.
@@ -67,15 +63,16 @@ def midpoint_gain(
         raise ValueError(f"{type(model).__name__} generates nothing from latents, between which one could look.")
     _classes(data)
     trained = judge_of(data, judge)
-    y = model.condition_for(None if data.test.y is None else data.test.y[torch.arange(n) % len(data.test)])
-    y = None if y is None else y.to(model.device)
+    y = _given(model, data, n)
     with evaluating(model), torch.no_grad():
         a, b = (draw_latents(model, n, y, s) for s in derived(seed, count=2))
         half = torch.full((n,), 0.5, device=a.device)
         middle = path_named(path)(a.flatten(1), b.flatten(1), half).unflatten(-1, a.shape[1:])
         ends = [model.generate(z, y).cpu() for z in (a, b)]
         made = model.generate(middle, y).cpu()
-    apart = trained.recognizes(ends[0]) & trained.recognizes(ends[1]) & (trained.names(ends[0]) != trained.names(ends[1]))
+    apart = (
+        trained.recognizes(ends[0]) & trained.recognizes(ends[1]) & (trained.names(ends[0]) != trained.names(ends[1]))
+    )
     if not apart.any():
         raise ValueError(f"no two of {n} samples are recognized as different classes, between which one could look.")
     mean = (ends[0] + ends[1]) / 2
@@ -93,7 +90,12 @@ def steepest_layer(model: Model, data: Data, seed: int) -> float:
     return max(v for module in model.critic_modules() for v in largest_singular_values(module).values())
 
 
-def _classes(data: Data) -> int:
+def _classes(data: Data) -> None:
     if data.classes is None:
         raise ValueError(f"a judge recognizes classes, and {data.name!r} has none; take labelled data.")
-    return data.classes
+
+
+def _given(model: Model, data: Data, n: int) -> Tensor | None:
+    """The y of n test data, over and over, where the model is conditional."""
+    y = model.condition_for(None if data.test.y is None else data.test.y[torch.arange(n) % len(data.test)])
+    return None if y is None else y.to(model.device)
