@@ -125,7 +125,7 @@ def test_clipping_costs_nothing_and_clamps_after_each_step():
     net.weight.data = torch.tensor([[0.05, 3.0, -3.0]])
     Clipping(0.1).after([net])
     torch.testing.assert_close(net.weight.data, torch.tensor([[0.05, 0.1, -0.1]]))
-    model = pyrogen.create("gan-nonsaturating", hidden=(8,))
+    model = pyrogen.create("gan-nonsaturating", generator="Perceptron(hidden=(8,))", critic="Perceptron(hidden=(8,))")
     fit(model, torch.randn(64, 2), Adversarial("Wasserstein", Clipping(0.02)), epochs=2, batch_size=16, validate=False)
     assert max(float(p.detach().abs().max()) for p in model.critic.parameters()) <= 0.02
 
@@ -211,7 +211,7 @@ def test_a_run_with_a_lazy_penalty_is_resumed_to_the_bit(tmp_path):
 
 
 def test_rhythms_that_differ_cannot_be_added():
-    model = pyrogen.create("gan-nonsaturating", hidden=(8,))
+    model = pyrogen.create("gan-nonsaturating", generator="Perceptron(hidden=(8,))", critic="Perceptron(hidden=(8,))")
     rare, rarer = (Adversarial("Hinge", "R1", penalty_every=every) for every in (3, 4))
     assert [p.every for p in (rare + Adversarial()).players(model)] == [3, 1]
     with pytest.raises(ValueError, match="every 3 and every 4 steps; let both have the same"):

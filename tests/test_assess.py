@@ -112,7 +112,13 @@ def vae():
 def gan():
     torch.manual_seed(0)
     data = load("digits")
-    model = pyrogen.create("gan-nonsaturating", x_shape=(1, 8, 8), hidden=(8,), kind=data.kind)
+    model = pyrogen.create(
+        "gan-nonsaturating",
+        x_shape=(1, 8, 8),
+        generator="Perceptron(hidden=(8,))",
+        critic="Perceptron(hidden=(8,))",
+        kind=data.kind,
+    )
     return fit(model, data, epochs=1, progress=False)
 
 

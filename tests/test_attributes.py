@@ -156,7 +156,13 @@ def test_latents_of_generators_are_picked_by_a_judge(clouds):
         def forward(self, z):
             return 3 * z + APART / 2
 
-    gan = pyrogen.create("gan-nonsaturating", x_shape=(3,), latent_size=3, hidden=(8,))
+    gan = pyrogen.create(
+        "gan-nonsaturating",
+        x_shape=(3,),
+        latent_size=3,
+        generator="Perceptron(hidden=(8,))",
+        critic="Perceptron(hidden=(8,))",
+    )
     gan.generator.net = Shifted()
     judge = judge_of(clouds)
     z, shows = picked(gan, judge, target=1, n=2000)
@@ -270,6 +276,12 @@ def test_three_numbers_of_a_linear_model(clouds):
 
 
 def test_generators_have_no_midpoints_of_data(clouds):
-    gan = pyrogen.create("gan-nonsaturating", x_shape=(3,), latent_size=3, hidden=(8,))
+    gan = pyrogen.create(
+        "gan-nonsaturating",
+        x_shape=(3,),
+        latent_size=3,
+        generator="Perceptron(hidden=(8,))",
+        critic="Perceptron(hidden=(8,))",
+    )
     with pytest.raises(ValueError, match="encodes nothing"):
         midpoints(gan, clouds.test, judge_of(clouds))

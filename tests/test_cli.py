@@ -75,7 +75,7 @@ ENTRIES = {
     "own data": "vae --data {npz} --likelihood Normal --hidden 8 --latent_size 2",
     "rbm": "rbm --hidden 8",
     "made": "made --hidden 16",
-    "ring": "gan-nonsaturating --hidden 8",
+    "ring": "gan-nonsaturating --generator.hidden 8 --critic.hidden 8",
 }
 
 

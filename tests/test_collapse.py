@@ -77,7 +77,13 @@ def test_collapse_is_seen(draw):
 
 
 def gan(kind, x_shape=(1, 4, 4)):
-    return pyrogen.create("gan-nonsaturating", x_shape=x_shape, hidden=(16,), kind=kind)
+    return pyrogen.create(
+        "gan-nonsaturating",
+        x_shape=x_shape,
+        generator="Perceptron(hidden=(16,))",
+        critic="Perceptron(hidden=(16,))",
+        kind=kind,
+    )
 
 
 @pytest.mark.parametrize("kind", ["unit", "binary"])
@@ -85,7 +91,10 @@ def test_a_generator_of_grey_values_makes_grey_values(kind):
     data = from_arrays(GREY, kind=kind)
     torch.manual_seed(0)
     model = pyrogen.create(
-        "gan-nonsaturating", hidden=(16,), **data.decides(registry.find("entry", "gan-nonsaturating").load())
+        "gan-nonsaturating",
+        generator="Perceptron(hidden=(16,))",
+        critic="Perceptron(hidden=(16,))",
+        **data.decides(registry.find("entry", "gan-nonsaturating").load()),
     )
     fit(model, data, epochs=2, device="cpu", progress=False)
     x = model.sample(500)
@@ -116,7 +125,18 @@ def test_own_generators_are_tried():
 
 
 def test_the_command_line_gives_the_generator_the_kind_of_the_data(tmp_path):
-    words = ["--data", "digits", "--epochs", "1", "--hidden", "8", "--folder", str(tmp_path / "gan")]
+    words = [
+        "--data",
+        "digits",
+        "--epochs",
+        "1",
+        "--generator.hidden",
+        "8",
+        "--critic.hidden",
+        "8",
+        "--folder",
+        str(tmp_path / "gan"),
+    ]
     assert main(["train", "gan-nonsaturating", *words]) == 0
     model = pyrogen.load(tmp_path / "gan")
     assert 0 <= float(model.sample(99).min()) <= float(model.sample(99).max()) <= 1
@@ -139,7 +159,16 @@ def test_collapse_is_said_while_training_and_beside_scores(caplog, tmp_path):
 
 def test_a_gan_made_for_other_data_is_told_how_to_make_it():
     with pytest.raises(ValueError, match=r"these are binary data; create it with kind='binary'\."):
-        fit(pyrogen.create("gan-nonsaturating", x_shape=(1, 8, 8), hidden=(8,)), "digits", epochs=1)
+        fit(
+            pyrogen.create(
+                "gan-nonsaturating",
+                x_shape=(1, 8, 8),
+                generator="Perceptron(hidden=(8,))",
+                critic="Perceptron(hidden=(8,))",
+            ),
+            "digits",
+            epochs=1,
+        )
 
 
 def test_a_posterior_is_called_collapsed_only_after_many_steps(caplog):

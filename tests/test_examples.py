@@ -20,7 +20,6 @@ RUNS = {
     "resume_after_a_crash.py": (["--epochs", "4"], "the same bytes: True"),
     "random_generators.py": (["--n", "500", "--depths", "2", "12"], "the points are in random_generators.png"),
     "independent_factors.py": (["--epochs", "1"], "knows of each factor is in factors.png"),
-    "own_models/wgan_gp.py": (["--epochs", "1"], "the critic's estimate of the Wasserstein distance"),
     "own_models/image_latent.py": (["--epochs", "1"], "codes of shape (5, 4, 2, 2)"),
     "own_models/token_sequence.py": (["--epochs", "1"], "over all 85 sentences: 1.000000"),
     "own_models/two_domains.py": (["--epochs", "1"], "distance of G(x) from the hidden partner"),

@@ -133,7 +133,7 @@ def test_a_conditional_model_is_told_the_class_of_a_datum(digits):
 
 def test_generators_and_vectors_are_walked_through_too():
     ring = load("ring")
-    gan = pyrogen.create("gan-nonsaturating", hidden=(16,))
+    gan = pyrogen.create("gan-nonsaturating", generator="Perceptron(hidden=(16,))", critic="Perceptron(hidden=(16,))")
     view = View(gan, ring, limit=30)
     state, found = view.state(), view.decode(np.zeros(gan.latent_size))
     assert (state["encodes"], state["labels"], state["picture"], found["nearest"]) == (False, None, False, [])

@@ -67,7 +67,9 @@ def test_contrastive_divergence_raises_the_exact_likelihood(digits):
 def test_adversary_moves_samples_towards_the_ring():
     ring = pyrogen.data.load("ring")
     torch.manual_seed(0)
-    gan = pyrogen.create("gan-nonsaturating", hidden=(64, 64))
+    gan = pyrogen.create(
+        "gan-nonsaturating", generator="Perceptron(hidden=(64, 64))", critic="Perceptron(hidden=(64, 64))"
+    )
 
     def distance():
         torch.manual_seed(1)
@@ -117,7 +119,7 @@ def test_opponents_stand_still():
 
 def test_critic_moves_as_often_as_asked():
     torch.manual_seed(0)
-    gan = pyrogen.create("gan-nonsaturating", hidden=(8,))
+    gan = pyrogen.create("gan-nonsaturating", generator="Perceptron(hidden=(8,))", critic="Perceptron(hidden=(8,))")
     from pyrogen.inference import Adversarial
 
     counted = {"critic": 0, "generator": 0}

@@ -72,7 +72,13 @@ def test_predicted_scales_count():
 
 
 def test_a_generator_has_a_metric():
-    gan = pyrogen.create("gan-nonsaturating", x_shape=(4,), latent_size=2, hidden=(8,)).double()
+    gan = pyrogen.create(
+        "gan-nonsaturating",
+        x_shape=(4,),
+        latent_size=2,
+        generator="Perceptron(hidden=(8,))",
+        critic="Perceptron(hidden=(8,))",
+    ).double()
     z = torch.randn(3, 2, dtype=torch.float64)
     jacobian = torch.stack([torch.autograd.functional.jacobian(gan.generate, one) for one in z])
     torch.testing.assert_close(metric(Surface(gan), z), jacobian.mT @ jacobian)

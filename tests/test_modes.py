@@ -173,7 +173,7 @@ def test_standardized_data_are_restored():
 
 def test_samples_are_reproducible_and_leave_the_generator():
     data = load("grid")
-    gan = pyrogen.create("gan-nonsaturating", hidden=(8,))
+    gan = pyrogen.create("gan-nonsaturating", generator="Perceptron(hidden=(8,))", critic="Perceptron(hidden=(8,))")
     torch.manual_seed(3)
     before = torch.get_rng_state()
     first, again, other = (metric(gan, data, seed, statistic="kl", n=300) for seed in (0, 0, 1))
@@ -208,7 +208,7 @@ def test_a_report_counts_the_modes_of_pictures():
 
 
 def test_data_without_an_oracle_are_refused():
-    gan = pyrogen.create("gan-nonsaturating", hidden=(8,))
+    gan = pyrogen.create("gan-nonsaturating", generator="Perceptron(hidden=(8,))", critic="Perceptron(hidden=(8,))")
     mine = from_arrays(torch.randn(30, 2))
     with pytest.raises(ValueError, match="nobody knows the modes of 'arrays'"):
         metric(gan, mine, 0, statistic="modes")

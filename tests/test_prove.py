@@ -52,7 +52,13 @@ def broken(model, data, seed, how):
 
 def fake(x_shape, size=20):
     """A GAN with as many latents as asked for."""
-    return pyrogen.create("gan-nonsaturating", x_shape=x_shape, latent_size=size, hidden=(2,))
+    return pyrogen.create(
+        "gan-nonsaturating",
+        x_shape=x_shape,
+        latent_size=size,
+        generator="Perceptron(hidden=(2,))",
+        critic="Perceptron(hidden=(2,))",
+    )
 
 
 @pytest.fixture
@@ -214,7 +220,11 @@ def test_comparing_metrics_take_a_second_model(zoo):
 
 
 def test_another_entry_starts_with_its_own_arguments(zoo):
-    control = {"says": "a GAN", "entry": "gan-nonsaturating", "arguments": {"latent_size": 3, "hidden": [2]}}
+    control = {
+        "says": "a GAN",
+        "entry": "gan-nonsaturating",
+        "arguments": {"latent_size": 3, "generator": "Perceptron(hidden=(2,))"},
+    }
     zoo("fake", {**CLAIM, "arguments": {"size": 30}, "control": control})
     assert measure(claims_of("fake")[0]).control == [3.0, 3.1]
 

@@ -24,6 +24,7 @@ from pyrogen.inference.training.game import Game, Rules
 NAMES = pyrogen.list_models()
 SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,), "classes": 3}
 SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
+NETS = {"Perceptron": {"hidden": (6,)}, "Convolutional": {"width": 4}}
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,10 @@ def small(name, **more):
     arguments = {k: v for k, v in SMALL.items() if k in accepted}
     if name == "rbm":
         arguments["hidden"] = 6
+    for axis in {"generator", "critic"} & set(accepted):
+        default = accepted[axis].default
+        net = {"name": default} if isinstance(default, str) else default
+        arguments[axis] = {**net, **NETS[net["name"]]}
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})

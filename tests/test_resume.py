@@ -30,7 +30,11 @@ from pyrogen.inference.training.run import read_history
 
 SMALL = {
     "vae": ("digits", {"x_shape": (1, 8, 8), "latent_size": 3, "hidden": (16,)}, {"epochs": 6, "ema": 0.9}),
-    "gan-nonsaturating": ("ring", {"hidden": (16,)}, {"epochs": 3, "batch_size": 256}),
+    "gan-nonsaturating": (
+        "ring",
+        {"generator": "Perceptron(hidden=(16,))", "critic": "Perceptron(hidden=(16,))"},
+        {"epochs": 3, "batch_size": 256},
+    ),
     "rbm": ("digits", {"x_shape": (1, 8, 8), "hidden": 12}, {"epochs": 8}),
 }
 FILES = ("weights.safetensors", "film.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.yaml")

@@ -131,9 +131,9 @@ BRINGS = {
         {"Log probs"},
     ),
     "made": ("made --data {pictures} --hidden 8", PICTURES | SCORED | {"film-samples", "log-prob"}, set()),
-    "gan": ("gan-nonsaturating --hidden 8", POINTS | {"critic", "critic-plane"}, set()),
+    "gan": ("gan-nonsaturating --generator.hidden 8 --critic.hidden 8", POINTS | {"critic", "critic-plane"}, set()),
     "picture gan": (
-        "gan-nonsaturating --data {pictures} --hidden 8",
+        "gan-nonsaturating --data {pictures} --generator.hidden 8 --critic.hidden 8",
         PICTURES | {"film-samples", "walks", "critic"},
         set(),
     ),
@@ -169,13 +169,15 @@ def test_the_page_holds_every_panel(name, train):
 
 
 def test_the_ring_is_counted_and_nothing_else(files, train):
-    folder = train("gan-nonsaturating --hidden 8")
+    folder = train("gan-nonsaturating --generator.hidden 8 --critic.hidden 8")
     (panel,) = [p for p in shown(folder) if p.section == COVERAGE]
     _, model, exact = panel.table
     assert exact[1] == "8"
     assert float(exact[2]) == pytest.approx(0.989, abs=0.01)
     assert int(model[1]) < 8
-    gan = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(8,))
+    gan = pyrogen.create(
+        "gan-nonsaturating", x_shape=(5,), generator="Perceptron(hidden=(8,))", critic="Perceptron(hidden=(8,))"
+    )
     assert list(sample_sections.coverage(gan, load(files["vectors"]), [])) == []
 
 
@@ -221,7 +223,9 @@ def test_chains_start_at_data_and_filters_are_the_weights(files):
 
 def test_a_critic_that_knows_scores_every_datum_higher(files):
     data = load(files["vectors"])
-    model = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(8,))
+    model = pyrogen.create(
+        "gan-nonsaturating", x_shape=(5,), generator="Perceptron(hidden=(8,))", critic="Perceptron(hidden=(8,))"
+    )
     model.criticize = lambda sites: sites["x"].sum(1)
     model.fake = lambda batch: {"x": batch.x - 100}
     with evaluating(model):
@@ -401,7 +405,7 @@ RUNS = {
     "fit": "vae --data {pictures} --hidden 4 --patience 3 --ema 0.9 --precision bf16 --deterministic true",
     "blind": "rbm --data {pictures} --hidden 5 --k 2 --validate false",
     "made": "made --data {pictures} --hidden 6",
-    "gan": "gan-nonsaturating --hidden 4 --latent_size 3",
+    "gan": "gan-nonsaturating --generator.hidden 4 --critic.hidden 4 --latent_size 3",
 }
 
 
@@ -445,7 +449,9 @@ def test_the_command_keeps_apart_the_objectives_of_model_and_fit(files):
 
 def test_settings_that_no_command_has_are_said(files):
     data = load(files["vectors"])
-    model = pyrogen.create("gan-nonsaturating", x_shape=(5,), hidden=(4,))
+    model = pyrogen.create(
+        "gan-nonsaturating", x_shape=(5,), generator="Perceptron(hidden=(4,))", critic="Perceptron(hidden=(4,))"
+    )
     run = fit(
         model, data, Adversarial(critic_optimizer=registry.make("optimizer", {"name": "Adam", "lr": 0.5})), epochs=0
     )

@@ -47,7 +47,14 @@ def linear():
 
 @pytest.fixture
 def gan():
-    return pyrogen.create("gan-nonsaturating", x_shape=(1, 4, 4), latent_size=3, hidden=(8,), kind="unit")
+    return pyrogen.create(
+        "gan-nonsaturating",
+        x_shape=(1, 4, 4),
+        latent_size=3,
+        generator="Perceptron(hidden=(8,))",
+        critic="Perceptron(hidden=(8,))",
+        kind="unit",
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- paths

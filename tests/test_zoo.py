@@ -25,7 +25,16 @@ NAMES = pyrogen.list_models()
 # by the names of an entry's arguments, so that a new entry is tested from the day it is registered
 SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3}
 SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
+# a difference of scores, as of the hinge within its margins, does not know their common level
+LEVELLESS = {(name, "critic.net.head.bias") for name in ("gan-hinge", "sngan", "wgan", "wgan-gp")}
+NETS = {"Perceptron": {"hidden": (8,)}, "Convolutional": {"width": 4}}
 HIDDEN = {"rbm": 6}
+
+
+def small_net(default):
+    """The network that is an entry's default, with few units."""
+    described = {"name": default} if isinstance(default, str) else default
+    return {**described, **NETS[described["name"]]}
 
 
 def small(name, seed=0):
@@ -35,6 +44,7 @@ def small(name, seed=0):
     arguments = {k: v for k, v in SMALL.items() if k in accepted}
     if "hidden" in accepted:
         arguments["hidden"] = HIDDEN.get(name, (8,))
+    arguments |= {axis: small_net(accepted[axis].default) for axis in ("generator", "critic") if axis in accepted}
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
@@ -154,7 +164,7 @@ def test_a_player_moves_what_it_owns_and_nothing_else(name, player, tiny_data):
         assert p.requires_grad, key
         if id(p) in owned:
             assert torch.isfinite(p.grad).all(), key
-            assert not torch.equal(p, before[key]), key
+            assert not torch.equal(p, before[key]) or (name, key) in LEVELLESS, key
         else:
             assert p.grad is None, key
             assert torch.equal(p, before[key]), key

@@ -34,3 +34,18 @@ def quality(
     if statistic == "in_floors":
         return value / floor
     return {"value": value, "over_floor": value - floor, "errors": found.errors_from_floor(name)}[statistic]
+
+
+@choice("metric", "quality-ratio")
+def quality_ratio(
+    model: Model,
+    data: Data,
+    seed: int,
+    against: Model,
+    measure: str = "frechet",
+    features: str = "auto",
+    num: int = USUAL,
+) -> float:
+    """What a measure says of samples, as a multiple of what it says of another model's."""
+    own, other = (assess(m, data, [measure], features, num, seed) for m in (model, against))
+    return own.measured(*own.names).value / other.measured(*other.names).value

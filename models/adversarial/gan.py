@@ -13,8 +13,10 @@ from pyrogen.axes import Distribution, Prior
 from pyrogen.base import Batch, HasCritic, HasGenerator, Model, Objective, announce
 from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.adversarial.game import Adversarial
-from pyrogen.nets import BatchDims, mlp
-from pyrogen.registry import entry, make
+from pyrogen.nets import BatchDims
+from pyrogen.nets.critics import CriticNet
+from pyrogen.nets.generators import GeneratorNet
+from pyrogen.registry import make
 
 BOUNDED = ("unit", "binary")
 TRIED = 64  # draws by which a generator shows its range
@@ -155,6 +157,25 @@ class GAN(Model, HasCritic, HasGenerator):
         return None if self.reader is None or y is None else self.reader(y)
 
 
+def gan_of(
+    generator: GeneratorNet | str,
+    critic: CriticNet | str,
+    x_shape: Sequence[int],
+    latent_size: int,
+    prior: Prior | str = "StandardNormal",
+    objective: Objective | str | None = None,
+    kind: str = "real",
+    condition: Condition | None = None,
+) -> GAN:
+    """A GAN of networks that are choices, objects or names; the other arguments are those of :class:`GAN`."""
+    _kinds(kind)  # the networks would refuse another in words of their own
+    told = 0 if condition is None else condition.size
+    made: GeneratorNet = make("generator", generator)
+    judging: CriticNet = make("critic", critic)
+    nets = made.build(latent_size, x_shape, kind, told), judging.build(x_shape, told)
+    return GAN(*nets, x_shape, latent_size, prior, objective, kind, condition)
+
+
 def _kinds(kind: str) -> tuple[str, ...]:
     if kind in BOUNDED:
         return BOUNDED
@@ -164,29 +185,3 @@ def _kinds(kind: str) -> tuple[str, ...]:
             "kind='real' or kind='unit'."
         )
     return ("real",)
-
-
-@entry(
-    "gan-nonsaturating",
-    reference="Goodfellow et al. 2014, Generative adversarial nets, arXiv:1406.2661; ring: Srivastava et al. 2017",
-    data="ring",
-    recipe={"epochs": 100, "batch_size": 256},
-)
-def gan_nonsaturating(
-    x_shape: Sequence[int] = (2,),
-    latent_size: int = 2,
-    hidden: Sequence[int] = (128, 128, 128),
-    kind: str = "real",
-) -> GAN:
-    """The first GAN with the non-saturating loss, on points; the ring of eight Gaussians shows whether it drops modes.
-
-    Args:
-        x_shape: shape of one datum.
-        latent_size: size of z.
-        hidden: widths of the hidden layers of generator and critic.
-        kind: of the data; for "unit" and "binary" the generator ends in a sigmoid.
-    """
-    generator = mlp((latent_size,), hidden, x_shape)
-    generator = nn.Sequential(*generator, nn.Sigmoid()) if _kinds(kind) == BOUNDED else generator
-    critic = mlp(x_shape, hidden, (1,), activation=lambda: nn.LeakyReLU(0.2))
-    return GAN(generator, critic, x_shape, latent_size, kind=kind)

@@ -62,6 +62,9 @@ def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: 
     """An option that takes the name of a choice on an axis, with the choice's own options below it."""
     listed = ", ".join(registry.choices(axis))
     kind: Any = base if default is not None else base | None
+    if isinstance(default, Mapping):  # as jsonargparse spells {"name": ..., argument: value}
+        settings = {k: v for k, v in default.items() if k != "name"}
+        default = {"class_path": registry.find(axis, default["name"]).attribute, "init_args": settings}
     action = parser.add_argument(f"--{name}", type=kind, default=default, help=f"{text.rstrip('.')}. One of: {listed}.")
     action.chosen_by_name = True
     for other in parser._actions:
@@ -82,9 +85,9 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     names = {o.removeprefix("--") for o in known}
     understand(names)
     chosen = {
-        option: registry.find(axis, parser.get_default(option))
+        option: registry.find(axis, getattr(default, "class_path", default).rpartition(".")[2])
         for option, axis in axes.items()
-        if parser.get_default(option)
+        if (default := parser.get_default(option))
     }
     for option, axis in axes.items():
         for name in _values(arguments, f"--{option}"):

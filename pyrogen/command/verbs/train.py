@@ -134,8 +134,8 @@ def _sections(
                 target[key] = value
             elif key not in target and key not in (*FOLLOWING, *(dir(Data) if section == "data" else ())):
                 raise registry.unknown(f"setting in the section {section!r} of the config", key, target)
-    if "latent_size" in own and "latent_size" not in {*spoken, *written}:
-        del own["latent_size"]  # unless it is said, the data may decide it
+    for decided in {"latent_size", "objective"} - {*spoken, *written}:
+        own.pop(decided, None)  # unless they are said, the data may decide the one, and the entry the other
     return own, wishes, settings
 
 
