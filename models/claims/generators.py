@@ -46,7 +46,11 @@ CLAIMS = {
             "control": {
                 "says": "the same generator, trained as a GAN",
                 "entry": "gan-nonsaturating",
-                "arguments": SMALL,
+                "arguments": {
+                    "latent_size": 8,
+                    "generator": {"name": "Perceptron", "hidden": [256]},
+                    "critic": {"name": "Perceptron", "hidden": [256]},
+                },
                 "at_least": 0.6,
             },
         },
