@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class Adversarial(Objective):
         generator_optimizer: of the generator.
     """
 
-    implicit: ClassVar[bool] = True
+    implicit = True
 
     loss: AdversarialLoss | str = "NonSaturating"
     penalty: CriticPenalty | str | None = None

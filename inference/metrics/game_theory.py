@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from pyrogen.base import Model
 from pyrogen.data import Data
 from pyrogen.inference.adversarial.game import Adversarial
+from pyrogen.inference.adversarial.penalties import GradientPenalty
 from pyrogen.inference.theory.dirac import DiracGame
 from pyrogen.inference.theory.games import Contest, Normals
 from pyrogen.registry import choice
 
 # data of two modes, of which what is made has one between them
 CONTEST = Contest(p=Normals((-2.0, 1.5), (0.5, 0.7), (0.4, 0.6)), q=Normals((0.0,), (1.2,)))
+
+STRONG = 1000.0  # a weight of a penalty
 
 
 @choice("metric", "critic-error")
@@ -48,8 +51,7 @@ def penalized_gain_error(
     Reference: Gulrajani et al. 2017, arXiv:1704.00028.
     """
     best = CONTEST.wasserstein() if distance else CONTEST.penalized(weight).gain
-    penalty = getattr(_game(model).penalty, "weight", None)
-    scores = _learned(model, seed, steps, **({} if penalty is None else {"weight": weight}))
+    scores = _learned(model, seed, steps, weight)
     return abs(CONTEST.gain(scores) / best - 1)
 
 
@@ -76,13 +78,14 @@ def dirac_radius(model: Model, data: Data, seed: int, alternating: bool = True, 
     return float(radius)
 
 
-def _learned(model: Model, seed: int, steps: int, **settings: Any) -> np.ndarray:
-    """The scores over the grid of a critic that was trained by the model's loss and its penalty with other settings."""
+def _learned(model: Model, seed: int, steps: int, weight: float | None = None) -> np.ndarray:
+    """The scores over the grid of a critic that was trained by the model's loss and penalty, of this weight if it has one."""
     game = _game(model)
     penalty = game.penalty
-    if settings:
-        penalty = type(penalty)(**settings)  # type: ignore[arg-type]
-    start = 1e-4 if settings.get("weight", 0.0) >= 1000 else 0.01
+    if weight is not None and isinstance(penalty, GradientPenalty):
+        penalty = replace(penalty, weight=weight)
+    # what is strong from the start keeps slopes of the wrong sign
+    start = 1e-4 if weight is not None and weight >= STRONG else 0.01
     return CONTEST.learn(game.loss, penalty, steps=steps, seed=seed, start=start)
 
 

@@ -6,7 +6,7 @@ import math
 from typing import ClassVar
 
 import torch
-from scipy.stats import binom  # type: ignore[import-untyped]
+from scipy.stats import binom
 from torch import Tensor
 
 from pyrogen.data.oracle import Oracle

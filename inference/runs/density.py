@@ -59,11 +59,12 @@ def density_of(
     if isinstance(sigma, (int, float)):
         return Observed(model, sigma), {"sigma": float(sigma), "sigma_from": "given"}
     said = f"fitted on {data.name} valid"
-    asked = {"num_data": min(DATA, limit or DATA), "seed": seed, "weights": weights}
+    num_data = min(DATA, limit or DATA)
+    asked = {"num_data": num_data, "seed": seed, "weights": weights}
     bound = {} if folder is None else {**storage.fingerprint(folder, weights), **asked}
     if folder is not None and (known := _kept(Path(folder) / FILE, bound)) is not None:
         return Observed(model, known), {"sigma": known, "sigma_from": said}
-    observed = observe(model, data.valid, num_data=asked["num_data"], seed=seed)
+    observed = observe(model, data.valid, num_data=num_data, seed=seed)
     found = float(observed.sigma)
     if folder is not None:
         write(Path(folder) / FILE, yaml.safe_dump({**bound, "sigma": found}, sort_keys=False))

@@ -58,8 +58,9 @@ def evaluate(
     if run.folder is None:
         if weights != "last" or flagged_by is not None:
             raise ValueError("other weights, and earlier scores, lie in the folder of a run; fit(..., folder=...).")
-        asked = estimator, weights, split, limit, None, sigma, seed, chunk_size, check_guide
-        return score(run.model, run.data, None, *asked, objective=trained_by(run.settings))
+        own = trained_by(run.settings)
+        rest = estimator, weights, split, limit, None, sigma, seed, chunk_size, check_guide, own
+        return score(run.model, run.data, None, *rest)
     judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
     # what the folder holds is what is scored, whatever became of the model in memory
     model = storage.load(run.folder, copy.deepcopy(run.model), weights)
