@@ -334,7 +334,7 @@ class Copies(nn.Module):
         super().__init__()
         self.data, self.shift = data, shift
 
-    def condition_for(self, y):
+    def condition_for(self, y, x=None):
         return y
 
     def sample(self, n, y):

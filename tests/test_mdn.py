@@ -258,7 +258,7 @@ class Truth(nn.Module):
         super().__init__()
         self.law, self.factor = law, factor
 
-    def condition_for(self, y):
+    def condition_for(self, y, x=None):
         return y
 
     def sample(self, n, y):

@@ -1,6 +1,7 @@
 """The KL taken apart: closed forms of linear encoders, whole worlds of few data by quadrature, and tests of two samples."""
 
 import math
+import re
 
 import numpy as np
 import pyro
@@ -12,7 +13,7 @@ from scipy import stats
 import pyrogen
 from pyrogen.data import load
 from pyrogen.inference import surgery
-from pyrogen.inference.latents.surgery import Surgery
+from pyrogen.inference.latents.surgery import Surgery, _between
 from pyrogen.inference.latents.two_sample import energy_test
 
 PARTS = ("mutual_information", "marginal_kl", "total_correlation", "dimension_wise")
@@ -208,3 +209,38 @@ def test_the_analysis():
     assert found.verdict in ("well", "beware")
     assert [p.name for p in found.pictures] == ["surgery", "rates"]
     assert len(found.table) == 5
+    assert set(found.numbers["mutual_information"]) == {"low", "high", "low_se", "high_se"}
+
+
+def test_what_noise_puts_below_nothing_is_not_told_without_words():
+    """Codes that say nothing at all, of few data: some estimates of the information are negative, and say why."""
+    data = load("digits")
+    model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, hidden=(8,)).eval()
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.mul_(0.3)
+    negative = 0
+    for seed in range(6):
+        found = Surgery(num_data=12, draws=1).run(model, data, seed)
+        told = re.search(
+            r"mutual information (-?\d\.\d\d) ± (\d\.\d\d) to (-?\d\.\d\d) ± (\d\.\d\d)( \(below 0 by the noise[^)]*\))?",
+            found.says,
+        )
+        assert told, found.says
+        below = any(float(told[i]) < 0 for i in (1, 3))
+        assert below == bool(told[5])
+        assert "-0.00 " not in found.says
+        negative += below
+    assert 0 < negative < 6  # so that both have been seen
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((-0.02, 0.01), "-0.02 ± 0.03 to 0.01 ± 0.04 (below 0 by the noise of few data or draws)"),
+        ((-0.001, 0.01), "0.00 ± 0.03 to 0.01 ± 0.04"),
+        ((0.5, 0.75), "0.50 ± 0.03 to 0.75 ± 0.04"),
+    ],
+)
+def test_ends_are_told_with_their_errors(ends, words):
+    assert _between(ends, (0.03, 0.04)) == words

@@ -9,9 +9,11 @@ from torch import nn
 
 import pyrogen
 from pyrogen.data import from_arrays, load
+from pyrogen.inference.latents.anatomy import Anatomy
 from pyrogen.inference.latents.attribute_analysis import AttributeAnalysis
 from pyrogen.inference.latents.midpoint_analysis import MidpointAnalysis
 from pyrogen.inference.latents.walk_analysis import Walks
+from pyrogen.inference.latents.walks import corners, interpolate, reconstruct_by_chance
 from pyrogen.registry import choices, make
 
 
@@ -132,6 +134,42 @@ def test_bits_are_shown_as_the_judge_knows_them():
     assert found.numbers["shares"]["real"]["value"] > 0.9
 
 
+@pytest.fixture(scope="module")
+def inferring(digits):
+    """A model that has labels among its latents: untrained, of which classes it thinks is arbitrary, and not all one."""
+    torch.manual_seed(0)
+    settings = {"x_shape": (1, 8, 8), "classes": 10, "latent_size": 2, "hidden": (16,)}
+    model = pyrogen.create("vae-semi-supervised", likelihood="Normal", **settings).eval()
+    assert len(model.condition_for(None, digits.test.x).unique()) > 2
+    return model
+
+
+def test_where_labels_are_latents_walks_are_decoded_at_what_the_model_infers(inferring, digits):
+    x, known = digits.test.x[:6], digits.test.y[:6]
+    classes = inferring.classify(x).logits.argmax(-1)
+    assert torch.equal(inferring.condition_for(known, x), classes)
+    assert inferring.condition_for(known) is None
+    assert (classes != known).any()
+    walked = interpolate(inferring, x[:3], x[3:], steps=5)
+    with torch.no_grad():
+        start = inferring.vae.encode(x[:3], classes[:3]).mean
+        end = inferring.vae.encode(x[3:], classes[3:]).mean
+        torch.testing.assert_close(walked[:, 0], inferring.vae.decode(start, classes[:3]).mean)
+        torch.testing.assert_close(walked[:, -1], inferring.vae.decode(end, classes[:3]).mean)  # the first one's stays
+        other = inferring.vae.decode(start, known[:3]).mean
+    assert not torch.allclose(walked[:, 0], other)  # the control: the known labels are another's opinion
+    assert corners(inferring, x[:4], 3).shape == (3, 3, 1, 8, 8)
+    assert reconstruct_by_chance(inferring, x, 2).shape == (6, 2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("analysis", [Walks(steps=4), MidpointAnalysis(n=40), Anatomy(limit=20, draws=40)])
+def test_where_labels_are_latents_the_analyses_answer(analysis, inferring, digits):
+    assert analysis.refusal(inferring, digits) == ""
+    found = analysis.run(inferring, digits)
+    assert found.says
+    assert found.pictures
+
+
 UNLABELLED = from_arrays(torch.rand(60, 2).numpy())
 
 
@@ -144,12 +182,18 @@ UNLABELLED = from_arrays(torch.rand(60, 2).numpy())
         (MidpointAnalysis(), "vae", "plain", "has none; take labelled data"),
         (AttributeAnalysis(), "generator-random", "digits", r"attribute_vector.*picked"),
         (AttributeAnalysis(), "vae-conditional", "digits", "is told the labels"),
+        (
+            AttributeAnalysis(),
+            "vae-semi-supervised",
+            "digits",
+            "infers the labels, so that its codes need not know them",
+        ),
         (AttributeAnalysis(), "vae", "plain", "has none; take labelled data"),
     ],
 )
 def test_what_cannot_be_asked_says_why(analysis, entry, data, match, digits):
     known = {"digits": digits, "plain": UNLABELLED, "long": from_arrays(torch.rand(60, 5).numpy())}[data]
-    settings = {"classes": 10} if entry == "vae-conditional" else {}
+    settings = {"classes": 10} if entry in ("vae-conditional", "vae-semi-supervised") else {}
     settings |= {} if entry in ("made", "generator-random") or data == "digits" else {"likelihood": "Normal"}
     model = pyrogen.create(entry, x_shape=known.x_shape, **settings)
     assert re.search(match, analysis.refusal(model, known))

@@ -60,7 +60,7 @@ def pulls(model: Pair, x: Tensor, latent: int, y: Tensor | None = None, *, draws
         model: with a posterior that has a density, over real vectors.
         x: one datum, ``(1, *x_shape)``.
         latent: which coordinate.
-        y: its condition.
+        y: its condition; one that the model infers need not be told.
         draws: of the belief.
         seed: of the draws.
 
@@ -72,7 +72,8 @@ def pulls(model: Pair, x: Tensor, latent: int, y: Tensor | None = None, *, draws
     if len(x) != 1 or not 0 <= latent < model.latent_size:
         raise ValueError(f"expected one datum and a latent of 0 to {model.latent_size - 1}; got {len(x)} and {latent}.")
     with evaluating(model), seeded(seed, x.device), torch.no_grad():
-        q, prior = model.encode(x, y), latent_prior(model, model.condition_for(y))
+        y = model.condition_for(None, x) if y is None else y
+        q, prior = model.encode(x, y), latent_prior(model, y if model.condition is not None else None)
         z = q.sample((draws,))
         log_q, mean, sd = q.log_prob(z), z.mean(0), float(z[..., latent].std())
         place = np.linspace(-SHIFT * sd, SHIFT * sd, STEPS)
@@ -158,7 +159,7 @@ class Anatomy(Analysis):
         assert isinstance(model, Pair)
         assert isinstance(model, HasPosterior)
         part = data.test.take(self.limit).to(model.device)
-        told, one = model.condition_for(part.y), part.x[:1]
+        told, one = model.condition_for(part.y, part.x), part.x[:1]
         found, error = overlap(model, part.x, told, seed=seed)
         latent = int(model.code(part.x, told).flatten(1).var(0).argmax())
         terms = pulls(model, one, latent, None if told is None else told[:1], draws=self.draws, seed=seed)

@@ -63,10 +63,9 @@ class AttributeAnalysis(Analysis):
                 f"{type(model).__name__} encodes nothing; pass latents that a judge or you picked to attribute_vector: see "
                 "pyrogen.inference.latents.attributes.picked."
             )
-        if model.condition_for(data.test.y) is not None:
-            return (
-                "the model is told the labels as its condition, so that its codes need not know them; change y instead."
-            )
+        if model.condition is not None:
+            known = "infers the labels" if model.condition.optional else "is told the labels as its condition"
+            return f"the model {known}, so that its codes need not know them; change y instead."
         return unjudged(data)
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:

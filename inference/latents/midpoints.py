@@ -87,7 +87,8 @@ def midpoints(
     """Judge what is decoded midway between disjoint pairs of data of different classes, and at draws of the prior.
 
     Both ends are of one model's test data; which are paired depends on the seed alone, so that two models are compared pair
-    by pair. Where the model looks at a condition, all that is made of a pair is given that of its first datum.
+    by pair. Where the model looks at a condition, all that is made of a pair is given that of its first datum, or
+    what it infers of it.
 
     Args:
         model: whatever encodes.
@@ -103,8 +104,9 @@ def midpoints(
         ValueError: the model encodes nothing, or there are no two data of different classes.
     """
     first, second = disjoint_pairs(split, n, seed)
-    asked = model.condition_for(None if split.y is None else split.y[first])
     a, b = (split[rows][0].to(model.device) for rows in (first, second))
+    with evaluating(model):
+        asked = model.condition_for(None if split.y is None else split.y[first], a)
     y = None if asked is None else asked.to(model.device)
     posterior_of(model, a[:1], None if y is None else y[:1])  # refuses models that encode nothing
     with evaluating(model):
@@ -207,7 +209,8 @@ def three_numbers(
         seed: of all draws.
     """
     part = split.take(min(len(split), 2 * n)).to(model.device)
-    y = model.condition_for(part.y)
+    with evaluating(model):
+        y = model.condition_for(part.y, part.x)
     first, second = disjoint_pairs(part, n, seed)
     given = None if y is None else y[first]
     with evaluating(model), seeded(seed, model.device):

@@ -54,7 +54,9 @@ def surgery(
     q(z) is known from N data only, and what is made of it is biased: a mixture over all N, a code's own datum among them,
     gives at most log N nats of information, and exactly that of a world of these N data; without its own datum it gives too
     much. In expectation the two hold the truth between them, for every part: ``low`` and ``high``, the information's high end
-    no more than the average KL, which bounds it too.
+    no more than the average KL, which bounds it too. A marginal KL is never negative, and no end of one is; what is left
+    of the average KL is the information, whose ends may come out below 0 where codes say next to nothing, by the noise that
+    their errors tell of.
 
     The aggregated posterior is also held against the prior by a two-sample test, under data that the model made, where only
     the encoder can be at fault, and under these data, where the model can too.
@@ -226,15 +228,18 @@ class Surgery(Analysis):
         parts = {name: tuple(found[name].values.tolist()) for name in PARTS if name in found}
         errors = {name: tuple(found[f"{name}_se"].values.tolist()) for name in parts}
         p = {under: float(found["p"].sel(under=under)) for under in ("model", "data")}
-        said = ", ".join(f"{PARTS[name]} {_between(*parts[name])}" for name in parts)
-        says = f"The KL of {float(found['kl']):.2f} ± {float(found['kl_se']):.2f} nats a datum is {said}"
+        said = ", ".join(f"{PARTS[name]} {_between(parts[name], errors[name])}" for name in parts)
+        says = f"The KL of {_nats(float(found['kl']), float(found['kl_se']))} nats a datum is {said}"
         numbers: dict[str, Any] = {
             "kl": float(found["kl"]),
             "kl_se": float(found["kl_se"]),
             "p": p,
             "log_n": found.attrs["log_n"],
         }
-        numbers |= {name: {"low": low, "high": high} for name, (low, high) in parts.items()}
+        numbers |= {
+            name: dict(zip(("low", "high", "low_se", "high_se"), (*parts[name], *errors[name]), strict=True))
+            for name in parts
+        }
         named = {PARTS[name]: parts[name] for name in parts}
         figure = brackets(named, {PARTS[name]: errors[name] for name in parts})
         caption = "Between which ends each part of the KL lies; lighter, one error more."
@@ -247,12 +252,19 @@ class Surgery(Analysis):
             pictures.append(Picture("rates", "What each latent costs.", rate_bars(rate, error, ACTIVE)))
         under = ", ".join(f"p = {p[k]:.2g} under {UNDER[k]}" for k in p if np.isfinite(p[k]))
         table = [["part", "low", "high"]]
-        table += [[PARTS[k], *(f"{v:.3f} ± {e:.3f}" for v, e in zip(parts[k], errors[k], strict=True))] for k in parts]
+        table += [[PARTS[k], *(_nats(*end, 3) for end in zip(parts[k], errors[k], strict=True))] for k in parts]
         return Finding(f"{says}. Codes are draws of the prior: {under}.", *_judged(p), numbers, pictures, table)
 
 
-def _between(low: float, high: float) -> str:
-    return f"{low:.2f} to {high:.2f}"
+def _between(ends: tuple[float, float], errors: tuple[float, float]) -> str:
+    """Both ends with their errors; of ones below 0, which no part of a KL is, why they are."""
+    told = " to ".join(_nats(*end) for end in zip(ends, errors, strict=True))
+    return f"{told} (below 0 by the noise of few data or draws)" if round(min(ends), 2) < 0 else told
+
+
+def _nats(value: float, error: float, digits: int = 2) -> str:
+    """As it is printed: what is rounded to 0 has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f} ± {error:.{digits}f}"
 
 
 def _judged(p: Mapping[str, float]) -> tuple[Verdict, str]:

@@ -85,8 +85,10 @@ class Walks(Analysis):
         if self.pair is not None:
             start, end = self.pair
             places = choose(data.test, [*[start] * ENDS, *[end] * ENDS])
-        y = model.condition_for(None if data.test.y is None else data.test.y[places])
-        return data.test[places][0].to(model.device), None if y is None else y.to(model.device)
+        x = data.test[places][0].to(model.device)
+        with evaluating(model):
+            y = model.condition_for(None if data.test.y is None else data.test.y[places], x)
+        return x, None if y is None else y.to(model.device)
 
 
 def _norms(model: Model, data: Data, seed: int) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ def interpolate(
         first: data ``(B, *x_shape)``; of a model without an encoder latents ``(B, *latent_shape)``, see :func:`draw_latents`.
         second: where the walks end, likewise.
         steps: places on each walk, the ends among them.
-        y: conditions of both; the first stays.
+        y: conditions of both; the first stays. A model that infers them need not be told, here and below.
         path: "lerp", straight, or "slerp", on an arc around the origin, or "circle", on around it back to the first.
 
     Raises:
@@ -40,10 +40,11 @@ def interpolate(
     """
     along = path_named(path)
     with evaluating(model):
-        a, b = (codes_of(model, x, c) for x, c in zip((first, second), y or (None, None), strict=True))
+        given = y or (given_to(model, first), None)
+        a, b = (codes_of(model, x, c) for x, c in zip((first, second), given, strict=True))
         t = torch.linspace(0, 1, steps, dtype=a.dtype, device=a.device)
         z = along(a.flatten(1).unsqueeze(1), b.flatten(1).unsqueeze(1), t).unflatten(-1, a.shape[1:])
-        return decoded(model, z, None if y is None else y[0].unsqueeze(1))
+        return decoded(model, z, None if given[0] is None else given[0].unsqueeze(1))
 
 
 def corners(model: Model, four: Tensor, side: int = 6, y: Tensor | None = None, path: str = "lerp") -> Tensor:
@@ -57,6 +58,7 @@ def corners(model: Model, four: Tensor, side: int = 6, y: Tensor | None = None, 
         path: as of :func:`interpolate`.
     """
     with evaluating(model):
+        y = given_to(model, four) if y is None else y
         z = codes_of(model, four, y)
         square = grid(z.flatten(1), side, path).unflatten(-1, z.shape[1:])
         return decoded(model, square, None if y is None else y[0])
@@ -104,6 +106,7 @@ def circle(model: Model, first: Tensor, second: Tensor, steps: int = 16, y: Tens
     Arguments as of :func:`interpolate`; the last place is the one before the first comes again.
     """
     with evaluating(model):
+        y = given_to(model, first) if y is None else y
         a, b = (codes_of(model, x, y) for x in (first, second))
         t = torch.arange(steps, dtype=a.dtype, device=a.device) / steps
         z = great_circle(a.flatten(1).unsqueeze(1), b.flatten(1).unsqueeze(1), t).unflatten(-1, a.shape[1:])
@@ -116,6 +119,8 @@ def reconstruct_by_chance(model: Model, x: Tensor, n: int, y: Tensor | None = No
     Raises:
         ValueError: there is no encoder, or its posterior is a point.
     """
+    with evaluating(model):
+        y = given_to(model, x) if y is None else y
     q = posterior_of(model, x, y)
     if is_point(q):
         raise ValueError(
@@ -139,6 +144,11 @@ def posterior_of(model: Model, x: Tensor, y: Tensor | None = None) -> Distributi
         )
     with evaluating(model):
         return model.encode(x, y)
+
+
+def given_to(model: Model, x: Tensor) -> Tensor | None:
+    """The y of data, or latents, of which none was told: what a model infers that has labels among its latents."""
+    return model.condition_for(None, x) if isinstance(model, HasPosterior) else None
 
 
 def codes_of(model: Model, x: Tensor, y: Tensor | None = None) -> Tensor:

@@ -145,5 +145,9 @@ def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
         )
     shared = last(history, "valid/mutual_information")
     if shared is not None:
-        said += f" The codes share about {shared:.2f} nats with the data, by an estimate that is biased upwards."
+        noise = ", here below 0 by the noise of few draws" if round(shared, 2) < 0 else ""
+        said += (
+            f" The codes share about {round(shared, 2) + 0.0:.2f} nats with the data, by an estimate that is biased "
+            f"upwards{noise}."
+        )
     yield Panel(ADVICE, said)

@@ -81,6 +81,10 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         """Show every axis the training data, before training."""
         self.vae.before_training(x, y)
 
+    def condition_for(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
+        """Nothing need be told: of data it is the most probable class under q(c|x), whether or not a label is known."""
+        return None if x is None else self._named(self.read(x), None)
+
     def classify(self, x: Tensor) -> Distribution:
         """q(c|x), batch shape ``(B,)``."""
         return self._label(x, None)
