@@ -94,13 +94,19 @@ def test_few_judges_are_remembered():
 
 
 def test_a_judge_that_errs_is_not_asked():
-    with pytest.raises(ValueError, match=r"right on [3-6]\d% of the real test data.*90% are needed") as told:
+    with pytest.raises(ValueError, match=r"right on [3-6]\d% of the real test data.*90% are needed") as refused:
         judge_of(clouds(apart=0.5))
-    assert "take data whose classes x tells" in str(told.value)
-    noise = torch.rand(90, 1, 4, 4, generator=torch.Generator().manual_seed(0)).numpy()
-    bits = from_arrays(noise, np.arange(90) % 3, kind="binary")
-    with pytest.raises(ValueError, match="load images as grey values"):
-        judge_of(bits)
+    assert "grey" not in str(refused.value)  # a table has none
+    assert "judge='SupportVectors(trust=0.5)'" in str(refused.value)
+    assert judge_of(clouds(apart=0.5), "SupportVectors(trust=0.3)").accuracy.value < 0.7  # what was advised works
+
+
+def test_images_that_hold_noise_are_to_be_loaded_without():
+    generator = torch.Generator().manual_seed(0)
+    bits = torch.bernoulli(torch.full((200, 1, 4, 4), 0.5), generator=generator)
+    data = from_arrays(bits.numpy(), (torch.arange(200) % 4).numpy(), kind="binary")
+    with pytest.raises(ValueError, match="load images as grey values, by kind='unit', dequantization=False"):
+        judge_of(data)
 
 
 def test_machines_learn_from_some_of_many_data_and_say_so():

@@ -133,7 +133,7 @@ class Judge(ABC):
         if judge.accuracy.value < self.trust:
             raise ValueError(
                 f"the classifier that should judge is right on {judge.accuracy.value:.0%} of the real test data of "
-                f"{data.name!r} only, as they are loaded here, and {self.trust:.0%} are needed; {_remedy(data)}."
+                f"{data.name!r} only, as they are loaded here, and {self.trust:.0%} are needed; {_better(data)}."
             )
         return judge
 
@@ -143,6 +143,16 @@ class Judge(ABC):
         slope = _calibrated(learned.scores(xv).double(), yv)
         recognized = torch.softmax(slope * learned.scores(xt).double(), 1).amax(1) > CONFIDENT
         return TrainedJudge(learned, slope, share(learned.names(xt) == yt), share(recognized), data.name, len(x))
+
+
+def _better(data: Data) -> str:
+    """What makes a better judge of data on which the one at hand errs."""
+    if len(data.x_shape) == 3 and (data.kind == "binary" or data.dequantization):
+        return "load images as grey values, by kind='unit', dequantization=False"
+    return (
+        "take a stricter one, judge='SupportVectors(cost=100)', or, where x tells no more of the classes, one that may err "
+        "more, judge='SupportVectors(trust=0.5)', whose errors then count among the model's"
+    )
 
 
 # what makes two data sets the same to a judge, beside the raw values
@@ -196,13 +206,6 @@ def unjudged(data: Data) -> str:
     return (
         "a judge reads whole data, and of these some elements are missing; impute them first." if data.missing else ""
     )
-
-
-def _remedy(data: Data) -> str:
-    """What makes data easier to judge than they are."""
-    if len(data.x_shape) == 3 and (data.kind == "binary" or data.dequantization):
-        return "load images as grey values, by kind='unit', dequantization=False"
-    return "take data whose classes x tells, more of them, or functions of pyrogen.inference with a judge of your own"
 
 
 def evenly(count: int, most: int) -> Tensor:
