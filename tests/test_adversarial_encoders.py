@@ -237,7 +237,8 @@ def test_the_critic_of_avb_learns_the_log_ratio_of_guide_and_prior():
     x = Batch(torch.zeros(1000, 1, 8, 8))
     torch.manual_seed(0)
     adam = torch.optim.Adam(net.parameters(), 2e-3)
-    for _ in range(200):
+    for step in range(200):
+        adam.param_groups[0]["lr"] = 2e-3 if step < 120 else 2e-4
         adam.zero_grad()
         critic.loss(x)["loss"].backward()
         adam.step()
