@@ -10,7 +10,11 @@ from pyro import poutine
 import pyrogen
 from pyrogen.base import Batch
 from pyrogen.distributions.beside import Beside
+from pyrogen.distributions.implicit import Implicit
+from pyrogen.inference import AIS, IWAE, log_evidence
 from pyrogen.inference.adversarial.information import Information
+from pyrogen.inference.adversarial.similarity import LearnedSimilarity
+from pyrogen.inference.adversarial.variational import AVB
 from pyrogen.inference.metrics.information import held_out_information
 from pyrogen.inference.metrics.reconstructions import aggregate_p_value, reconstruction_ratio
 
@@ -166,3 +170,137 @@ def test_the_information_that_is_held_out_is_exact_where_features_tell_all_or_no
     assert abs(held_out_information(noise, category)) < 0.02
     pairs = torch.nn.functional.one_hot(category // 2, 2).float()  # which half it is in: log 2 of the log 4
     assert held_out_information(pairs, category) == pytest.approx(math.log(2), abs=0.02)
+
+
+# ------------------------------------------------------------------------------------------------- known by draws alone
+
+
+def bent(features, noise):
+    """z = (h + ε₁, (h + ε₁)² + ε₂): a banana."""
+    first = features[..., 0] + noise[..., 0]
+    return torch.stack([first, first.square() + noise[..., 1]], -1)
+
+
+def test_an_implicit_distribution_draws_anew_and_has_a_mean_but_no_density():
+    nodes = torch.special.ndtri(torch.quasirandom.SobolEngine(2, scramble=True, seed=0).draw(1024).double()).float()
+    q = Implicit(torch.tensor([[0.0], [2.0]]), 2, nodes, bent).expand((3, 2))
+    torch.manual_seed(0)
+    z = q.rsample((20_000,))
+    assert (z.shape, q.batch_shape, q.event_shape) == ((20_000, 3, 2, 2), (3, 2), (2,))
+    exact = torch.tensor([[0.0, 1.0], [2.0, 5.0]])  # E (h + ε)² = h² + 1
+    torch.testing.assert_close(q.mean, exact.expand(3, 2, 2), atol=0.03, rtol=0)
+    # standard deviations are at most √(2 + 4·4 + 1), and 5 of 20,000 draws' means are 0.16
+    torch.testing.assert_close(z.mean(0), exact.expand(3, 2, 2), atol=0.16, rtol=0)
+    assert torch.equal(q.log_prob(z), torch.zeros(20_000, 3, 2))
+    assert not torch.equal(q.sample(), q.sample())
+
+
+def test_avb_has_beliefs_that_importance_weights_refuse_and_annealing_scores():
+    data = pyrogen.data.load("one-hot")
+    torch.manual_seed(1)
+    m = pyrogen.create("avb", x_shape=(1, 2, 2), latent_size=2, hidden=(8,))
+    with torch.no_grad():
+        for p in m.decoder.parameters():
+            p.mul_(3)
+    x = data.test.x[:2]
+    with pytest.raises(ValueError, match=r"'z' is known by its draws alone and has no density.*Reconstruction"):
+        log_evidence(m, x, IWAE(30))
+    with pytest.raises(ValueError, match=r"known by its draws alone.*init='prior'"):
+        log_evidence(m, x, AIS(temperatures=10, chains=4, init="guide"))
+    side = torch.special.ndtri((torch.arange(200) + 0.5) / 200)
+    z = torch.cartesian_prod(side, side)
+    with torch.no_grad():
+        exact = m.decode(z).log_prob(x.unsqueeze(1)).double().logsumexp(1) - math.log(len(z))
+    found = log_evidence(m, x, AIS(temperatures=50, chains=32))
+    off = torch.from_numpy(found["log_evidence"].values) - exact
+    assert (off.abs() < 4.5 * torch.from_numpy(found["mc_se"].values) + 0.01).all()
+
+
+def test_avb_is_the_elbo_with_a_critic_in_the_place_of_the_kl():
+    m = small("avb", noise=2, features=4, push=(8,))
+    pair, critic = m.objective.players(m)
+    torch.manual_seed(0)
+    terms = pair.loss(batch())
+    torch.testing.assert_close(terms["loss"], terms["kl"] - terms["reconstruction"])
+    assert reached_by(pair, m) == {"encoder", "decoder", "posterior"}
+    assert reached_by(critic, m) == set()
+
+
+def test_the_critic_of_avb_learns_the_log_ratio_of_guide_and_prior():
+    """q = N(1, 1) and p = N(0, 1): T = z − ½, and its mean under q is the KL, ½."""
+    m = small("vae", latent_size=1, objective=AVB(critic="Perceptron"))
+    *_, last = (layer for layer in m.encoder.modules() if isinstance(layer, torch.nn.Linear))
+    torch.nn.init.zeros_(last.weight)
+    last.bias.data = torch.tensor([1.0, 0.0])
+    pair, critic = m.objective.players(m)
+    (net,) = critic.owns
+    x = Batch(torch.zeros(1000, 1, 8, 8))
+    torch.manual_seed(0)
+    adam = torch.optim.Adam(net.parameters(), 2e-3)
+    for step in range(200):
+        adam.param_groups[0]["lr"] = 2e-3 if step < 120 else 2e-4
+        adam.zero_grad()
+        critic.loss(x)["loss"].backward()
+        adam.step()
+    z = torch.tensor([-1.0, 0.0, 0.5, 1.0, 2.0]).unsqueeze(1)
+    with torch.no_grad():
+        learned = net({"x": x.x[:5], "z": z})
+        told = pair.loss(Batch(x.x.repeat(20, 1, 1, 1)))["kl"]
+    torch.testing.assert_close(learned, z[:, 0] - 0.5, atol=0.2, rtol=0)
+    assert float(told) == pytest.approx(0.5, abs=0.06)
+
+
+def test_avb_refuses_what_it_cannot_compare():
+    for arguments, message in (
+        ({"prior": "Flat", "posterior": "PointMass"}, "improper"),
+        ({"prior": "Bernoulli", "posterior": "Bernoulli"}, "not reparameterized"),
+    ):
+        m = small("vae", **arguments)
+        with pytest.raises(ValueError, match=message):
+            AVB().players(m)
+    with pytest.raises(ValueError, match="pair, which AVB needs"):
+        AVB().players(pyrogen.create("gan-nonsaturating"))
+
+
+# ------------------------------------------------------------------------------------------ in the eyes of a critic
+
+
+def test_similarity_is_the_elbo_of_what_the_critic_sees():
+    objective = LearnedSimilarity({"name": "Adversarial", "critic": "Perceptron"}, weight=3.0, scale=0.5)
+    m = small("vae-gan", objective=objective)
+    pair, critic = m.objective.players(m)
+    (eyes,) = critic.owns
+    torch.manual_seed(4)
+    terms = pair.loss(batch())
+    torch.manual_seed(4)
+    with torch.no_grad():
+        q = m.encode(batch().x)
+        made = m.decode(q.rsample()).mean
+        seen, again = (eyes.net.net.features(x.flatten(1)) for x in (batch().x, made))
+        fit_of_it = dist.Normal(again, 0.5).log_prob(seen).sum(-1).mean()
+        kl = torch.distributions.kl_divergence(q, m.latent_prior()).mean()
+    torch.testing.assert_close(terms["reconstruction"], fit_of_it)
+    torch.testing.assert_close(terms["kl"], kl)
+    torch.testing.assert_close(terms["loss"], kl - fit_of_it + 3 * terms["generator"])
+
+
+def test_the_encoder_of_a_vae_gan_has_no_part_in_the_game():
+    m = small("vae-gan", objective=LearnedSimilarity(weight=1e6, beta=0.0, scale=1e6))
+    pair, _ = m.objective.players(m)
+    m.zero_grad()
+    pair.loss(batch())["loss"].backward()
+    # what is left of the ELBO is a millionth of a millionth; a game that reached the encoder would be a million
+    of_encoder, of_decoder = (
+        max(float(p.grad.abs().max()) for p in part.parameters()) for part in (m.encoder, m.decoder)
+    )
+    assert of_encoder < 1e-3
+    assert of_decoder > 1
+
+
+def test_similarity_refuses_critics_that_see_other_things():
+    with pytest.raises(ValueError, match="reads x"):
+        LearnedSimilarity({"name": "Adversarial", "sites": ["z"]})
+    packed = {"name": "Adversarial", "critic": {"name": "Perceptron", "pack": 2}}
+    pair, _ = small("vae-gan", objective=LearnedSimilarity(packed)).objective.players(small("vae-gan"))
+    with pytest.raises(ValueError, match="without packs"):
+        pair.loss(batch())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pyro.distributions import ImproperUniform
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -16,6 +17,7 @@ from pyrogen.inference.adversarial.sites import SiteCritic, trial_batch
 from pyrogen.inference.objectives.penalized import differentiable
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.inference.programs.record import latents, log_prob, record
+from pyrogen.inference.programs.supports import unwrap
 from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
@@ -69,12 +71,13 @@ class AVB(Objective):
             )
         trial = trial_batch(model)
         with torch.no_grad(), standing_still((), model.modules()):
-            sites = {**_given(trial), **_drawn(model, trial)}
-        if any(v.isnan().any() for v in _prior(model, trial).values()):
+            codes = _drawn(model, trial)
+            scored = record(model.model, trial.x, trial.y, codes)
+        if any(isinstance(unwrap(site["fn"]), ImproperUniform) for site in scored.values()):
             raise ValueError(
                 "AVB compares codes with draws of the prior, and this one is improper; take prior='StandardNormal'."
             )
-        shapes = {name: value.shape[1:] for name, value in sites.items()}
+        shapes = {name: value.shape[1:] for name, value in {**_given(trial), **codes}.items()}
         net: CriticNet = make("critic", self.critic)
         critic = SiteCritic(shapes, model.condition, net).to(model.device)
 

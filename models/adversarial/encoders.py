@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Objective
 from pyrogen.inference.adversarial.game import Adversarial
@@ -11,10 +13,12 @@ from pyrogen.inference.adversarial.similarity import LearnedSimilarity
 from pyrogen.inference.adversarial.variational import AVB
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.likelihoods import Normal
+from pyrogen.models.adversarial.gan import BOUNDED
 from pyrogen.models.vae.vae import VAE, vae
+from pyrogen.nets import mlp
 from pyrogen.nets.critics import Perceptron
 from pyrogen.posteriors import Implicit
-from pyrogen.registry import entry
+from pyrogen.registry import entry, make
 
 
 @entry(
@@ -137,21 +141,24 @@ def avb(
 @entry(
     "vae-gan",
     reference="Larsen et al. 2016, Autoencoding beyond pixels using a learned similarity metric, arXiv:1512.09300",
+    fixes={"likelihood": "Normal"},
     data="digits",
-    recipe={"epochs": 100, "batch_size": 64},
+    recipe={"epochs": 60, "batch_size": 64},
 )
 def vae_gan(
     x_shape: Sequence[int],
     latent_size: int = 20,
     hidden: Sequence[int] = (400,),
     weight: float = 1.0,
-    scale: float = 1.0,
+    scale: float = 0.3,
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
-    likelihood: Likelihood | str | None = None,
     objective: Objective | str | None = None,
+    kind: str = "unit",
 ) -> VAE:
     """The VAE whose reconstructions are compared with data in the eyes of the critic of a game that its decoder plays.
+
+    Of p(x|z), a Normal with a scale of 0.1, training asks the mean alone.
 
     Args:
         x_shape: shape of one datum.
@@ -161,16 +168,19 @@ def vae_gan(
         scale: standard deviation of what the critic sees.
         prior: p(z).
         posterior: q(z|x).
-        likelihood: p(x|z), of which training asks the mean alone: a Normal with a scale of 0.1 unless told otherwise.
         objective: the default objective of ``fit``: LearnedSimilarity(weight=weight, scale=scale).
+        kind: of the data; for "unit" and "binary" the decoder ends in a sigmoid.
     """
+    shape, pz = tuple(x_shape), make("prior", prior)
+    decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], shape)
     seen = LearnedSimilarity(Adversarial(penalty="R1"), weight, scale)
     return vae(
-        x_shape,
+        shape,
         latent_size,
         hidden,
-        prior,
+        pz,
         posterior,
-        Normal("fixed", 0.1) if likelihood is None else likelihood,
+        Normal("fixed", 0.1),
+        decoder=nn.Sequential(*decoder, nn.Sigmoid()) if kind in BOUNDED else decoder,
         objective=seen if objective is None else objective,
     )

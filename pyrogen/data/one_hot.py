@@ -7,7 +7,7 @@ import torch
 from pyrogen.data.source import SPLITS, Source
 from pyrogen.registry import choice
 
-SIZES = (1000, 100, 100)
+SIZES = (1000, 100, 20)
 
 
 @choice("data", "one-hot")
