@@ -9,11 +9,7 @@ from torch import nn
 import pyrogen
 from pyrogen.base import Batch
 from pyrogen.inference import Adversarial, fit
-from pyrogen.inference.metrics.games import midpoint_gain, rarest_class, steepest_layer
-from pyrogen.inference.training.game import NotFinite
 from pyrogen.nets import critics, generators
-from pyrogen.nets.spectral import largest_singular_values
-from pyrogen.optim import Adam
 
 IMAGE = (1, 8, 8)
 SMALL = critics.Perceptron((8,))
