@@ -1,0 +1,104 @@
+"""What the entries of :mod:`pyrogen.models.adversarial.convolutional` and ``.conditional`` claim, on pictures that all have."""
+
+# data that a classifier can judge
+GREY = {"name": "digits", "kind": "unit", "dequantization": False}
+NARROW = {"latent_size": 16, "generator": {"name": "Convolutional", "width": 32}}
+DCGAN = {
+    "seeds": 3,
+    "data": GREY,
+    "arguments": {**NARROW, "critic": {"name": "Convolutional", "width": 32}},
+    "recipe": [{"epochs": 100, "lr": 5e-4, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+}
+# what one would take who does not want networks: as many latents, and pictures that are linear in them
+LINEAR = {
+    "says": "a linear VAE of as many latents",
+    "entry": "vae",
+    "arguments": {"latent_size": 16, "hidden": [], "likelihood": {"name": "Normal", "scale": "shared"}},
+    "recipe": [{"epochs": 60, "lr": 1e-3, "batch_size": 64}],
+}
+# what one would take who does not want games
+PAIRED = {
+    "says": "a generator fitted to random pairs",
+    "entry": "generator-paired",
+    "arguments": {"latent_size": 16, "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.2}},
+    "recipe": [{"epochs": 20, "lr": 1e-3, "batch_size": 64}],
+}
+STEEP = {
+    "seeds": 3,
+    "metric": "steepest-layer",
+    "at_most": 1.05,
+    "data": GREY,
+    "recipe": {"epochs": 30, "lr": 5e-4, "batch_size": 64},
+}
+
+CLAIMS = {
+    "dcgan": [
+        {
+            **DCGAN,
+            "says": "A judge is confident to see all ten digits among 2,000 samples.",
+            "metric": "classes-recognized",
+            "at_least": 10,
+            "control": PAIRED,
+        },
+        {
+            **DCGAN,
+            "says": "The Fréchet distance is at most a quarter of the untrained net's, as a fraction of it.",
+            "metric": "quality-ratio",
+            "at_most": 0.25,
+            "against": {"recipe": {"epochs": 0}},
+            "control": PAIRED,
+        },
+        {
+            **DCGAN,
+            "says": "It is at most five times that of real data to other real data.",
+            "metric": "quality",
+            "with": {"statistic": "in_floors"},
+            "at_most": 5,
+            "control": LINEAR,
+        },
+        {
+            **DCGAN,
+            "says": "Midway between two digits a judge recognizes more than in the mean of the two, as a share of pairs.",
+            "metric": "midpoint-gain",
+            "at_least": 0.1,
+            "control": LINEAR,
+        },
+    ],
+    "sngan": [
+        {
+            **STEEP,
+            "says": "No layer of its critic is steeper than 1.05, by the largest singular value.",
+            "arguments": {
+                **NARROW,
+                "critic": {"name": "Convolutional", "width": 32, "normalization": "spectral"},
+            },
+            "control": {
+                "says": "a DCGAN",
+                "entry": "dcgan",
+                "arguments": {**NARROW, "critic": {"name": "Convolutional", "width": 32}},
+            },
+        },
+    ],
+    "cgan": [
+        {
+            "says": "A classifier of real digits finds the class that was asked for, as a fraction of samples.",
+            "metric": "conditional-accuracy",
+            "at_least": 0.95,
+            "seeds": 3,
+            "data": GREY,
+            "arguments": {
+                "latent_size": 16,
+                "generator": {"name": "Convolutional", "width": 32, "conditioning": "normalization"},
+                "critic": {"name": "Convolutional", "width": 32, "conditioning": "projection"},
+            },
+            "recipe": [{"epochs": 150, "lr": 5e-4, "batch_size": 64}, {"epochs": 50, "lr": 1e-4, "batch_size": 64}],
+            "control": {
+                "says": "a DCGAN, which is not told the class, and is right by chance",
+                "entry": "dcgan",
+                "arguments": {**NARROW, "critic": {"name": "Convolutional", "width": 32}},
+                "recipe": [{"epochs": 50, "lr": 5e-4, "batch_size": 64}],
+                "between": [0.05, 0.15],
+            },
+        },
+    ],
+}
