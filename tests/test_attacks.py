@@ -15,7 +15,7 @@ from pyrogen.command.cli import main
 from pyrogen.data import from_arrays
 from pyrogen.inference import Classification, fit
 from pyrogen.inference.attacks.activation import maximize_activation
-from pyrogen.inference.attacks.attack import FastGradient, Noise, ProjectedGradient, log_odds
+from pyrogen.inference.attacks.attack import FastGradient, ProjectedGradient, log_odds
 from pyrogen.inference.attacks.attack_analysis import Attacks
 from pyrogen.inference.attacks.balls import BALLS
 from pyrogen.inference.attacks.robustness import limits_of, robustness

@@ -10,8 +10,11 @@ from torch import nn
 
 import pyrogen
 from pyrogen import registry
+from pyrogen.base import HasGenerator, Model
 from pyrogen.command.cli import main
+from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays
+from pyrogen.data.split import Split
 from pyrogen.inference import fit
 from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.runs.scores import beware
@@ -20,10 +23,8 @@ from pyrogen.models.adversarial.gan import GAN
 GREY = np.random.default_rng(0).random((600, 1, 4, 4))
 
 
-def judged(made, x):
-    measures = (collapse.relative_variance, collapse.relative_rank, collapse.coverage)
-    names = ("sample_variance", "sample_rank", "sample_coverage")
-    return collapse.said_of({f"valid/{n}": m(made, x) for n, m in zip(names, measures, strict=True)})
+def judged(made, x, real):
+    return collapse.said_of({f"valid/{k}": m(made, x) / m(real, x) for k, m in collapse.MEASURES.items()})
 
 
 def ring(n, modes=8):
@@ -44,7 +45,7 @@ WELL = {
 @pytest.mark.parametrize("n", [50, 200])
 def test_what_has_the_datas_own_distribution_has_not_collapsed(draw, n):
     torch.manual_seed(1)
-    alarms = sum(bool(judged(draw(n), draw(n))) for _ in range(60))
+    alarms = sum(bool(judged(draw(n), draw(n), draw(n))) for _ in range(60))
     assert alarms <= 1
 
 
@@ -56,10 +57,63 @@ def test_coverage_of_the_datas_own_distribution_is_known():
 
 def test_the_measures_are_those_of_the_hand():
     x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    assert collapse.relative_variance(x / 2, x) == pytest.approx(0.25)
-    assert collapse.relative_rank(x * torch.tensor([1.0, 0.0]), x) == pytest.approx(0.5)
+    assert collapse.total_variance(x / 2, x) == pytest.approx(0.25 * 4 / 3)
+    assert collapse.effective_rank(x, x) == pytest.approx(2)
+    assert collapse.effective_rank(x * torch.tensor([1.0, 0.0]), x) == pytest.approx(1)
+    assert collapse.effective_rank(torch.zeros(4, 2), x) == 0
     assert collapse.coverage(x, x) == 1
-    assert collapse.relative_rank(torch.zeros(4, 2), x) == 0
+
+
+class Fixed(Model, HasGenerator):
+    """A generator of given samples."""
+
+    def __init__(self, made, condition=None):
+        super().__init__()
+        self.made, self.condition = made, condition
+        self.x_shape, self.latent_shape = made.shape[1:], torch.Size([1])
+
+    def sample(self, n, y=None):
+        assert (y is None) == (self.condition is None)
+        return self.made[:n]
+
+    def latent_prior(self, y=None):
+        return torch.distributions.Normal(torch.zeros(1), 1.0)
+
+    def generate(self, z, y=None):
+        return self.made[: len(z)]
+
+
+def test_each_measure_is_relative_to_what_as_many_training_data_have():
+    """Half of the training data lie where no validation data are, so that data themselves cover half of these."""
+    torch.manual_seed(4)
+    sides, noise = torch.tensor([[-9.0, 0.0], [9.0, 0.0]]), 0.1 * torch.randn(3, 400, 2)
+    train, held_out = sides[torch.arange(400) % 2] + noise[0], sides[torch.zeros(400, dtype=torch.long)] + noise[1]
+    stick = collapse.Yardstick(Split(held_out), Split(train))
+    assert stick.floor["sample_variance"] == pytest.approx(81 + 0.02, rel=0.01)
+    assert set(stick.spread(Fixed(train)).values()) == {1.0}
+    alike = stick.spread(Fixed(sides[torch.arange(400) % 2] + noise[2]))
+    assert alike == pytest.approx(dict.fromkeys(collapse.MEASURES, 1.0), rel=0.03)
+    one_side = stick.spread(Fixed(held_out))
+    assert one_side["sample_variance"] < 0.001
+    assert not collapse.said_of({f"valid/{k}": v for k, v in one_side.items()})  # it covers all that there is
+
+
+def test_data_sorted_by_class_are_compared_in_full():
+    x, y = ring(2000), None
+    x = x[x[:, 0].argsort()]
+    stick = collapse.Yardstick(Split(x, y), Split(x, y))
+    assert stick.floor["sample_variance"] == pytest.approx(float(x.var(0).sum()), rel=0.01)
+
+
+def test_conditional_generators_are_asked_for_the_classes_of_the_data():
+    x, y = ring(100), torch.arange(100) % 3
+    assert collapse.Yardstick(Split(x, y), Split(x, y)).spread(Fixed(x, Condition((), 3)))["sample_coverage"] == 1
+
+
+def test_where_nothing_can_be_said_nothing_is():
+    x = ring(100)
+    for held_out, train in ((x[:49], x), (x, x[:49]), (x.masked_fill(x > 0.9, np.nan), x), (x, 0 * x)):
+        assert collapse.Yardstick(Split(held_out), Split(train)).spread(Fixed(x)) == {}
 
 
 BAD = {
@@ -73,7 +127,7 @@ BAD = {
 @pytest.mark.parametrize("draw", BAD.values(), ids=BAD)
 def test_collapse_is_seen(draw):
     torch.manual_seed(3)
-    assert "has collapsed, or is far from the data" in judged(draw(300), ring(300))
+    assert "has collapsed, or is far from the data" in judged(draw(300), ring(300), ring(300))
 
 
 def gan(kind, x_shape=(1, 4, 4)):

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pyrogen.base import HasClassifier
-from pyrogen.inference.attacks.balls import Ball, ball
+from pyrogen.inference.attacks.balls import ball
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 from pyrogen.seeds import check_seed
