@@ -72,5 +72,4 @@ class AdversarialTraining(Objective):
 def range_of(kinds: Sequence[str]) -> Bounds | None:
     """The least and the greatest value of data of these kinds; None where they have none, or not the same."""
     limits = {kind_named(kind).limits for kind in kinds}
-    (only,) = limits if len(limits) == 1 else (None,)
-    return only
+    return limits.pop() if len(limits) == 1 else None
