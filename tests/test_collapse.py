@@ -15,10 +15,11 @@ from pyrogen.command.cli import main
 from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays
 from pyrogen.data.split import Split
-from pyrogen.inference import fit
+from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.runs.scores import beware
 from pyrogen.models.adversarial.gan import GAN
+from pyrogen.optim import Adam
 
 GREY = np.random.default_rng(0).random((600, 1, 4, 4))
 
@@ -120,14 +121,29 @@ BAD = {
     "a constant": lambda n: torch.zeros(n, 2),
     "one mode": lambda n: ring(n, 1),
     "two modes": lambda n: ring(n, 2),
-    "elsewhere": lambda n: ring(n) + 9,
+    "one mode, elsewhere": lambda n: ring(n, 1) + 9,
 }
 
 
 @pytest.mark.parametrize("draw", BAD.values(), ids=BAD)
 def test_collapse_is_seen(draw):
     torch.manual_seed(3)
-    assert "has collapsed, or is far from the data" in judged(draw(300), ring(300), ring(300))
+    assert "has collapsed" in judged(draw(300), ring(300), ring(300))
+
+
+LEARNING = {
+    "between the modes": lambda n: torch.randn(n, 2) * 0.7,
+    "beside them": lambda n: ring(n) * 1.3,
+    "elsewhere": lambda n: ring(n) + 9,
+}
+
+
+@pytest.mark.parametrize("draw", LEARNING.values(), ids=LEARNING)
+def test_samples_that_miss_the_data_but_vary_as_they_do_have_not_collapsed(draw):
+    torch.manual_seed(5)
+    x, real, made = ring(300), ring(300), draw(300)
+    assert collapse.coverage(made, x) < 0.3
+    assert not judged(made, x, real)
 
 
 def gan(kind, x_shape=(1, 4, 4)):
@@ -189,6 +205,23 @@ def test_collapse_is_said_while_training_and_beside_scores(caplog, tmp_path):
     assert len(said) == 1
     assert run.history["valid/sample_variance"].iloc[-1] < 0.1
     assert any("the generator has collapsed" in sentence for sentence in beware(tmp_path))
+
+
+def test_an_encoder_that_rests_is_not_said_to_have_collapsed(caplog):
+    torch.manual_seed(0)
+    x = ring(800).numpy()
+    model = pyrogen.create("vae", x_shape=(2,), latent_size=2, hidden=(8,), likelihood="Normal")
+    with torch.no_grad():
+        for p in model.encoder.parameters():
+            p.zero_()  # q(z|x) = p(z)
+    goal = Adversarial(critic_optimizer=Adam(lr=1e-6), generator_optimizer=Adam(lr=1e-6))
+    with caplog.at_level(logging.WARNING, logger="pyrogen"):
+        run = fit(model, x, goal, epochs=30, batch_size=32, device="cpu", progress=False)
+    assert run.records[-1]["valid/active_units"] == 0
+    assert run.records[-1]["step"] >= 500
+    said = [r.getMessage() for r in caplog.records if "has collapsed" in r.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith("the generator has collapsed")
 
 
 def test_a_gan_made_for_other_data_is_told_how_to_make_it():

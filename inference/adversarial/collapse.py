@@ -1,8 +1,9 @@
 """Whether a generator has collapsed, without an oracle: how its samples compare with as many real data.
 
-Collapse is mode *dropping*: data are missed, which coverage shows, and with them variance and directions. Should not be
-confused with mode *averaging*, samples that lie between modes, where no data are; of these a generator may make many and miss
-nothing. :class:`pyrogen.inference.quality.neighbours.ModeDropping` and ``ModeAveraging`` tell the two apart.
+Collapse is mode *dropping* at its worst: data are missed, and with them variance or directions. Should not be confused with
+mode *averaging*, samples between the modes, where no data are: these cover little too, as all samples do early in a training,
+but vary as much as data do. :class:`pyrogen.inference.quality.neighbours.ModeDropping` and ``ModeAveraging`` measure the two.
+Where what is left lies as far apart as the data did, as two opposite modes of a ring, the three numbers do not show it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ COMPARED = 500  # data, and as many samples
 FEWEST = 50  # data of which anything can be said
 NARROW = 0.25  # of the real data's variance, or of their effective rank
 COVERED = 0.5  # of what real data cover; whoever covers more has not collapsed
-BARE = 0.1
 
 
 def total_variance(made: Tensor, x: Tensor) -> float:
@@ -94,10 +94,10 @@ def said_of(terms: Mapping[str, Any], prefix: str = "valid/") -> str:
     if not all(isinstance(value, (int, float)) for value in found):
         return ""
     variance, rank, covered = (float(value) for value in found if value is not None)
-    if not (covered < BARE or (covered < COVERED and min(variance, rank) < NARROW)):
+    if covered >= COVERED or min(variance, rank) >= NARROW:
         return ""
     return (
-        "the generator has collapsed, or is far from the data: beside as many real data its samples have "
+        "the generator has collapsed: beside as many real data its samples have "
         f"{variance:.0%} of the variance and {rank:.0%} of the effective directions, and lie near {covered:.0%} as many data"
     )
 
