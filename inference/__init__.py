@@ -10,6 +10,10 @@ from pyrogen.inference.adversarial.losses import (
     Wasserstein,
 )
 from pyrogen.inference.adversarial.penalties import R1, R2, GradientPenalty
+from pyrogen.inference.attacks.activation import maximize_activation
+from pyrogen.inference.attacks.attack import FastGradient, ProjectedGradient
+from pyrogen.inference.attacks.robustness import robustness
+from pyrogen.inference.attacks.training import AdversarialTraining
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.bdmc import BDMC
 from pyrogen.inference.evidence.comparison import BiasWarning, compare_evidence
@@ -71,6 +75,7 @@ __all__ = [
     "SMC",
     "VIMCO",
     "Adversarial",
+    "AdversarialTraining",
     "BetaTC",
     "BiasWarning",
     "Classification",
@@ -81,6 +86,7 @@ __all__ = [
     "EnumeratedELBO",
     "Estimator",
     "Exact",
+    "FastGradient",
     "GradientPenalty",
     "Grid",
     "Hinge",
@@ -88,6 +94,7 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "Observed",
+    "ProjectedGradient",
     "Quality",
     "Reconstruction",
     "Rejection",
@@ -128,6 +135,7 @@ __all__ = [
     "log_evidence",
     "log_weights",
     "loo_pit",
+    "maximize_activation",
     "midpoints",
     "observe",
     "outlier_scores",
@@ -136,6 +144,7 @@ __all__ = [
     "probe",
     "reconstruct_by_chance",
     "rejection",
+    "robustness",
     "sample_at",
     "sample_posterior",
     "separation",

@@ -10,20 +10,22 @@ from torch import nn
 
 import pyrogen
 from pyrogen import registry
+from pyrogen.base import HasGenerator, Model
 from pyrogen.command.cli import main
+from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays
-from pyrogen.inference import fit
+from pyrogen.data.split import Split
+from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.runs.scores import beware
 from pyrogen.models.adversarial.gan import GAN
+from pyrogen.optim import Adam
 
 GREY = np.random.default_rng(0).random((600, 1, 4, 4))
 
 
-def judged(made, x):
-    measures = (collapse.relative_variance, collapse.relative_rank, collapse.coverage)
-    names = ("sample_variance", "sample_rank", "sample_coverage")
-    return collapse.said_of({f"valid/{n}": m(made, x) for n, m in zip(names, measures, strict=True)})
+def judged(made, x, real):
+    return collapse.said_of({f"valid/{k}": m(made, x) / m(real, x) for k, m in collapse.MEASURES.items()})
 
 
 def ring(n, modes=8):
@@ -44,7 +46,7 @@ WELL = {
 @pytest.mark.parametrize("n", [50, 200])
 def test_what_has_the_datas_own_distribution_has_not_collapsed(draw, n):
     torch.manual_seed(1)
-    alarms = sum(bool(judged(draw(n), draw(n))) for _ in range(60))
+    alarms = sum(bool(judged(draw(n), draw(n), draw(n))) for _ in range(60))
     assert alarms <= 1
 
 
@@ -56,24 +58,92 @@ def test_coverage_of_the_datas_own_distribution_is_known():
 
 def test_the_measures_are_those_of_the_hand():
     x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    assert collapse.relative_variance(x / 2, x) == pytest.approx(0.25)
-    assert collapse.relative_rank(x * torch.tensor([1.0, 0.0]), x) == pytest.approx(0.5)
+    assert collapse.total_variance(x / 2, x) == pytest.approx(0.25 * 4 / 3)
+    assert collapse.effective_rank(x, x) == pytest.approx(2)
+    assert collapse.effective_rank(x * torch.tensor([1.0, 0.0]), x) == pytest.approx(1)
+    assert collapse.effective_rank(torch.zeros(4, 2), x) == 0
     assert collapse.coverage(x, x) == 1
-    assert collapse.relative_rank(torch.zeros(4, 2), x) == 0
+
+
+class Fixed(Model, HasGenerator):
+    """A generator of given samples."""
+
+    def __init__(self, made, condition=None):
+        super().__init__()
+        self.made, self.condition = made, condition
+        self.x_shape, self.latent_shape = made.shape[1:], torch.Size([1])
+
+    def sample(self, n, y=None):
+        assert (y is None) == (self.condition is None)
+        return self.made[:n]
+
+    def latent_prior(self, y=None):
+        return torch.distributions.Normal(torch.zeros(1), 1.0)
+
+    def generate(self, z, y=None):
+        return self.made[: len(z)]
+
+
+def test_each_measure_is_relative_to_what_as_many_training_data_have():
+    """Half of the training data lie where no validation data are, so that data themselves cover half of these."""
+    torch.manual_seed(4)
+    sides, noise = torch.tensor([[-9.0, 0.0], [9.0, 0.0]]), 0.1 * torch.randn(3, 400, 2)
+    train, held_out = sides[torch.arange(400) % 2] + noise[0], sides[torch.zeros(400, dtype=torch.long)] + noise[1]
+    stick = collapse.Yardstick(Split(held_out), Split(train))
+    assert stick.floor["sample_variance"] == pytest.approx(81 + 0.02, rel=0.01)
+    assert set(stick.spread(Fixed(train)).values()) == {1.0}
+    alike = stick.spread(Fixed(sides[torch.arange(400) % 2] + noise[2]))
+    assert alike == pytest.approx(dict.fromkeys(collapse.MEASURES, 1.0), rel=0.03)
+    one_side = stick.spread(Fixed(held_out))
+    assert one_side["sample_variance"] < 0.001
+    assert not collapse.said_of({f"valid/{k}": v for k, v in one_side.items()})  # it covers all that there is
+
+
+def test_data_sorted_by_class_are_compared_in_full():
+    x, y = ring(2000), None
+    x = x[x[:, 0].argsort()]
+    stick = collapse.Yardstick(Split(x, y), Split(x, y))
+    assert stick.floor["sample_variance"] == pytest.approx(float(x.var(0).sum()), rel=0.01)
+
+
+def test_conditional_generators_are_asked_for_the_classes_of_the_data():
+    x, y = ring(100), torch.arange(100) % 3
+    assert collapse.Yardstick(Split(x, y), Split(x, y)).spread(Fixed(x, Condition((), 3)))["sample_coverage"] == 1
+
+
+def test_where_nothing_can_be_said_nothing_is():
+    x = ring(100)
+    for held_out, train in ((x[:49], x), (x, x[:49]), (x.masked_fill(x > 0.9, np.nan), x), (x, 0 * x)):
+        assert collapse.Yardstick(Split(held_out), Split(train)).spread(Fixed(x)) == {}
 
 
 BAD = {
     "a constant": lambda n: torch.zeros(n, 2),
     "one mode": lambda n: ring(n, 1),
     "two modes": lambda n: ring(n, 2),
-    "elsewhere": lambda n: ring(n) + 9,
+    "one mode, elsewhere": lambda n: ring(n, 1) + 9,
 }
 
 
 @pytest.mark.parametrize("draw", BAD.values(), ids=BAD)
 def test_collapse_is_seen(draw):
     torch.manual_seed(3)
-    assert "has collapsed, or is far from the data" in judged(draw(300), ring(300))
+    assert "has collapsed" in judged(draw(300), ring(300), ring(300))
+
+
+LEARNING = {
+    "between the modes": lambda n: torch.randn(n, 2) * 0.7,
+    "beside them": lambda n: ring(n) * 1.3,
+    "elsewhere": lambda n: ring(n) + 9,
+}
+
+
+@pytest.mark.parametrize("draw", LEARNING.values(), ids=LEARNING)
+def test_samples_that_miss_the_data_but_vary_as_they_do_have_not_collapsed(draw):
+    torch.manual_seed(5)
+    x, real, made = ring(300), ring(300), draw(300)
+    assert collapse.coverage(made, x) < 0.3
+    assert not judged(made, x, real)
 
 
 def gan(kind, x_shape=(1, 4, 4)):
@@ -155,6 +225,23 @@ def test_collapse_is_said_while_training_and_beside_scores(caplog, tmp_path):
     assert len(said) == 1
     assert run.history["valid/sample_variance"].iloc[-1] < 0.1
     assert any("the generator has collapsed" in sentence for sentence in beware(tmp_path))
+
+
+def test_an_encoder_that_rests_is_not_said_to_have_collapsed(caplog):
+    torch.manual_seed(0)
+    x = ring(800).numpy()
+    model = pyrogen.create("vae", x_shape=(2,), latent_size=2, hidden=(8,), likelihood="Normal")
+    with torch.no_grad():
+        for p in model.encoder.parameters():
+            p.zero_()  # q(z|x) = p(z)
+    goal = Adversarial(critic_optimizer=Adam(lr=1e-6), generator_optimizer=Adam(lr=1e-6))
+    with caplog.at_level(logging.WARNING, logger="pyrogen"):
+        run = fit(model, x, goal, epochs=30, batch_size=32, device="cpu", progress=False)
+    assert run.records[-1]["valid/active_units"] == 0
+    assert run.records[-1]["step"] >= 500
+    said = [r.getMessage() for r in caplog.records if "has collapsed" in r.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith("the generator has collapsed")
 
 
 def test_a_gan_made_for_other_data_is_told_how_to_make_it():

@@ -243,7 +243,6 @@ VARIANTS = [r.name for r in registry.registrations("entry") if "of" in r.details
 
 
 def test_the_entries_that_differ_in_a_default_only_are_variants():
-    assert len(pyrogen.list_models()) == 48
     assert {"vae-lowrank", "vae-planar", "vae-iaf", "vae-mixture-posterior", "vae-heavy-tailed"} <= set(VARIANTS)
 
 

@@ -277,7 +277,7 @@ def judged(outputs: Tensor, x: Tensor, y: Tensor, targeted: bool, distance: Tens
 @contextmanager
 def asked(classifier: HasClassifier | Logits) -> Iterator[Logits]:
     """A classifier's logits as they are at test time; its mode comes back afterwards."""
-    modules = [classifier] if isinstance(classifier, nn.Module) else []
+    modules: list[nn.Module] = [classifier] if isinstance(classifier, nn.Module) else []
     with evaluating(*modules):
         yield logits_of(classifier)
 

@@ -107,8 +107,8 @@ class Attacks(Analysis):
         made = maximize_activation(model, target, model.x_shape, bounds=bounds, seed=seed)
         yield Picture(
             "activation",
-            f"Noise, climbed until it is sure of each class ({float(made.probability.min()):.4f} or more): where these are no "
-            "pictures of the class, it is sure of what it has never seen.",
+            f"Noise, climbed until it is sure of each class ({float(made.probability.min()):.4f} or more): where these "
+            "are no pictures of the class, it is sure of what it has never seen.",
             plots.strips(made.x.unsqueeze(0), data.kind, columns=[_word(data, int(c)) for c in target]),
         )
 

@@ -27,7 +27,7 @@ class AdversarialTraining(Objective):
 
     Should not be confused with Adversarial, the game of a generator and a critic.
 
-    Reference: Madry et al. 2018, Towards deep learning models resistant to adversarial attacks, arXiv:1706.06083, equation 2.1.
+    Reference: Madry et al. 2018, Towards deep learning models resistant to adversarial attacks, arXiv:1706.06083, (2.1).
 
     Args:
         epsilon: how far data are moved; 0: not at all, as by Classification.
@@ -72,5 +72,4 @@ class AdversarialTraining(Objective):
 def range_of(kinds: Sequence[str]) -> Bounds | None:
     """The least and the greatest value of data of these kinds; None where they have none, or not the same."""
     limits = {kind_named(kind).limits for kind in kinds}
-    (only,) = limits if len(limits) == 1 else (None,)
-    return only
+    return limits.pop() if len(limits) == 1 else None

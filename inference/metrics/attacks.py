@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -69,7 +70,7 @@ def attack_slope(
 ) -> float:
     """The smallest fall of accuracy from one ε to the next, in its standard errors, paired datum by datum."""
     right = torch.from_numpy(robustness(model, data, epsilons, attack, seed)["right"].values)
-    falls = [paired_shares(near, far) for near, far in zip(right[:-1], right[1:], strict=True)]
+    falls = [paired_shares(near, far) for near, far in pairwise(right)]
     return min(fall.value / fall.error for fall in falls)
 
 

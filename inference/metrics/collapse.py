@@ -11,19 +11,20 @@ from pyrogen.registry import choice
 
 @choice("metric", "sample-rank")
 def sample_rank(model: Model, data: Data, seed: int) -> float:
-    """The effective rank of samples over that of test data: :func:`pyrogen.inference.adversarial.collapse.relative_rank`."""
+    """The effective rank of samples over that of as many training data, see :mod:`pyrogen.inference.adversarial.collapse`."""
     return _measured(model, data, seed, "sample_rank")
 
 
 @choice("metric", "sample-coverage")
 def sample_coverage(model: Model, data: Data, seed: int) -> float:
-    """The fraction of test data with a sample near, see :func:`pyrogen.inference.quality.neighbours.coverage`."""
+    """How many test data have a sample near, over how many have one of as many training data: 1 of real data."""
     return _measured(model, data, seed, "sample_coverage")
 
 
 def _measured(model: Model, data: Data, seed: int, name: str) -> float:
     with evaluating(model), seeded(seed, model.device):
-        found = collapse.spread(model, data.test.to(model.device))
+        test, train = (split.to(model.device) for split in (data.test, data.train))
+        found = collapse.Yardstick(test, train).spread(model)
     if name not in found:
         raise ValueError(
             f"the metric compares samples of a generator with {collapse.FEWEST} whole test data or more; "

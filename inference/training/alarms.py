@@ -30,7 +30,9 @@ class Alarms:
         terms, trained = records[-1], has_learned(records[-1])
         # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
         ever = any(line.get("valid/active_units") for line in records if line["epoch"])
-        if terms.get("valid/active_units") == 0 and trained and (ever or late):
+        # an encoder that a game over x leaves at rest has not collapsed
+        rests = any(player.idle for player in players)
+        if terms.get("valid/active_units") == 0 and trained and (ever or late) and not rests:
             self._say(
                 "collapse",
                 f"the posterior has collapsed: no latent is active, at {ACTIVE:g} nat or more, after epoch {terms['epoch']}; "

@@ -21,7 +21,7 @@ from pyrogen import storage
 from pyrogen.base import HasPosterior, Player, Stage
 from pyrogen.data import Data
 from pyrogen.files import first_line, write
-from pyrogen.inference.adversarial import collapse
+from pyrogen.inference.adversarial.collapse import Yardstick
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
@@ -51,6 +51,7 @@ class Trainer:
         # a forward pass costs a third of a step: on a twentieth as many data validation costs a sixtieth of training
         most = max(1000, len(data.train) // 20)
         self.valid_split = (data.valid if len(data.valid) <= most else data.valid.take(most)).to(device)
+        self.yardstick = Yardstick(self.valid_split, self.train_split)
         self.generator = torch.Generator().manual_seed(self.settings["seed"])  # of the order, equal in every process
         self.stage = self.epoch = 0
         self.best_loss, self.best_epoch = math.inf, 0
@@ -260,7 +261,7 @@ class Trainer:
                 terms |= {f"valid/{k}": v for k, v in activity(self.model, self.valid_split).items()}
             # what encodes and plays alone shows its collapse by its latents
             if not isinstance(self.model, HasPosterior) or len(game.players) > 1:
-                terms |= {f"valid/{k}": v for k, v in collapse.spread(self.model, self.valid_split).items()}
+                terms |= {f"valid/{k}": v for k, v in self.yardstick.spread(self.model).items()}
         return terms
 
     def _record(self, line: dict[str, Any]) -> None:
