@@ -36,7 +36,9 @@ class Family(ABC):
     def log_weights(self, features: list[Tensor], n: int, place: tuple[int, ...]) -> Tensor:
         """log p(x, z) − log q(z) for n draws z of a member, ``(n, data)``, with gradients where they are enabled."""
 
-    def climb(self, steps: int, draws: int, place: int, advance: Advance) -> tuple[list[Tensor], Tensor]:
+    def climb(
+        self, steps: int, draws: int, place: int, advance: Advance, rate: float = RATE
+    ) -> tuple[list[Tensor], Tensor]:
         """The features of the largest ELBO, and each datum's ELBO at every step.
 
         Adam's steps shrink as a cosine does, and the features of the last half of them are averaged, which reaches the top to
@@ -54,7 +56,7 @@ class Family(ABC):
                 bound = self.log_weights(features, draws, (place, step)).mean(0)
                 loss = -bound.nan_to_num(neginf=0.0).sum()
                 gradients = torch.autograd.grad(loss, features)
-            optimizer.param_groups[0]["lr"] = RATE * (LAST + (1 - LAST) * (1 + math.cos(math.pi * step / steps)) / 2)
+            optimizer.param_groups[0]["lr"] = rate * (LAST + (1 - LAST) * (1 + math.cos(math.pi * step / steps)) / 2)
             for part, gradient in zip(features, gradients, strict=True):
                 # each datum is a problem of its own: one whose gradient is no number waits for the next draws
                 part.grad = gradient.nan_to_num(posinf=0.0, neginf=0.0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -65,49 +66,64 @@ def outlier_scores(
     Raises:
         ValueError: data that do not fit, no seed, or a score that was asked for and that the model has not the means for.
     """
-    check_seed(seed)  # or each score would be left out for it
-    for name in scores or ():
-        if name not in SCORES:
-            raise unknown("score", name, SCORES)
-    (x, y), (known, told_y) = (placed(model, data) for data in (x, reference))
-    asker = _Asker(model, known, told_y, estimator, regret or {}, seed)
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    left_out: list[str] = []
-    for name in scores or SCORES:
-        try:
-            found[name] = asker.score(name, x, y)
-        except ValueError as error:
-            if scores is not None:
-                raise
-            left_out.append(f"{name}: {error}")
-    if not found:
-        raise ValueError(f"{type(model).__name__} has no score of outliers: {' '.join(left_out)}")
-    values, errors = (np.stack(parts) for parts in zip(*found.values(), strict=True))
-    return xr.Dataset(
-        {"score": (("score_name", "datum"), values), "mc_se": (("score_name", "datum"), errors)},
-        coords={"score_name": list(found)},
-        attrs={"left_out": "; ".join(left_out), "seed": seed},
-    )
+    return Scorer(model, reference, estimator, regret, seed)(x, scores)
 
 
-class _Asker:
-    """What the scores of all data share: the reference, and what was asked of it."""
+class Scorer:
+    """The scores of one model and reference, of any data: what the reference is asked, it is asked once.
+
+    Arguments as of :func:`outlier_scores`.
+
+    Raises:
+        ValueError: a reference that does not fit, or no seed.
+    """
 
     def __init__(
         self,
         model: Model,
-        x: Tensor,
-        y: Tensor | None,
-        estimator: Estimator | str | Mapping[str, Any] | None,
-        regret: Mapping[str, Any],
-        seed: int,
+        reference: Split | Tensor,
+        estimator: Estimator | str | Mapping[str, Any] | None = None,
+        regret: Mapping[str, Any] | None = None,
+        seed: int = 0,
     ) -> None:
+        check_seed(seed)  # or each score would be left out for it
         usual: Any = None if isinstance(model, HasLogProb) else {"name": "IWAE", "k": 100}
-        self.model, self.x, self.y, self.seed = model, x, y, seed
-        self.estimator, self.regret = usual if estimator is None else estimator, regret
-        self._evidence: tuple[np.ndarray, np.ndarray] | None = None
+        self.model, self.seed, self.regret = model, seed, regret or {}
+        self.estimator = usual if estimator is None else estimator
+        self.reference = placed(model, reference)
 
-    def score(self, name: str, x: Tensor, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, x: Split | Tensor, scores: Sequence[str] | None = None) -> xr.Dataset:
+        """The scores of data, as :func:`outlier_scores` returns them.
+
+        Raises:
+            ValueError: as there.
+        """
+        for name in scores or ():
+            if name not in SCORES:
+                raise unknown("score", name, SCORES)
+        data, y = placed(self.model, x)
+        evidence = cache(lambda: self._log_p(data, y))
+        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        left_out: list[str] = []
+        for name in scores or SCORES:
+            try:
+                found[name] = self._score(name, data, y, evidence)
+            except ValueError as error:
+                if scores is not None:
+                    raise
+                left_out.append(f"{name}: {error}")
+        if not found:
+            raise ValueError(f"{type(self.model).__name__} has no score of outliers: {' '.join(left_out)}")
+        values, errors = (np.stack(parts) for parts in zip(*found.values(), strict=True))
+        return xr.Dataset(
+            {"score": (("score_name", "datum"), values), "mc_se": (("score_name", "datum"), errors)},
+            coords={"score_name": list(found)},
+            attrs={"left_out": "; ".join(left_out), "seed": self.seed},
+        )
+
+    def _score(
+        self, name: str, x: Tensor, y: Tensor | None, evidence: Callable[[], tuple[np.ndarray, np.ndarray]]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Scores of data and their errors, each ``(N,)``."""
         if name == "likelihood regret":
             if not isinstance(self.model, Pair):
@@ -117,27 +133,38 @@ class _Asker:
         if name == "code distance":
             distance = self._distance(x, y)
             return distance, np.zeros_like(distance)
-        if self._evidence is None:
-            self._evidence = self._log_p(x, y)
-        log_p, error = self._evidence
-        if name == "low evidence":
-            return -log_p, error
-        return np.abs(log_p - self._log_p(self.x, self.y)[0].mean()), error
+        log_p, error = evidence()
+        return (-log_p if name == "low evidence" else np.abs(log_p - self._typical)), error
 
     def _log_p(self, x: Tensor, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
         found = log_evidence(self.model, x, self.estimator, seed=self.seed, y=y)
         return found["log_evidence"].values, found["mc_se"].values
 
-    def _distance(self, x: Tensor, y: Tensor | None) -> np.ndarray:
+    @cached_property
+    def _typical(self) -> float:
+        """Mean log p of the reference."""
+        return float(self._log_p(*self.reference)[0].mean())
+
+    @cached_property
+    def _codes(self) -> tuple[Tensor, Tensor]:
+        """Mean and covariance of the reference's codes."""
+        own = self._encoded(*self.reference)
+        covariance = torch.atleast_2d(torch.cov(own.T))
+        # codes of no variance at all, as idle point masses have, are a distance of their own units
+        ridge = 1e-6 * covariance.diagonal().mean().clamp_min(1e-12)
+        return own.mean(0), covariance + ridge * torch.eye(len(covariance))
+
+    def _encoded(self, x: Tensor, y: Tensor | None) -> Tensor:
         if not isinstance(self.model, HasPosterior):
             raise ValueError(
                 f"{type(self.model).__name__} encodes nothing, so that there are no codes to be far apart."
             )
         with evaluating(self.model):
-            codes, own = (self.model.code(*data).flatten(1).double().cpu() for data in ((x, y), (self.x, self.y)))
-        centre, covariance = own.mean(0), torch.atleast_2d(torch.cov(own.T))
-        # codes of no variance at all, as idle point masses have, are a distance of their own units
-        covariance += 1e-6 * covariance.diagonal().mean().clamp_min(1e-12) * torch.eye(len(centre))
+            return self.model.code(x, y).flatten(1).double().cpu()
+
+    def _distance(self, x: Tensor, y: Tensor | None) -> np.ndarray:
+        codes = self._encoded(x, y)
+        centre, covariance = self._codes
         away = codes - centre
         distance: np.ndarray = (away * torch.linalg.solve(covariance, away.T).T).sum(1).numpy()
         return distance

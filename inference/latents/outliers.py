@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from pyrogen.data import Data, Split, load
 from pyrogen.figures import outlier_plots, plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
-from pyrogen.inference.latents.outlier_scores import outlier_scores, unweighable
+from pyrogen.inference.latents.outlier_scores import Scorer, unweighable
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.registry import choice
 
@@ -79,8 +78,8 @@ class Outliers(Analysis):
         test = data.test.take(min(self.limit, len(data.test)))
         sets = {"calibration": calibration, "test data": test, **self._strangers(data, test, seed)}
         estimator = None if isinstance(model, HasLogProb) else {"name": "IWAE", "k": self.draws}
-        settings: dict[str, Any] = {"estimator": estimator, "regret": {"steps": self.steps}, "seed": seed}
-        found = {name: outlier_scores(model, some, reference, **settings)["score"] for name, some in sets.items()}
+        scorer = Scorer(model, reference, estimator, {"steps": self.steps}, seed)
+        found = {name: scorer(some)["score"] for name, some in sets.items()}
         known, own = found.pop("calibration"), found.pop("test data")
         names = [str(name) for name in own["score_name"].values]
         areas = {
