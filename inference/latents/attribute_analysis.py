@@ -22,7 +22,7 @@ from pyrogen.inference.latents.attributes import (
 )
 from pyrogen.inference.latents.judging import judge_of, unjudged
 from pyrogen.inference.latents.probes import Probe, probe
-from pyrogen.inference.latents.walks import codes_of, decoded, posterior_of, undecodable
+from pyrogen.inference.latents.walks import codes_of, decoded, posterior_of
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
@@ -67,7 +67,7 @@ class AttributeAnalysis(Analysis):
             return (
                 "the model is told the labels as its condition, so that its codes need not know them; change y instead."
             )
-        return undecodable(model) or unjudged(data)
+        return unjudged(data)
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Probe the codes of training data, and change those of test data."""
