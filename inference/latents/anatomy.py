@@ -15,7 +15,7 @@ from pyrogen.base import HasPosterior, Model, Pair
 from pyrogen.data import Data
 from pyrogen.figures import theory_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
-from pyrogen.inference.latents.walks import latent_prior, undecodable
+from pyrogen.inference.latents.walks import latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import lacks_density
 from pyrogen.registry import choice
@@ -152,7 +152,7 @@ class Anatomy(Analysis):
             return "there is no one proper prior to weigh the beliefs against."
         if priors[0].support is not None and repr(priors[0].support) != repr(constraints.real_vector):
             return "the latents are not real vectors, which can be moved along one coordinate."
-        return undecodable(model) if len(data.test) > 1 else "there are fewer than two test data."
+        return "" if len(data.test) > 1 else "there are fewer than two test data."
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Move the belief of the first test datum along the latent that it says most of."""

@@ -22,7 +22,7 @@ from pyrogen.inference.latents.attributes import (
 )
 from pyrogen.inference.latents.judging import judge_of, unjudged
 from pyrogen.inference.latents.probes import Probe, probe
-from pyrogen.inference.latents.walks import codes_of, decoded, posterior_of, undecodable
+from pyrogen.inference.latents.walks import codes_of, decoded, posterior_of
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
@@ -66,7 +66,7 @@ class AttributeAnalysis(Analysis):
         if model.condition is not None:
             known = "infers the labels" if model.condition.optional else "is told the labels as its condition"
             return f"the model {known}, so that its codes need not know them; change y instead."
-        return undecodable(model) or unjudged(data)
+        return unjudged(data)
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Probe the codes of training data, and change those of test data."""

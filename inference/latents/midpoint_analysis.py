@@ -12,7 +12,6 @@ from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdi
 from pyrogen.inference.latents.judging import CONFIDENT, as_decoded, judge_of, unjudged
 from pyrogen.inference.latents.measured import Measured, share
 from pyrogen.inference.latents.midpoints import Regularity, midpoints, three_numbers
-from pyrogen.inference.latents.walks import undecodable
 from pyrogen.registry import choice
 
 KEPT = 0.5  # share of reconstructions of the right class below which being recognized is no praise: one picture is, too
@@ -51,7 +50,7 @@ class MidpointAnalysis(Analysis):
         """It asks of codes and of labels."""
         if not isinstance(model, HasPosterior):
             return f"midpoints lie between codes of data, and {type(model).__name__} encodes nothing."
-        return undecodable(model) or unjudged(data)
+        return unjudged(data)
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Judge."""

@@ -181,16 +181,6 @@ def decoded(model: Model, z: Tensor, y: Tensor | None = None) -> Tensor:
     return _generator(model).generate(z, y)
 
 
-def undecodable(model: Model) -> str:
-    """Why z alone cannot be decoded, in one sentence; "" where it can, with the conditions that all data have."""
-    if model.condition is None or not model.condition.optional:
-        return ""
-    return (
-        f"{type(model).__name__} decodes z with a class that is a latent too, and here z alone is moved; hold the classes by "
-        "the functions of pyrogen.inference, as in interpolate(model, first, second, y=(y, y))."
-    )
-
-
 def latent_prior(model: Model, y: Tensor | None = None) -> Distribution:
     """What the latents of generated data are drawn from; of an improper prior what was fitted to the codes.
 
