@@ -9,6 +9,7 @@ from torch import nn
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Objective
 from pyrogen.inference.adversarial.game import Adversarial
+from pyrogen.inference.adversarial.penalties import R1
 from pyrogen.inference.adversarial.similarity import LearnedSimilarity
 from pyrogen.inference.adversarial.variational import AVB
 from pyrogen.inference.objectives.elbo import ELBO
@@ -150,7 +151,7 @@ def vae_gan(
     latent_size: int = 20,
     hidden: Sequence[int] = (400,),
     weight: float = 1.0,
-    scale: float = 0.3,
+    scale: float = 0.15,
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     objective: Objective | str | None = None,
@@ -173,7 +174,7 @@ def vae_gan(
     """
     shape, pz = tuple(x_shape), make("prior", prior)
     decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], shape)
-    seen = LearnedSimilarity(Adversarial(penalty="R1"), weight, scale)
+    seen = LearnedSimilarity(Adversarial(critic=Perceptron(), penalty=R1(1.0)), weight, scale)
     return vae(
         shape,
         latent_size,

@@ -16,6 +16,31 @@ CLAIMS = {
                 "objective": {"name": "Adversarial", "sites": ["x"], "critic": "Perceptron", "penalty": "R1"},
             },
         },
+        {
+            "says": "Latents found by optimization make nearer data than those of its encoder, by the ratio of errors.",
+            "metric": "inversion-ratio",
+            "at_most": 0.9,
+            "seeds": 3,
+            "data": GREY,
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "control": {
+                "says": "the nearest of four samples, hardly moved",
+                "with": {"steps": 1},
+            },
+        },
+        {
+            "says": "Optimization that starts from the encoder too finds them as near as the better of the two does.",
+            "metric": "inversion-ratio",
+            "with": {"method": "both", "over": "optimize"},
+            "at_most": 1.0001,
+            "seeds": 3,
+            "data": GREY,
+            "arguments": {"latent_size": 8, "hidden": [256]},
+            "control": {
+                "says": "the encoder alone",
+                "with": {"method": "encoder", "over": "optimize"},
+            },
+        },
     ],
     "aae": [
         {
@@ -61,6 +86,27 @@ CLAIMS = {
                 "entry": "vae",
                 "arguments": {"latent_size": 2, "hidden": [64, 64]},
                 "objective": "ELBO",
+            },
+        },
+    ],
+    "vae-gan": [
+        {
+            "says": "Where two latents cannot tell all, samples keep edges: the variance of their Laplacian over the data's.",
+            "metric": "quality",
+            "with": {"measure": "edges"},
+            "at_least": 0.45,
+            "seeds": 3,
+            "data": GREY,
+            "arguments": {"latent_size": 2, "hidden": [256]},
+            "recipe": {"epochs": 40, "batch_size": 64},
+            "control": {
+                "says": "the VAE of the same networks, which compares pixels and blurs",
+                "entry": "vae",
+                "arguments": {
+                    "latent_size": 2,
+                    "hidden": [256],
+                    "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.15},
+                },
             },
         },
     ],
