@@ -54,7 +54,7 @@ CLAIMS = {
             "metric": "quality",
             "with": {"statistic": "in_floors"},
             "at_most": 5,
-            "control": LINEAR,
+            "control": PAIRED,
         },
         {
             **DCGAN,
