@@ -89,33 +89,104 @@ def train(net: HandVAE, raw: Tensor, epochs: int, batch_size: int, lr: float, to
 class HandGAN(nn.Module):
     """Points from points by three hidden layers of 128, and a critic of the same size."""
 
+    latent_size = 2
+
     def __init__(self) -> None:
         super().__init__()
         self.generator = layers([2, 128, 128, 128, 2])
         self.critic = layers([2, 128, 128, 128, 1], nn.LeakyReLU(0.2))
 
 
-def train_gan(net: HandGAN, points: Tensor, epochs: int, batch_size: int, lr: float) -> None:
+class HandDCGAN(nn.Module):
+    """Images of 28 × 28 by two strided convolutions each way, with batch norm."""
+
+    latent_size = 64
+
+    def __init__(self) -> None:
+        super().__init__()
+        stride = {"kernel_size": 4, "stride": 2, "padding": 1}
+        self.generator = nn.Sequential(
+            nn.Linear(64, 128 * 49),
+            nn.Unflatten(1, (128, 7, 7)),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.ConvTranspose2d(128, 64, **stride),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.ConvTranspose2d(64, 1, **stride),
+            nn.Sigmoid(),
+        )
+        self.critic = nn.Sequential(
+            nn.Conv2d(1, 64, **stride),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(64, 128, **stride),
+            nn.BatchNorm2d(128),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(128 * 49, 1),
+        )
+
+
+Game = HandGAN | HandDCGAN
+
+
+def train_gan(net: Game, data: Tensor, epochs: int, batch_size: int, lr: float) -> None:
     """Epochs of a critic's and a generator's step a batch, by the non-saturating loss."""
-    critic, generator = (
-        torch.optim.Adam(part.parameters(), lr=lr, betas=(0.5, 0.999), fused=True)
-        for part in (net.critic, net.generator)
-    )
+    critic, generator = _adams(net, lr, (0.5, 0.999))
     for _ in range(epochs):
-        for index in torch.randperm(len(points)).split(batch_size):
-            x = points[index]
-            with torch.no_grad():
-                fake = net.generator(torch.randn_like(x))
-            loss = softplus(-net.critic(x)).mean() + softplus(net.critic(fake)).mean()
+        for index in torch.randperm(len(data)).split(batch_size):
+            x = data[index]
+            loss = softplus(-net.critic(x)).mean() + softplus(net.critic(_fake(net, x))).mean()
             critic.zero_grad()
             loss.backward()
             critic.step()
             net.critic.requires_grad_(False)
-            loss = softplus(-net.critic(net.generator(torch.randn_like(x)))).mean()
+            loss = softplus(-net.critic(net.generator(_noise(net, x)))).mean()
             generator.zero_grad()
             loss.backward()
             generator.step()
             net.critic.requires_grad_(True)
+
+
+def train_wgan_gp(net: Game, data: Tensor, epochs: int, batch_size: int, lr: float, steps: int = 5) -> None:
+    """Epochs of five critic's steps and a generator's step a batch, by the Wasserstein loss with a gradient penalty of 10."""
+    critic, generator = _adams(net, lr, (0.0, 0.9))
+    for _ in range(epochs):
+        for index in torch.randperm(len(data)).split(batch_size):
+            x = data[index]
+            for _ in range(steps):
+                fake = _fake(net, x)
+                share = torch.rand(len(x), *[1] * (x.dim() - 1))
+                between = (share * x + (1 - share) * fake).requires_grad_()
+                (slope,) = torch.autograd.grad(net.critic(between).sum(), between, create_graph=True)
+                penalty = 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+                loss = net.critic(fake).mean() - net.critic(x).mean() + penalty
+                critic.zero_grad()
+                loss.backward()
+                critic.step()
+            net.critic.requires_grad_(False)
+            loss = -net.critic(net.generator(_noise(net, x))).mean()
+            generator.zero_grad()
+            loss.backward()
+            generator.step()
+            net.critic.requires_grad_(True)
+
+
+def _adams(net: Game, lr: float, betas: tuple[float, float]) -> tuple[torch.optim.Adam, torch.optim.Adam]:
+    critic, generator = (
+        torch.optim.Adam(part.parameters(), lr=lr, betas=betas, fused=True) for part in (net.critic, net.generator)
+    )
+    return critic, generator
+
+
+def _noise(net: Game, x: Tensor) -> Tensor:
+    return torch.randn(len(x), net.latent_size)
+
+
+@torch.no_grad()
+def _fake(net: Game, x: Tensor) -> Tensor:
+    fake: Tensor = net.generator(_noise(net, x))
+    return fake
 
 
 class HandRBM(nn.Module):

@@ -20,8 +20,8 @@ SHARED = ROOT.parent / "shared" / "data" / "torchvision"
 Splits = dict[str, tuple[Tensor, Tensor]]
 
 
-def digits(train: int, test: int = 1000, side: int = 28) -> Data:
-    """Dynamically binarized images: the first rows of each split, with a black frame up to ``side`` pixels."""
+def digits(train: int, test: int = 1000, side: int = 28, kind: str = "binary") -> Data:
+    """Images, binary ones dynamically so: the first rows of each split, with a black frame up to ``side`` pixels."""
     if SHARED.is_dir():
         os.environ.setdefault("PYROGEN_DATA", str(SHARED))
     name, splits = ("mnist", _mnist()) if "PYROGEN_DATA" in os.environ else ("noise", _noise(train, test))
@@ -33,7 +33,9 @@ def digits(train: int, test: int = 1000, side: int = 28) -> Data:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.npz"
         np.savez(file, **arrays)
-        return load(file, kind="binary", binarization="dynamic")
+        if kind == "binary":
+            return load(file, kind=kind, binarization="dynamic")
+        return load(file, kind=kind, dequantization=False)
 
 
 def vae() -> pyrogen.base.Pair:

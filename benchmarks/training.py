@@ -271,6 +271,35 @@ def gan(quick: bool) -> Work:
     )
 
 
+def wgan_gp(quick: bool) -> Work:
+    data = load("ring")
+    return Work(
+        "WGAN-GP on the ring",
+        data,
+        256,
+        lambda: pyrogen.create("wgan-gp"),
+        lambda epochs: lambda: _run(hand.train_wgan_gp, hand.HandGAN(), data.train.x, epochs, 256, LR),
+        {RECORDED: 1.05},
+        2 if quick else 8,
+        2 if quick else 7,
+    )
+
+
+def dcgan(quick: bool) -> Work:
+    data = digits(640 if quick else 1920, kind="unit")
+    return Work(
+        "DCGAN, 28 × 28",
+        data,
+        64,
+        lambda: pyrogen.create("dcgan", x_shape=SHAPE),
+        lambda epochs: lambda: _run(hand.train_gan, hand.HandDCGAN(), data.train.x, epochs, 64, LR),
+        {RECORDED: 1.05},
+        3,
+        2 if quick else 5,
+        modes=(EAGER, RECORDED) if quick else (EAGER, RECORDED, COMPILED),
+    )
+
+
 def rbm(quick: bool) -> Work:
     data = digits(5120 if quick else 25600)
     return Work(
@@ -285,7 +314,7 @@ def rbm(quick: bool) -> Work:
     )
 
 
-WORKS = (vae, wide, convolutional, small, gan, rbm)
+WORKS = (vae, wide, convolutional, small, gan, wgan_gp, dcgan, rbm)
 
 
 def _by_hand(

@@ -38,6 +38,19 @@ SHARES = {
     "with": {"statistic": "kl"},
     "at_most": 0.26,
 }
+# three modes on a line, for networks that are trained in seconds
+NARROW = {
+    "generator": {"name": "Perceptron", "hidden": [32, 32]},
+    "critic": {"name": "Perceptron", "hidden": [32, 32]},
+}
+LINE = {"seeds": 3, "data": "mixture-1d(of='three')", "arguments": NARROW}
+BRIEF = {"epochs": 6, "batch_size": 128, "lr": 1e-3}
+ALL_THREE = {
+    "says": "It covers the three modes of a mixture on a line.",
+    "metric": "mode-coverage",
+    "with": {"statistic": "modes"},
+    "at_least": 3,
+}
 IDLE_MINIMAX = {
     "says": "a critic that hardly learns (lr 1e-6)",
     "recipe": [{"epochs": 10, "batch_size": 128}],
@@ -49,10 +62,33 @@ IDLE_SQUARES = {
     "objective": {"name": "Adversarial", "loss": "LeastSquares", "critic_optimizer": HARDLY},
 }
 
+IDLE_HINGE = {
+    "says": "a critic that hardly learns (lr 1e-6)",
+    "recipe": [{"epochs": 6, "batch_size": 128}],
+    "objective": {"name": "Adversarial", "loss": "Hinge", "critic_optimizer": HARDLY},
+}
+IDLE_WASSERSTEIN = {
+    "says": "a critic that hardly learns (lr 1e-6)",
+    "recipe": [{"epochs": 6, "batch_size": 128}],
+    "objective": {"name": "Adversarial", "loss": "Wasserstein", "critic_optimizer": HARDLY},
+}
+
 CLAIMS = {
     "gan-minimax": [
         {**RING, **MODES, "control": IDLE_MINIMAX},
         {**RING, **SHARES, "control": IDLE_MINIMAX},
+    ],
+    "gan-hinge": [
+        {**LINE, **ALL_THREE, "recipe": BRIEF, "control": IDLE_HINGE},
+        {**LINE, **SHARES, "recipe": BRIEF, "control": IDLE_HINGE},
+    ],
+    "wgan": [
+        {**LINE, **ALL_THREE, "recipe": BRIEF, "control": IDLE_WASSERSTEIN},
+        {**LINE, **SHARES, "recipe": BRIEF, "control": IDLE_WASSERSTEIN},
+    ],
+    "wgan-gp": [
+        {**LINE, **ALL_THREE, "recipe": {**BRIEF, "epochs": 20}, "control": IDLE_WASSERSTEIN},
+        {**LINE, **SHARES, "recipe": {**BRIEF, "epochs": 20}, "control": IDLE_WASSERSTEIN},
     ],
     "lsgan": [
         {**RING, **MODES, "control": IDLE_SQUARES},

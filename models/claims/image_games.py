@@ -1,4 +1,4 @@
-"""What the entries of :mod:`pyrogen.models.adversarial.convolutional` and ``.conditional`` claim, on pictures that all have."""
+"""What the entries of :mod:`pyrogen.models.adversarial.convolutional` and ``conditional`` claim, on bundled pictures."""
 
 # data that a classifier can judge
 GREY = {"name": "digits", "kind": "unit", "dequantization": False}
@@ -54,7 +54,7 @@ CLAIMS = {
             "metric": "quality",
             "with": {"statistic": "in_floors"},
             "at_most": 5,
-            "control": LINEAR,
+            "control": PAIRED,
         },
         {
             **DCGAN,
