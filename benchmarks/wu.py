@@ -94,12 +94,12 @@ def measure(threads: list[int], quick: bool) -> Section:
         f"GAN's is the likeliest of {scale.noise[0]} validation images, by AIS. Its game: non-saturating, R1, critic "
         f"784-{CRITIC[0]}-{CRITIC[1]}-1.",
         f"AIS from the prior: {scale.images} test images, {scale.temperatures} temperatures, {scale.chains} chains, "
-        f"{scale.leapfrogs} leapfrogs (published: 1000, 10,000, 16, 10). The BDMC gap is of {scale.simulated} images that the "
-        "model made, with the same settings: what AIS misses of these.",
+        f"{scale.leapfrogs} leapfrogs (published: 1000, 10,000, 16, 10). The BDMC gap is of {scale.simulated} images that "
+        "the model made, with the same settings: what AIS misses of these.",
         f"KDE: windows around {scale.samples} means of p(x|z), as wide as validation data like them best; a bound of the "
         f"smoothed model, and of the model none. IWAE: {IMPORTANCE} draws of the VAE's encoder.",
-        "± data is the error of the mean over images. Published: Wu et al. 2017, arXiv:1611.04273, data errors 7.4 and 5.5 of "
-        "AIS. The published scale, for a GPU: `PYROGEN_SCALE=paper python benchmarks/run.py --only wu`.",
+        "± data is the error of the mean over images. Published: Wu et al. 2017, arXiv:1611.04273, data errors 7.4 and 5.5 "
+        "of AIS. The published scale, for a GPU: `PYROGEN_SCALE=paper python benchmarks/run.py --only wu`.",
     )
     columns = ("model", "ruler", "nats", "± Monte Carlo", "± data", "published", "distance")
     return Section("wu", notes, columns, tuple(rows))
