@@ -22,6 +22,7 @@ ITEMS = {  # by the module that measures it
     "posterior": "posterior_sampling",
     "gradients": "gradients",
     "published": "published",
+    "wu": "wu",
     "swap": "swapping",
     "cli": "startup",
     "upkeep": "upkeep",

@@ -22,6 +22,7 @@ from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import Estimator, Exact, Reconstruction, log_evidence
 from pyrogen.inference.evidence.guide_check import check_guide
 from pyrogen.inference.evidence.noise import Observed, observe
+from pyrogen.inference.evidence.parzen import KDE
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.evidence.weights import log_weights
@@ -70,6 +71,7 @@ __all__ = [
     "CUBO",
     "ELBO",
     "IWAE",
+    "KDE",
     "R1",
     "R2",
     "SMC",

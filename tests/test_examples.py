@@ -11,6 +11,8 @@ RUNS = {
     "what_the_latents_mean.py": (["--epochs", "1", "--few", "4"], "What one learns"),
     "anatomy_of_the_elbo.py": ([], "exactly 21.75"),
     "anatomy_of_a_game.py": ([], "V(D*) = 2 JSD - 2 ln 2 = -1.0433"),
+    "blur_has_a_cause.py": (["--epochs", "1", "--seeds", "0", "1"], "mean of 8 data"),
+    "small_salient_factor.py": (["--epochs", "1", "--seeds", "0", "1", "--n", "200"], "chance"),
     "swap_the_prior.py": (["--epochs", "1"], "VampPrior"),
     "score_your_own_program.py": ([], "a lower bound"),
     "own_networks.py": (["--epochs", "1"], "bits per dimension"),

@@ -245,6 +245,7 @@ OTHER = {
     ("estimator", "ELBO"): {"num_samples": 300},
     ("estimator", "IWAE"): {"k": 7},
     ("estimator", "Reconstruction"): {"num_samples": 7},
+    ("estimator", "KDE"): {"bandwidth": 0.5, "samples": 7},
     ("optimizer", "Adam"): {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1},
 }
 AXES = sorted({r.axis for r in catalogue().values()} - {"entry", "data", "metric"})
