@@ -50,9 +50,9 @@ def labelled(model: Any, data: Data, limit: int | None) -> tuple[Tensor, Tensor]
     if why:
         raise ValueError(why)
     split = data.test
-    assert split.y is not None
-    known = (split.y >= 0).nonzero().flatten()[:limit]
-    return split.x[known].to(model.device), split.y[known].to(model.device)
+    y: Tensor = split.y
+    known = (y >= 0).nonzero().flatten()[:limit]
+    return split.x[known].to(model.device), y[known].to(model.device)
 
 
 def robustness(

@@ -73,8 +73,48 @@ IDLE_WASSERSTEIN = {
     "objective": {"name": "Adversarial", "loss": "Wasserstein", "critic_optimizer": HARDLY},
 }
 
+# what a loss and a penalty make of critics on the line, and of Dirac's game: nothing else is trained
+EXACT = {"seeds": 3, "data": "ring", "arguments": SMALL, "recipe": {"epochs": 0}}
+LEAST_SQUARES = {"says": "the critic of a least-squares GAN", "entry": "lsgan"}
+DIRAC = {**EXACT, "metric": "dirac-radius"}
+
 CLAIMS = {
     "gan-minimax": [
+        {
+            **EXACT,
+            "says": "A critic trained by its loss is the optimal one, p/(p+q), on mixtures on the line, on average.",
+            "metric": "critic-error",
+            "at_most": 0.03,
+            "control": LEAST_SQUARES,
+        },
+        {
+            **EXACT,
+            "says": "And its value is that of theory, 2 JSD - 2 ln 2 by quadrature, within so many nats.",
+            "metric": "game-value-error",
+            "at_most": 0.01,
+            "control": LEAST_SQUARES,
+        },
+        {
+            **DIRAC,
+            "says": "In alternating steps Dirac's game circles: the eigenvalues of a round are no further from 0 than this.",
+            "with": {"rate": 0.5},
+            "at_most": 1.001,
+            "control": {"says": "simultaneous steps spiral out", "with": {"rate": 0.5, "alternating": False}},
+        },
+        {
+            **DIRAC,
+            "says": "With the penalty R1 it contracts.",
+            "with": {"rate": 0.5},
+            "arguments": {
+                **SMALL,
+                "objective": {"name": "Adversarial", "loss": "Minimax", "penalty": {"name": "R1", "weight": 0.4}},
+            },
+            "at_most": 0.95,
+            "control": {
+                "says": "the game without it",
+                "arguments": {**SMALL, "objective": {"name": "Adversarial", "loss": "Minimax"}},
+            },
+        },
         {**RING, **MODES, "control": IDLE_MINIMAX},
         {**RING, **SHARES, "control": IDLE_MINIMAX},
     ],
@@ -83,10 +123,43 @@ CLAIMS = {
         {**LINE, **SHARES, "recipe": BRIEF, "control": IDLE_HINGE},
     ],
     "wgan": [
+        {
+            **EXACT,
+            "says": "Over its largest slope, what its clipped critic tells is never above the distance, as a share.",
+            "metric": "distance-told",
+            "at_most": 1.0,
+            "control": {
+                "says": "what a critic that is clipped less tells, taken for the distance",
+                "arguments": {
+                    **SMALL,
+                    "objective": {
+                        "name": "Adversarial",
+                        "loss": "Wasserstein",
+                        "penalty": {"name": "Clipping", "bound": 0.2},
+                    },
+                },
+                "with": {"over_slope": False},
+            },
+        },
         {**LINE, **ALL_THREE, "recipe": BRIEF, "control": IDLE_WASSERSTEIN},
         {**LINE, **SHARES, "recipe": BRIEF, "control": IDLE_WASSERSTEIN},
     ],
     "wgan-gp": [
+        {
+            **EXACT,
+            "says": "Its critic's gain is that of the optimum under the penalty, by quadrature, within this share.",
+            "metric": "penalized-gain-error",
+            "at_most": 0.02,
+            "control": {"says": "a critic whose weights are clipped", "entry": "wgan"},
+        },
+        {
+            **EXACT,
+            "says": "Under a penalty of 1000 it is the exact distance of mixtures on the line, within this share.",
+            "metric": "penalized-gain-error",
+            "with": {"weight": 1000.0, "distance": True},
+            "at_most": 0.01,
+            "control": {"says": "under a penalty of 10", "with": {"weight": 10.0, "distance": True}},
+        },
         {**LINE, **ALL_THREE, "recipe": {**BRIEF, "epochs": 20}, "control": IDLE_WASSERSTEIN},
         {**LINE, **SHARES, "recipe": {**BRIEF, "epochs": 20}, "control": IDLE_WASSERSTEIN},
     ],

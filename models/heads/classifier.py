@@ -44,7 +44,7 @@ class Classifier(Model, HasClassifier):
         x_shape: Sequence[int],
         classes: int | None,
         kind: str = "unit",
-        objective: Objective | None = None,
+        objective: Objective | str | None = None,
     ) -> None:
         super().__init__()
         if kind not in (*BOUNDED, "real"):

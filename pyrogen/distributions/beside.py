@@ -27,7 +27,7 @@ class EachItsOwn(constraints.Constraint):
         super().__init__()
 
     @property
-    def is_discrete(self) -> bool:
+    def is_discrete(self) -> bool:  # type: ignore[override]
         """Whether one of the parts is."""
         return any(part.is_discrete for part in self.parts)
 
@@ -60,7 +60,7 @@ class Beside(TorchDistribution):
         return EachItsOwn([p.support for p in self.parts], self.sizes)
 
     @property
-    def has_rsample(self) -> bool:
+    def has_rsample(self) -> bool:  # type: ignore[override]
         """Whether gradients flow through the draws of all parts."""
         return all(p.has_rsample for p in self.parts)
 
