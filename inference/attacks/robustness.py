@@ -50,7 +50,8 @@ def labelled(model: Any, data: Data, limit: int | None) -> tuple[Tensor, Tensor]
     if why:
         raise ValueError(why)
     split = data.test
-    y: Tensor = split.y
+    y = split.y
+    assert y is not None  # or it could not be attacked
     known = (y >= 0).nonzero().flatten()[:limit]
     return split.x[known].to(model.device), y[known].to(model.device)
 
