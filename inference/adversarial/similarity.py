@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyro.poutine.messenger import Messenger
-from torch import nn
+from torch import Tensor, nn
 
 from pyrogen.base import Batch, HasCritic, Objective, Pair, Player
 from pyrogen.inference.adversarial.game import Adversarial
@@ -82,7 +82,7 @@ class LearnedSimilarity(Objective):
         elbo, rests = ELBO(beta=self.beta), generator.resting()
         still = [p for p in generator.parameters() if id(p) in rests]
 
-        def loss(batch: Batch) -> Mapping[str, Any]:
+        def loss(batch: Batch) -> Mapping[str, Tensor]:
             with SeenBy(eyes, self.scale):
                 terms = elbo.terms(model, batch)
             with standing_still(still):
@@ -122,6 +122,6 @@ class Look(nn.Module):
         super().__init__()
         self.eyes = eyes
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         """What it sees."""
         return self.eyes.see(x)

@@ -72,15 +72,16 @@ CLAIMS = {
     ],
     "avb": [
         {
-            "says": "Of four data that differ, log p(x) by AIS, in nats per datum: log 4 = 1.386 below 0 at best.",
+            "says": "Of four data that differ, log p(x) by AIS, in nats per datum, the mean over seeds: -log 4 at best.",
             "metric": "evidence",
             "with": {"estimator": {"name": "AIS", "temperatures": 100, "chains": 32}},
-            "at_least": -1.53,
+            "at_least": -1.5,
+            "over": "mean",
             "seeds": 3,
             "data": "one-hot",
             "arguments": {"latent_size": 2, "hidden": [64, 64], "features": 32, "push": [64]},
             "objective": {"name": "AVB", "critic_steps": 2},
-            "recipe": {"epochs": 200, "batch_size": 100},
+            "recipe": {"epochs": 400, "batch_size": 100},
             "control": {
                 "says": "a VAE of the same networks, whose beliefs are normal: -1.568 as published, where AVB reached -1.403",
                 "entry": "vae",
@@ -94,7 +95,7 @@ CLAIMS = {
             "says": "Where two latents cannot tell all, samples keep edges: the variance of their Laplacian over the data's.",
             "metric": "quality",
             "with": {"measure": "edges"},
-            "at_least": 0.45,
+            "at_least": 0.5,
             "seeds": 3,
             "data": GREY,
             "arguments": {"latent_size": 2, "hidden": [256]},
