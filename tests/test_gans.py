@@ -229,3 +229,13 @@ def test_the_command_line_changes_one_setting_of_a_network_that_is_an_entrys_own
     critic = model.origin["arguments"]["critic"]
     assert (critic["normalization"], critic["width"]) == ("spectral", 4)
     assert model.objective.loss == "Hinge"
+
+
+@pytest.mark.parametrize("written", [["8", "4"], ["8,4"], ["[8,4]"]])
+def test_the_command_line_takes_the_widths_of_a_network_as_people_write_them(written, tmp_path):
+    from pyrogen.command.cli import main
+
+    words = ["gan-hinge", "--epochs", "0", "--critic.hidden", *written, "--generator.hidden", "6"]
+    assert main(["train", *words, "--folder", str(tmp_path / "run")]) == 0
+    arguments = pyrogen.load(tmp_path / "run").origin["arguments"]
+    assert (list(arguments["critic"]["hidden"]), list(arguments["generator"]["hidden"])) == ([8, 4], [6])

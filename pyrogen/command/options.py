@@ -9,7 +9,7 @@ import types
 import typing
 import warnings
 from argparse import Action
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     """
     for word in arguments:
         plain_yaml.refuse_anchors(word)
-    arguments = _names_first(_called(_with_truth(parser, _with_lists(parser, arguments)), axes), axes)
+    lists = {o for a in parser._actions if _is_list(getattr(a, "_typehint", None)) for o in a.option_strings}
+    arguments = _names_first(_called(_with_truth(parser, _with_lists(lists, arguments)), axes), axes)
     known = {o for action in parser._actions for o in action.option_strings}
     names = {o.removeprefix("--") for o in known}
     understand(names)
@@ -95,6 +96,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
         if f"--{option}.help" in arguments:
             _explain(option, axis, arguments)
     inner = [(p, f"{option}.{p}") for option, r in chosen.items() for p in inspect.signature(r.load()).parameters]
+    arguments = _with_lists(_lists_of(chosen), arguments)
     understand({n: n for n in names} | {p: path for p, path in inner if p not in names})
     for argument in arguments:
         flag = argument.split("=", 1)[0]
@@ -173,9 +175,19 @@ def _values(arguments: Sequence[str], flag: str) -> list[str]:
     return after + [a.split("=", 1)[1] for a in arguments if a.startswith(f"{flag}=")]
 
 
-def _with_lists(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
+def _lists_of(chosen: Mapping[str, registry.Registration]) -> set[str]:
+    """The flags of choices that take lists, ``--critic.hidden``."""
+    parameters = {option: inspect.signature(record.load()).parameters for option, record in chosen.items()}
+    return {
+        f"--{option}.{name}"
+        for option, accepted in parameters.items()
+        for name, parameter in accepted.items()
+        if str(parameter.annotation).startswith("Sequence")
+    }
+
+
+def _with_lists(lists: Collection[str], arguments: Sequence[str]) -> list[str]:
     """The arguments, with lists as people type them (400, or 400,200, or 400 200) put into brackets."""
-    lists = {o for a in parser._actions if _is_list(getattr(a, "_typehint", None)) for o in a.option_strings}
     bracketed: list[str] = []
     words = list(arguments)
     while words:
