@@ -26,7 +26,7 @@ NORMAL = {"name": "Normal", "scale": "fixed", "value": 0.15}
 VAES: Mapping[str, Mapping[str, Any]] = {
     "Normal, fixed": NORMAL,
     "Normal, predicted": {"name": "Normal", "scale": "predicted", "floor": FLOOR},
-    "low-rank covariance": {"name": "LowRankMultivariateNormal", "rank": 4, "floor": FLOOR},
+    "low rank": {"name": "LowRankMultivariateNormal", "rank": 4, "floor": FLOOR},
     "logistic mixture": {"name": "DiscretizedLogisticMixture", "components": 5},
     "perceptual": {},
 }
@@ -60,7 +60,7 @@ def made(name: str, seed: int) -> tuple[Tensor, Tensor]:
 
 def seen_by(name: str) -> Data:
     """The same pictures as a likelihood takes them: as vectors, as whole numbers, or as they are."""
-    if name == "low-rank covariance":
+    if name == "low rank":
         rows = {f"x_{s}": getattr(data, s).x.flatten(1) for s in ("train", "valid", "test")}
         return from_arrays(**rows, kind="unit")
     return pyrogen.data.load("digits", kind="levels") if name == "logistic mixture" else data

@@ -12,7 +12,6 @@ from torch import Tensor
 from pyrogen.base import Model
 from pyrogen.data import Split
 from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
-from pyrogen.inference.evidence.importance import diagnostics, log_mean_weight
 from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
@@ -90,11 +89,18 @@ class KDE(Estimator):
 
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """The log of the mean window, all data by the same samples, and its error."""
-        made, parts = _means(model, self.samples, seed), []
+        made = _means(model, self.samples, seed)
+        parts: list[Estimates] = []
         for part in x.flatten(1).double().split(BLOCK):
             windows = _log_windows(_squares(part, made), self.bandwidth, part.shape[1])
             stream = WeightStream.of(windows.cpu().numpy())
-            parts.append({**log_mean_weight(stream), **diagnostics(stream)})
+            found = {
+                "log_evidence": stream.log_mean(),
+                "mc_se": stream.standard_error(),
+                "ess": stream.effective_sample_size(),
+                "pareto_k": stream.pareto()[0],
+            }
+            parts.append({name: (("datum",), value) for name, value in found.items()})
         return joined(parts)
 
 
