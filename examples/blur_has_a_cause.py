@@ -2,8 +2,8 @@
 
 "edges" is the variance of the Laplacian and "sharpness" the share of high frequencies, both in units of the data's: 1 is as
 sharp as data, less is blurred. Means of p(x|z) are what one looks at; draws of p(x|z) have its noise, which is sharp too
-where it knows no neighbours, and no picture. The control is what blurs by construction, averages of eight data. Specks count as edges too: look at the pictures
-before calling a number sharp.
+where it knows no neighbours, and no picture. The control is what blurs by construction, averages of eight data.
+Specks count as edges too: look at the pictures before calling a number sharp.
 
 python examples/blur_has_a_cause.py [--epochs 20] [--seeds 0 1 2] [--out blur.png]
 """
