@@ -50,7 +50,7 @@ def diagnose_chains(
     if starts is not None:
         size = starts.shape[-1]
         found["deserted"] = np.array(
-            [_deserted(starts[:, n], coordinates[~lost[:, n], :, n, :size].reshape(-1, size)) for n in range(len(rows))]
+            [_deserted(starts[:, n], coordinates[~lost[:, n], :, n, :size]) for n in range(len(rows))]
         )
     return xr.Dataset({k: ("datum", v) for k, v in found.items()}, coords={"datum": np.arange(len(rows))})
 
@@ -76,14 +76,14 @@ def _of_one(z: np.ndarray, energy: np.ndarray) -> tuple[float, float, float, flo
 
 
 def _deserted(starts: np.ndarray, draws: np.ndarray) -> int:
-    """How many starts ``(chain, size)`` lie far outside of draws ``(n, size)``, by the distances of Mahalanobis.
+    """How many starts ``(chain, size)`` lie far outside of draws ``(chain, draw, size)``, by the distances of Mahalanobis.
 
     These know of no coordinates: a mode is missed whichever way it lies.
     """
-    size = draws.shape[1]
-    if not size or len(draws) <= size:
+    size = draws.shape[-1]
+    if draws.size <= size**2:  # too few draws for a covariance, or no coordinates
         return 0
-    wide = draws.astype(np.float64)
+    wide = draws.reshape(-1, size).astype(np.float64)
     middle, covariance = wide.mean(0), np.atleast_2d(np.cov(wide.T))
     root = np.linalg.pinv(covariance, hermitian=True)
     furthest, reached = (
