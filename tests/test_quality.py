@@ -160,7 +160,7 @@ def waves(up, across, n=3, side=16):
         (Checkerboard(), 7, 7, 1.0),
         (Checkerboard(), 0, 6, 1.0),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if isinstance(value, Measure) else str(value),
 )
 def test_shares_of_frequencies(measure, up, across, share):
     assert measure.of_each(waves(up, across)).numpy() == pytest.approx(share, abs=1e-12)
