@@ -241,7 +241,7 @@ OTHER = {
     ("objective", "IWAE"): {"k": 7},
     ("objective", "EnumeratedELBO"): {"num_samples": 3, "max_states": 64},
     ("objective", "ContrastiveDivergence"): {"k": 3},
-    ("objective", "Adversarial"): {"loss": "LeastSquares", "critic_steps": 3},
+    ("objective", "Adversarial"): {"penalty_every": 4, "critic_steps": 3},
     ("estimator", "ELBO"): {"num_samples": 300},
     ("estimator", "IWAE"): {"k": 7},
     ("estimator", "Reconstruction"): {"num_samples": 7},

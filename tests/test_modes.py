@@ -9,8 +9,8 @@ import pyrogen
 from pyrogen.base import Model
 from pyrogen.data import from_arrays, load, vision
 from pyrogen.data.stacked import mode_of
-from pyrogen.inference.metrics.coverage import oracle_of, raw_values
 from pyrogen.inference.pages import sample_sections
+from pyrogen.inference.quality.modes import oracle_of, raw_values
 from pyrogen.registry import find
 
 

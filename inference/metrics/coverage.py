@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pyrogen.base import Model
-from pyrogen.data import Data, load
-from pyrogen.data.oracle import STATISTICS, Oracle
-from pyrogen.inference.latents.judging import Judge, judge_of
+from pyrogen.data import Data
+from pyrogen.data.oracle import STATISTICS
 from pyrogen.inference.latents.measured import share
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.quality.modes import oracle_of, raw_values
 from pyrogen.registry import choice, unknown
 
 
@@ -63,27 +62,3 @@ def mode_coverage(
         shares = torch.bincount(mode, minlength=len(oracle.weights)).double() / len(mode)
         return Covered(found, float((shares / oracle.weights)[mode].log().std()) / math.sqrt(len(mode)))
     return Covered(found)
-
-
-def oracle_of(data: Data, judge: Judge | Mapping[str, Any] | str | None = None) -> Oracle:
-    """The oracle of a data set's modes, with the classifier that it asks trained on real data, where it asks one.
-
-    Raises:
-        ValueError: the data have no oracle, or the classifier cannot be trusted.
-    """
-    if data.oracle is None:
-        raise ValueError(
-            f"nobody knows the modes of {data.name!r} as they are loaded here; take data with an oracle, as 'ring', 'grid', "
-            "'stacked-digits' or 'sprites', in their own size."
-        )
-    if not data.oracle.taught_on:
-        return data.oracle
-    single = load(data.oracle.taught_on, kind="unit", dequantization=False)
-    return data.oracle.taught(judge_of(single, judge))
-
-
-def raw_values(x: Tensor, data: Data) -> Tensor:
-    """Data, or what a model makes of them, in the units of the raw values, images in [0, 1]: on the CPU."""
-    scale = data.train.view.scale
-    values = (x if scale is None else scale.restore(x)).detach().cpu().float()
-    return values / 255 if data.kind == "levels" else values

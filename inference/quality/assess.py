@@ -14,10 +14,9 @@ from pyrogen.base import Model
 from pyrogen.data import Data, Split
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.judging import TrainedJudge, as_decoded
-from pyrogen.inference.metrics.coverage import oracle_of, raw_values
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.measure import BLOCKS, Measure, parts, standard_error
-from pyrogen.inference.quality.modes import placed
+from pyrogen.inference.quality.modes import oracle_of, placed, raw_values
 from pyrogen.inference.quality.quality import COLUMNS, Quality
 from pyrogen.inference.quality.spaces import FeatureSpace, has_pictures, space_of
 from pyrogen.registry import choices, describe, make, unknown

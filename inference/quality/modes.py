@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from scipy.stats import binom
 from torch import Tensor
 
+from pyrogen.data import Data, load
 from pyrogen.data.oracle import Oracle
+from pyrogen.inference.latents.judging import Judge, judge_of
 from pyrogen.inference.quality.measure import Direction, Measure, Reads, share_error
 from pyrogen.registry import choice
 
@@ -96,3 +99,27 @@ class UnevenModes(_OfModes):
         mode = made[:, 0].long()
         share = torch.bincount(mode).double() / len(mode)
         return (share[mode] / made[:, 2]).log().mean()
+
+
+def oracle_of(data: Data, judge: Judge | Mapping[str, Any] | str | None = None) -> Oracle:
+    """The oracle of a data set's modes, with the classifier that it asks trained on real data, where it asks one.
+
+    Raises:
+        ValueError: the data have no oracle, or the classifier cannot be trusted.
+    """
+    if data.oracle is None:
+        raise ValueError(
+            f"nobody knows the modes of {data.name!r} as they are loaded here; take data with an oracle, as 'ring', 'grid', "
+            "'stacked-digits' or 'sprites', in their own size."
+        )
+    if not data.oracle.taught_on:
+        return data.oracle
+    single = load(data.oracle.taught_on, kind="unit", dequantization=False)
+    return data.oracle.taught(judge_of(single, judge))
+
+
+def raw_values(x: Tensor, data: Data) -> Tensor:
+    """Data, or what a model makes of them, in the units of the raw values, images in [0, 1]: on the CPU."""
+    scale = data.train.view.scale
+    values = (x if scale is None else scale.restore(x)).detach().cpu().float()
+    return values / 255 if data.kind == "levels" else values
