@@ -1,15 +1,20 @@
 """How models are fitted and judged."""
 
 from pyrogen.inference.adversarial.game import Adversarial
+from pyrogen.inference.adversarial.information import Information
 from pyrogen.inference.adversarial.losses import (
     Hinge,
     LeastSquares,
     Minimax,
     NonSaturating,
     RelativisticAverage,
+    RelativisticHinge,
+    RelativisticLeastSquares,
     Wasserstein,
 )
-from pyrogen.inference.adversarial.penalties import R1, R2, GradientPenalty
+from pyrogen.inference.adversarial.penalties import R1, R2, Clipping, Consistency, GradientPenalty, LipschitzPenalty
+from pyrogen.inference.adversarial.similarity import LearnedSimilarity
+from pyrogen.inference.adversarial.variational import AVB
 from pyrogen.inference.attacks.activation import maximize_activation
 from pyrogen.inference.attacks.attack import FastGradient, ProjectedGradient
 from pyrogen.inference.attacks.robustness import robustness
@@ -34,6 +39,7 @@ from pyrogen.inference.latents.conformal import Separation, conformal_p_values, 
 from pyrogen.inference.latents.factor_scores import disentanglement
 from pyrogen.inference.latents.gaps import gaps
 from pyrogen.inference.latents.geometry import Surface, geodesic
+from pyrogen.inference.latents.inversion import invert
 from pyrogen.inference.latents.judging import judge_of
 from pyrogen.inference.latents.midpoints import midpoints, three_numbers
 from pyrogen.inference.latents.outlier_scores import outlier_scores
@@ -67,6 +73,7 @@ from pyrogen.inference.training.run import Run
 
 __all__ = [
     "AIS",
+    "AVB",
     "BDMC",
     "CUBO",
     "ELBO",
@@ -81,6 +88,8 @@ __all__ = [
     "BetaTC",
     "BiasWarning",
     "Classification",
+    "Clipping",
+    "Consistency",
     "ContrastiveDivergence",
     "DReG",
     "Diagnosis",
@@ -92,7 +101,10 @@ __all__ = [
     "GradientPenalty",
     "Grid",
     "Hinge",
+    "Information",
+    "LearnedSimilarity",
     "LeastSquares",
+    "LipschitzPenalty",
     "Minimax",
     "NonSaturating",
     "Observed",
@@ -101,6 +113,8 @@ __all__ = [
     "Reconstruction",
     "Rejection",
     "RelativisticAverage",
+    "RelativisticHinge",
+    "RelativisticLeastSquares",
     "Renyi",
     "ReweightedWakeSleep",
     "Run",
@@ -131,6 +145,7 @@ __all__ = [
     "geodesic",
     "grid",
     "interpolate",
+    "invert",
     "judge_of",
     "likelihood_regret",
     "load_run",
