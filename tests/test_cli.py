@@ -276,7 +276,7 @@ REFUSED = {
     "train vae digits": "takes no further words; got 'digits'",
     "evaluate {run} --limit 0": "--limit 0: needs 1 or more",
     "evaluate {run} --chunk_size 0": "--chunk_size 0: needs 1 or more",
-    "evaluate {run} --sigma 1": "leave --sigma out",
+    "evaluate {run} --sigma -1": "must be positive and finite",
     "train vae --seed 18446744073709551616": "^pyrogen: --seed 18446744073709551616: needs a whole number",
     "train vae --epochs 1.5": "--epochs takes int",
     "train vae --device meta": "--device meta cannot be used here",
