@@ -196,3 +196,14 @@ def test_the_analysis_and_the_metric():
     assert found.verdict in ("well", "beware", "open")
     assert [row[0] for row in found.table] == ["split", "train", "test"]
     assert math.isfinite(inference_gap(model, data, 0, num_data=4, steps=20))
+
+
+@pytest.mark.parametrize("components", [8, 5])
+def test_the_best_posterior_leaves_a_prior_alone_that_is_made_of_the_encoder(components):
+    # as many pseudo-inputs as data: the prior would read the data's features for its own, and its best bound exceed log p(x)
+    torch.manual_seed(0)
+    model = pyrogen.create("vae-vamp", x_shape=(1, 4, 4), latent_size=2, hidden=(8,), components=components).eval()
+    x = torch.rand(8, 1, 4, 4).round()
+    model.before_training(x)
+    found = gaps(model, x)
+    assert float(found["approximation"].mean()) > -4 * float(found["approximation_se"].mean())

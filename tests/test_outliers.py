@@ -366,3 +366,10 @@ def test_a_head_without_latents_has_no_regret_and_its_evidence_all_the_same():
     found = outlier_scores(model, data.test, data.valid)
     assert list(found["score_name"].values) == ["low evidence", "typicality"]
     assert "draws no latents" in found.attrs["left_out"]
+
+
+def test_crowds_are_of_data_that_have_the_element():
+    x = torch.tensor([[0.0, torch.nan], [2.0, 5.0], [2.0, torch.nan]]).repeat(20, 1)
+    found = crowds(x, seed=0)
+    assert torch.isfinite(found).all()
+    assert (found[:, 1] == 5).all()

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -100,7 +101,15 @@ class OfEncoder(Family):
 
     @contextmanager
     def _reading(self, instead: Callable[[Tensor], Tensor]) -> Iterator[None]:
-        hook = self.posterior.register_forward_pre_hook(lambda _, given: (instead(given[0]), *given[1:]))
+        """The guide's reading, which is the first: a VampPrior asks the same posterior of its pseudo-inputs after it."""
+        unread = True
+
+        def read(_: object, given: tuple[Any, ...]) -> tuple[Any, ...]:
+            nonlocal unread
+            first, unread = unread, False
+            return (instead(given[0]), *given[1:]) if first else given
+
+        hook = self.posterior.register_forward_pre_hook(read)
         try:
             yield
         finally:

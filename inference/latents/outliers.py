@@ -29,13 +29,13 @@ def shuffled_columns(x: Tensor, seed: int = 0) -> Tensor:
 
 
 def crowds(x: Tensor, n: int | None = None, seed: int = 0) -> Tensor:
-    """Strangers in the midst of data: each element is the median of that of 25 random data, ``(n, *x_shape)``.
+    """Strangers in the midst of data: each element is the median of that of 25 random data that have it, ``(n, *x_shape)``.
 
     They are smoother than any datum and lie where density is highest, and yet no datum is like them.
     """
     with seeded(seed):
         rows = torch.randint(len(x), (len(x) if n is None else n, CROWD)).to(x.device)
-    return x[rows].median(1).values
+    return x[rows].nanmedian(1).values
 
 
 @choice("analysis", "outliers")
