@@ -596,7 +596,7 @@ PARTS = {
     "--flagged_by iwae-5000-test": "flags no data",
     "--flagged_by iwae-5000-test --limit 3": "give one of them",
     "--flagged_by iwae-5000-test --split valid": "is of the split test",
-    "--sigma 0.1": "needs no observation noise",
+    "--sigma -1": "must be positive and finite",
     "--estimator.k 3": "--estimator.k belongs to IWAE, and no estimator was named",
 }
 

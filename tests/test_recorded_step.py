@@ -24,7 +24,7 @@ from pyrogen.inference.training.game import Game, Rules
 NAMES = pyrogen.list_models()
 SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,), "classes": 3}
 SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
-NETS = {"Perceptron": {"hidden": (6,)}, "Convolutional": {"width": 4}}
+SMALL_NETS = {"Perceptron": {"hidden": (6,)}, "Convolutional": {"width": 4}}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def small(name, **more):
     for axis in {"generator", "critic"} & set(accepted):
         default = accepted[axis].default
         net = {"name": default} if isinstance(default, str) else default
-        arguments[axis] = {**net, **NETS[net["name"]]}
+        arguments[axis] = {**net, **SMALL_NETS[net["name"]]}
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
@@ -96,9 +96,9 @@ def recordings(step):
 def test_every_entry_records_to_the_bit(name, tiny_data):
     model = small(name)
     g = agree(model, tiny_data(model), batch_size=12)
-    for step in steps(g):
-        assert step.eager_because == ""
-        assert [e.replays for e in recordings(step)] == [8]
+    for mover in g.movers:
+        assert mover.step.eager_because == ""
+        assert [e.replays for e in recordings(mover.step)] == [8 * mover.player.steps]
 
 
 def test_the_ragged_batch_has_a_recording_of_its_own(tiny_data):

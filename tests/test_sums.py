@@ -40,7 +40,7 @@ def gradients(objective, model, x):
         "IWAE(k=3)",
         "0.25 * ELBO() + 2 * SparseActivation(target=0.1) + Contractive()",
         "EnumeratedELBO() + 10 * Classification()",
-        "ELBO() + 0.1 * Adversarial(loss='LeastSquares', critic_optimizer=Adam(lr=0.0002, betas=(0.5, 0.9)))",
+        "ELBO() + 0.1 * Adversarial(loss=LeastSquares(), critic_optimizer=Adam(lr=0.0002, betas=(0.5, 0.9)))",
     ],
 )
 def test_a_sum_is_written_as_it_is_read(text):

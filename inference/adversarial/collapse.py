@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pyrogen.base import Batch, HasGenerator, Model
 from pyrogen.data import Split
+from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.neighbours import coverage
 
 COMPARED = 500  # data, and as many samples
@@ -103,8 +104,10 @@ def said_of(terms: Mapping[str, Any], prefix: str = "valid/") -> str:
 
 
 def _spaced(split: Split, n: int) -> Batch:
-    """So many rows, evenly spaced: the first ones may be of one class."""
-    return split.batch(torch.linspace(0, max(len(split) - 1, 0), n, dtype=torch.float64, device=split.device).long())
+    """So many rows, evenly spaced: the first ones may be of one class; bits of their own seed, whenever they are drawn."""
+    rows = torch.linspace(0, max(len(split) - 1, 0), n, dtype=torch.float64, device=split.device).long()
+    with seeded(0, split.device):
+        return split.batch(rows)
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -93,6 +93,6 @@ def _game(model: Model) -> Adversarial:
     if not isinstance(model.objective, Adversarial):
         raise ValueError(
             f"this metric is of a game's loss and penalty, and {type(model).__name__} is trained by "
-            f"{type(model.objective).__name__}; take objective=Adversarial(...)."
+            f"{type(model.objective).__name__}; take objective=Adversarial()."
         )
     return model.objective

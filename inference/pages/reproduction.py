@@ -20,6 +20,8 @@ from pyrogen.base import Model, Objective
 from pyrogen.figures.report import Section
 from pyrogen.files import first_line
 from pyrogen.inference.training.fit import FALLBACK, fit
+from pyrogen.nets.critics import CriticNet
+from pyrogen.nets.generators import GeneratorNet
 from pyrogen.registry import DECIDED, Registration, describe, find, make
 
 
@@ -100,7 +102,7 @@ def _words(
 
 
 def _is_axis(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, (Axis, Objective))
+    return isinstance(hint, type) and issubclass(hint, (Axis, Objective, CriticNet, GeneratorNet))
 
 
 def _plain(value: Any) -> Any:

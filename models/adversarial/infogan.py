@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import Objective, announce
 from pyrogen.distributions.beside import Beside
+from pyrogen.distributions.finite import OneHot
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.inference.adversarial.information import HasCodes, Information
 from pyrogen.models.adversarial.gan import BOUNDED, GAN
@@ -44,7 +45,7 @@ class CodesAndNoise(Prior):
     def codes(self) -> Distribution:
         """p(c)."""
         chances = self.zero.expand(self.categories)
-        category = dist.OneHotCategorical(logits=chances, validate_args=False)
+        category = OneHot(logits=chances, validate_args=False)
         if not self.uniform:
             return category
         ones = torch.ones_like(self.zero.expand(self.uniform))
@@ -127,7 +128,7 @@ class InfoGAN(GAN, HasCodes):
     def read_codes(self, x: Tensor) -> Distribution:
         """Q(c|x): probabilities of the categories, and a normal distribution of each uniform code."""
         logits, means, raw = self.code_reader(x).split([self.categories, self.uniform, self.uniform], -1)
-        category = dist.OneHotCategorical(logits=logits, validate_args=False)
+        category = OneHot(logits=logits, validate_args=False)
         if not self.uniform:
             return category
         return Beside([category, dist.Normal(means, LEAST_SCALE + softplus(raw)).to_event(1)])
