@@ -17,11 +17,13 @@ class Measured(NamedTuple):
     error: float
     n: int
 
+    @property
+    def digits(self) -> int:
+        """After the point, to the second that the error has."""
+        return 3 if self.error <= 0 or not math.isfinite(self.error) else max(0, 2 - math.ceil(math.log10(self.error)))
+
     def __str__(self) -> str:
-        digits = (
-            3 if self.error <= 0 or not math.isfinite(self.error) else max(0, 2 - math.ceil(math.log10(self.error)))
-        )
-        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}".replace("-", "−")
+        return f"{self.value:.{self.digits}f} ± {self.error:.{self.digits}f}".replace("-", "−")
 
     def numbers(self) -> Mapping[str, float]:
         """As it is written to files."""
@@ -29,10 +31,7 @@ class Measured(NamedTuple):
 
 
 def share(hits: Tensor) -> Measured:
-    """The share of data of which something is true, ``hits`` of shape ``(N,)``.
-
-    The error is the standard deviation of its posterior Beta(k + ½, N − k + ½), which is none of 0 where all data agree.
-    Reference: Brown, Cai & DasGupta 2001, Interval estimation for a binomial proportion.
+    """The share of data of which something is true, ``hits`` of shape ``(N,)``, with :func:`share_error`.
 
     Raises:
         ValueError: there are no data.
@@ -40,8 +39,16 @@ def share(hits: Tensor) -> Measured:
     n, k = len(hits), int(hits.sum())
     if not n:
         raise ValueError("a share of 0 data is no number; pass at least 1.")
+    return Measured(k / n, share_error(k, n), n)
+
+
+def share_error(k: float, n: int) -> float:
+    """The standard deviation of the posterior Beta(k + ½, n − k + ½) of a share k/n, which is none of 0 where all agree.
+
+    Reference: Brown, Cai & DasGupta 2001, Interval estimation for a binomial proportion.
+    """
     a, b = k + 0.5, n - k + 0.5
-    return Measured(k / n, math.sqrt(a * b / ((a + b) ** 2 * (a + b + 1))), n)
+    return math.sqrt(a * b / ((a + b) ** 2 * (a + b + 1)))
 
 
 def mean(values: Tensor) -> Measured:

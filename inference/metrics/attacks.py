@@ -16,6 +16,7 @@ from pyrogen.inference.attacks.attack import Attack, ProjectedGradient, asked, l
 from pyrogen.inference.attacks.robustness import labelled, limits_of, robustness, unattackable
 from pyrogen.inference.latents.measured import Measured, paired_shares
 from pyrogen.inference.metrics.judge import SupportVectors
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.registry import choice
 
 Asked = Attack | str | Mapping[str, Any]
@@ -135,4 +136,6 @@ def _right(model: Model, data: Data, seed: int, epsilon: float, attack: Asked) -
 
 
 def _value(difference: Measured, in_errors: bool) -> float:
-    return difference.value / difference.error if in_errors else difference.value
+    if in_errors:
+        return difference.value / difference.error
+    return WithError(difference.value, difference.error)

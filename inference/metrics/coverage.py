@@ -12,21 +12,10 @@ from pyrogen.base import Model
 from pyrogen.data import Data
 from pyrogen.data.oracle import STATISTICS
 from pyrogen.inference.latents.measured import share
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.modes import oracle_of, raw_values
 from pyrogen.registry import choice, unknown
-
-
-class Covered(float):
-    """A statistic of coverage, with its standard error over samples where it is a mean over them."""
-
-    error: float | None
-
-    def __new__(cls, value: float, error: float | None = None) -> Covered:
-        """The number and its error."""
-        found = super().__new__(cls, value)
-        found.error = error
-        return found
 
 
 @choice("metric", "mode-coverage")
@@ -38,7 +27,7 @@ def mode_coverage(
     n: int = 2500,
     means: bool = False,
     judge: Mapping[str, Any] | str | None = None,
-) -> Covered:
+) -> WithError:
     """How samples cover the modes that the data's oracle knows: "modes", "high_quality", or "kl" of their shares.
 
     modes = #{k: enough of n samples are of high quality in mode k}, 20 of a mixture's, 1 of pictures; high_quality, the
@@ -57,8 +46,8 @@ def mode_coverage(
     mode, good = oracle.place(raw_values(drawn, data))
     found = oracle.counted(mode, good)[statistic]
     if statistic == "high_quality":
-        return Covered(found, share(good).error)
+        return WithError(found, share(good).error)
     if statistic == "kl":
         shares = torch.bincount(mode, minlength=len(oracle.weights)).double() / len(mode)
-        return Covered(found, float((shares / oracle.weights)[mode].log().std()) / math.sqrt(len(mode)))
-    return Covered(found)
+        return WithError(found, float((shares / oracle.weights)[mode].log().std()) / math.sqrt(len(mode)))
+    return WithError(found)

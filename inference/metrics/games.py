@@ -6,30 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pyrogen.base import HasCritic, HasGenerator, Model
 from pyrogen.data import Data
 from pyrogen.inference.latents.judging import Judge, judge_of
-from pyrogen.inference.latents.measured import Measured, paired_shares
+from pyrogen.inference.latents.measured import paired_shares
 from pyrogen.inference.latents.paths import path_named
 from pyrogen.inference.latents.walks import draw_latents
+from pyrogen.inference.metrics.generators import given
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.nets.spectral import largest_singular_values
 from pyrogen.registry import choice
 from pyrogen.seeds import derived
-
-
-class Gain(float):
-    """A difference of shares with its standard error."""
-
-    error: float
-
-    def __new__(cls, found: Measured) -> Gain:
-        """The number and its error."""
-        made = super().__new__(cls, found.value)
-        made.error = found.error
-        return made
 
 
 @choice("metric", "classes-recognized")
@@ -39,7 +28,7 @@ def classes_recognized(
     """How many classes a judge of real data is confident to see among n samples, at least one sample of each."""
     _classes(data)
     trained = judge_of(data, judge)
-    y = _given(model, data, n)
+    y = given(model, data, n)
     with evaluating(model), seeded(seed, model.device):
         x = model.sample_mean(n, y).cpu()
     return float(len(trained.names(x)[trained.recognizes(x)].unique()))
@@ -53,7 +42,7 @@ def midpoint_gain(
     n: int = 2000,
     path: str = "lerp",
     judge: Judge | Mapping[str, Any] | str | None = None,
-) -> Gain:
+) -> WithError:
     """By how much more often a judge recognizes what is generated midway between two latents than the mean of the two data.
 
     Share of {g(m(z, z′))} − share of {(g(z) + g(z′))/2}, m the middle of the path, z and z′ from the prior. Pairs count whose
@@ -63,7 +52,7 @@ def midpoint_gain(
         raise ValueError(f"{type(model).__name__} generates nothing from latents, between which one could look.")
     _classes(data)
     trained = judge_of(data, judge)
-    y = _given(model, data, n)
+    y = given(model, data, n)
     with evaluating(model), torch.no_grad():
         a, b = (draw_latents(model, n, y, s) for s in derived(seed, count=2))
         half = torch.full((n,), 0.5, device=a.device)
@@ -76,7 +65,8 @@ def midpoint_gain(
     if not apart.any():
         raise ValueError(f"no two of {n} samples are recognized as different classes, between which one could look.")
     mean = (ends[0] + ends[1]) / 2
-    return Gain(paired_shares(trained.recognizes(made[apart]), trained.recognizes(mean[apart])))
+    gain = paired_shares(trained.recognizes(made[apart]), trained.recognizes(mean[apart]))
+    return WithError(gain.value, gain.error)
 
 
 @choice("metric", "steepest-layer")
@@ -93,9 +83,3 @@ def steepest_layer(model: Model, data: Data, seed: int) -> float:
 def _classes(data: Data) -> None:
     if data.classes is None:
         raise ValueError(f"a judge recognizes classes, and {data.name!r} has none; take labelled data.")
-
-
-def _given(model: Model, data: Data, n: int) -> Tensor | None:
-    """The y of n test data, over and over, where the model is conditional."""
-    y = model.condition_for(None if data.test.y is None else data.test.y[torch.arange(n) % len(data.test)])
-    return None if y is None else y.to(model.device)

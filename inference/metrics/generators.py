@@ -24,7 +24,7 @@ def output_variance(model: Model, data: Data, seed: int, n: int = 2000) -> float
     anything. Of a generator that makes the same x̂ whatever z is, it is 0.
     """
     with evaluating(model), seeded(seed, model.device):
-        made = model.sample_mean(n, model.condition_for(_given(data, n, model.device))).flatten(1).double()
+        made = model.sample_mean(n, given(model, data, n)).flatten(1).double()
     return float(made.var(0).sum()) / float(data.test.x.flatten(1).double().var(0).sum())
 
 
@@ -90,6 +90,7 @@ def cell_probabilities(model: Model, edges: Tensor, nodes: int = 500) -> Tensor:
     return total
 
 
-def _given(data: Data, n: int, device: torch.device) -> Tensor | None:
-    y = data.test.y
-    return None if y is None else y[torch.arange(n) % len(y)].to(device)
+def given(model: Model, data: Data, n: int) -> Tensor | None:
+    """The y of n test data, over and over, where the model is told one."""
+    y = model.condition_for(None if data.test.y is None else data.test.y[torch.arange(n) % len(data.test)])
+    return None if y is None else y.to(model.device)

@@ -100,9 +100,3 @@ def standard_error(repeated: Tensor, halved: bool) -> float:
     """
     variance = float(repeated.double().var(correction=0))
     return math.sqrt(variance if halved else variance * (len(repeated) - 1))
-
-
-def share_error(value: float, n: int) -> float:
-    """The standard deviation of a share's posterior Beta(k + ½, n − k + ½), k = value · n, which is 0 for none."""
-    a, b = value * n + 0.5, (1 - value) * n + 0.5
-    return float((a * b / ((a + b) ** 2 * (a + b + 1))) ** 0.5)

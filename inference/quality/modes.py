@@ -13,7 +13,8 @@ from torch import Tensor
 from pyrogen.data import Data, load
 from pyrogen.data.oracle import Oracle
 from pyrogen.inference.latents.judging import Judge, judge_of
-from pyrogen.inference.quality.measure import Direction, Measure, Reads, share_error
+from pyrogen.inference.latents.measured import share_error
+from pyrogen.inference.quality.measure import Direction, Measure, Reads
 from pyrogen.registry import choice
 
 
@@ -78,7 +79,7 @@ class HighQuality(_OfModes):
 
     def least_error(self, value: float, made: Tensor, real: Tensor, train: Tensor | None = None) -> float:
         """That of a share."""
-        return share_error(value, len(made))
+        return share_error(value * len(made), len(made))
 
 
 @choice("measure", "uneven-modes")

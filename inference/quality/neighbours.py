@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pyrogen.inference.quality.measure import Direction, Measure, kept, share_error
+from pyrogen.inference.latents.measured import share_error
+from pyrogen.inference.quality.measure import Direction, Measure, kept
 from pyrogen.registry import choice
 
 NEIGHBOURS = 5
@@ -75,7 +76,8 @@ class Neighbours(Measure):
 
     def least_error(self, value: float, made: Tensor, real: Tensor, train: Tensor | None = None) -> float:
         """That of a share of so many."""
-        return share_error(value, min(len(made), len(real))) if self.is_share else 0.0
+        n = min(len(made), len(real))
+        return share_error(value * n, n) if self.is_share else 0.0
 
     def _distances(self, made: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         points, centres = (x.detach().flatten(1).double() for x in ((real, made) if self.turned else (made, real)))

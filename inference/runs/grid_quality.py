@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from pyrogen import storage
 from pyrogen.figures import plots
 from pyrogen.figures.report import Section
+from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.quality.assess import compare
 from pyrogen.inference.quality.quality import WORDS, Quality
 from pyrogen.inference.quality.spaces import has_pictures
@@ -97,12 +98,10 @@ def quality_rows(numbers: xr.Dataset, axes: Sequence[str]) -> list[list[str]]:
 
 
 def _said(cell: xr.Dataset, key: str, *errors: str) -> str:
-    """A number with its errors, to the second digit of the first of them."""
-    value, spread = float(cell[key]), float(cell[errors[0]])
-    if math.isnan(value):
-        return "–"
-    digits = 3 if not 0 < spread < math.inf else max(0, 1 - math.floor(math.log10(spread)))
-    return " ± ".join(f"{float(cell[name]):.{digits}f}" for name in (key, *errors))
+    """A number with its errors, to the second digit of the first of them, as Measured has it."""
+    digits = Measured(float(cell[key]), float(cell[errors[0]]), 0).digits
+    told = " ± ".join(f"{float(cell[name]):.{digits}f}" for name in (key, *errors)).replace("-", "−")
+    return "–" if math.isnan(float(cell[key])) else told
 
 
 def samples_section(groups: Sequence[Sequence[GridRun]], weights: str) -> Iterator[Section]:

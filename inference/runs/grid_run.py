@@ -242,7 +242,10 @@ def _estimators(model: Model, ruler: Ruler) -> Iterator[tuple[str, Estimator | M
     if ruler.sigma is not None:
         judge = registry.make("estimator", ruler.estimator or "AIS")
         if ruler.quality and isinstance(judge, AIS):
-            yield "gap", BDMC(judge.temperatures, judge.chains, judge.init, judge.schedule, judge.leapfrogs)
+            yield (
+                "gap",
+                BDMC(judge.temperatures, judge.chains, judge.init, judge.schedule, judge.leapfrogs, judge.acceptance),
+            )
     elif isinstance(model, Pair):
         yield from (("elbo", ELBO()), ("reconstruction", Reconstruction()))
 
