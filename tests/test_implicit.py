@@ -18,6 +18,7 @@ from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.runs import quality
 from pyrogen.inference.runs.density import FILE
 from pyrogen.inference.runs.quality import FACTS
+from pyrogen.inference.runs.scores import beware
 from pyrogen.models.adversarial.gan import GAN
 from pyrogen.nets.beside import Beside
 from pyrogen.nets.critics import Perceptron
@@ -119,6 +120,13 @@ def test_a_game_leaves_the_likelihood_unfitted_so_that_noise_is_what_is_scored(b
     assert game.attrs["sigma_from"].startswith("fitted on")
     given = evaluate(both[False], AIS(4, 16), limit=4, sigma=0.7)
     assert (given.attrs["sigma"], given.attrs["sigma_from"]) == (0.7, "given")
+
+
+def test_a_posterior_that_a_game_leaves_at_rest_is_not_said_to_have_collapsed(both, monkeypatch):
+    last = {"epoch": 9, "step": 5000, "valid/active_units": 0}
+    monkeypatch.setattr("pyrogen.inference.runs.scores.read_history", lambda folder: [last])
+    assert "the posterior has collapsed" in " ".join(beware(both[False].folder))
+    assert list(beware(both[True].folder)) == []
 
 
 def test_what_noise_is_put_on_is_annealed_by_default(both, quickly, monkeypatch):
