@@ -178,7 +178,8 @@ def beware(folder: str | Path) -> Iterator[str]:
         return
     if said := said_of(history[-1]):
         yield said
-    objective = trained_by(storage.read_config(folder).get("fit") or {})
+    config = storage.read_config(folder) if (Path(folder) / storage.CONFIG).is_file() else {}
+    objective = trained_by(config.get("fit") or {})
     # what a game trained is scored without its posterior, which the game may have left at rest
     if history[-1].get("valid/active_units") == 0 and not (objective and objective.implicit):
         yield (
