@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import math
@@ -25,7 +26,7 @@ from pyrogen.inference.adversarial.collapse import Yardstick
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
-from pyrogen.inference.training.alarms import Alarms
+from pyrogen.inference.training.alarms import Alarms, at_rest
 from pyrogen.inference.training.changes import changes
 from pyrogen.inference.training.film import FILM, Film
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
@@ -282,7 +283,8 @@ class Trainer:
         game.batch = 0
         self._record({"epoch": self.epochs_done + 1, "step": int(game.step), **terms})
         self._shoot()
-        self.alarms.hear(self.run.records, players, late=2 * self.epoch >= game.rules.epochs > 2)
+        rests = functools.partial(at_rest, self.model, self.valid_split, players)
+        self.alarms.hear(self.run.records, players, 2 * self.epoch >= game.rules.epochs > 2, rests)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
         said = "  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown)
