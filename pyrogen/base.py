@@ -39,7 +39,6 @@ class Batch:
     x: Tensor
     y: Tensor | None = None
     index: Tensor | None = None
-    mask: Tensor | None = None
     step: Tensor | None = None
     turn: Tensor | None = None
 
