@@ -17,6 +17,7 @@ from rich.table import Table
 RESULTS = Path(__file__).with_name("RESULTS.md")
 ITEMS = {  # by the module that measures it
     "fit": "training",
+    "games": "games",
     "iwae": "scoring",
     "ais": "annealing",
     "posterior": "posterior_sampling",
@@ -28,7 +29,7 @@ ITEMS = {  # by the module that measures it
     "upkeep": "upkeep",
     "quality": "quality",
 }
-APART = ("fit",)  # so long that each number of threads is a section of its own
+APART = ("fit", "games")  # so long that each number of threads is a section of its own
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are

@@ -34,14 +34,15 @@ class Batch:
     """What a player's loss reads: tensors only, all on the model's device, first dimension the batch.
 
     ``step`` is the step of training, None elsewhere; ``turn`` is the same in every ``Player.every``-th step, None in others.
+    ``shown`` is what ``Player.shows`` made for this step, by name, None where nothing was.
     """
 
     x: Tensor
     y: Tensor | None = None
     index: Tensor | None = None
-    mask: Tensor | None = None
     step: Tensor | None = None
     turn: Tensor | None = None
+    shown: Mapping[str, Tensor] | None = None
 
 
 def nothing() -> None:
@@ -56,7 +57,9 @@ class Player:
     what is claimed, where that differs from what is minimized (a schedule at its end). ``state`` names modules that belong to
     the objective and not to the model (a critic of codes, persistent chains): they move with the model and are kept in
     checkpoints, as owned ones outside the model are. ``idle`` names what is meant to have no gradient. In every ``every``-th
-    step the batch has a ``turn``, for what is too dear to be computed in each.
+    step the batch has a ``turn``, for what is too dear to be computed in each. ``shows(batch)`` makes named tensors once a
+    round for the last step of the player before and for the first of its own: both read them as ``batch.shown``, and what
+    the own loss says of them moves what they were made by.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Player:
     state: Sequence[nn.Module] = ()
     idle: Sequence[nn.Parameter | nn.Module] = ()
     every: int = 1
+    shows: Callable[[Batch], Mapping[str, Tensor]] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that this player may move, each once."""

@@ -12,7 +12,8 @@ from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages.latent_sections import most_active
-from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel, is_picture
+from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel
+from pyrogen.kinds import is_picture
 
 PICTURED = 8
 

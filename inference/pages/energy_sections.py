@@ -24,8 +24,8 @@ from pyrogen.inference.pages.panel import (
     History,
     Panel,
     gap,
-    is_picture,
 )
+from pyrogen.kinds import is_picture
 
 
 def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:

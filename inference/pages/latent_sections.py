@@ -21,11 +21,11 @@ from pyrogen.inference.pages.panel import (
     SCATTERED,
     History,
     Panel,
-    is_picture,
     labels_of,
     last,
 )
 from pyrogen.inference.programs.record import is_point
+from pyrogen.kinds import is_picture
 
 PAIRED, MARGINS, BUBBLES, DRAWS = 4, 8, 60, 200
 
