@@ -88,4 +88,6 @@ def _call(node: ast.expr) -> dict[str, Any]:
 
 
 def _argument(node: ast.expr) -> Any:
+    if isinstance(node, ast.Name):
+        return node.id  # a name without quotes, as shells eat them
     return _call(node) if isinstance(node, ast.Call) else ast.literal_eval(node)

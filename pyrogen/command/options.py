@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-import types
 import typing
 import warnings
 from argparse import Action
@@ -17,6 +16,8 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Na
 
 from pyrogen import plain_yaml, registry
 from pyrogen.arguments import NEEDS
+from pyrogen.command import inner
+from pyrogen.command.inner import axis_class
 from pyrogen.command.plain import lacking, unknown_option
 from pyrogen.command.speech import understand
 from pyrogen.files import first_line
@@ -50,7 +51,7 @@ def add_function(
         if name in skip:
             continue
         default = (defaults or {}).get(name, parameter.default)
-        base = _axis_class(hints[name])
+        base = axis_class(hints[name])
         if base is not None:
             axes[name] = base.axes[0]
             add_axis(parser, name, base, default, helps.get(name, ""), base.axes[0])
@@ -93,23 +94,25 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     }
     for option, axis in axes.items():
         for name in _values(arguments, f"--{option}"):
-            chosen[option] = registry.find(axis, name)
-        if f"--{option}.help" in arguments:
-            _explain(option, axis, arguments)
-    inner = [(p, f"{option}.{p}") for option, r in chosen.items() for p in inspect.signature(r.load()).parameters]
+            chosen[option] = inner.found(option, axis, name)
+    inner.explain(arguments, axes, chosen)
+    settings = [(p, f"{option}.{p}") for option, r in chosen.items() for p in inspect.signature(r.load()).parameters]
     arguments = _with_lists(_lists_of(chosen), arguments)
-    understand({n: n for n in names} | {p: path for p, path in inner if p not in names})
+    understand({n: n for n in names} | {p: path for p, path in settings if p not in names})
     for argument in arguments:
         flag = argument.split("=", 1)[0]
         option, _, nested = flag.removeprefix("--").partition(".")
         if flag.startswith("--") and nested and option in chosen and nested != "help":
             accepted = list(inspect.signature(chosen[option].load()).parameters)
             if nested not in accepted:
+                named = value_of(arguments, flag.rpartition(".")[0])
+                if said := inner.in_brackets(option, nested, chosen[option], named):
+                    raise said
                 raise _misplaced(option, axes[option], nested, chosen[option].name, accepted)
         elif flag.startswith("--") and nested and option in axes and nested != "help":
             raise _misplaced(option, axes[option], nested, None, [])
-        elif flag.startswith("--") and not nested and flag not in known:
-            raise unknown_option(flag, sorted(known))
+        elif flag.startswith("--") and option not in chosen and flag not in known:
+            raise unknown_option(f"--{option}", sorted(known))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -126,20 +129,6 @@ def add_data(parser: ArgumentParser, default: str) -> None:
     parser.add_argument("--data", default=default, help="a data set, see pyrogen list --axis data, or the path of one")
     add_function(parser, load, skip={"name", "seed"})
     parser.add_argument("--data_seed", type=int, default=0, help="of what is drawn once: binarized test data, say")
-
-
-def _explain(option: str, axis: str, arguments: Sequence[str]) -> None:
-    """Let jsonargparse print the options of the choice after ``--option.help``; without one, print all choices and leave."""
-    after = list(itertools.dropwhile(lambda word: word != f"--{option}.help", arguments))[1:2]
-    if after and not after[0].startswith("-"):
-        registry.find(axis, after[0]).load()
-        return
-    found = sorted(registry.registrations(axis), key=lambda record: record.name)
-    width = max(len(record.name) for record in found)
-    print(f"--{option} takes one of:")
-    print("\n".join(f"  {record.name:{width}}  {record.summary}" for record in found))
-    print(f"--{option}.help NAME lists the options of one.")
-    raise SystemExit(0)
 
 
 def _misplaced(option: str, axis: str, nested: str, chosen: str | None, accepted: Sequence[str]) -> ValueError:
@@ -269,14 +258,6 @@ def _sentence(error: Exception) -> str:
         names = " or ".join("nothing" if w == "NoneType" else w for w in wanted)
         return f"--{key[1]} takes {names}; got {value[1]!r}."
     return text
-
-
-def _axis_class(hint: Any) -> Any:
-    """The axis class in an annotation such as ``Prior | str``, or None."""
-    for part in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
-        if isinstance(part, type) and hasattr(part, "axes"):
-            return part
-    return None
 
 
 def _plain(hint: Any) -> Any:
