@@ -55,6 +55,19 @@ def test_digits_keep_their_labels():
     assert data.classes == 10
 
 
+def test_shuffled_labels_are_those_of_training_in_another_order():
+    data, plain = load("shuffled-labels(of='digits')", kind="levels"), load("digits", kind="levels")
+    for split in ("train", "valid"):
+        dealt, true = getattr(data, split).y, getattr(plain, split).y
+        assert torch.equal(getattr(data, split).x, getattr(plain, split).x)
+        assert torch.equal(dealt.bincount(), true.bincount())
+        assert (dealt == true).double().mean() < 0.2
+    assert torch.equal(data.test.y, plain.test.y)
+    again, other = (load(f"shuffled-labels(of='digits', seed={seed})", kind="levels").train.y for seed in (0, 1))
+    assert torch.equal(again, data.train.y)
+    assert not torch.equal(other, data.train.y)
+
+
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [
@@ -240,6 +253,7 @@ def test_data_describe_themselves():
         ({"name": "nowhere/file.npz"}, r"no such file: nowhere/file\.npz"),
         ({"name": "file.npz"}, r"no such file: file\.npz"),
         ({"name": Path("digits")}, r"no such file: digits"),
+        ({"name": "shuffled-labels(of='digit')"}, r"no data called 'digit'; did you mean 'digits'"),
         ({"kind": "grey"}, r"no kind of data called 'grey'"),
         ({"kind": "real"}, r"'digits' offers kind 'binary' or 'unit' or 'levels', not 'real'"),
         ({"kind": ()}, r"not nothing"),
