@@ -59,8 +59,10 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
+from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.sums import Sum
+from pyrogen.inference.objectives.tempering import ParallelTempering
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.quality.assess import assess
 from pyrogen.inference.quality.quality import Quality
@@ -108,6 +110,8 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "Observed",
+    "ParallelTempering",
+    "PersistentContrastiveDivergence",
     "ProjectedGradient",
     "Quality",
     "Reconstruction",

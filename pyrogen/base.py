@@ -279,6 +279,69 @@ class HasFreeEnergy(ABC):
         """One transition of a Markov chain that leaves p(x) unchanged, same shape."""
 
 
+class HasPartition(ABC):
+    """A model p(x) = f(x) / Z whose log Z is told by chains that climb from a base with a known normalizer.
+
+    The chains' states s need not be data: Σ_s f_β(s) = Z_β along a path of unnormalized densities, from f₀, whose Z₀ is
+    known, to f₁, whose Z₁ is the Z of the model. β is a number, or one for each state, ``(n,)``.
+
+    Attributes:
+        tight: whether ``log_unnormalized`` is log f(x), and not a lower bound.
+    """
+
+    tight: bool = True
+
+    @abstractmethod
+    def log_unnormalized(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """log f(x), or a lower bound, and its Monte-Carlo error, in nats, each ``(B,)``."""
+
+    @abstractmethod
+    def base_states(self, n: int) -> Tensor:
+        """``n`` exact draws of the base, ``(n, *)``."""
+
+    @abstractmethod
+    def base_log_partition(self) -> Tensor:
+        """log Z₀ in nats, a scalar."""
+
+    @abstractmethod
+    def log_density(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
+        """log f_β(s) in nats, ``(n,)``."""
+
+    @abstractmethod
+    def move(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
+        """One transition that leaves f_β unchanged and is reversible, same shape."""
+
+    @abstractmethod
+    def emit(self, states: Tensor) -> Tensor:
+        """Data drawn from p(x|s), ``(n, *x_shape)``."""
+
+    def climb(self, states: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
+        """log f_high(s) − log f_low(s), ``(n,)``, and the states after a transition that leaves f_high unchanged."""
+        lift = self.log_density(states, high) - self.log_density(states, low)
+        return lift, self.move(states, high)
+
+    @property
+    @abstractmethod
+    def enumerable(self) -> bool:
+        """Whether ``log_partition`` has an answer."""
+
+    @abstractmethod
+    def log_partition(self) -> Tensor:
+        """log Z in nats, exact, a scalar in float64.
+
+        Raises:
+            ValueError: the model is too large; the sentence names AIS.
+        """
+
+    @abstractmethod
+    def exact_states(self, n: int) -> Tensor:
+        """``n`` exact draws of f₁ / Z, ``(n, *)``.
+
+        Raises:
+            ValueError: as ``log_partition``.
+        """
+
+
 class HasLatents(ABC):
     """A model with latents z of one shape: ``(n,)`` of a vector, ``(C, H, W)`` of a grid."""
 

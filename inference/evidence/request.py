@@ -7,13 +7,15 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
+from pyrogen.base import HasGenerator, HasLogProb, HasPartition, Model, Pair
 
 Attributes = Mapping[str, Any]
 
 
 def instead(model: Model) -> str:
     """What can score a model, for one that was asked of an estimator that cannot."""
+    if isinstance(model, HasPartition) and not model.enumerable:
+        return "use estimator=AIS()"
     if isinstance(model, HasLogProb):
         return "use estimator=Exact()"
     if isinstance(model, Pair):

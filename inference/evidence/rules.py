@@ -64,7 +64,9 @@ def bias(evidence: xr.Dataset) -> float:
         return 0.0
     shown = [0.0]
     if averages(evidence) and np.isfinite(evidence["mc_se"]).all():
-        shown.append(-float((evidence["mc_se"] ** 2).mean()) / 2)
+        # the log of a mean falls short: of a log Z that is subtracted, log p(x) exceeds
+        short = float((evidence["mc_se"] ** 2).mean()) / 2
+        shown.append(short if evidence.attrs.get("bound") == "upper" else -short)
     if "k_curve" in evidence:
         k, curve = _finite_curve(evidence)
         more = float(curve[-1].mean()) + left(k, curve.mean(1))
@@ -185,7 +187,7 @@ def _doubling(evidence: xr.Dataset) -> Finding | None:
     change = (evidence["log_evidence"] - evidence["half"]).values
     errors = np.hypot(evidence["mc_se"].values, evidence["half_se"].values)
     bad = ~(np.abs(change) <= np.maximum(3 * errors, 0.1))
-    mean, error = _mean(change, evidence)
+    mean, error = _mean(change, evidence, errors)
     says = f"doubling the temperatures changed the mean by {mean:+.2g} ± {error:.1g} nats"
     says += f", and {_of(bad)} by more than their errors" if bad.any() else ""
     found = _finding(bad, says, evidence)
@@ -218,13 +220,14 @@ def _bracket(evidence: xr.Dataset) -> Finding | None:
         return None
     gap = (evidence["upper"] - evidence["lower"]).values
     errors = np.hypot(evidence["lower_se"].values, evidence["upper_se"].values)
-    mean, error = _mean(gap, evidence)
+    mean, error = _mean(gap, evidence, errors)
     if mean < -3 * error:
         return _of_mean(
             True, f"the bounds cross by {-mean:.2g} ± {error:.1g} nats on their means: the chains do not mix"
         )
     wide = ~(gap - 3 * errors <= WIDEST)
-    says = f"the bounds on simulated data are {mean:.2g} ± {error:.1g} nats apart"
+    where = " on simulated data" if "valid_for" in evidence.attrs else ""
+    says = f"the bounds{where} are {mean:.2g} ± {error:.1g} nats apart"
     says += f", {_of(wide)} by more than {WIDEST:g}" if wide.any() else ""
     return Finding(mean > WIDEST or bool(wide.any()), says, _finding(wide, says, evidence).data)
 
@@ -299,9 +302,11 @@ def averages(evidence: xr.Dataset) -> bool:
     return bool(evidence.attrs.get("averages_weights")) or "temperatures" in evidence.attrs
 
 
-def _mean(values: np.ndarray, evidence: xr.Dataset) -> tuple[float, float]:
-    """The mean over data and its error; of a single datum, the error of its draws."""
+def _mean(values: np.ndarray, evidence: xr.Dataset, errors: np.ndarray | None = None) -> tuple[float, float]:
+    """The mean over data and its error; of a single datum, the error of its draws, as of what all data share."""
     n = len(values)
+    if errors is not None and "log_partition" in evidence:
+        return float(values.mean()), float(errors.mean())
     error = float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else float(evidence["mc_se"].values[0])
     return float(values.mean()), error
 
