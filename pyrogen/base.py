@@ -263,6 +263,22 @@ class HasLogProb(ABC):
         """log p(x) in nats, ``(B,)``."""
 
 
+class HasConditionals(HasLogProb):
+    """A model that draws one place of x after the other, log p(x) = Σ_d log p(x_d | x_<d)."""
+
+    @abstractmethod
+    def log_conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p of each pixel given those before it in nats, ``(B, *x_shape[1:])``: they sum to log p(x)."""
+
+    @abstractmethod
+    def complete(self, x: Tensor, known: int, y: Tensor | None = None) -> Tensor:
+        """Data whose first ``known`` places are those of ``x``, and the rest drawn given them, ``(B, *x_shape)``."""
+
+    @abstractmethod
+    def receptive_field(self, pixel: tuple[int, ...], channel: int = 0) -> Tensor:
+        """How much what is said of one element moves with each element of x, ``x_shape``: 0 where it is not seen."""
+
+
 class HasFreeEnergy(ABC):
     """A model with p(x) ∝ exp(−F(x))."""
 
