@@ -38,9 +38,9 @@ def gan(quick: bool) -> Work:
         256,
         lambda: pyrogen.create("gan-nonsaturating"),
         lambda epochs: lambda: by_function(hand.train_gan, hand.HandGAN(), data.train.x, epochs, 256, LR),
-        {RECORDED: 1.05},
-        2 if quick else 5,
-        3 if quick else 9,
+        {RECORDED: 1.10},
+        2 if quick else 3,
+        3 if quick else 7,
     )
 
 
