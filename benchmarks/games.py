@@ -9,7 +9,7 @@ import hand
 from measure import Section
 from subjects import SHAPE, digits
 from torch import Tensor
-from training import COMPILED, EAGER, LR, RECORDED, Work, by_function, section
+from training import LR, RECORDED, Work, by_function, section
 
 import pyrogen
 from pyrogen.data import load
@@ -38,9 +38,9 @@ def gan(quick: bool) -> Work:
         256,
         lambda: pyrogen.create("gan-nonsaturating"),
         lambda epochs: lambda: by_function(hand.train_gan, hand.HandGAN(), data.train.x, epochs, 256, LR),
-        {RECORDED: 1.05},
-        2 if quick else 5,
-        3 if quick else 9,
+        {RECORDED: 1.10},
+        2 if quick else 3,
+        3 if quick else 5,
     )
 
 
@@ -54,14 +54,14 @@ def wgan_gp(quick: bool) -> Work:
         lambda epochs: lambda: by_function(hand.train_wgan_gp, hand.HandGAN(), data.train.x, epochs, 256, LR),
         {RECORDED: 1.05},
         1 if quick else 2,
-        2 if quick else 7,
+        2 if quick else 5,
         moves=5,
     )
 
 
 def dcgan(quick: bool) -> Work:
-    data = digits(640, kind="unit")
-    epochs = 3 if quick else 5
+    data = digits(640 if quick else 960, kind="unit")
+    epochs = 3
     net = {"name": "Convolutional", "width": WIDTH}
     by_hand = functools.partial(_train_dcgan, data.train.x)
     compiled = functools.cache(lambda: _compiled(data.train.x))
@@ -73,9 +73,8 @@ def dcgan(quick: bool) -> Work:
         lambda epochs: lambda: by_function(by_hand, hand.HandDCGAN(WIDTH), epochs),
         {RECORDED: 1.05},
         epochs,
-        3 if quick else 7,
+        3 if quick else 5,
         {} if quick else {HAND_COMPILED: lambda: by_function(by_hand, compiled(), epochs)},
-        (EAGER, RECORDED) if quick else (EAGER, RECORDED, COMPILED),
     )
 
 

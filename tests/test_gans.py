@@ -248,6 +248,22 @@ def test_each_move_has_noise_of_its_own_unless_a_fake_is_reused():
     assert torch.equal(*seen[True][1:])
 
 
+@pytest.mark.parametrize("reuse", [False, True])
+def test_no_gradient_is_computed_for_an_opponent_at_rest(reuse):
+    model = gan(objective=Adversarial(reuse=reuse))
+    criticize, seen = model.criticize, []
+
+    def heard(sites):
+        owned = (model.critic, model.generator)
+        seen.append((sites["x"].requires_grad, *(next(m.parameters()).requires_grad for m in owned)))
+        return criticize(sites)
+
+    model.criticize = heard
+    quick(model, whole(torch.randn(16, 3)), validate=False, compile=False)
+    # of data, of the critic's fake, of the generator's
+    assert seen == [(False, True, False), (False, True, False), (True, False, True)]
+
+
 class Exploding(nn.Module):
     """A critic whose scores of data above 2 are infinite."""
 

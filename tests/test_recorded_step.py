@@ -16,7 +16,8 @@ from torch import nn
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch, Player
-from pyrogen.inference import ELBO, fit
+from pyrogen.inference import ELBO, Adversarial, fit
+from pyrogen.inference.adversarial.information import Information
 from pyrogen.inference.replay import recorded_step
 from pyrogen.inference.replay.recorded_step import Step, said
 from pyrogen.inference.training.game import Game, Rules
@@ -130,6 +131,22 @@ def test_objectives_record_to_the_bit(name, tiny_data):
     except ValueError:
         pytest.skip("not for a VAE")
     assert said(steps(agree(model, tiny_data(model), players=players))).startswith("recorded in ")
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("name", "goal"),
+    [
+        ("sngan", Adversarial("RelativisticAverage", reuse=True)),
+        ("infogan", Adversarial(critic_steps=2, reuse=True) + 0.5 * Information()),
+        ("vae", Adversarial(sites=("x", "z"), reuse=True)),
+    ],
+    ids=["relativistic", "codes", "an encoder's"],
+)
+def test_fakes_that_are_reused_record_to_the_bit(name, goal, dtype, tiny_data):
+    model = small(name)
+    g = agree(model, tiny_data(model), players=goal.players(model), dtype=dtype)
+    assert [step.eager_because for step in steps(g)] == ["", ""]
 
 
 def test_bf16_records_to_the_bit(tiny_data):

@@ -24,7 +24,7 @@ Compile = Literal["auto"] | bool
 
 PAYS = 500  # steps after which recording, which takes as long as some fifty of them, has paid
 CHECKED = 3  # the first replays, all of which are checked
-APART = 20  # replays at least between later checks, so that small epochs are not all checks
+APART = 50  # replays at least between later checks, which take more than an eager step: they cost small epochs 3 %
 TOLERANCE = 1e-3  # relative, of recordings whose operations are not the eager ones to the bit
 COMPILED_TOLERANCE = 1e-2  # of what Inductor makes of a recording that is itself compared to the bit
 RECORDINGS = 16  # of one step; whatever changes its shapes more often stays eager

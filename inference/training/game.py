@@ -286,9 +286,9 @@ class _Mover:
 
     def _answer(self, made: Mapping[str, Tensor], shown: Mapping[str, Tensor]) -> None:
         """Pass on what the loss says of the tensors that were shown to what they were made by."""
-        told = [(t, shown[name].grad) for name, t in made.items() if shown[name].grad is not None]
+        told = {name: t.grad for name, t in shown.items() if t.grad is not None}
         if told:
-            torch.autograd.backward(*zip(*told, strict=True))
+            torch.autograd.backward([made[name] for name in told], list(told.values()))
 
     def _need_gradients(self) -> None:
         self.begun = True
