@@ -96,6 +96,14 @@ def test_an_entry_is_its_loss(entry, loss, penalty):
         assert torch.equal(*terms)
 
 
+def test_the_critic_of_a_pacgan_scores_pairs():
+    """Which are told apart where no single one is: of equal ones, and of different ones."""
+    model = pyrogen.create("pacgan")
+    x = torch.randn(4, 2)
+    assert model.criticize({"x": x}).shape == (2,)
+    assert not torch.equal(model.criticize({"x": x}).sort()[0], model.criticize({"x": x[[0, 1, 3, 2]]}).sort()[0])
+
+
 @pytest.mark.parametrize("side", [28, 32, 64])
 @pytest.mark.parametrize("growth", generators.GROWTHS)
 def test_dcgans_are_of_three_sizes(side, growth):

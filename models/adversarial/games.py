@@ -51,6 +51,16 @@ gan_minimax = variant(
     recipe={"epochs": 100, "batch_size": 256},
 )
 
+pacgan = variant(
+    "pacgan",
+    of="gan-nonsaturating",
+    says="The first GAN before a critic that reads two data at once, and so sees in them that modes are missing.",
+    defaults={"critic": {"name": "Perceptron", "pack": 2}},
+    reference="Lin et al. 2018, PacGAN: the power of two samples in generative adversarial networks, arXiv:1712.04086",
+    data="grid",
+    recipe={"epochs": 100, "batch_size": 256},
+)
+
 lsgan = variant(
     "lsgan",
     of="gan-nonsaturating",
