@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pyrogen.base import HasPartition, Model, Objective, Stage
+from pyrogen.base import HasFeatures, HasPartition, Model, Objective, Stage
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.up_down import HasDreams, UpDown
 from pyrogen.models.energy.boltzmann import BURN_IN, RBM
@@ -59,7 +59,7 @@ class DirectedLayer(nn.Module):
         return self.visible.draw(h @ self.weight).reshape(-1, *self.shape)
 
 
-class DBN(Model, HasPartition, HasDreams):
+class DBN(Model, HasPartition, HasFeatures, HasDreams):
     """The deep belief network, p(x, h) = p(x|h₁) p(h₁|h₂) … p(h_{L−1}, h_L), whose last factor is an RBM.
 
     It is trained layer by layer, each as an RBM of the states of those below; then all together by the up-down algorithm, in

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from pyrogen.base import Batch, HasLogProb, HasPartition, Model, Objective, Player, Stage
+from pyrogen.base import Batch, HasFeatures, HasLogProb, HasPartition, Model, Objective, Player, Stage
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.models.energy.boltzmann import AT_ONCE, BURN_IN, ENUMERABLE
@@ -20,7 +20,7 @@ from pyrogen.registry import entry, make
 SWEEPS = 20  # of mean field
 
 
-class DBM(Model, HasLogProb, HasPartition):
+class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     """The deep Boltzmann machine, p(x, h) ∝ exp(a(x) + Σ_l h_lᵀW_l h_{l−1} + c_lᵀh_l), h₀ = t(x), all other layers binary.
 
     Given every second layer the others are independent units: chains are over s = (h₁, h₃, …), with x and the even layers
