@@ -369,6 +369,14 @@ class HasLatents(ABC):
         return self.latent_shape.numel()
 
 
+class HasFeatures(ABC):
+    """A model whose hidden units describe data."""
+
+    @abstractmethod
+    def features(self, x: Tensor) -> Tensor:
+        """What the topmost hidden units make of x, ``(B, n)``."""
+
+
 class HasPosterior(HasLatents):
     """A model that encodes data into a distribution over latents."""
 

@@ -122,12 +122,12 @@ BRINGS = {
     "mixture density": ("mdn --hidden 8", {"samples", "log-prob", "conditional-density", "intervals"}, set()),
     "rbm": (
         "rbm --data {pictures} --hidden 4",
-        PICTURES | SCORED | {"film-samples", "log-prob", "energies", "chains", "filters-weight"},
+        PICTURES | SCORED | {"film-samples", "log-prob", "energies", "chains", "fantasies", "filters-weight"},
         set(),
     ),
     "large rbm": (
         "rbm --data {pictures} --hidden 40",
-        PICTURES | SCORED | {"film-samples", "energies", "chains", "filters-weight"},
+        PICTURES | SCORED | {"film-samples", "energies", "chains", "fantasies", "filters-weight"},
         {"Log probs"},
     ),
     "made": ("made --data {pictures} --hidden 8", PICTURES | SCORED | {"film-samples", "log-prob"}, set()),

@@ -135,9 +135,9 @@ def log_evidence(
 
 def usual(model: Model) -> str | Mapping[str, Any]:
     """The estimator for a model of which none was asked for."""
-    if isinstance(model, HasPartition) and not model.enumerable:
-        return ENERGY
-    return "Exact" if isinstance(model, HasLogProb) else "IWAE"
+    if isinstance(model, HasLogProb) and not (isinstance(model, HasPartition) and not model.enumerable):
+        return "Exact"
+    return ENERGY if isinstance(model, HasPartition) else "IWAE"
 
 
 def _scored(model: Model, x: Tensor, y: Tensor | None) -> str:

@@ -69,7 +69,8 @@ class Summary:
             )
         if self.log_partition is not None:
             value, error = self.log_partition
-            lines.insert(2, f"log Z     {value:.3f} ± {error:.3f}, an estimate whose error all data share")
+            below = "; log f(x) is a lower bound" if a["bound"] == "none" else ""
+            lines.insert(-1, f"log Z     {value:.3f} ± {error:.3f}, an estimate whose error all data share{below}")
         if "valid_for" in a:
             lines.append(f"valid for {a['valid_for']}")
         if self.bits_per_dim is not None:

@@ -16,6 +16,7 @@ from pyrogen.base import (
     HasFreeEnergy,
     HasGenerator,
     HasLogProb,
+    HasPartition,
     HasPosterior,
     Model,
     Pair,
@@ -88,7 +89,8 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     ),
     (Model, (datum_sections.extremes,)),
     (HasClassifier, (datum_sections.classified,)),
-    (HasFreeEnergy, (energy_sections.energies, energy_sections.chains, energy_sections.filters)),
+    (HasFreeEnergy, (energy_sections.energies, energy_sections.chains)),
+    (HasPartition, (energy_sections.fantasies, energy_sections.filters)),
     (HasCritic, (energy_sections.criticism,)),
     (Pair, (training_sections.validation,)),
 )
@@ -191,7 +193,7 @@ def _history(folder: Path) -> History:
 def _scores(folder: Path, model: Model, data: Data | None) -> Iterator[Panel]:
     scores = read_scores(folder)
     yield from shown_scores(folder, scores, data)
-    if not scores and isinstance(model, (Pair, HasLogProb)):
+    if not scores and isinstance(model, (Pair, HasLogProb, HasPartition)):
         yield Panel(
             ADVICE,
             "Not scored yet: pyrogen evaluate adds an estimate with its errors to this page, where there is one.",

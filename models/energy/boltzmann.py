@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from pyrogen.base import HasFreeEnergy, HasLogProb, HasPartition, Model, Objective
+from pyrogen.base import HasFeatures, HasFreeEnergy, HasLogProb, HasPartition, Model, Objective
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.models.energy.visible import Visible, bits, refusal
@@ -21,7 +21,7 @@ AT_ONCE = 2**14  # states
 BURN_IN = 1000
 
 
-class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition):
+class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
     """The restricted Boltzmann machine, p(x, h) ∝ exp(a(x) + t(x)ᵀWᵀh + cᵀh), h binary, x whatever its visible units are.
 
     F(x) = −a(x) − Σⱼ softplus(cⱼ + Wⱼt(x)), log p(x) = −F(x) − log Z
@@ -113,6 +113,10 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition):
     def reach(self, x: Tensor) -> Tensor:
         """c + W t(x), the log odds of the hidden units, ``(n, hidden)``."""
         return linear(self.visible.statistic(x), self.weight, self.hidden_bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Probabilities of the hidden units, ``(B, hidden)``."""
+        return torch.sigmoid(self.reach(self.read(x).flatten(1)))
 
     def base_states(self, n: int) -> Tensor:
         """Independent units."""
