@@ -22,6 +22,7 @@ ITEMS = {  # by the module that measures it
     "ais": "annealing",
     "posterior": "posterior_sampling",
     "gradients": "gradients",
+    "autoregressive": "autoregressive",
     "published": "published",
     "wu": "wu",
     "swap": "swapping",

@@ -25,6 +25,7 @@ from torch.utils.data import TensorDataset
 
 from pyrogen.conditions import Condition
 from pyrogen.kinds import PLAIN
+from pyrogen.nets.causal import Place
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import find
 
@@ -268,7 +269,13 @@ class HasLogProb(ABC):
 
 
 class HasConditionals(HasLogProb):
-    """A model that draws one place of x after the other, log p(x) = Σ_d log p(x_d | x_<d)."""
+    """A model that draws one place of x after the other, log p(x) = Σ_d log p(x_d | x_<d).
+
+    Attributes:
+        places: pixels, or channels of them, in the order in which they are drawn.
+    """
+
+    places: Sequence[Place]
 
     @abstractmethod
     def log_conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:

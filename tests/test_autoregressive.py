@@ -22,6 +22,12 @@ MODELS = {
     "pixelcnn, two channels": ("pixelcnn", (2, 2, 2), SMALL),
     "gated": ("pixelcnn-gated", (1, 3, 3), SMALL),
     "gated, three channels": ("pixelcnn-gated", (3, 1, 3), SMALL),
+    "nade": ("nade", (1, 3, 3), {"width": 12}),
+    "nade, reversed": ("nade", (2, 2, 2), {"width": 12, "order": list(range(8))[::-1]}),
+    "row LSTM": ("pixelrnn", (1, 3, 3), SMALL),
+    "row LSTM, two channels": ("pixelrnn", (2, 2, 2), SMALL),
+    "diagonal BiLSTM": ("pixelrnn", (1, 3, 3), {**SMALL, "recurrence": "diagonal"}),
+    "diagonal BiLSTM, two channels": ("pixelrnn", (2, 2, 2), {**SMALL, "recurrence": "diagonal"}),
     "gated, told y": ("pixelcnn-conditional", (1, 3, 3), {**SMALL, "classes": 3}),
 }
 
@@ -113,6 +119,7 @@ def test_nothing_sees_itself_or_what_follows(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
 def test_caches_say_what_the_whole_network_says(name):
     m = build(name).double()
     x = torch.rand(4, *m.x_shape, dtype=torch.float64)
@@ -208,6 +215,8 @@ def test_orders_are_mixed_evenly():
         "vector": (lambda: create("pixelcnn", (4,)), r"PixelCNN reads images.*x_shape=\(4,\)"),
         "even": (lambda: create("pixelcnn-gated", (1, 4, 4), kernel=4), r"odd kernel"),
         "layers": (lambda: create("pixelcnn", (1, 4, 4), layers=0), r"layers=0"),
+        "recurrence": (lambda: create("pixelrnn", (1, 4, 4), recurrence="column"), r"'row' or 'diagonal'"),
+        "nade": (lambda: create("nade", (3,), order=[0, 0, 1]), r"an order names each of the 3 elements"),
         "narrow": (lambda: create("pixelcnn", (3, 4, 4), width=2), r"width=2 .*3 channels"),
         "known": (lambda: create("pixelcnn", (1, 2, 2)).complete(torch.zeros(1, 1, 2, 2), 5), r"known=5: there are 4"),
         "grid": (lambda: PixelCNNPrior(classes=3), r"classes=3\) needs grid"),

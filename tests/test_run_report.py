@@ -130,7 +130,16 @@ BRINGS = {
         PICTURES | SCORED | {"film-samples", "energies", "chains", "fantasies", "filters-weight"},
         {"Log probs"},
     ),
-    "made": ("made --data {pictures} --hidden 8", PICTURES | SCORED | {"film-samples", "log-prob"}, set()),
+    "made": (
+        "made --data {pictures} --hidden 8",
+        PICTURES | SCORED | {"film-samples", "log-prob", "receptive-fields", "bits", "completions"},
+        set(),
+    ),
+    "pixelcnn": (
+        "pixelcnn-gated --data {pictures} --width 4 --layers 1",
+        PICTURES | SCORED | {"film-samples", "log-prob", "receptive-fields", "bits", "completions"},
+        set(),
+    ),
     "gan": ("gan-nonsaturating --generator.hidden 8 --critic.hidden 8", POINTS | {"critic", "critic-plane"}, set()),
     "picture gan": (
         "gan-nonsaturating --data {pictures} --generator.hidden 8 --critic.hidden 8",

@@ -12,6 +12,7 @@ from pyrogen import storage
 from pyrogen.axes import Axis
 from pyrogen.base import (
     HasClassifier,
+    HasConditionals,
     HasCritic,
     HasFreeEnergy,
     HasGenerator,
@@ -25,6 +26,7 @@ from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
 from pyrogen.inference.pages import (
+    autoregressive_sections,
     code_sections,
     datum_sections,
     density_sections,
@@ -85,6 +87,14 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
             density_sections.intervals,
             energy_sections.log_probs,
             density_sections.law,
+        ),
+    ),
+    (
+        HasConditionals,
+        (
+            autoregressive_sections.receptive_fields,
+            autoregressive_sections.bits,
+            autoregressive_sections.completions,
         ),
     ),
     (Model, (datum_sections.extremes,)),

@@ -102,7 +102,7 @@ class AutoregressiveModel(Density, HasConditionals):
     ) -> None:
         super().__init__(likelihood, objective, condition)
         features = torch.Size([likelihood.channels(self.x_shape), *self.x_shape[1:]])
-        self.net = BatchDims(net, self.x_shape, features, "net")
+        self.net, self.places = BatchDims(net, self.x_shape, features, "net"), net.places
 
     def distribution(self, y: Tensor | None = None) -> Autoregressive:
         """p(x), or p(x|y)."""

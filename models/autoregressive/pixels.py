@@ -12,6 +12,7 @@ from pyrogen.conditions import Condition
 from pyrogen.models.autoregressive.autoregressive import AutoregressiveModel
 from pyrogen.nets.causal_conv import check_image
 from pyrogen.nets.pixelcnn import GatedPixelCNNNet, PixelCNNNet
+from pyrogen.nets.pixelrnn import PixelRNNNet, Recurrence
 from pyrogen.registry import entry, make
 
 
@@ -152,3 +153,33 @@ def pixelcnn_logistic(
     likelihood = {"name": "DiscretizedLogisticMixture", "components": components}
     p, channels, split = head(x_shape, make("likelihood", likelihood))
     return AutoregressiveModel(GatedPixelCNNNet(x_shape, channels, split, width, layers, kernel), p, objective)
+
+
+@entry(
+    "pixelrnn",
+    reference="van den Oord et al. 2016, Pixel recurrent neural networks, arXiv:1601.06759",
+    data="digits",
+    recipe={"epochs": 40, "lr": 3e-3, "batch_size": 64},
+)
+def pixelrnn(
+    x_shape: Sequence[int],
+    recurrence: Recurrence = "row",
+    width: int = 16,
+    layers: int = 2,
+    kernel: int = 7,
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
+) -> AutoregressiveModel:
+    """Convolutional LSTMs down the rows, or along the diagonals from both sides, with an exact log p(x).
+
+    Args:
+        x_shape: (C, H, W).
+        recurrence: "row" or "diagonal".
+        width: hidden units at a pixel; the residual stream has twice as many.
+        layers: of LSTMs.
+        kernel: side of the first kernel, odd.
+        likelihood: of one pixel given those before it.
+        objective: the default objective of ``fit``: ELBO(), which is log p(x).
+    """
+    p, channels, split = head(x_shape, likelihood)
+    return AutoregressiveModel(PixelRNNNet(x_shape, channels, split, recurrence, width, layers, kernel), p, objective)

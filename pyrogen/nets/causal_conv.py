@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, pad, relu
 
 
 class CausalConv2d(nn.Module):
@@ -47,9 +47,10 @@ class CausalConv2d(nn.Module):
             mask[:, :, above, left] = (low < high if sees == "before" else low <= high).float()
             mask[:, :, above, left + 1 :] = 0
         seen = mask.flatten(1).sum(1).clamp(min=1)
-        bound = 1 / seen.sqrt()  # torch's own bound, of the inputs that there are
+        # outputs as large as the inputs that are seen: masks leave of a kernel less than its size says
+        bound = (3 / seen).sqrt()
         self.weight = nn.Parameter((2 * torch.rand(mask.shape) - 1) * bound[:, None, None, None])
-        self.bias = nn.Parameter((2 * torch.rand(len(outputs)) - 1) * bound)
+        self.bias = nn.Parameter(torch.zeros(len(outputs)))
         # it follows from the sizes, so it is rebuilt rather than saved
         self.register_buffer("mask", None if bool(mask.all()) else mask, persistent=False)
 
@@ -100,6 +101,29 @@ class CausalConv2d(nn.Module):
         """A kernel of one pixel as a function of the inputs there, ``(N, inputs)`` to ``(N, outputs)``."""
         kernel = self.kernel.flatten(1).T.contiguous()
         return lambda h: torch.addmm(self.bias, h, kernel)
+
+
+class PixelHead(nn.Module):
+    """Two convolutions of one pixel each, from the last hidden layer to the parameters: W₂ relu(W₁ relu(h)).
+
+    Args:
+        inner: the group of each hidden channel.
+        outputs: the group of each parameter.
+    """
+
+    def __init__(self, inner: Tensor, outputs: Tensor) -> None:
+        super().__init__()
+        self.hidden, self.out = CausalConv2d(inner, inner), CausalConv2d(inner, outputs)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """All pixels."""
+        out: Tensor = self.out(relu(self.hidden(relu(h))))
+        return out
+
+    def point(self) -> Callable[[Tensor], Tensor]:
+        """A function of the hidden layer at one pixel, ``(N, inputs)`` to ``(N, outputs, 1, 1)``."""
+        hidden, last = self.hidden.point(), self.out.point()
+        return lambda h: last(relu(hidden(relu(h))))[..., None, None]
 
 
 def hidden_groups(width: int, groups: int) -> Tensor:

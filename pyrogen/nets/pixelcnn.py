@@ -9,7 +9,15 @@ from torch import Size, Tensor, nn
 from torch.nn.functional import conv2d, pad, relu
 
 from pyrogen.nets.causal import Causal, Place, Walk, raster
-from pyrogen.nets.causal_conv import CausalConv2d, check_image, check_kernel, hidden_groups, input_groups, output_groups
+from pyrogen.nets.causal_conv import (
+    CausalConv2d,
+    PixelHead,
+    check_image,
+    check_kernel,
+    hidden_groups,
+    input_groups,
+    output_groups,
+)
 
 
 class PixelCNNNet(Causal):
@@ -49,7 +57,7 @@ class PixelCNNNet(Causal):
         stream, outputs = inner.repeat(2), output_groups(channels, shape[0], split)
         self.first = CausalConv2d(input_groups(shape[0], split), stream, r, r, r, "before")
         self.blocks = nn.ModuleList(_Residual(inner, stream, condition) for _ in range(layers))
-        self.head = _Head(stream, outputs)
+        self.head = PixelHead(stream, outputs)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The parameters of every pixel."""
@@ -135,7 +143,7 @@ class GatedPixelCNNNet(Causal):
         self.layers = nn.ModuleList(
             _Gated(inner if n else read, inner, 1 if n else kernel // 2, n == 0, condition) for n in range(layers)
         )
-        self.head = _Head(inner, output_groups(channels, shape[0], split))
+        self.head = PixelHead(inner, output_groups(channels, shape[0], split))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The parameters of every pixel."""
@@ -210,20 +218,6 @@ class _Gated(nn.Module):
             return h + out(gate(at(seen, row, column) + linked[:, :, column]))
 
         return down, step
-
-
-class _Head(nn.Module):
-    def __init__(self, inner: Tensor, outputs: Tensor) -> None:
-        super().__init__()
-        self.hidden, self.out = CausalConv2d(inner, inner), CausalConv2d(inner, outputs)
-
-    def forward(self, h: Tensor) -> Tensor:
-        out: Tensor = self.out(relu(self.hidden(relu(h))))
-        return out
-
-    def point(self) -> Callable[[Tensor], Tensor]:
-        hidden, last = self.hidden.point(), self.out.point()
-        return lambda h: last(relu(hidden(relu(h))))[..., None, None]
 
 
 def gate(h: Tensor) -> Tensor:
