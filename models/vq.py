@@ -227,7 +227,8 @@ def vqvae(
 
 @entry(
     "vqvae-conditional",
-    reference="van den Oord et al. 2017, arXiv:1711.00937, the prior told the class: van den Oord et al. 2016, arXiv:1606.05328",
+    reference="van den Oord et al. 2017, arXiv:1711.00937; a prior that is told the class: van den Oord et al. 2016, "
+    "arXiv:1606.05328",
     fixes={"prior": "PixelCNNPrior"},
     data="digits",
     recipe={"epochs": 60, "lr": 2e-3, "batch_size": 64, "lr_milestones": [45]},

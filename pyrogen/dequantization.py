@@ -16,11 +16,14 @@ from pyrogen.distributions.pushed import Pushed
 from pyrogen.nets.glow import Steps, halvings
 from pyrogen.registry import choice
 
-EDGE = 1e-4  # float32 would round what is nearer to the next level over to it
+EDGE = 2.5e-7  # of the unit cube: float32 would round what is nearer to the next cell over to it
 
 
 class Cells(TorchDistribution):
     """A point within the cell of each element's level, z = (r + u) / L, u ~ q on (0, 1): outside of it the density is 0.
+
+    u is pressed together by a hair's breadth, so that no rounding puts z into the next cell. Of its own draw it remembers the
+    u: at the edges that of z is no longer told exactly, and a q that is wrong there would be a bound that can be cheated.
 
     Shapes: event that of r.
 
@@ -35,8 +38,9 @@ class Cells(TorchDistribution):
     support = constraints.real
 
     def __init__(self, noise: Distribution, r: Tensor, levels: Tensor) -> None:
-        self.noise, self.r, self.levels = noise, r, levels
         rank = len(noise.event_shape)
+        self.noise, self.r, self.levels = noise.expand(r.shape[: r.dim() - rank]), r, levels
+        self._drawn: tuple[Tensor, Tensor] | None = None
         # of all cells together: what is outside of its own has density 0 in the model too
         self.support = constraints.independent(constraints.unit_interval, rank)
         super().__init__(r.shape[: r.dim() - rank], noise.event_shape, validate_args=False)
@@ -44,19 +48,29 @@ class Cells(TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Cells:
         """The same for another batch shape."""
         batch = torch.Size(batch_shape)
-        return Cells(self.noise.expand(batch), self.r.expand(*batch, *self.event_shape), self.levels)
+        return Cells(self.noise, self.r.expand(*batch, *self.event_shape), self.levels)
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
         """(r + u) / L."""
-        u = self.noise.expand(self.batch_shape).rsample(torch.Size(sample_shape))
-        return (self.r + u.clamp(EDGE, 1 - EDGE)) / self.levels
+        u = self.noise.rsample(torch.Size(sample_shape))
+        z = (self.r + self._edge + (1 - 2 * self._edge) * u) / self.levels
+        self._drawn = z, u
+        return z
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log q(u) + D log L."""
-        u = value * self.levels - self.r
-        kept = ((u > 0) & (u < 1)).flatten(u.dim() - len(self.event_shape)).all(-1)
-        log_q = self.noise.log_prob(u.clamp(EDGE / 2, 1 - EDGE / 2)) + self.event_shape.numel() * self.levels.log()
-        return torch.where(kept, log_q, -torch.inf)
+        volume = self.event_shape.numel() * (self.levels.log() - torch.log1p(-2 * self._edge))
+        if self._drawn is not None and value is self._drawn[0]:
+            drawn: Tensor = self.noise.log_prob(self._drawn[1]) + volume
+            return drawn
+        inside = value * self.levels - self.r
+        kept = ((inside > 0) & (inside < 1)).flatten(inside.dim() - len(self.event_shape)).all(-1)
+        u = (inside - self._edge) / (1 - 2 * self._edge)
+        return torch.where(kept, self.noise.log_prob(u.clamp(EDGE, 1 - EDGE)) + volume, -torch.inf)
+
+    @property
+    def _edge(self) -> Tensor:
+        return EDGE * self.levels
 
 
 class Dequantizer(Axis):
@@ -166,4 +180,5 @@ class Variational(Dequantizer):
 def cumulative(like: Tensor) -> torch.distributions.Transform:
     """Φ, from real numbers to (0, 1), element by element."""
     normal = torch.distributions.Normal(like.new_zeros(()), like.new_ones(()), validate_args=False)
-    return torch.distributions.CumulativeDistributionTransform(normal)
+    # with the last draw kept: where Φ is 1 to all digits its inverse is not to be had
+    return torch.distributions.CumulativeDistributionTransform(normal, cache_size=1)

@@ -25,9 +25,11 @@ from pyrogen.base import (
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
+from pyrogen.inference.objectives.quantization import HasCodebooks
 from pyrogen.inference.pages import (
     autoregressive_sections,
     code_sections,
+    codebook_sections,
     datum_sections,
     density_sections,
     energy_sections,
@@ -78,6 +80,15 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
             latent_sections.against_the_prior,
             latent_sections.paired,
             latent_sections.usage,
+        ),
+    ),
+    (
+        HasCodebooks,
+        (
+            codebook_sections.code_maps,
+            codebook_sections.dictionary,
+            codebook_sections.codebook_use,
+            codebook_sections.code_length,
         ),
     ),
     (

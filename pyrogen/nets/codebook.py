@@ -14,8 +14,8 @@ class Codebook(nn.Module):
     With ``ema`` a vector is the running mean of what it stands for, and no parameter; else it is one, for a loss to move. A
     code that stands for less than a tenth of its share is dead, and is put where something of the batch lies.
 
-    Reference: van den Oord et al. 2017, VQ-VAE, arXiv:1711.00937, appendix A.1 on running means; revival: Dhariwal et al. 2020,
-    Jukebox, arXiv:2005.00341, section 3.
+    Reference: van den Oord et al. 2017, VQ-VAE, arXiv:1711.00937, appendix A.1 on running means; revival: Dhariwal et al.
+    2020, Jukebox, arXiv:2005.00341, section 3.
 
     Args:
         codes: K.

@@ -60,7 +60,7 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """What the encoder says at each place and the one-hot vector of its code, ``(N, H, W, size)`` and ``(N, H, W, K)``."""
+        """What is encoded at each place, ``(N, H, W, size)``, and its code as a one-hot vector ``(N, H, W, K)``, by level."""
 
     @abstractmethod
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
@@ -155,7 +155,9 @@ def halvings_of(x_shape: Sequence[int], factor: int, levels: int) -> int:
     """
     times, widest = factor.bit_length() - 1, factor * 2 ** (levels - 1)
     if factor < 1 or factor != 1 << times:
-        raise ValueError(f"factor={factor}: convolutions halve sides, so a code stands for 1, 2, 4, 8, … pixels a side.")
+        raise ValueError(
+            f"factor={factor}: convolutions halve sides, so a code stands for 1, 2, 4, 8, … pixels a side."
+        )
     if len(x_shape) != 3 or x_shape[1] % widest or x_shape[2] % widest:
         places = f"{widest} × {widest} pixels" if widest > 1 else "a pixel"
         raise ValueError(

@@ -106,7 +106,7 @@ class Stacked(TorchDistribution):
 
 
 class PixelCNNLevels(Prior):
-    """Two gated PixelCNNs, p(z) = p(z₁) p(z₂|z₁), of which the second is over a grid twice as fine; told y where there is one.
+    """Two gated PixelCNNs, p(z) = p(z₁) p(z₂|z₁), of which the second is over a grid twice as fine; told y.
 
     Shapes: event ``(latent_size,)``, one-hot vectors place by place, the coarse grid first.
     Reference: Razavi et al. 2019, Generating diverse high-fidelity images with VQ-VAE-2, arXiv:1906.00446.
@@ -121,9 +121,7 @@ class PixelCNNLevels(Prior):
 
     learned = True
 
-    def __init__(
-        self, classes: int, grid: tuple[int, int], width: int = 32, layers: int = 3, kernel: int = 5
-    ) -> None:
+    def __init__(self, classes: int, grid: tuple[int, int], width: int = 32, layers: int = 3, kernel: int = 5) -> None:
         super().__init__()
         refuse_one_class(classes)
         self.classes, self.grid, self.width, self.layers, self.kernel = classes, grid, width, layers, kernel
