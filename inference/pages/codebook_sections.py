@@ -15,7 +15,8 @@ from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference.metrics.codebooks import code_counts
 from pyrogen.inference.objectives.quantization import log_prior
-from pyrogen.inference.pages.panel import ADVICE, COUNTED, DECODED, LATENTS, SHOWN, History, Panel, gap, is_picture
+from pyrogen.inference.pages.panel import ADVICE, COUNTED, DECODED, LATENTS, SHOWN, History, Panel, gap
+from pyrogen.kinds import is_picture
 from pyrogen.nets.codebook import perplexity
 
 MAPPED, UNUSED = 8, 0.5
