@@ -130,6 +130,12 @@ BRINGS = {
         PICTURES | SCORED | {"film-samples", "energies", "chains", "fantasies", "filters-weight"},
         {"Log probs"},
     ),
+    "dbn": (
+        "dbn --data {pictures} --hidden 5,4",
+        PICTURES | {"film-samples", "fantasies", "filters-layers.0.weight", "filters-layers.0.up.weight"},
+        set(),
+    ),
+    "energy network": ("ebm --hidden 8", POINTS | SCORED | {"log-prob", "energies"}, set()),
     "made": ("made --data {pictures} --hidden 8", PICTURES | SCORED | {"film-samples", "log-prob"}, set()),
     "gan": ("gan-nonsaturating --generator.hidden 8 --critic.hidden 8", POINTS | {"critic", "critic-plane"}, set()),
     "picture gan": (
