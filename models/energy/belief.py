@@ -34,7 +34,7 @@ class DirectedLayer(nn.Module):
         super().__init__()
         self.shape, self.visible = shape, visible
         visible.size(shape.numel())
-        self.weight = nn.Parameter(torch.randn(hidden, visible.width) * 0.01)
+        self.weight = nn.Parameter(visible.spread * torch.randn(hidden, visible.width))
         self.up = nn.Linear(visible.width, hidden)
         self.tie()
 
@@ -104,6 +104,8 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
         units = [make("visible", visible), *(make("visible", "Bernoulli") for _ in hidden)]
         below = list(zip(shapes, hidden, units, strict=False))[:-1]
         self.layers = nn.ModuleList(DirectedLayer(shape, n, own) for shape, n, own in below)
+        for layer in self.layers:
+            layer.up.weight.requires_grad_(tuning)  # else it stays what it is tied to
         self.machine = RBM(shapes[-2], hidden[-1], k, burn_in=burn_in)
         self.kinds = self._bottom.visible.kinds
         self.tight = False

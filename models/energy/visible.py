@@ -27,6 +27,7 @@ class Visible(Axis):
         kinds: the kinds of data that they take.
         width: of t(x).
         states: how many values x has, infinite where it is real.
+        spread: standard deviation that weights should begin with.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("visible",)
@@ -34,6 +35,7 @@ class Visible(Axis):
     needs_training_data = True
     width: int
     states: float
+    spread: ClassVar[float] = 0.01
 
     @abstractmethod
     def size(self, count: int) -> None:
@@ -151,6 +153,7 @@ class Gaussian(Visible):
     """
 
     kinds = ("real",)
+    spread = 0.1  # around σ that explain all the variance there is next to no gradient at smaller ones
     base_loc: Tensor
     base_scale: Tensor
     seen: Tensor

@@ -97,6 +97,10 @@ class CausalConv2d(nn.Module):
 
         return one
 
+    def row(self, seen: Tensor, row: int) -> Tensor:
+        """The outputs of one row of a map with margins, ``(N, outputs, 1, W)``."""
+        return conv2d(seen[:, :, row : row + self.above + 1], self.kernel, self.bias)
+
     def point(self) -> Callable[[Tensor], Tensor]:
         """A kernel of one pixel as a function of the inputs there, ``(N, inputs)`` to ``(N, outputs)``."""
         kernel = self.kernel.flatten(1).T.contiguous()

@@ -58,7 +58,7 @@ class MaskedMLP(nn.Module):
         *inner, (weight, bias) = self._layers(which)
         for w, b in inner:
             h = relu(linear(h, w, b))
-        return linear(h, weight, bias).reshape(len(x), -1, *self.shape[1:])
+        return linear(h, weight, bias).reshape(len(x), self.parameters_each * self.shape[0], *self.shape[1:])
 
     def begin(self, x: Tensor, which: int = 0) -> Walk:
         """A walk in one of the orders: of each hidden unit the value is computed once, when all that it sees is known."""
@@ -80,7 +80,7 @@ class MaskedMLP(nn.Module):
             d = number[place]
             out = x.new_zeros(len(x), self.parameters_each, channels)
             out[:, :, d // pixels] = linear(below, weight[:, d], bias[:, d])
-            return out.reshape(len(x), -1, *[1] * len(place.pixel))
+            return out.reshape(len(x), self.parameters_each * channels, *[1] * len(place.pixel))
 
         return at
 

@@ -48,7 +48,7 @@ class NADENet(Causal):
         h = torch.sigmoid(self.offset + pad(added.cumsum(1), (0, 0, 1, 0)))
         out = torch.einsum("ndh,dph->npd", h, self.weight) + self.bias.T
         back = torch.tensor(self.order, device=x.device).argsort()
-        return out[:, :, back].reshape(len(x), -1, *self.shape[1:])
+        return out[:, :, back].reshape(len(x), self.parameters_each * self.shape[0], *self.shape[1:])
 
     def begin(self, x: Tensor, condition: Tensor | None = None) -> Walk:
         """As the contract says: one column is added at each place."""
@@ -61,6 +61,6 @@ class NADENet(Causal):
             out = x.new_zeros(len(x), self.parameters_each, self.shape[0])
             out[:, :, place.channel] = torch.addmm(self.bias[step], torch.sigmoid(a), self.weight[step].T)
             step += 1
-            return out.reshape(len(x), -1, *[1] * len(place.pixel))
+            return out.reshape(len(x), self.parameters_each * self.shape[0], *[1] * len(place.pixel))
 
         return at

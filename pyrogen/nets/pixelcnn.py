@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Size, Tensor, nn
-from torch.nn.functional import conv2d, pad, relu
+from torch.nn.functional import pad, relu
 
 from pyrogen.nets.causal import Causal, Place, Walk, raster
 from pyrogen.nets.causal_conv import (
@@ -141,7 +141,8 @@ class GatedPixelCNNNet(Causal):
         self.shape, self.places = Size(shape), raster(shape, split)
         read, inner = input_groups(shape[0], split), hidden_groups(width, shape[0] if split else 1)
         self.layers = nn.ModuleList(
-            _Gated(inner if n else read, inner, 1 if n else kernel // 2, n == 0, condition) for n in range(layers)
+            _Gated(inner if n else read, inner, 1 if n else kernel // 2, n == 0, shape[1], condition)
+            for n in range(layers)
         )
         self.head = PixelHead(inner, output_groups(channels, shape[0], split))
 
@@ -176,38 +177,45 @@ class GatedPixelCNNNet(Causal):
 
 
 class _Gated(nn.Module):
-    def __init__(self, inputs: Tensor, inner: Tensor, reach: int, first: bool, condition: int) -> None:
+    def __init__(self, inputs: Tensor, inner: Tensor, reach: int, first: bool, rows: int, condition: int) -> None:
         super().__init__()
         both = inner.repeat(2)
         anywhere = torch.zeros_like(both)  # whole rows above are known to every group
         self.first = first
-        self.down = CausalConv2d(torch.zeros_like(inputs), anywhere, reach, reach, reach, "all")
+        # of one row nothing is above
+        self.down = CausalConv2d(torch.zeros_like(inputs), anywhere, reach, reach, reach, "all") if rows > 1 else None
+        self.link = CausalConv2d(anywhere, both) if rows > 1 else None
         self.told = told(condition, len(both))
-        self.link = CausalConv2d(anywhere, both)
         self.along = CausalConv2d(inputs, both, left=reach, sees="before" if first else "upto")
         self.out = CausalConv2d(inner, inner)
 
     def forward(self, v: Tensor, h: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        u = self.down(v)
-        if self.told is not None:
-            u = u + self.told(condition)[..., None, None]
-        new = self.out(gate(self.along(h) + self.link(u)))
-        return gate(u), new if self.first else h + new
+        row, bias = self.along(h), self._bias(condition)
+        if self.down is None or self.link is None:
+            row = row if bias is None else row + bias
+        else:
+            u = self.down(v) if bias is None else self.down(v) + bias
+            row, v = row + self.link(u), gate(u)
+        new = self.out(gate(row))
+        return v, new if self.first else h + new
 
     def begin(
         self, x: Tensor, condition: Tensor | None
     ) -> tuple[Callable[[Tensor, int], Tensor], Callable[[Tensor, int, int], Tensor]]:
-        above, out, kernel = self.down.seen(x), self.out.point(), self.down.kernel
         along = self.along.begin(x) if self.first else None
-        seen, at = self.along.seen(x), self.along.at()
-        bias = 0.0 if self.told is None else self.told(condition)[..., None, None]
-        linked = x.new_zeros(())
+        seen, at, out = self.along.seen(x), self.along.at(), self.out.point()
+        above = None if self.down is None else self.down.seen(x)
+        bias = self._bias(condition)
+        linked = x.new_zeros(len(x), 2 * self.out.weight.shape[0], x.shape[3])
 
         def down(v: Tensor, row: int) -> Tensor:
             nonlocal linked
+            if self.down is None or self.link is None or above is None:
+                linked = linked if bias is None else linked + bias[..., 0]
+                return v
             margin = self.down.left
             above[:, :, self.down.above + row, margin : margin + v.shape[-1]] = v[:, :, 0]
-            u = conv2d(above[:, :, row : row + self.down.above + 1], kernel, self.down.bias) + bias
+            u = self.down.row(above, row) if bias is None else self.down.row(above, row) + bias
             linked = self.link(u)[:, :, 0]
             return gate(u)
 
@@ -218,6 +226,9 @@ class _Gated(nn.Module):
             return h + out(gate(at(seen, row, column) + linked[:, :, column]))
 
         return down, step
+
+    def _bias(self, condition: Tensor | None) -> Tensor | None:
+        return None if self.told is None else self.told(condition)[..., None, None]
 
 
 def gate(h: Tensor) -> Tensor:
