@@ -75,7 +75,7 @@ def measure(threads: list[int], quick: bool) -> Section:
     notes = (
         f"MNIST, dynamic binarization, 50,000 images, batch 64, Adam 2e-3, a tenth of it in the last epoch or fifth; exact "
         f"log p(x) of the first {test} test images, binarized once; {sizes}.",
-        "Published: at full size, the convolutional ones with 10 layers of 128 channels. The gain over MADE is paired by image; "
+        "Published: at full size, the convolutional ones with 10 layers of 128 channels. The gain over MADE is paired; "
         "± is over images. Minutes are the processor's, of one training.",
     )
     columns = ("entry", "epochs", "minutes", "NLL", "each seed", "gain over made", "published", "distance")
