@@ -24,6 +24,7 @@ ITEMS = {  # by the module that measures it
     "gradients": "gradients",
     "autoregressive": "autoregressive",
     "published": "published",
+    "densities": "densities",
     "wu": "wu",
     "swap": "swapping",
     "cli": "startup",
