@@ -7,7 +7,7 @@ TWO_LAYERS = {
     "seeds": 3,
     "data": "digits",
     "arguments": {"hidden": [12, 8]},
-    "recipe": {"epochs": 40, "lr": 3e-3, "batch_size": 64},
+    "recipe": {"epochs": 100, "lr": 1e-2, "batch_size": 64},
 }
 PLAIN = {
     "says": "importance sampling by as many draws of the base as the chains make transitions",

@@ -129,7 +129,7 @@ class Bernoulli(Visible):
         if not self.base.any():
             rate = (x.flatten(1).double().sum(0) + 0.5) / (len(x) + 1)
             self.base.copy_(torch.logit(rate))
-            self.bias += self.base
+            self.bias.add_(self.base)
 
     def _logits(self, beta: float | Tensor) -> Tensor:
         if isinstance(beta, float) and beta == 1.0:
@@ -301,7 +301,7 @@ class Categorical(Visible):
             for rows in x.flatten(1).split(1000):
                 counts += self.statistic(rows).double().sum(0)
             self.base.copy_((counts + 0.5).log().unflatten(0, (self.count, self.classes)).log_softmax(1).flatten())
-            self.bias += self.base
+            self.bias.add_(self.base)
 
     def _logits(self, beta: float | Tensor) -> Tensor:
         return self.base + beta * (self.bias - self.base)
