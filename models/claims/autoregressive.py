@@ -15,7 +15,7 @@ ONE_ORDER = {"entry": "made", "arguments": {"hidden": [200]}}
 FEW = {
     "seeds": 3,
     "data": "digits",
-    "recipe": {"epochs": 10, "lr": 3e-3, "batch_size": 64},
+    "recipe": {"epochs": 6, "lr": 3e-3, "batch_size": 32},
 }
 
 CLAIMS = {
