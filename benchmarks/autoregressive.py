@@ -83,7 +83,7 @@ def measure(threads: list[int], quick: bool) -> Section:
         "channel, in plain PyTorch. Times of fit begin after its first 20 moves.",
         f"Sampling: {SAMPLES} images at once, each entry at its defaults. Without caches the whole network is asked at each "
         f"place; of {SHAPE.numel()} places {PLACES} in the middle are timed. The largest difference between the parameters "
-        "that the two walks say is given beside.",
+        "that the two walks say is given beside. Of the convolutional ones the caches are to pay for themselves tenfold.",
     )
     return Section("autoregressive", notes, ("", "", "time", "ratio", "bar"), tuple(rows))
 
@@ -142,8 +142,9 @@ def _samples(name: str, quick: bool) -> list[tuple[str, ...]]:
         whole.append((time.process_time() - started) * len(causal.places) / PLACES)
         ratio.append(whole[-1] / cached[-1])
     spread = Spread.of(ratio)
-    judged = f"≥ {FASTER:g} ×: {'met' if spread.median >= FASTER else 'MISSED'}"
-    judged += f"; ≤ {EQUAL:g} apart: {'met' if apart <= EQUAL else 'MISSED'} ({apart:.1g})"
+    judged = f"≤ {EQUAL:g} apart: {'met' if apart <= EQUAL else 'MISSED'} ({apart:.1g})"
+    if name.startswith("pixel"):
+        judged = f"≥ {FASTER:g} ×: {'met' if spread.median >= FASTER else 'MISSED'}; {judged}"
     of = Spread.of(v / SAMPLES for v in cached)
     return [
         (f"a sample of {name}", "from caches", f"{of.text(3)} s", spread.text(1), judged),

@@ -291,3 +291,19 @@ def test_a_prior_is_told_what_the_model_is_told():
     assert probabilities.sum(0).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
     assert (probabilities[:, 0] - probabilities[:, 1]).abs().max() > 1e-4
     assert m.sample(3, torch.tensor([0, 1, 2])).shape == (3, 6)
+
+
+def test_what_is_told_changes_what_is_said_and_drawn():
+    m = build("gated, told y")
+    x = all_bits(m.x_shape)
+    told = [m.log_prob(x, torch.full((len(x),), k)).detach().exp() for k in range(3)]
+    assert all(float(p.sum()) == pytest.approx(1, abs=1e-5) for p in told)
+    assert min(float((a - b).abs().sum()) for a, b in itertools.combinations(told, 2)) > 0.05
+    torch.manual_seed(0)
+    one = m.sample(2000, torch.zeros(2000, dtype=torch.long)).mean(0)
+    expected = (told[0].reshape(-1, 1, 1, 1) * x).sum(0)
+    assert ((one - expected).abs() < 5 * (expected * (1 - expected) / 2000).sqrt()).all()
+    with pytest.raises(ValueError, match="the model is conditional, and got no y"):
+        m.sample(3)
+    with pytest.raises(ValueError, match="the model is conditional, and got no y"):
+        m.complete(x[:3], 2)

@@ -75,7 +75,8 @@ class MaskedMLP(nn.Module):
         def at(place: Place) -> Tensor:
             below = flat
             for values, known, (w, b) in zip(hidden, next(steps), inner, strict=True):
-                values[:, known] = relu(linear(below, w[known], b[known]))
+                if len(known):
+                    values[:, known] = relu(linear(below, w[known], b[known]))
                 below = values
             d = number[place]
             out = x.new_zeros(len(x), self.parameters_each, channels)
