@@ -198,6 +198,7 @@ def vqvae(
     size: int = 16,
     factor: int = 2,
     width: int = 32,
+    prior_width: int = 32,
     ema: bool = True,
     revive: float = DEAD,
     prior: Prior | str | None = None,
@@ -211,7 +212,8 @@ def vqvae(
         codes: entries of the codebook, K.
         size: of each.
         factor: pixels a side that a code stands for, a power of 2.
-        width: channels of the networks, and of the prior's.
+        width: channels of encoder and decoder.
+        prior_width: hidden channels of the prior's network.
         ema: whether the codebook is a running mean of what it stands for; else it has a loss of its own.
         revive: the fraction of an even share below which a code is put elsewhere; 0: never.
         prior: p(z) over one-hot vectors; None: PixelCNNPrior on the grid.
@@ -221,7 +223,7 @@ def vqvae(
     shape, p = _told(x_shape, likelihood)
     times = halvings_of(shape, factor, 1)
     net = OneLevel(shape, p.channels(shape), times, width, _book(codes, size, ema, revive))
-    drawn = PixelCNNPrior(codes, net.grids[0], width) if prior is None else prior
+    drawn = PixelCNNPrior(codes, net.grids[0], prior_width) if prior is None else prior
     return VQVAE(net, shape, drawn, p, None, objective)
 
 
@@ -241,6 +243,7 @@ def vqvae_conditional(
     size: int = 16,
     factor: int = 2,
     width: int = 32,
+    prior_width: int = 32,
     ema: bool = True,
     revive: float = DEAD,
     likelihood: Likelihood | str = "Bernoulli",
@@ -255,7 +258,8 @@ def vqvae_conditional(
         codes: entries of the codebook, K.
         size: of each.
         factor: pixels a side that a code stands for, a power of 2.
-        width: channels of the networks, and of the prior's.
+        width: channels of encoder and decoder.
+        prior_width: hidden channels of the prior's network.
         ema: whether the codebook is a running mean of what it stands for; else it has a loss of its own.
         revive: the fraction of an even share below which a code is put elsewhere; 0: never.
         likelihood: p(x|z).
@@ -265,7 +269,7 @@ def vqvae_conditional(
     times = halvings_of(shape, factor, 1)
     net = OneLevel(shape, p.channels(shape), times, width, _book(codes, size, ema, revive))
     condition = Condition(tuple(y_shape), classes)
-    return VQVAE(net, shape, PixelCNNPrior(codes, net.grids[0], width), p, condition, objective)
+    return VQVAE(net, shape, PixelCNNPrior(codes, net.grids[0], prior_width), p, condition, objective)
 
 
 @entry(
@@ -281,6 +285,7 @@ def vqvae_2(
     size: int = 16,
     factor: int = 2,
     width: int = 32,
+    prior_width: int = 32,
     ema: bool = True,
     revive: float = DEAD,
     likelihood: Likelihood | str = "Bernoulli",
@@ -293,7 +298,8 @@ def vqvae_2(
         codes: entries of each of the two codebooks, K.
         size: of each entry.
         factor: pixels a side that a code of the finer grid stands for, a power of 2.
-        width: channels of the networks, and of the prior's.
+        width: channels of encoder and decoder.
+        prior_width: hidden channels of the prior's network.
         ema: whether the codebooks are running means of what they stand for; else they have a loss of their own.
         revive: the fraction of an even share below which a code is put elsewhere; 0: never.
         likelihood: p(x|z).
@@ -303,7 +309,7 @@ def vqvae_2(
     times = halvings_of(shape, factor, 2)
     books = _book(codes, size, ema, revive), _book(codes, size, ema, revive)
     net = TwoLevels(shape, p.channels(shape), times, width, books)
-    return VQVAE(net, shape, PixelCNNLevels(codes, net.grids[0], width), p, None, objective)
+    return VQVAE(net, shape, PixelCNNLevels(codes, net.grids[0], prior_width), p, None, objective)
 
 
 def _told(x_shape: Sequence[int], likelihood: Likelihood | str) -> tuple[torch.Size, Likelihood]:

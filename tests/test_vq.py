@@ -25,7 +25,9 @@ ENTRIES = ("vqvae", "vqvae-2", "vqvae-conditional")
 
 def model(name="vqvae", x_shape=(1, 8, 8), **arguments):
     more = {"classes": 3} if name == "vqvae-conditional" else {}
-    return pyrogen.create(name, x_shape=x_shape, **{"codes": 4, "size": 3, "width": 4, **more, **arguments}).eval()
+    return pyrogen.create(
+        name, x_shape=x_shape, **{"codes": 4, "size": 3, "width": 4, "prior_width": 8, **more, **arguments}
+    ).eval()
 
 
 def bits(n, x_shape=(1, 8, 8), seed=0):
