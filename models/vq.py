@@ -67,7 +67,7 @@ class VQVAE(Pair, HasPosterior, HasGenerator, HasCodebooks):
         if repr(self.prior.support) != repr(self.support):
             raise ValueError(
                 f"the prior {type(self.prior).__name__} is over {self.prior.support}, and codes are {self.support}; use "
-                "prior=None, or {'name': 'Categorical', 'variables': ...} with so many."
+                "a Categorical of so many variables, or leave the prior to the entry."
             )
         read = None if self.reader is None else self.reader.forward
         axes = self.prior, PointMass(), likelihood
