@@ -317,7 +317,8 @@ def _check_movable(pair: Pair, trial: Checked, init: Init, summed: Sequence[str]
             raise ValueError(f"the model's {name!r} is a point mass, which no chain can move; write it as a function.")
         if fn.support.is_discrete:
             raise ValueError(
-                f"the latent {name!r} is discrete, and chains move along gradients; sum it out by estimator=Enumerate()."
+                f"the latent {name!r} is discrete, and chains move along gradients; where its states are few, "
+                "estimator=Enumerate() sums over them."
             )
         try:
             biject_to(fn.support)

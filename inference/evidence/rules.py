@@ -42,7 +42,8 @@ def judge(evidence: xr.Dataset) -> dict[str, Finding]:
     """What every rule that applies says of an estimate, by rule; of which data, where some have no finite estimate."""
     finite = np.isfinite(evidence["log_evidence"].values)
     usable = evidence.isel(datum=finite)
-    found = {name: rule(usable) for name, rule in RULES.items()} if finite.any() else {}
+    silent = OF_DRAWS if finite.any() and _alike(usable) else ()
+    found = {name: rule(usable) for name, rule in RULES.items() if name not in silent} if finite.any() else {}
     findings = {name: finding for name, finding in found.items() if finding is not None}
     if finite.all():
         return findings
@@ -116,7 +117,18 @@ def _nature(evidence: xr.Dataset) -> Finding | None:
     quantity = evidence.attrs.get("quantity", "log p(x)")
     if bound == "none" and quantity != "log p(x)":
         return _of_mean(False, f"{quantity} bounds nothing, and can be compared with its like only")
+    if _alike(evidence):
+        return _of_mean(
+            False,
+            "all draws are one and the same, for the guide is certain: the bound counts one state of the latents alone, "
+            "and no more draws make it tighter",
+        )
     return None
+
+
+def _alike(evidence: xr.Dataset) -> bool:
+    """Whether all draws are one, those of a guide that is certain."""
+    return "different_draws" in evidence and bool((evidence["different_draws"] == 1).all())
 
 
 def _pareto(evidence: xr.Dataset) -> Finding | None:
@@ -295,6 +307,9 @@ RULES: Mapping[str, Callable[[xr.Dataset], Finding | None]] = {
     "bracket": _bracket,
     "guide": _guide,
 }
+
+# of these, draws that are one and the same tell nothing
+OF_DRAWS = ("pareto_k", "error", "k_curve", "jackknife")
 
 
 def averages(evidence: xr.Dataset) -> bool:

@@ -84,17 +84,21 @@ def blocks_of_weights(
     A block's weights must be taken before the next block is asked for.
     """
     plate = check_weighable(pair, x, y)
+    different = 1 if draws_one_state(pair, x, y) else num_samples
     _keep_freed_memory()
     with evaluating(pair):
-        # of a guide that is certain one draw weighs what all do
-        with seeded(seed, x.device):
-            drawn = latent_sites(record(pair.guide, x[:1], None if y is None else y[:1]))
-        different = num_samples if not drawn or not all(is_certain(site["fn"]) for site in drawn.values()) else 1
         for start in range(0, x.shape[0], DATA_BLOCK):
             rows = slice(start, start + DATA_BLOCK)
             some, labels = x[rows], None if y is None else y[rows]
             block = _Block(pair, some, labels, (seed, start // DATA_BLOCK), plate)
             yield len(some), _gather(block.weigh(different, chunk_size), num_samples // different)
+
+
+def draws_one_state(pair: Pair, x: Tensor, y: Tensor | None) -> bool:
+    """Whether the guide is certain, so that one draw weighs what all do."""
+    with evaluating(pair), seeded(0, x.device):
+        drawn = latent_sites(record(pair.guide, x[:1], None if y is None else y[:1]))
+    return bool(drawn) and all(is_certain(site["fn"]) for site in drawn.values())
 
 
 def _keep_freed_memory() -> None:
