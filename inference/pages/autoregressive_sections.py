@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pyrogen.data import Data
 from pyrogen.figures import plots
-from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel, is_picture
+from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel
+from pyrogen.kinds import is_picture
 
 SHOWN = 8
 UNSEEN, SEEN, SELF = (1.0, 1.0, 1.0), (0.12, 0.35, 0.65), (0.85, 0.2, 0.1)

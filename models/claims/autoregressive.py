@@ -5,10 +5,10 @@ ON_DIGITS = {
     "data": "digits",
     "recipe": {"epochs": 60, "lr": 5e-3, "batch_size": 64, "lr_milestones": [40]},
 }
-# 13,064 parameters, twice as many as those of NADE
+# 6,500 parameters, beside 6,514 of NADE
 MIXTURE = {
     "entry": "vae-categorical",
-    "arguments": {"latent_size": 200, "hidden": []},
+    "arguments": {"latent_size": 100, "hidden": []},
     "recipe": {"epochs": 100, "lr": 1e-2, "lr_milestones": [66]},
 }
 ONE_ORDER = {"entry": "made", "arguments": {"hidden": [200]}}
@@ -33,7 +33,7 @@ CLAIMS = {
     "nade": [
         {
             **ON_DIGITS,
-            "says": "Of half as many parameters it beats a mixture of Bernoullis on digits, in nats.",
+            "says": "It beats a mixture of Bernoullis of as many parameters on digits, in nats.",
             "metric": "gain",
             "with": {"estimator": "Enumerate"},
             "at_least": 0.0,
