@@ -219,6 +219,31 @@ def train_rbm(net: HandRBM, raw: Tensor, epochs: int, batch_size: int, lr: float
             optimizer.step()
 
 
+def train_rbm_persistent(net: HandRBM, raw: Tensor, epochs: int, batch_size: int, lr: float, chains: int = 100) -> None:
+    """Epochs of persistent CD over grey values of 0 to 255, binarized anew in every batch."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
+    fantasy = torch.bernoulli(torch.full((chains, net.weight.shape[1]), 0.5))
+    for _ in range(epochs):
+        for index in torch.randperm(len(raw)).split(batch_size):
+            x = torch.bernoulli(raw[index].float() / 255)
+            with torch.no_grad():
+                h = torch.bernoulli(torch.sigmoid(linear(fantasy, net.weight, net.c)))
+                fantasy = torch.bernoulli(torch.sigmoid(h @ net.weight + net.b))
+            loss = net.free_energy(x).mean() - net.free_energy(fantasy).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+@torch.no_grad()
+def gibbs(net: HandRBM, x: Tensor, steps: int) -> Tensor:
+    """So many transitions of chains, and nothing else."""
+    for _ in range(steps):
+        h = torch.bernoulli(torch.sigmoid(linear(x, net.weight, net.c)))
+        x = torch.bernoulli(torch.sigmoid(h @ net.weight + net.b))
+    return x
+
+
 @torch.no_grad()
 def iwae(net: HandVAE, x: Tensor, k: int, data: int = 10, samples: int = 100, seed: int = 0) -> Tensor:
     """IWAE(k) of binary rows ``(N, 784)``: so many data and samples decoded at once, weights in float64."""

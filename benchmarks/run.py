@@ -30,6 +30,7 @@ ITEMS = {  # by the module that measures it
     "cli": "startup",
     "upkeep": "upkeep",
     "quality": "quality",
+    "rbm": "boltzmann",
 }
 APART = ("fit", "games")  # so long that each number of threads is a section of its own
 HEAD = """# Benchmarks

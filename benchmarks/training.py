@@ -92,8 +92,8 @@ def section(title: str, works: Sequence[Work], threads: Sequence[int], notes: Se
             print(*("  ".join(row) for row in found), sep="\n", flush=True)
             table += found
     said = (
-        f"Adam {LR:g} in all. Times of fit begin after its first {BEFORE} moves, in which it records and checks; one check "
-        "an epoch is in them.",
+        f"Adam {LR:g} in all. Times of fit begin after its first {BEFORE} moves, in which it records and checks; at most one "
+        "check an epoch is in them.",
         *(
             f"{w.name}: {len(w.data.train)} rows of {w.data.name}, batch {w.batch_size}, {w.epochs} epochs."
             for w in works

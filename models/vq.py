@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pyro
 import torch
@@ -66,7 +67,7 @@ class VQVAE(Pair, HasPosterior, HasGenerator, HasCodebooks):
         if repr(self.prior.support) != repr(self.support):
             raise ValueError(
                 f"the prior {type(self.prior).__name__} is over {self.prior.support}, and codes are {self.support}; use "
-                "prior=None, or {'name': 'Categorical', 'variables': ...} with so many."
+                "a Categorical of so many variables, or leave the prior to the entry."
             )
         read = None if self.reader is None else self.reader.forward
         axes = self.prior, PointMass(), likelihood
@@ -182,8 +183,10 @@ class VQVAE(Pair, HasPosterior, HasGenerator, HasCodebooks):
         return self.decode(prior.sample(() if prior.batch_shape else (n,)))
 
 
-def _book(codes: int, size: int, ema: bool, revive: float) -> Codebook:
-    return Codebook(codes, size, ema, revive=revive)
+def _book(codes: int, size: int, moved: Literal["ema", "loss"], revive: float) -> Codebook:
+    if moved not in ("ema", "loss"):
+        raise ValueError(f"codebook={moved!r}: choose 'ema' or 'loss'.")
+    return Codebook(codes, size, moved == "ema", revive=revive)
 
 
 @entry(
@@ -195,10 +198,11 @@ def _book(codes: int, size: int, ema: bool, revive: float) -> Codebook:
 def vqvae(
     x_shape: Sequence[int],
     codes: int = 64,
-    size: int = 16,
+    code_size: int = 16,
     factor: int = 2,
     width: int = 32,
-    ema: bool = True,
+    prior_width: int = 32,
+    codebook: Literal["ema", "loss"] = "ema",
     revive: float = DEAD,
     prior: Prior | str | None = None,
     likelihood: Likelihood | str = "Bernoulli",
@@ -209,10 +213,11 @@ def vqvae(
     Args:
         x_shape: (C, H, W), sides multiples of ``factor``.
         codes: entries of the codebook, K.
-        size: of each.
+        code_size: numbers of each.
         factor: pixels a side that a code stands for, a power of 2.
-        width: channels of the networks, and of the prior's.
-        ema: whether the codebook is a running mean of what it stands for; else it has a loss of its own.
+        width: channels of encoder and decoder.
+        prior_width: hidden channels of the prior's network.
+        codebook: what moves it: running means of what its entries stand for, "ema", or a "loss" of its own.
         revive: the fraction of an even share below which a code is put elsewhere; 0: never.
         prior: p(z) over one-hot vectors; None: PixelCNNPrior on the grid.
         likelihood: p(x|z).
@@ -220,8 +225,8 @@ def vqvae(
     """
     shape, p = _told(x_shape, likelihood)
     times = halvings_of(shape, factor, 1)
-    net = OneLevel(shape, p.channels(shape), times, width, _book(codes, size, ema, revive))
-    drawn = PixelCNNPrior(codes, net.grids[0], width) if prior is None else prior
+    net = OneLevel(shape, p.channels(shape), times, width, _book(codes, code_size, codebook, revive))
+    drawn = PixelCNNPrior(codes, net.grids[0], prior_width) if prior is None else prior
     return VQVAE(net, shape, drawn, p, None, objective)
 
 
@@ -238,10 +243,11 @@ def vqvae_conditional(
     y_shape: Sequence[int] = (),
     classes: int | None = None,
     codes: int = 64,
-    size: int = 16,
+    code_size: int = 16,
     factor: int = 2,
     width: int = 32,
-    ema: bool = True,
+    prior_width: int = 32,
+    codebook: Literal["ema", "loss"] = "ema",
     revive: float = DEAD,
     likelihood: Likelihood | str = "Bernoulli",
     objective: Objective | str | None = None,
@@ -253,19 +259,20 @@ def vqvae_conditional(
         y_shape: shape of one y; () for one label.
         classes: how many there are, or None where y is real numbers.
         codes: entries of the codebook, K.
-        size: of each.
+        code_size: numbers of each.
         factor: pixels a side that a code stands for, a power of 2.
-        width: channels of the networks, and of the prior's.
-        ema: whether the codebook is a running mean of what it stands for; else it has a loss of its own.
+        width: channels of encoder and decoder.
+        prior_width: hidden channels of the prior's network.
+        codebook: what moves it: running means of what its entries stand for, "ema", or a "loss" of its own.
         revive: the fraction of an even share below which a code is put elsewhere; 0: never.
         likelihood: p(x|z).
         objective: instead of VectorQuantization().
     """
     shape, p = _told(x_shape, likelihood)
     times = halvings_of(shape, factor, 1)
-    net = OneLevel(shape, p.channels(shape), times, width, _book(codes, size, ema, revive))
+    net = OneLevel(shape, p.channels(shape), times, width, _book(codes, code_size, codebook, revive))
     condition = Condition(tuple(y_shape), classes)
-    return VQVAE(net, shape, PixelCNNPrior(codes, net.grids[0], width), p, condition, objective)
+    return VQVAE(net, shape, PixelCNNPrior(codes, net.grids[0], prior_width), p, condition, objective)
 
 
 @entry(
@@ -278,10 +285,11 @@ def vqvae_conditional(
 def vqvae_2(
     x_shape: Sequence[int],
     codes: int = 64,
-    size: int = 16,
+    code_size: int = 16,
     factor: int = 2,
     width: int = 32,
-    ema: bool = True,
+    prior_width: int = 32,
+    codebook: Literal["ema", "loss"] = "ema",
     revive: float = DEAD,
     likelihood: Likelihood | str = "Bernoulli",
     objective: Objective | str | None = None,
@@ -291,19 +299,20 @@ def vqvae_2(
     Args:
         x_shape: (C, H, W), sides multiples of twice ``factor``.
         codes: entries of each of the two codebooks, K.
-        size: of each entry.
+        code_size: numbers of each entry.
         factor: pixels a side that a code of the finer grid stands for, a power of 2.
-        width: channels of the networks, and of the prior's.
-        ema: whether the codebooks are running means of what they stand for; else they have a loss of their own.
+        width: channels of encoder and decoder.
+        prior_width: hidden channels of the prior's network.
+        codebook: what moves both: running means of what their entries stand for, "ema", or a "loss" of their own.
         revive: the fraction of an even share below which a code is put elsewhere; 0: never.
         likelihood: p(x|z).
         objective: instead of VectorQuantization().
     """
     shape, p = _told(x_shape, likelihood)
     times = halvings_of(shape, factor, 2)
-    books = _book(codes, size, ema, revive), _book(codes, size, ema, revive)
+    books = _book(codes, code_size, codebook, revive), _book(codes, code_size, codebook, revive)
     net = TwoLevels(shape, p.channels(shape), times, width, books)
-    return VQVAE(net, shape, PixelCNNLevels(codes, net.grids[0], width), p, None, objective)
+    return VQVAE(net, shape, PixelCNNLevels(codes, net.grids[0], prior_width), p, None, objective)
 
 
 def _told(x_shape: Sequence[int], likelihood: Likelihood | str) -> tuple[torch.Size, Likelihood]:

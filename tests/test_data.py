@@ -1,6 +1,7 @@
 import gzip
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,7 +11,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from pyrogen.base import Batch
-from pyrogen.data import Split, View, load, vision
+from pyrogen.data import Split, View, load, shuffled, vision
+from pyrogen.data.named import source_named
 from pyrogen.kinds import PLAIN
 from pyrogen.registry import choices
 
@@ -66,6 +68,13 @@ def test_shuffled_labels_are_those_of_training_in_another_order():
     again, other = (load(f"shuffled-labels(of='digits', seed={seed})", kind="levels").train.y for seed in (0, 1))
     assert torch.equal(again, data.train.y)
     assert not torch.equal(other, data.train.y)
+
+
+def test_what_has_no_labels_has_none_to_shuffle(monkeypatch):
+    bare = replace(source_named("digits"), splits={"train": (torch.zeros(4, 1, 2, 2), None)})
+    monkeypatch.setattr(shuffled, "source_named", lambda name: bare)
+    with pytest.raises(ValueError, match=r"of='digits'\): 'digits' has no y that could be shuffled"):
+        load("shuffled-labels(of='digits')")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pyrogen
 from pyrogen.base import Batch, HasLogProb
 from pyrogen.dequantization import Uniform, Variational
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence
+from pyrogen.inference.pages import density_sections
 from pyrogen.nets.glow import ActNorm, ChannelMix, ImageCoupling, MultiScale, Steps
 
 VECTORS = ("flow-coupling", "flow-spline", "flow-maf")
@@ -265,3 +266,12 @@ def test_what_cannot_work_is_refused_in_a_sentence(name, arguments, says):
     with pytest.raises(ValueError, match=says) as refusal:
         pyrogen.create(name, **arguments)
     assert "\n" not in str(refusal.value)
+
+
+def test_the_page_shows_the_density_of_the_plane():
+    data = pyrogen.data.from_arrays(x_train=torch.randn(50, 2), x_test=torch.randn(50, 2), standardize=False)
+    with torch.no_grad():
+        (panel,) = density_sections.plane(flow("flow-coupling", (2,)), data, [])
+        assert not list(density_sections.plane(flow("flow-coupling", (3,)), data, []))
+    assert panel.name == "density"
+    assert "500 of its samples" in panel.caption

@@ -140,6 +140,12 @@ BRINGS = {
         PICTURES | SCORED | {"film-samples", "log-prob", "receptive-fields", "bits", "completions"},
         set(),
     ),
+    "dbn": (
+        "dbn --data {pictures} --hidden 5,4",
+        PICTURES | {"film-samples", "fantasies", "filters-layers.0.weight", "filters-layers.0.up.weight"},
+        set(),
+    ),
+    "energy network": ("ebm --hidden 8", POINTS | SCORED | {"log-prob", "energies"}, set()),
     "gan": ("gan-nonsaturating --generator.hidden 8 --critic.hidden 8", POINTS | {"critic", "critic-plane"}, set()),
     "picture gan": (
         "gan-nonsaturating --data {pictures} --generator.hidden 8 --critic.hidden 8",

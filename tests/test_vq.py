@@ -25,7 +25,9 @@ ENTRIES = ("vqvae", "vqvae-2", "vqvae-conditional")
 
 def model(name="vqvae", x_shape=(1, 8, 8), **arguments):
     more = {"classes": 3} if name == "vqvae-conditional" else {}
-    return pyrogen.create(name, x_shape=x_shape, **{"codes": 4, "size": 3, "width": 4, **more, **arguments}).eval()
+    return pyrogen.create(
+        name, x_shape=x_shape, **{"codes": 4, "code_size": 3, "width": 4, "prior_width": 8, **more, **arguments}
+    ).eval()
 
 
 def bits(n, x_shape=(1, 8, 8), seed=0):
@@ -202,10 +204,10 @@ def test_a_prior_is_an_axis(prior):
 # ------------------------------------------------------------------------------------------------------- training
 
 
-@pytest.mark.parametrize("ema", [True, False])
-def test_two_stages_train_the_autoencoder_and_then_the_prior(ema):
+@pytest.mark.parametrize("codebook", ["ema", "loss"])
+def test_two_stages_train_the_autoencoder_and_then_the_prior(codebook):
     data = from_arrays(x_train=bits(64), x_valid=bits(16, seed=1))
-    m = model(ema=ema)
+    m = model(codebook=codebook)
     vectors, prior = m.books[0].vectors.clone(), {k: v.clone() for k, v in m.prior.state_dict().items()}
     assert [stage.name for stage in m.stages()] == ["codes", "prior"]
     codes, after = m.stages()
@@ -238,7 +240,7 @@ def test_a_prior_without_parameters_has_no_stage():
 
 
 def test_the_loss_is_that_of_the_paper():
-    m, x = model(ema=False).train(), bits(6)
+    m, x = model(codebook="loss").train(), bits(6)
     (e, hot), *_ = m.quantize(x)
     v = hot @ m.books[0].vectors
     pulled = 1.5 * (e - v).square().sum((1, 2, 3)).mean()
@@ -261,7 +263,7 @@ def test_a_codebook_learns_what_places_hold():
     rows = torch.randint(4, (400, 1, 2)).expand(-1, 2, -1)  # the lower row repeats the upper
     x = patches[rows].permute(0, 1, 3, 2, 4).reshape(400, 1, 4, 4)
     data = from_arrays(x_train=x[:300], x_valid=x[300:350], x_test=x[350:], kind="binary")
-    m = model(x_shape=(1, 4, 4), codes=4, size=4, width=16, factor=2)
+    m = model(x_shape=(1, 4, 4), codes=4, code_size=4, width=16, factor=2)
     fit(m, data, epochs=12, lr=1e-2, batch_size=50, device="cpu", progress=False, validate=False, seed=1)
     assert codebook_use(m, data, 0) > 0.7
     bound = log_evidence(m, data.test, ELBO())["log_evidence"].values.mean()

@@ -87,7 +87,8 @@ def blocks_of_weights(
     _keep_freed_memory()
     with evaluating(pair):
         # of a guide that is certain one draw weighs what all do
-        drawn = latent_sites(record(pair.guide, x[:1], None if y is None else y[:1]))
+        with seeded(seed, x.device):
+            drawn = latent_sites(record(pair.guide, x[:1], None if y is None else y[:1]))
         different = num_samples if not drawn or not all(is_certain(site["fn"]) for site in drawn.values()) else 1
         for start in range(0, x.shape[0], DATA_BLOCK):
             rows = slice(start, start + DATA_BLOCK)

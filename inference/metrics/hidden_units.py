@@ -30,7 +30,7 @@ def probe_gain(model: Model, data: Data, seed: int, labels: int | None = None, r
     with evaluating(model):
         own = [split.x.flatten(1) if raw else model.features(split.x.to(model.device)).cpu() for split in (train, test)]
     of_x = [split.x.flatten(1) for split in (train, test)]
-    mine, other = (_accuracy(*rows, train.y, test.y) for rows in (own, of_x))
+    mine, other = (_accuracy(rows[0], rows[1], train.y, test.y) for rows in (own, of_x))
     return mine - other
 
 

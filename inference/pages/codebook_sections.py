@@ -15,7 +15,8 @@ from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference.metrics.codebooks import code_counts
 from pyrogen.inference.objectives.quantization import log_prior
-from pyrogen.inference.pages.panel import ADVICE, COUNTED, DECODED, LATENTS, SHOWN, History, Panel, gap, is_picture
+from pyrogen.inference.pages.panel import ADVICE, COUNTED, DECODED, LATENTS, SHOWN, History, Panel, gap
+from pyrogen.kinds import is_picture
 from pyrogen.nets.codebook import perplexity
 
 MAPPED, UNUSED = 8, 0.5
@@ -41,7 +42,7 @@ def codebook_use(model: Any, data: Data, history: History) -> Iterator[Panel]:
             yield Panel(
                 ADVICE,
                 f"Codebook{level} is used as if it had {used:.3g} entries instead of {k}: fewer codes would do, or a smaller "
-                "size of each, a larger commitment, or a revive above 0 may put idle ones to use.",
+                "code_size, a larger commitment, or a revive above 0 may put idle ones to use.",
             )
 
 

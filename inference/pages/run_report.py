@@ -95,6 +95,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
         HasLogProb,
         (
             density_sections.conditional_density,
+            density_sections.plane,
             density_sections.intervals,
             energy_sections.log_probs,
             density_sections.law,

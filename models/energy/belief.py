@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class DirectedLayer(nn.Module):
         super().__init__()
         self.shape, self.visible = shape, visible
         visible.size(shape.numel())
-        self.weight = nn.Parameter(torch.randn(hidden, visible.width) * 0.01)
+        self.weight = nn.Parameter(visible.spread * torch.randn(hidden, visible.width))
         self.up = nn.Linear(visible.width, hidden)
         self.tie()
 
@@ -104,16 +105,20 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
         units = [make("visible", visible), *(make("visible", "Bernoulli") for _ in hidden)]
         below = list(zip(shapes, hidden, units, strict=False))[:-1]
         self.layers = nn.ModuleList(DirectedLayer(shape, n, own) for shape, n, own in below)
+        for layer in self._directed:
+            layer.up.weight.requires_grad_(tuning)  # else it stays what it is tied to
         self.machine = RBM(shapes[-2], hidden[-1], k, burn_in=burn_in)
         self.kinds = self._bottom.visible.kinds
         self.tight = False
         self.objective: Objective = UpDown() if objective is None else make("objective", objective)
 
     @property
+    def _directed(self) -> list[DirectedLayer]:
+        return cast("list[DirectedLayer]", [*self.layers])
+
+    @property
     def _bottom(self) -> DirectedLayer:
-        layer = self.layers[0]
-        assert isinstance(layer, DirectedLayer)
-        return layer
+        return self._directed[0]
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse data of the wrong shape, or values that the visible units do not have."""
@@ -142,8 +147,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
     def stages(self) -> Sequence[Stage]:
         """One for each layer, from the data upwards, and the fine-tuning."""
         found, objective = [], ContrastiveDivergence(self.k)
-        for number, layer in enumerate(self.layers, start=1):
-            assert isinstance(layer, DirectedLayer)
+        for number, layer in enumerate(self._directed, start=1):
             machine = machine_of(layer.weight, layer.up.bias, layer.visible, layer.shape)
             below = partial(self.climb_layers, count=number - 1)
             found.append(greedy_stage(machine, below, objective, number, self._tied(number - 1)))
@@ -153,7 +157,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
 
     def _tied(self, count: int) -> Callable[[], None]:
         def enter() -> None:
-            for layer in self.layers[count - 1 : count]:
+            for layer in self._directed[count - 1 : count]:
                 layer.tie()
 
         return enter
@@ -167,21 +171,21 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
 
     def climb_layers(self, x: Tensor, count: int | None = None) -> Tensor:
         """h ~ q(h|x) above so many layers, all by default; x itself above none."""
-        for layer in self.layers[:count]:
+        for layer in self._directed[:count]:
             x = torch.bernoulli(torch.sigmoid(layer.reach(x)))
         return x
 
     def features(self, x: Tensor) -> Tensor:
         """Probabilities of h_L, with those of the layers below in place of their states, ``(B, hidden[-1])``."""
         h = self.read(x)
-        for layer in self.layers:
+        for layer in self._directed:
             h = torch.sigmoid(layer.reach(h))
         return torch.sigmoid(self.machine.reach(h))
 
     def wake(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """h_{L−1} ~ q(·|x), and −log p(x|h₁) − log p(h₁|h₂) … along the way."""
         v, explained = self.read(x), torch.zeros(len(x), device=x.device)
-        for layer in self.layers:
+        for layer in self._directed:
             with torch.no_grad():
                 h = torch.bernoulli(torch.sigmoid(layer.reach(v)))
             explained, v = explained - layer.log_prob(v, h), h
@@ -190,7 +194,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
     def dream(self, h: Tensor) -> Tensor:
         """−log q of the layers between h_{L−1} and a dreamt x."""
         surprise = torch.zeros(len(h), device=h.device)
-        for layer in reversed(self.layers):
+        for layer in reversed(self._directed):
             with torch.no_grad():
                 v = layer.draw(h)
             surprise, h = surprise + _surprise(layer.reach(v), h), v
@@ -220,7 +224,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
 
     def emit(self, states: Tensor) -> Tensor:
         """x ~ p(x|h_{L−1}), layer by layer."""
-        for layer in reversed(self.layers):
+        for layer in reversed(self._directed):
             states = layer.draw(states)
         return states
 
@@ -252,7 +256,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
         for part in x.split(max(AT_ONCE // k, 1)):
             v = part.repeat(k, *[1] * (part.dim() - 1))
             log_weights = torch.zeros(len(v), device=x.device)
-            for layer in self.layers:
+            for layer in self._directed:
                 reach = layer.reach(v)
                 h = torch.bernoulli(torch.sigmoid(reach))
                 log_weights = log_weights + layer.log_prob(v, h) + _surprise(reach, h)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -66,13 +67,17 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         self.kinds = self.visible.kinds
         widths = [self.visible.width, *hidden]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        for layer in self.layers:
+        for layer in self._linears:
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
         self.objective: Objective = (
             PersistentContrastiveDivergence() if objective is None else make("objective", objective)
         )
         self.tight = False
+
+    @property
+    def _linears(self) -> list[nn.Linear]:
+        return cast("list[nn.Linear]", [*self.layers])
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse data of the wrong shape, or values that the visible units do not have."""
@@ -101,7 +106,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
 
     def _player(self, number: int) -> Player:
         """CD-1 of one layer, which counts what is below twice where one will stand above, and the other way round."""
-        layer = self.layers[number]
+        layer = self._linears[number]
         up = 1 + (number + 1 < len(self.layers))
         down = 1 + (number > 0)
 
@@ -127,11 +132,11 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     def _probabilities_below(self, x: Tensor, count: int) -> Tensor:
         for number in range(count):
             t = self.visible.statistic(x) if number == 0 else x
-            x = torch.sigmoid(2 * linear(t, self.layers[number].weight) + self.layers[number].bias)
+            x = torch.sigmoid(2 * linear(t, self._linears[number].weight) + self._linears[number].bias)
         return x
 
     def _units(self, number: int, drive: Tensor) -> Tensor:
-        return torch.bernoulli(torch.sigmoid(drive + self.layers[number].bias))
+        return torch.bernoulli(torch.sigmoid(drive + self._linears[number].bias))
 
     # -- chains --------------------------------------------------------------------------------------------------------
 
@@ -139,23 +144,21 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         """log f_β(s), x and the even layers summed out, ``(n,)``."""
         beta = beta.unsqueeze(1) if isinstance(beta, Tensor) else float(beta)
         odd = self._odd(states)
-        below = self.visible.log_normalizer(beta * (odd[0] @ self.layers[0].weight.to(states.dtype)), beta)
+        below = self.visible.log_normalizer(beta * (odd[0] @ self._linears[0].weight.to(states.dtype)), beta)
         return below + self._rest(odd, beta)
 
     def _rest(self, odd: Mapping[int, Tensor], beta: float | Tensor) -> Tensor:
         """Biases of the odd layers, and the even ones summed out."""
-        total = sum((beta * (h * self.layers[n].bias)).sum(1) for n, h in odd.items())
-        for n in range(1, len(self.layers), 2):
-            total = total + softplus(beta * self._reach(n, odd)).sum(1)
-        assert isinstance(total, Tensor)
-        return total
+        own = [(beta * (h * self._linears[n].bias)).sum(1) for n, h in odd.items()]
+        even = [softplus(beta * self._reach(n, odd)).sum(1) for n in range(1, len(self.layers), 2)]
+        return torch.stack([*own, *even]).sum(0)
 
     def _reach(self, number: int, others: Mapping[int, Tensor]) -> Tensor:
         """The log odds of a hidden layer given those beside it; layer −1 is t(x)."""
-        layer, below = self.layers[number], others[number - 1]
+        layer, below = self._linears[number], others[number - 1]
         total = linear(below, layer.weight.to(below.dtype), layer.bias.to(below.dtype))
         if number + 1 < len(self.layers):
-            total = total + others[number + 1] @ self.layers[number + 1].weight.to(below.dtype)
+            total = total + others[number + 1] @ self._linears[number + 1].weight.to(below.dtype)
         return total
 
     def _odd(self, states: Tensor) -> dict[int, Tensor]:
@@ -167,7 +170,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         """x and the even layers given the odd ones, then the odd ones given these."""
         beta = beta.unsqueeze(1) if isinstance(beta, Tensor) else float(beta)
         odd = self._odd(states)
-        x = self.visible.draw(beta * (odd[0] @ self.layers[0].weight), beta)
+        x = self.visible.draw(beta * (odd[0] @ self._linears[0].weight), beta)
         even = {-1: self.visible.statistic(x)}
         for n in range(1, len(self.layers), 2):
             even[n] = torch.bernoulli(torch.sigmoid(beta * self._reach(n, odd)))
@@ -176,7 +179,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     def base_states(self, n: int) -> Tensor:
         """Fair coins."""
         size = sum(self.hidden[::2])
-        return torch.bernoulli(torch.full((n, size), 0.5, device=self.device, dtype=self.layers[0].weight.dtype))
+        return torch.bernoulli(torch.full((n, size), 0.5, device=self.device, dtype=self._linears[0].weight.dtype))
 
     def base_log_partition(self) -> Tensor:
         """log Z₀ = Σ_l H_l log 2 + that of the visible units alone."""
@@ -187,7 +190,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
 
     def emit(self, states: Tensor) -> Tensor:
         """x ~ p(x|h₁)."""
-        return self.visible.draw(self._odd(states)[0] @ self.layers[0].weight).reshape(-1, *self.x_shape)
+        return self.visible.draw(self._odd(states)[0] @ self._linears[0].weight).reshape(-1, *self.x_shape)
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
@@ -203,7 +206,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     def mean_field(self, x: Tensor) -> list[Tensor]:
         """μ_l of every hidden layer, ``(B, H_l)``: from a pass upwards with doubled weights, then layer by layer in turn."""
         below = {-1: self.visible.statistic(self.read(x).flatten(1))}
-        for n, layer in enumerate(self.layers):
+        for n, layer in enumerate(self._linears):
             twice = 1 + (n + 1 < len(self.layers))
             below[n] = torch.sigmoid(twice * linear(below[n - 1], layer.weight) + layer.bias)
         for _ in range(SWEEPS):
@@ -219,7 +222,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         """The bound on log f(x) by mean field; its gradient is that of its parameters at the μ found."""
         rows, means = self.read(x).flatten(1), self.mean_field(x)
         total, below = self.visible.own(rows), self.visible.statistic(rows)
-        for layer, mu in zip(self.layers, means, strict=True):
+        for layer, mu in zip(self._linears, means, strict=True):
             total = total + (mu * linear(below, layer.weight, layer.bias)).sum(1)
             total = total - (torch.xlogy(mu, mu) + torch.xlogy(1 - mu, 1 - mu)).sum(1)
             below = mu
@@ -232,13 +235,13 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
             ValueError: they are too large.
         """
         rows = self.read(x).flatten(1)
-        reach = linear(self.visible.statistic(rows), self.layers[0].weight).double()
+        reach = linear(self.visible.statistic(rows), self._linears[0].weight).double()
         first = self.hidden[0]
         total = torch.full((len(rows),), -torch.inf, dtype=torch.float64, device=rows.device)
         for states in self._enumerated():
             joint = self._rest(self._odd(states), 1.0) + reach @ states[:, :first].T
             total = torch.logaddexp(total, joint.logsumexp(1))
-        return (self.visible.own(rows) + total - self.log_partition()).to(self.layers[0].weight.dtype)
+        return (self.visible.own(rows) + total - self.log_partition()).to(self._linears[0].weight.dtype)
 
     @property
     def enumerable(self) -> bool:
@@ -264,7 +267,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         states = torch.cat([part.to(torch.uint8) for part in self._enumerated()])
         log_density = torch.cat([self.log_density(part) for part in self._enumerated()])
         chosen = torch.multinomial((log_density - log_density.max()).exp(), n, replacement=True)
-        return states[chosen].to(self.layers[0].weight.dtype)
+        return states[chosen].to(self._linears[0].weight.dtype)
 
     def _enumerated(self) -> Iterator[Tensor]:
         """All states of the odd layers in parts, float64."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,11 @@ from pyrogen.models.energy.boltzmann import RBM
 from pyrogen.models.energy.visible import Visible
 
 
-def machine_of(weight: nn.Parameter, hidden_bias: nn.Parameter, visible: Visible, shape: torch.Size) -> RBM:
+def machine_of(weight: Tensor, hidden_bias: Tensor, visible: Visible, shape: torch.Size) -> RBM:
     """A machine like any other, whose weights ``(hidden, width)`` are those of a layer."""
     machine = RBM(shape, len(hidden_bias))
-    machine.weight, machine.hidden_bias, machine.visible = weight, hidden_bias, visible
+    machine.weight, machine.hidden_bias = (cast("nn.Parameter", t) for t in (weight, hidden_bias))
+    machine.visible = visible
     return machine
 
 

@@ -172,9 +172,10 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
         x, log_mass = self._grid()
         total = log_mass.logsumexp(0)
         outer = ((x - self.loc).abs() > (REACH - 0.5) * self.scale).flatten(1).any(1)
-        if float(lost := (log_mass[outer].logsumexp(0) - total).exp()) > 1e-3:
+        lost = float((log_mass[outer].logsumexp(0) - total).exp().detach())
+        if lost > 1e-3:
             raise ValueError(
-                f"{float(lost):.0%} of the model's mass lies at the edge of the grid, {REACH:g} standard deviations of the "
+                f"{lost:.0%} of the model's mass lies at the edge of the grid, {REACH:g} standard deviations of the "
                 "data from their mean, so a quadrature would miss what lies beyond; score by estimator=AIS()."
             )
         return total

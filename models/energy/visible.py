@@ -27,6 +27,7 @@ class Visible(Axis):
         kinds: the kinds of data that they take.
         width: of t(x).
         states: how many values x has, infinite where it is real.
+        spread: standard deviation that weights should begin with.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("visible",)
@@ -34,6 +35,7 @@ class Visible(Axis):
     needs_training_data = True
     width: int
     states: float
+    spread: ClassVar[float] = 0.01
 
     @abstractmethod
     def size(self, count: int) -> None:
@@ -127,7 +129,7 @@ class Bernoulli(Visible):
         if not self.base.any():
             rate = (x.flatten(1).double().sum(0) + 0.5) / (len(x) + 1)
             self.base.copy_(torch.logit(rate))
-            self.bias += self.base
+            self.bias.add_(self.base)
 
     def _logits(self, beta: float | Tensor) -> Tensor:
         if isinstance(beta, float) and beta == 1.0:
@@ -151,6 +153,7 @@ class Gaussian(Visible):
     """
 
     kinds = ("real",)
+    spread = 0.1  # around σ that explain all the variance there is next to no gradient at smaller ones
     base_loc: Tensor
     base_scale: Tensor
     seen: Tensor
@@ -298,7 +301,7 @@ class Categorical(Visible):
             for rows in x.flatten(1).split(1000):
                 counts += self.statistic(rows).double().sum(0)
             self.base.copy_((counts + 0.5).log().unflatten(0, (self.count, self.classes)).log_softmax(1).flatten())
-            self.bias += self.base
+            self.bias.add_(self.base)
 
     def _logits(self, beta: float | Tensor) -> Tensor:
         return self.base + beta * (self.bias - self.base)

@@ -95,12 +95,12 @@ class OneLevel(Quantizer):
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """One level."""
-        e = self.encoder(x).movedim(1, -1)
+        e = self.encoder(x).movedim(1, -1).contiguous()
         return [(e, self.books[0].nearest(e))]
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """The features, ``(N, outputs, H, W)``."""
-        features: Tensor = self.decoder(vectors[0].movedim(-1, 1))
+        features: Tensor = self.decoder(vectors[0].movedim(-1, 1).contiguous())
         return features
 
 
@@ -134,15 +134,15 @@ class TwoLevels(Quantizer):
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """The top level, and the bottom one given it."""
         h = self.lower(x)
-        e = self.upper(h).movedim(1, -1)
+        e = self.upper(h).movedim(1, -1).contiguous()
         hot = self.books[0].nearest(e)
-        told = self.below(through(e, hot @ self.books[0].vectors.detach()).movedim(-1, 1))
-        finer = self.join(torch.cat([relu(h), relu(told)], 1)).movedim(1, -1)
+        told = self.below(through(e, hot @ self.books[0].vectors.detach()).movedim(-1, 1).contiguous())
+        finer = self.join(torch.cat([relu(h), relu(told)], 1)).movedim(1, -1).contiguous()
         return [(e, hot), (finer, self.books[1].nearest(finer))]
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """The features, ``(N, outputs, H, W)``."""
-        top, bottom = (v.movedim(-1, 1) for v in vectors)
+        top, bottom = (v.movedim(-1, 1).contiguous() for v in vectors)
         features: Tensor = self.decoder(torch.cat([self.raised(top), bottom], 1))
         return features
 

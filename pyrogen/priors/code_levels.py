@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import silu
 
 from pyrogen.axes import Blueprint, Distribution, Prior, refuse_one_class
 from pyrogen.distributions.autoregressive import Autoregressive
@@ -51,14 +51,14 @@ class Beneath(Causal):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The logits of every place."""
         above, y = self._told(condition)
-        logits: Tensor = self.head(relu(self.inner(x, y) + above))
+        logits: Tensor = self.head(silu(self.inner(x, y) + above))
         return logits
 
     def begin(self, x: Tensor, condition: Tensor | None = None) -> Walk:
         """As the contract says."""
         above, y = self._told(condition)
         at = self.inner.begin(x, y)
-        return lambda place: self.head(relu(at(place) + above[place.window]))
+        return lambda place: self.head(silu(at(place) + above[place.window]))
 
     def _told(self, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         assert condition is not None
