@@ -55,7 +55,7 @@ def all_bits(shape):
 def elements(place, shape):
     """The elements of x that are drawn at a place, as a mask."""
     mask = torch.zeros(1, *shape, dtype=torch.bool)
-    mask[place.window if place.channel is None else (slice(None), place.channel, *place.window[2:])] = True
+    mask[place.elements] = True
     return mask[0]
 
 

@@ -15,7 +15,7 @@ from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel
 from pyrogen.kinds import is_picture
 
 SHOWN = 8
-UNSEEN, SEEN, SELF = (1.0, 1.0, 1.0), (0.12, 0.35, 0.65), (0.85, 0.2, 0.1)
+UNSEEN, SEEN, SELF = (0.93, 0.93, 0.93), (0.12, 0.35, 0.65), (0.85, 0.2, 0.1)
 
 
 def receptive_fields(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -32,7 +32,7 @@ def receptive_fields(model: Any, data: Data, history: History) -> Iterator[Panel
     )
     share = float((fields[1] > 0).sum()) / (h * w)
     caption = (
-        "What the probability of a pixel (red) depends on, by the gradients of its parameters: the darker the more, white is "
+        "What the probability of a pixel (red) depends on, by the gradients of its parameters: the darker the more, grey is "
         f"exactly 0. Of all pixels the one in the middle sees {share:.0%}."
     )
     yield Panel(DENSITY, caption, "receptive-fields", figure)
@@ -74,7 +74,7 @@ def completions(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 
 def _drawn(field: Tensor, pixel: tuple[int, int]) -> Tensor:
-    """A field as a picture in colour: white where it is 0, else at least a shade."""
+    """A field as a picture in colour: grey where it is 0, else at least a shade."""
     strength = torch.where(field > 0, 0.25 + 0.75 * (field / field.max().clamp(min=1e-30)).sqrt(), 0.0)
     ends = torch.tensor([UNSEEN, SEEN], dtype=field.dtype, device=field.device)[..., None, None]
     picture = ends[0] + strength * (ends[1] - ends[0])

@@ -95,17 +95,15 @@ class Autoregressive(TorchDistribution):
         if told is not None:
             told = told.expand(*lead, -1).reshape(-1, told.shape[-1]).to(x.dtype)
         for place in causal.places[known:]:
-            x[place.window if place.channel is None else (slice(None), place.channel, *place.window[2:])] = 0
+            x[place.elements] = 0
         inputs = self.read(x)
         at = causal.begin(inputs, told)
         for step, place in enumerate(causal.places):
-            features, window = at(place), x[place.window]
+            features = at(place)
             if step < known:
                 continue
-            drawn = self.head(features).sample()
-            part = slice(None) if place.channel is None else slice(place.channel, place.channel + 1)
-            window[:, part] = drawn[:, part]
-            inputs[place.window] = self.read(window)
+            x[place.elements] = self.head(features).sample()[:, place.channels]
+            inputs[place.window] = self.read(x[place.window])
         return x.reshape(*lead, *self.event_shape)
 
 

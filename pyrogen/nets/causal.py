@@ -27,6 +27,16 @@ class Place:
         """The pixel as slices of ``(N, channels, *pixels)``."""
         return (slice(None), slice(None), *(slice(i, i + 1) for i in self.pixel))
 
+    @property
+    def channels(self) -> slice:
+        """What is drawn of the pixel's channels."""
+        return slice(None) if self.channel is None else slice(self.channel, self.channel + 1)
+
+    @property
+    def elements(self) -> tuple[slice, ...]:
+        """What is drawn, as slices of ``(N, channels, *pixels)``."""
+        return (slice(None), self.channels, *self.window[2:])
+
 
 Walk = Callable[[Place], Tensor]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Size, Tensor, nn
@@ -87,7 +88,10 @@ class MaskedMLP(nn.Module):
 
     def _layers(self, which: int) -> list[tuple[Tensor, Tensor]]:
         masks = (self.get_buffer(f"mask{n}")[which] for n in range(len(self.layers)))
-        return [(layer.weight * mask, layer.bias) for layer, mask in zip(self.layers, masks, strict=True)]
+        return [
+            (layer.weight * mask, layer.bias)
+            for layer, mask in zip(cast(Sequence[nn.Linear], self.layers), masks, strict=True)
+        ]
 
 
 class Ordered(Causal):

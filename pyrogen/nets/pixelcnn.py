@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Size, Tensor, nn
@@ -70,7 +71,7 @@ class PixelCNNNet(Causal):
     def begin(self, x: Tensor, condition: Tensor | None = None) -> Walk:
         """As the contract says: each layer keeps what it read at the pixels before."""
         first, head = self.first.begin(x), self.head.point()
-        blocks = [block.begin(x, condition) for block in self.blocks]
+        blocks = [block.begin(x, condition) for block in cast(Sequence[_Residual], self.blocks)]
 
         def at(place: Place) -> Tensor:
             i, j = place.pixel
@@ -157,7 +158,7 @@ class GatedPixelCNNNet(Causal):
     def begin(self, x: Tensor, condition: Tensor | None = None) -> Walk:
         """As the contract says: the rows above are read once for each row, and each layer keeps what it read along it."""
         n, c, _, width = x.shape
-        walks = [layer.begin(x, condition) for layer in self.layers]
+        walks = [layer.begin(x, condition) for layer in cast(Sequence[_Gated], self.layers)]
         head, current = self.head.point(), -1
 
         def at(place: Place) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Size, Tensor, nn
@@ -77,7 +77,8 @@ class PixelRNNNet(Causal):
 
     def begin(self, x: Tensor, condition: Tensor | None = None) -> Walk:
         """As the contract says: each layer keeps its states."""
-        first, head, layers = self.first.begin(x), self.head.point(), [layer.begin(x) for layer in self.layers]
+        first, head = self.first.begin(x), self.head.point()
+        layers = [layer.begin(x) for layer in cast(Sequence[_RowLSTM | _DiagonalBiLSTM], self.layers)]
 
         def at(place: Place) -> Tensor:
             i, j = place.pixel
