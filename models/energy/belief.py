@@ -156,9 +156,22 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
         return [*found, Stage(self.objective.players(self), "up and down")] if self.tuning else found
 
     def _tied(self, count: int) -> Callable[[], None]:
+        """Before the layer above so many is trained: R below becomes its W, and W here, where it fits, its Wᵀ."""
+
         def enter() -> None:
-            for layer in self._directed[count - 1 : count]:
-                layer.tie()
+            if count == 0:
+                return
+            layer = self._directed[count - 1]
+            layer.tie()
+            mine = self._directed[count] if count < len(self.layers) else self.machine
+            bias = mine.up.bias if isinstance(mine, DirectedLayer) else mine.hidden_bias
+            own = layer.visible.natural_bias()
+            if own is None or mine.weight.shape != layer.weight.T.shape:
+                return
+            with torch.no_grad():
+                mine.weight.copy_(layer.weight.T)
+                mine.visible.get_parameter("bias").copy_(layer.up.bias)
+                bias.copy_(own)
 
         return enter
 

@@ -258,10 +258,10 @@ rbm_gaussian = variant(
     "rbm-gaussian",
     of="rbm",
     says="The restricted Boltzmann machine with Gaussian visible units: a mixture of 2^hidden normals.",
-    defaults={"visible": {"name": "Gaussian", "scale": "learned"}, "hidden": 12},
+    defaults={"visible": {"name": "Gaussian", "scale": "learned"}, "hidden": 12, "k": 5},
     reference="Welling, Rosen-Zvi & Hinton 2005, Exponential family harmoniums with an application to information retrieval",
     data="circle",
-    recipe={"epochs": 40, "lr": 1e-2, "batch_size": 100},
+    recipe={"epochs": 100, "lr": 1e-2, "batch_size": 100, "lr_milestones": [60]},
 )
 
 rbm_categorical = variant(

@@ -61,6 +61,10 @@ class Visible(Axis):
         """Some of all values of x, in a fixed order, ``(stop − start, count)``."""
         raise NotImplementedError
 
+    def natural_bias(self) -> Tensor | None:
+        """The bias of the units as hidden ones of a layer above, None where they are not bits."""
+        return None
+
     def check(self, x: Tensor) -> None:
         """Refuse values that the units do not have.
 
@@ -118,6 +122,10 @@ class Bernoulli(Visible):
     def draw(self, drive: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """Bits."""
         return torch.bernoulli(torch.sigmoid(drive + self._logits(beta)))
+
+    def natural_bias(self) -> Tensor:
+        """b."""
+        return self.bias
 
     def enumerated(self, start: int, stop: int) -> Tensor:
         """The numbers from ``start`` on in binary."""
