@@ -59,6 +59,7 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
+from pyrogen.inference.objectives.quantization import VectorQuantization
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
@@ -125,6 +126,7 @@ __all__ = [
     "Surface",
     "Thermodynamic",
     "TotalCorrelation",
+    "VectorQuantization",
     "Wasserstein",
     "assess",
     "attribute_effect",
