@@ -60,6 +60,7 @@ from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
+from pyrogen.inference.objectives.quantization import VectorQuantization
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.tempering import ParallelTempering
@@ -129,6 +130,7 @@ __all__ = [
     "Surface",
     "Thermodynamic",
     "TotalCorrelation",
+    "VectorQuantization",
     "Wasserstein",
     "assess",
     "attribute_effect",

@@ -76,7 +76,7 @@ class VQVAE(Pair, HasPosterior, HasGenerator, HasCodebooks):
     @property
     def books(self) -> Sequence[Codebook]:
         """The codebook of each level, the top one first."""
-        return [book for book in self.net.books if isinstance(book, Codebook)]
+        return [self.net.book(number) for number in range(len(self.net.books))]
 
     def stages(self) -> Sequence[Stage]:
         """Each player of the objective in a stage of its own: the autoencoder, then the prior."""

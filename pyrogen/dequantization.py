@@ -35,7 +35,7 @@ class Cells(TorchDistribution):
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012  (torch's own protocol)
     has_rsample = True
-    support = constraints.real
+    support: constraints.Constraint = constraints.real
 
     def __init__(self, noise: Distribution, r: Tensor, levels: Tensor) -> None:
         rank = len(noise.event_shape)

@@ -267,8 +267,8 @@ def test_a_codebook_learns_what_places_hold():
     fit(m, data, epochs=12, lr=1e-2, batch_size=50, device="cpu", progress=False, validate=False, seed=1)
     assert codebook_use(m, data, 0) > 0.7
     bound = log_evidence(m, data.test, ELBO())["log_evidence"].values.mean()
-    assert bound == pytest.approx(-2 * math.log(4), abs=0.6)
-    assert code_gain(m, data, 0) == pytest.approx(2 * math.log(4), abs=0.6)
+    assert bound == pytest.approx(-2 * math.log(4), abs=1.2)
+    assert code_gain(m, data, 0) == pytest.approx(2 * math.log(4), abs=1.2)
 
 
 # ---------------------------------------------------------------------------------------------------- refusals, pages

@@ -13,40 +13,19 @@ MIXTURE = {
 }
 OVER_A_MIXTURE = {
     **ON_A_SPIRAL,
+    "says": "Its exact log p(x) beats a mixture of twenty normal distributions on a spiral, in nats.",
     "metric": "gain",
     "with": {"estimator": "Enumerate"},
     "against": MIXTURE,
     "control": {**MIXTURE, "says": "the mixture from other seeds", "seed": 100},
 }
-AFFINE = {"entry": "flow-coupling", "arguments": {}}
 # narrow and short, so that nine trainings take minutes
 NARROW = {"depth": 2, "width": 16}
 
 CLAIMS = {
-    "flow-coupling": [
-        {
-            **OVER_A_MIXTURE,
-            "says": "Its exact log p(x) beats a mixture of twenty normal distributions on a spiral, in nats.",
-            "at_least": 0.1,
-        },
-    ],
-    "flow-maf": [
-        {
-            **OVER_A_MIXTURE,
-            "says": "Its exact log p(x) beats a mixture of twenty normal distributions on a spiral, in nats.",
-            "at_least": 0.1,
-        },
-    ],
-    "flow-spline": [
-        {
-            **ON_A_SPIRAL,
-            "says": "Couplings that bend beat affine ones in exact log p(x) on a spiral, in nats.",
-            "metric": "gain",
-            "at_least": 0.3,
-            "against": AFFINE,
-            "control": {**AFFINE, "says": "affine couplings from other seeds", "seed": 100},
-        },
-    ],
+    "flow-coupling": [{**OVER_A_MIXTURE, "at_least": 0.3}],
+    "flow-maf": [{**OVER_A_MIXTURE, "at_least": 0.1}],
+    "flow-spline": [{**OVER_A_MIXTURE, "at_least": 0.15}],
     "flow-glow": [
         {
             "says": "Noise between grey levels that a flow learned beats uniform noise in the ELBO of digits, in nats.",

@@ -33,7 +33,7 @@ class Pushed(TorchDistribution):
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012  (torch's own protocol)
     has_rsample = True
-    support = constraints.real
+    support: constraints.Constraint = constraints.real
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import gcd
 
@@ -12,7 +13,22 @@ from torch.nn.functional import conv2d, logsigmoid, pixel_shuffle, pixel_unshuff
 LEAST = 1e-3  # the smallest standard deviation that a channel is divided by
 
 
-class ActNorm(nn.Module):
+class Invertible(nn.Module, ABC):
+    """A network of images that knows its own inverse, and its determinant."""
+
+    @abstractmethod
+    def inward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """z, and log |det ∂z/∂x|, ``(N,)``."""
+
+    @abstractmethod
+    def outward(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """x."""
+
+    def start(self, x: Tensor) -> None:
+        """Start at data; by default as it is."""
+
+
+class ActNorm(Invertible):
     """Each channel moved and scaled, z = (x + b) exp(s), which starts so that data have mean 0 and variance 1.
 
     Shapes: ``(N, channels, H, W)``. Reference: Kingma & Dhariwal 2018, Glow, arXiv:1807.03039.
@@ -43,7 +59,7 @@ class ActNorm(nn.Module):
         return z * (-self.log_scale).exp() - self.shift
 
 
-class ChannelMix(nn.Module):
+class ChannelMix(Invertible):
     """An invertible 1 × 1 convolution, z = W x at every pixel, W = P L (U + diag s): a permutation that is learned.
 
     W starts as a rotation; P and the signs of s stay as they were. Pyro's ``GeneralizedChannelPermute`` is the same matrix
@@ -87,7 +103,7 @@ class ChannelMix(nn.Module):
         return self.lower.tril(-1) + one, upper
 
 
-class ImageCoupling(nn.Module):
+class ImageCoupling(Invertible):
     """The first half of the channels, and a context, move the second: z₂ = (x₂ + b(x₁)) σ(s(x₁) + 2).
 
     Shapes: ``(N, channels, H, W)``, context ``(N, context, H, W)``. Reference: Dinh et al. 2017, arXiv:1605.08803; the scale
@@ -128,7 +144,7 @@ class ImageCoupling(nn.Module):
         return shift, logsigmoid(raw + 2)
 
 
-class Steps(nn.Module):
+class Steps(Invertible):
     """``depth`` times: normalize channels, mix them, and couple their halves.
 
     Args:
@@ -140,7 +156,7 @@ class Steps(nn.Module):
 
     def __init__(self, channels: int, depth: int, width: int, context: int = 0) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
+        layers: list[Invertible] = []
         for _ in range(depth):
             layers += [ActNorm(channels), ChannelMix(channels), ImageCoupling(channels, width, context)]
         self.layers = nn.ModuleList(layers)
@@ -148,25 +164,26 @@ class Steps(nn.Module):
     def inward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z, and log |det ∂z/∂x|, ``(N,)``."""
         total = x.new_zeros(len(x))
-        for layer in self.layers:
+        for layer in self._parts():
             x, log_det = layer.inward(x, context)
             total = total + log_det
         return x, total
 
     def outward(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """x."""
-        for layer in reversed(self.layers):
+        for layer in reversed(self._parts()):
             z = layer.outward(z, context)
         return z
 
     @torch.no_grad()
-    def start(self, x: Tensor) -> Tensor:
-        """Start each normalization at data; what becomes of these."""
-        for layer in self.layers:
-            if isinstance(layer, ActNorm):
-                layer.start(x)
+    def start(self, x: Tensor) -> None:
+        """Start each normalization at data."""
+        for layer in self._parts():
+            layer.start(x)
             x, _ = layer.inward(x)
-        return x
+
+    def _parts(self) -> list[Invertible]:
+        return [layer for layer in self.layers if isinstance(layer, Invertible)]
 
 
 class MultiScale(nn.Module):
@@ -207,7 +224,7 @@ class MultiScale(nn.Module):
     def inward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, ``(N, D)``, and log |det ∂z/∂x|, ``(N,)``."""
         parts, total = [], x.new_zeros(len(x))
-        for number, steps in enumerate(self.steps):
+        for number, steps in enumerate(self._levels()):
             x, log_det = steps.inward(pixel_unshuffle(x, 2))
             total = total + log_det
             x, part = self._divided(x, number)
@@ -222,14 +239,19 @@ class MultiScale(nn.Module):
         for number in reversed(range(len(self.shapes))):
             part = parts[number].reshape(len(z), *self._part(number))
             whole = part if number == len(self.shapes) - 1 else torch.cat([x, part], 1)
-            x = pixel_shuffle(self.steps[number].outward(whole), 2)
+            x = pixel_shuffle(self._levels()[number].outward(whole), 2)
         return x
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
         """Start at data."""
-        for number, steps in enumerate(self.steps):
-            x, _ = self._divided(steps.start(pixel_unshuffle(x, 2)), number)
+        for number, steps in enumerate(self._levels()):
+            x = pixel_unshuffle(x, 2)
+            steps.start(x)
+            x, _ = self._divided(steps.inward(x)[0], number)
+
+    def _levels(self) -> list[Steps]:
+        return [steps for steps in self.steps if isinstance(steps, Steps)]
 
     def _part(self, number: int) -> torch.Size:
         channels, height, width = self.shapes[number]

@@ -58,6 +58,12 @@ class Quantizer(nn.Module, ABC):
     grids: Sequence[tuple[int, int]]
     books: nn.ModuleList
 
+    def book(self, number: int) -> Codebook:
+        """The codebook of a level."""
+        found = self.books[number]
+        assert isinstance(found, Codebook)
+        return found
+
     @abstractmethod
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """What is encoded at each place, ``(N, H, W, size)``, and its code as a one-hot vector ``(N, H, W, K)``, by level."""
@@ -96,7 +102,7 @@ class OneLevel(Quantizer):
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """One level."""
         e = self.encoder(x).movedim(1, -1).contiguous()
-        return [(e, self.books[0].nearest(e))]
+        return [(e, self.book(0).nearest(e))]
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """The features, ``(N, outputs, H, W)``."""
@@ -135,10 +141,10 @@ class TwoLevels(Quantizer):
         """The top level, and the bottom one given it."""
         h = self.lower(x)
         e = self.upper(h).movedim(1, -1).contiguous()
-        hot = self.books[0].nearest(e)
-        told = self.below(through(e, hot @ self.books[0].vectors.detach()).movedim(-1, 1).contiguous())
+        hot = self.book(0).nearest(e)
+        told = self.below(through(e, hot @ self.book(0).vectors.detach()).movedim(-1, 1).contiguous())
         finer = self.join(torch.cat([relu(h), relu(told)], 1)).movedim(1, -1).contiguous()
-        return [(e, hot), (finer, self.books[1].nearest(finer))]
+        return [(e, hot), (finer, self.book(1).nearest(finer))]
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """The features, ``(N, outputs, H, W)``."""
