@@ -106,8 +106,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
             accepted = list(inspect.signature(chosen[option].load()).parameters)
             if nested not in accepted:
                 named = value_of(arguments, flag.rpartition(".")[0])
-                if said := inner.in_brackets(option, nested, chosen[option], named):
-                    raise said
+                if refusal := inner.in_brackets(option, nested, chosen[option], named):
+                    raise refusal
                 raise _misplaced(option, axes[option], nested, chosen[option].name, accepted)
         elif flag.startswith("--") and nested and option in axes and nested != "help":
             raise _misplaced(option, axes[option], nested, None, [])
