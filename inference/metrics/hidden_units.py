@@ -27,10 +27,12 @@ def probe_gain(model: Model, data: Data, seed: int, labels: int | None = None, r
         raise ValueError(f"probe-gain needs labels, and {data.name!r} has none.")
     train, test = data.train.take(labels or len(data.train)), data.test
     assert train.y is not None
+    assert test.y is not None
     with evaluating(model):
         own = [split.x.flatten(1) if raw else model.features(split.x.to(model.device)).cpu() for split in (train, test)]
     of_x = [split.x.flatten(1) for split in (train, test)]
-    mine, other = (_accuracy(rows[0], rows[1], train.y, test.y) for rows in (own, of_x))
+    y, truth = train.y, test.y
+    mine, other = (_accuracy(rows[0], rows[1], y, truth) for rows in (own, of_x))
     return mine - other
 
 
