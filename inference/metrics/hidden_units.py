@@ -26,11 +26,13 @@ def probe_gain(model: Model, data: Data, seed: int, labels: int | None = None, r
     if data.train.y is None or data.test.y is None:
         raise ValueError(f"probe-gain needs labels, and {data.name!r} has none.")
     train, test = data.train.take(labels or len(data.train)), data.test
-    of_train, of_test = data.train.y[: len(train)], data.test.y
+    assert train.y is not None
+    assert test.y is not None
     with evaluating(model):
         own = [split.x.flatten(1) if raw else model.features(split.x.to(model.device)).cpu() for split in (train, test)]
     of_x = [split.x.flatten(1) for split in (train, test)]
-    mine, other = (_accuracy(rows[0], rows[1], of_train, of_test) for rows in (own, of_x))
+    y, truth = train.y, test.y
+    mine, other = (_accuracy(rows[0], rows[1], y, truth) for rows in (own, of_x))
     return mine - other
 
 
