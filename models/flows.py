@@ -155,7 +155,7 @@ class LevelsFlow(Flow):
 
     def _level_of(self, z: Tensor) -> Tensor:
         # a draw at the very edge of the cube may be rounded onto it
-        r = (z * self.levels).floor().clamp(max=self.levels - 1)
+        r = (z * self.levels).floor().to(self.levels.dtype).clamp(max=self.levels - 1)
         return (r * (255 / (self.levels - 1))).round()
 
 

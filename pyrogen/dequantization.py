@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -16,14 +17,15 @@ from pyrogen.distributions.pushed import Pushed
 from pyrogen.nets.glow import Steps, halvings
 from pyrogen.registry import choice
 
-EDGE = 2.5e-7  # of the unit cube: float32 would round what is nearer to the next cell over to it
+EDGE = 1e-12  # of a cell: no rounding puts what is drawn into the next one
+LEAST = 1e-15  # Φ of what is further out is rounded to 0 or 1
 
 
 class Cells(TorchDistribution):
     """A point within the cell of each element's level, z = (r + u) / L, u ~ q on (0, 1): outside of it the density is 0.
 
-    u is pressed together by a hair's breadth, so that no rounding puts z into the next cell. Of its own draw it remembers the
-    u: at the edges that of z is no longer told exactly, and a q that is wrong there would be a bound that can be cheated.
+    z is of double precision, from which u is read as it was drawn: near the edges of a cell log q(u) may change by nats
+    within what float32 rounds, and a q that is wrong there would be a bound that can be cheated.
 
     Shapes: event that of r.
 
@@ -40,7 +42,6 @@ class Cells(TorchDistribution):
     def __init__(self, noise: Distribution, r: Tensor, levels: Tensor) -> None:
         rank = len(noise.event_shape)
         self.noise, self.r, self.levels = noise.expand(r.shape[: r.dim() - rank]), r, levels
-        self._drawn: tuple[Tensor, Tensor] | None = None
         # of all cells together: what is outside of its own has density 0 in the model too
         self.support = constraints.independent(constraints.unit_interval, rank)
         super().__init__(r.shape[: r.dim() - rank], noise.event_shape, validate_args=False)
@@ -52,25 +53,16 @@ class Cells(TorchDistribution):
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
         """(r + u) / L."""
-        u = self.noise.rsample(torch.Size(sample_shape))
-        z = (self.r + self._edge + (1 - 2 * self._edge) * u) / self.levels
-        self._drawn = z, u
-        return z
+        u = self.noise.rsample(torch.Size(sample_shape)).double()
+        return (self.r + EDGE + (1 - 2 * EDGE) * u) / self.levels
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log q(u) + D log L."""
-        volume = self.event_shape.numel() * (self.levels.log() - torch.log1p(-2 * self._edge))
-        if self._drawn is not None and value is self._drawn[0]:
-            drawn: Tensor = self.noise.log_prob(self._drawn[1]) + volume
-            return drawn
-        inside = value * self.levels - self.r
+        volume = self.event_shape.numel() * (self.levels.log() - math.log1p(-2 * EDGE))
+        inside = value.double() * self.levels - self.r
         kept = ((inside > 0) & (inside < 1)).flatten(inside.dim() - len(self.event_shape)).all(-1)
-        u = (inside - self._edge) / (1 - 2 * self._edge)
-        return torch.where(kept, self.noise.log_prob(u.clamp(EDGE, 1 - EDGE)) + volume, -torch.inf)
-
-    @property
-    def _edge(self) -> Tensor:
-        return EDGE * self.levels
+        u = ((inside - EDGE) / (1 - 2 * EDGE)).clamp(0, 1)
+        return torch.where(kept, self.noise.log_prob(u) + volume, -torch.inf).to(self.levels.dtype)
 
 
 class Dequantizer(Axis):
@@ -177,8 +169,40 @@ class Variational(Dequantizer):
         return pixel_shuffle(self.steps.outward(noise, context), 2)
 
 
-def cumulative(like: Tensor) -> torch.distributions.Transform:
-    """Φ, from real numbers to (0, 1), element by element."""
-    normal = torch.distributions.Normal(like.new_zeros(()), like.new_ones(()), validate_args=False)
-    # with the last draw kept: where Φ is 1 to all digits its inverse is not to be had
-    return torch.distributions.CumulativeDistributionTransform(normal, cache_size=1)
+class Cumulative(torch.distributions.Transform):
+    """Φ, from real numbers to (0, 1) of double precision, element by element.
+
+    Args:
+        dtype: of the real numbers.
+    """
+
+    domain = constraints.real
+    codomain = constraints.unit_interval
+    bijective = True
+    sign = 1
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cumulative) and other.dtype == self.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """log N(x; 0, 1)."""
+        return -0.5 * x**2 - 0.5 * math.log(2 * math.pi)
+
+    def _call(self, x: Tensor) -> Tensor:
+        return torch.special.ndtr(x.double())
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        # what is at 0 or 1 to the last bit is put beside it
+        return torch.special.ndtri(y.double().clamp(LEAST, 1 - LEAST)).to(self.dtype)
+
+
+def cumulative(like: Tensor) -> Cumulative:
+    """Φ, for real numbers of the same precision."""
+    return Cumulative(like.dtype)

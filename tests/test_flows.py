@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pyro.distributions as dist
 import pytest
 import torch
 from scipy import stats
@@ -10,8 +11,8 @@ from torch.autograd.functional import jacobian
 
 import pyrogen
 from pyrogen.base import Batch, HasLogProb
-from pyrogen.dequantization import Uniform, Variational
-from pyrogen.inference import ELBO, IWAE, fit, log_evidence
+from pyrogen.dequantization import Cells, Uniform, Variational, cumulative
+from pyrogen.inference import AIS, ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.pages import density_sections
 from pyrogen.nets.glow import ActNorm, ChannelMix, ImageCoupling, MultiScale, Steps
 
@@ -275,3 +276,24 @@ def test_the_page_shows_the_density_of_the_plane():
         assert not list(density_sections.plane(flow("flow-coupling", (3,)), data, []))
     assert panel.name == "density"
     assert "500 of its samples" in panel.caption
+
+
+def test_chains_are_refused_where_levels_leave_no_slope():
+    model = pyrogen.create("flow-glow", x_shape=(1, 4, 4), depth=1, width=4)
+    x = (255 * torch.rand(3, 1, 4, 4).round()).float()
+    model.before_training(x)
+    with pytest.raises(ValueError, match="'x' is a point mass, a function of the latents that leaves chains no slope"):
+        log_evidence(model, x, AIS(4, 4))
+
+
+def test_noise_is_scored_as_it_was_drawn_near_the_edges_of_its_cell():
+    g = torch.linspace(-6, 6, 25)
+    noise = dist.TransformedDistribution(dist.Normal(g, 1e-3), [cumulative(g)]).to_event(1)
+    cells = Cells(noise, torch.full((25,), 15.0), torch.tensor(17.0))
+    z = cells.rsample()
+    assert z.dtype == torch.float64
+    # the normal at what was drawn, less the slope of Φ there, and the volume of the cells
+    drawn = torch.special.ndtri(z * 17 - 15)
+    exact = dist.Normal(g.double(), 1e-3).log_prob(drawn) - dist.Normal(0.0, 1.0).log_prob(drawn) + math.log(17)
+    torch.testing.assert_close(cells.log_prob(z), exact.sum().float(), rtol=0, atol=0.2)
+    torch.testing.assert_close(cells.log_prob(z.clone()), cells.log_prob(z), rtol=0, atol=0)
