@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib import pyplot
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RUNS = {
@@ -45,4 +46,5 @@ def test_example_runs(name, tmp_path, monkeypatch, capsys, own_names):
     # in this process, whose warnings are errors: another would import torch for most of its time
     with contextlib.suppress(SystemExit):  # what it printed says how it went
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    pyplot.close("all")
     assert expected in capsys.readouterr().out

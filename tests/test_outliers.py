@@ -369,9 +369,9 @@ def test_a_head_without_latents_has_no_regret_and_its_evidence_all_the_same():
 
 
 def test_a_reason_is_given_once_for_all_scores_that_it_leaves_out():
-    rbm = pyrogen.create("rbm", x_shape=(40,), hidden=40)
+    gan = pyrogen.create("gan-nonsaturating", x_shape=(40,))
     with pytest.raises(ValueError, match="no score of outliers: low evidence and typicality: ") as error:
-        outlier_scores(rbm, torch.zeros(4, 40), torch.ones(5, 40))
+        outlier_scores(gan, torch.zeros(4, 40), torch.ones(5, 40))
     assert str(error.value).count("typicality") == 1
 
 

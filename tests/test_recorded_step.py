@@ -39,8 +39,10 @@ def small(name, **more):
     torch.manual_seed(0)
     accepted = inspect.signature(registry.find("entry", name).load()).parameters
     arguments = {k: v for k, v in SMALL.items() if k in accepted}
-    if name == "rbm":
-        arguments["hidden"] = 6
+    if "hidden" in accepted:
+        usual = accepted["hidden"].default
+        deep = not isinstance(usual, int) and usual is not inspect.Parameter.empty and len(usual) > 1
+        arguments["hidden"] = 6 if isinstance(usual, int) else (6, 6) if deep else (6,)
     for axis in {"generator", "critic"} & set(accepted):
         default = accepted[axis].default
         net = {"name": default} if isinstance(default, str) else default

@@ -145,7 +145,7 @@ BRINGS = {
         PICTURES | {"film-samples", "fantasies", "filters-layers.0.weight", "filters-layers.0.up.weight"},
         set(),
     ),
-    "energy network": ("ebm --hidden 8", POINTS | SCORED | {"log-prob", "energies"}, set()),
+    "energy network": ("ebm --hidden 8", POINTS | SCORED | {"log-prob", "density", "energies"}, set()),
     "gan": ("gan-nonsaturating --generator.hidden 8 --critic.hidden 8", POINTS | {"critic", "critic-plane"}, set()),
     "picture gan": (
         "gan-nonsaturating --data {pictures} --generator.hidden 8 --critic.hidden 8",

@@ -16,7 +16,7 @@ from pyrogen.figures import plots
 from pyrogen.inference.metrics.codebooks import code_counts
 from pyrogen.inference.objectives.quantization import log_prior
 from pyrogen.inference.pages.panel import ADVICE, COUNTED, DECODED, LATENTS, SHOWN, History, Panel, gap
-from pyrogen.kinds import is_picture
+from pyrogen.kinds import SMALLEST, is_picture
 from pyrogen.nets.codebook import perplexity
 
 MAPPED, UNUSED = 8, 0.5
@@ -83,7 +83,10 @@ def dictionary(model: Any, data: Data, history: History) -> Iterator[Panel]:
             f"What the {len(most)} most used entries{level} stand for, the most used first: the mean of the {tall} × {wide} "
             "pixels beneath them. What else an entry says of its surroundings is not seen here."
         )
-        figure = plots.image_grid(means.reshape(-1, *patches.shape[1:]), "unit")
+        shown = means.reshape(-1, *patches.shape[1:])
+        larger = -(-SMALLEST // min(tall, wide))  # pixels a pixel
+        shown = shown.repeat_interleave(larger, 2).repeat_interleave(larger, 3)
+        figure = plots.image_grid(shown, "unit")
         yield Panel(DECODED, caption, f"dictionary-{number}", figure)
 
 
