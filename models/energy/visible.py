@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import softplus
 
 from pyrogen.axes import Axis
 from pyrogen.kinds import kind_named, kind_of
@@ -277,7 +277,9 @@ class Categorical(Visible):
 
     def statistic(self, x: Tensor) -> Tensor:
         """1 at each unit's value."""
-        return one_hot(x.long(), self.classes).to(self.bias.dtype).flatten(1)
+        # by comparison: one_hot looks at the values before it encodes them, which no recorded step can
+        values = torch.arange(self.classes, device=x.device, dtype=x.dtype)
+        return (x.unsqueeze(2) == values).to(self.bias.dtype).flatten(1)
 
     def own(self, x: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """Σ b of the values."""
