@@ -102,46 +102,48 @@ class HandDCGAN(nn.Module):
 
     latent_size = 64
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         stride = {"kernel_size": 4, "stride": 2, "padding": 1}
+        wide = 2 * width
         self.generator = nn.Sequential(
-            nn.Linear(64, 128 * 49),
-            nn.Unflatten(1, (128, 7, 7)),
-            nn.BatchNorm2d(128),
+            nn.Linear(64, wide * 49),
+            nn.Unflatten(1, (wide, 7, 7)),
+            nn.BatchNorm2d(wide),
             nn.ReLU(),
-            nn.ConvTranspose2d(128, 64, **stride),
-            nn.BatchNorm2d(64),
+            nn.ConvTranspose2d(wide, width, **stride),
+            nn.BatchNorm2d(width),
             nn.ReLU(),
-            nn.ConvTranspose2d(64, 1, **stride),
+            nn.ConvTranspose2d(width, 1, **stride),
             nn.Sigmoid(),
         )
         self.critic = nn.Sequential(
-            nn.Conv2d(1, 64, **stride),
+            nn.Conv2d(1, width, **stride),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(64, 128, **stride),
-            nn.BatchNorm2d(128),
+            nn.Conv2d(width, wide, **stride),
+            nn.BatchNorm2d(wide),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
-            nn.Linear(128 * 49, 1),
+            nn.Linear(wide * 49, 1),
         )
 
 
 Game = HandGAN | HandDCGAN
 
 
-def train_gan(net: Game, data: Tensor, epochs: int, batch_size: int, lr: float) -> None:
-    """Epochs of a critic's and a generator's step a batch, by the non-saturating loss."""
+def train_gan(net: Game, data: Tensor, epochs: int, batch_size: int, lr: float, reuse: bool = False) -> None:
+    """Epochs of a critic's and a generator's step a batch, by the non-saturating loss, on one fake if it is reused."""
     critic, generator = _adams(net, lr, (0.5, 0.999))
     for _ in range(epochs):
         for index in torch.randperm(len(data)).split(batch_size):
             x = data[index]
-            loss = softplus(-net.critic(x)).mean() + softplus(net.critic(_fake(net, x))).mean()
+            fake = net.generator(_noise(net, x)) if reuse else _fake(net, x)
+            loss = softplus(-net.critic(x)).mean() + softplus(net.critic(fake.detach())).mean()
             critic.zero_grad()
             loss.backward()
             critic.step()
             net.critic.requires_grad_(False)
-            loss = softplus(-net.critic(net.generator(_noise(net, x)))).mean()
+            loss = softplus(-net.critic(fake if reuse else net.generator(_noise(net, x)))).mean()
             generator.zero_grad()
             loss.backward()
             generator.step()
@@ -215,6 +217,31 @@ def train_rbm(net: HandRBM, raw: Tensor, epochs: int, batch_size: int, lr: float
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+
+
+def train_rbm_persistent(net: HandRBM, raw: Tensor, epochs: int, batch_size: int, lr: float, chains: int = 100) -> None:
+    """Epochs of persistent CD over grey values of 0 to 255, binarized anew in every batch."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
+    fantasy = torch.bernoulli(torch.full((chains, net.weight.shape[1]), 0.5))
+    for _ in range(epochs):
+        for index in torch.randperm(len(raw)).split(batch_size):
+            x = torch.bernoulli(raw[index].float() / 255)
+            with torch.no_grad():
+                h = torch.bernoulli(torch.sigmoid(linear(fantasy, net.weight, net.c)))
+                fantasy = torch.bernoulli(torch.sigmoid(h @ net.weight + net.b))
+            loss = net.free_energy(x).mean() - net.free_energy(fantasy).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+@torch.no_grad()
+def gibbs(net: HandRBM, x: Tensor, steps: int) -> Tensor:
+    """So many transitions of chains, and nothing else."""
+    for _ in range(steps):
+        h = torch.bernoulli(torch.sigmoid(linear(x, net.weight, net.c)))
+        x = torch.bernoulli(torch.sigmoid(h @ net.weight + net.b))
+    return x
 
 
 @torch.no_grad()

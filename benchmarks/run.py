@@ -17,18 +17,22 @@ from rich.table import Table
 RESULTS = Path(__file__).with_name("RESULTS.md")
 ITEMS = {  # by the module that measures it
     "fit": "training",
+    "games": "games",
     "iwae": "scoring",
     "ais": "annealing",
     "posterior": "posterior_sampling",
     "gradients": "gradients",
+    "autoregressive": "autoregressive",
     "published": "published",
+    "densities": "densities",
     "wu": "wu",
     "swap": "swapping",
     "cli": "startup",
     "upkeep": "upkeep",
     "quality": "quality",
+    "rbm": "boltzmann",
 }
-APART = ("fit",)  # so long that each number of threads is a section of its own
+APART = ("fit", "games")  # so long that each number of threads is a section of its own
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import hand
@@ -39,6 +39,7 @@ class Work:
     Attributes:
         hand: from a number of epochs to what trains so long by hand.
         rounds: of measurement; half as many or fewer in a glance.
+        moves: the most that a player makes on one batch.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Work:
     rounds: int
     others: Mapping[str, Prepare] = field(default_factory=dict)
     modes: tuple[str, ...] = (EAGER, RECORDED)
+    moves: int = 1
 
     @property
     def steps(self) -> int:
@@ -65,33 +67,41 @@ class Work:
 
 
 def measure(threads: list[int], quick: bool) -> Section:
-    """Whole epochs, interleaved."""
-    torch.manual_seed(0)
-    table = []
+    """Models that one player trains."""
     works = [make(quick) for make in WORKS]
-    for work in works:
-        for n in threads:
-            torch.set_num_threads(n)
-            found = rows(work, n)
-            # an hour's work: whoever has to stop it has seen what was measured
-            print(*("  ".join(row) for row in found), sep="\n", flush=True)
-            table += found
     notes = (
-        f"Adam {LR:g} in all; Bernoulli data are binarized anew in each batch. Times of fit begin after its first {BEFORE} "
-        "moves, in which it records and checks; one check an epoch is in them.",
-        *(
-            f"{w.name}: {len(w.data.train)} rows of {w.data.name}, batch {w.batch_size}, {w.epochs} epochs."
-            for w in works
-        ),
+        "Bernoulli data are binarized anew in each batch.",
         f"Same work: from the same weights and seed the VAE's loss in the last of two epochs is {_losses(works[0])} (nats).",
         f"A recording takes {_recording(works[0])} and {_recording(works[-1])} for the first and the last of these.",
         "SVI is stock: Trace_ELBO and pyro.optim.Adam with Pyro's defaults, on the same pair. XLA's threads cannot be set "
         "once it runs: with one thread its processor time is that of all of them.",
         *(f"{name} is not installed (see benchmarks/rivals.py)." for name in RIVALS if not rivals.installed(name)),
     )
+    return section("fit", works, threads, notes)
+
+
+def section(title: str, works: Sequence[Work], threads: Sequence[int], notes: Sequence[str]) -> Section:
+    """Whole epochs of each, interleaved."""
+    torch.manual_seed(0)
+    table = []
+    for work in works:
+        for n in threads:
+            torch.set_num_threads(n)
+            found = rows(work, n)
+            # it takes long: whoever has to stop it has seen what was measured
+            print(*("  ".join(row) for row in found), sep="\n", flush=True)
+            table += found
+    said = (
+        f"Adam {LR:g} in all. Times of fit begin after its first {BEFORE} moves, in which it records and checks; at most one "
+        "check an epoch is in them.",
+        *(
+            f"{w.name}: {len(w.data.train)} rows of {w.data.name}, batch {w.batch_size}, {w.epochs} epochs."
+            for w in works
+        ),
+    )
     columns = ("model", "threads", "", "ms a step", "ratio to hand", "bar")
-    counts = f"{' and '.join(map(str, threads))} thread{'s' * (threads != [1])}"
-    return Section(f"fit, {counts}", notes, columns, tuple(table))
+    counts = f"{' and '.join(map(str, threads))} thread{'s' * (list(threads) != [1])}"
+    return Section(f"{title}, {counts}", (*said, *notes), columns, tuple(table))
 
 
 def rows(work: Work, threads: int) -> list[tuple[str, ...]]:
@@ -257,49 +267,6 @@ def small(quick: bool) -> Work:
     )
 
 
-def gan(quick: bool) -> Work:
-    data, epochs = load("ring"), 4 if quick else 40
-    return Work(
-        "GAN on the ring",
-        data,
-        256,
-        lambda: pyrogen.create("gan-nonsaturating"),
-        lambda epochs: lambda: _run(hand.train_gan, hand.HandGAN(), data.train.x, epochs, 256, LR),
-        {RECORDED: 1.10},
-        epochs,
-        3 if quick else 9,
-    )
-
-
-def wgan_gp(quick: bool) -> Work:
-    data = load("ring")
-    return Work(
-        "WGAN-GP on the ring",
-        data,
-        256,
-        lambda: pyrogen.create("wgan-gp"),
-        lambda epochs: lambda: _run(hand.train_wgan_gp, hand.HandGAN(), data.train.x, epochs, 256, LR),
-        {RECORDED: 1.05},
-        2 if quick else 8,
-        2 if quick else 7,
-    )
-
-
-def dcgan(quick: bool) -> Work:
-    data = digits(640 if quick else 1920, kind="unit")
-    return Work(
-        "DCGAN, 28 × 28",
-        data,
-        64,
-        lambda: pyrogen.create("dcgan", x_shape=SHAPE),
-        lambda epochs: lambda: _run(hand.train_gan, hand.HandDCGAN(), data.train.x, epochs, 64, LR),
-        {RECORDED: 1.05},
-        3,
-        2 if quick else 5,
-        modes=(EAGER, RECORDED) if quick else (EAGER, RECORDED, COMPILED),
-    )
-
-
 def rbm(quick: bool) -> Work:
     data = digits(5120 if quick else 25600)
     return Work(
@@ -307,23 +274,23 @@ def rbm(quick: bool) -> Work:
         data,
         128,
         lambda: pyrogen.create("rbm", x_shape=SHAPE, hidden=500),
-        lambda epochs: lambda: _run(hand.train_rbm, hand.HandRBM(), _raw(data).flatten(1), epochs, 128, LR),
+        lambda epochs: lambda: by_function(hand.train_rbm, hand.HandRBM(), _raw(data).flatten(1), epochs, 128, LR),
         {RECORDED: 1.10},
         2,
         3 if quick else 9,
     )
 
 
-WORKS = (vae, wide, convolutional, small, gan, wgan_gp, dcgan, rbm)
+WORKS = (vae, wide, convolutional, small, rbm)
 
 
 def _by_hand(
     net: Callable[[], hand.HandVAE], raw: Tensor, batch_size: int = 128, top: int = 255
 ) -> Callable[[int], Prepare]:
-    return lambda epochs: lambda: _run(hand.train, net(), raw, epochs, batch_size, LR, top)
+    return lambda epochs: lambda: by_function(hand.train, net(), raw, epochs, batch_size, LR, top)
 
 
-def _run(function: Callable[..., object], *arguments: object) -> Callable[[], object]:
+def by_function(function: Callable[..., object], *arguments: object) -> Callable[[], object]:
     return lambda: function(*arguments)
 
 
@@ -347,7 +314,7 @@ def _recording(work: Work) -> str:
 
 def _recorded(work: Work) -> contextlib.AbstractContextManager[None]:
     """Record full batches however short the run is, and the ragged one of each epoch not: what it would be in a long run."""
-    return _replaced(recorded_step, "PAYS", work.epochs + 1)
+    return _replaced(recorded_step, "PAYS", work.epochs * work.moves + 1)
 
 
 @contextlib.contextmanager

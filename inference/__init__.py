@@ -59,8 +59,11 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
+from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
+from pyrogen.inference.objectives.quantization import VectorQuantization
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.sums import Sum
+from pyrogen.inference.objectives.tempering import ParallelTempering
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.quality.assess import assess
 from pyrogen.inference.quality.quality import Quality
@@ -108,6 +111,8 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "Observed",
+    "ParallelTempering",
+    "PersistentContrastiveDivergence",
     "ProjectedGradient",
     "Quality",
     "Reconstruction",
@@ -125,6 +130,7 @@ __all__ = [
     "Surface",
     "Thermodynamic",
     "TotalCorrelation",
+    "VectorQuantization",
     "Wasserstein",
     "assess",
     "attribute_effect",

@@ -25,6 +25,7 @@ from torch.utils.data import TensorDataset
 
 from pyrogen.conditions import Condition
 from pyrogen.kinds import PLAIN
+from pyrogen.nets.causal import Place
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import find
 
@@ -34,14 +35,15 @@ class Batch:
     """What a player's loss reads: tensors only, all on the model's device, first dimension the batch.
 
     ``step`` is the step of training, None elsewhere; ``turn`` is the same in every ``Player.every``-th step, None in others.
+    ``shown`` is what ``Player.shows`` made for this step, by name, None where nothing was.
     """
 
     x: Tensor
     y: Tensor | None = None
     index: Tensor | None = None
-    mask: Tensor | None = None
     step: Tensor | None = None
     turn: Tensor | None = None
+    shown: Mapping[str, Tensor] | None = None
 
 
 def nothing() -> None:
@@ -56,7 +58,9 @@ class Player:
     what is claimed, where that differs from what is minimized (a schedule at its end). ``state`` names modules that belong to
     the objective and not to the model (a critic of codes, persistent chains): they move with the model and are kept in
     checkpoints, as owned ones outside the model are. ``idle`` names what is meant to have no gradient. In every ``every``-th
-    step the batch has a ``turn``, for what is too dear to be computed in each.
+    step the batch has a ``turn``, for what is too dear to be computed in each. ``shows(batch)`` makes named tensors once a
+    round for the last step of the player before and for the first of its own: both read them as ``batch.shown``, and what
+    the own loss says of them moves what they were made by.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Player:
     state: Sequence[nn.Module] = ()
     idle: Sequence[nn.Parameter | nn.Module] = ()
     every: int = 1
+    shows: Callable[[Batch], Mapping[str, Tensor]] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that this player may move, each once."""
@@ -263,6 +268,28 @@ class HasLogProb(ABC):
         """log p(x) in nats, ``(B,)``."""
 
 
+class HasConditionals(HasLogProb):
+    """A model that draws one place of x after the other, log p(x) = Σ_d log p(x_d | x_<d).
+
+    Attributes:
+        places: pixels, or channels of them, in the order in which they are drawn.
+    """
+
+    places: Sequence[Place]
+
+    @abstractmethod
+    def log_conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p of each pixel given those before it in nats, ``(B, *x_shape[1:])``: they sum to log p(x)."""
+
+    @abstractmethod
+    def complete(self, x: Tensor, known: int, y: Tensor | None = None) -> Tensor:
+        """Data whose first ``known`` places are those of ``x``, and the rest drawn given them, ``(B, *x_shape)``."""
+
+    @abstractmethod
+    def receptive_field(self, pixel: tuple[int, ...], channel: int = 0) -> Tensor:
+        """How much what is said of one element moves with each element of x, ``x_shape``: 0 where it is not seen."""
+
+
 class HasFreeEnergy(ABC):
     """A model with p(x) ∝ exp(−F(x))."""
 
@@ -275,6 +302,69 @@ class HasFreeEnergy(ABC):
         """One transition of a Markov chain that leaves p(x) unchanged, same shape."""
 
 
+class HasPartition(ABC):
+    """A model p(x) = f(x) / Z whose log Z is told by chains that climb from a base with a known normalizer.
+
+    The chains' states s need not be data: Σ_s f_β(s) = Z_β along a path of unnormalized densities, from f₀, whose Z₀ is
+    known, to f₁, whose Z₁ is the Z of the model. β is a number, or one for each state, ``(n,)``.
+
+    Attributes:
+        tight: whether ``log_unnormalized`` is log f(x), and not a lower bound.
+    """
+
+    tight: bool = True
+
+    @abstractmethod
+    def log_unnormalized(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """log f(x), or a lower bound, and its Monte-Carlo error, in nats, each ``(B,)``."""
+
+    @abstractmethod
+    def base_states(self, n: int) -> Tensor:
+        """``n`` exact draws of the base, ``(n, *)``."""
+
+    @abstractmethod
+    def base_log_partition(self) -> Tensor:
+        """log Z₀ in nats, a scalar."""
+
+    @abstractmethod
+    def log_density(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
+        """log f_β(s) in nats, ``(n,)``."""
+
+    @abstractmethod
+    def move(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
+        """One transition that leaves f_β unchanged and is reversible, same shape."""
+
+    @abstractmethod
+    def emit(self, states: Tensor) -> Tensor:
+        """Data drawn from p(x|s), ``(n, *x_shape)``."""
+
+    def climb(self, states: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
+        """log f_high(s) − log f_low(s), ``(n,)``, and the states after a transition that leaves f_high unchanged."""
+        lift = self.log_density(states, high) - self.log_density(states, low)
+        return lift, self.move(states, high)
+
+    @property
+    @abstractmethod
+    def enumerable(self) -> bool:
+        """Whether ``log_partition`` has an answer."""
+
+    @abstractmethod
+    def log_partition(self) -> Tensor:
+        """log Z in nats, exact, a scalar in float64.
+
+        Raises:
+            ValueError: the model is too large; the sentence names AIS.
+        """
+
+    @abstractmethod
+    def exact_states(self, n: int) -> Tensor:
+        """``n`` exact draws of f₁ / Z, ``(n, *)``.
+
+        Raises:
+            ValueError: as ``log_partition``.
+        """
+
+
 class HasLatents(ABC):
     """A model with latents z of one shape: ``(n,)`` of a vector, ``(C, H, W)`` of a grid."""
 
@@ -284,6 +374,14 @@ class HasLatents(ABC):
     def latent_size(self) -> int:
         """How many numbers z is made of."""
         return self.latent_shape.numel()
+
+
+class HasFeatures(ABC):
+    """A model whose hidden units describe data."""
+
+    @abstractmethod
+    def features(self, x: Tensor) -> Tensor:
+        """What the topmost hidden units make of x, ``(B, n)``."""
 
 
 class HasPosterior(HasLatents):

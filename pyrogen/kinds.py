@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from pyrogen.registry import choice, find
 
 PLAIN = ("binary", "unit", "levels", "real", "counts", "angle")
 """The kinds that a network of numbers takes, in the order in which data are asked for them."""
+SMALLEST = 4  # pixels on a side: what convolutions here take, and where frequencies can be told
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,11 @@ class Angle(Kind):
     def draw(self, raw: Tensor, levels: int | None, random: bool, noise: Tensor | None) -> Tensor:
         """r, less whole turns."""
         return (torch.remainder(raw.double() + math.pi, 2 * math.pi) - math.pi).float()
+
+
+def is_picture(shape: Sequence[int]) -> bool:
+    """Whether data of this shape are pictures, ``(C, H, W)`` of one or three channels and 4 pixels a side or more."""
+    return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= SMALLEST
 
 
 @functools.cache

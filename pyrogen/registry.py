@@ -26,6 +26,8 @@ PARTS = 100_000
 # arguments of an entry that follow from its data
 DECIDED = ("x_shape", "y_shape", "classes", "kind")
 
+SMALL_X = "by default no more than x has numbers, which the data decide"
+
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C")
 
@@ -370,3 +372,10 @@ def _remember(record: Registration) -> None:
 
 def _everything() -> Iterator[Registration]:
     yield from {**catalogue(), **_registered}.values()
+
+
+def notes(build: Callable[..., Any]) -> dict[str, str]:
+    """What else help says of an entry's arguments: more latents than x has numbers only cost a KL, where there is one."""
+    return (
+        {"latent_size": SMALL_X} if {"latent_size", "posterior"} <= inspect.signature(build).parameters.keys() else {}
+    )

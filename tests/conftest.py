@@ -32,9 +32,10 @@ def _fresh_state():
 
 @pytest.fixture(autouse=True)
 def _unseen_pictures(request, monkeypatch):
-    """Figures are made in every test, and drawn where somebody looks: drawing is most of what a report costs."""
+    """Figures are made in every test, and drawn where somebody looks: drawing and t-SNE are most of what a report costs."""
     if not request.node.path.name.startswith(("test_figures", "test_run_report", "test_film")):
         monkeypatch.setattr("pyrogen.figures.svg._draw", lambda figure: "<svg/>")
+        monkeypatch.setattr("pyrogen.figures.latent_plots._tsne", lambda codes: codes[:, :2])
 
 
 def _is_address(host):

@@ -439,7 +439,8 @@ def twice(x):
         ("autoencoder", AIS(5), "improper"),
         ("gan-nonsaturating", AIS(5), "observe"),
         ("made", SMC(5), "no latents.*Exact"),
-        ("rbm", AIS(5), "Exact"),
+        ("rbm", SMC(5), "no latents.*Exact"),
+        ("rbm", AIS(5, init="guide"), "no guide"),
     ],
 )
 def test_refusals(subject, estimator, match):

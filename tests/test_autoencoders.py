@@ -144,7 +144,11 @@ REFUSED = {
         lambda pair: pyrogen.create("rbm", x_shape=(1, 4, 4), hidden=3),
         r"RBM is no \(model, guide\) pair",
     ),
-    "no latents": (Contractive(), lambda pair: pyrogen.create("made", x_shape=(4,)), "MADE encodes nothing.*ELBO"),
+    "no latents": (
+        Contractive(),
+        lambda pair: pyrogen.create("made", x_shape=(4,)),
+        "AutoregressiveModel encodes nothing.*ELBO",
+    ),
     "no encoder": (SparseActivation(), lambda pair: Program(print, print), "Program encodes nothing.*SparseActivation"),
     "discrete codes": (Contractive(), lambda pair: pair(**BITS), "Contractive differentiates codes.*'z'.*ELBO"),
     "discrete units": (

@@ -65,7 +65,7 @@ def test_at_the_exact_posterior_the_path_gradient_has_no_noise():
 
 def test_refusals():
     data = pyrogen.data.load("digits")
-    with pytest.raises(ValueError, match="the guide of MADE has no parameters of its own"):
+    with pytest.raises(ValueError, match="the guide of AutoregressiveModel has no parameters of its own"):
         encoder_gradient_variance(pyrogen.create("made", x_shape=data.x_shape), data, 0, "ELBO", "ELBO")
     with pytest.raises(ValueError, match=r"needs a \(model, guide\) pair; got RBM"):
         encoder_gradient_variance(pyrogen.create("rbm", x_shape=data.x_shape), data, 0, "ELBO", "ELBO")

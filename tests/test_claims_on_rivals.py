@@ -5,6 +5,7 @@ from torch import nn
 
 from pyrogen.inference.proofs.claims import claims_of
 from pyrogen.inference.proofs.prove import Bench
+from pyrogen.nets.masked import MaskedMLP
 
 
 def models(entry, number=0):
@@ -16,7 +17,8 @@ def models(entry, number=0):
 
 def size(*modules):
     """Numbers that training may move: what a mask holds at zero is none."""
-    masked = {id(m.weight): int(m.mask.sum()) for module in modules for m in module.modules() if hasattr(m, "mask")}
+    nets = [m for module in modules for m in module.modules() if isinstance(m, MaskedMLP)]
+    masked = {id(layer.weight): int(m.get_buffer(f"mask{n}").sum()) for m in nets for n, layer in enumerate(m.layers)}
     return sum(masked.get(id(p), p.numel()) for module in modules for p in module.parameters())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pyrogen.command.cli import main
 from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays
 from pyrogen.data.split import Split
-from pyrogen.inference import Adversarial, fit
+from pyrogen.inference import ELBO, Adversarial, fit
 from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.runs.scores import beware
 from pyrogen.models.adversarial.gan import GAN
@@ -258,13 +259,21 @@ def test_a_gan_made_for_other_data_is_told_how_to_make_it():
         )
 
 
+class Idling(ELBO):
+    """Something that is no encoder rests, which is no reason to be silent of the encoder."""
+
+    def players(self, model):
+        return [replace(player, idle=[model.spare]) for player in super().players(model)]
+
+
 def test_a_posterior_is_called_collapsed_only_after_many_steps(caplog):
     rows = np.random.default_rng(0).normal(size=(300, 4))  # nothing that a latent could tell
     model = pyrogen.create("vae", x_shape=(4,), latent_size=2, hidden=(8,), likelihood="Normal")
+    model.spare = torch.nn.Linear(1, 1)
     with caplog.at_level(logging.WARNING, logger="pyrogen"):
-        fit(model, rows, epochs=12, batch_size=64, device="cpu", progress=False)
+        fit(model, rows, Idling(), epochs=12, batch_size=64, device="cpu", progress=False)
         assert "collapsed" not in caplog.text
-        fit(model, rows, epochs=40, batch_size=16, device="cpu", progress=False)
+        fit(model, rows, Idling(), epochs=40, batch_size=16, device="cpu", progress=False)
     assert "the posterior has collapsed: no latent is active, at 0.1 nat or more" in caplog.text
 
 

@@ -348,6 +348,13 @@ def test_the_judge_knows_real_digits():
     assert metric("conditional-accuracy", Copies(data, 1), data, 0, n=200) < 0.05
 
 
+def test_where_labels_were_shuffled_a_judge_learns_from_others():
+    shuffled = pyrogen.data.load("shuffled-labels(of='digits')", kind="unit", dequantization=False)
+    with pytest.raises(ValueError, match=r"right on \d+% of the real test data of 'shuffled-labels'"):
+        metric("conditional-accuracy", Copies(shuffled, 0), shuffled, 0, n=200)
+    assert metric("conditional-accuracy", Copies(shuffled, 0), shuffled, 0, n=200, taught_on="digits") > 0.95
+
+
 # -------------------------------------------------------------------------------------------------- from end to end
 
 

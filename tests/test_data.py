@@ -1,6 +1,7 @@
 import gzip
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,7 +11,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from pyrogen.base import Batch
-from pyrogen.data import Split, View, load, vision
+from pyrogen.data import Split, View, load, shuffled, vision
+from pyrogen.data.named import source_named
 from pyrogen.kinds import PLAIN
 from pyrogen.registry import choices
 
@@ -53,6 +55,26 @@ def test_digits_keep_their_labels():
     assert [known[tuple(row)] for row in x] == data.test.y.tolist()
     assert data.test.y.dtype == torch.int64
     assert data.classes == 10
+
+
+def test_shuffled_labels_are_those_of_training_in_another_order():
+    data, plain = load("shuffled-labels(of='digits')", kind="levels"), load("digits", kind="levels")
+    for split in ("train", "valid"):
+        dealt, true = getattr(data, split).y, getattr(plain, split).y
+        assert torch.equal(getattr(data, split).x, getattr(plain, split).x)
+        assert torch.equal(dealt.bincount(), true.bincount())
+        assert (dealt == true).double().mean() < 0.2
+    assert torch.equal(data.test.y, plain.test.y)
+    again, other = (load(f"shuffled-labels(of='digits', seed={seed})", kind="levels").train.y for seed in (0, 1))
+    assert torch.equal(again, data.train.y)
+    assert not torch.equal(other, data.train.y)
+
+
+def test_what_has_no_labels_has_none_to_shuffle(monkeypatch):
+    bare = replace(source_named("digits"), splits={"train": (torch.zeros(4, 1, 2, 2), None)})
+    monkeypatch.setattr(shuffled, "source_named", lambda name: bare)
+    with pytest.raises(ValueError, match=r"of='digits'\): 'digits' has no y that could be shuffled"):
+        load("shuffled-labels(of='digits')")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +262,7 @@ def test_data_describe_themselves():
         ({"name": "nowhere/file.npz"}, r"no such file: nowhere/file\.npz"),
         ({"name": "file.npz"}, r"no such file: file\.npz"),
         ({"name": Path("digits")}, r"no such file: digits"),
+        ({"name": "shuffled-labels(of='digit')"}, r"no data called 'digit'; did you mean 'digits'"),
         ({"kind": "grey"}, r"no kind of data called 'grey'"),
         ({"kind": "real"}, r"'digits' offers kind 'binary' or 'unit' or 'levels', not 'real'"),
         ({"kind": ()}, r"not nothing"),

@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from scipy.special import logsumexp
 
+import pyrogen
 from pyrogen.command.cli import main
 from pyrogen.data import load
 from pyrogen.inference import (
@@ -119,6 +120,16 @@ def test_quiet_weights_are_trusted():
     assert found.advice is None
     assert set(found.findings) == {"pareto_k", "error", "k_curve", "jackknife"}
     assert "nothing speaks against it" in str(found)
+
+
+def test_draws_that_are_one_and_the_same_are_not_taken_for_many():
+    model = pyrogen.create("vqvae", x_shape=(1, 4, 4), codes=3, width=4)
+    x = torch.rand(5, 1, 4, 4).round()
+    evidence = log_evidence(model, x, IWAE(50))
+    found = diagnose(evidence)
+    assert set(found.findings) == {"nature"}
+    assert "the bound counts one state of the latents alone" in str(found)
+    assert "different_draws" not in log_evidence(pyrogen.create("vae", x_shape=(1, 4, 4), hidden=(4,)), x, IWAE(50))
 
 
 @pytest.mark.parametrize(("draws", "most"), [(5000, 0.7), (1000, 2 / 3), (100, 0.5), (10_000, 0.7), (5, 0.0)])

@@ -140,7 +140,7 @@ def test_rbm_partition_function_is_enumerated(visible, hidden):
     for p in rbm.parameters():
         torch.nn.init.normal_(p, std=0.7)
     x, h = all_states(visible).double(), all_states(hidden).double()
-    w, b, c = (p.detach().double() for p in (rbm.weight, rbm.visible_bias, rbm.hidden_bias))
+    w, b, c = (p.detach().double() for p in (rbm.weight, rbm.visible.bias, rbm.hidden_bias))
     energy = (x @ w.T @ h.T) + (x @ b)[:, None] + (h @ c)[None, :]
     assert float(rbm.log_partition().detach()) == pytest.approx(float(energy.flatten().logsumexp(0)), abs=1e-9)
     assert float(rbm.log_prob(x.float()).detach().exp().sum()) == pytest.approx(1, abs=1e-5)

@@ -94,9 +94,9 @@ def test_to_image_keeps_order_and_range(kind, channels):
 
 
 def test_to_image_survives_bad_values():
-    assert plots.to_image(torch.full((1, 1, 2, 2), 3.0), "real").tolist() == [[[[0.0]] * 2] * 2]
-    broken = torch.tensor([[[[float("nan"), float("inf")], [-5.0, 0.25]]]])
-    assert plots.to_image(broken, "unit")[0, ..., 0].tolist() == [[0.0, 1.0], [0.0, 0.25]]
+    assert plots.to_image(torch.full((1, 1, 4, 4), 3.0), "real").tolist() == [[[[0.0]] * 4] * 4]
+    broken = torch.tensor([[[[float("nan"), float("inf"), -5.0, 0.25]] * 4]])
+    assert plots.to_image(broken, "unit")[0, ..., 0].tolist() == [[0.0, 1.0, 0.0, 0.25]] * 4
 
 
 @pytest.mark.parametrize(

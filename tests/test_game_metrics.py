@@ -87,6 +87,9 @@ def test_the_ratio_of_a_measure_is_that_of_two_models(digits):
     there, back = quality_ratio(few, digits, 0, against=many), quality_ratio(many, digits, 0, against=few)
     assert there * back == pytest.approx(1)
     assert there > 10
+    # the logarithms of a ratio and of its inverse have one error
+    assert there.error / there == pytest.approx(back.error / back)
+    assert there.error > 0
 
 
 @pytest.mark.parametrize("metric", [classes_recognized, midpoint_gain])

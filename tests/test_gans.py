@@ -5,11 +5,15 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import softplus
 
 import pyrogen
 from pyrogen.base import Batch
+from pyrogen.data import from_arrays
 from pyrogen.inference import Adversarial, fit
+from pyrogen.inference.replay import recorded_step
 from pyrogen.nets import critics, generators
+from pyrogen.optim import Adam
 
 IMAGE = (1, 8, 8)
 SMALL = critics.Perceptron((8,))
@@ -189,6 +193,83 @@ def test_five_steps_of_a_critic_with_a_lazy_penalty_and_a_moving_average_are_res
         assert (whole / file).read_bytes() == (cut / file).read_bytes(), file
     averages = [pyrogen.load(folder, weights="ema").state_dict() for folder in (whole, cut)]
     assert all(torch.equal(averages[0][k], averages[1][k]) for k in averages[0])
+
+
+def whole(x):
+    """Data of which none are held out of training."""
+    return from_arrays(x_train=x, x_valid=x, x_test=x)
+
+
+def by_hand(model, x, epochs):
+    """The code of the DCGAN: one fake a round, of which the critic sees a copy without a gradient."""
+    adams = [Adam(lr=1e-3, betas=(0.5, 0.999)).build(list(m.parameters())) for m in (model.critic, model.generator)]
+    order = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    for _ in range(epochs):
+        real = x[torch.randperm(len(x), generator=order)]
+        fake = model.generator(model.prior().sample((len(x),)))
+        losses = (
+            lambda real=real, fake=fake: (
+                softplus(-model.critic(real)).mean() + softplus(model.critic(fake.detach())).mean()
+            ),
+            lambda fake=fake: softplus(-model.critic(fake)).mean(),
+        )
+        for adam, loss in zip(adams, losses, strict=True):
+            adam.zero_grad()
+            loss().backward()
+            adam.step()
+    return model
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_fake_that_is_reused_trains_as_by_hand(recorded, monkeypatch):
+    monkeypatch.setattr(recorded_step, "PAYS", 1)
+    data, net = whole(torch.rand(16, *IMAGE)), generators.Convolutional(4)
+    models = [gan(x_shape=IMAGE, generator=net, kind="unit", objective=Adversarial(reuse=True)) for _ in range(2)]
+    run = quick(models[0], data, epochs=6, validate=False, compile="auto" if recorded else False)
+    assert ("recorded" in run.steps, "eager" in run.steps) == (recorded, not recorded)
+    hand = by_hand(models[1], data.train.x, epochs=6).state_dict()
+    for name, value in models[0].state_dict().items():
+        torch.testing.assert_close(value, hand[name], rtol=1e-4, atol=1e-5)  # batch norms' statistics among them
+
+
+@pytest.mark.parametrize(("reuse", "made"), [(False, 4), (True, 3)])
+def test_a_reused_fake_is_made_once(reuse, made, monkeypatch):
+    model = gan(objective=Adversarial("Wasserstein", "GradientPenalty", critic_steps=3, reuse=reuse))
+    fake, calls = model.fake, []
+    monkeypatch.setattr(model, "fake", lambda batch: calls.append(len(batch.x)) or fake(batch))
+    quick(model, whole(torch.randn(48, 3)), validate=False, compile=False)
+    assert calls == [16] * 3 * made
+
+
+def test_each_move_has_noise_of_its_own_unless_a_fake_is_reused():
+    seen = {}
+    for reuse in (False, True):
+        model = gan(objective=Adversarial(reuse=reuse))
+        criticize, seen[reuse] = model.criticize, []
+        model.criticize = lambda sites, criticize=criticize, into=seen[reuse]: (
+            into.append(sites["x"].detach().clone()) or criticize(sites)
+        )
+        quick(model, whole(torch.randn(16, 3)), validate=False, compile=False)
+    # real, the critic's fake, the generator's
+    assert not torch.equal(*seen[False][1:])
+    assert torch.equal(*seen[True][1:])
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_no_gradient_is_computed_for_an_opponent_at_rest(reuse):
+    model = gan(objective=Adversarial(reuse=reuse))
+    criticize, seen = model.criticize, []
+
+    def heard(sites):
+        owned = (model.critic, model.generator)
+        seen.append((sites["x"].requires_grad, *(next(m.parameters()).requires_grad for m in owned)))
+        return criticize(sites)
+
+    model.criticize = heard
+    quick(model, whole(torch.randn(16, 3)), validate=False, compile=False)
+    # of data, of the critic's fake, of the generator's
+    assert seen == [(False, True, False), (False, True, False), (True, False, True)]
 
 
 class Exploding(nn.Module):

@@ -124,6 +124,14 @@ def test_the_table_says_what_became_of_every_cell(made):
         assert saved["status"].sel(prior=NAMES[1], posterior="PointMass").item() == "refused"
 
 
+def test_epochs_that_were_chosen_for_other_data_are_said(made, tmp_path):
+    """The 20 epochs of a recipe for MNIST are few steps of a small data set, and nobody had asked for them."""
+    shared = {key: value for key, value in SMALL.items() if key != "epochs"}
+    found = grid({"prior": ["StandardNormal"]}, folder=tmp_path, **shared, **SCORED)
+    assert "the epochs are those of the recipe for mnist, and 60 steps of these data: give epochs=..." in found.text()
+    assert "recipe for" not in made.text()
+
+
 def test_means_over_seeds(tmp_path):
     shared = {key: value for key, value in SMALL.items() if key != "latent_size"}
     found = grid({"latent_size": [2, 3]}, seeds=2, seed=5, folder=tmp_path, **shared, **SCORED)

@@ -11,7 +11,7 @@ from pyrogen import registry
 from pyrogen.data import from_arrays, load
 from pyrogen.inference.latents import judging
 from pyrogen.inference.latents.judging import judge_of, unjudged
-from pyrogen.inference.latents.measured import Measured, mean, paired, paired_shares, share
+from pyrogen.inference.latents.measured import Measured, mean, paired, paired_shares, ratio, share
 from pyrogen.inference.metrics.judge import Network, SupportVectors
 
 
@@ -197,6 +197,16 @@ def test_errors_of_paired_shares_cover_the_difference(seed):
     exact = 0.7 - (1 - 0.4 * 0.7)
     z = torch.tensor([(m.value - exact) / m.error for m in map(paired_shares, first, second)])
     # the error of a standard deviation of 2000 is .016; half a datum in each cell shrinks by a hundredth
+    assert float(z.mean()) == pytest.approx(0, abs=0.09)
+    assert float(z.std()) == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_errors_of_ratios_cover_the_ratio(seed):
+    generator = torch.Generator().manual_seed(seed)
+    under = 1 + torch.rand(2000, 200, generator=generator)
+    over = 2 * under + torch.rand(under.shape, generator=generator) - 0.5
+    z = torch.tensor([(m.value - 2) / m.error for m in map(ratio, over, under)])
     assert float(z.mean()) == pytest.approx(0, abs=0.09)
     assert float(z.std()) == pytest.approx(1, abs=0.06)
 

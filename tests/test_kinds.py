@@ -1,6 +1,7 @@
 """Kinds of data are registered objects: what each admits, how it is drawn, and that a new one is one class."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,7 +10,11 @@ from torch.distributions import constraints
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Model
-from pyrogen.kinds import PLAIN, Kind, kind_named, kind_of
+from pyrogen.data import from_arrays
+from pyrogen.figures import plots
+from pyrogen.inference import assess
+from pyrogen.inference.adversarial.sites import SiteCritic
+from pyrogen.kinds import PLAIN, Kind, is_picture, kind_named, kind_of
 from pyrogen.registry import choice
 
 VALUES = {
@@ -117,3 +122,27 @@ def test_y_has_a_kind_too(y, expected):
     if expected == "unit":
         assert data.y_shape == (1, 4, 4)
         assert float(data.train.y.max()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "shown"),
+    [
+        ((1, 4, 4), True),
+        ((3, 28, 40), True),
+        ((1, 3, 8), False),
+        ((2, 8, 8), False),
+        ((64,), False),
+    ],
+    ids=str,
+)
+def test_what_a_picture_is_is_one_question(shape, shown):
+    """It is drawn as one, measured as one, and judged by convolutions, or none of these."""
+    assert is_picture(shape) == shown
+    critic = SiteCritic({"x": torch.Size(shape)}, None, None)
+    assert any(isinstance(layer, torch.nn.Conv2d) for layer in critic.modules()) == shown
+    x = torch.rand(80, *shape)
+    data = from_arrays(x, x_valid=x, x_test=x, kind="unit")
+    asked = {lambda: plots.image_grid(x, "unit"): "pictures are", lambda: assess(x, data, ["sharpness"]): "of pictures"}
+    for ask, said in asked.items():
+        with nullcontext() if shown else pytest.raises(ValueError, match=said):
+            ask()

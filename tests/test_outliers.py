@@ -326,7 +326,7 @@ def test_the_analysis_says_where_it_does_not_apply(digits, pair):
     point = pair(x_shape=(1, 8, 8), posterior="PointMass", likelihood="Normal")
     assert "point mass" in Outliers().refusal(point, data)
     gan = pyrogen.create("gan-nonsaturating", x_shape=(2,))
-    assert "neither latents nor a log p(x)" in Outliers().refusal(gan, data)
+    assert "neither an encoder nor a log p(x)" in Outliers().refusal(gan, data)
     few = from_arrays(np.random.default_rng(0).random((30, 1, 8, 8), np.float32), kind="unit")
     assert "fewer than 20" in Outliers().refusal(model, few)
     plane = pyrogen.create("vae", x_shape=(2,), latent_size=2, hidden=(), likelihood="Normal")
@@ -366,6 +366,13 @@ def test_a_head_without_latents_has_no_regret_and_its_evidence_all_the_same():
     found = outlier_scores(model, data.test, data.valid)
     assert list(found["score_name"].values) == ["low evidence", "typicality"]
     assert "draws no latents" in found.attrs["left_out"]
+
+
+def test_a_reason_is_given_once_for_all_scores_that_it_leaves_out():
+    gan = pyrogen.create("gan-nonsaturating", x_shape=(40,))
+    with pytest.raises(ValueError, match="no score of outliers: low evidence and typicality: ") as error:
+        outlier_scores(gan, torch.zeros(4, 40), torch.ones(5, 40))
+    assert str(error.value).count("typicality") == 1
 
 
 def test_crowds_are_of_data_that_have_the_element():

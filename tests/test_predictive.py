@@ -11,7 +11,7 @@ import pyrogen
 from pyrogen.data import load
 from pyrogen.inference import AIS, complete, loo_pit, predictive_check
 from pyrogen.inference.latents.completion import with_holes
-from pyrogen.inference.latents.predictive import STATISTICS, Predictive
+from pyrogen.inference.latents.predictive import STATISTICS, SUSPECT, Predictive
 
 HALF = torch.tensor([True, True, True, False, False, False])
 QUICK = AIS(temperatures=60, chains=64, leapfrogs=2, doubling=False)
@@ -242,6 +242,8 @@ def test_the_analysis():
     assert asked.refusal(model, data) == ""
     assert "improper" in asked.refusal(pyrogen.create("autoencoder", x_shape=data.x_shape), data)
     found = asked.run(model, data)
-    assert found.verdict in ("well", "beware")
+    odd = sum(p <= SUSPECT for p in found.numbers["p"].values())
+    assert found.verdict == ("beware" if odd else "well")
+    assert f"{odd} {'is' if odd == 1 else 'are'} unlike 19 replications" in found.says
     assert [p.name for p in found.pictures] == ["replications", "completions"]
     assert 0 <= found.numbers["completion"]["coverage"] <= 1

@@ -398,7 +398,7 @@ def test_the_exact_gradient_is_that_of_the_exact_log_likelihood():
     (player,) = ExactLikelihood().players(rbm)
     loss = player.loss(Batch(x))["loss"]
     assert float(loss.detach()) == pytest.approx(-float(rbm.log_prob(x).detach().mean()), abs=1e-5)
-    (gradient,) = torch.autograd.grad(loss, rbm.visible_bias)
+    (gradient,) = torch.autograd.grad(loss, rbm.visible.bias)
     states = (torch.arange(32)[:, None] >> torch.arange(5) & 1).float()
     expected = (rbm.log_prob(states).exp()[:, None] * states).sum(0) - x.mean(0)
     torch.testing.assert_close(gradient, expected.detach(), atol=1e-5, rtol=0)

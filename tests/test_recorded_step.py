@@ -16,7 +16,8 @@ from torch import nn
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch, Player
-from pyrogen.inference import ELBO, fit
+from pyrogen.inference import ELBO, Adversarial, fit
+from pyrogen.inference.adversarial.information import Information
 from pyrogen.inference.replay import recorded_step
 from pyrogen.inference.replay.recorded_step import Step, said
 from pyrogen.inference.training.game import Game, Rules
@@ -38,8 +39,10 @@ def small(name, **more):
     torch.manual_seed(0)
     accepted = inspect.signature(registry.find("entry", name).load()).parameters
     arguments = {k: v for k, v in SMALL.items() if k in accepted}
-    if name == "rbm":
-        arguments["hidden"] = 6
+    if "hidden" in accepted:
+        usual = accepted["hidden"].default
+        deep = not isinstance(usual, int) and usual is not inspect.Parameter.empty and len(usual) > 1
+        arguments["hidden"] = 6 if isinstance(usual, int) else (6, 6) if deep else (6,)
     for axis in {"generator", "critic"} & set(accepted):
         default = accepted[axis].default
         net = {"name": default} if isinstance(default, str) else default
@@ -92,7 +95,18 @@ def recordings(step):
     return [e for e in step.entries.values() if e.traced is not None]
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Pyro's splines index by which elements are within their bounds
+EAGER = {"flow-spline": "a shape depends on the data"}
+
+
+@pytest.mark.parametrize("name", sorted(EAGER))
+def test_what_cannot_be_recorded_says_why(name, tiny_data):
+    model = small(name)
+    (step,) = steps(agree(model, tiny_data(model), batch_size=12))
+    assert step.eager_because.startswith(EAGER[name])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in EAGER])
 def test_every_entry_records_to_the_bit(name, tiny_data):
     model = small(name)
     g = agree(model, tiny_data(model), batch_size=12)
@@ -130,6 +144,22 @@ def test_objectives_record_to_the_bit(name, tiny_data):
     except ValueError:
         pytest.skip("not for a VAE")
     assert said(steps(agree(model, tiny_data(model), players=players))).startswith("recorded in ")
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("name", "goal"),
+    [
+        ("sngan", Adversarial("RelativisticAverage", reuse=True)),
+        ("infogan", Adversarial(critic_steps=2, reuse=True) + 0.5 * Information()),
+        ("vae", Adversarial(sites=("x", "z"), reuse=True)),
+    ],
+    ids=["relativistic", "codes", "an encoder's"],
+)
+def test_fakes_that_are_reused_record_to_the_bit(name, goal, dtype, tiny_data):
+    model = small(name)
+    g = agree(model, tiny_data(model), players=goal.players(model), dtype=dtype)
+    assert [step.eager_because for step in steps(g)] == ["", ""]
 
 
 def test_bf16_records_to_the_bit(tiny_data):

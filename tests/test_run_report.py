@@ -122,15 +122,30 @@ BRINGS = {
     "mixture density": ("mdn --hidden 8", {"samples", "log-prob", "conditional-density", "intervals"}, set()),
     "rbm": (
         "rbm --data {pictures} --hidden 4",
-        PICTURES | SCORED | {"film-samples", "log-prob", "energies", "chains", "filters-weight"},
+        PICTURES | SCORED | {"film-samples", "log-prob", "energies", "chains", "fantasies", "filters-weight"},
         set(),
     ),
     "large rbm": (
         "rbm --data {pictures} --hidden 40",
-        PICTURES | SCORED | {"film-samples", "energies", "chains", "filters-weight"},
+        PICTURES | SCORED | {"film-samples", "energies", "chains", "fantasies", "filters-weight"},
         {"Log probs"},
     ),
-    "made": ("made --data {pictures} --hidden 8", PICTURES | SCORED | {"film-samples", "log-prob"}, set()),
+    "made": (
+        "made --data {pictures} --hidden 8",
+        PICTURES | SCORED | {"film-samples", "log-prob", "receptive-fields", "bits", "completions"},
+        set(),
+    ),
+    "pixelcnn": (
+        "pixelcnn-gated --data {pictures} --width 4 --layers 1",
+        PICTURES | SCORED | {"film-samples", "log-prob", "receptive-fields", "bits", "completions"},
+        set(),
+    ),
+    "dbn": (
+        "dbn --data {pictures} --hidden 5,4",
+        PICTURES | {"film-samples", "fantasies", "filters-layers.0.weight", "filters-layers.0.up.weight"},
+        set(),
+    ),
+    "energy network": ("ebm --hidden 8", POINTS | SCORED | {"log-prob", "density", "energies"}, set()),
     "gan": ("gan-nonsaturating --generator.hidden 8 --critic.hidden 8", POINTS | {"critic", "critic-plane"}, set()),
     "picture gan": (
         "gan-nonsaturating --data {pictures} --generator.hidden 8 --critic.hidden 8",

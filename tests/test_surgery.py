@@ -212,6 +212,18 @@ def test_the_analysis():
     assert set(found.numbers["mutual_information"]) == {"low", "high", "low_se", "high_se"}
 
 
+def test_latents_of_which_none_is_active_are_not_well():
+    data = load("digits")
+    model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, hidden=(8,))
+    with torch.no_grad():
+        for p in (*model.encoder.parameters(), *model.posterior.parameters()):
+            p.zero_()  # q(z|x) is one for all x
+    found = Surgery(num_data=60, draws=1).run(model, data)
+    assert found.numbers["active"] == 0
+    assert found.verdict == "beware"
+    assert "no latent is active" in found.advice
+
+
 def test_what_noise_puts_below_nothing_is_not_told_without_words():
     """Codes that say nothing at all, of few data: some estimates of the information are negative, and say why."""
     data = load("digits")

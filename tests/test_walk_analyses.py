@@ -73,6 +73,12 @@ def test_lines_between_latents_of_many_dimensions_lead_astray(digits):
     assert "slerp" in found.advice
     # (10 − 10/√2) of a width of 1/√2
     assert found.numbers["depth"] == pytest.approx(found.numbers["shell"]["depth"], rel=0.15)
+    # nothing encodes, and nothing has a density
+    told = " ".join([found.says, *(p.caption for p in found.pictures)])
+    assert "draws lie" in told
+    assert "g(z) between two draws of the prior" in told
+    assert "codes" not in told
+    assert "p(x|z)" not in told
 
 
 def test_points_of_the_plane_leave_trails():

@@ -24,11 +24,17 @@ pytestmark = pytest.mark.usefixtures("empty_store")
 NAMES = pyrogen.list_models()
 # by the names of an entry's arguments, so that a new entry is tested from the day it is registered
 SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3}
-SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
-# a difference of scores, as of the hinge within its margins, does not know their common level
-LEVELLESS = {(name, "critic.net.head.bias") for name in ("gan-hinge", "sngan", "wgan", "wgan-gp")}
+SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,), "rbm-gaussian": (2,), "ebm": (2,)}
+# a difference of scores, as of the hinge within its margins, or of energies does not know their common level
+LEVELLESS = {(name, "critic.net.head.bias") for name in ("gan-hinge", "sngan", "wgan", "wgan-gp")} | {
+    ("ebm", "energy.net.3.bias")
+}
 NETS = {"Perceptron": {"hidden": (8,)}, "Convolutional": {"width": 4}}
-HIDDEN = {"rbm": 6}
+HIDDEN = {
+    **dict.fromkeys((name for name in NAMES if name.startswith("rbm")), 6),
+    "dbn": (6, 5),
+    "dbm": (6, 5),
+}
 
 
 def small_net(default):

@@ -47,6 +47,9 @@ class Adversarial(Objective):
         critic_steps: moves of the critic for each of the generator.
         critic_optimizer: of the critic.
         generator_optimizer: of the generator.
+        reuse: whether the generator answers for the very data that the critic's last move read, as in the code of the DCGAN:
+            they are made once a round. By default each move has noise of its own, as in algorithm 1 of the reference, and so
+            it has in a sum where another objective's player pays for the generator.
     """
 
     implicit = True
@@ -59,6 +62,7 @@ class Adversarial(Objective):
     critic_steps: int = 1
     critic_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     generator_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
+    reuse: bool = False
 
     def __post_init__(self) -> None:
         """Choices may be given by name or description; names that there are not are refused."""
@@ -80,12 +84,16 @@ class Adversarial(Objective):
             ValueError: the model has no critic and is no pair, or lacks a site that the critic is to read.
         """
         game, idle = self._game(model)
-        goal: AdversarialLoss = make("adversarial loss", self.loss)
-        penalty: CriticPenalty | None = None if self.penalty is None else make("penalty", self.penalty)
+        goal, penalty = self.loss, self.penalty
+        assert isinstance(goal, AdversarialLoss)
+        assert penalty is None or isinstance(penalty, CriticPenalty)
         modules = game.critic_modules()
 
+        def made(batch: Batch) -> Mapping[str, Tensor]:
+            return game.fake(batch) if batch.shown is None else batch.shown
+
         def critic(batch: Batch) -> Mapping[str, Tensor]:
-            real, fake = game.real(batch), game.fake(batch)
+            real, fake = game.real(batch), made(batch)
             r, f = game.criticize(real), game.criticize(fake)
             told = {"real": r.detach().mean(), "fake": f.detach().mean()}
             loss = goal.critic(r, f)
@@ -101,7 +109,7 @@ class Adversarial(Objective):
         def generator(batch: Batch) -> Mapping[str, Tensor]:
             compared = goal.relative or game.encodes
             real = game.criticize(game.real(batch)) if compared else None
-            f = game.criticize(game.fake(batch))
+            f = game.criticize(made(batch))
             return {"loss": goal.generator(real, f), "fake": f.detach().mean()}
 
         return [
@@ -114,7 +122,14 @@ class Adversarial(Objective):
                 after=nothing if penalty is None else partial(penalty.after, modules),
                 every=self.penalty_every,
             ),
-            Player("generator", generator, game.generator_modules(), self.generator_optimizer, idle=idle),
+            Player(
+                "generator",
+                generator,
+                game.generator_modules(),
+                self.generator_optimizer,
+                idle=idle,
+                shows=game.fake if self.reuse else None,
+            ),
         ]
 
     def _game(self, model: Any) -> tuple[HasCritic, Sequence[Any]]:
@@ -131,6 +146,6 @@ class Adversarial(Objective):
                 "cannot be trained by Adversarial; leave objective=None."
             )
         told = model.condition is not None and not model.condition.optional and "y" not in self.sites
-        net = None if self.critic is None else make("critic", self.critic)
-        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, net)
+        assert self.critic is None or isinstance(self.critic, CriticNet)
+        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.critic)
         return pair_game, pair_game.unmoved

@@ -66,7 +66,7 @@ class Information(Objective):
             )
 
         def charge(batch: Batch) -> Mapping[str, Tensor]:
-            made = model.fake(batch)
+            made = model.fake(batch) if batch.shown is None else batch.shown
             return {"loss": -model.read_codes(made["x"]).log_prob(model.codes(made["z"])).mean()}
 
         return [Player("information", charge, [*model.generator_modules(), *model.reader_modules()])]

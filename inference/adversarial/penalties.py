@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -249,7 +250,9 @@ def squared_slopes(critic: Critic, sites: Sites) -> Tensor:
         inputs = [v for v in moved.values() if v.requires_grad]
         scores = critic(moved)
         gradients = torch.autograd.grad(scores.sum(), inputs, create_graph=learning, allow_unused=True)
-    squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients if g is not None]).sum(0)
+    squares = functools.reduce(torch.add, [g.flatten(1).square().sum(1) for g in gradients if g is not None])
+    if len(squares) == len(scores):
+        return squares
     # datum n is in pack n mod P, and what is in none has no gradient
     return pad(squares, (0, -len(squares) % len(scores))).unflatten(0, (-1, len(scores))).sum(0)
 

@@ -14,10 +14,9 @@ from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.penalties import Sites
 from pyrogen.inference.programs.contexts import reached, standing_still
 from pyrogen.inference.programs.record import latents, record
+from pyrogen.kinds import is_picture
 from pyrogen.nets.batch_dims import BatchDims
 from pyrogen.nets.critics import Convolutional, CriticNet, Perceptron, Scores
-
-SMALLEST = 8  # pixels on a side that convolutions are worth their while for
 
 
 class SiteCritic(nn.Module):
@@ -36,7 +35,7 @@ class SiteCritic(nn.Module):
         x_shape = Size(shapes[self.first])
         size = sum(condition.size if n == "y" and condition else shapes[n].numel() for n in self.others)
         if net is None:
-            net = Convolutional(width=32, normalization="spectral") if _is_image(x_shape) else Perceptron()
+            net = Convolutional(width=32, normalization="spectral") if is_picture(x_shape) else Perceptron()
         self.net = BatchDims(net.build(x_shape, size), x_shape, Size([1]), "critic")
 
     def forward(self, sites: Sites) -> Tensor:
@@ -155,7 +154,3 @@ class Unobserved(Messenger):
             msg["is_observed"], msg["value"] = False, None
             if not msg["fn"].has_rsample:
                 msg["value"], msg["done"] = msg["fn"].mean, True
-
-
-def _is_image(shape: Size) -> bool:
-    return len(shape) == 3 and min(shape[1:]) >= SMALLEST

@@ -16,6 +16,7 @@ from pyrogen.inference.attacks.attack import Attack, Bounds, FastGradient, Noise
 from pyrogen.inference.attacks.robustness import SHARES, labelled, limits_of, robustness, unattackable, unit_of
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.measured import Measured, paired_shares, share
+from pyrogen.kinds import is_picture
 from pyrogen.registry import choice
 
 SHOWN, DRAWN = 8, 10
@@ -88,7 +89,7 @@ class Attacks(Analysis):
             f"ε is {_norm_named(self.norm)}.",
             attack_plots.robustness_curves(curves, "ε", 1 / classes),
         )
-        if len(model.x_shape) != 3 or model.x_shape[0] not in (1, 3):
+        if not is_picture(model.x_shape):
             return
         (x, y), bounds = labelled(model, data, self.limit), limits_of(data)
         with asked(model) as logits:

@@ -83,10 +83,11 @@ def even_schedule(temperatures: int, levels: np.ndarray, spreads: np.ndarray, pr
 
 def pilot_transitions(temperatures: int) -> int:
     """How many transitions the pilot run of a path makes: a tenth of the path's, between 50 and 100, and a warm-up."""
-    return WARM_UP + _pilot_rungs(temperatures)
+    return WARM_UP + pilot_rungs(temperatures)
 
 
-def _pilot_rungs(temperatures: int) -> int:
+def pilot_rungs(temperatures: int) -> int:
+    """How many temperatures a pilot run visits."""
     return min(max(temperatures // 10, 50), 100)
 
 
@@ -153,14 +154,14 @@ class Path:
             even: whether to set as many temperatures where the pilot run found that the weights vary, instead.
         """
         along = np.linspace(0, 1, len(betas))
-        progress = np.linspace(0, 1, _pilot_rungs(len(betas) - 1) + 1)[1:]
+        progress = np.linspace(0, 1, pilot_rungs(len(betas) - 1) + 1)[1:]
         levels = np.interp(progress, along, betas.numpy())
         log_step = torch.full((space.data,), -0.5, device=space.x.device)
         log_steps, dynamics = [], []
         with space.seeded(PILOT):
             metric = Metric.between_quantiles(space.draw(SCALE_DRAWS, SCALE))
             point = space.at(space.draw(PILOT_CHAINS, PILOT))
-            spreads = [_spread(point.lift)]
+            spreads = [spread_of(point.lift)]
             visited = deque([point], maxlen=VISITED)
             for beta in [levels[0]] * WARM_UP + levels.tolist():
                 z, slope = torch.cat([p.z for p in visited]), torch.cat([p.slope(beta) for p in visited])
@@ -169,7 +170,7 @@ class Path:
                 moved = dynamics[-1].move(space, point, beta, log_step.exp())
                 point = moved.point
                 visited.append(point)
-                spreads.append(_spread(point.lift))
+                spreads.append(spread_of(point.lift))
                 log_step = log_step + GAIN * (moved.acceptance.mean(0).to(log_step) - acceptance)
                 log_steps.append(log_step)
                 advance(1)
@@ -239,7 +240,7 @@ def weighed(log_weights: Tensor) -> dict[str, np.ndarray]:
     return {**found, "ess": stream.effective_sample_size()}
 
 
-def _spread(lift: Tensor) -> float:
+def spread_of(lift: Tensor) -> float:
     """The lift's standard deviation over chains, between quantiles, in the root mean square over data."""
     finite = lift.masked_fill(~lift.isfinite(), torch.nan)
     low, high = torch.nanquantile(finite, torch.tensor([0.16, 0.84], dtype=lift.dtype, device=lift.device), dim=0)

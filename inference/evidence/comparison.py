@@ -111,17 +111,18 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
         difference = values - base["log_evidence"].values
     shared = _same_draws(evidence, base)
     apart = np.where(shared, 0.0, errors**2 + base["mc_se"].values ** 2)
-    n, same = len(values), name == first
+    both = shared_variance(evidence) + shared_variance(base)
+    same = name == first
     diagnosis = diagnose(evidence)
     found: dict[str, float | int | str] = {
         "nats": float(values.mean()),
-        "mc_se": math.sqrt(float((errors**2).sum())) / n,
+        "mc_se": error_of_mean(errors**2, shared_variance(evidence)),
         "data_se": _standard_error(values),
         "bound": str(evidence.attrs.get("bound", "none")),
         "bias": diagnosis.bias,
         "flagged": len(diagnosis.flagged),
         "difference": 0.0 if same else float(difference.mean()),
-        "difference_mc_se": 0.0 if same else math.sqrt(float(apart.sum())) / n,
+        "difference_mc_se": 0.0 if same else error_of_mean(apart, 0.0 if shared.all() else both),
         "difference_data_se": 0.0 if same else _standard_error(difference),
     }
     # what is wrong with an estimate is wrong with its twin
@@ -129,6 +130,16 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
         **found,
         "doubt": "" if same or shared.all() else _doubt(name, evidence, diagnosis, first, base, found["difference"]),
     }
+
+
+def shared_variance(evidence: xr.Dataset) -> float:
+    """The part of the variance of every datum's estimate that is one and the same for all, as that of a log Z."""
+    return float(evidence["log_partition_se"]) ** 2 if "log_partition_se" in evidence else 0.0
+
+
+def error_of_mean(variances: np.ndarray, shared: float = 0.0) -> float:
+    """√(Σ (v − s) / N² + s), of variances ``(datum,)`` of which s is shared: that does not average out."""
+    return math.sqrt(max(float((variances - shared).sum()), 0.0) / len(variances) ** 2 + shared)
 
 
 def _same_draws(evidence: xr.Dataset, base: xr.Dataset) -> np.ndarray:

@@ -145,7 +145,7 @@ def _next(evidence: xr.Dataset, broken: bool, flagged: int) -> Advice | None:
     if "upper" in evidence or ("temperatures" in a and broken):
         some = 0 < flagged < evidence.sizes["datum"] and "upper" not in evidence
         return Advice("four times the temperatures", a["estimator"], doubled, some, a) if broken else None
-    if "half" in evidence:
+    if "half" in evidence and "log_partition" not in evidence:  # of which no data can be simulated from exact latents
         shared = {k: v for k, v in tempered.items() if k in ("temperatures", "chains", "init", "leapfrogs")}
         return Advice("a bracket around the truth, on data that the model simulates", "BDMC", shared, False, a)
     if not broken or "k_curve" not in evidence:

@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from pyrogen.base import HasLogProb, Model, Pair
+from pyrogen.base import HasLogProb, HasPartition, Model, Pair
 from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
@@ -31,6 +31,9 @@ IN_NATS = ("log_evidence", "k_curve", "jackknife", "psis", "half", "lower", "upp
 
 # data whose exact log p(x) is computed at once
 EXACT_BLOCK = 1000
+
+# of an energy model: one run of cheap transitions serves all data
+ENERGY = {"name": "AIS", "temperatures": 1000, "chains": 100}
 
 # dimensions and values, with attributes where a variable means something else than the whole
 Estimates = dict[str, tuple[tuple[str, ...], np.ndarray] | tuple[tuple[str, ...], np.ndarray, dict[str, str]]]
@@ -53,6 +56,10 @@ class Estimator(ABC):
     @abstractmethod
     def bound(self) -> str | None:
         """The direction of the estimate's expectation: "lower", "upper", "exact", or None for neither."""
+
+    def bound_of(self, model: Model) -> str | None:
+        """The direction for one model: by default that of the estimator."""
+        return self.bound
 
     @abstractmethod
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
@@ -82,7 +89,7 @@ def log_evidence(
         x: data ``(B, ...)``: a tensor, an array, a DataFrame or a torch Dataset; or a split of a data set, whose quantization
             and binarization are then written down.
         estimator: ``IWAE(k)``, ``ELBO()``, ``Exact()``, ``Reconstruction()`` or a name; by default ``Exact()`` where the
-            model has a log_prob, else ``IWAE(5000)``.
+            model has a log_prob, ``AIS(1000, 100)`` of an energy model too large for that, else ``IWAE(5000)``.
         seed: of the draws; parameters and the global generator are left as they were.
         y: conditions, where the model asks for them; a split brings its own.
         chunk_size: draws decoded at once for each block of data; it changes memory and speed, not the answer.
@@ -96,9 +103,7 @@ def log_evidence(
         ValueError: the model or the data cannot be scored by this estimator, or there is not enough memory.
     """
     model, x, y, split = taken(pair, x, y)
-    if estimator is None:
-        estimator = "Exact" if isinstance(model, HasLogProb) else "IWAE"
-    judge: Estimator = make("estimator", estimator)
+    judge: Estimator = make("estimator", usual(model) if estimator is None else estimator)
     jacobian: np.ndarray | float = 0.0
     origin: dict[str, Any] = {"data": "a tensor", "split": "unknown", "binarization": "unknown"}
     if split is not None:
@@ -111,7 +116,7 @@ def log_evidence(
     attributes = {
         "estimator": type(judge).__name__,
         "quantity": judge.quantity.replace("log p(x)", _scored(model, x, y)),
-        "bound": str(judge.bound).lower(),
+        "bound": str(judge.bound_of(model)).lower(),
         "averages_weights": int(judge.averages_weights),
         **judge.attributes(),
         "settings": json.dumps(settings_of(judge)),
@@ -126,6 +131,13 @@ def log_evidence(
     if y is not None:
         coordinates["fingerprint_y"] = ("datum", _fingerprints(y))
     return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+
+
+def usual(model: Model) -> str | Mapping[str, Any]:
+    """The estimator for a model of which none was asked for."""
+    if isinstance(model, HasLogProb) and not (isinstance(model, HasPartition) and not model.enumerable):
+        return "Exact"
+    return ENERGY if isinstance(model, HasPartition) else "IWAE"
 
 
 def _scored(model: Model, x: Tensor, y: Tensor | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from torch import Tensor
 
 from pyrogen.base import Model, Pair
@@ -11,7 +12,7 @@ from pyrogen.inference.evidence.estimator import Estimates, joined
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weight_stream import WeightStream
-from pyrogen.inference.evidence.weights import blocks_of_weights
+from pyrogen.inference.evidence.weights import blocks_of_weights, draws_one_state
 
 SHOWN = {
     "jackknife": "the bound without its bias of order 1/k (JVI-1), as uncertain as it",
@@ -85,4 +86,7 @@ def estimate_from_weights(
                 stream.add(weights.cpu().numpy())
                 advance(weights.numel())
             parts.append({**reduce(stream), **diagnostics(stream)})
-    return joined(parts)
+    found = joined(parts)
+    if draws_one_state(pair, x, y):
+        found["different_draws"] = (("datum",), np.ones(len(x)))
+    return found

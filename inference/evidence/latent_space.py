@@ -304,6 +304,12 @@ def _check_movable(pair: Pair, trial: Checked, init: Init, summed: Sequence[str]
     sites = latent_sites(trial.scored)
     if not sites:
         raise ValueError(_no_latents(pair))
+    for name, site in trial.scored.items():
+        if site["is_observed"] and is_point(site["fn"]):
+            raise ValueError(
+                f"the model's {name!r} is a point mass, a function of the latents that leaves chains no slope to move along; "
+                "score by estimator=IWAE(5000), or write it as a density around that function."
+            )
     for name, site in sites.items():
         fn = site["fn"]
         if name in summed:
@@ -317,7 +323,8 @@ def _check_movable(pair: Pair, trial: Checked, init: Init, summed: Sequence[str]
             raise ValueError(f"the model's {name!r} is a point mass, which no chain can move; write it as a function.")
         if fn.support.is_discrete:
             raise ValueError(
-                f"the latent {name!r} is discrete, and chains move along gradients; sum it out by estimator=Enumerate()."
+                f"the latent {name!r} is discrete, and chains move along gradients; where its states are few, "
+                "estimator=Enumerate() sums over them."
             )
         try:
             biject_to(fn.support)

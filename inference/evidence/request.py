@@ -7,15 +7,17 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from pyrogen.base import HasGenerator, HasLogProb, Model, Pair
+from pyrogen.base import HasGenerator, HasLogProb, HasPartition, Model, Pair
 
 Attributes = Mapping[str, Any]
 
 
 def instead(model: Model) -> str:
     """What can score a model, for one that was asked of an estimator that cannot."""
-    if isinstance(model, HasLogProb):
+    if isinstance(model, HasLogProb) and not (isinstance(model, HasPartition) and not model.enumerable):
         return "use estimator=Exact()"
+    if isinstance(model, HasPartition):
+        return "use estimator=AIS()"
     if isinstance(model, Pair):
         return "use estimator=IWAE(5000)"
     if isinstance(model, HasGenerator):

@@ -42,7 +42,8 @@ def judge(evidence: xr.Dataset) -> dict[str, Finding]:
     """What every rule that applies says of an estimate, by rule; of which data, where some have no finite estimate."""
     finite = np.isfinite(evidence["log_evidence"].values)
     usable = evidence.isel(datum=finite)
-    found = {name: rule(usable) for name, rule in RULES.items()} if finite.any() else {}
+    silent = OF_DRAWS if finite.any() and _alike(usable) else ()
+    found = {name: rule(usable) for name, rule in RULES.items() if name not in silent} if finite.any() else {}
     findings = {name: finding for name, finding in found.items() if finding is not None}
     if finite.all():
         return findings
@@ -64,7 +65,9 @@ def bias(evidence: xr.Dataset) -> float:
         return 0.0
     shown = [0.0]
     if averages(evidence) and np.isfinite(evidence["mc_se"]).all():
-        shown.append(-float((evidence["mc_se"] ** 2).mean()) / 2)
+        # the log of a mean falls short: of a log Z that is subtracted, log p(x) exceeds
+        short = float((evidence["mc_se"] ** 2).mean()) / 2
+        shown.append(short if evidence.attrs.get("bound") == "upper" else -short)
     if "k_curve" in evidence:
         k, curve = _finite_curve(evidence)
         more = float(curve[-1].mean()) + left(k, curve.mean(1))
@@ -114,7 +117,18 @@ def _nature(evidence: xr.Dataset) -> Finding | None:
     quantity = evidence.attrs.get("quantity", "log p(x)")
     if bound == "none" and quantity != "log p(x)":
         return _of_mean(False, f"{quantity} bounds nothing, and can be compared with its like only")
+    if _alike(evidence):
+        return _of_mean(
+            False,
+            "all draws are one and the same, for the guide is certain: the bound counts one state of the latents alone, "
+            "and no more draws make it tighter",
+        )
     return None
+
+
+def _alike(evidence: xr.Dataset) -> bool:
+    """Whether all draws are one, those of a guide that is certain."""
+    return "different_draws" in evidence and bool((evidence["different_draws"] == 1).all())
 
 
 def _pareto(evidence: xr.Dataset) -> Finding | None:
@@ -185,7 +199,7 @@ def _doubling(evidence: xr.Dataset) -> Finding | None:
     change = (evidence["log_evidence"] - evidence["half"]).values
     errors = np.hypot(evidence["mc_se"].values, evidence["half_se"].values)
     bad = ~(np.abs(change) <= np.maximum(3 * errors, 0.1))
-    mean, error = _mean(change, evidence)
+    mean, error = _mean(change, evidence, errors)
     says = f"doubling the temperatures changed the mean by {mean:+.2g} ± {error:.1g} nats"
     says += f", and {_of(bad)} by more than their errors" if bad.any() else ""
     found = _finding(bad, says, evidence)
@@ -218,13 +232,14 @@ def _bracket(evidence: xr.Dataset) -> Finding | None:
         return None
     gap = (evidence["upper"] - evidence["lower"]).values
     errors = np.hypot(evidence["lower_se"].values, evidence["upper_se"].values)
-    mean, error = _mean(gap, evidence)
+    mean, error = _mean(gap, evidence, errors)
     if mean < -3 * error:
         return _of_mean(
             True, f"the bounds cross by {-mean:.2g} ± {error:.1g} nats on their means: the chains do not mix"
         )
     wide = ~(gap - 3 * errors <= WIDEST)
-    says = f"the bounds on simulated data are {mean:.2g} ± {error:.1g} nats apart"
+    where = " on simulated data" if "valid_for" in evidence.attrs else ""
+    says = f"the bounds{where} are {mean:.2g} ± {error:.1g} nats apart"
     says += f", {_of(wide)} by more than {WIDEST:g}" if wide.any() else ""
     return Finding(mean > WIDEST or bool(wide.any()), says, _finding(wide, says, evidence).data)
 
@@ -293,15 +308,20 @@ RULES: Mapping[str, Callable[[xr.Dataset], Finding | None]] = {
     "guide": _guide,
 }
 
+# of these, draws that are one and the same tell nothing
+OF_DRAWS = ("pareto_k", "error", "k_curve", "jackknife")
+
 
 def averages(evidence: xr.Dataset) -> bool:
     """Whether the estimate is the log of a mean of weights, of draws or of chains."""
     return bool(evidence.attrs.get("averages_weights")) or "temperatures" in evidence.attrs
 
 
-def _mean(values: np.ndarray, evidence: xr.Dataset) -> tuple[float, float]:
-    """The mean over data and its error; of a single datum, the error of its draws."""
+def _mean(values: np.ndarray, evidence: xr.Dataset, errors: np.ndarray | None = None) -> tuple[float, float]:
+    """The mean over data and its error; of a single datum, the error of its draws, as of what all data share."""
     n = len(values)
+    if errors is not None and "log_partition" in evidence:
+        return float(values.mean()), float(errors.mean())
     error = float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else float(evidence["mc_se"].values[0])
     return float(values.mean()), error
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from pyrogen import html
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.comparison import WORDS, listed
+from pyrogen.inference.evidence.comparison import WORDS, error_of_mean, listed, shared_variance
 from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
 from pyrogen.kinds import kind_named
 
@@ -22,7 +22,7 @@ class Summary:
 
     Attributes:
         nats: mean log-evidence per datum.
-        mc_se: its Monte-Carlo error, √Σ se² / N.
+        mc_se: its Monte-Carlo error, √Σ se² / N; of what all data share, as an estimate of log Z, se itself.
         data_se: its error over data, sd / √N.
         bits_per_dim: −nats / (D ln 2), in the units of the data's levels; None where the data have none.
         bits_mc_se: Monte-Carlo error of bits_per_dim.
@@ -31,6 +31,7 @@ class Summary:
         failed: labels on ``datum`` of the data whose estimate is not finite; the mean is over them too.
         diagnosis: whether it can be believed, and what to try next.
         attributes: those of the estimate.
+        log_partition: an estimate of log Z that is in all of them, with its error.
     """
 
     nats: float
@@ -43,6 +44,7 @@ class Summary:
     failed: list[int]
     diagnosis: Diagnosis
     attributes: dict[str, Any]
+    log_partition: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         return self.text()
@@ -65,6 +67,10 @@ class Summary:
             lines.append(
                 f"failed    {len(self.failed)} of {self.count} data have no finite estimate: {listed(self.failed)}"
             )
+        if self.log_partition is not None:
+            value, error = self.log_partition
+            below = "; log f(x) is a lower bound" if a["bound"] == "none" else ""
+            lines.insert(-1, f"log Z     {value:.3f} ± {error:.3f}, an estimate whose error all data share{below}")
         if "valid_for" in a:
             lines.append(f"valid for {a['valid_for']}")
         if self.bits_per_dim is not None:
@@ -97,7 +103,7 @@ def summarize(evidence: xr.Dataset) -> Summary:
     labels = evidence["datum"].values if "datum" in evidence.coords else np.arange(n)
     failed = labels[~np.isfinite(value)].tolist()
     nats = float(value.mean())
-    mc_se = float(np.sqrt((evidence["mc_se"].values ** 2).sum()) / n)
+    mc_se = error_of_mean(evidence["mc_se"].values ** 2, shared_variance(evidence))
     data_se = float(value.std(ddof=1) / math.sqrt(n)) if n > 1 and not failed else math.nan
     per_bit = evidence.attrs["dimensions"] * math.log(2)
     offset = _offset(evidence.attrs)
@@ -105,7 +111,10 @@ def summarize(evidence: xr.Dataset) -> Summary:
         (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)
     )
     diagnosis, attributes = diagnose(evidence), dict(evidence.attrs)
-    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, failed, diagnosis, attributes)
+    shared = (
+        (float(evidence["log_partition"]), float(evidence["log_partition_se"])) if "log_partition" in evidence else None
+    )
+    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, failed, diagnosis, attributes, shared)
 
 
 def _errors(mc_se: float | None, data_se: float | None, digits: int) -> str:

@@ -16,6 +16,7 @@ from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import (
     Site,
+    is_certain,
     is_point,
     lacks_density,
     latent_sites,
@@ -83,13 +84,21 @@ def blocks_of_weights(
     A block's weights must be taken before the next block is asked for.
     """
     plate = check_weighable(pair, x, y)
+    different = 1 if draws_one_state(pair, x, y) else num_samples
     _keep_freed_memory()
     with evaluating(pair):
         for start in range(0, x.shape[0], DATA_BLOCK):
             rows = slice(start, start + DATA_BLOCK)
             some, labels = x[rows], None if y is None else y[rows]
             block = _Block(pair, some, labels, (seed, start // DATA_BLOCK), plate)
-            yield len(some), _gather(block.weigh(num_samples, chunk_size))
+            yield len(some), _gather(block.weigh(different, chunk_size), num_samples // different)
+
+
+def draws_one_state(pair: Pair, x: Tensor, y: Tensor | None) -> bool:
+    """Whether the guide is certain, so that one draw weighs what all do."""
+    with evaluating(pair), seeded(0, x.device):
+        drawn = latent_sites(record(pair.guide, x[:1], None if y is None else y[:1]))
+    return bool(drawn) and all(is_certain(site["fn"]) for site in drawn.values())
 
 
 def _keep_freed_memory() -> None:
@@ -98,17 +107,19 @@ def _keep_freed_memory() -> None:
     torch.empty(32_000_000, dtype=torch.uint8)
 
 
-def _gather(chunks: Iterator[Tensor]) -> Iterator[Tensor]:
+def _gather(chunks: Iterator[Tensor], times: int) -> Iterator[Tensor]:
+    """The weights in large parts, each as often as it stands for so many draws."""
     filled, whole = 0, torch.empty(0)
     for chunk in chunks:
         if filled + len(chunk) > len(whole):
-            if filled:
+            for _ in range(times if filled else 0):
                 yield whole[:filled]
             # one tensor that is filled: many small ones among the large that are decoded would scatter the memory
             filled, whole = 0, chunk.new_empty(max(TOGETHER, len(chunk)), chunk.shape[1])
         whole[filled : filled + len(chunk)] = chunk
         filled += len(chunk)
-    yield whole[:filled]
+    for _ in range(times):
+        yield whole[:filled]
 
 
 def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:

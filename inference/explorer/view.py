@@ -16,10 +16,11 @@ from torch import Tensor
 from pyrogen.base import HasGenerator, HasLatents, HasPosterior, Model
 from pyrogen.data import Data, Split
 from pyrogen.figures.plots import to_image
-from pyrogen.inference.pages.panel import is_picture, labels_of
+from pyrogen.inference.pages.panel import labels_of
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
 from pyrogen.inference.runs.scores import SPLITS
+from pyrogen.kinds import is_picture
 from pyrogen.registry import unknown
 
 SHOWN, DRAWS, NEAREST, SLIDERS = 1000, 64, 6, 32

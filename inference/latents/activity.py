@@ -15,10 +15,10 @@ from torch.distributions import kl_divergence
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Split
-from pyrogen.inference.programs.record import lacks_density
+from pyrogen.inference.programs.record import is_certain, lacks_density
 
 ACTIVE = 0.1  # nats a datum
-VARIES = 0.01  # of codes without a density, which have no rate
+VARIES = 0.01  # of codes that have no rate each
 LEARNED = 500  # steps after which a model has learned enough to be told that it has collapsed
 SHOWN = 500
 DRAWS = 64
@@ -31,17 +31,18 @@ def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
     ``kl_per_dim``: the rate of each coordinate, its mean KL, where prior and posterior are both independent over
     coordinates and the KL is known in closed form. ``information_per_dim``: elsewhere, ½ log(1 + Var E[z|x] / E Var[z|x]),
     what a normal channel of such a signal and noise lets through. ``active_units``: coordinates of at least 0.1 nat by
-    either; of a posterior without a density, which has no rate, codes whose variance over data is above 0.01.
+    either; of a posterior that has no density, or is certain of one state, no coordinate has a rate of its own, and those are
+    counted whose codes have a variance over data above 0.01.
     ``mutual_information``: E log q(z|x) − E log 1/N Σₙ q(z|xₙ), at most log N: the plug-in of Hoffman & Johnson 2016, which
     is biased upwards.
 
     Returns:
-        Numbers, and one list; posteriors without a density have the active units only.
+        Numbers, and one list; where no coordinate has a rate, the active units only.
     """
     part = split.take(min(SHOWN, len(split)))
     q = model.encode(part.x, part.y)
     signal = q.mean.var(0, correction=0)
-    if lacks_density(q):
+    if lacks_density(q) or is_certain(q):
         return {"active_units": int((signal > VARIES).sum())}
     rates = _closed(model, q, part.y)
     name = "information_per_dim" if rates is None else "kl_per_dim"
@@ -64,7 +65,7 @@ def in_words(found: Mapping[str, Any], size: int) -> str:
     counted = f"{found['active_units']} of {size} latents are active"
     rates: Sequence[float] | None = found.get("kl_per_dim", found.get("information_per_dim"))
     if rates is None:
-        return f"{counted}: their codes have a variance above {VARIES}, and no density, so no rate"
+        return f"{counted}: their codes have a variance above {VARIES}, and none has a rate of its own"
     listed = sorted(rates, reverse=True)
     shown = ", ".join(f"{rate:.2g}" for rate in listed[:NAMED])
     rest = listed[NAMED:]

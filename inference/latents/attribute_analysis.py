@@ -24,6 +24,7 @@ from pyrogen.inference.latents.judging import judge_of, unjudged
 from pyrogen.inference.latents.probes import Probe, probe
 from pyrogen.inference.latents.walks import codes_of, decoded, posterior_of
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.kinds import is_picture
 from pyrogen.registry import choice
 
 MOST, SHOWN = 2000, 6
@@ -156,7 +157,7 @@ def _pictures(
         f"By how much the judge believes more in class {names[1]} once the direction was added, with standard errors."
     )
     pictures.append(Picture("attribute-effects", caption, figure))
-    if len(data.x_shape) == 3 and data.x_shape[0] in (1, 3):
+    if is_picture(data.x_shape):
         first = ends[:SHOWN].flatten(1)
         steps = torch.tensor(STRENGTHS, dtype=first.dtype, device=first.device).reshape(-1, 1, 1)
         z = first + steps * whole.mean.to(first)

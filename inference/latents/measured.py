@@ -59,6 +59,16 @@ def mean(values: Tensor) -> Measured:
     )
 
 
+def ratio(over: Tensor, under: Tensor) -> Measured:
+    """Σₙ aₙ / Σₙ bₙ of numbers of the same data, both ``(N,)``: a ratio R of means, with the error of aₙ − R bₙ in b̄.
+
+    Reference: Cochran 1977, Sampling techniques, section 6.3.
+    """
+    a, b = over.double(), under.double()
+    value = float(a.sum() / b.sum())
+    return Measured(value, mean(a - value * b).error / abs(float(b.mean())), len(a))
+
+
 def paired_shares(first: Tensor, second: Tensor) -> Measured:
     """The share of the first less that of the second, both ``(N,)`` of the same data in the same order.
 

@@ -104,21 +104,22 @@ class Scorer:
         data, y = placed(self.model, x)
         evidence = cache(lambda: self._log_p(data, y))
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        left_out: list[str] = []
+        left_out: dict[str, list[str]] = {}  # by reason: that there is no log p(x) leaves out two
         for name in scores or SCORES:
             try:
                 found[name] = self._score(name, data, y, evidence)
             except ValueError as error:
                 if scores is not None:
                     raise
-                left_out.append(f"{name}: {error}")
+                left_out.setdefault(str(error), []).append(name)
+        reasons = " ".join(f"{' and '.join(names)}: {why}" for why, names in left_out.items())
         if not found:
-            raise ValueError(f"{type(self.model).__name__} has no score of outliers: {' '.join(left_out)}")
+            raise ValueError(f"{type(self.model).__name__} has no score of outliers: {reasons}")
         values, errors = (np.stack(parts) for parts in zip(*found.values(), strict=True))
         return xr.Dataset(
             {"score": (("score_name", "datum"), values), "mc_se": (("score_name", "datum"), errors)},
             coords={"score_name": list(found)},
-            attrs={"left_out": "; ".join(left_out), "seed": self.seed},
+            attrs={"left_out": reasons, "seed": self.seed},
         )
 
     def _score(

@@ -64,7 +64,7 @@ class Outliers(Analysis):
     def refusal(self, model: Model, data: Data) -> str:
         """Why it cannot be asked."""
         if not isinstance(model, (Pair, HasLogProb)):
-            return f"{type(model).__name__} has neither latents nor a log p(x), so that it has no score of outliers."
+            return f"{type(model).__name__} has neither an encoder nor a log p(x), so that it has no score of outliers."
         if min(len(data.valid), len(data.test)) < 20:
             return f"{data.name!r} has fewer than 20 validation or test data, by which nothing can be told apart."
         return unweighable(model, data.test)

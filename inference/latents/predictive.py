@@ -194,7 +194,8 @@ class Predictive(Analysis):
         observed = dict(zip(names, found["observed"].values.tolist(), strict=True))
         replicated = {name: found["replicated"].sel(statistic=name).values for name in names}
         z = ((found["observed"] - found["mean"]) / found["sd"]).values
-        says = f"Of {len(names)} statistics of {len(split)} data {len(odd)} are unlike {self.replications} replications"
+        says = f"Of {len(names)} statistics of {len(split)} data {len(odd)} {'is' if len(odd) == 1 else 'are'} unlike "
+        says += f"{self.replications} replications"
         says += "".join(f"; {name} by {z[names.index(name)]:+.1f} sd" for name in odd)
         caption = "Statistics of the test data upon those of data sets that the model made."
         pictures = [Picture("replications", caption, replicated_statistics(observed, replicated, p))]

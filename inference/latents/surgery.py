@@ -253,7 +253,13 @@ class Surgery(Analysis):
         under = ", ".join(f"p = {p[k]:.2g} under {UNDER[k]}" for k in p if np.isfinite(p[k]))
         table = [["part", "low", "high"]]
         table += [[PARTS[k], *(_nats(*end, 3) for end in zip(parts[k], errors[k], strict=True))] for k in parts]
-        return Finding(f"{says}. Codes are draws of the prior: {under}.", *_judged(p), numbers, pictures, table)
+        return Finding(
+            f"{says}. Codes are draws of the prior: {under}.",
+            *_judged(p, numbers.get("active")),
+            numbers,
+            pictures,
+            table,
+        )
 
 
 def _between(ends: tuple[float, float], errors: tuple[float, float]) -> str:
@@ -267,7 +273,12 @@ def _nats(value: float, error: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f} ± {error:.{digits}f}"
 
 
-def _judged(p: Mapping[str, float]) -> tuple[Verdict, str]:
+def _judged(p: Mapping[str, float], active: int | None) -> tuple[Verdict, str]:
+    if active == 0:
+        return "beware", (
+            "no latent is active, and codes that say nothing of data fill any prior: try a KL warm-up, as "
+            "`objective=ELBO(warmup=1000)`, a smaller beta, or a weaker decoder."
+        )
     if p["model"] < SMALL:
         return "beware", (
             "even on data of the model's own codes do not fill the prior: the encoder is at fault; `gaps(model, x)` says how "

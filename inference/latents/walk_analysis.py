@@ -18,6 +18,7 @@ from pyrogen.inference.latents.paths import lerp, slerp
 from pyrogen.inference.latents.shell import shell
 from pyrogen.inference.latents.walks import choose, codes_of, corners, draw_latents, interpolate, traverse_plane
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.kinds import is_picture
 from pyrogen.registry import choice
 
 ENDS, STEPS, SIDE = 3, 8, 6
@@ -44,7 +45,7 @@ class Walks(Analysis):
         """Models without latents have nowhere to walk, and what has no picture of a datum is not shown."""
         if not isinstance(model, HasLatents):
             return f"{type(model).__name__} has no latents to walk through."
-        if not (_pictured(data) or data.x_shape.numel() == 2):
+        if not (is_picture(data.x_shape) or data.x_shape.numel() == 2):
             return f"walks are shown as pictures or in the plane, and data of {data.name!r} are {tuple(data.x_shape)}."
         if len(data.test) < 2 * ENDS:
             return f"walks lead between {2 * ENDS} test data, and {data.name!r} has {len(data.test)}."
@@ -58,14 +59,15 @@ class Walks(Analysis):
         pictures += _ground(model, data, y)
         lengths = {k: mean(v) for k, v in norms.items()}
         size = codes_of(model, x[:1], None if y is None else y[:1]).numel()
-        width = float(norms["codes"].std())
-        depth = (lengths["codes"].value - lengths["line's middle"].value) / width if width else 0.0
+        own = own_latents(model)
+        width = float(norms[own].std())
+        depth = (lengths[own].value - lengths["line's middle"].value) / width if width else 0.0
         verdict: Verdict = "beware" if depth > ASTRAY else "well"
         said = ", ".join(f"{name} {m}" for name, m in lengths.items())
         known = shell(size)
         return Finding(
             f"Mean lengths of latents: {said}; the middle of a straight line lies {depth:.1f} widths inside of where "
-            f"codes lie. Of N(0, I) in {size} dimensions the length is {known.radius:.2f} ± {known.width:.2f} and the "
+            f"{own} lie. Of N(0, I) in {size} dimensions the length is {known.radius:.2f} ± {known.width:.2f} and the "
             f"line's middle {known.lerp:.2f}, {known.depth:.1f} widths inside.",
             verdict,
             "walk along arcs: `interpolate(model, first, second, path='slerp')`" if verdict == "beware" else "",
@@ -91,6 +93,11 @@ class Walks(Analysis):
         return x, None if y is None else y.to(model.device)
 
 
+def own_latents(model: Model) -> str:
+    """What the latents of a model that are at hand are called: codes of data, or, without an encoder, draws of the prior."""
+    return "codes" if isinstance(model, HasPosterior) else "draws"
+
+
 def _norms(model: Model, data: Data, seed: int) -> dict[str, Tensor]:
     """Lengths of codes (of models without an encoder of draws of the prior), and of what lies midway between them."""
     part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
@@ -102,7 +109,7 @@ def _norms(model: Model, data: Data, seed: int) -> dict[str, Tensor]:
             z = draw_latents(model, COUNTED, seed=seed).flatten(1)
     half = len(z) // 2
     t = z.new_tensor(0.5)
-    norms = {"codes": z, "line's middle": lerp(z[:half], z[half : 2 * half], t)}
+    norms = {own_latents(model): z, "line's middle": lerp(z[:half], z[half : 2 * half], t)}
     if z.shape[1] > 1:
         norms["arc's middle"] = slerp(z[:half], z[half : 2 * half], t)
     return {name: v.norm(dim=1).double() for name, v in norms.items()}
@@ -114,18 +121,19 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
     size = codes_of(model, x[:1], None if y is None else y[:1]).numel()
     paths = ("lerp", "slerp") if size > 1 else ("lerp",)
     walked = [interpolate(model, first, second, steps, given, path) for path in paths]
-    between = "two test data" if isinstance(model, HasPosterior) else "two draws of the prior"
-    if not _pictured(data):
+    encodes = isinstance(model, HasPosterior)
+    between, made = ("the codes of two test data", "Means of p(x|z)") if encodes else ("two draws of the prior", "g(z)")
+    if not is_picture(data.x_shape):
         shown = data.test.take(min(COUNTED, len(data.test))).x
         figure = walk_plots.trails(walked[0].flatten(2), walked[-1].flatten(2), shown)
-        yield Picture("walks", f"What is decoded on straight lines and on arcs between the codes of {between}.", figure)
+        yield Picture("walks", f"{made} on straight lines and on arcs between {between}.", figure)
         return
     rows = torch.stack(walked, 1).flatten(0, 1)
     names = [("line", "arc")[i % len(paths)] for i in range(len(rows))]
-    caption = f"Means of p(x|z) between the codes of {between}: on the straight line, and on the arc around the origin."
+    caption = f"{made} between {between}: on the straight line, and on the arc around the origin."
     yield Picture("walks", caption, plots.strips(rows, data.kind, names))
     square = corners(model, x[[0, 1, ENDS, ENDS + 1]], SIDE, None if y is None else y[[0, 1, ENDS, ENDS + 1]])
-    caption = "Four latents at the corners, and what is decoded between them."
+    caption = f"Four latents at the corners, and {made} between them."
     yield Picture("corners", caption, plots.image_grid(square.flatten(0, 1), data.kind, SIDE))
     if size > 1:
         yield _plane(model, data, x, y)
@@ -146,7 +154,7 @@ def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
     moved = traverse_plane(model, start, (i, j), across, down.flip(0), None if y is None else y[0])
     caption = (
         f"The first latent, with z{i + 1} from left to right and z{j + 1} upwards from −2 to 2 standard deviations of "
-        "all codes: the two that vary most."
+        f"all {own_latents(model)}: the two that vary most."
     )
     return Picture("plane", caption, plots.image_grid(moved.flatten(0, 1), data.kind, SIDE + 1))
 
@@ -185,7 +193,3 @@ def _ground(model: Model, data: Data, y: Tensor | None) -> Iterator[Picture]:
         "one."
     )
     yield Picture("ground", caption, figure)
-
-
-def _pictured(data: Data) -> bool:
-    return len(data.x_shape) == 3 and data.x_shape[0] in (1, 3)

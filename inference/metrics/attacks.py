@@ -138,4 +138,4 @@ def _right(model: Model, data: Data, seed: int, epsilon: float, attack: Asked) -
 def _value(difference: Measured, in_errors: bool) -> float:
     if in_errors:
         return difference.value / difference.error
-    return WithError(difference.value, difference.error)
+    return WithError.of(difference)

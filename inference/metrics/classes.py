@@ -5,24 +5,28 @@ from __future__ import annotations
 import torch
 
 from pyrogen.base import HasClassifier, Model
-from pyrogen.data import Data
+from pyrogen.data import Data, load
 from pyrogen.inference.metrics.judge import SupportVectors
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
 
 @choice("metric", "conditional-accuracy")
-def conditional_accuracy(model: Model, data: Data, seed: int, n: int = 2000, trust: float = 0.95) -> float:
+def conditional_accuracy(
+    model: Model, data: Data, seed: int, n: int = 2000, trust: float = 0.95, taught_on: str = ""
+) -> float:
     """The fraction of samples x ~ p(x|y) that a classifier of real data takes for the y that was asked for.
 
     1/n Σᵢ 1[c(xᵢ) = yᵢ], yᵢ every class in turn; c is a support vector machine fitted to the training data, which must be
-    right on the fraction ``trust`` of real test data.
+    right on the fraction ``trust`` of real test data. ``taught_on`` names other data for it to learn from, of the same kind,
+    where the labels of these are not to be believed.
     Reference: Ravuri & Vinyals 2019, Classification accuracy score, arXiv:1905.10887, asks the reverse.
     """
     classes = data.classes
     if classes is None or data.test.y is None:
         raise ValueError(f"conditional-accuracy needs classes, and {data.name!r} has none.")
-    y, judge = torch.arange(n) % classes, SupportVectors(trust=trust).of(data)
+    known = data if not taught_on else load(taught_on, data.kind, data.binarization, data.dequantization, data.seed)
+    y, judge = torch.arange(n) % classes, SupportVectors(trust=trust).of(known)
     with evaluating(model), seeded(seed, model.device):
         x = model.sample(n, model.condition_for(y.to(model.device)))
     return float((judge.names(x) == y).double().mean())

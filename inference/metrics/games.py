@@ -66,7 +66,7 @@ def midpoint_gain(
         raise ValueError(f"no two of {n} samples are recognized as different classes, between which one could look.")
     mean = (ends[0] + ends[1]) / 2
     gain = paired_shares(trained.recognizes(made[apart]), trained.recognizes(mean[apart]))
-    return WithError(gain.value, gain.error)
+    return WithError.of(gain)
 
 
 @choice("metric", "steepest-layer")

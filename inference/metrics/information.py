@@ -14,12 +14,14 @@ from pyrogen.base import HasGenerator, Model
 from pyrogen.data import Data
 from pyrogen.inference.adversarial.information import HasCodes
 from pyrogen.inference.latents.judging import judge_of
+from pyrogen.inference.latents.measured import mean
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
 
 @choice("metric", "code-information")
-def code_information(model: Model, data: Data, seed: int, n: int = 4000) -> float:
+def code_information(model: Model, data: Data, seed: int, n: int = 4000) -> WithError:
     """A lower bound on the information that data tell of the categorical code they were made from, I(c; x), in nats.
 
     H(c) + E log r(c|φ(x)) ≤ I(c; φ(x)) ≤ I(c; x). φ is what a judge sees that learned the labels of real data and has never
@@ -36,10 +38,10 @@ def code_information(model: Model, data: Data, seed: int, n: int = 4000) -> floa
     return held_out_information(judge.features(x.cpu()), model.codes(z)[:, : model.categories].argmax(1).cpu())
 
 
-def held_out_information(seen: Tensor, category: Tensor) -> float:
+def held_out_information(seen: Tensor, category: Tensor) -> WithError:
     """H(c) + mean log r(c|φ) in nats, of equally probable categories ``(2n,)`` and features ``(2n, F)``.
 
-    r, a logistic regression, learns from the first half and is asked about the second.
+    r, a logistic regression, learns from the first half and is asked about the second, of which the error is.
     """
     half = len(seen) // 2
     features, names = seen.double().numpy(), category.numpy()
@@ -49,5 +51,5 @@ def held_out_information(seen: Tensor, category: Tensor) -> float:
     kinds = int(category.max()) + 1
     place = torch.full((kinds,), -1)
     place[torch.from_numpy(reader.classes_)] = torch.arange(len(reader.classes_))
-    right = told.gather(1, place[category[half:]].unsqueeze(1))
-    return math.log(kinds) + float(right.mean())
+    right = mean(told.gather(1, place[category[half:]].unsqueeze(1)).squeeze(1))
+    return WithError(math.log(kinds) + right.value, right.error)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from pyrogen.base import Model
 from pyrogen.data import Data
+from pyrogen.inference.latents.measured import Measured
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.quality.assess import USUAL, Draws, assess
 from pyrogen.registry import choice, unknown
 
@@ -20,7 +24,7 @@ def quality(
     features: str = "auto",
     num: int = USUAL,
     draws: Draws = "auto",
-) -> float:
+) -> WithError:
     """What a measure says of samples, see :func:`pyrogen.inference.quality.assess.assess`.
 
     Its "value"; by how much it is above its floor, "over_floor"; how many times the floor it is, "in_floors"; or by how many
@@ -30,10 +34,12 @@ def quality(
         raise unknown("statistic of quality", statistic, STATISTICS)
     found = assess(model, data, [measure], features, num, seed, draws=draws)
     (name,) = found.names
-    value, floor = found.measured(name).value, found.floor(name).value
+    value, excess = found.measured(name), found.excess(name)
     if statistic == "in_floors":
-        return value / floor
-    return {"value": value, "over_floor": value - floor, "errors": found.errors_from_floor(name)}[statistic]
+        return _quotient(value, found.floor(name))
+    if statistic == "errors":
+        return WithError(found.errors_from_floor(name))
+    return WithError.of(value if statistic == "value" else excess)
 
 
 @choice("metric", "quality-ratio")
@@ -45,7 +51,13 @@ def quality_ratio(
     measure: str = "frechet",
     features: str = "auto",
     num: int = USUAL,
-) -> float:
-    """What a measure says of samples, as a multiple of what it says of another model's."""
+) -> WithError:
+    """What a measure says of samples, as a multiple of what it says of another model's; the error as if of other data."""
     own, other = (assess(m, data, [measure], features, num, seed) for m in (model, against))
-    return own.measured(*own.names).value / other.measured(*other.names).value
+    return _quotient(own.measured(*own.names), other.measured(*other.names))
+
+
+def _quotient(over: Measured, under: Measured) -> WithError:
+    """Of two numbers, with the error that it has where theirs are independent."""
+    value = over.value / under.value
+    return WithError(value, math.hypot(over.error, value * under.error) / abs(under.value))

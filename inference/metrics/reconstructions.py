@@ -6,15 +6,17 @@ import torch
 
 from pyrogen.base import Model
 from pyrogen.data import Data
+from pyrogen.inference.latents.measured import ratio
 from pyrogen.inference.latents.two_sample import energy_test
 from pyrogen.inference.latents.walks import draw_latents
 from pyrogen.inference.metrics.codes import encoder_of
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
 
 @choice("metric", "reconstruction-ratio")
-def reconstruction_ratio(model: Model, data: Data, seed: int) -> float:
+def reconstruction_ratio(model: Model, data: Data, seed: int) -> WithError:
     """How far test data are from their reconstructions, over how far from those of others: E ‖x − r(x)‖² / E ‖x − r(x′)‖².
 
     x′ is another datum, the next in a random order. Of an encoder that says nothing of its datum it is 1; the distances are
@@ -27,8 +29,8 @@ def reconstruction_ratio(model: Model, data: Data, seed: int) -> float:
         order = torch.randperm(len(x))
     other = torch.empty_like(order)
     other[order] = order.roll(1)  # nobody keeps his own
-    own, others = ((x - r).double().square().sum() for r in (made, made[other.to(model.device)]))
-    return float(own / others)
+    own, others = ((x - r).double().flatten(1).square().sum(1) for r in (made, made[other.to(model.device)]))
+    return WithError.of(ratio(own, others))
 
 
 @choice("metric", "aggregate-p-value")

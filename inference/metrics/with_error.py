@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyrogen.inference.latents.measured import Measured
+
 
 class WithError(float):
     """A number with its standard error; None of what has none, as a count.
@@ -18,3 +20,8 @@ class WithError(float):
         found = super().__new__(cls, value)
         found.error = error
         return found
+
+    @classmethod
+    def of(cls, measured: Measured) -> WithError:
+        """The number and the error of what was measured."""
+        return cls(measured.value, measured.error)

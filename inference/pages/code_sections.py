@@ -12,7 +12,9 @@ from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages.latent_sections import most_active
-from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel, is_picture
+from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel
+from pyrogen.inference.programs.record import is_certain
+from pyrogen.kinds import is_picture
 
 PICTURED = 8
 
@@ -65,7 +67,12 @@ def interpolations(model: Any, data: Data, history: History) -> Iterator[Panel]:
 def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What each of the most active latents does to a picture."""
     part = data.test.take(COUNTED)
-    if not is_picture(model.x_shape) or len(part) < 2:
+    # entries of codebooks change as a whole, and no coordinate of a one-hot vector moves by itself
+    if (
+        not is_picture(model.x_shape)
+        or len(part) < 2
+        or is_certain(model.encode(part.x[:1], None if part.y is None else part.y[:1]))
+    ):
         return
     codes, draws = model.code(part.x, part.y), aggregate(model, part.x, part.y)
     order, by = most_active(model, codes, history, 8)

@@ -14,7 +14,8 @@ from pyrogen.base import HasClassifier, HasFreeEnergy, HasLogProb, HasPosterior,
 from pyrogen.data import Data, Split
 from pyrogen.figures import plots
 from pyrogen.inference.evidence.weights import log_weights
-from pyrogen.inference.pages.panel import DENSITY, History, Panel, is_picture, labels_of
+from pyrogen.inference.pages.panel import DENSITY, History, Panel, labels_of
+from pyrogen.kinds import is_picture
 
 JUDGED, WEIGHED, EXTREMES, CLASSES = 500, 50, 8, 30
 

@@ -24,8 +24,10 @@ from pyrogen.inference.pages.panel import (
     History,
     Panel,
     gap,
-    is_picture,
 )
+from pyrogen.kinds import is_picture
+
+STEPS = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 
 def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -78,17 +80,31 @@ def filters(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def chains(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How far the Markov chain gets from where it starts."""
-    x, steps = data.test.take(6).x, (0, 1, 3, 10, 30, 100, 300, 1000)
+    x = data.test.take(6).x
     if not is_picture(model.x_shape):
         return
     seen = []
-    for step in range(steps[-1] + 1):
-        if step in steps:
+    for step in range(STEPS[-1] + 1):
+        if step in STEPS:
             seen.append(x)
         x = model.gibbs(x)
     caption = "Markov chains of the model that start at test data, after so many steps."
-    figure = plots.strips(torch.stack(seen, 1), data.kind, columns=[str(step) for step in steps])
+    figure = plots.strips(torch.stack(seen, 1), data.kind, columns=[str(step) for step in STEPS])
     yield Panel(ENERGIES, caption, "chains", figure)
+
+
+def fantasies(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """What chains emit on their way from the base to the model."""
+    if not is_picture(model.x_shape):
+        return
+    states, seen = model.base_states(6), []
+    for step in range(STEPS[-1] + 1):
+        if step in STEPS:
+            seen.append(model.emit(states))
+        states = model.move(states)
+    caption = "Markov chains of the model that start at draws of its base, of independent units, after so many steps."
+    figure = plots.strips(torch.stack(seen, 1), data.kind, columns=[str(step) for step in STEPS])
+    yield Panel(ENERGIES, caption, "fantasies", figure)
 
 
 def criticism(model: Any, data: Data, history: History) -> Iterator[Panel]:

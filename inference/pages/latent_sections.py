@@ -21,11 +21,11 @@ from pyrogen.inference.pages.panel import (
     SCATTERED,
     History,
     Panel,
-    is_picture,
     labels_of,
     last,
 )
-from pyrogen.inference.programs.record import is_point
+from pyrogen.inference.programs.record import is_certain, is_point
+from pyrogen.kinds import is_picture
 
 PAIRED, MARGINS, BUBBLES, DRAWS = 4, 8, 60, 200
 
@@ -95,7 +95,7 @@ def bubbles(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How sure the model is of each datum's code."""
     test = data.test.take(BUBBLES)
     q = model.encode(test.x, test.y)
-    if model.latent_size < 2 or is_point(q) or len(test) < 3:
+    if model.latent_size < 2 or is_point(q) or is_certain(q) or len(test) < 3:
         return
     draws = q.sample((DRAWS,)).double()
     centred = draws - draws.mean(0)

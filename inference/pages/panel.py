@@ -37,11 +37,6 @@ class Panel:
     code: str = ""
 
 
-def is_picture(shape: Sequence[int]) -> bool:
-    """Whether data of this shape are looked at as pictures."""
-    return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) > 1
-
-
 def labels_of(split: Split, data: Data) -> np.ndarray | None:
     """The labels of a split's data, by name where they have names; those that are unknown are said to be so."""
     if split.y is None or split.y.dim() != 1 or split.y.is_floating_point():

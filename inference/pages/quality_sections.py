@@ -10,10 +10,11 @@ import torch
 
 from pyrogen.data import Data
 from pyrogen.figures import quality_plots
-from pyrogen.inference.pages.panel import ADVICE, QUALITY, Panel, is_picture
+from pyrogen.inference.pages.panel import ADVICE, QUALITY, Panel
 from pyrogen.inference.quality.assess import compare
 from pyrogen.inference.quality.quality import Quality
 from pyrogen.inference.runs.quality import read_quality
+from pyrogen.kinds import is_picture
 
 BESIDE = 8
 

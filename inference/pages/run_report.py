@@ -12,10 +12,12 @@ from pyrogen import storage
 from pyrogen.axes import Axis
 from pyrogen.base import (
     HasClassifier,
+    HasConditionals,
     HasCritic,
     HasFreeEnergy,
     HasGenerator,
     HasLogProb,
+    HasPartition,
     HasPosterior,
     Model,
     Pair,
@@ -23,8 +25,11 @@ from pyrogen.base import (
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
+from pyrogen.inference.objectives.quantization import HasCodebooks
 from pyrogen.inference.pages import (
+    autoregressive_sections,
     code_sections,
+    codebook_sections,
     datum_sections,
     density_sections,
     energy_sections,
@@ -78,17 +83,36 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
         ),
     ),
     (
+        HasCodebooks,
+        (
+            codebook_sections.code_maps,
+            codebook_sections.dictionary,
+            codebook_sections.codebook_use,
+            codebook_sections.code_length,
+        ),
+    ),
+    (
         HasLogProb,
         (
             density_sections.conditional_density,
+            density_sections.plane,
             density_sections.intervals,
             energy_sections.log_probs,
             density_sections.law,
         ),
     ),
+    (
+        HasConditionals,
+        (
+            autoregressive_sections.receptive_fields,
+            autoregressive_sections.bits,
+            autoregressive_sections.completions,
+        ),
+    ),
     (Model, (datum_sections.extremes,)),
     (HasClassifier, (datum_sections.classified,)),
-    (HasFreeEnergy, (energy_sections.energies, energy_sections.chains, energy_sections.filters)),
+    (HasFreeEnergy, (energy_sections.energies, energy_sections.chains)),
+    (HasPartition, (energy_sections.fantasies, energy_sections.filters)),
     (HasCritic, (energy_sections.criticism,)),
     (Pair, (training_sections.validation,)),
 )
@@ -191,7 +215,7 @@ def _history(folder: Path) -> History:
 def _scores(folder: Path, model: Model, data: Data | None) -> Iterator[Panel]:
     scores = read_scores(folder)
     yield from shown_scores(folder, scores, data)
-    if not scores and isinstance(model, (Pair, HasLogProb)):
+    if not scores and isinstance(model, (Pair, HasLogProb, HasPartition)):
         yield Panel(
             ADVICE,
             "Not scored yet: pyrogen evaluate adds an estimate with its errors to this page, where there is one.",

@@ -14,9 +14,10 @@ from pyrogen.base import HasPosterior
 from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference.latents.walks import interpolate
-from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, is_picture, whole_rows
+from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.modes import raw_values
+from pyrogen.kinds import is_picture
 
 EACH, BESIDE, TRAINED, COMPARED = 10, 8, 10_000, 500
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
-from pyrogen.inference.pages.panel import ADVICE, TRAINING, History, Panel, is_finite, is_picture, labels_of
+from pyrogen.inference.pages.panel import ADVICE, TRAINING, History, Panel, is_finite, labels_of
 from pyrogen.inference.training.film import read_film
+from pyrogen.kinds import is_picture
 
 FRAMES, BESIDE = 8, 8
 

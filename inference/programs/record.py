@@ -15,6 +15,7 @@ from pyro.poutine.subsample_messenger import _Subsample
 from torch import Tensor
 
 from pyrogen.base import unannounced
+from pyrogen.distributions.certain import Certain
 from pyrogen.distributions.implicit import Implicit
 from pyrogen.inference.programs.supports import inside, moves, put_inside, unwrap, without_masked_nan
 
@@ -103,6 +104,11 @@ def latents(sites: Mapping[str, Site]) -> dict[str, Tensor]:
 def is_point(distribution: Distribution) -> bool:
     """Whether all mass is at one point, so that there is no density."""
     return isinstance(unwrap(distribution), dist.Delta)
+
+
+def is_certain(distribution: Distribution) -> bool:
+    """Whether one state of many has all the probability, so that all draws are one."""
+    return isinstance(unwrap(distribution), Certain)
 
 
 def lacks_density(distribution: Distribution) -> str:

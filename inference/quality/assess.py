@@ -18,7 +18,8 @@ from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.measure import BLOCKS, Measure, parts, standard_error
 from pyrogen.inference.quality.modes import oracle_of, placed, raw_values
 from pyrogen.inference.quality.quality import COLUMNS, Quality
-from pyrogen.inference.quality.spaces import FeatureSpace, has_pictures, space_of
+from pyrogen.inference.quality.spaces import FeatureSpace, space_of
+from pyrogen.kinds import is_picture
 from pyrogen.registry import choices, describe, make, unknown
 from pyrogen.seeds import check_seed, derived, numpy_generator
 
@@ -197,7 +198,7 @@ def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: 
     if isinstance(measures, str) or (measures is not None and not measures):
         raise ValueError(f"measures={measures!r}: expected a list of names, such as ['frechet', 'coverage'].")
     made: list[Measure] = [make("measure", one) for one in (choices("measure") if measures is None else measures)]
-    pictures = has_pictures(data.x_shape)
+    pictures = is_picture(data.x_shape)
     if measures is None:
         lacking = {*(() if pictures else ("pictures",)), *(() if data.oracle else ("modes",))}
         made = sorted((m for m in made if m.reads not in lacking), key=lambda m: m.order)
@@ -205,7 +206,7 @@ def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: 
     wrong = [name for name, m in named.items() if m.reads == "pictures" and not pictures]
     if wrong:
         raise ValueError(
-            f"{wrong[0]} is a measure of pictures, x_shape=(C, H, W) of 4 pixels a side or more, and {data.name!r} has "
+            f"{wrong[0]} is a measure of pictures, x_shape=(1 or 3, H, W) of 4 pixels a side or more, and {data.name!r} has "
             f"x_shape={tuple(data.x_shape)}; leave it out."
         )
     return named
@@ -213,7 +214,7 @@ def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: 
 
 def usual_draws(model: Model, data: Data, seed: int = 0) -> Draws:
     """ "means" of pictures to which p(x|z) only adds noise, and "samples" of all else."""
-    if not has_pictures(data.x_shape):
+    if not is_picture(data.x_shape):
         return "samples"
     y = None if data.test.y is None else data.test.y[:DRAWN]
     first, second = (draw(model, DRAWN, y, seed, draws) for draws in ("samples", "means"))

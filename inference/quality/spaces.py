@@ -15,11 +15,11 @@ from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY
 from pyrogen.inference.latents.judging import TrainedJudge, judge_of, unjudged
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.kinds import is_picture
 from pyrogen.registry import unknown
 
 SPACES = ("auto", "x", "pixels", "judge", "Inception")
 FITTED, AXES = 2000, 64  # training data that a space is fitted to; principal axes of pixels
-SMALLEST = 4  # pixels on a side of what is called a picture
 BLOCK = 1000
 INCEPTION = "inception_v3_google-0cc3c7bd.pth"
 INCEPTION_SIDE, INCEPTION_BLOCK = 299, 32
@@ -83,11 +83,6 @@ def space_of(data: Data, features: str | FeatureSpace | TrainedJudge = "auto") -
     return made[features](data)
 
 
-def has_pictures(shape: Sequence[int]) -> bool:
-    """Whether data of this shape have places at which frequencies can be told, ``(C, H, W)`` of 4 pixels or more."""
-    return len(shape) == 3 and min(shape[1:]) >= SMALLEST
-
-
 def grey(data: Data) -> Data:
     """The data as a judge learns to see them, the same whether a model reads bits, grey values, or these with noise."""
     drawn = data.binarization != "none" or data.dequantization
@@ -124,7 +119,7 @@ def inception(data: Data) -> FeatureSpace:
         ValueError: they do not, or the data are no pictures of one or three channels in [0, 1].
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION
-    if not has_pictures(data.x_shape) or data.x_shape[0] not in (1, 3) or data.kind not in ("unit", "binary"):
+    if not is_picture(data.x_shape) or data.kind not in ("unit", "binary"):
         raise ValueError(
             f"features='Inception' reads pictures of one or three channels with values from 0 to 1, and {data.name!r} has "
             f"x_shape={tuple(data.x_shape)} of kind {data.kind!r}; take features='auto'."
@@ -156,7 +151,7 @@ def inception(data: Data) -> FeatureSpace:
 
 
 def _usual(data: Data) -> FeatureSpace:
-    if not has_pictures(data.x_shape):
+    if not is_picture(data.x_shape):
         return standardized(data)
     why = "there are no labels of one class a datum" if unjudged(data) else ""
     try:

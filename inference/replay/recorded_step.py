@@ -24,7 +24,7 @@ Compile = Literal["auto"] | bool
 
 PAYS = 500  # steps after which recording, which takes as long as some fifty of them, has paid
 CHECKED = 3  # the first replays, all of which are checked
-APART = 20  # replays at least between later checks, so that small epochs are not all checks
+APART = 50  # replays at least between later checks, which take more than an eager step: they cost small epochs 3 %
 TOLERANCE = 1e-3  # relative, of recordings whose operations are not the eager ones to the bit
 COMPILED_TOLERANCE = 1e-2  # of what Inductor makes of a recording that is itself compared to the bit
 RECORDINGS = 16  # of one step; whatever changes its shapes more often stays eager
@@ -69,7 +69,7 @@ class Step:
             self._look()
 
     def __call__(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The terms; gradients are in the parameters' ``.grad``, instead of whatever was there."""
+        """The terms; gradients are in the parameters' ``.grad``, and in that of shown tensors, instead of what was there."""
         if self.eager_because or torch.is_anomaly_enabled():
             return self._eager(batch)
         if not self._unchanged():
@@ -93,20 +93,25 @@ class Step:
         return self.compile is True and bool(self.parameters) and self.uses.get(size, 0) == self.most
 
     def _eager(self, batch: Batch) -> Mapping[str, Tensor]:
-        for p in self.parameters:
-            p.grad = None
+        for t in self._moved(batch):
+            t.grad = None
         terms = self.compute(batch)
         if self.parameters:
             terms["loss"].backward()
         return terms
 
+    def _moved(self, batch: Batch) -> list[Tensor]:
+        """All that may have a gradient."""
+        return [*self.parameters, *(t for t in (batch.shown or {}).values() if t.requires_grad)]
+
     def _replay(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
-        outputs = recording([*self.live, *_tensors(batch)])
+        outputs = recording([*self.live, *_tensors(batch).values()])
         count = len(entry.terms)
-        for p in entry.still:
-            p.grad = None
-        for p, gradient in zip(entry.moved, outputs[count:], strict=True):
-            p.grad = gradient
+        moved = self._moved(batch)
+        for i in entry.still:
+            moved[i].grad = None
+        for i, gradient in zip(entry.moved, outputs[count:], strict=True):
+            moved[i].grad = gradient
         return dict(zip(entry.terms, outputs[:count], strict=True))
 
     def _replayed(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
@@ -114,12 +119,13 @@ class Step:
             terms = self._replay(entry, recording, batch)
         except Exception as error:
             raise Unrecordable(f"its recording fails ({kind_and_line(error)})") from error
-        if any(p.grad is None or p.grad.stride() != p.stride() for p in entry.moved):
+        moved = self._moved(batch)
+        if any(t.grad is None or t.grad.stride() != t.stride() for t in (moved[i] for i in entry.moved)):
             raise Unrecordable("its gradients have another memory layout")
         return terms
 
-    def _outcome(self, terms: Mapping[str, Tensor]) -> Outcome:
-        return Outcome(self.places, self.device, self.parameters, terms)
+    def _outcome(self, terms: Mapping[str, Tensor], batch: Batch) -> Outcome:
+        return Outcome(self.places, self.device, self._moved(batch), terms)
 
     def _look(self) -> None:
         """Find what the loss may read, and forget what was recorded of anything else."""
@@ -150,7 +156,9 @@ class Step:
         )
 
     def _key(self, batch: Batch) -> Any:
-        shapes = [None if t is None else (t.shape, t.stride(), t.dtype, t.device) for t in vars(batch).values()]
+        shapes = [
+            (t.shape, t.stride(), t.dtype, t.device, t.requires_grad, name) for name, t in _tensors(batch).items()
+        ]
         return *shapes, *[m.training for m in self.modules], *[t.requires_grad for t in self.live]
 
     def _checked(self, entry: _Entry, batch: Batch) -> Mapping[str, Tensor]:
@@ -159,7 +167,7 @@ class Step:
         What is returned and left behind is the replay's where the two agree, so that it does not matter when one looks.
         """
         before, others = State(self.places, self.device), foreign()
-        truth = self._outcome(self._eager(batch))
+        truth = self._outcome(self._eager(batch), batch)
         try:
             if others != foreign():
                 raise Unrecordable("the loss draws from Python's or NumPy's random numbers")
@@ -168,7 +176,7 @@ class Step:
                 self._record(entry, batch)
             assert entry.traced is not None
             before.put_back()
-            replayed = self._outcome(self._replayed(entry, entry.traced, batch))
+            replayed = self._outcome(self._replayed(entry, entry.traced, batch), batch)
         except Unrecordable as error:
             self.eager_because = str(error)
             truth.put_back()
@@ -193,25 +201,25 @@ class Step:
         self.recordings += 1
         if self.recordings > RECORDINGS:
             raise Unrecordable("shapes or modes change all the time")
-        wanted = [p for p in self.parameters if p.requires_grad]
-        names = [name for name, t in vars(batch).items() if t is not None]
-        tensors = self.live
+        moved = self._moved(batch)
+        wanted = [i for i, t in enumerate(moved) if t.requires_grad]
+        names, tensors = list(_tensors(batch)), self.live
 
         def function(inputs: Sequence[Tensor]) -> list[Tensor]:
-            terms = self.compute(Batch(**dict(zip(names, inputs[len(tensors) :], strict=True))))
-            gradients = torch.autograd.grad(terms["loss"], wanted, allow_unused=True) if wanted else ()
-            found = [(p, g) for p, g in zip(wanted, gradients, strict=True) if g is not None]
-            entry.terms, entry.moved = list(terms), [p for p, _ in found]
+            terms = self.compute(_batch(dict(zip(names, inputs[len(tensors) :], strict=True))))
+            asked = [moved[i] for i in wanted] if self.parameters else []
+            gradients = torch.autograd.grad(terms["loss"], asked, allow_unused=True) if asked else ()
+            found = [(i, g) for i, g in zip(wanted, gradients, strict=True) if g is not None]
+            entry.terms, entry.moved = list(terms), [i for i, _ in found]
             with torch.no_grad():
                 for (home, name), tensor in zip(self.places, tensors, strict=True):
                     if home[name] is not tensor:
                         tensor.copy_(home[name])  # a buffer that the loss replaced
-            return [t.detach() for t in terms.values()] + [laid_out(g, p) for p, g in found]
+            return [t.detach() for t in terms.values()] + [laid_out(g, moved[i]) for i, g in found]
 
         started = time.perf_counter()
-        entry.traced = trace(function, [*tensors, *_tensors(batch)])
-        moved = {id(p) for p in entry.moved}
-        entry.still = [p for p in self.parameters if id(p) not in moved]
+        entry.traced = trace(function, [*tensors, *_tensors(batch).values()])
+        entry.still = [i for i in range(len(moved)) if i not in {*entry.moved}]
         if self._inductor(len(batch.x)):
             entry.compiled = entry.traced.compiled()
         self.seconds += time.perf_counter() - started
@@ -223,7 +231,7 @@ class Step:
         if by > allowed and entry.exact:
             # threads and atomic additions may make the eager step differ from itself
             before.put_back()
-            again = self._outcome(self._eager(batch))
+            again = self._outcome(self._eager(batch), batch)
             allowed = min(10 * truth.furthest(again, before)[1], TOLERANCE)
             replayed.put_back()
         if entry.checks == 0:
@@ -239,7 +247,7 @@ class Step:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                replayed = self._outcome(self._replayed(entry, compiled, batch))
+                replayed = self._outcome(self._replayed(entry, compiled, batch), batch)
             what, by = truth.furthest(replayed, before)
             why = f"it differs in its {amount(what, by)}" if by > COMPILED_TOLERANCE else ""
         except Unrecordable as error:
@@ -262,8 +270,8 @@ class _Entry:
     traced: Recording | None = None
     compiled: Recording | None = None
     terms: list[str] = field(default_factory=list)
-    moved: list[nn.Parameter] = field(default_factory=list)
-    still: list[nn.Parameter] = field(default_factory=list)
+    moved: list[int] = field(default_factory=list)  # places among all that may have a gradient
+    still: list[int] = field(default_factory=list)
     exact: bool = False
     replays: int = 0
     checks: int = 0
@@ -290,8 +298,17 @@ def _alike(a: Tensor, b: Tensor | None) -> bool:
     return (a.shape, a.dtype, a.device, a.stride()) == (b.shape, b.dtype, b.device, b.stride())
 
 
-def _tensors(batch: Batch) -> list[Tensor]:
-    return [t for t in vars(batch).values() if t is not None]
+SHOWN = "shown/"
+
+
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    plain = {name: t for name, t in vars(batch).items() if isinstance(t, Tensor)}
+    return plain | {f"{SHOWN}{name}": t for name, t in (batch.shown or {}).items()}
+
+
+def _batch(tensors: Mapping[str, Tensor]) -> Batch:
+    shown = {name.removeprefix(SHOWN): t for name, t in tensors.items() if name.startswith(SHOWN)}
+    return Batch(**{name: t for name, t in tensors.items() if not name.startswith(SHOWN)}, shown=shown or None)
 
 
 def said(steps: Sequence[Step]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pyrogen.inference.programs import contexts
 
@@ -43,7 +43,7 @@ class Outcome(State):
         self,
         places: Sequence[Place],
         device: torch.device,
-        parameters: Sequence[nn.Parameter],
+        parameters: Sequence[Tensor],
         terms: Mapping[str, Tensor],
     ) -> None:
         super().__init__(places, device)

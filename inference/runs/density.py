@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from pyrogen import plain_yaml, storage
-from pyrogen.base import HasGenerator, HasLogProb, Model, Objective, Pair
+from pyrogen.base import HasGenerator, HasLogProb, HasPartition, Model, Objective, Pair
 from pyrogen.data import Data
 from pyrogen.files import write
 from pyrogen.inference.evidence.noise import Observed, observe
@@ -53,7 +53,7 @@ def density_of(
         ValueError: a noise was asked for, and the model makes no data from latents.
     """
     implicit = (objective or model.objective).implicit
-    own = isinstance(model, HasLogProb) or (isinstance(model, Pair) and not implicit)
+    own = isinstance(model, (HasLogProb, HasPartition)) or (isinstance(model, Pair) and not implicit)
     if sigma is None and (own or not isinstance(model, HasGenerator)):
         return model, {}
     if isinstance(sigma, (int, float)):

@@ -16,10 +16,10 @@ from pyrogen.figures.report import Section
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.quality.assess import compare
 from pyrogen.inference.quality.quality import WORDS, Quality
-from pyrogen.inference.quality.spaces import has_pictures
 from pyrogen.inference.runs.grid_run import GridRun
 from pyrogen.inference.runs.quality import read_quality
 from pyrogen.inference.runs.recipe import data_of
+from pyrogen.kinds import is_picture
 from pyrogen.registry import find
 
 PICTURED, DRAWN = 64, 1000  # samples of each cell, pictures or points
@@ -112,11 +112,11 @@ def samples_section(groups: Sequence[Sequence[GridRun]], weights: str) -> Iterat
         if quality is None:
             continue
         data, a = data_of(cell.folder), quality.results.attrs
-        n = min(int(a["num"]), PICTURED if has_pictures(data.x_shape) else DRAWN)
+        n = min(int(a["num"]), PICTURED if is_picture(data.x_shape) else DRAWN)
         model = storage.load(cell.folder, weights=weights)
         seen = compare(model, data, n, int(a["seed"]), str(a["split"]), a["draws"])
         named = f"Data: {data.name}, {a['split']}."
-        if has_pictures(data.x_shape) and named not in dict(figures):
+        if is_picture(data.x_shape) and named not in dict(figures):
             figures.append((named, plots.samples(seen.real, seen.data.kind)))
         figures.append((f"{cell.name}, seed {cell.seed}.", plots.samples(seen.made, seen.data.kind, seen.real)))
     if figures:

@@ -94,6 +94,12 @@ class GridRun:
         return issubclass(returned, HasGenerator) and not issubclass(returned, (Pair, HasLogProb))
 
     @property
+    def borrowed(self) -> str:
+        """The data that its number of epochs was chosen for, where that is the recipe's and its data are others; else ""."""
+        own = str(registry.find("entry", self.entry).details["data"])
+        return "" if "epochs" in self.fit or self.data.get("name", own) == own else own
+
+    @property
     def wanted(self) -> dict[str, Any]:
         """What tells its run from another."""
         return {key: getattr(self, key) for key in ("entry", "arguments", "data", "fit", "seed")}
@@ -204,7 +210,8 @@ def _train(cell: GridRun, state: dict[str, Any]) -> Data:
         data, model = data_and_model(dict(cell.data), build, dict(cell.arguments))
         started = time.perf_counter()
         try:
-            fit(model, data, **cell.fit, seed=cell.seed, folder=cell.folder, resume=True, progress=False)
+            run = fit(model, data, **cell.fit, seed=cell.seed, folder=cell.folder, resume=True, progress=False)
+            state["steps"] = run.records[-1].get("step", 0) if run.records else 0
         finally:
             state["seconds"] += time.perf_counter() - started
     return data

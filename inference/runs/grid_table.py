@@ -39,6 +39,7 @@ NUMBERS = {
     "active_units": "latents of 0.1 nat or more on test data",
     "parameters": "number of the model's parameters",
     "seconds": "of training",
+    "steps": "of training, in its last stage",
     "count": "test data that were scored",
     "gap": "how far above AIS another bound is, on average over data of the model's own, by BDMC",
     "gap_mc_se": "its Monte-Carlo error",
@@ -53,6 +54,7 @@ WORDS = {
     "score": "estimator",
     "doubt": "why the difference may be due to the estimates",
     "baseline": "the cell that the difference is to",
+    "borrowed": "the data that the number of epochs was chosen for, where it was not given and the data are others",
 }
 
 
@@ -184,6 +186,12 @@ class Grid:
                     "error over samples and data, and over seeds where there are several; pyrogen evaluate RUN --quality "
                     "says more of each cell."
                 )
+        borrowed = {(float(cell["steps"]), str(cell["borrowed"].item())) for cell in ended if cell["borrowed"].item()}
+        for steps, data in sorted(borrowed):
+            yield (
+                f"the epochs are those of the recipe for {data}, and {steps:,.0f} steps of these data: give epochs=... "
+                "(--epochs) where that is too few."
+            )
         first = {str(cell["baseline"].item()): str(cell["kind_of_data"].item()) for cell in ended}
         if len(first) == 1:
             yield f"differences are to {next(iter(first))}, paired by datum."
@@ -224,7 +232,8 @@ def gather(
         states = [outcome(cell, ruler) for cell in members]
         worst = next((s for s in states if s["status"] != ENDED), states[0])
         found["status"][i], found["said"][i] = worst["status"], worst["said"]
-        for key in ("parameters", "seconds", "active_units"):
+        found["borrowed"][i] = members[0].borrowed
+        for key in ("parameters", "seconds", "steps", "active_units"):
             found[key][i] = np.mean([state.get(key, math.nan) for state in states])
         if worst["status"] == ENDED:
             found["said"][i] = "; ".join(again[cell.folder] for cell in members if again and cell.folder in again)

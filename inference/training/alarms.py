@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pyrogen.base import Player
+import torch
+
+from pyrogen.base import HasPosterior, Model, Player
+from pyrogen.data import Split
 from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.latents.activity import ACTIVE, has_learned
+from pyrogen.inference.programs.contexts import evaluating, reached
 
 log = logging.getLogger("pyrogen")
 
@@ -19,20 +23,25 @@ class Alarms:
     def __init__(self) -> None:
         self.warned: set[str] = set()
 
-    def hear(self, records: Sequence[Mapping[str, Any]], players: Sequence[Player], late: bool) -> None:
+    def hear(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        players: Sequence[Player],
+        late: bool,
+        rests: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Warn of what the metrics of the epochs so far say.
 
         Args:
             records: the metrics of every epoch, and of before the first.
             players: those who play.
             late: whether half of the epochs have passed.
+            rests: whether the encoder is at rest, asked only where it matters.
         """
         terms, trained = records[-1], has_learned(records[-1])
         # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
         ever = any(line.get("valid/active_units") for line in records if line["epoch"])
-        # an encoder that a game over x leaves at rest has not collapsed
-        rests = any(player.idle for player in players)
-        if terms.get("valid/active_units") == 0 and trained and (ever or late) and not rests:
+        if terms.get("valid/active_units") == 0 and trained and (ever or late) and not rests():
             self._say(
                 "collapse",
                 f"the posterior has collapsed: no latent is active, at {ACTIVE:g} nat or more, after epoch {terms['epoch']}; "
@@ -53,3 +62,12 @@ class Alarms:
         if what not in self.warned:
             self.warned.add(what)
             log.warning("%s", said)
+
+
+def at_rest(model: Model, split: Split, players: Sequence[Player]) -> bool:
+    """Whether no player moves what q(z|x) depends on, as in a game over x: such an encoder has not collapsed."""
+    assert isinstance(model, HasPosterior)
+    part = split.take(1)
+    with evaluating(model), torch.enable_grad():
+        encoder = reached(model.encode(part.x, part.y).mean.sum(), model.parameters())
+    return not any(encoder & ({*map(id, player.parameters())} - player.resting().keys()) for player in players)

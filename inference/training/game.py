@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -103,10 +103,12 @@ class Game:
         mine = index[_rank() :: _world()].to(self.step.device)
         measured: dict[str, Tensor] = {}
         steps = (self.epoch - 1) * self.batches + self.batch  # known without asking the device
-        for mover in self.movers:
+        for mover, following in zip(self.movers, [*self.movers[1:], None], strict=True):
             turn = None if steps % mover.player.every else self.step
-            for _ in range(mover.player.steps):
+            for left in reversed(range(mover.player.steps)):
                 batch = replace(self.train.batch(mine), step=self.step, turn=turn) if len(mine) else None
+                if batch is not None and following is not None and left == 0:
+                    batch = replace(batch, shown=following.show(batch))
                 for name, value in mover.move(batch, len(index)).items():
                     measured[f"{mover.player.name}/{name}"] = value.detach()
         if not self.terms:
@@ -223,13 +225,24 @@ class _Mover:
         self.still = [p for p in parameters.values() if id(p) not in owned and p.requires_grad]
         self.norms = [m for m in everything if isinstance(m, REMEMBERING) and m not in own_modules]
         self.begun = False
+        self.made: Mapping[str, Tensor] = {}  # shown to the player before, and not yet answered for
         uses = {size: player.steps * times for size, times in uses.items()}
         self.step = Step(player.name, self._loss, self.modules, self.parameters, uses, rules.compile)
 
     def _loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        return self._alone(self.player.loss, batch)
+
+    def _alone(self, compute: Callable[[Batch], Mapping[str, Tensor]], batch: Batch) -> Mapping[str, Tensor]:
         # opponents stand still
         with standing_still(self.still, self.norms), computing_in(self.rules.dtype), training_at(batch.step):
-            return self.player.loss(batch)
+            return compute(batch)
+
+    def show(self, batch: Batch) -> Mapping[str, Tensor] | None:
+        """What this player shows to the one before it, if it shows anything; it answers for that in its next move."""
+        if self.player.shows is None:
+            return None
+        self.made = self._alone(self.player.shows, batch)
+        return {name: t.detach() for name, t in self.made.items()}
 
     def measuring(self, uses: Mapping[int, int]) -> Step:
         """What measures this player's terms, so many times batches of these sizes."""
@@ -256,7 +269,11 @@ class _Mover:
         if batch is None:
             self.optimizer.zero_grad()
         else:
+            made, self.made = self.made, {}
+            if made:
+                batch = replace(batch, shown={k: t.detach().requires_grad_(t.requires_grad) for k, t in made.items()})
             terms = self.step(batch)
+            self._answer(made, batch.shown or {})
             if not self.begun:
                 self._need_gradients()
         if _world() > 1:
@@ -266,6 +283,12 @@ class _Mover:
         self.optimizer.step()
         self.player.after()
         return terms
+
+    def _answer(self, made: Mapping[str, Tensor], shown: Mapping[str, Tensor]) -> None:
+        """Pass on what the loss says of the tensors that were shown to what they were made by."""
+        told = {name: t.grad for name, t in shown.items() if t.grad is not None}
+        if told:
+            torch.autograd.backward([made[name] for name in told], list(told.values()))
 
     def _need_gradients(self) -> None:
         self.begun = True

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,11 @@ from pyrogen.inference.adversarial.collapse import Yardstick
 from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
-from pyrogen.inference.training.alarms import Alarms
+from pyrogen.inference.training.alarms import Alarms, at_rest
 from pyrogen.inference.training.changes import changes
 from pyrogen.inference.training.film import FILM, Film
 from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
+from pyrogen.inference.training.kept_weights import KeptWeights
 from pyrogen.inference.training.progress import Board, Display
 from pyrogen.inference.training.run import METRICS, Run, read_history
 
@@ -54,10 +54,8 @@ class Trainer:
         self.yardstick = Yardstick(self.valid_split, self.train_split)
         self.generator = torch.Generator().manual_seed(self.settings["seed"])  # of the order, equal in every process
         self.stage = self.epoch = 0
-        self.best_loss, self.best_epoch = math.inf, 0
-        self.best: dict[str, Tensor] = {}
         self.film = Film(self.valid_split if len(data.valid) else self.train_split, target, self.settings["seed"])
-        self.ema = self._copy() if self.settings["ema"] is not None else {}
+        self.kept = KeptWeights(self.model, self.settings["ema"])
         self.checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.game: Game | None = None
         self.alarms = Alarms()
@@ -163,7 +161,8 @@ class Trainer:
                 if not self.checkpoint:
                     stage.enter()
                 self.game = game = Game(model, stage.players, self.train_split, self._rules(stage))
-                self.epoch, self.best_loss, self.best_epoch = 0, math.inf, 0
+                self.epoch = 0
+                self.kept.begin_stage()
                 if self.checkpoint:
                     self._restore(*self.checkpoint)
                     self.checkpoint = None
@@ -175,13 +174,13 @@ class Trainer:
             if model.needs_training_data and ended != len(self.run.records):
                 with evaluating(model):
                     model.after_training(*self._all_data())
-            with self._averaged():
+            with self.kept.averaged():
                 self.film.end(model, self.epochs_done)
             self._save_checkpoint(ended=True)  # in here, with the random numbers that more epochs would go on from
         model.eval()
         self.run.seconds = time.perf_counter() - started
         if self.target is not None:
-            for name, weights in (("best", self.best), ("ema", self.ema)):
+            for name, weights in self.kept.by_name().items():
                 if weights:
                     storage.write_weights(self.target / storage.SAVED[name], weights)
             storage.save(model, self.target, **self.sections)
@@ -213,7 +212,7 @@ class Trainer:
             game.enter(self.epoch + 1)
             while game.batch < game.batches:
                 game.move()
-                self._average(self.epoch * game.batches + game.batch)
+                self.kept.average(self.epoch * game.batches + game.batch)
                 if not told and game.said:
                     told = True
                     log.info("steps: %s.", game.said)
@@ -251,7 +250,7 @@ class Trainer:
         if not (self.settings["validate"] and len(self.valid_split)):
             return {}
         with (
-            self._averaged(),
+            self.kept.averaged(),
             evaluating(self.model, *self.owned_state),
             seeded(self.settings["seed"], self.model.device),
         ):
@@ -277,12 +276,13 @@ class Trainer:
             terms |= self._validate(game)
         except NotFinite as error:
             raise NotFinite(f"{error} after epoch {self.epoch + 1}; {self._last_good()}") from error
-        self._select(terms.get("valid/loss"))
+        self.kept.select(terms.get("valid/loss"), self.epoch + 1)
         self.epoch += 1
         game.batch = 0
         self._record({"epoch": self.epochs_done + 1, "step": int(game.step), **terms})
         self._shoot()
-        self.alarms.hear(self.run.records, players, late=2 * self.epoch >= game.rules.epochs > 2)
+        rests = functools.partial(at_rest, self.model, self.valid_split, players)
+        self.alarms.hear(self.run.records, players, 2 * self.epoch >= game.rules.epochs > 2, rests)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
         said = "  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown)
@@ -291,7 +291,7 @@ class Trainer:
 
     def _shoot(self) -> None:
         if self.film.wants(self.epochs_done):
-            with self._averaged():
+            with self.kept.averaged():
                 self.film.shoot(self.model, self.epochs_done)
 
     def _checked(self, game: Game) -> dict[str, float]:
@@ -307,45 +307,16 @@ class Trainer:
 
     def _last_good(self) -> str:
         advice = "try a smaller lr, or look for data far outside the likelihood's scale."
-        if self.target is not None and self.best:
-            storage.write_weights(self.target / storage.SAVED["best"], self.best)
+        if self.target is not None and self.kept.best:
+            storage.write_weights(self.target / storage.SAVED["best"], self.kept.best)
         if self.target is None or not (self.target / checkpoint.CHECKPOINT).exists():
             return f"there is no checkpoint yet; {advice}"
         _, facts = checkpoint.read(self.target / checkpoint.CHECKPOINT)
         return f"the last good checkpoint, of epoch {facts['epoch'] + 1}, is in {self.target}; {advice}"
 
-    def _select(self, loss: float | None) -> None:
-        if loss is not None and loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, self.epoch + 1
-            self.best = self._copy()
-
     def _weary(self) -> bool:
         patience = self.settings["patience"]
-        return patience is not None and self.epoch - self.best_epoch >= patience
-
-    def _average(self, steps: int) -> None:
-        if self.ema:
-            decay = min(self.settings["ema"], (1 + steps) / (10 + steps))  # so that the start is soon forgotten
-            weights = self.model.state_dict()
-            floats = [k for k, v in weights.items() if v.is_floating_point()]
-            torch._foreach_lerp_([self.ema[k] for k in floats], [weights[k] for k in floats], 1 - decay)
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """The averaged weights in the model's place."""
-        if not self.ema:
-            yield
-            return
-        last = self._copy()
-        self.model.load_state_dict(self.ema)
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(last)
-
-    def _copy(self) -> dict[str, Tensor]:
-        # the state dict itself would go on changing with the model
-        return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return patience is not None and self.epoch - self.kept.best_epoch >= patience
 
     def _stop(self, game: Game) -> None:
         where = f"; go on by resume=True in {self.target}" if self.target else ""
@@ -362,8 +333,7 @@ class Trainer:
             return
         tensors = {
             **{f"model/{k}": v for k, v in self.model.state_dict().items()},
-            **{f"best/{k}": v for k, v in self.best.items()},
-            **{f"ema/{k}": v for k, v in self.ema.items()},
+            **self.kept.tensors(),
             **{f"film/{k}": v for k, v in self.film.frames.items()},
             **{f"game/{k}": v for k, v in self.game.state().items()},
             **{f"state/{i}/{k}": v for i, m in enumerate(self.owned_state) for k, v in m.state_dict().items()},
@@ -375,8 +345,8 @@ class Trainer:
             "epoch": self.epoch,
             "batch": self.game.batch,
             "terms": self.game.terms,
-            "best_loss": self.best_loss,
-            "best_epoch": self.best_epoch,
+            "best_loss": self.kept.best_loss,
+            "best_epoch": self.kept.best_epoch,
             "history": self.run.records,
             "ended": ended,
         }
@@ -397,15 +367,13 @@ class Trainer:
             self.model.load_state_dict(part("model"))
             for i, module in enumerate(self.owned_state):
                 module.load_state_dict(part(f"state/{i}"))
-            self.best = {k: v.to(device) for k, v in part("best").items()}
-            self.ema = {k: v.to(device) for k, v in part("ema").items()}
+            self.kept.restore(part("best"), part("ema"), facts)
             self.film.frames = part("film")
             self.game.restore(part("game"), int(facts["batch"]), facts["terms"])
             self.generator.set_state(tensors["order"])
             rank = f"/{distributed.get_rank()}" if distributed.is_initialized() else ""
             restore_generators({k.removesuffix(rank): v for k, v in tensors.items()}, device)
-            self.epoch, self.best_epoch = int(facts["epoch"]), int(facts["best_epoch"])
-            self.best_loss, self.run.records = float(facts["best_loss"]), list(facts["history"])
+            self.epoch, self.run.records = int(facts["epoch"]), list(facts["history"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
             reason = first_line(error)
             raise ValueError(

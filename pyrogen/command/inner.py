@@ -125,4 +125,5 @@ def _settings(option: str, axis: str, name: str) -> str:
 def _constructor(record: registry.Registration) -> Callable[..., Any]:
     """The function with the annotations of a choice's arguments."""
     made = record.load()
-    return inspect.unwrap(made.__init__ if isinstance(made, type) else made)
+    builds: Callable[..., Any] = inspect.getattr_static(made, "__init__") if isinstance(made, type) else made
+    return inspect.unwrap(builds)

@@ -40,10 +40,11 @@ def parser(prog: str, description: str) -> ArgumentParser:
 def add_function(
     parser: ArgumentParser, function: Callable[..., Any], skip: set[str], defaults: dict[str, Any] | None = None
 ) -> dict[str, str]:
-    """An option for every parameter of a function, helped by its docstring; returns its axes by option."""
+    """An option for every parameter of a function, helped by its docstring and notes; returns its axes by option."""
     from docstring_parser import parse
 
     helps = {p.arg_name: (p.description or "").replace("\n", " ") for p in parse(inspect.getdoc(function) or "").params}
+    helps |= {name: f"{helps.get(name, '').rstrip('.')}; {note}." for name, note in registry.notes(function).items()}
     hints = typing.get_type_hints(inspect.unwrap(function))
     axes = {}
     for name, parameter in inspect.signature(function).parameters.items():
@@ -105,8 +106,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
             accepted = list(inspect.signature(chosen[option].load()).parameters)
             if nested not in accepted:
                 named = value_of(arguments, flag.rpartition(".")[0])
-                if said := inner.in_brackets(option, nested, chosen[option], named):
-                    raise said
+                if refusal := inner.in_brackets(option, nested, chosen[option], named):
+                    raise refusal
                 raise _misplaced(option, axes[option], nested, chosen[option].name, accepted)
         elif flag.startswith("--") and nested and option in axes and nested != "help":
             raise _misplaced(option, axes[option], nested, None, [])

@@ -21,7 +21,7 @@ from pyrogen.data.source import Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
 from pyrogen.kinds import kind_named
-from pyrogen.registry import DECIDED
+from pyrogen.registry import DECIDED, notes
 
 # the source of data that no file holds
 MEMORY = "<arrays>"
@@ -106,7 +106,7 @@ class Data:
         """
         wanted = inspect.signature(build).parameters
         found = {k: getattr(self, k) for k in DECIDED if k in wanted}
-        if {"latent_size", "posterior"} <= wanted.keys() and self.x_shape.numel() < wanted["latent_size"].default:
+        if "latent_size" in notes(build) and self.x_shape.numel() < wanted["latent_size"].default:
             found["latent_size"] = self.x_shape.numel()
         return found
 

@@ -29,7 +29,7 @@ from pyrogen.figures.figure_style import (
     single,
     style,
 )
-from pyrogen.kinds import kind_named
+from pyrogen.kinds import is_picture, kind_named
 
 SPLITS = ("train", "valid", "test")
 CLOCKS = {"epoch", "step", "stage", "seconds"}
@@ -268,7 +268,7 @@ def point_film(times: Mapping[str, Array], data: Array) -> Figure:
 
 
 def _is_image(x: np.ndarray) -> bool:
-    return x.ndim == 4 and x.shape[1] in (1, 3) and min(x.shape[2:]) > 1
+    return is_picture(x.shape[1:])
 
 
 def _is_plane(x: np.ndarray) -> bool:

@@ -191,6 +191,10 @@ class DiscretizedLogisticMixture(_Levels):
         c = x_shape[0]
         return self.components * (1 + 2 * c + c * (c - 1) // 2)
 
+    def couples(self, x_shape: torch.Size) -> bool:
+        """Whether a pixel has several channels, which share its component: of two the number of parameters does not tell."""
+        return x_shape[0] > 1
+
     def forward(self, features: Tensor) -> Distribution:
         """The mixture of every pixel."""
         c, k, n = self.x_shape[0], self.components, len(self.x_shape) - 1

@@ -62,10 +62,12 @@ class BatchDims(nn.Module):
             lead = torch.broadcast_shapes(lead, condition.shape[:-1])
             given = condition.to(x.dtype).expand(*lead, -1)
             x, read = x.expand(*lead, *self.inputs), [given.reshape(-1, condition.shape[-1])]
-        flat = self._compute(x.reshape(-1, *self.inputs), *read)
-        if flat[:1].numel() != self.outputs.numel():
+        # what has its shape already is left alone: to a small critic whose slopes are differentiated, each view is a cost
+        flat = self._compute(x if len(lead) == 1 else x.reshape(-1, *self.inputs), *read)
+        numbers = flat.shape[1:].numel()
+        if numbers != self.outputs.numel():
             raise ValueError(
-                f"the {self.role} gives {flat[:1].numel()} numbers a datum, shape {tuple(flat.shape[1:])}; expected "
+                f"the {self.role} gives {numbers} numbers a datum, shape {tuple(flat.shape[1:])}; expected "
                 f"{self.outputs.numel()}, shape ({_text(self.outputs)})."
             )
         if isinstance(self.net, Packed):
@@ -75,7 +77,8 @@ class BatchDims(nn.Module):
                     f"{tuple(x.shape)}, in which it is not said whose packs they are."
                 )
             lead = flat.shape[:1]
-        return flat.reshape(*lead, *self.outputs)
+        shape = Size((*lead, *self.outputs))
+        return flat if flat.shape == shape else flat.reshape(shape)
 
     def _compute(self, x: Tensor, *condition: Tensor) -> Tensor:
         dtype = _dtype.get()

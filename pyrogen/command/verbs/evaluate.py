@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
 
     parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
     parser.add_argument("run", type=str, help="folder of a run")
-    what = "exact where the model has a log_prob, AIS where it has no density, else IWAE"
+    what = "exact where the model has a log_prob, AIS of large energy models and where there is no density, else IWAE"
     opt.add_axis(parser, "estimator", Estimator, None, what, "estimator")
     parser.add_argument("--weights", default="last", help="last, best or ema")
     parser.add_argument("--split", default="test", help="train, valid or test")

@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str, Any], settings: dict[str, Any]) -> Any:
-    from pyrogen.base import HasLogProb, Pair
+    from pyrogen.base import HasLogProb, HasPartition, Pair
     from pyrogen.inference import fit
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs.contexts import seeded
@@ -93,19 +93,21 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
     report = write_run_report(settings["folder"])
     print(speech.last_line(run.records))
     print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
-    if isinstance(run.model, (Pair, HasLogProb)):
+    if isinstance(run.model, (Pair, HasLogProb, HasPartition)):
         print(_advice(run.model, data, run.folder))
     return run
 
 
 def _advice(model: Any, data: Any, folder: Any) -> str:
     """How to score the run, or why it has no score, found out on one datum."""
-    from pyrogen.base import HasLogProb
-    from pyrogen.inference import IWAE, log_evidence
+    from pyrogen.base import HasLogProb, HasPartition
+    from pyrogen.inference import AIS, IWAE, log_evidence
 
     command = f"pyrogen evaluate {shlex.quote(str(folder))}"
     try:
-        log_evidence(model, data.test.take(1), None if isinstance(model, HasLogProb) else IWAE(2))
+        energy = isinstance(model, HasPartition)
+        brief = AIS(2, 4) if energy else None if isinstance(model, HasLogProb) else IWAE(2)
+        log_evidence(model, data.test.take(1), brief)
     except ValueError as error:
         return f"it has no score by {command}: {speech.told(str(error), ['estimator'])}"
     return f"score it: {command}"

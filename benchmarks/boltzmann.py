@@ -1,0 +1,113 @@
+"""An RBM's epoch of persistent CD beside scikit-learn's and one by hand, and its annealed log Z beside a bare Gibbs loop."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import hand
+import torch
+import training
+from measure import Prepare, Section, Spread, interleave, ratios, verdict
+from sklearn.neural_network import BernoulliRBM
+from subjects import SHAPE, digits
+from torch import Tensor
+
+import pyrogen
+from pyrogen.inference import AIS
+from pyrogen.inference.evidence.annealing import pilot_rungs
+
+BATCH, HIDDEN, CHAINS = 100, 500, 100
+SKLEARN, BARE, AGAIN, ANNEALED = "scikit-learn's BernoulliRBM", "Gibbs by hand", "Gibbs by hand again (A/A)", "AIS"
+FASTER, HAND_BAR, GIBBS_BAR = 1.15, 1.05, 1.2
+
+
+def by_sklearn(x: Tensor, epochs: int) -> Callable[[], object]:
+    """The same number of persistent chains and updates, in float32."""
+    rows = x.numpy()
+    machine = BernoulliRBM(HIDDEN, learning_rate=0.05, batch_size=BATCH, n_iter=epochs, random_state=0)
+
+    def go() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            machine.fit(rows)
+
+    return go
+
+
+def persistent(quick: bool) -> training.Work:
+    """Epochs of PCD over the same rows."""
+    data, epochs = digits(5000 if quick else 20_000), 3
+    raw = training._raw(data).flatten(1)
+    bits = torch.bernoulli(raw.float() / 255)
+    return training.Work(
+        f"RBM 784-{HIDDEN}, PCD",
+        data,
+        BATCH,
+        lambda: pyrogen.create("rbm-persistent", x_shape=SHAPE, hidden=HIDDEN),
+        lambda epochs: (
+            lambda: training._run(hand.train_rbm_persistent, hand.HandRBM(), raw, epochs, BATCH, training.LR, CHAINS)
+        ),
+        {training.RECORDED: HAND_BAR},
+        epochs,
+        3 if quick else 9,
+        {SKLEARN: lambda: by_sklearn(bits, epochs)},
+    )
+
+
+def learning(quick: bool, threads: int) -> list[tuple[str, ...]]:
+    """ms a step of each, and what it is of the one by hand."""
+    work = persistent(quick)
+    seconds = interleave(work.contestants(), work.rounds, threads)
+    found = []
+    for name, values in seconds.items():
+        ratio = ratios(values, seconds[training.HAND])
+        judged = verdict(ratio.median, HAND_BAR) if name == training.RECORDED else ""
+        if name == SKLEARN:
+            times = ratios(values, seconds[training.RECORDED]).median
+            judged = f"fit ≥ {FASTER:g} × as fast: {'met' if times >= FASTER else 'MISSED'} ({times:.2f})"
+        each = Spread.of(1e3 * v / work.steps for v in values)
+        found.append((work.name, str(threads), name, each.text(), ratio.text(), judged))
+    return found
+
+
+def annealing(quick: bool, threads: int) -> list[tuple[str, ...]]:
+    """µs a chain and temperature; the pilot's transitions count, and are in the loop by hand too."""
+    temperatures, rounds = (100, 3) if quick else (1000, 7)
+    model = pyrogen.create("rbm", x_shape=SHAPE, hidden=HIDDEN)
+    net = hand.HandRBM()
+    with torch.no_grad():
+        net.weight.copy_(model.weight)
+    steps = temperatures + pilot_rungs(temperatures)
+    start = model.base_states(CHAINS).flatten(1)
+    judge = AIS(temperatures, CHAINS, doubling=False)
+    bare: Prepare = lambda: lambda: hand.gibbs(net, start, steps)  # noqa: E731
+    contestants: dict[str, Prepare] = {
+        BARE: bare,
+        AGAIN: bare,
+        ANNEALED: lambda: lambda: judge.log_partition(model),
+    }
+    seconds = interleave(contestants, rounds, threads)
+    found = []
+    for name, values in seconds.items():
+        ratio = ratios(values, seconds[BARE])
+        judged = verdict(ratio.median, GIBBS_BAR) if name == ANNEALED else ""
+        each = Spread.of(1e6 * v / steps / CHAINS for v in values)
+        found.append((f"log Z, {CHAINS} chains", str(threads), name, f"{each.text()} µs", ratio.text(), judged))
+    return found
+
+
+def measure(threads: list[int], quick: bool) -> Section:
+    """Both tables in one."""
+    table = []
+    for n in threads:
+        torch.set_num_threads(n)
+        torch.manual_seed(0)
+        table += learning(quick, n) + annealing(quick, n)
+    notes = (
+        f"PCD: batch {BATCH}, {CHAINS} chains, Adam {training.LR:g} by fit and by hand, plain steps by scikit-learn, which "
+        "also computes a pseudo-likelihood only where it is asked to talk; ours binarizes each batch anew.",
+        f"AIS of 784-{HIDDEN} with float32 chains and float64 weights; by hand the same number of block Gibbs transitions.",
+    )
+    columns = ("what", "threads", "", "ms a step, µs a chain and temperature", "ratio to hand", "bar")
+    return Section("rbm", notes, columns, tuple(table))

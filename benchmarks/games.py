@@ -1,0 +1,93 @@
+"""What a round of a game costs by fit and by hand: a critic's steps and a generator's."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import hand
+from measure import Section
+from subjects import SHAPE, digits
+from torch import Tensor
+from training import LR, RECORDED, Work, by_function, section
+
+import pyrogen
+from pyrogen.data import load
+from pyrogen.inference import Adversarial
+
+HAND_COMPILED = "by hand, torch.compile"
+WIDTH = 32
+
+
+def measure(threads: list[int], quick: bool) -> Section:
+    """Games of two players."""
+    notes = (
+        "A step here is a round: the critic's moves, of which the WGAN-GP has five, and the generator's. In the DCGAN both "
+        "players have one fake, as in its authors' code: Adversarial(reuse=True); in the others each move makes its own.",
+        f"DCGAN: {WIDTH} and {2 * WIDTH} channels. torch.compile of the hand-written one is of its two networks, before the "
+        "clock starts; it cannot compile the WGAN-GP, whose penalty is differentiated twice.",
+    )
+    return section("games", [make(quick) for make in WORKS], threads, notes)
+
+
+def gan(quick: bool) -> Work:
+    data = load("ring")
+    return Work(
+        "GAN on the ring",
+        data,
+        256,
+        lambda: pyrogen.create("gan-nonsaturating"),
+        lambda epochs: lambda: by_function(hand.train_gan, hand.HandGAN(), data.train.x, epochs, 256, LR),
+        {RECORDED: 1.10},
+        2 if quick else 3,
+        3 if quick else 5,
+    )
+
+
+def wgan_gp(quick: bool) -> Work:
+    data = load("ring")
+    return Work(
+        "WGAN-GP on the ring",
+        data,
+        256,
+        lambda: pyrogen.create("wgan-gp"),
+        lambda epochs: lambda: by_function(hand.train_wgan_gp, hand.HandGAN(), data.train.x, epochs, 256, LR),
+        {RECORDED: 1.05},
+        1 if quick else 2,
+        2 if quick else 5,
+        moves=5,
+    )
+
+
+def dcgan(quick: bool) -> Work:
+    data = digits(640 if quick else 960, kind="unit")
+    epochs = 3
+    net = {"name": "Convolutional", "width": WIDTH}
+    by_hand = functools.partial(_train_dcgan, data.train.x)
+    compiled = functools.cache(lambda: _compiled(data.train.x))
+    return Work(
+        f"DCGAN, {SHAPE[1]} × {SHAPE[2]}",
+        data,
+        64,
+        lambda: pyrogen.create("dcgan", x_shape=SHAPE, generator=net, critic=net, objective=Adversarial(reuse=True)),
+        lambda epochs: lambda: by_function(by_hand, hand.HandDCGAN(WIDTH), epochs),
+        {RECORDED: 1.05},
+        epochs,
+        3 if quick else 5,
+        {} if quick else {HAND_COMPILED: lambda: by_function(by_hand, compiled(), epochs)},
+    )
+
+
+WORKS: tuple[Callable[[bool], Work], ...] = (gan, wgan_gp, dcgan)
+
+
+def _train_dcgan(data: Tensor, net: hand.HandDCGAN, epochs: int) -> None:
+    hand.train_gan(net, data, epochs, 64, LR, reuse=True)
+
+
+def _compiled(data: Tensor) -> hand.HandDCGAN:
+    net = hand.HandDCGAN(WIDTH)
+    for part in (net.generator, net.critic):
+        part.compile(dynamic=False)
+    _train_dcgan(data[:192], net, 1)
+    return net

@@ -1,0 +1,153 @@
+"""A distribution whose elements follow one another, and mixtures of such over their orders."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from pyro.distributions import TorchDistribution, constraints
+from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
+from torch import Size, Tensor
+
+from pyrogen.nets.batch_dims import BatchDims
+from pyrogen.nets.causal import Causal
+
+
+def unread(x: Tensor) -> Tensor:
+    """Values that a network reads as they are."""
+    return x
+
+
+class Autoregressive(TorchDistribution):
+    """log p(x) = Σ_d log p(x_d | x_<d): scored in one pass of a network, drawn place by place.
+
+    Args:
+        net: a :class:`~pyrogen.nets.causal.Causal` network, opened to any leading dimensions.
+        head: what its outputs stand for, at all places or at one alone.
+        support: the values that one element may have.
+        read: x as the network reads it.
+        condition: what it is conditioned on, as the network reads it, ``(*batch, size)``.
+        batch: batch shape; None: that of the condition.
+    """
+
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012  (torch's own protocol)
+
+    def __init__(
+        self,
+        net: BatchDims,
+        head: Callable[[Tensor], Distribution],
+        support: constraints.Constraint = constraints.real,
+        read: Callable[[Tensor], Tensor] = unread,
+        condition: Tensor | None = None,
+        batch: Sequence[int] | None = None,
+    ) -> None:
+        self.net, self.head, self.read, self.condition, self.element = net, head, read, condition, support
+        if batch is None:
+            batch = () if condition is None else condition.shape[:-1]
+        super().__init__(Size(batch), net.inputs, validate_args=False)
+
+    @constraints.dependent_property
+    def support(self) -> constraints.Constraint:
+        """That of each element."""
+        return constraints.independent(self.element, len(self.event_shape))
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Autoregressive:
+        """The same distribution for another batch shape."""
+        told = None if self.condition is None else self.condition.expand(*batch_shape, -1)
+        return Autoregressive(self.net, self.head, self.element, self.read, told, batch_shape)
+
+    def conditionals(self, value: Tensor) -> Distribution:
+        """p(x_d | x_<d) of all elements, event shape that of x."""
+        return self.head(self.net(self.read(value), self.condition))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Σ_d log p(x_d | x_<d), all conditionals at once, in nats."""
+        log_p: Tensor = self.conditionals(value).log_prob(value)
+        return log_p.expand(torch.broadcast_shapes(self.batch_shape, log_p.shape))
+
+    def by_pixel(self, value: Tensor) -> Tensor:
+        """log p of each pixel given those before it, ``(..., *pixels)`` in nats: they sum to log p(x)."""
+        features = _pixels_last(self.net(self.read(value), self.condition), len(self.event_shape) - 1)
+        log_p: Tensor = self.head(features).log_prob(_pixels_last(value, len(self.event_shape) - 1))
+        return log_p
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
+        """Place by place."""
+        shape = self._extended_shape(Size(sample_shape))
+        return self.complete(next(self.net.parameters()).new_zeros(shape), 0)
+
+    @torch.no_grad()
+    def complete(self, value: Tensor, known: int) -> Tensor:
+        """What follows the first ``known`` places of values ``(..., *event_shape)``, drawn given them.
+
+        Raises:
+            ValueError: there are fewer places.
+        """
+        causal = self.net.net
+        assert isinstance(causal, Causal)
+        if not 0 <= known <= len(causal.places):
+            raise ValueError(f"known={known}: there are {len(causal.places)} places, of which the first are known.")
+        lead = value.shape[: value.dim() - len(self.event_shape)]
+        x = value.reshape(-1, *self.event_shape).clone()
+        told = self.condition
+        if told is not None:
+            told = told.expand(*lead, -1).reshape(-1, told.shape[-1]).to(x.dtype)
+        for place in causal.places[known:]:
+            x[place.elements] = 0
+        inputs = self.read(x)
+        at = causal.begin(inputs, told)
+        for step, place in enumerate(causal.places):
+            features = at(place)
+            if step < known:
+                continue
+            x[place.elements] = self.head(features).sample()[:, place.channels]
+            inputs[place.window] = self.read(x[place.window])
+        return x.reshape(*lead, *self.event_shape)
+
+
+class OverOrders(TorchDistribution):
+    """An even mixture of distributions that draw the same elements in different orders, p(x) = 1/K Σₖ pₖ(x).
+
+    Args:
+        members: the distributions, of one event shape and no batch shape.
+        batch: batch shape.
+    """
+
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012  (torch's own protocol)
+
+    def __init__(self, members: Sequence[Autoregressive], batch: Sequence[int] = ()) -> None:
+        self.members = members
+        super().__init__(Size(batch), members[0].event_shape, validate_args=False)
+
+    @constraints.dependent_property
+    def support(self) -> constraints.Constraint:
+        """That of each element."""
+        return self.members[0].support
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> OverOrders:
+        """The same distribution for another batch shape."""
+        return OverOrders(self.members, batch_shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log 1/K Σₖ pₖ(x)."""
+        each = torch.stack([member.log_prob(value) for member in self.members])
+        log_p = each.logsumexp(0) - math.log(len(each))
+        return log_p.expand(torch.broadcast_shapes(self.batch_shape, log_p.shape))
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
+        """An order for each draw, and then element by element."""
+        lead = Size(sample_shape) + self.batch_shape
+        which = torch.randint(len(self.members), (lead.numel(),))
+        parts = [member.sample((int((which == k).sum()),)) for k, member in enumerate(self.members)]
+        # draws of one order lie together, and go back to where the order was chosen
+        places = torch.cat([(which == k).nonzero().flatten() for k in range(len(self.members))]).argsort()
+        return torch.cat(parts)[places.to(parts[0].device)].reshape(*lead, *self.event_shape)
+
+
+def _pixels_last(t: Tensor, rank: int) -> Tensor:
+    """``(..., C, *pixels)`` to ``(..., *pixels, C, *ones)``: every pixel as an event of its own."""
+    moved = t.movedim(-rank - 1, -1) if rank else t
+    return moved.reshape(*moved.shape, *[1] * rank)
