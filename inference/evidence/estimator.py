@@ -17,7 +17,7 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import HasLogProb, HasPartition, Model, Pair
-from pyrogen.inference.evidence.request import instead
+from pyrogen.inference.evidence.request import instead, is_exact
 from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -135,7 +135,7 @@ def log_evidence(
 
 def usual(model: Model) -> str | Mapping[str, Any]:
     """The estimator for a model of which none was asked for."""
-    if isinstance(model, HasLogProb) and not (isinstance(model, HasPartition) and not model.enumerable):
+    if is_exact(model):
         return "Exact"
     return ENERGY if isinstance(model, HasPartition) else "IWAE"
 

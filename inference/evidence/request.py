@@ -12,9 +12,14 @@ from pyrogen.base import HasGenerator, HasLogProb, HasPartition, Model, Pair
 Attributes = Mapping[str, Any]
 
 
+def is_exact(model: Model) -> bool:
+    """Whether log p(x) can be asked of the model itself: it has one, and no log Z that is too large to enumerate."""
+    return isinstance(model, HasLogProb) and not (isinstance(model, HasPartition) and not model.enumerable)
+
+
 def instead(model: Model) -> str:
     """What can score a model, for one that was asked of an estimator that cannot."""
-    if isinstance(model, HasLogProb) and not (isinstance(model, HasPartition) and not model.enumerable):
+    if is_exact(model):
         return "use estimator=Exact()"
     if isinstance(model, HasPartition):
         return "use estimator=AIS()"

@@ -13,7 +13,7 @@ from torch.nn.functional import linear, softplus
 from pyrogen.base import HasFeatures, HasFreeEnergy, HasLogProb, HasPartition, Model, Objective
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
-from pyrogen.models.energy.visible import Visible, bits, refusal
+from pyrogen.models.energy.visible import Visible, bits, column, refusal
 from pyrogen.registry import entry, make, variant
 
 ENUMERABLE = 20  # binary units, or as many states
@@ -91,12 +91,12 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
 
     def log_density(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """a_β(x) + Σⱼ softplus(β (cⱼ + Wⱼt(x))), ``(n,)``."""
-        x, beta = states.flatten(1), _column(beta)
+        x, beta = states.flatten(1), column(beta)
         return self.visible.own(x, beta) + softplus(self._scaled(self.reach(x), beta)).sum(1)
 
     def move(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """Block Gibbs at β."""
-        beta = _column(beta)
+        beta = column(beta)
         h = torch.bernoulli(torch.sigmoid(self._scaled(self.reach(states.flatten(1)), beta)))
         return self.visible.draw(self._scaled(h @ self.weight, beta), beta).reshape(states.shape)
 
@@ -213,10 +213,6 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
     @staticmethod
     def _scaled(t: Tensor, beta: float | Tensor) -> Tensor:
         return t if isinstance(beta, float) and beta == 1.0 else beta * t
-
-
-def _column(beta: float | Tensor) -> float | Tensor:
-    return beta.unsqueeze(1) if isinstance(beta, Tensor) else float(beta)
 
 
 @entry(

@@ -15,7 +15,7 @@ from pyrogen.base import Batch, HasFeatures, HasLogProb, HasPartition, Model, Ob
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.models.energy.boltzmann import AT_ONCE, BURN_IN, ENUMERABLE
-from pyrogen.models.energy.visible import Visible, bits, refusal
+from pyrogen.models.energy.visible import Visible, bits, column, refusal
 from pyrogen.registry import entry, make
 
 SWEEPS = 20  # of mean field
@@ -142,7 +142,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
 
     def log_density(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """log f_β(s), x and the even layers summed out, ``(n,)``."""
-        beta = beta.unsqueeze(1) if isinstance(beta, Tensor) else float(beta)
+        beta = column(beta)
         odd = self._odd(states)
         below = self.visible.log_normalizer(beta * (odd[0] @ self._linears[0].weight.to(states.dtype)), beta)
         return below + self._rest(odd, beta)
@@ -168,7 +168,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
 
     def move(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """x and the even layers given the odd ones, then the odd ones given these."""
-        beta = beta.unsqueeze(1) if isinstance(beta, Tensor) else float(beta)
+        beta = column(beta)
         odd = self._odd(states)
         x = self.visible.draw(beta * (odd[0] @ self._linears[0].weight), beta)
         even = {-1: self.visible.statistic(x)}

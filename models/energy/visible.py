@@ -75,6 +75,11 @@ class Visible(Axis):
             raise ValueError(refusal(self, kind_of(x)))
 
 
+def column(beta: float | Tensor) -> float | Tensor:
+    """β as it stands beside rows: of many, ``(n,)``, one for each row, ``(n, 1)``."""
+    return beta.unsqueeze(1) if isinstance(beta, Tensor) else float(beta)
+
+
 def refusal(visible: Visible, got: str) -> str:
     """The sentence for data of a kind that visible units do not take."""
     wanted, came = kind_named(visible.kinds[0]).words, kind_named(got).words
