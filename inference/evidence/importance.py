@@ -12,7 +12,7 @@ from pyrogen.inference.evidence.estimator import Estimates, joined
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weight_stream import WeightStream
-from pyrogen.inference.evidence.weights import blocks_of_weights, draws_one_state
+from pyrogen.inference.evidence.weights import weigh
 
 SHOWN = {
     "jackknife": "the bound without its bias of order 1/k (JVI-1), as uncertain as it",
@@ -79,14 +79,15 @@ def estimate_from_weights(
             f"{type(pair).__name__} has no guide to draw latents from for importance weights; {instead(pair)}."
         )
     parts: list[Estimates] = []
+    weighed = weigh(pair, x, y, num_samples, chunk_size, seed)
     with track(num_samples * len(x), "weighing") as advance:
-        for size, block in blocks_of_weights(pair, x, y, num_samples, chunk_size, seed):
+        for size, block in weighed.blocks:
             stream = WeightStream(num_samples, size)
             for weights in block:
                 stream.add(weights.cpu().numpy())
                 advance(weights.numel())
             parts.append({**reduce(stream), **diagnostics(stream)})
     found = joined(parts)
-    if draws_one_state(pair, x, y):
+    if weighed.certain:
         found["different_draws"] = (("datum",), np.ones(len(x)))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -68,37 +69,46 @@ def log_weights(
     pair = as_pair(pair)
     if num_samples < 1 or chunk_size < 1:
         raise ValueError(f"num_samples={num_samples} and chunk_size={chunk_size} must be at least 1.")
-    blocks = blocks_of_weights(pair, x, y, num_samples, chunk_size, seed)
+    weighed = weigh(pair, x, y, num_samples, chunk_size, seed)
     with enough_memory("lower num_samples or chunk_size, or weigh fewer data"):
-        weights = torch.cat([torch.cat(list(block)) for _, block in blocks], 1).cpu().numpy()
+        weights = torch.cat([torch.cat(list(block)) for _, block in weighed.blocks], 1).cpu().numpy()
     coordinates = {"sample": np.arange(weights.shape[0]), "datum": np.arange(weights.shape[1])}
     attributes = {"unit": "nats", "num_samples": num_samples, "seed": seed}
     return xr.DataArray(weights, coords=coordinates, dims=("sample", "datum"), name="log_weight", attrs=attributes)
 
 
-def blocks_of_weights(
-    pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size: int, seed: int
-) -> Iterator[tuple[int, Iterator[Tensor]]]:
-    """One block of data after the other: how many they are, and their weights in parts ``(n, block)`` in float64.
+class Weighed(NamedTuple):
+    """The weights of data, a block after the other.
 
-    A block's weights must be taken before the next block is asked for.
+    Attributes:
+        certain: whether the guide has but one state for a datum, so that one draw weighs what all do.
+        blocks: how many data a block has, and their weights in parts ``(n, block)`` in float64, which must be taken before
+            the next block is asked for.
     """
-    plate = check_weighable(pair, x, y)
-    different = 1 if draws_one_state(pair, x, y) else num_samples
-    _keep_freed_memory()
-    with evaluating(pair):
-        for start in range(0, x.shape[0], DATA_BLOCK):
-            rows = slice(start, start + DATA_BLOCK)
-            some, labels = x[rows], None if y is None else y[rows]
-            block = _Block(pair, some, labels, (seed, start // DATA_BLOCK), plate)
-            yield len(some), _gather(block.weigh(different, chunk_size), num_samples // different)
+
+    certain: bool
+    blocks: Iterator[tuple[int, Iterator[Tensor]]]
 
 
-def draws_one_state(pair: Pair, x: Tensor, y: Tensor | None) -> bool:
-    """Whether the guide is certain, so that one draw weighs what all do."""
-    with evaluating(pair), seeded(0, x.device):
-        drawn = latent_sites(record(pair.guide, x[:1], None if y is None else y[:1]))
-    return bool(drawn) and all(is_certain(site["fn"]) for site in drawn.values())
+def weigh(pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size: int, seed: int) -> Weighed:
+    """The log weights of :func:`log_weights`, as they are made.
+
+    Raises:
+        ValueError: as there.
+    """
+    found = check_weighable(pair, x, y)
+    different = 1 if found.certain else num_samples
+
+    def blocks() -> Iterator[tuple[int, Iterator[Tensor]]]:
+        _keep_freed_memory()
+        with evaluating(pair):
+            for start in range(0, x.shape[0], DATA_BLOCK):
+                rows = slice(start, start + DATA_BLOCK)
+                some, labels = x[rows], None if y is None else y[rows]
+                block = _Block(pair, some, labels, (seed, start // DATA_BLOCK), found.plate)
+                yield len(some), _gather(block.weigh(different, chunk_size), num_samples // different)
+
+    return Weighed(found.certain, blocks())
 
 
 def _keep_freed_memory() -> None:
@@ -122,11 +132,20 @@ def _gather(chunks: Iterator[Tensor], times: int) -> Iterator[Tensor]:
         yield whole[:filled]
 
 
-def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
-    """Refuse data and programs for which there are no importance weights per datum.
+class Weighing(NamedTuple):
+    """How the programs of a pair are weighed.
 
-    Returns:
-        The plate along which the particles lie: one of their own, or the data's where they are laid along the batch.
+    Attributes:
+        plate: along which the particles lie: one of their own, or the data's where they are laid along the batch.
+        certain: whether the guide has but one state for a datum.
+    """
+
+    plate: str
+    certain: bool
+
+
+def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> Weighing:
+    """Refuse data and programs for which there are no importance weights per datum.
 
     Raises:
         ValueError: as said in :func:`log_weights`.
@@ -135,7 +154,8 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
     with evaluating(pair), seeded(0, x.device):
         head = min(x.shape[0], DATA_BLOCK)
         trial = check_programs(pair, x[:head], None if y is None else y[:head])
-    for name, site in latent_sites(trial.drawn).items():
+    drawn = latent_sites(trial.drawn)
+    for name, site in drawn.items():
         lack = lacks_density(site["fn"])
         if lack and not is_point(trial.scored[name]["fn"]):
             raise ValueError(
@@ -143,7 +163,8 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> str:
                 "log p(x) and bound nothing. Use a posterior such as DiagonalNormal, or score by "
                 "estimator=Reconstruction()."
             )
-    return "particles" if pair.vectorized else trial.plate
+    certain = bool(drawn) and all(is_certain(site["fn"]) for site in drawn.values())
+    return Weighing("particles" if pair.vectorized else trial.plate, certain)
 
 
 @dataclass
