@@ -1,4 +1,20 @@
-"""What a model is conditioned on, and how a network reads it."""
+"""What a model is conditioned on, and how a network reads it.
+
+To every network y comes as one vector that holds all of it; what it makes of that is the network's business: it may take it
+as a vector, or, by :meth:`Condition.as_picture` and :meth:`Condition.as_words`, as what it was.
+
+============  =====================  ============  ============================
+y             shape                  a vector of   and as
+============  =====================  ============  ============================
+a label       ``()``, K classes      K             words, one of K
+labels        ``(A,)``, K classes    A K           words, A of K
+tokens        ``(L,)``, V classes    L V           words, L of V
+a layout      ``(H, W)``, K classes  H W K         a picture, ``(K, H, W)``
+an image      ``(C, H, W)``          C H W         a picture, ``(C, H, W)``
+grey          ``(H, W)``             H W           a picture, ``(1, H, W)``
+numbers       ``(D,)``               D             a vector alone
+============  =====================  ============  ============================
+"""
 
 from __future__ import annotations
 
@@ -55,6 +71,54 @@ class Condition:
         hot = y.unsqueeze(-1) == torch.arange(self.classes, device=y.device)
         return hot.reshape(*lead, self.size).to(torch.get_default_dtype())
 
+    @property
+    def picture(self) -> torch.Size | None:
+        """As a picture of what shape y may be read: of an image its own, of a layout a channel for each class."""
+        if self.classes is not None:
+            return torch.Size((self.classes, *self.shape)) if len(self.shape) == 2 else None
+        return torch.Size((*[1] * (len(self.shape) == 2), *self.shape)) if len(self.shape) in (2, 3) else None
+
+    @property
+    def words(self) -> torch.Size | None:
+        """As how many words of how many y may be read, ``(L, V)``."""
+        if self.classes is None or len(self.shape) > 1:
+            return None
+        return torch.Size((*(self.shape or (1,)), self.classes))
+
+    def as_picture(self, told: Tensor) -> Tensor:
+        """What a network was told, ``(..., size)``, as the picture that it is, ``(..., C, H, W)``.
+
+        Raises:
+            ValueError: it is none.
+        """
+        shape = self.need_picture("a network")
+        if self.classes is None:
+            return told.unflatten(-1, tuple(shape))
+        return told.unflatten(-1, (*shape[1:], shape[0])).movedim(-1, -3)
+
+    def as_words(self, told: Tensor) -> Tensor:
+        """What a network was told, ``(..., size)``, as one-hot words, ``(..., L, V)``: times E ``(V, D)``, an embedding.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if self.words is None:
+            raise ValueError(f"a network that reads y as words takes (L,) of V classes; this model takes {self}.")
+        return told.unflatten(-1, tuple(self.words))
+
+    def need_picture(self, who: str) -> torch.Size:
+        """The shape of the picture that y is.
+
+        Raises:
+            ValueError: it is none; ``who`` reads it as one.
+        """
+        if self.picture is None:
+            raise ValueError(
+                f"{who} reads y as a picture, an image (C, H, W) or a layout (H, W) of classes; this model takes {self}, "
+                "which other networks read as a vector."
+            )
+        return self.picture
+
     def check(self, y: Tensor | None, n: int) -> None:
         """Refuse what is no y of ``n`` data.
 
@@ -77,6 +141,9 @@ class Condition:
             raise ValueError(f"the model takes {self}, numbered 0 to {self.classes - 1}{unknown}; y holds {_held(y)}.")
 
     def __str__(self) -> str:
+        if self.picture is not None:
+            sides = " × ".join(map(str, self.shape))
+            return f"a layout of {sides} of {self.classes} classes" if self.classes else f"an image of {sides}"
         many = f"{torch.Size(self.shape).numel()} " if self.shape else "one "
         return f"{many}of {self.classes} classes" if self.classes else f"{many}real numbers"
 

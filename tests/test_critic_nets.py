@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import pyrogen
+from pyrogen.conditions import Condition
 from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial.penalties import GradientPenalty, squared_slopes
 from pyrogen.inference.programs.contexts import standing_still
@@ -18,6 +19,7 @@ from pyrogen.nets.packs import Packed
 from pyrogen.nets.spectral import largest_singular_values, spectral
 from pyrogen.registry import make
 
+FOUR = Condition((4,))
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 5, 9)]
 CRITICS = [
     critics.Perceptron((8,)),
@@ -39,7 +41,7 @@ GENERATORS = [
 def test_critics_score_data_of_any_shape_with_and_without_a_condition(critic, shape):
     x, y = torch.randn(6, *shape), torch.eye(6)[:, :4]
     assert critic.build(shape)(x).shape == (6 // critic.pack, 1)
-    net = critic.build(shape, 4)
+    net = critic.build(shape, FOUR)
     first, other = net(x, y), net(x, y.flip(0))
     assert first.shape == (6 // critic.pack, 1)
     assert not torch.allclose(first, other)
@@ -55,7 +57,7 @@ def test_critics_score_data_of_any_shape_with_and_without_a_condition(critic, sh
 def test_generators_make_data_of_any_shape_with_and_without_a_condition(generator, shape):
     z, y = torch.randn(6, 3), torch.eye(6)[:, :4]
     assert generator.build(3, shape)(z).shape == (6, *shape)
-    net = generator.build(3, shape, "unit", 4)
+    net = generator.build(3, shape, "unit", FOUR)
     for p in net.parameters():
         nn.init.normal_(p, std=0.1)
     x = net(z, y).detach()
@@ -245,7 +247,7 @@ def test_conditional_batch_norm_scales_and_shifts_by_class():
 
 
 def test_projection_adds_the_inner_product_of_features_and_condition():
-    net = critics.Perceptron((4,), conditioning="projection").build((3,), 2)
+    net = critics.Perceptron((4,), conditioning="projection").build((3,), Condition((2,)))
     x, y = torch.randn(5, 3), torch.eye(2)[torch.tensor([0, 1, 1, 0, 1])]
     exact = net.head(net.features(x)) + (net.features(x) @ net.projection.weight * y).sum(1, keepdim=True)
     torch.testing.assert_close(net(x, y), exact)

@@ -112,14 +112,17 @@ def test_a_model_of_another_kind_says_what_it_takes(tokens):
     [
         (None, None),
         (torch.arange(9) % 3, "label"),
-        (torch.randn(9, 2), "real"),
-        (torch.randint(0, 256, (9, 1, 4, 4), dtype=torch.uint8), "unit"),
+        (torch.randn(9, 2), "numbers"),
+        (torch.randn(9, 2, 2), "numbers"),
+        (torch.randint(0, 256, (9, 1, 4, 4), dtype=torch.uint8), "image"),
+        (torch.randint(0, 5, (9, 4, 4)), "layout"),
+        (torch.randint(0, 5, (9, 2)), "labels"),
     ],
 )
 def test_y_has_a_kind_too(y, expected):
     data = pyrogen.data.from_arrays(torch.rand(9, 4), y)
     assert data.y_kind == expected
-    if expected == "unit":
+    if expected == "image":
         assert data.y_shape == (1, 4, 4)
         assert float(data.train.y.max()) <= 1
 

@@ -297,7 +297,7 @@ def test_what_y_may_be():
     assert layout.train.y.shape == (40, 32, 32)
     assert torch.equal(layout.train.y, Sprites().layout(factors))
     assert layout.class_names == ("background", *SHAPES)
-    assert (layout.y_kind, layout.classes) == ("label", 7)
+    assert (layout.y_kind, layout.classes, caption.y_kind) == ("layout", 7, "tokens")
     assert load("sprites(n=40, frames=3)").x_shape == (3, 3, 32, 32)
 
 

@@ -34,9 +34,10 @@ class SiteCritic(nn.Module):
         self.others, self.condition = tuple(name for name in shapes if name != self.first), condition
         x_shape = Size(shapes[self.first])
         size = sum(condition.size if n == "y" and condition else shapes[n].numel() for n in self.others)
+        told = condition if self.others == ("y",) else Condition((size,)) if size else None
         if net is None:
             net = Convolutional(width=32, normalization="spectral") if is_picture(x_shape) else Perceptron()
-        self.net = BatchDims(net.build(x_shape, size), x_shape, Size([1]), "critic")
+        self.net = BatchDims(net.build(x_shape, told), x_shape, Size([1]), "critic")
 
     def forward(self, sites: Sites) -> Tensor:
         """The scores, ``(B,)``; of packs of data fewer."""

@@ -169,10 +169,9 @@ def gan_of(
 ) -> GAN:
     """A GAN of networks that are choices, objects or names; the other arguments are those of :class:`GAN`."""
     _kinds(kind)  # the networks would refuse another in words of their own
-    told = 0 if condition is None else condition.size
     made: GeneratorNet = make("generator", generator)
     judging: CriticNet = make("critic", critic)
-    nets = made.build(latent_size, x_shape, kind, told), judging.build(x_shape, told)
+    nets = made.build(latent_size, x_shape, kind, condition), judging.build(x_shape, condition)
     return GAN(*nets, x_shape, latent_size, prior, objective, kind, condition)
 
 

@@ -13,14 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrogen.conditions import Condition
 from pyrogen.data import folder, npz, table
+from pyrogen.data.label import BLANK
 from pyrogen.data.named import path_of, source_named
 from pyrogen.data.oracle import Oracle
 from pyrogen.data.resize import resize
 from pyrogen.data.source import Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
-from pyrogen.kinds import kind_named
+from pyrogen.kinds import is_picture
 from pyrogen.registry import DECIDED, notes
 
 # the source of data that no file holds
@@ -44,7 +46,7 @@ class Data:
         sha256: of each split, the first 12 hex digits of the hash of its raw x and y.
         standardize: whether x is (raw − mean) / sd, see :class:`pyrogen.data.scale.Scale`.
         size: to which the images were cut and resized.
-        class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
+        class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each; of tokens, the words.
         labels: how many training data kept their label; those of the others are :data:`pyrogen.conditions.UNKNOWN`.
         missing: whether NaN in x stands for what was not observed.
         label: the column of a table that was named as its labels.
@@ -84,14 +86,16 @@ class Data:
 
     @property
     def y_kind(self) -> str | None:
-        """What y is: "label" of classes, or the kind of its numbers, "unit" of grey images and "real"; None without y."""
-        known = [s.y for s in (self.train, self.valid, self.test) if s.y is not None]
-        if not known:
+        """What y is: a "label", "labels" (several a datum), "tokens", a "layout", an "image" or "numbers"; None without y."""
+        y = next((s.y for s in (self.train, self.valid, self.test) if s.y is not None), None)
+        if y is None:
             return None
-        if not known[0].is_floating_point():
-            return "label"
-        grey = known[0].dim() > 2 and all(kind_named("unit").check(y) for y in known)
-        return "unit" if grey else "real"
+        if y.is_floating_point():
+            picture = Condition(y.shape[1:]).picture if y.dim() > 1 else None
+            return "image" if picture is not None and is_picture(picture) else "numbers"
+        if y.dim() == 2:
+            return "tokens" if self.class_names[:1] == (BLANK,) else "labels"
+        return {1: "label", 3: "layout"}.get(y.dim(), "labels")
 
     @property
     def y_shape(self) -> torch.Size:
@@ -162,12 +166,15 @@ class Data:
         drawn = f"{self.binarization} binarization" if self.binarization != "none" else ""
         drawn = "dequantized" if self.dequantization else drawn
         how = f" ({drawn}, seed {self.seed})" if drawn else " (standardized)" if self.standardize else ""
-        each = f"{self.y_shape.numel()} labels of " if self.y_shape else ""
-        labels = f", {each}{self.classes} classes" if self.classes else ""
+        labels = f", y {self._said_of_y()}" if self.y_shape else f", {self.classes} classes" if self.classes else ""
         labels += f", {self.labels} labelled" if self.labels is not None else ""
         labels += ", some of it missing" if self.missing else ""
         labels += f"; guessed: {self.guessed}" if self.guessed else ""
         return f"Data({self.name}: {sizes}, x {tuple(self.x_shape)} {self.kind}{how}{labels})"
+
+    def _said_of_y(self) -> str:
+        many = f" of {self.classes} {'words' if self.y_kind == 'tokens' else 'classes'}" if self.classes else ""
+        return f"{tuple(self.y_shape)} {self.y_kind}{many}"
 
 
 def load(

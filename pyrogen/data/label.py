@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+BLANK = "<blank>"
+"""The word, number 0, that fills captions up to the length of the longest."""
 # whole numbers up to here in a y that is shaped as an image number its classes; above, they are grey levels
 LARGEST_LAYOUT = 127
 

@@ -17,7 +17,8 @@ CHUNK = 1000
 def resize(source: Source, size: int) -> Source:
     """The same images ``(C, H, W)`` as ``(C, size, size)``, bilinear with antialiasing; whole numbers stay whole.
 
-    A y that is an image of the same height and width is resized with its x. No oracle knows images of another size.
+    A y that is an image, or a layout of classes, of the same height and width is resized with its x; of a layout whole
+    pixels are taken. No oracle knows images of another size.
 
     Raises:
         ValueError: the data are no images, or size is below 1.
@@ -31,9 +32,20 @@ def resize(source: Source, size: int) -> Source:
         raise ValueError(f"size={size}: expected at least 1 pixel.")
     splits: dict[str, tuple[Tensor | np.ndarray, Tensor | None]] = {}
     for split, (x, y) in source.splits.items():
-        beside = y is not None and y.dim() == 4 and y.shape[2:] == x.shape[2:]
-        splits[split] = (_resized(x, size), _resized(y, size) if beside and y is not None else y)
+        beside = y is not None and y.dim() in (3, 4) and y.shape[-2:] == x.shape[2:]
+        splits[split] = (_resized(x, size), _resized_beside(y, size) if beside and y is not None else y)
     return replace(source, splits=splits, oracle=None)
+
+
+def _resized_beside(y: Tensor, size: int) -> Tensor:
+    if y.dim() == 4:
+        return _resized(y, size)
+    if y.is_floating_point():
+        return _resized(y.unsqueeze(1), size).squeeze(1)
+    side = min(y.shape[1:])
+    top, left = ((edge - side) // 2 for edge in y.shape[1:])
+    rows = ((torch.arange(size) + 0.5) * side / size).long()
+    return y[:, top + rows][:, :, left + rows]
 
 
 def _resized(images: Tensor | np.ndarray, size: int) -> Tensor:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pyrogen.data.label import BLANK
 from pyrogen.data.sprites import Sprites
 
-BLANK = "<blank>"
 MARKED, MOVING = "with a mark at the", "moving"
 
 

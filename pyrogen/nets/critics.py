@@ -12,7 +12,9 @@ from typing import ClassVar
 import torch
 from torch import Size, Tensor, nn
 
+from pyrogen.conditions import Condition
 from pyrogen.nets.attention import SelfAttention
+from pyrogen.nets.beside import BesidePicture, picture_beside
 from pyrogen.nets.conv import sides_of
 from pyrogen.nets.minibatch import MinibatchDeviation, MinibatchDiscrimination
 from pyrogen.nets.packs import Packed
@@ -22,7 +24,7 @@ from pyrogen.registry import choice, unknown
 SLOPE = 0.2  # of the leaky units
 NORMALIZATIONS = ("none", "batch", "layer", "spectral")
 STATISTICS = ("none", "deviation", "discrimination")
-CONDITIONS = ("concatenation", "projection")
+CONDITIONS = ("concatenation", "projection", "picture")
 
 
 class CriticNet(ABC):
@@ -31,7 +33,8 @@ class CriticNet(ABC):
     Attributes:
         pack: how many data it reads at once, see :class:`pyrogen.nets.packs.Packed`.
         minibatch: what it is told of its batch: "none", "deviation" or "discrimination", see :mod:`pyrogen.nets.minibatch`.
-        conditioning: how it reads a condition: "concatenation" with x, or "projection" of its features, see :class:`Scores`.
+        conditioning: how it reads a condition: "concatenation" with x, or "projection" of its features, as a vector, see
+            :class:`Scores`; or as a "picture" beside x, see :class:`pyrogen.nets.beside.BesidePicture`.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("critic",)
@@ -39,22 +42,31 @@ class CriticNet(ABC):
     minibatch: str
     conditioning: str
 
-    def build(self, x_shape: Sequence[int], condition: int = 0) -> nn.Module:
-        """A network with weights of its own: ``(N, *x_shape)``, and ``(N, condition)`` if there is one, to ``(N, 1)``.
+    def build(self, x_shape: Sequence[int], condition: Condition | None = None) -> nn.Module:
+        """A network with weights of its own: ``(N, *x_shape)``, and ``(N, condition.size)`` if there is one, to ``(N, 1)``.
 
         With packs it gives ``(N // pack, 1)``.
 
         Args:
             x_shape: shape of one datum.
-            condition: the numbers that say a condition; 0: there is none.
+            condition: what y is.
+
+        Raises:
+            ValueError: data of this shape, or a condition, that the network cannot read.
         """
-        shape, told = Size([self.pack * x_shape[0], *x_shape[1:]]), self.pack * condition
-        net = self.scores(shape, told)
+        if condition is not None and self.conditioning == "picture":
+            joined = picture_beside(Size(x_shape), condition, f"the critic {type(self).__name__}")
+            net: nn.Module = BesidePicture(self.scores(self._packed(joined), 0), condition, self.pack)
+        else:
+            net = self.scores(self._packed(x_shape), 0 if condition is None else self.pack * condition.size)
         return net if self.pack == 1 else Packed(net, self.pack)
+
+    def _packed(self, x_shape: Sequence[int]) -> Size:
+        return Size([self.pack * x_shape[0], *x_shape[1:]])
 
     @abstractmethod
     def scores(self, x_shape: Size, condition: int) -> nn.Module:
-        """The network of data that are packed already."""
+        """The network of data that are packed already, and of so many numbers that say their condition as a vector."""
 
 
 class Scores(nn.Module):
@@ -111,7 +123,7 @@ class Perceptron(CriticNet):
         spectral: whether weights are divided by their largest singular values.
         minibatch: what it is told of its batch: "none", "deviation" or "discrimination".
         pack: how many data it reads at once.
-        conditioning: how it reads a condition: by "concatenation" or "projection".
+        conditioning: how it reads a condition: by "concatenation", "projection" or as a "picture".
     """
 
     hidden: Sequence[int] = (128, 128, 128)
@@ -154,7 +166,7 @@ class Convolutional(CriticNet):
         attention: whether the positions of the image at half depth attend to one another.
         minibatch: what it is told of its batch: "none", "deviation" or "discrimination".
         pack: how many data it reads at once, as further channels.
-        conditioning: how it reads a condition: by "concatenation" or "projection".
+        conditioning: how it reads a condition: by "concatenation", "projection" or as a "picture".
     """
 
     width: int = 64

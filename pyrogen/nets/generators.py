@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Size, Tensor, nn
 
+from pyrogen.conditions import Condition
 from pyrogen.nets.attention import SelfAttention
 from pyrogen.nets.conv import sides_of
 from pyrogen.nets.critics import middle, one_of, start_small, widths
@@ -28,20 +29,25 @@ class GeneratorNet(ABC):
 
     axes: ClassVar[tuple[str, ...]] = ("generator",)
 
-    def build(self, latent_size: int, x_shape: Sequence[int], kind: str = "real", condition: int = 0) -> nn.Module:
-        """A network with weights of its own: ``(N, latent_size)`` to ``(N, *x_shape)``; it also reads ``(N, condition)``.
+    def build(
+        self, latent_size: int, x_shape: Sequence[int], kind: str = "real", condition: Condition | None = None
+    ) -> nn.Module:
+        """A network with weights of its own: ``(N, latent_size)``, and ``(N, condition.size)``, to ``(N, *x_shape)``.
 
         Args:
             latent_size: size of z.
             x_shape: shape of one datum.
             kind: of the data: "unit" and "binary" end in a sigmoid, "real" is left as it is.
-            condition: the numbers that say a condition; 0: there is none.
+            condition: what y is.
+
+        Raises:
+            ValueError: data of this shape or kind, or a condition, that the network cannot make, or read.
         """
         one_of("kind that a generator makes", kind, tuple(ENDS))
         return Grown(self.layers(latent_size, Size(x_shape), condition), ENDS[kind]())
 
     @abstractmethod
-    def layers(self, latent_size: int, x_shape: Size, condition: int) -> list[nn.Module]:
+    def layers(self, latent_size: int, x_shape: Size, condition: Condition | None) -> list[nn.Module]:
         """The layers, all but the last that keeps numbers in their range; those that look at y take it with h."""
 
 
@@ -106,6 +112,11 @@ class ConditionalBatchNorm(ReadsCondition):
         return (1 + scale) * normal + shift
 
 
+def numbers_of(condition: Condition | None) -> int:
+    """As how many numbers a layer reads y; 0 without."""
+    return 0 if condition is None else condition.size
+
+
 @choice("generator")
 @dataclass(frozen=True)
 class Perceptron(GeneratorNet):
@@ -123,10 +134,10 @@ class Perceptron(GeneratorNet):
         if min(self.hidden, default=1) < 1:
             raise ValueError(f"Perceptron(hidden={self.hidden}): each hidden layer has 1 unit or more.")
 
-    def layers(self, latent_size: int, x_shape: Size, condition: int) -> list[nn.Module]:
+    def layers(self, latent_size: int, x_shape: Size, condition: Condition | None) -> list[nn.Module]:
         """The layers."""
-        sizes = [latent_size + condition, *self.hidden]
-        made: list[nn.Module] = [Joined()] if condition else []
+        sizes = [latent_size + numbers_of(condition), *self.hidden]
+        made: list[nn.Module] = [Joined()] if condition is not None else []
         for before, after in pairwise(sizes):
             made += [nn.Linear(before, after), nn.ReLU()]
         return [*made, nn.Linear(sizes[-1], x_shape.numel()), nn.Unflatten(1, tuple(x_shape))]
@@ -168,16 +179,17 @@ class Convolutional(GeneratorNet):
                 f"{self.normalization!r} leaves it none; take normalization='batch', or conditioning='concatenation'."
             )
 
-    def layers(self, latent_size: int, x_shape: Size, condition: int) -> list[nn.Module]:
+    def layers(self, latent_size: int, x_shape: Size, condition: Condition | None) -> list[nn.Module]:
         """The layers."""
         sides = sides_of(x_shape)
         depth = len(sides) - 1
         channels = [*reversed(widths(self.width, depth)), x_shape[0]]
-        joined = condition if self.conditioning == "concatenation" else 0
+        told = numbers_of(condition)
+        joined = told if self.conditioning == "concatenation" else 0
         made: list[nn.Module] = [Joined()] if joined else []
         made += [nn.Linear(latent_size + joined, channels[0] * prod(sides[-1]))]
         made += [nn.Unflatten(1, (channels[0], *sides[-1]))]
-        made += [*self._norm(channels[0], condition), nn.ReLU()]
+        made += [*self._norm(channels[0], told), nn.ReLU()]
         for i, ((height, breadth), (before, after)) in enumerate(zip(sides[-2::-1], pairwise(channels), strict=True)):
             # the critic's attention looks at an image of the same size
             made += [SelfAttention(before)] if self.attention and depth - i == middle(depth) else []
@@ -185,7 +197,7 @@ class Convolutional(GeneratorNet):
             # what the critic puts after an odd side is taken off
             odd = height % 2, breadth % 2
             made += [nn.ZeroPad2d((0, -odd[1], 0, -odd[0]))] if any(odd) else []
-            made += [*self._norm(after, condition), nn.ReLU()] if i + 1 < depth else []
+            made += [*self._norm(after, told), nn.ReLU()] if i + 1 < depth else []
         for layer in made:
             start_small(layer)
         return made

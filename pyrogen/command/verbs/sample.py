@@ -20,9 +20,10 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
     parser.add_argument(
         "--y",
-        type=int | None,
+        type=str | None,
         default=None,
-        help="class of a conditional model's samples; by default the y of test data",
+        help="what a conditional model's samples are given: a class, a caption, numbers with commas between, an image file, "
+        "a layout (.png or .npy of classes); by default the y of test data",
     )
     parser.add_argument(
         "--temperature",
@@ -35,6 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     import numpy as np
     import torch
 
+    from pyrogen.data.said import as_said
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
     from pyrogen.files import saving, write
@@ -51,11 +53,12 @@ def run(arguments: Sequence[str]) -> int:
         model, data = pyrogen.load(options.run), data_of(options.run)
         y = data.test.y
         if options.y is not None:
-            y = torch.full((options.n,), options.y)
+            if model.condition is None or model.condition.optional:
+                raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
+            one = as_said(options.y, model.condition, data)
+            y = one.expand(options.n, *one.shape)
         elif y is not None:
             y = y[torch.arange(options.n) % len(y)]
-        if options.y is not None and model.condition_for(y) is None:
-            raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
         drawn, given = {}, model.condition_for(y)
         for name, draw in (("x", model.sample), ("mean", model.sample_mean)) if options.temperature is None else ():
             with evaluating(model), seeded(options.seed):  # the same draws of z for both
