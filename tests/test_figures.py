@@ -143,6 +143,12 @@ def test_strips_name_their_rows_and_columns_in_the_middle():
     assert canvas[32, 2 * 69 + 32] == 0
 
 
+def test_names_of_strips_lie_within_the_figure():
+    figure = plots.strips(torch.zeros(8, 8, 1, 8, 8), "unit", [*"abcdef", "Normal, predicted", "mean of 8 data"])
+    figure.draw_without_rendering()
+    assert min(label.get_window_extent().x0 for label in figure.axes[0].get_yticklabels()) >= 0
+
+
 def test_reconstructed_vectors_share_their_colours():
     maps = [a.images[0] for a in plots.reconstructions(torch.ones(3, 5), torch.full((3, 5), -4.0), "real").axes[:2]]
     assert [m.get_clim() for m in maps] == [(-4.0, 4.0)] * 2

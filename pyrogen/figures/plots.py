@@ -88,6 +88,8 @@ def strips(x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str]
     # names beside the pictures take their room: no lower than the rest demands
     beside = 0.07 * max((len(line) for name in rows for line in name.split("\n")), default=-1) + 0.1
     figure.set_size_inches(WIDTH, (WIDTH - beside) * height / width + (0.25 if columns else 0.05))
+    if rows:
+        axes.set_anchor("E")  # the layout centres pictures in room that is over, of which names may need all
     for axis, names, size in zip((axes.yaxis, axes.xaxis), (rows, columns), sizes, strict=True):
         if names:
             axis.set_ticks((np.arange(len(names)) + 0.5) * (size + GAP) / len(names) - GAP / 2, names)
