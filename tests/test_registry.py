@@ -256,7 +256,7 @@ def test_a_variant_is_its_base_with_other_defaults(name, tmp_path):
         "defaults"
     ]
     a_width = isinstance(other["hidden"].default, int) if "hidden" in other else False
-    small = {"latent_size": 2, "prior": "Laplace", "hidden": 3 if a_width else (3,)}
+    small = {"latent_size": 2, "prior": "Laplace", "hidden": 3 if a_width else (3,), "classes": 3}
     small = {"x_shape": (4,) if "hidden" in other else (1, 8, 8), **{k: v for k, v in small.items() if k in other}}
     made = []
     for make, changes in ((build, {}), (base, record.details["defaults"])):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import pyro
 import pyro.distributions as dist
@@ -10,19 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Prior
-from pyrogen.base import Batch, HasCritic, HasGenerator, Model, Objective, announce
+from pyrogen.base import Batch, HasCritic, Model, Objective, announce
+from pyrogen.capabilities import HasTruncation
 from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.nets import BatchDims
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
+from pyrogen.priors import StandardNormal
 from pyrogen.registry import make
 
 BOUNDED = ("unit", "binary")
 TRIED = 64  # draws by which a generator shows its range
+LEVELS = (2.0, 1.0, 0.5, 0.25)  # of a standard normal distribution
 
 
-class GAN(Model, HasCritic, HasGenerator):
+class GAN(Model, HasCritic, HasTruncation):
     """A generator without a density, x = g(z) with z ~ p(z), or g(z, y), and a critic that reads x, and y beside it.
 
     It is half a pair: ``model`` is a Pyro program, of which x is a point mass, and there is no guide. What needs a density
@@ -130,15 +135,36 @@ class GAN(Model, HasCritic, HasGenerator):
             )
 
     @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """g(z) at drawn z, ``(n, *x_shape)``.
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        """g(z) at drawn z, ``(n, *x_shape)``; truncated, at z of N(0, I) given that all |z_i| ≤ ``truncation``.
+
+        Reference: Brock et al. 2019, arXiv:1809.11096, section 3.1.
 
         Raises:
-            ValueError: no y, or a wrong one, where the model is conditional.
+            ValueError: no y, or a wrong one, where the model is conditional; a truncation that is not above 0, or of a prior
+                that is not StandardNormal.
         """
         if self.condition is not None:
             self.condition.check(y, n)
-        return self.generate(self.latent_prior(y).sample((n,)), y)
+        return self.generate(self._draw(n, y) if truncation is None else self._draw_within(n, truncation), y)
+
+    @property
+    def truncations(self) -> Sequence[float]:
+        """The largest |z_i|, of a standard normal prior."""
+        return LEVELS if isinstance(self.prior, StandardNormal) else ()
+
+    def _draw(self, n: int, y: Tensor | None) -> Tensor:
+        z: Tensor = self.latent_prior(y).sample((n,))
+        return z
+
+    def _draw_within(self, n: int, most: float) -> Tensor:
+        if not isinstance(self.prior, StandardNormal) or not most > 0:
+            raise ValueError(
+                f"truncation={most:g} draws z of a StandardNormal prior given that no |z_i| is larger, and must be above 0; "
+                f"the prior of this {type(self).__name__} is {type(self.prior).__name__}."
+            )
+        share = torch.rand(n, self.latent_size, device=self.device)
+        return (math.sqrt(2) * torch.erfinv((2 * share - 1) * math.erf(most / math.sqrt(2)))).clamp(-most, most)
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Take the scale of the training data's y."""
@@ -157,6 +183,9 @@ class GAN(Model, HasCritic, HasGenerator):
         return None if self.reader is None or y is None else self.reader(y)
 
 
+G = TypeVar("G", bound=GAN)
+
+
 def gan_of(
     generator: GeneratorNet | str,
     critic: CriticNet | str,
@@ -166,13 +195,14 @@ def gan_of(
     objective: Objective | str | None = None,
     kind: str = "real",
     condition: Condition | None = None,
-) -> GAN:
+    of: Callable[..., G] = GAN,  # type: ignore[assignment]
+) -> G:
     """A GAN of networks that are choices, objects or names; the other arguments are those of :class:`GAN`."""
     _kinds(kind)  # the networks would refuse another in words of their own
     made: GeneratorNet = make("generator", generator)
     judging: CriticNet = make("critic", critic)
     nets = made.build(latent_size, x_shape, kind, condition), judging.build(x_shape, condition)
-    return GAN(*nets, x_shape, latent_size, prior, objective, kind, condition)
+    return of(*nets, x_shape, latent_size, prior, objective, kind, condition)
 
 
 def _kinds(kind: str) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ COLUMNS = ("leftmost", "left", "centre", "right", "rightmost")
 MARKS = ("none", "top left", "top right", "bottom left", "bottom right")
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "up": (0, -1), "down": (0, 1)}
 SPEEDS = {"slow": 1 / 32, "fast": 1 / 16}
-SIDES, TINY = (32, 64), ("small", "large")
+SIDES, TINY = (16, 32, 64), ("small", "large")
 CHUNK = 1000
 
 
@@ -103,7 +103,7 @@ class Sprites:
         values: the words for the values of each factor, in the order of the columns of ``factors``.
 
     Args:
-        size: side of a picture in pixels, 32 or 64.
+        size: side of a picture in pixels, 16, 32 or 64.
         tiny: whether there is a mark, "small" or, as its control, "large".
         frames: of a clip, T; 1 makes pictures.
 
@@ -113,7 +113,7 @@ class Sprites:
 
     def __init__(self, size: int = 32, tiny: str | None = None, frames: int = 1) -> None:
         if size not in SIDES:
-            raise ValueError(f"size={size}: sprites are drawn in 32 or 64 pixels.")
+            raise ValueError(f"size={size}: sprites are drawn in 16, 32 or 64 pixels.")
         if tiny is not None and tiny not in TINY:
             raise unknown("mark of sprites", tiny, TINY)
         if frames < 1:

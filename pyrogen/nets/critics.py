@@ -137,7 +137,7 @@ class Perceptron(CriticNet):
         object.__setattr__(self, "hidden", tuple(self.hidden))
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"Perceptron(hidden={self.hidden}): a critic has hidden layers, each of 1 unit or more.")
-        _check(self)
+        check_critic(self)
 
     def scores(self, x_shape: Size, condition: int) -> nn.Module:
         """The network of data that are packed already."""
@@ -181,7 +181,7 @@ class Convolutional(CriticNet):
         one_of("normalization", self.normalization, NORMALIZATIONS)
         if self.width < 1:
             raise ValueError(f"Convolutional(width={self.width}): a critic has 1 channel or more.")
-        _check(self)
+        check_critic(self)
 
     def scores(self, x_shape: Size, condition: int) -> nn.Module:
         """The network of data that are packed already."""
@@ -251,7 +251,12 @@ def _statistics(minibatch: str, size: int) -> nn.Module:
     return MinibatchDeviation() if minibatch == "deviation" else nn.Identity()
 
 
-def _check(critic: CriticNet) -> None:
+def check_critic(critic: CriticNet) -> None:
+    """Refuse settings of a critic that mean nothing.
+
+    Raises:
+        ValueError: an unknown statistic or way of conditioning, or a pack of less than 1.
+    """
     one_of("minibatch statistic", critic.minibatch, STATISTICS)
     one_of("way of conditioning", critic.conditioning, CONDITIONS)
     if critic.pack < 1:

@@ -16,6 +16,7 @@ from pyrogen.conditions import Condition
 from pyrogen.nets.attention import SelfAttention
 from pyrogen.nets.conv import sides_of
 from pyrogen.nets.critics import middle, one_of, start_small, widths
+from pyrogen.nets.spectral import spectral
 from pyrogen.registry import choice
 
 ENDS = {"unit": nn.Sigmoid, "binary": nn.Sigmoid, "real": nn.Identity}
@@ -158,6 +159,7 @@ class Convolutional(GeneratorNet):
         normalization: of hidden layers: "batch" or "none".
         attention: whether the positions of the image at half depth attend to one another.
         conditioning: how it reads a condition: by "concatenation" with z, or "normalization", batch norms that depend on it.
+        spectral: whether weights are divided by their largest singular values, as in the SAGAN.
     """
 
     width: int = 64
@@ -165,6 +167,7 @@ class Convolutional(GeneratorNet):
     normalization: str = "batch"
     attention: bool = False
     conditioning: str = "concatenation"
+    spectral: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
@@ -199,7 +202,10 @@ class Convolutional(GeneratorNet):
             made += [nn.ZeroPad2d((0, -odd[1], 0, -odd[0]))] if any(odd) else []
             made += [*self._norm(after, told), nn.ReLU()] if i + 1 < depth else []
         for layer in made:
-            start_small(layer)
+            if self.spectral:
+                spectral(layer)  # which takes the scale of the weights away
+            else:
+                start_small(layer)
         return made
 
     def _doubled(self, before: int, after: int) -> list[nn.Module]:

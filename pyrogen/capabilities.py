@@ -1,0 +1,72 @@
+"""What generators of pictures can be asked beside samples: each a small abstract class, as those of :mod:`pyrogen.base`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from pyrogen.base import HasGenerator
+
+
+class HasTruncation(HasGenerator):
+    """A generator that can keep to what is typical: the tighter its latents are truncated, the less various its samples.
+
+    Attributes:
+        truncations: levels to look at, from loose to tight; none where the latents have no centre.
+    """
+
+    truncations: Sequence[float]
+
+    @abstractmethod
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        """``n`` data, ``(n, *x_shape)``; None: of the whole law.
+
+        Raises:
+            ValueError: a level that means nothing, or latents that have no centre.
+        """
+
+
+class HasAttention(HasGenerator):
+    """A generator whose positions attend to one another."""
+
+    @abstractmethod
+    def attention(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """β, how each position attends to all, ``(B, H, W, H, W)``: the last two sum to 1."""
+
+
+class HasStyles(HasGenerator):
+    """A generator x = g(w₁ … w_L, noise) whose every layer is told a style, all of them w = f(z) if nothing is mixed.
+
+    Attributes:
+        style_layers: L, from coarse to fine.
+    """
+
+    style_layers: int
+
+    @abstractmethod
+    def style(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """w = f(z), ``(N, style_size)``."""
+
+    @abstractmethod
+    def synthesize(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """g(w₁ … w_L, noise), ``(N, *x_shape)``, of styles ``(N, L, style_size)``; None: noise is drawn."""
+
+    @abstractmethod
+    def draw_noise(self, n: int) -> Sequence[Tensor]:
+        """The noise of ``n`` data, ``(n, 1, H_l, W_l)`` for each layer."""
+
+
+class HasGrowth(HasGenerator):
+    """A generator that grew, from small images to those of the size of x.
+
+    Attributes:
+        growths: how often it was doubled and more: there is an image of each level from 0 to ``growths - 1``.
+    """
+
+    growths: int
+
+    @abstractmethod
+    def generate_at(self, level: int, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """What the net as it is would make if it had grown to this level only, in the size of x: ``(N, *x_shape)``."""
