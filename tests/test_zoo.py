@@ -29,7 +29,17 @@ SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,), "rbm
 LEVELLESS = {(name, "critic.net.head.bias") for name in ("gan-hinge", "sngan", "wgan", "wgan-gp")} | {
     ("ebm", "energy.net.3.bias")
 }
-NETS = {"Perceptron": {"hidden": (8,)}, "Convolutional": {"width": 4}}
+NETS = {
+    "Perceptron": {"hidden": (8,)},
+    "Convolutional": {"width": 4},
+    "Residual": {"width": 4, "blocks": 1},
+    "Spade": {"width": 4, "hidden": 4},
+}
+# what y must be where an entry does not take any: a second domain like the first, a sentence of several words
+Y_SHAPES = {
+    **dict.fromkeys(("cyclegan", "cyclegan-paper"), (1, 8, 8)),
+    **dict.fromkeys(("text-to-image", "text-to-image-paper"), (3,)),
+}
 HIDDEN = {
     **dict.fromkeys((name for name in NAMES if name.startswith("rbm")), 6),
     "dbn": (6, 5),
@@ -50,9 +60,15 @@ def small(name, seed=0):
     arguments = {k: v for k, v in SMALL.items() if k in accepted}
     if "hidden" in accepted:
         arguments["hidden"] = HIDDEN.get(name, (8,))
-    arguments |= {axis: small_net(accepted[axis].default) for axis in ("generator", "critic") if axis in accepted}
+    arguments |= {
+        axis: small_net(accepted[axis].default)
+        for axis in ("generator", "critic")
+        if axis in accepted and accepted[axis].default
+    }
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
+    if name in Y_SHAPES:
+        arguments["y_shape"] = Y_SHAPES[name]
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m
