@@ -78,7 +78,28 @@ def dcgan(quick: bool) -> Work:
     )
 
 
-WORKS: tuple[Callable[[bool], Work], ...] = (gan, wgan_gp, dcgan)
+def cyclegan(quick: bool) -> Work:
+    n, width = 320 if quick else 640, 16
+    data = load(f"domains(size=32, n={n})", dequantization=False)
+    nets = {
+        "generator": {"name": "Residual", "width": width, "blocks": 1},
+        "critic": {"name": "Convolutional", "width": width, "normalization": "none"},
+    }
+    x, y = data.train.x, data.train.y
+    assert y is not None
+    return Work(
+        "CycleGAN, 32 × 32",
+        data,
+        16,
+        lambda: pyrogen.create("cyclegan", x_shape=data.x_shape, history=0, **nets),
+        lambda epochs: lambda: by_function(hand.train_cycle, hand.HandCycle(width), x, y, epochs, 16, LR),
+        {RECORDED: 1.05},
+        3,
+        2 if quick else 5,
+    )
+
+
+WORKS: tuple[Callable[[bool], Work], ...] = (gan, wgan_gp, dcgan, cyclegan)
 
 
 def _train_dcgan(data: Tensor, net: hand.HandDCGAN, epochs: int) -> None:

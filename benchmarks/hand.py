@@ -128,6 +128,42 @@ class HandDCGAN(nn.Module):
         )
 
 
+class HandBlock(nn.Module):
+    """h + f(h) of two convolutions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        layers = [nn.Conv2d(channels, channels, 3, padding=1), nn.InstanceNorm2d(channels, affine=True)]
+        more = [nn.Conv2d(channels, channels, 3, padding=1), nn.InstanceNorm2d(channels, affine=True)]
+        self.net = nn.Sequential(*layers, nn.ReLU(), *more)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.net(h)
+
+
+class HandCycle(nn.Module):
+    """Two translations of pictures of 32 × 32, and two critics."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        stride = {"kernel_size": 4, "stride": 2, "padding": 1}
+        wide = 2 * width
+
+        def translator() -> nn.Module:
+            down = [nn.Conv2d(3, width, **stride), nn.InstanceNorm2d(width, affine=True), nn.ReLU()]
+            down += [nn.Conv2d(width, wide, **stride), nn.InstanceNorm2d(wide, affine=True), nn.ReLU()]
+            up = [nn.ConvTranspose2d(wide, width, **stride), nn.InstanceNorm2d(width, affine=True), nn.ReLU()]
+            return nn.Sequential(*down, HandBlock(wide), *up, nn.ConvTranspose2d(width, 3, **stride), nn.Sigmoid())
+
+        def critic() -> nn.Module:
+            layers = [nn.Conv2d(3, width, **stride), nn.LeakyReLU(0.2), nn.Conv2d(width, wide, **stride)]
+            layers += [nn.LeakyReLU(0.2), nn.Conv2d(wide, 2 * wide, **stride), nn.LeakyReLU(0.2)]
+            return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2 * wide * 16, 1))
+
+        self.generator = nn.ModuleDict({"x": translator(), "y": translator()})
+        self.critic = nn.ModuleDict({"x": critic(), "y": critic()})
+
+
 Game = HandGAN | HandDCGAN
 
 
@@ -144,6 +180,31 @@ def train_gan(net: Game, data: Tensor, epochs: int, batch_size: int, lr: float, 
             critic.step()
             net.critic.requires_grad_(False)
             loss = softplus(-net.critic(fake if reuse else net.generator(_noise(net, x)))).mean()
+            generator.zero_grad()
+            loss.backward()
+            generator.step()
+            net.critic.requires_grad_(True)
+
+
+def train_cycle(net: HandCycle, x: Tensor, y: Tensor, epochs: int, batch_size: int, lr: float) -> None:
+    """Epochs of a step of both critics and one of both translations a batch: least squares, a cycle and an identity term."""
+    critic, generator = _adams(net, lr, (0.5, 0.999))
+    to, judge = net.generator, net.critic
+    for _ in range(epochs):
+        for index in torch.randperm(len(x)).split(batch_size):
+            real = {"x": x[index], "y": y[index]}
+            fake = {"x": to["x"](real["y"]), "y": to["y"](real["x"])}
+            loss = sum(
+                (judge[k](real[k]) - 1).square().mean() + judge[k](fake[k].detach()).square().mean() for k in "xy"
+            )
+            critic.zero_grad()
+            loss.backward()
+            critic.step()
+            net.critic.requires_grad_(False)
+            loss = sum((judge[k](fake[k]) - 1).square().mean() for k in "xy")
+            back = {"x": to["x"](fake["y"]), "y": to["y"](fake["x"])}
+            loss = loss + sum(10 * (back[k] - real[k]).abs().mean() for k in "xy")
+            loss = loss + sum(5 * (to[k](real[k]) - real[k]).abs().mean() for k in "xy")
             generator.zero_grad()
             loss.backward()
             generator.step()

@@ -146,6 +146,8 @@ class Model(nn.Module, ABC):
     """What y is; None where the model does not look at it."""
     objective: Objective
     origin: Mapping[str, Any] | None = None
+    paired: bool = True
+    """Whether it takes each y to belong to its x; a model of two domains does not, and takes any data."""
     standardized: bool = False
     """Whether the data that it was trained on were standardized, so that raw ones are not what it reads."""
 
@@ -430,6 +432,30 @@ class HasGenerator(HasLatents):
     @abstractmethod
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """g(z), or g(z, y), ``(..., *x_shape)`` for z of shape ``(..., *latent_shape)``; y is broadcast against it."""
+
+
+class HasTranslation(ABC):
+    """A model of two domains, x and y, that makes of what is in one what it would be in the other."""
+
+    @abstractmethod
+    def to_y(self, x: Tensor) -> Tensor:
+        """x in the second domain, ``(B, *x_shape)`` to ``(B, *y_shape)``."""
+
+    @abstractmethod
+    def to_x(self, y: Tensor) -> Tensor:
+        """y in the first domain, ``(B, *y_shape)`` to ``(B, *x_shape)``."""
+
+    @abstractmethod
+    def x_given(self, made: Tensor) -> Distribution:
+        """p(x|m) of m, what became of x on its way, ``(B, *x_shape)``: how far the two may be apart."""
+
+    @abstractmethod
+    def y_given(self, made: Tensor) -> Distribution:
+        """p(y|m) of m, what became of y on its way, ``(B, *y_shape)``."""
+
+    @abstractmethod
+    def translating_modules(self) -> Sequence[nn.Module]:
+        """What makes up all of these."""
 
 
 class HasCritic(ABC):

@@ -111,7 +111,8 @@ def conditions():
         if asked is None:
             return None
         if asked.classes is None:
-            return torch.randn(n, *asked.shape, generator=torch.Generator().manual_seed(n))
+            draw = torch.randn if asked.picture is None else torch.rand
+            return draw(n, *asked.shape, generator=torch.Generator().manual_seed(n))
         return (torch.arange(n * math.prod(asked.shape)) % asked.classes).reshape(n, *asked.shape)
 
     return build

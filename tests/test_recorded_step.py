@@ -25,7 +25,17 @@ from pyrogen.inference.training.game import Game, Rules
 NAMES = pyrogen.list_models()
 SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,), "classes": 3}
 SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
-SMALL_NETS = {"Perceptron": {"hidden": (6,)}, "Convolutional": {"width": 4}}
+# what y must be where an entry does not take any: a second domain like the first, a sentence of several words
+Y_SHAPES = {
+    **dict.fromkeys(("cyclegan", "cyclegan-paper"), (1, 8, 8)),
+    **dict.fromkeys(("text-to-image", "text-to-image-paper"), (3,)),
+}
+SMALL_NETS = {
+    "Perceptron": {"hidden": (6,)},
+    "Convolutional": {"width": 4},
+    "Residual": {"width": 4, "blocks": 1},
+    "Spade": {"width": 4, "hidden": 4},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +55,14 @@ def small(name, **more):
         arguments["hidden"] = 6 if isinstance(usual, int) else (6, 6) if deep else (6,)
     for axis in {"generator", "critic"} & set(accepted):
         default = accepted[axis].default
+        if default is None:
+            continue
         net = {"name": default} if isinstance(default, str) else default
         arguments[axis] = {**net, **SMALL_NETS[net["name"]]}
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
+    if name in Y_SHAPES:
+        arguments["y_shape"] = Y_SHAPES[name]
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m

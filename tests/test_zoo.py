@@ -40,7 +40,14 @@ REST = {
 NETS = {
     "Perceptron": {"hidden": (8,)},
     **{name: {"width": 4} for name in ("Convolutional", "Residual", "Growing")},
+    "ResidualTranslator": {"width": 4, "blocks": 1},
+    "Spade": {"width": 4, "hidden": 4},
     "Styled": {"width": 4, "style": 4},
+}
+# what y must be where an entry does not take any: a second domain like the first, a sentence of several words
+Y_SHAPES = {
+    **dict.fromkeys(("cyclegan", "cyclegan-paper"), (1, 8, 8)),
+    **dict.fromkeys(("text-to-image", "text-to-image-paper"), (3,)),
 }
 HIDDEN = {
     **dict.fromkeys((name for name in NAMES if name.startswith("rbm")), 6),
@@ -62,9 +69,15 @@ def small(name, seed=0):
     arguments = {k: v for k, v in SMALL.items() if k in accepted}
     if "hidden" in accepted:
         arguments["hidden"] = HIDDEN.get(name, (8,))
-    arguments |= {axis: small_net(accepted[axis].default) for axis in ("generator", "critic") if axis in accepted}
+    arguments |= {
+        axis: small_net(accepted[axis].default)
+        for axis in ("generator", "critic")
+        if axis in accepted and accepted[axis].default
+    }
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
+    if name in Y_SHAPES:
+        arguments["y_shape"] = Y_SHAPES[name]
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, HasCritic, Objective, Pair, Player, nothing
+from pyrogen.inference.adversarial.history import History
 from pyrogen.inference.adversarial.losses import AdversarialLoss
 from pyrogen.inference.adversarial.penalties import CriticPenalty
-from pyrogen.inference.adversarial.sites import PairGame
+from pyrogen.inference.adversarial.sites import PairGame, trial_batch
+from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
@@ -50,6 +52,11 @@ class Adversarial(Objective):
         reuse: whether the generator answers for the very data that the critic's last move read, as in the code of the DCGAN:
             they are made once a round. By default each move has noise of its own, as in algorithm 1 of the reference, and so
             it has in a sum where another objective's player pays for the generator.
+        mismatched: whether the critic is also shown real data with the y of others, as generated ones: so it learns that a
+            datum must fit its y before the generator makes any that could (Reed et al. 2016, arXiv:1605.05396, section 4.2).
+            A y that many data share meets its own again as often, and is called false there.
+        history: how many generated data of earlier rounds a pool keeps, from which the critic is shown about half of what it
+            reads, see :class:`pyrogen.inference.adversarial.history.History`; 0: new ones alone.
     """
 
     implicit = True
@@ -63,6 +70,8 @@ class Adversarial(Objective):
     critic_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     generator_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     reuse: bool = False
+    mismatched: bool = False
+    history: int = 0
 
     def __post_init__(self) -> None:
         """Choices may be given by name or description; names that there are not are refused."""
@@ -71,10 +80,11 @@ class Adversarial(Objective):
                 if (value := getattr(self, name)) is not None:
                     object.__setattr__(self, name, make(axis, value))
         object.__setattr__(self, "sites", tuple(self.sites))
-        if min(self.critic_steps, self.penalty_every) < 1 or not self.sites:
+        if min(self.critic_steps, self.penalty_every, self.history + 1) < 1 or not self.sites:
             raise ValueError(
-                f"Adversarial(sites={self.sites}, critic_steps={self.critic_steps}, penalty_every={self.penalty_every}): "
-                "the critic reads something, moves at least once a round, and pays every round or more rarely."
+                f"Adversarial(sites={self.sites}, critic_steps={self.critic_steps}, penalty_every={self.penalty_every}, "
+                f"history={self.history}): the critic reads something, moves at least once a round, pays every round or more "
+                "rarely, and remembers 0 data or more."
             )
 
     def players(self, model: Any) -> Sequence[Player]:
@@ -88,14 +98,25 @@ class Adversarial(Objective):
         assert isinstance(goal, AdversarialLoss)
         assert penalty is None or isinstance(penalty, CriticPenalty)
         modules = game.critic_modules()
+        if self.mismatched and not _reads_y(model, game):
+            raise ValueError(
+                f"Adversarial(mismatched=True) shows the critic data with the y of others, and that of this "
+                f"{type(model).__name__} reads no y; leave it out, or take a conditional model."
+            )
+        pool = _pool(model, game, self.history) if self.history else None
 
         def made(batch: Batch) -> Mapping[str, Tensor]:
             return game.fake(batch) if batch.shown is None else batch.shown
 
         def critic(batch: Batch) -> Mapping[str, Tensor]:
             real, fake = game.real(batch), made(batch)
+            if pool is not None and batch.step is not None:
+                fake = pool(fake)
             r, f = game.criticize(real), game.criticize(fake)
             told = {"real": r.detach().mean(), "fake": f.detach().mean()}
+            if self.mismatched:
+                wrong = game.criticize({**real, "y": real["y"].roll(1, 0)})
+                f, told = torch.cat([f, wrong]), {**told, "mismatched": wrong.detach().mean()}
             loss = goal.critic(r, f)
             if penalty is None:
                 return {"loss": loss, **told}
@@ -121,6 +142,7 @@ class Adversarial(Objective):
                 steps=self.critic_steps,
                 after=nothing if penalty is None else partial(penalty.after, modules),
                 every=self.penalty_every,
+                state=[] if pool is None else [pool],
             ),
             Player(
                 "generator",
@@ -149,3 +171,14 @@ class Adversarial(Objective):
         assert self.critic is None or isinstance(self.critic, CriticNet)
         pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.critic)
         return pair_game, pair_game.unmoved
+
+
+def _reads_y(model: Any, game: HasCritic) -> bool:
+    """Whether y is among the sites of data."""
+    return model.condition is not None and "y" in game.real(trial_batch(model))
+
+
+def _pool(model: Any, game: HasCritic, size: int) -> History:
+    """An empty pool for what a game generates."""
+    with torch.no_grad(), standing_still((), model.modules()):  # batch norms do not remember the trial
+        return History(game.fake(trial_batch(model)), size)

@@ -243,14 +243,20 @@ def slopes(critic: Critic, sites: Sites) -> Tensor:
 
 
 def squared_slopes(critic: Critic, sites: Sites) -> Tensor:
-    """‖∇ score‖² of each score, smooth where it is 0; of a pack of data over all of them, ``(B // pack,)``."""
+    """‖∇ score‖² of each score, smooth where it is 0; of a pack of data over all of them, ``(B // pack,)``.
+
+    Where there is a score for each datum of each site, one after the other, these are of critics of their own.
+    """
     learning = torch.is_grad_enabled()
     with torch.enable_grad():
         moved = {k: v.detach().requires_grad_() if v.is_floating_point() else v for k, v in sites.items()}
         inputs = [v for v in moved.values() if v.requires_grad]
         scores = critic(moved)
         gradients = torch.autograd.grad(scores.sum(), inputs, create_graph=learning, allow_unused=True)
-    squares = functools.reduce(torch.add, [g.flatten(1).square().sum(1) for g in gradients if g is not None])
+    each = [g.flatten(1).square().sum(1) for g in gradients if g is not None]
+    if len(each) > 1 and len(scores) == sum(map(len, each)):
+        return torch.cat(each)  # every site has a critic of its own
+    squares = functools.reduce(torch.add, each)
     if len(squares) == len(scores):
         return squares
     # datum n is in pack n mod P, and what is in none has no gradient

@@ -9,7 +9,7 @@ import torch
 from pyro.poutine.messenger import Messenger
 from torch import Size, Tensor, nn
 
-from pyrogen.base import Batch, HasCritic, Pair
+from pyrogen.base import Batch, HasCritic, Model, Pair
 from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.penalties import Sites
 from pyrogen.inference.programs.contexts import reached, standing_still
@@ -137,10 +137,10 @@ class PairGame(HasCritic):
         return {name: found[name] for name in self.names}
 
 
-def trial_batch(pair: Pair) -> Batch:
-    """Two data, all zeros, of the shapes that a pair takes: to see of what shapes its sites are."""
-    condition, device = pair.condition, pair.device
-    x = torch.zeros(2, *pair.x_shape, device=device)
+def trial_batch(model: Model) -> Batch:
+    """Two data, all zeros, of the shapes that a model takes: to see of what shapes its sites are."""
+    condition, device = model.condition, model.device
+    x = torch.zeros(2, *model.x_shape, device=device)
     if condition is None or condition.optional:
         return Batch(x)
     kind = torch.long if condition.classes else None

@@ -15,6 +15,7 @@ from pyrogen.data import Data, Split
 
 # the sections, by what a reader asks
 SAMPLES, COVERAGE, DECODED = "What it generates", "Which modes it covers", "What it makes of data"
+TRANSLATED = "From one domain to the other"
 LATENTS, DENSITY, SCORES = "The space of codes", "How probable it finds data", "How well it does: scores"
 ANALYSED, QUALITY = "What its latents mean", "How good its samples are"
 ENERGIES, CRITIC, TRAINING = "Energies and Markov chains", "What the critic says", "How it learned"

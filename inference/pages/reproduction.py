@@ -22,6 +22,7 @@ from pyrogen.files import first_line
 from pyrogen.inference.training.fit import FALLBACK, fit
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
+from pyrogen.nets.words import WordNet
 from pyrogen.registry import DECIDED, Registration, describe, find, make
 
 
@@ -102,7 +103,7 @@ def _words(
 
 
 def _is_axis(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, (Axis, Objective, CriticNet, GeneratorNet))
+    return isinstance(hint, type) and issubclass(hint, (Axis, Objective, CriticNet, GeneratorNet, WordNet))
 
 
 def _plain(value: Any) -> Any:

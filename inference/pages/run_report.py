@@ -19,6 +19,7 @@ from pyrogen.base import (
     HasLogProb,
     HasPartition,
     HasPosterior,
+    HasTranslation,
     Model,
     Pair,
 )
@@ -37,6 +38,7 @@ from pyrogen.inference.pages import (
     latent_sections,
     sample_sections,
     training_sections,
+    translation_sections,
 )
 from pyrogen.inference.pages.panel import (
     ADVICE,
@@ -50,6 +52,7 @@ from pyrogen.inference.pages.panel import (
     SAMPLES,
     SCORES,
     TRAINING,
+    TRANSLATED,
     History,
     Panel,
 )
@@ -67,6 +70,7 @@ from pyrogen.inference.training.run import METRICS, Run, read_history
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
     (Model, (sample_sections.samples, sample_sections.classes, sample_sections.neighbours, sample_sections.coverage)),
     (HasGenerator, (sample_sections.walks,)),
+    (HasTranslation, (translation_sections.translations, translation_sections.cycles)),
     (
         HasPosterior,
         (
@@ -117,7 +121,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     (Pair, (training_sections.validation,)),
 )
 # in the order in which a reader asks: what does it make, how well, what does it know, how did it come about
-ORDER = (SAMPLES, QUALITY, COVERAGE, DECODED, DENSITY, SCORES, LATENTS, ANALYSED)
+ORDER = (SAMPLES, QUALITY, COVERAGE, TRANSLATED, DECODED, DENSITY, SCORES, LATENTS, ANALYSED)
 LAST = (TRAINING, ADVICE, MISSING)
 
 

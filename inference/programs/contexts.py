@@ -79,6 +79,25 @@ def standing_still(parameters: Iterable[nn.Parameter], modules: Iterable[nn.Modu
             s.training = training
 
 
+@contextmanager
+def remembering_apart(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """What batch norms remember is written after the block, to their own tensors.
+
+    A graph that is kept holds on to those that it was made with: a later pass through the same norms, which changes them,
+    would spoil it.
+    """
+    norms = [m for m in modules if isinstance(m, _NormBase)]
+    own = [(m, name, t) for m in norms for name, t in m._buffers.items() if t is not None]
+    for m, name, t in own:
+        m._buffers[name] = t.clone()
+    try:
+        yield
+    finally:
+        for m, name, t in own:
+            t.copy_(m._buffers[name])
+            m._buffers[name] = t
+
+
 def reached(total: Tensor, parameters: Iterable[nn.Parameter]) -> set[int]:
     """The ids of the trainable parameters that a scalar depends on."""
     trained = [p for p in parameters if p.requires_grad]

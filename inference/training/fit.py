@@ -201,6 +201,11 @@ def _check_data(model: Model, data: Data, validate: bool) -> None:
         )
     if data.kind not in model.kinds:
         raise ValueError(model.refusal(data.kind))
+    if model.paired and model.condition is not None and not data.paired:
+        raise ValueError(
+            f"the model learns what x is given its y, and in {data.name!r} x and y were never paired; train 'cyclegan', or "
+            "take data of pairs."
+        )
     for split in (data.train, data.valid) if validate else (data.train,):
         if len(split):
             part = split.take(1000) if split.streamed else split

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pyrogen.base import Batch, Model, Player, Stage
 from pyrogen.data import Split
-from pyrogen.inference.programs.contexts import REMEMBERING, standing_still
+from pyrogen.inference.programs.contexts import REMEMBERING, remembering_apart, standing_still
 from pyrogen.inference.replay.recorded_step import Compile, Step, said
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.schedules import training_at
@@ -218,12 +218,12 @@ class _Mover:
         self.optimizer = self.settings.build(self.parameters)
         self.modules = [model, *(module for p in players for module in (*p.owns, *p.state))]
         owned = {id(p) for p in self.parameters}
-        own_modules = {m for owned_module in player.owns for m in owned_module.modules()}
+        self.own_modules = {m for owned_module in player.owns for m in owned_module.modules()}
         # what two of them share is met twice, and must be put back once
         everything = list({id(m): m for root in self.modules for m in root.modules()}.values())
         parameters = {id(p): p for m in everything for p in m.parameters(recurse=False)}
         self.still = [p for p in parameters.values() if id(p) not in owned and p.requires_grad]
-        self.norms = [m for m in everything if isinstance(m, REMEMBERING) and m not in own_modules]
+        self.norms = [m for m in everything if isinstance(m, REMEMBERING) and m not in self.own_modules]
         self.begun = False
         self.made: Mapping[str, Tensor] = {}  # shown to the player before, and not yet answered for
         uses = {size: player.steps * times for size, times in uses.items()}
@@ -241,7 +241,8 @@ class _Mover:
         """What this player shows to the one before it, if it shows anything; it answers for that in its next move."""
         if self.player.shows is None:
             return None
-        self.made = self._alone(self.player.shows, batch)
+        with remembering_apart(self.own_modules):  # the graph waits until the next move has passed the same norms
+            self.made = self._alone(self.player.shows, batch)
         return {name: t.detach() for name, t in self.made.items()}
 
     def measuring(self, uses: Mapping[int, int]) -> Step:

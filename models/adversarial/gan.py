@@ -60,7 +60,7 @@ class GAN(Model, HasCritic, HasTruncation):
         condition: Condition | None = None,
     ) -> None:
         super().__init__()
-        self.kinds, self.condition = _kinds(kind), condition
+        self.kinds, self.condition = kinds_of(kind), condition
         self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
         self.objective: Objective = Adversarial() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)
@@ -198,14 +198,19 @@ def gan_of(
     of: Callable[..., G] = GAN,  # type: ignore[assignment]
 ) -> G:
     """A GAN of networks that are choices, objects or names; the other arguments are those of :class:`GAN`."""
-    _kinds(kind)  # the networks would refuse another in words of their own
+    kinds_of(kind)  # the networks would refuse another in words of their own
     made: GeneratorNet = make("generator", generator)
     judging: CriticNet = make("critic", critic)
     nets = made.build(latent_size, x_shape, kind, condition), judging.build(x_shape, condition)
     return of(*nets, x_shape, latent_size, prior, objective, kind, condition)
 
 
-def _kinds(kind: str) -> tuple[str, ...]:
+def kinds_of(kind: str) -> tuple[str, ...]:
+    """The kinds of data that a generator makes when it is told one of them.
+
+    Raises:
+        ValueError: it makes no such data.
+    """
     if kind in BOUNDED:
         return BOUNDED
     if kind != "real":

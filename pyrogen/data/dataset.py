@@ -53,6 +53,7 @@ class Data:
         columns: the columns of a table that were named as x.
         guessed: what was guessed of the meaning of the values, in words; "" where it was said.
         oracle: what is known exactly of their modes; None of most data.
+        paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Data:
     columns: tuple[str, ...] = ()
     guessed: str = ""
     oracle: Oracle | None = None
+    paired: bool = True
 
     @property
     def classes(self) -> int | None:
@@ -144,6 +146,7 @@ class Data:
             "classes": self.classes,
             "class_names": list(self.class_names),
             "labels": self.labels,
+            "paired": self.paired,
             "missing": self.missing,
             "label": self.label,
             "columns": list(self.columns),
@@ -168,6 +171,7 @@ class Data:
         how = f" ({drawn}, seed {self.seed})" if drawn else " (standardized)" if self.standardize else ""
         labels = f", y {self._said_of_y()}" if self.y_shape else f", {self.classes} classes" if self.classes else ""
         labels += f", {self.labels} labelled" if self.labels is not None else ""
+        labels += "" if self.paired else ", unpaired"
         labels += ", some of it missing" if self.missing else ""
         labels += f"; guessed: {self.guessed}" if self.guessed else ""
         return f"Data({self.name}: {sizes}, x {tuple(self.x_shape)} {self.kind}{how}{labels})"
@@ -274,6 +278,7 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
         columns=columns,
         guessed=view.guess,
         oracle=source.oracle,
+        paired=source.paired,
     )
 
 

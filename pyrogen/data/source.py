@@ -39,6 +39,7 @@ class Source:
         wished: further kinds, for a wish that names one: they would change what the values mean.
         guess: what was guessed of the values' meaning, in words.
         oracle: what is known exactly of their modes; None of most data.
+        paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Source:
     wished: tuple[str, ...] = ()
     guess: str = ""
     oracle: Oracle | None = None
+    paired: bool = True
 
 
 def hide(source: Source, labels: int) -> Source:

@@ -27,6 +27,10 @@ ring      \\|ρ − 3r/4\\| − r/4
 
 and a pixel whose centre is d pixels from it has the colour (1 − a) background + a colour with a = min(1, max(0, ½ − d)), the
 share of a pixel that a straight edge along its sides would cover. Marks are drawn over all of it, with hard edges.
+
+That is the style "filled". In the style "light" all is the same on backgrounds that are lighter by 150 of 255. In "outline"
+a shape is a line along the inner side of its edge, w = 3/64 of the side wide, of which a pixel that is d pixels from the edge
+has the share min(1, max(0, ½ + w/2 − |d + w/2|)); and so it is in "chalk", in white, which does not tell the colour.
 """
 
 from __future__ import annotations
@@ -57,6 +61,9 @@ MARKS = ("none", "top left", "top right", "bottom left", "bottom right")
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "up": (0, -1), "down": (0, 1)}
 SPEEDS = {"slow": 1 / 32, "fast": 1 / 16}
 SIDES, TINY = (16, 32, 64), ("small", "large")
+STYLES = ("filled", "light", "outline", "chalk")
+LIGHTER = 150 / 255  # than others are backgrounds in the style "light"
+LINE = 3 / 64  # width of an outline, of the side
 CHUNK = 1000
 
 
@@ -106,19 +113,22 @@ class Sprites:
         size: side of a picture in pixels, 16, 32 or 64.
         tiny: whether there is a mark, "small" or, as its control, "large".
         frames: of a clip, T; 1 makes pictures.
+        style: "filled"; "light", on lighter backgrounds; "outline"; or "chalk", white outlines, which do not tell the colour.
 
     Raises:
-        ValueError: another size, mark or number of frames.
+        ValueError: another size, mark, number of frames or style.
     """
 
-    def __init__(self, size: int = 32, tiny: str | None = None, frames: int = 1) -> None:
+    def __init__(self, size: int = 32, tiny: str | None = None, frames: int = 1, style: str = "filled") -> None:
         if size not in SIDES:
             raise ValueError(f"size={size}: sprites are drawn in 16, 32 or 64 pixels.")
         if tiny is not None and tiny not in TINY:
             raise unknown("mark of sprites", tiny, TINY)
         if frames < 1:
             raise ValueError(f"frames={frames}: a clip has 1 frame or more.")
-        self.size, self.tiny, self.frames = size, tiny, frames
+        if style not in STYLES:
+            raise unknown("style of sprites", style, STYLES)
+        self.size, self.tiny, self.frames, self.style = size, tiny, frames, style
         self.values: dict[str, Sequence[str]] = {
             "shape": tuple(SHAPES),
             "colour": tuple(COLOURS),
@@ -192,12 +202,14 @@ class Sprites:
     @cached_property
     def colours(self) -> Tensor:
         """Of shapes, ``(colours, 3)`` in [0, 1]."""
-        return torch.tensor(list(COLOURS.values())) / 255
+        drawn = torch.tensor(list(COLOURS.values())) / 255
+        return torch.ones_like(drawn) if self.style == "chalk" else drawn
 
     @cached_property
     def backgrounds(self) -> Tensor:
         """``(backgrounds, 3)`` in [0, 1]."""
-        return torch.tensor(list(BACKGROUNDS.values())) / 255
+        drawn = torch.tensor(list(BACKGROUNDS.values())) / 255
+        return drawn + LIGHTER if self.style == "light" else drawn
 
     @cached_property
     def moving(self) -> tuple[str, ...]:
@@ -229,14 +241,19 @@ class Sprites:
         for k, distance in enumerate(SHAPES.values()):
             here = value["shape"] == k
             r = radii[value["size"][here]].view(-1, 1, 1, 1)
-            edge = distance(u[here].unsqueeze(2), v[here].unsqueeze(3), r)
-            covered[here] = (0.5 - self.size * edge).clamp(0, 1)
+            edge = self.size * distance(u[here].unsqueeze(2), v[here].unsqueeze(3), r)
+            covered[here] = self._covered(edge).clamp(0, 1)
         return covered.flatten(1)
+
+    def _covered(self, edge: Tensor) -> Tensor:
+        """The share of pixels that are so many pixels from the edge of a shape, before it is clamped to [0, 1]."""
+        half = LINE * self.size / 2
+        return 0.5 + half - (edge + half).abs() if self.style in ("outline", "chalk") else 0.5 - edge
 
     @cached_property
     def marks(self) -> Sequence[Tensor]:
         """The numbers of the pixels that each mark covers, among T · size²; none of the first, "none"."""
-        margin, wide = self.size // 32, 2 if self.tiny == "small" else 3 * self.size // 16
+        margin, wide = max(1, self.size // 32), 2 if self.tiny == "small" else 3 * self.size // 16
         near = torch.zeros(self.size, dtype=torch.bool)
         near[margin : margin + wide] = True
         far = near.flip(0)

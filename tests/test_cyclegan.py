@@ -1,0 +1,274 @@
+"""Two domains without pairs: what each player moves, what comes back, and data that are no two domains."""
+
+import pytest
+import torch
+from torch import nn
+
+import pyrogen
+from pyrogen.base import Batch
+from pyrogen.data import load
+from pyrogen.data.sprites import LIGHTER, Sprites
+from pyrogen.inference import fit
+from pyrogen.inference.adversarial.cycle import CycleConsistency
+from pyrogen.inference.adversarial.history import History
+from pyrogen.inference.adversarial.penalties import squared_slopes
+from pyrogen.inference.metrics.translation import cycle_error, pair_error, partners_found
+from pyrogen.inference.pages import translation_sections
+from pyrogen.inference.programs.contexts import remembering_apart
+from pyrogen.models.adversarial.cyclegan import CycleGAN
+from pyrogen.nets.translators import ResidualTranslator
+
+SMALL = {
+    "generator": {"name": "ResidualTranslator", "width": 4, "blocks": 1},
+    "critic": {"name": "Convolutional", "width": 4},
+}
+SHAPE = (3, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load("domains(size=16, n=40)", dequantization=False)
+
+
+def cyclegan(**arguments):
+    torch.manual_seed(0)
+    return pyrogen.create("cyclegan", x_shape=SHAPE, **{**SMALL, **arguments})
+
+
+def by_hand(to_y, to_x, shape=(2,)):
+    """A model of given translations, whose critics give the first number of a datum."""
+    first = [nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False)) for _ in range(2)]
+    return CycleGAN(to_y, to_x, *first, shape, {"name": "Laplace", "scale": "fixed", "value": 0.5})
+
+
+class Times(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, x):
+        return self.factor * x
+
+
+def test_domains_are_unpaired_in_training_and_partners_in_test(data):
+    assert not data.paired
+    assert data.describe()["paired"] is False
+    assert "unpaired" in repr(data)
+    changed = data.test.y - data.test.x
+    assert torch.allclose(changed.flatten(1).median(1).values, torch.tensor(LIGHTER), atol=0.01)
+    assert changed.amin() > -0.01
+    assert (data.train.y - data.train.x).amin() < -0.1
+
+
+@pytest.mark.parametrize("style", ["outline", "chalk"])
+def test_outlines_cover_less_than_what_is_filled_and_nothing_outside(style):
+    filled, other = Sprites(16), Sprites(16, style=style)
+    assert (other.silhouettes <= filled.silhouettes + 1e-6).all()
+    large = filled.silhouettes.sum(1) > 60
+    assert (other.silhouettes.sum(1) < 0.9 * filled.silhouettes.sum(1))[large].all()
+    assert (other.colours == 1).all() == (style == "chalk")
+
+
+def test_an_unknown_style_is_refused():
+    with pytest.raises(ValueError, match="no style of sprites called 'outlined'; did you mean 'outline'"):
+        load("domains(style='outlined')")
+
+
+def test_models_of_pairs_refuse_domains(data):
+    model = pyrogen.create("cgan", x_shape=SHAPE, y_shape=SHAPE, kind="unit")
+    with pytest.raises(ValueError, match="in 'domains' x and y were never paired; train 'cyclegan'"):
+        fit(model, data, epochs=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (torch.rand(5, 1, 16, 16), r"x has \(3, 16, 16\) where y has \(1, 16, 16\); resize one of them"),
+        (torch.rand(5, 3, 8, 8), r"where y has \(3, 8, 8\)"),
+        (3 * torch.rand(5, *SHAPE), "y goes from .* to 3; rescale it, or use kind='real'"),
+    ],
+)
+def test_domains_of_unlike_data_are_refused(y, said):
+    with pytest.raises(ValueError, match=said):
+        fit(cyclegan(), (torch.rand(5, *SHAPE), y), epochs=1, progress=False)
+
+
+def test_an_entry_for_unlike_domains_is_refused():
+    with pytest.raises(ValueError, match=r"x has \(3, 16, 16\) where y has \(\)"):
+        cyclegan(y_shape=())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"likelihood": "Laplace"}, "Laplace reads other features than locations"),
+        ({"likelihood": "Bernoulli"}, "Bernoulli reads other features than locations"),
+        ({"generator": "Convolutional"}, None),
+    ],
+)
+def test_parts_that_do_not_fit(arguments, said):
+    if said is None:  # a net that makes a vector of the picture translates too
+        assert cyclegan(**arguments).to_y(torch.rand(2, *SHAPE)).shape == (2, *SHAPE)
+        return
+    with pytest.raises(ValueError, match=said):
+        cyclegan(**arguments)
+
+
+def test_the_cycle_term_is_the_laplace_likelihood_of_what_comes_back():
+    model = by_hand(Times(2.0), Times(0.75))
+    x, y = torch.randn(6, 2), torch.randn(6, 2)
+    (player,) = CycleConsistency(identity=0.5).players(model)
+    terms = player.loss(Batch(x, y))
+    # F(G(x)) = 1.5 x and G(F(y)) = 1.5 y; log 2b = 0
+    cycle = (0.5 * x.abs().mean() + 0.5 * y.abs().mean()) / 0.5
+    kept = (0.25 * x.abs().mean() + y.abs().mean()) / 0.5
+    torch.testing.assert_close(terms["cycle"], cycle)
+    torch.testing.assert_close(terms["loss"], cycle + 0.5 * kept)
+
+
+def test_the_cycle_term_needs_two_domains():
+    with pytest.raises(ValueError, match="there and back, as 'cyclegan' does; GAN does not"):
+        CycleConsistency().players(pyrogen.create("gan-nonsaturating", x_shape=(2,)))
+
+
+def test_two_players_move_all_of_it_and_the_game_is_of_both_domains(data):
+    model = cyclegan()
+    critic, translators = model.objective.players(model)
+    assert {id(p) for p in critic.parameters()} == {
+        id(p) for c in (model.critic_x, model.critic_y) for p in c.parameters()
+    }
+    assert {id(p) for p in translators.parameters()} == {
+        id(p) for c in (model.forth, model.back) for p in c.parameters()
+    }
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    run = fit(model, data, epochs=1, batch_size=20, progress=False)
+    assert all(not torch.equal(before[k], v) for k, v in model.state_dict().items() if k.endswith("weight"))
+    assert {"train/generator/cycle", "train/generator/identity"} <= set(run.history.columns)
+    y = data.test.y[:4]
+    assert torch.equal(model.sample(4, y), model.to_x(y))
+    with pytest.raises(ValueError, match="got no y"):
+        model.sample(4)
+
+
+def test_each_critic_is_charged_for_its_own_slopes():
+    model = by_hand(Times(2.0), Times(0.5))
+    weights = [c.net[1].weight for c in (model.critic_x, model.critic_y)]
+    slopes = squared_slopes(model.criticize, {"x": torch.randn(5, 2), "y": torch.randn(5, 2)})
+    expected = torch.cat([w.square().sum().expand(5) for w in weights])
+    torch.testing.assert_close(slopes, expected)
+
+
+def test_recorded_steps_of_norms_passed_twice_are_those_of_eager_ones(data, monkeypatch):
+    monkeypatch.setattr("pyrogen.inference.replay.recorded_step.PAYS", 4)
+    weights = []
+    for compile in (False, "auto"):
+        model = cyclegan()
+        run = fit(model, data, epochs=3, batch_size=20, compile=compile, validate=False, progress=False)
+        weights.append(torch.cat([p.flatten() for p in model.parameters()]))
+    assert run.steps.startswith("recorded")
+    torch.testing.assert_close(*weights)
+
+
+def test_a_kept_graph_holds_on_to_its_own_statistics():
+    norm = nn.BatchNorm1d(2)
+    x, mean = torch.randn(8, 2) + 3, norm.running_mean
+    with remembering_apart([norm]):
+        first = norm(x).square().sum()
+    assert norm.running_mean is mean
+    torch.testing.assert_close(mean, 0.1 * x.mean(0))
+    with torch.no_grad():
+        mean.add_(1.0)  # as a recorded step does
+    first.backward()
+    assert norm.weight.grad is not None
+
+
+def test_a_history_shows_old_data_once_it_is_full():
+    torch.manual_seed(0)
+    history = History({"x": torch.zeros(1, 1)}, 6)
+    parts = [torch.arange(4.0 * k, 4 * k + 4).unsqueeze(1) for k in range(60)]
+    shown = [history({"x": part})["x"] for part in parts]
+    assert torch.equal(torch.cat(shown[:2]), torch.cat(parts[:2]))
+    later = list(zip(shown[2:], parts[2:], strict=True))
+    assert all((s <= p.max()).all() for s, p in later)  # nothing that was not made yet
+    old = torch.cat([s != p for s, p in later]).double().mean()
+    assert 0.4 < old < 0.6
+    # once exchanged it is gone: only what had filled the pool, shown at once, is shown a second time
+    seen = torch.cat(shown).flatten()
+    assert len(seen) - len(seen.unique()) <= 6
+    assert len(history.pool_x.unique()) == 6
+
+
+def test_metrics_of_the_true_translation_of_nothing_and_of_draws(data):
+    class Lighter(nn.Module):
+        def __init__(self, by):
+            super().__init__()
+            self.by = nn.Parameter(torch.tensor(by))
+
+        def forward(self, x):
+            return x + self.by * (x.amax(1, keepdim=True) < (0.4 if self.by > 0 else 0.96)).to(x)
+
+    critics = [nn.Sequential(nn.Flatten(), nn.Linear(768, 1)) for _ in range(2)]
+    likelihood = {"name": "Laplace", "scale": "fixed", "value": 0.1}
+    nothing = CycleGAN(nn.Identity(), nn.Identity(), *critics, SHAPE, likelihood, kind="unit")
+    assert (partners_found(nothing, data, 0), pair_error(nothing, data, 0), cycle_error(nothing, data, 0)) == (0, 1, 0)
+    assert cycle_error(nothing, data, 0, noise=0.1) > 0.2
+    near = CycleGAN(Lighter(LIGHTER), Lighter(-LIGHTER), *critics, SHAPE, likelihood, kind="unit")
+    assert pair_error(near, data, 0) < 0.7
+    assert partners_found(near, data, 0) > 0.4
+
+
+def test_metrics_need_two_domains(data):
+    gan = pyrogen.create("gan-nonsaturating", x_shape=SHAPE, kind="unit")
+    with pytest.raises(ValueError, match="GAN does not translate between two domains"):
+        partners_found(gan, data, 0)
+
+
+def test_its_page_shows_both_ways_and_warns_of_what_is_hidden(data):
+    class Faint(nn.Module):
+        """y shows next to nothing of x, and all of it comes back."""
+
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = nn.Parameter(torch.tensor(factor))
+
+        def forward(self, x):
+            return self.factor * x
+
+    critics = [nn.Sequential(nn.Flatten(), nn.Linear(768, 1)) for _ in range(2)]
+    model = CycleGAN(Faint(0.01), Faint(100.0), *critics, SHAPE, {"name": "Laplace", "scale": "fixed", "value": 0.1})
+    model.eval()
+    with torch.no_grad():
+        shown = [*translation_sections.translations(model, data, []), *translation_sections.cycles(model, data, [])]
+    assert [p.name for p in shown if p.figure is not None] == ["to_y", "to_x"]
+    assert "hidden in them rather than translated" in shown[-1].caption
+
+
+@pytest.mark.parametrize("normalization", ["none", "batch", "instance", "layer"])
+def test_translators_keep_the_size_and_start_at_nothing_with_a_shortcut(normalization):
+    from pyrogen.conditions import Condition
+
+    told = Condition(SHAPE)
+    net = ResidualTranslator(4, 2, 1, normalization, shortcut=True).build(0, SHAPE, "unit", told)
+    x = torch.rand(3, *SHAPE) * 0.9 + 0.05
+    nn.init.zeros_(net.layers[-2].weight)
+    torch.testing.assert_close(net(x.new_zeros(3, 0), x.flatten(1)), x)
+    noisy = ResidualTranslator(4, 1, 0, normalization).build(2, SHAPE, "real", told)
+    first, second = (noisy(torch.randn(3, 2), x.flatten(1)) for _ in range(2))
+    assert first.shape == (3, *SHAPE)
+    assert not torch.allclose(first, second)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "told", "said"),
+    [
+        ({}, SHAPE, None, "makes pictures of pictures, and is told none"),
+        ({"halvings": 3}, (3, 12, 12), (3, 12, 12), "multiples of 8"),
+        ({}, SHAPE, (3, 8, 8), "as large as those it is told"),
+        ({"shortcut": True}, SHAPE, (1, 16, 16), "adds the picture it is told"),
+    ],
+)
+def test_what_a_translator_cannot_read(settings, shape, told, said):
+    from pyrogen.conditions import Condition
+
+    with pytest.raises(ValueError, match=said):
+        ResidualTranslator(4, **settings).build(0, shape, "unit", None if told is None else Condition(told))

@@ -1,0 +1,194 @@
+"""Pictures of sentences and of layouts: what their networks read, what the critic is shown, and what is refused."""
+
+import pytest
+import torch
+from torch import nn
+
+import pyrogen
+from pyrogen.base import Batch
+from pyrogen.conditions import Condition
+from pyrogen.data import load
+from pyrogen.inference import Adversarial, fit
+from pyrogen.inference.metrics.sprites import layout_iou, slots_right, style_carried
+from pyrogen.nets.spade import Spade, SpatialNorm
+from pyrogen.nets.words import Recurrent, Told, Transformer
+from pyrogen.registry import find
+
+GENERATOR = {"name": "Convolutional", "width": 4}
+WORDS = {"name": "Recurrent", "width": 8}
+
+
+@pytest.fixture(scope="module")
+def captions():
+    return load("sprites(size=16, n=200, y='caption', held_out=['red circle'])", dequantization=False)
+
+
+@pytest.fixture(scope="module")
+def layouts():
+    return load("sprites(size=16, n=60, y='layout')", dequantization=False)
+
+
+def made_for(data, name, **arguments):
+    torch.manual_seed(0)
+    return pyrogen.create(name, **{**data.decides(find("entry", name).load()), **arguments})
+
+
+def text_to_image(data, **arguments):
+    return made_for(data, "text-to-image", **{"latent_size": 2, "generator": GENERATOR, "words": WORDS, **arguments})
+
+
+def spade(data, **arguments):
+    net = {"name": "Spade", "width": 4, "hidden": 4}
+    return made_for(data, "spade", **{"latent_size": 3, "width": 4, "generator": net, **arguments})
+
+
+@pytest.mark.parametrize("words", [Recurrent(8), Transformer(8, 2, 2), Transformer(8, 1, 0)])
+def test_readers_of_words_tell_the_order_or_the_places_apart(words):
+    torch.manual_seed(0)
+    net = words.build(torch.Size([5, 7]))
+    hot = nn.functional.one_hot(torch.tensor([[1, 2, 3, 4, 0], [1, 2, 3, 5, 0]]), 7).float()
+    first, second = net(hot)
+    assert first.shape == (8,)
+    assert not torch.allclose(first, second)
+    swapped = net(hot[:1, [1, 0, 2, 3, 4]])[0]
+    # without attention a mean of words and places cannot tell which word stood where
+    assert torch.allclose(first, swapped, atol=1e-6) == (words == Transformer(8, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Recurrent(0), "said with 1 number or more"),
+        (lambda: Transformer(6, 4), "the width is a multiple of the heads"),
+        (lambda: Spade(0), "networks have 1 channel or more"),
+        (lambda: Spade().build(2, (3, 16, 16)), "makes pictures of layouts, and is told none"),
+        (lambda: Spade().build(2, (3, 16, 16), "unit", Condition((4,))), "this model takes 4 real numbers"),
+    ],
+)
+def test_settings_that_mean_nothing(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def test_text_to_image_trains_both_readers_and_is_asked_in_words(captions):
+    model = text_to_image(captions)
+    assert all(isinstance(part.net, Told) for part in (model.generator, model.critic))
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    run = fit(model, captions, epochs=1, batch_size=50, progress=False)
+    moved = {k for k, v in model.state_dict().items() if not torch.equal(before[k], v)}
+    assert {f"{part}.net.reader.embedding.weight" for part in ("generator", "critic")} <= moved
+    assert "train/critic/mismatched" in run.history.columns
+    assert model.sample(3, captions.test.y[:3]).shape == (3, 3, 16, 16)
+
+
+def test_text_to_image_needs_words(layouts):
+    with pytest.raises(
+        ValueError, match=r"reads words, \(L,\) of so many in a vocabulary; these data have y of a layout"
+    ):
+        text_to_image(layouts)
+
+
+def test_the_critic_is_shown_true_pictures_with_the_captions_of_others(captions):
+    model = text_to_image(captions)
+    loss = {"loss": "LeastSquares"}
+    plain, matching = (Adversarial(**loss, mismatched=m).players(model)[0] for m in (False, True))
+    model.eval()
+    batch = Batch(captions.train.x[:6], captions.train.y[:6])
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        terms = plain.loss(batch)
+    torch.manual_seed(1)
+    more = matching.loss(batch)
+    wrong = model.criticize({"x": batch.x, "y": batch.y.roll(1, 0)})
+    torch.testing.assert_close(more["mismatched"], wrong.mean())
+    real = model.criticize({"x": batch.x, "y": batch.y})
+    fake = 2 * (terms["loss"] - 0.5 * (real - 1).square().mean())
+    expected = 0.5 * (real - 1).square().mean() + 0.25 * fake + 0.25 * wrong.square().mean()
+    torch.testing.assert_close(more["loss"], expected)
+
+
+def test_a_critic_that_reads_no_y_cannot_be_shown_another(captions):
+    with pytest.raises(ValueError, match="and that of this GAN reads no y"):
+        Adversarial(mismatched=True).players(pyrogen.create("gan-nonsaturating", x_shape=(2,)))
+
+
+def test_a_flat_region_keeps_its_class_through_a_spatial_norm():
+    torch.manual_seed(0)
+    told = Condition((4, 4), 3)
+    norm = SpatialNorm(5, told, 6)
+    nn.init.normal_(norm.say.weight)
+    y = torch.zeros(2, 4, 4, dtype=torch.long)
+    y[1] = 2
+    h = torch.ones(2, 5, 8, 8)  # what a norm that sees h alone makes 0 of, whatever the class
+    first, second = norm(h, told.read(y))
+    assert not torch.allclose(first, second)
+    assert torch.allclose(first[:, 3:5, 3:5], first[:, 3:4, 3:4], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 9, 6), (3, 32, 32)])
+def test_spade_makes_pictures_of_any_size_and_starts_blind_to_the_layout(shape):
+    told = Condition(shape[1:], 3)
+    net = Spade(4, 3).build(2, shape, "unit", told)
+    z = torch.randn(2, 2)
+    y = [told.read(torch.randint(3, (2, *shape[1:]))) for _ in range(2)]
+    first, second = (net(z, some) for some in y)
+    assert first.shape == (2, *shape)
+    torch.testing.assert_close(first, second)
+
+
+def test_spade_is_a_conditional_pair_with_a_game_beside(layouts):
+    model = spade(layouts)
+    run = fit(model, layouts, epochs=1, batch_size=30, progress=False)
+    assert {"train/elbo/reconstruction", "train/critic/fake"} <= set(run.history.columns)
+    x, y = layouts.test.x[:3], layouts.test.y[:3]
+    model.eval()
+    torch.testing.assert_close(model.code(x, y), model.code(x, y.roll(1, 0)))  # the style is of x alone
+    assert model.decode(model.code(x, y), y.roll(1, 0)).mean.shape == x.shape
+    with pytest.raises(ValueError, match="numbered 0 to 6; y holds int64 from 7 to 7"):
+        model.check(x, 0 * y + 7)
+
+
+def test_metrics_know_who_draws_what_was_asked(captions, layouts):
+    with pytest.raises(ValueError, match="reads captions of sprites"):
+        slots_right(spade(layouts), layouts, 0)
+    with pytest.raises(ValueError, match="this needs layouts"):
+        layout_iou(text_to_image(captions), captions, 0)
+    blind = text_to_image(captions)
+    assert 0.05 < slots_right(blind, captions, 0) < 0.5
+    assert layout_iou(spade(layouts), layouts, 0, style="other") < 0.4
+    assert style_carried(spade(layouts), layouts, 0, style="prior") < 0.5
+
+
+class TrueDrawer(nn.Module):
+    """g(z, y) of sprites that are drawn as their captions say."""
+
+    def __init__(self, data):
+        super().__init__()
+        from pyrogen.data.sprites_captions import Captions
+
+        self.sprites = data.oracle.sprites
+        self.captions = Captions(self.sprites)
+        self.idle = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z, told):
+        words = told.reshape(len(told), self.captions.length, -1).argmax(-1)
+        if not words.any():
+            return torch.zeros(len(told), *self.sprites.x_shape) + 0 * self.idle
+        return self.sprites.render(self.captions.understand(self.captions.spell(words))) + 0 * self.idle
+
+
+def test_all_slots_are_right_of_who_draws_as_told(captions):
+    from pyrogen.models.adversarial.gan import GAN
+
+    y_shape, classes = captions.y_shape, captions.classes
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(768, 1))
+    model = GAN(TrueDrawer(captions), critic, (3, 16, 16), 1, kind="unit", condition=Condition(y_shape, classes))
+    assert slots_right(model, captions, 0) == 1
+    unseen = slots_right(model, captions, 0, unseen=True)
+    assert unseen == 1
+
+
+def test_without_held_out_pairs_there_are_no_unseen_ones():
+    data = load("sprites(size=16, n=2000, y='caption')", dequantization=False)
+    with pytest.raises(ValueError, match="all pairs of values occur in training; hold some out"):
+        slots_right(text_to_image(data), data, 0, unseen=True)
