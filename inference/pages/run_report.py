@@ -22,6 +22,7 @@ from pyrogen.base import (
     Model,
     Pair,
 )
+from pyrogen.capabilities import HasAttention, HasGrowth, HasStyles, HasTruncation
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
@@ -36,6 +37,7 @@ from pyrogen.inference.pages import (
     fields,
     latent_sections,
     sample_sections,
+    synthesis_sections,
     training_sections,
 )
 from pyrogen.inference.pages.panel import (
@@ -67,6 +69,10 @@ from pyrogen.inference.training.run import METRICS, Run, read_history
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
     (Model, (sample_sections.samples, sample_sections.classes, sample_sections.neighbours, sample_sections.coverage)),
     (HasGenerator, (sample_sections.walks,)),
+    (HasTruncation, (synthesis_sections.truncation,)),
+    (HasStyles, (synthesis_sections.mixtures, synthesis_sections.noise, synthesis_sections.ways)),
+    (HasAttention, (synthesis_sections.attention,)),
+    (HasGrowth, (synthesis_sections.growth,)),
     (
         HasPosterior,
         (
