@@ -558,7 +558,7 @@ def test_samples_are_truncated_by_the_command(tmp_path, capsys, sprites):
         drawn.append(np.load(out.with_suffix(".npz"))["x"])
     assert drawn[0].std(0).mean() > 20 * drawn[1].std(0).mean()
     for words in (["gan", "--temperature", "1"], ["vae"]):
-        assert main(["sample", str(tmp_path / words[0]), *words[1:], "--truncation", "1"]) == 1
+        assert main(["sample", str(tmp_path / words[0]), *words[1:], "--truncation", "1"]) == 2
         assert "--truncation 1: the latents of a GAN are truncated, without a temperature" in capsys.readouterr().err
 
 
