@@ -6,17 +6,19 @@ import functools
 from collections.abc import Callable
 
 import hand
+import hand_synthesis
 from measure import Section
 from subjects import SHAPE, digits
 from torch import Tensor
 from training import LR, RECORDED, Work, by_function, section
 
 import pyrogen
-from pyrogen.data import load
+from pyrogen.data import Data, load
 from pyrogen.inference import Adversarial
 
 HAND_COMPILED = "by hand, torch.compile"
 WIDTH = 32
+SPRITE_WIDTH, STYLED_WIDTH = 16, 8
 
 
 def measure(threads: list[int], quick: bool) -> Section:
@@ -82,7 +84,7 @@ def cyclegan(quick: bool) -> Work:
     n, width = 320 if quick else 640, 16
     data = load(f"domains(size=32, n={n})", dequantization=False)
     nets = {
-        "generator": {"name": "Residual", "width": width, "blocks": 1},
+        "generator": {"name": "ResidualTranslator", "width": width, "blocks": 1},
         "critic": {"name": "Convolutional", "width": width, "normalization": "none"},
     }
     x, y = data.train.x, data.train.y
@@ -99,7 +101,48 @@ def cyclegan(quick: bool) -> Work:
     )
 
 
-WORKS: tuple[Callable[[bool], Work], ...] = (gan, wgan_gp, dcgan, cyclegan)
+def sagan(quick: bool) -> Work:
+    data = sprites(640 if quick else 960)
+    epochs = 3
+    nets = [{"name": "Convolutional", "width": SPRITE_WIDTH, "attention": True} for _ in "ab"]
+    nets[0]["spectral"], nets[1]["normalization"] = True, "spectral"
+    by_hand, made = hand_synthesis.train_sagan, functools.partial(hand_synthesis.HandSAGAN, SPRITE_WIDTH)
+    return Work(
+        "SAGAN, 32 × 32",
+        data,
+        64,
+        lambda: pyrogen.create("sagan", generator=nets[0], critic=nets[1]),
+        lambda epochs: lambda: by_function(by_hand, made(), data.train.x, epochs, 64),
+        {RECORDED: 1.05},
+        epochs,
+        3 if quick else 5,
+    )
+
+
+def stylegan(quick: bool) -> Work:
+    data = sprites(640)
+    epochs = 2
+    critic = {"name": "Convolutional", "width": SPRITE_WIDTH, "normalization": "none", "minibatch": "deviation"}
+    styled = {"name": "Styled", "width": STYLED_WIDTH}
+    by_hand = hand_synthesis.train_stylegan
+    made = functools.partial(hand_synthesis.HandStyleGAN, STYLED_WIDTH, SPRITE_WIDTH)
+    return Work(
+        "StyleGAN, 32 × 32",
+        data,
+        32,
+        lambda: pyrogen.create("stylegan", generator=styled, critic=critic),
+        lambda epochs: lambda: by_function(by_hand, made(), data.train.x, epochs, 32),
+        {RECORDED: 1.05},
+        epochs,
+        3 if quick else 5,
+    )
+
+
+WORKS: tuple[Callable[[bool], Work], ...] = (gan, wgan_gp, dcgan, sagan, stylegan, cyclegan)
+
+
+def sprites(n: int) -> Data:
+    return load(f"sprites(n={n})", kind="unit", dequantization=False)
 
 
 def _train_dcgan(data: Tensor, net: hand.HandDCGAN, epochs: int) -> None:

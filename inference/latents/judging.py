@@ -33,6 +33,7 @@ class Learned(NamedTuple):
         features: what it sees before it decides, ``(N, F)``.
         digest: the first 12 hex digits of the hash of all that it has learned.
         seen: from how many data it has learned.
+        maps: of images what it sees at each position, ``(N, C, H, W)``; None where it looks at no positions.
     """
 
     scores: Callable[[Tensor], Tensor]
@@ -40,6 +41,7 @@ class Learned(NamedTuple):
     features: Callable[[Tensor], Tensor]
     digest: str
     seen: int
+    maps: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,18 @@ class TrainedJudge:
     def features(self, x: Tensor) -> Tensor:
         """What it sees in data before it decides, ``(N, F)``."""
         return self.learned.features(x)
+
+    def maps(self, x: Tensor) -> Tensor:
+        """What it sees at each position of images, ``(N, C, H, W)``.
+
+        Raises:
+            ValueError: it looks at no positions.
+        """
+        if self.learned.maps is None:
+            raise ValueError(
+                f"the judge {self.digest} looks at data as a whole, and not at each position; take judge='Network'."
+            )
+        return self.learned.maps(x)
 
     def recognizes(self, x: Tensor, confidence: float = CONFIDENT) -> Tensor:
         """Of which data it is confident what they are, max_y c(y|x) > ``confidence``: ``(N,)``."""

@@ -49,6 +49,11 @@ class Network(Judge):
             parts = images.detach().cpu().to(x.dtype).split(BLOCK)
             return torch.cat([network(part)[-1] for part in parts])
 
+        @torch.no_grad()
+        def maps(images: Tensor) -> Tensor:
+            parts = images.detach().cpu().to(x.dtype).split(BLOCK)
+            return torch.cat([network(part)[0] for part in parts])
+
         def scores(images: Tensor) -> Tensor:
             found: Tensor = head(features(images))
             return found
@@ -57,7 +62,7 @@ class Network(Judge):
             return scores(images).argmax(1)
 
         state = [*network.state_dict().values(), *head.state_dict().values()]
-        return Learned(scores, names, features, _digest(t.numpy() for t in state), len(x))
+        return Learned(scores, names, features, _digest(t.numpy() for t in state), len(x), maps)
 
 
 @choice("judge")

@@ -19,6 +19,7 @@ from pyrogen.inference.quality.modes import raw_values
 from pyrogen.registry import choice, unknown
 
 COARSE, FINE = "coarse", "fine"
+ANEW = ("noise", "style")
 
 
 @choice("metric", "style-ratio")
@@ -52,14 +53,20 @@ def style_ratio(
 
 
 @choice("metric", "noise-moves")
-def noise_moves(model: Model, data: Data, seed: int, factor: str, n: int = 1000) -> WithError:
-    """The share of pictures whose factor is another one when nothing but the noise of the layers is drawn anew."""
+def noise_moves(model: Model, data: Data, seed: int, factor: str, anew: str = "noise", n: int = 1000) -> WithError:
+    """The share of pictures whose factor is another one when the layers' noise, or their style, is drawn ``anew``."""
+    if anew not in ANEW:
+        raise unknown("part of a picture to be drawn anew", anew, ANEW)
     styled, reader = _styled(model), _reader(data, factor)
     with evaluating(model), seeded(seed, model.device):
-        w = styled.style(styled.latent_prior().sample((n,)))
-        styles = w.unsqueeze(1).expand(-1, styled.style_layers, -1)
-        first, second = (_read(reader, styled.synthesize(styles, styled.draw_noise(n)), data, factor) for _ in "ab")
-    return WithError.of(share(first != second))
+        first, second = (styled.style(styled.latent_prior().sample((n,))) for _ in "ab")
+        noise, other = styled.draw_noise(n), styled.draw_noise(n)
+        again = (first, other) if anew == "noise" else (second, noise)
+        read = [
+            _read(reader, styled.synthesize(w.unsqueeze(1).expand(-1, styled.style_layers, -1), drawn), data, factor)
+            for w, drawn in ((first, noise), again)
+        ]
+    return WithError.of(share(read[0] != read[1]))
 
 
 @choice("metric", "path-ratio")

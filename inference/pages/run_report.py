@@ -23,6 +23,7 @@ from pyrogen.base import (
     Model,
     Pair,
 )
+from pyrogen.capabilities import HasAttention, HasGrowth, HasStyles, HasTruncation
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
@@ -37,6 +38,7 @@ from pyrogen.inference.pages import (
     fields,
     latent_sections,
     sample_sections,
+    synthesis_sections,
     training_sections,
     translation_sections,
 )
@@ -71,6 +73,10 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     (Model, (sample_sections.samples, sample_sections.classes, sample_sections.neighbours, sample_sections.coverage)),
     (HasGenerator, (sample_sections.walks,)),
     (HasTranslation, (translation_sections.translations, translation_sections.cycles)),
+    (HasTruncation, (synthesis_sections.truncation,)),
+    (HasStyles, (synthesis_sections.mixtures, synthesis_sections.noise, synthesis_sections.ways)),
+    (HasAttention, (synthesis_sections.attention,)),
+    (HasGrowth, (synthesis_sections.growth,)),
     (
         HasPosterior,
         (

@@ -113,10 +113,10 @@ biggan = variant(
 sagan_paper = variant(
     "sagan-paper",
     of="sagan",
-    says="The GAN with attention at the scale of its paper, 128 × 128 pixels, for a GPU.",
-    defaults={"x_shape": (3, 128, 128), "latent_size": 128},
+    says="The GAN with attention at a GPU's scale: 64 × 64 pixels, and batches of 256.",
+    defaults={"x_shape": (3, 64, 64), "latent_size": 128},
     reference="Zhang et al. 2019, Self-attention generative adversarial networks, arXiv:1805.08318, section 4",
-    data="sprites",
+    data="sprites(size=64)",
     recipe={"epochs": 500, "batch_size": 256},
 )
 

@@ -30,9 +30,9 @@ SLOPES = {
 class ProgressiveGAN(GAN, HasGrowth):
     """A GAN of networks that grow: a stage for each level, in whose first steps it fades in beside the one before.
 
-    Level l is of 4 · 2ˡ pixels. In stage l > 0, α = min(1, step / fade): generated data are (1 − α) up(x_{l−1}) + α x_l, and
-    data are blended likewise with what is left of them at half the size. α comes from the step, so that a run resumes to
-    the bit.
+    Level l is of 4 · 2ˡ pixels. In stage l > 0, α = min(1, step / fade): generated data are (1 − α) up(x_{l−1}) + α x_l,
+    before what keeps numbers in their range, and data are blended likewise with what is left of them at half the size. α
+    comes from the step, so that a run resumes to the bit.
 
     Args:
         generator: as of :class:`GAN`, with a :class:`pyrogen.nets.growing.Growing` network of as many levels as the critic's.
@@ -160,6 +160,6 @@ progan_paper = variant(
         "fade": 5000,
     },
     reference="Karras et al. 2018, arXiv:1710.10196, appendix A",
-    data="sprites",
+    data="sprites(size=64)",
     recipe={"epochs": 100, "batch_size": 16, "ema": 0.999},
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -69,4 +69,18 @@ def orbits(paths: Mapping[str, Array]) -> Figure:
         axes.plot(way[:1, 0], way[:1, 1], "o", color=PALETTE[i], markersize=5)
         axes.plot([0], [0], "+", color=FAINT, markersize=8)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    return figure
+
+
+def trade(points: Sequence[tuple[float, float]], names: Sequence[str]) -> Figure:
+    """Density over coverage, from loose to tight.
+
+    Args:
+        points: density and coverage.
+        names: of the points.
+    """
+    figure, axes = single(2.8, None, "coverage", "density")
+    axes.plot([c for _, c in points], [d for d, _ in points], "o-", color=BLUE, markersize=4)
+    for (d, c), name in zip(points, names, strict=True):
+        axes.annotate(name, (c, d), textcoords="offset points", xytext=(4, 4), fontsize=7)
     return figure

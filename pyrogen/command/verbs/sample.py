@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pyrogen
@@ -31,11 +32,18 @@ def run(arguments: Sequence[str]) -> int:
         default=None,
         help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres",
     )
+    parser.add_argument(
+        "--truncation",
+        type=float | None,
+        default=None,
+        help="keep latents of a GAN to their centre: the largest |z|, or the share of a style's way from the mean",
+    )
     parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
     options = opt.parse(parser, arguments, {})
     import numpy as np
     import torch
 
+    from pyrogen.capabilities import HasTruncation
     from pyrogen.data.said import as_said
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
@@ -60,12 +68,20 @@ def run(arguments: Sequence[str]) -> int:
         elif y is not None:
             y = y[torch.arange(options.n) % len(y)]
         drawn, given = {}, model.condition_for(y)
-        for name, draw in (("x", model.sample), ("mean", model.sample_mean)) if options.temperature is None else ():
+        draws = {"x": model.sample, "mean": model.sample_mean} if options.temperature is None else {}
+        if options.truncation is not None:
+            if options.temperature is not None or not isinstance(model, HasTruncation):
+                raise ValueError(
+                    f"--truncation {options.truncation:g}: the latents of a GAN are truncated, without a temperature, and "
+                    f"this is a {type(model).__name__}; leave one of them out."
+                )
+            draws = {"x": partial(model.sample, truncation=options.truncation)}
+        for name, draw in draws.items():
             with evaluating(model), seeded(options.seed):  # the same draws of z for both
                 drawn[name] = draw(options.n, given)
         if options.temperature is not None:
             drawn["mean"] = sample_at(model, options.n, options.temperature, given, options.seed)
-        elif torch.equal(drawn["x"], drawn["mean"]):
+        elif "mean" in drawn and torch.equal(drawn["x"], drawn["mean"]):
             del drawn["mean"]  # of a model that adds no noise to what it means
         if (scale := data.train.view.scale) is not None:
             drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values

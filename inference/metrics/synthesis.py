@@ -1,0 +1,109 @@
+"""Metrics of pictures that are made at once: whether distant parts agree, and what truncation trades."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from pyrogen.base import Model
+from pyrogen.capabilities import HasTruncation
+from pyrogen.data import Data, Split
+from pyrogen.data.sprites_reading import SpriteReader
+from pyrogen.inference.latents.judging import Judge, TrainedJudge, judge_of
+from pyrogen.inference.latents.measured import mean, paired
+from pyrogen.inference.metrics.generators import given
+from pyrogen.inference.metrics.with_error import WithError
+from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.quality.modes import raw_values
+from pyrogen.inference.quality.neighbours import Coverage, Density
+from pyrogen.inference.quality.spaces import FeatureSpace, space_of
+from pyrogen.registry import choice
+
+PART = 20  # pictures whose positions are compared at once, each with all others
+
+
+@choice("metric", "distant-agreement")
+def distant_agreement(
+    model: Model,
+    data: Data,
+    seed: int,
+    against: Model | None = None,
+    apart: int = 8,
+    n: int = 500,
+    judge: Judge | Mapping[str, Any] | str | None = None,
+) -> WithError:
+    """How alike a frozen judge finds parts of one object that lie far apart: a mean cosine; or its gain, in paired errors.
+
+    Mean over pictures of cos(φ_p − φ̄, φ_q − φ̄) over positions p and q of the shape that the nearest sprite has, at least
+    ``apart`` cells from one another; φ are what a classifier of real sprites sees at a position, φ̄ their mean over real ones.
+    With ``against`` the mean difference from the other model's n-th picture, divided by its standard error.
+    """
+    if not isinstance(data.oracle, SpriteReader):
+        raise ValueError(
+            f"objects are found in sprites, and {data.name!r} has no oracle that finds any; take sprites with y='label'."
+        )
+    eyes = judge_of(data, judge)
+    own = _agreement(model, data, data.oracle, eyes, seed, apart, n)
+    if against is None:
+        return WithError.of(mean(own[own.isfinite()]))
+    other = _agreement(against, data, data.oracle, eyes, seed, apart, n)
+    both = own.isfinite() & other.isfinite()
+    gain = paired(own[both], other[both])
+    return WithError(gain.value / gain.error)
+
+
+@choice("metric", "truncation-trade")
+def truncation_trade(
+    model: Model, data: Data, seed: int, truncations: Sequence[float] = (), features: str = "pixels"
+) -> float:
+    """In which share of steps from loose to tight truncation density rises and coverage falls: 1 if in all of them.
+
+    The first step is from no truncation to the first level, by default of the model's own; as many samples as test data.
+    """
+    if not isinstance(model, HasTruncation) or not (levels := [*(truncations or model.truncations)]):
+        raise ValueError(
+            f"the latents of this {type(model).__name__} are not truncated, so that nothing is traded; take a "
+            "GAN with a StandardNormal prior."
+        )
+    curve = truncation_curve(model, data.test, [None, *levels], seed, space_of(data, features))
+    kept = [b[0] > a[0] and b[1] < a[1] for a, b in pairwise(curve)]
+    return sum(kept) / len(kept)
+
+
+def truncation_curve(
+    model: HasTruncation, part: Split, levels: Sequence[float | None], seed: int, space: FeatureSpace
+) -> list[tuple[float, float]]:
+    """Density and coverage of as many samples as data of a split at each level, None being the whole law."""
+    assert isinstance(model, Model)
+    n, real, y = len(part), space(part.x), model.condition_for(part.y)
+    curve = []
+    for level in levels:
+        with evaluating(model), seeded(seed, model.device):
+            made = space(model.sample(n, y, truncation=level))
+        curve.append((float(Density().value(made, real)), float(Coverage().value(made, real))))
+    return curve
+
+
+def _agreement(
+    model: Model, data: Data, reader: SpriteReader, judge: TrainedJudge, seed: int, apart: int, n: int
+) -> Tensor:
+    """The mean cosine within each of n pictures, ``(n,)``; nan where no two positions lie so far apart."""
+    y = given(model, data, n)
+    with evaluating(model), seeded(seed, model.device):
+        x = model.sample_mean(n, y).cpu()
+    usual = judge.maps(data.test.x[:n]).mean((0, 2, 3))
+    seen = normalize((judge.maps(x) - usual[:, None, None]).flatten(2), dim=1)
+    drawn = reader.sprites
+    inside = drawn.silhouettes[drawn.silhouette_of(reader.read(raw_values(x, data)).factors)] > 0.5
+    places = torch.cartesian_prod(*(torch.arange(side) for side in drawn.x_shape[1:])).float()
+    far = torch.cdist(places, places) >= apart
+    found = []
+    for phi, mine in zip(seen.split(PART), inside.split(PART), strict=True):
+        pairs = mine.unsqueeze(2) & mine.unsqueeze(1) & far
+        found.append(((phi.transpose(1, 2) @ phi) * pairs).sum((1, 2)).double() / pairs.sum((1, 2)))
+    return torch.cat(found)

@@ -1,0 +1,219 @@
+"""What the entries of attention, of many classes, of styles and of growth claim, on pictures small enough for minutes."""
+
+DIGITS = {"name": "digits", "kind": "unit", "dequantization": False}
+SPRITES = {"name": "sprites(size=16)", "kind": "unit", "dequantization": False}
+LABELLED = {"name": "sprites(y='label')", "kind": "unit", "dequantization": False}
+
+# ------------------------------------------------------------------------------------------------------ many classes
+BIG = {
+    "seeds": 3,
+    "data": DIGITS,
+    "arguments": {
+        "latent_size": 16,
+        "generator": {"name": "Residual", "width": 32},
+        "critic": {"name": "Residual", "width": 32},
+    },
+    "recipe": [
+        {"epochs": 40, "lr": 1e-3, "batch_size": 64},
+        {"epochs": 10, "lr": 5e-4, "batch_size": 64},
+        {"epochs": 10, "lr": 2.5e-4, "batch_size": 64},
+    ],
+}
+ACCURATE = {
+    "says": "A classifier of real digits finds the class that was asked for, as a fraction of samples.",
+    "metric": "conditional-accuracy",
+    "at_least": 0.95,
+}
+TRADED = {
+    "says": "The tighter its latents are truncated, the denser lie its samples among data and the fewer data they cover, at "
+    "every step.",
+    "metric": "truncation-trade",
+    "at_least": 1.0,
+}
+DEALT_OUT = {
+    "says": "the same, told labels that were dealt out at random, and right by chance",
+    "data": {**DIGITS, "name": "shuffled-labels(of='digits')"},
+    "recipe": {"epochs": 5},
+    "with": {"taught_on": "digits"},
+    "between": [0.05, 0.15],
+}
+
+# ---------------------------------------------------------------------------------------------------------- attention
+ATTENTIVE = {
+    "latent_size": 32,
+    "generator": {"name": "Convolutional", "width": 8, "spectral": True, "attention": True},
+    "critic": {"name": "Convolutional", "width": 16, "normalization": "spectral", "attention": True},
+}
+# the same but for what it is named after
+LOCAL = {
+    "entry": "sngan",
+    "arguments": {
+        "latent_size": 32,
+        "generator": {"name": "Convolutional", "width": 8, "spectral": True},
+        "critic": {"name": "Convolutional", "width": 16, "normalization": "spectral"},
+        "objective": {
+            "name": "Adversarial",
+            "loss": "Hinge",
+            "critic_optimizer": {"name": "Adam", "lr": 4e-4, "betas": [0.0, 0.9]},
+            "generator_optimizer": {"name": "Adam", "lr": 1e-4, "betas": [0.0, 0.9]},
+        },
+    },
+}
+AGREES = {
+    "says": "A frozen judge finds parts of one object that lie 8 cells apart or more alike, by their mean cosine, more "
+    "than those of an equal convolutional net, in paired errors.",
+    "metric": "distant-agreement",
+    "at_least": 3.0,
+    "seeds": 3,
+    "data": LABELLED,
+    "arguments": ATTENTIVE,
+    "recipe": {"epochs": 12, "batch_size": 64},
+    "against": LOCAL,
+    "control": {"says": "an equal convolutional net, from other weights", **LOCAL, "seed": 10},
+}
+
+# -------------------------------------------------------------------------------------------------------------- growth
+SLOPES = {
+    "name": "Adversarial",
+    "loss": "Wasserstein",
+    "penalty": "GradientPenalty",
+    "critic_optimizer": {"name": "Adam", "lr": 1e-3, "betas": [0.0, 0.99]},
+    "generator_optimizer": {"name": "Adam", "lr": 1e-3, "betas": [0.0, 0.99]},
+}
+GROWN = {"latent_size": 16, "generator": {"name": "Growing", "width": 16}, "critic": {"name": "Growing", "width": 16}}
+WHOLE = {
+    "entry": "gan-nonsaturating",
+    "arguments": {
+        **GROWN,
+        "objective": SLOPES,
+    },
+}
+GROWN_LARGE = {
+    "objective": SLOPES,
+    "latent_size": 512,
+    "generator": {"name": "Growing", "width": 64},
+    "critic": {"name": "Growing", "width": 64},
+}
+SOONER = {
+    "says": "Its Fréchet distance, after 40 passes at 4 × 4 pixels and 40 at 8 × 8, is at most that of the same net after "
+    "52 at 8 × 8, which read more pixels, as a fraction of it.",
+    "metric": "quality-ratio",
+    "at_most": 1.0,
+    "seeds": 3,
+    "data": DIGITS,
+    "arguments": {**GROWN, "fade": 300},
+    "recipe": {"epochs": 40, "batch_size": 64},
+    "against": {**WHOLE, "recipe": {"epochs": 52}},
+    "control": {"says": "the same net after 40 passes at 8 × 8 alone", **WHOLE},
+}
+
+# -------------------------------------------------------------------------------------------------------------- styles
+STYLED = {
+    "seeds": 3,
+    "data": SPRITES,
+    "arguments": {
+        "latent_size": 32,
+        "generator": {"name": "Styled", "width": 16, "style": 32},
+        "critic": {"name": "Convolutional", "width": 24, "normalization": "none", "minibatch": "deviation"},
+    },
+    "recipe": {"epochs": 10, "batch_size": 32},
+}
+UNMIXED = {
+    "says": "the same, whose styles were not mixed while it was trained",
+    "arguments": {"generator": {"name": "Styled", "width": 16, "style": 32, "mixing": 0.0}},
+}
+STILL = {
+    "metric": "noise-moves",
+    "at_most": 0.05,
+    "control": {"says": "another style, the noise held", "with": {"anew": "style"}},
+}
+STYLES = [
+    {
+        **STYLED,
+        "says": "Other styles in its coarse layers change the shape that an oracle reads three times as often as others in "
+        "its fine layers.",
+        "metric": "style-ratio",
+        "with": {"factor": "shape", "of": "coarse"},
+        "at_least": 3.0,
+        "control": UNMIXED,
+    },
+    {
+        **STYLED,
+        "says": "Other styles in its fine layers change the colour three times as often as others in its coarse ones.",
+        "metric": "style-ratio",
+        "with": {"factor": "colour", "of": "fine"},
+        "at_least": 3.0,
+        "control": UNMIXED,
+    },
+    {**STYLED, **STILL, "says": "Other noise changes the shape of few pictures.", "with": {"factor": "shape"}},
+    {**STYLED, **STILL, "says": "And it changes the colour of few.", "with": {"factor": "colour"}},
+    {
+        **STYLED,
+        "says": "Paths between styles are shorter than those between the z that they are of, as a fraction of these.",
+        "metric": "path-ratio",
+        "at_most": 1.0,
+        "control": {"says": "the same before its training", "recipe": {"epochs": 0}},
+    },
+]
+# at a GPU's scale, and of its own arguments
+LARGE = {"arguments": {}, "recipe": {}}
+LARGE_SPRITES = {"name": "sprites(size=64)", "kind": "unit", "dequantization": False}
+
+CLAIMS = {
+    "sagan": [AGREES],
+    "sagan-paper": [
+        {
+            **AGREES,
+            **LARGE,
+            "data": {**LABELLED, "name": "sprites(size=64, y='label')"},
+            "with": {"apart": 16},
+            "against": {**LOCAL, "arguments": {}},
+            "control": {"says": "a convolutional net, from other weights", **LOCAL, "arguments": {}, "seed": 10},
+        },
+    ],
+    "biggan": [
+        {**BIG, **ACCURATE, "control": DEALT_OUT},
+        {**BIG, **TRADED, "control": {"says": "the same before its training", "recipe": {"epochs": 0}}},
+    ],
+    "biggan-paper": [
+        {
+            **TRADED,
+            "seeds": 3,
+            "data": {"name": "cifar10", "kind": "unit", "dequantization": False},
+            "control": {"says": "the same before its training", "recipe": {"epochs": 0}},
+        },
+    ],
+    "progan": [SOONER],
+    "progan-paper": [
+        {
+            **SOONER,
+            **LARGE,
+            "says": "Its Fréchet distance, after 500 passes of five sizes, is at most that of the same net after 140 at "
+            "64 × 64, which read more pixels, as a fraction of it.",
+            "data": LARGE_SPRITES,
+            "against": {**WHOLE, "arguments": GROWN_LARGE, "recipe": {"epochs": 140}},
+            "control": {
+                "says": "the same net after 100 passes at 64 × 64 alone",
+                **WHOLE,
+                "arguments": GROWN_LARGE,
+                "recipe": {"epochs": 100},
+            },
+        },
+    ],
+    "stylegan": STYLES,
+    "stylegan-paper": [
+        {
+            **STYLED,
+            **LARGE,
+            "says": "Other styles in its coarse layers change the shape three times as often as others in its fine layers.",
+            "data": LARGE_SPRITES,
+            "metric": "style-ratio",
+            "with": {"factor": "shape", "of": "coarse"},
+            "at_least": 3.0,
+            "control": {
+                "says": "the same, whose styles were not mixed while it was trained",
+                "arguments": {"generator": {"name": "Styled", "width": 64, "style": 512, "depth": 8, "mixing": 0.0}},
+            },
+        },
+    ],
+}
