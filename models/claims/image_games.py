@@ -34,6 +34,25 @@ PAIRED = {
     "arguments": {"latent_size": 16, "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.2}},
     "recipe": [{"epochs": 20, "lr": 1e-3, "batch_size": 64}],
 }
+# what repeats its training data: a prior around the code of each of them, decoded with little noise
+EXEMPLARS = {
+    "says": "a VAE whose prior is around the codes of all training data, which it learns by heart",
+    "entry": "vae-exemplar",
+    "arguments": {
+        "latent_size": 32,
+        "components": 1257,
+        "hidden": [256],
+        "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.05},
+    },
+    "recipe": {"epochs": 60, "lr": 1e-3, "batch_size": 64},
+}
+# what compares pixels one by one, with a decoder of as many convolutions
+BLURRED = {
+    "says": "a convolutional VAE whose likelihood of pixels is normal, and which blurs",
+    "entry": "vae-conv",
+    "arguments": {"latent_size": 16, "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.15}},
+    "recipe": [{"epochs": 60, "lr": 1e-3, "batch_size": 64}],
+}
 FEW_PASSES = {"recipe": [{"epochs": 2, "lr": 1e-3, "batch_size": 128}]}
 # that all classes are there, and how far samples are from data
 ALL_CLASSES = {"metric": "classes-recognized", "at_least": 10}
@@ -75,6 +94,22 @@ CLAIMS = {
             "metric": "midpoint-gain",
             "at_least": 0.1,
             "control": LINEAR,
+        },
+        {
+            **DCGAN,
+            "says": "By nearest neighbours its samples copy no training data, in standard errors above what other data give.",
+            "metric": "quality",
+            "with": {"measure": "memorization", "statistic": "errors"},
+            "at_most": 2,
+            "control": EXEMPLARS,
+        },
+        {
+            **DCGAN,
+            "says": "Its samples keep edges: the variance of their Laplacian, over the data's.",
+            "metric": "quality",
+            "with": {"measure": "edges"},
+            "at_least": 0.7,
+            "control": BLURRED,
         },
         {
             **OF_MNIST,
