@@ -184,6 +184,41 @@ def test_a_measurement_holds_for_no_other_claim(zoo, tmp_path, change):
     assert "20.1" not in changed
 
 
+def test_only_what_is_stale_may_be_measured(zoo, tmp_path):
+    path, measured = tmp_path / "proofs" / "fake.json", []
+    registry.choice("metric", "told")(lambda model, data, seed, of="": measured.append(of) or size(model, data, seed))
+    claims = [{**CLAIM, "metric": "told", "with": {"of": of}} for of in "ab"]
+    zoo("fake", *claims)
+    run("fake", tmp_path)
+    before = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**before, "commit": "0ld", "date": "2020-01-01"}), encoding="utf-8")
+    measured.clear()
+    zoo("fake", claims[1], {**claims[0], "at_least": 11}, {**CLAIM, "metric": "broken", "with": {"how": "refuses"}})
+    assert run("fake", tmp_path, "--only_stale") == 1
+    assert measured == ["a"] * 4
+    kept, anew, _ = json.loads(path.read_text(encoding="utf-8"))["claims"]
+    assert kept == {**before["claims"][1], "commit": "0ld", "date": "2020-01-01"}
+    assert (anew["commit"], anew["date"]) == ("", "")
+    first, second, third = (line for line in (tmp_path / "PROOFS.md").read_text().splitlines() if "`fake`" in line)
+    assert first.endswith("| proved | 0ld | 2020-01-01 |")
+    assert second.endswith(f"| {datetime.date.today().isoformat()} |")
+    assert "error" in third
+
+    # what is kept twice keeps its date; other seeds, and errors, are measured
+    measured.clear()
+    run("fake", tmp_path, "--only_stale")
+    assert measured == []
+    assert json.loads(path.read_text(encoding="utf-8"))["claims"][0] == kept
+    run("fake", tmp_path, "--only_stale", "--seeds", "3")
+    assert measured == ["b"] * 6 + ["a"] * 6
+    measured.clear()
+    other = json.loads(path.read_text(encoding="utf-8"))
+    other["versions"]["torch"] = "1.0"
+    path.write_text(json.dumps(other), encoding="utf-8")
+    run("fake", tmp_path, "--only_stale", "--seeds", "3")
+    assert measured == ["b"] * 6 + ["a"] * 6
+
+
 def test_proofs_of_entries_that_are_not_known_here_stand(zoo, tmp_path):
     zoo("fake", CLAIM)
     run("fake", tmp_path)

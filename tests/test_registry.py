@@ -235,7 +235,7 @@ def test_decorators_may_name_literals_above_them(tmp_path):
 
 def test_claims_are_written_of_entries_that_exist():
     assert set(catalogue.written_claims()) <= set(registry.list_models())
-    assert len(registry.claims("vae")) == 5
+    assert registry.claims("vae")[0]["metric"] == "gap-to-ppca"
 
 
 # ------------------------------------------------------------------------------------------ variants of an entry

@@ -29,6 +29,7 @@ from pyrogen.inference.proofs.records import (
     Measured,
     Proof,
     provenance,
+    still_measured,
     write_table,
 )
 from pyrogen.inference.training.fit import fit
@@ -44,6 +45,7 @@ def prove(
     device: str = "cpu",
     threads: int = 1,
     progress: bool | None = None,
+    only_stale: bool = False,
 ) -> list[Proof]:
     """Run the claims of all entries that match a pattern, and write them down.
 
@@ -58,6 +60,8 @@ def prove(
         threads: of torch. On models this small a second one gains nothing, costs much where the cores are busy, and
             changes the last digits.
         progress: show a bar; by default on a terminal.
+        only_stale: measure only claims that the proof in the folder has not, as they are by now, on the same seeds, machine
+            and versions; the others keep what was measured, with its commit and date.
 
     Returns:
         A proof for each matching entry that claims something; none if there is none.
@@ -85,18 +89,25 @@ def prove(
             bar.update(task, description=what, advance=done)
 
         for name, claims in claimed.items():
-            started = time.perf_counter()
-            measured = [measure(claim, seeds, bench, tell) for claim in claims]
+            runs = [_run_on(c.seeds if seeds is None else seeds) for c in claims]
+            path, started = folder / f"{name}.json", time.perf_counter()
+            kept = still_measured(path, claims, runs) if only_stale else [None] * len(claims)
+            measured = []
+            for claim, run, known in zip(claims, runs, kept, strict=True):
+                if known:
+                    tell(f"{name}: measured before", 2 * len(run))
+                measured.append(known or measure(claim, run, bench, tell))
+            spent = (time.perf_counter() - started) / 60 + sum(known.minutes for known in kept if known)
             record = registry.find("entry", name)
             proof = Proof(
                 name,
                 record.summary,
                 record.details["reference"],
                 measured,
-                round((time.perf_counter() - started) / 60, 3),
+                round(spent, 3),
                 **provenance(),
             )
-            write(folder / f"{name}.json", proof.to_json())
+            write(path, proof.to_json())
             write_table(folder, table)
             proofs.append(proof)
     return proofs

@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,7 +21,7 @@ import torch
 import pyrogen
 from pyrogen import registry
 from pyrogen.files import write
-from pyrogen.inference.proofs.claims import BOUNDS, claims_of
+from pyrogen.inference.proofs.claims import BOUNDS, Claim, claims_of
 
 FOLDER, TABLE = Path("proofs"), "PROOFS.md"
 
@@ -39,6 +39,8 @@ class Measured:
         met: every seed, or their mean, keeps the bound.
         control_fails: no seed of the control keeps it, and each keeps the control's own where it has one.
         error: why there is no answer; else empty.
+        commit: of the run that measured it, where that is not the run that wrote the proof.
+        date: likewise.
     """
 
     says: str
@@ -57,6 +59,8 @@ class Measured:
     minutes: float
     setup: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    commit: str = ""
+    date: str = ""
 
     @property
     def proved(self) -> bool:
@@ -141,6 +145,29 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
     return write(folder.parent / TABLE if path is None else path, "\n".join(text).rstrip() + "\n")
 
 
+def still_measured(path: Path, claims: Sequence[Claim], seeds: Sequence[Sequence[int]]) -> list[Measured | None]:
+    """What a proof has of each claim as it is by now, on its seeds, by this machine and these versions; None of the rest.
+
+    Args:
+        path: of the proof, which there need not be.
+        claims: what is claimed by now.
+        seeds: those of each claim.
+    """
+    if not path.exists():
+        return [None] * len(claims)
+    proof, here = json.loads(path.read_text(encoding="utf-8")), provenance()
+    alike = all(proof[what] == here[what] for what in ("machine", "versions"))
+    rows = [row for row in proof["claims"] if alike and not row["error"]]
+    found: list[Measured | None] = []
+    for claim, run in zip(claims, seeds, strict=True):
+        now = json.loads(json.dumps(claim.stated()))
+        held = [row for row in rows if _is_of(row, now) and row["seeds"] == list(run)]
+        of_proof = {"commit": proof["commit"], "date": proof["date"]}
+        known = {f.name: held[0][f.name] for f in fields(Measured) if f.name in held[0]} if held else {}
+        found.append(Measured(**{**known, **({} if known.get("date") else of_proof)}) if held else None)
+    return found
+
+
 def provenance() -> dict[str, Any]:
     """Where and when: machine, versions, commit and date."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -212,8 +239,13 @@ def _standing(proof: Mapping[str, Any], stated: Sequence[Any] | None) -> list[Ma
         "minutes": 0.0,
         "verdict": f"stale: this was not measured; run pyrogen prove {proof['entry']}",
     }
-    found = ([row for row in measured if {k: row[k] for k in now} == now] for now in stated)
+    found = ([row for row in measured if _is_of(row, now)] for now in stated)
     return [rows[0] if rows else {**now, **stale} for now, rows in zip(stated, found, strict=True)]
+
+
+def _is_of(row: Mapping[str, Any], stated: Mapping[str, Any]) -> bool:
+    """Whether a measurement was made of a claim as it is stated."""
+    return {k: row[k] for k in stated} == stated
 
 
 def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
@@ -232,8 +264,8 @@ def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
         control_words(claim),
         f"{claim['minutes']:.1f}",
         claim["verdict"] if claim["verdict"] == "proved" else f"**{claim['verdict']}**",
-        proof["commit"] or "–",
-        proof["date"],
+        claim.get("commit") or proof["commit"] or "–",
+        claim.get("date") or proof["date"],
     ]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 

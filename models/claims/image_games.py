@@ -34,6 +34,18 @@ PAIRED = {
     "arguments": {"latent_size": 16, "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.2}},
     "recipe": [{"epochs": 20, "lr": 1e-3, "batch_size": 64}],
 }
+# what repeats its training data: codes of an autoencoder, drawn from a mixture that has a component for each of them
+COPIES = {
+    "says": "an autoencoder whose codes are drawn from 1,257 components, one for each training datum",
+    "entry": "autoencoder",
+    "arguments": {
+        "latent_size": 16,
+        "hidden": [256],
+        "prior": {"name": "Flat", "ex_post": "mixture", "components": 1257},
+        "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.1},
+    },
+    "recipe": [{"epochs": 60, "lr": 1e-3, "batch_size": 64}],
+}
 FEW_PASSES = {"recipe": [{"epochs": 2, "lr": 1e-3, "batch_size": 128}]}
 # that all classes are there, and how far samples are from data
 ALL_CLASSES = {"metric": "classes-recognized", "at_least": 10}
@@ -75,6 +87,14 @@ CLAIMS = {
             "metric": "midpoint-gain",
             "at_least": 0.1,
             "control": LINEAR,
+        },
+        {
+            **DCGAN,
+            "says": "By nearest neighbours less than half of its samples copy training data, as a share of samples.",
+            "metric": "quality",
+            "with": {"measure": "memorization"},
+            "at_most": 0.5,
+            "control": COPIES,
         },
         {
             **OF_MNIST,

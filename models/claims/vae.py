@@ -42,6 +42,27 @@ FIVE = {
     "training": {"epochs": 20, "lr": 1e-2, "batch_size": 200, "lr_milestones": [14]},
 }
 
+# one decoder in a game, and under likelihoods: what blurs is that pixels are compared; examples/blur_has_a_cause.py
+PLAYED = {
+    "metric": "quality",
+    "with": {"measure": "edges"},
+    "at_least": 0.7,
+    "seeds": 3,
+    "data": {"name": "digits", "kind": "unit", "dequantization": False},
+    "arguments": {
+        "latent_size": 8,
+        "hidden": [128],
+        "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.02},
+    },
+    "objective": {
+        "name": "Adversarial",
+        "penalty": "R1",
+        "critic": {"name": "Perceptron", "hidden": [128, 128]},
+    },
+    "recipe": {"epochs": 40, "batch_size": 64},
+}
+SCORED = {"recipe": [{"epochs": 20, "lr": 2e-3, "batch_size": 64}], "objective": "ELBO"}
+
 CLAIMS = {
     "vae": [
         {
@@ -90,6 +111,35 @@ CLAIMS = {
                 "says": "linear networks, which need the four dimensions that it spans",
                 "arguments": {"hidden": []},
                 "between": [4, 4],
+            },
+        },
+        {
+            **PLAYED,
+            "says": "In a game its means keep edges: the variance of their Laplacian, over the data's.",
+            "control": {
+                **SCORED,
+                "says": "the same networks under the ELBO of a Normal of fixed scale, which blurs",
+                "arguments": {"likelihood": {"name": "Normal", "scale": "fixed", "value": 0.15}},
+            },
+        },
+        {
+            **PLAYED,
+            "says": "It keeps more of them than a mixture of logistics does.",
+            "control": {
+                **SCORED,
+                "says": "the same networks under the ELBO of a mixture of logistics",
+                "data": {"name": "digits", "kind": "levels"},
+                "arguments": {"likelihood": {"name": "DiscretizedLogisticMixture", "components": 5}},
+            },
+        },
+        {
+            **PLAYED,
+            "says": "And more than squared errors of features do.",
+            "control": {
+                **SCORED,
+                "says": "the same networks under the ELBO of a perceptual likelihood",
+                "entry": "vae-perceptual",
+                "arguments": {"latent_size": 8, "hidden": [128]},
             },
         },
     ],

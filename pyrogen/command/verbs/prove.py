@@ -29,6 +29,11 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--table", help="the table; default PROOFS.md beside the folder")
     parser.add_argument("--device", default="cpu", help="where models are trained; default cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch; default 1, which small models like best")
+    parser.add_argument(
+        "--only_stale",
+        action="store_true",
+        help="measure only claims that are not measured yet; the others keep their numbers",
+    )
     options = parser.parse_args(arguments)
     from rich.console import Console
 
@@ -38,7 +43,15 @@ def run(arguments: Sequence[str]) -> int:
     names = matching(options.pattern)
     if not names:
         raise ValueError(f"no model matches {options.pattern!r}; pyrogen list shows all.")
-    proofs = prove(options.pattern, options.seeds, options.folder, options.table, options.device, options.threads)
+    proofs = prove(
+        options.pattern,
+        options.seeds,
+        options.folder,
+        options.table,
+        options.device,
+        options.threads,
+        only_stale=options.only_stale,
+    )
     silent = [n for n in names if n not in {p.entry for p in proofs}]
     if not proofs:
         raise ValueError(f"{', '.join(silent)} claims nothing.")
