@@ -28,13 +28,15 @@ def run(arguments: Sequence[str]) -> int:
         "--temperature",
         type=float | None,
         default=None,
-        help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres",
+        help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres; of "
+        "models that draw x place by place, how sure each place is",
     )
     parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
     options = opt.parse(parser, arguments, {})
     import numpy as np
     import torch
 
+    from pyrogen.base import HasConditionals
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
     from pyrogen.files import saving, write
@@ -61,7 +63,9 @@ def run(arguments: Sequence[str]) -> int:
             with evaluating(model), seeded(options.seed):  # the same draws of z for both
                 drawn[name] = draw(options.n, given)
         if options.temperature is not None:
-            drawn["mean"] = sample_at(model, options.n, options.temperature, given, options.seed)
+            drawn["x" if isinstance(model, HasConditionals) else "mean"] = sample_at(
+                model, options.n, options.temperature, given, options.seed
+            )
         elif torch.equal(drawn["x"], drawn["mean"]):
             del drawn["mean"]  # of a model that adds no noise to what it means
         if (scale := data.train.view.scale) is not None:
