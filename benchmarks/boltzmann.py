@@ -37,7 +37,7 @@ def by_sklearn(x: Tensor, epochs: int) -> Callable[[], object]:
 
 def persistent(quick: bool) -> training.Work:
     """Epochs of PCD over the same rows."""
-    data, epochs = digits(5000 if quick else 20_000), 3
+    data, epochs = digits(5000 if quick else 10_000), 2
     raw = training._raw(data).flatten(1)
     bits = torch.bernoulli(raw.float() / 255)
     return training.Work(
@@ -46,11 +46,13 @@ def persistent(quick: bool) -> training.Work:
         BATCH,
         lambda: pyrogen.create("rbm-persistent", x_shape=SHAPE, hidden=HIDDEN),
         lambda epochs: (
-            lambda: training._run(hand.train_rbm_persistent, hand.HandRBM(), raw, epochs, BATCH, training.LR, CHAINS)
+            lambda: training.by_function(
+                hand.train_rbm_persistent, hand.HandRBM(), raw, epochs, BATCH, training.LR, CHAINS
+            )
         ),
         {training.RECORDED: HAND_BAR},
         epochs,
-        3 if quick else 9,
+        3 if quick else 5,
         {SKLEARN: lambda: by_sklearn(bits, epochs)},
     )
 
@@ -73,7 +75,7 @@ def learning(quick: bool, threads: int) -> list[tuple[str, ...]]:
 
 def annealing(quick: bool, threads: int) -> list[tuple[str, ...]]:
     """µs a chain and temperature; the pilot's transitions count, and are in the loop by hand too."""
-    temperatures, rounds = (100, 3) if quick else (1000, 7)
+    temperatures, rounds = (100, 3) if quick else (1000, 5)
     model = pyrogen.create("rbm", x_shape=SHAPE, hidden=HIDDEN)
     net = hand.HandRBM()
     with torch.no_grad():

@@ -31,6 +31,7 @@ ITEMS = {  # by the module that measures it
     "upkeep": "upkeep",
     "quality": "quality",
     "rbm": "boltzmann",
+    "samplers": "samplers",
 }
 APART = ("fit", "games")  # so long that each number of threads is a section of its own
 HEAD = """# Benchmarks

@@ -284,8 +284,11 @@ class HasConditionals(HasLogProb):
         """log p of each pixel given those before it in nats, ``(B, *x_shape[1:])``: they sum to log p(x)."""
 
     @abstractmethod
-    def complete(self, x: Tensor, known: int, y: Tensor | None = None) -> Tensor:
-        """Data whose first ``known`` places are those of ``x``, and the rest drawn given them, ``(B, *x_shape)``."""
+    def complete(self, x: Tensor, known: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """Data whose first ``known`` places are those of ``x``, and the rest drawn given them, ``(B, *x_shape)``.
+
+        At a temperature T every place is drawn from p(x_d | x_<d)^(1/T), normalized.
+        """
 
     @abstractmethod
     def receptive_field(self, pixel: tuple[int, ...], channel: int = 0) -> Tensor:

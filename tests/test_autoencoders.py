@@ -333,6 +333,49 @@ def test_only_the_new_layer_moves_in_its_stage(number):
     assert moved == {f"{part}.{p}" for part in (up, down) for p in ("weight", "bias")}
 
 
+def unrolled(**arguments):
+    return pyrogen.create("autoencoder-pretrained", x_shape=(1, 8, 8), latent_size=3, hidden=(16, 8), **arguments)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_machine_moves_its_layer_and_the_biases_below(number):
+    m = unrolled()
+    before = {k: p.detach().clone() for k, p in m.named_parameters()}
+    fit(m, "digits", OneStage(number), **QUICK)
+    moved = {k for k, p in m.named_parameters() if not torch.equal(p, before[k])}
+    up, down = f"encoder.net.{1 + 2 * number}", f"decoder.net.{2 * (2 - number)}"
+    assert moved == {f"{up}.weight", f"{up}.bias", f"{down}.bias"}
+
+
+def test_machines_are_unrolled_before_all_layers_are_tuned():
+    m = unrolled()
+    assert [stage.name for stage in m.stages()] == ["layer 1", "layer 2", "layer 3", "all layers"]
+    m.stages()[-1].enter()
+    x = torch.rand(5, 1, 8, 8).round()
+    z = m.code(x)
+    assert ((z > 0) & (z < 1)).all()
+    for up, down in zip(reversed(m.ups), reversed(m.downs), strict=True):
+        z = z @ up.weight + down.bias
+        z = z if down is m.downs[0] else torch.sigmoid(z)
+    torch.testing.assert_close(m.decode(m.code(x)).mean.flatten(1), torch.sigmoid(z))
+    assert [stage.name for stage in unrolled(pretraining=False).stages()] == ["training"]
+    run = fit(m, "digits", **QUICK)
+    assert run.records[-1]["train/loss"] < 64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"likelihood": "Normal"}, "one number for each element"),
+        ({"likelihood": "Categorical"}, "one number for each element"),
+        ({"hidden": (0,)}, "every layer has 1 unit or more"),
+    ],
+)
+def test_machines_that_cannot_be_unrolled(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pyrogen.create("autoencoder-pretrained", x_shape=(1, 8, 8), **{"latent_size": 2, **arguments})
+
+
 def test_stages_come_layer_by_layer_and_then_all_together():
     m = stacked()
     stages = m.stages()

@@ -158,6 +158,41 @@ def test_what_is_known_is_kept_and_the_rest_is_drawn_given_it(name):
     assert torch.equal(m.complete(spoiled, known, None if told is None else told.expand(4)), first)
 
 
+@pytest.mark.parametrize("name", ["pixelcnn", "nade"])
+def test_a_temperature_sharpens_every_conditional(name):
+    m = create(name, (1, 1, 2))
+    with torch.no_grad():
+        for parameter in m.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+        logits = m.distribution().conditionals(torch.zeros(1, 1, 1, 2)).logits[0, 0, 0]
+    x = torch.zeros(4000, 1, 1, 2)
+    cold = m.complete(x, 0, temperature=0.5)[:, 0, 0]
+    # what follows is compared where the element before it is the one that was given
+    for place, draws in enumerate((cold[:, 0], cold[cold[:, 0] == 0][:, 1])):
+        assert abs(draws.mean() - torch.sigmoid(2 * logits[place])) < 2.5 / len(draws) ** 0.5
+    torch.manual_seed(0)
+    same = m.complete(x[:50], 0, temperature=1.0)
+    torch.manual_seed(0)
+    assert torch.equal(m.sample(50), same)
+    assert len(m.complete(x[:50], 0, temperature=0.0).unique(dim=0)) == 1
+
+
+@pytest.mark.parametrize("likelihood", ["Bernoulli", "Categorical"])
+def test_levels_and_bits_at_a_temperature_have_powers_of_their_probabilities(likelihood):
+    m = create("made", (1, 1, 1), likelihood=likelihood)
+    values = torch.arange(2.0 if likelihood == "Bernoulli" else 256.0).reshape(-1, 1, 1, 1)
+    p, cold = (d.log_prob(values).detach() for d in (m.distribution(), m.distribution().at(0.25)))
+    torch.testing.assert_close(cold, (4 * p).log_softmax(0))
+
+
+def test_temperatures_need_finitely_many_values():
+    m = create("pixelcnn-gated", (1, 2, 2), likelihood="DiscretizedLogisticMixture")
+    with pytest.raises(ValueError, match="MixtureOfDiscretizedLogistics is none; take a model with"):
+        m.complete(torch.zeros(2, 1, 2, 2), 0, temperature=0.5)
+    with pytest.raises(ValueError, match="temperature=-1"):
+        m.complete(torch.zeros(2, 1, 2, 2), 0, temperature=-1)
+
+
 def test_the_blind_spot_of_plain_kernels_is_seen_by_the_gated_ones():
     """Three layers of 3 × 3: plain ones miss what is up to the right, gated ones see a box of all that is before."""
     fields = {}

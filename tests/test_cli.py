@@ -243,7 +243,7 @@ REFUSED = {
     "evaluate {run} --split tset": "did you mean 'test'",
     "evaluate {run} --estimator Exact": "no log_prob",
     "sample {run} --n 0": "at least 1",
-    "sample {run} --temperature -1": "scales the spread of the prior, and is 0 or more",
+    "sample {run} --temperature -1": "scales the spread of what is drawn, and is 0 or more",
     "latents {run} --pair 3": "name two classes, or two places in the split, as 3,8",
     "latents {run} --pair 30,8": "has no datum of class 30",
     "latents {run} --analysis surgary": "did you mean 'surgery'",

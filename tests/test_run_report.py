@@ -213,6 +213,12 @@ def test_interpolations_end_in_reconstructions_and_traversals_move_one_latent(pa
         torch.testing.assert_close(codes, model.encode(x).mean)
 
 
+def test_bits_are_not_scattered_against_one_another(train):
+    names = {panel.name for panel in shown(train("vqvae --data {pictures} --codes 4 --width 4 --prior_width 4"))}
+    assert {"latents", "aggregated", "marginals"} <= names
+    assert "pairs" not in names
+
+
 def test_the_aggregate_is_one_draw_a_datum(pair, draws):
     model = pair(posterior="PointMass")
     x = draws("binary", 4, 1, 4, 4)

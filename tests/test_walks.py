@@ -259,6 +259,25 @@ def test_temperatures_need_centres(pair):
         sample_at(pair(), 2, -1.0)
 
 
+@pytest.mark.parametrize("name", ["vqvae", "vqvae-2", "pixelcnn"])
+def test_what_is_drawn_place_by_place_is_so_at_a_temperature(name):
+    shape, small = ((1, 2, 2), {}) if name == "pixelcnn" else ((1, 4, 4), {"codes": 3, "prior_width": 4})
+    torch.manual_seed(0)
+    model = pyrogen.create(name, x_shape=shape, width=4, **small)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    with seeded(5):
+        expected = model.sample_mean(20)
+    torch.testing.assert_close(sample_at(model, 20, 1.0, seed=5), expected)
+    assert len(sample_at(model, 20, 0.0).unique(dim=0)) == 1
+
+
+def test_models_without_latents_or_places_have_no_temperature():
+    with pytest.raises(ValueError, match="RBM is neither; leave the temperature out"):
+        sample_at(pyrogen.create("rbm", x_shape=(4,)), 2, 0.5)
+
+
 def test_latents_are_those_of_samples(gan):
     with seeded(3):
         expected = gan.sample(4)

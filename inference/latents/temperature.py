@@ -1,4 +1,4 @@
-"""Samples at a temperature: the prior drawn nearer to its centres, or further out."""
+"""Samples at a temperature: the prior drawn nearer to its centres, or further out; places of x drawn likelier ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from pyro.distributions import (
 from torch import Tensor
 from torch.distributions import Distribution, TransformedDistribution
 
-from pyrogen.base import Model
+from pyrogen.base import HasConditionals, HasLatents, Model
+from pyrogen.distributions.tempered import HasTemperature, check
 from pyrogen.inference.latents.walks import decoded, latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
 
@@ -24,25 +25,34 @@ CENTRED = Normal, Laplace, StudentT, Cauchy, MultivariateNormal, LowRankMultivar
 
 
 def sample_at(model: Model, n: int, temperature: float, y: Tensor | None = None, seed: int = 0) -> Tensor:
-    """Means of p(x|z) at ``n`` latents of the prior with its spread scaled by T: ``(n, *x_shape)``.
+    """Means of p(x|z) at ``n`` latents of the prior with its spread scaled by T, or x place by place: ``(n, *x_shape)``.
 
     z = m + T (z′ − m) with z′ ~ p(z) about its centre m: each component of a mixture about its own, and a flow's base before
     the flow. At T = 1 it is the model's own ``sample_mean``; at T = 0 the centres; for N(0, I) it is p(z)^(1/T²), normalized.
+    What is drawn place by place, codes on a grid or x itself, is so from p(·_d | ·_<d)^(1/T), normalized.
 
     Reference: Kingma & Dhariwal 2018, Glow, arXiv:1807.03039, section 6, for flows.
 
     Args:
-        model: whatever has latents with a prior.
+        model: whatever has latents with a prior, or draws x place by place.
         n: how many.
         temperature: T, at least 0.
         y: their conditions, where the model asks for them.
         seed: of the draws.
 
     Raises:
-        ValueError: a negative temperature, or a prior that has no centres: discrete ones, and those on spheres and simplices.
+        ValueError: a negative temperature, a model that has neither, or a prior that has no centres: independent bits and
+            classes, and those on spheres and simplices.
     """
-    if not temperature >= 0:
-        raise ValueError(f"temperature={temperature}: scales the spread of the prior, and is 0 or more.")
+    check(temperature)
+    if isinstance(model, HasConditionals):
+        with evaluating(model), seeded(seed, model.device):
+            return model.complete(torch.zeros(n, *model.x_shape, device=model.device), 0, y, temperature)
+    if not isinstance(model, HasLatents):
+        raise ValueError(
+            f"a temperature is of a prior of latents, or of models that draw x place by place, and {type(model).__name__} is "
+            "neither; leave the temperature out."
+        )
     with evaluating(model), seeded(seed, model.device):
         prior = latent_prior(model, y)
         z = _drawn(prior, torch.Size() if prior.batch_shape else torch.Size([n]), temperature)
@@ -53,6 +63,9 @@ def _drawn(p: Distribution, shape: torch.Size, temperature: float) -> Tensor:
     """Draws of p with its spread scaled, by as many random numbers as draws of p itself take, in the same order."""
     if isinstance(p, Independent):
         return _drawn(p.base_dist, shape, temperature)
+    if isinstance(p, HasTemperature):
+        drawn: Tensor = p.at(temperature).sample(shape)
+        return drawn
     if isinstance(p, CENTRED):
         return p.loc + temperature * (p.sample(shape) - p.loc)
     if isinstance(p, MixtureSameFamily):
@@ -70,5 +83,5 @@ def _drawn(p: Distribution, shape: torch.Size, temperature: float) -> Tensor:
         return z
     raise ValueError(
         f"a temperature scales the spread of a prior about its centres, and {type(p).__name__} has none; take a prior "
-        "such as StandardNormal, MixtureOfGaussians or FlowPrior."
+        "such as StandardNormal, MixtureOfGaussians, FlowPrior or PixelCNNPrior."
     )

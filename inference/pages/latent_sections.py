@@ -87,6 +87,8 @@ def paired(model: Any, data: Data, history: History) -> Iterator[Panel]:
         return
     found, labels = model.code(test.x, test.y), labels_of(test, data)
     order, by = most_active(model, found, history, PAIRED)
+    if all(len(column.unique()) <= 2 for column in found[:, order].T):
+        return  # bits: all that one would see are the corners of squares
     caption = f"Codes of {len(test)} test data in the {len(order)} most active latents (by {by}), each against each."
     yield Panel(LATENTS, caption, "pairs", latent_plots.pairs(found, order, labels))
 

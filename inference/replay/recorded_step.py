@@ -111,7 +111,8 @@ class Step:
         for i in entry.still:
             moved[i].grad = None
         for i, gradient in zip(entry.moved, outputs[count:], strict=True):
-            moved[i].grad = gradient
+            # the kernels that are replayed may leave it in another layout than those that were recorded
+            moved[i].grad = laid_out(gradient, moved[i])
         return dict(zip(entry.terms, outputs[:count], strict=True))
 
     def _replayed(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
@@ -119,9 +120,6 @@ class Step:
             terms = self._replay(entry, recording, batch)
         except Exception as error:
             raise Unrecordable(f"its recording fails ({kind_and_line(error)})") from error
-        moved = self._moved(batch)
-        if any(t.grad is None or t.grad.stride() != t.stride() for t in (moved[i] for i in entry.moved)):
-            raise Unrecordable("its gradients have another memory layout")
         return terms
 
     def _outcome(self, terms: Mapping[str, Tensor], batch: Batch) -> Outcome:
@@ -215,7 +213,7 @@ class Step:
                 for (home, name), tensor in zip(self.places, tensors, strict=True):
                     if home[name] is not tensor:
                         tensor.copy_(home[name])  # a buffer that the loss replaced
-            return [t.detach() for t in terms.values()] + [laid_out(g, moved[i]) for i, g in found]
+            return [t.detach() for t in terms.values()] + [g for _, g in found]
 
         started = time.perf_counter()
         entry.traced = trace(function, [*tensors, *_tensors(batch).values()])

@@ -12,6 +12,7 @@ from pyrogen.axes import Distribution, Likelihood
 from pyrogen.base import HasConditionals, HasLogProb, Objective, Pair, announce
 from pyrogen.conditions import Condition, Reader
 from pyrogen.distributions.autoregressive import Autoregressive
+from pyrogen.distributions.tempered import check
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets import BatchDims
 from pyrogen.nets.causal import Causal
@@ -114,16 +115,21 @@ class AutoregressiveModel(Density, HasConditionals):
         """log p of each pixel given those before it, ``(B, *x_shape[1:])``."""
         return self.distribution(y).by_pixel(self.read(x))
 
-    def complete(self, x: Tensor, known: int, y: Tensor | None = None) -> Tensor:
+    def complete(self, x: Tensor, known: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
         """Data whose first ``known`` places are those of ``x``, and the rest drawn given them, ``(B, *x_shape)``.
 
+        At a temperature T every place is drawn from p(x_d | x_<d)^(1/T), normalized; at 0 it is the likeliest value.
+
         Raises:
-            ValueError: there are fewer places, or no y where the model is conditional.
+            ValueError: there are fewer places, no y where the model is conditional, or a likelihood of other values than
+                finitely many at another temperature than 1.
         """
+        check(temperature)
         x = self.read(x)
         if self.condition is not None:
             self.condition.check(y, len(x))
-        return self.distribution(y).complete(x, known)
+        p = self.distribution(y)
+        return (p if temperature == 1 else p.at(temperature)).complete(x, known)
 
     def receptive_field(self, pixel: tuple[int, ...], channel: int = 0) -> Tensor:
         """How much the parameters of one element move with each element of x, ``x_shape``: exactly 0 where it sees nothing.

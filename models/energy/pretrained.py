@@ -1,20 +1,48 @@
-"""Classifiers whose hidden layers begin as those of a deep belief network."""
+"""Networks whose layers begin as those of a deep belief network: classifiers, and autoencoders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from pyrogen.axes import Likelihood
 from pyrogen.base import Objective, Stage
 from pyrogen.conditions import Condition
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
+from pyrogen.models.energy.boltzmann import RBM
 from pyrogen.models.energy.greedy import greedy_stage, machine_of
 from pyrogen.models.energy.visible import Bernoulli
 from pyrogen.models.heads.classifier import Classifier
-from pyrogen.registry import entry
+from pyrogen.models.vae.vae import VAE
+from pyrogen.registry import entry, make
+
+
+def _machine(layer: nn.Linear, visible_bias: nn.Parameter | None = None) -> RBM:
+    """The machine whose hidden units are a layer's; its visible biases are new, or what one is given."""
+    visible = Bernoulli()
+    visible.size(layer.in_features)
+    if visible_bias is not None:
+        visible.register_parameter("bias", visible_bias)
+    return machine_of(layer.weight, layer.bias, visible, torch.Size([layer.in_features]))
+
+
+def _greedy(machines: Sequence[RBM], layers: Sequence[nn.Linear]) -> list[Stage]:
+    """A stage of CD-1 for each machine, from the data upwards; what those above read are probabilities."""
+
+    def below(x: Tensor, count: int) -> Tensor:
+        h = x.flatten(1)
+        for layer in layers[:count]:
+            h = torch.sigmoid(layer(h))
+        return h
+
+    return [
+        greedy_stage(machine, partial(below, count=number), ContrastiveDivergence(), number + 1)
+        for number, machine in enumerate(machines)
+    ]
 
 
 class PretrainedClassifier(Classifier):
@@ -60,22 +88,8 @@ class PretrainedClassifier(Classifier):
 
     def stages(self) -> Sequence[Stage]:
         """One for each hidden layer, from the data upwards, and that of the labels."""
-        found = []
-        for number, linear in enumerate(self.linears if self.pretraining else (), start=1):
-            visible = Bernoulli().to(self.device)
-            visible.size(linear.in_features)
-            machine = machine_of(linear.weight, linear.bias, visible, torch.Size([linear.in_features]))
-            found.append(greedy_stage(machine, self._below(number - 1), ContrastiveDivergence(), number))
-        return [*found, Stage(self.objective.players(self), "labels")]
-
-    def _below(self, count: int) -> Callable[[Tensor], Tensor]:
-        def below(x: Tensor) -> Tensor:
-            h = x.flatten(1)
-            for linear in self.linears[:count]:
-                h = torch.sigmoid(linear(h))
-            return h
-
-        return below
+        machines = [_machine(linear).to(self.device) for linear in self.linears] if self.pretraining else []
+        return [*_greedy(machines, self.linears), Stage(self.objective.players(self), "labels")]
 
 
 @entry(
@@ -103,3 +117,100 @@ def classifier_pretrained(
         objective: of the labels' stage: Classification().
     """
     return PretrainedClassifier(x_shape, classes, hidden, kind, pretraining, objective)
+
+
+class PretrainedAutoencoder(VAE):
+    """A deep autoencoder of sigmoid layers that begins as a stack of machines, unrolled; then it is tuned as a whole.
+
+    Stage l trains the layer h_l = σ(W_l h_{l−1} + c_l) as the hidden units of an RBM by CD-1, with visible biases b_l. Then
+    the decoder's layers become what the machines say of those below, ĥ_{l−1} = σ(W_lᵀ ĥ_l + b_l), and from there all weights
+    go their own way, by max log p(x|z(x)). The code, the topmost layer, is in (0, 1); the paper's is of linear units.
+
+    Reference: Hinton & Salakhutdinov 2006, Reducing the dimensionality of data with neural networks.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of the code.
+        hidden: widths of the layers before it.
+        pretraining: whether the layers are trained first.
+        likelihood: p(x|z) of numbers from 0 to 1, with one parameter an element.
+        objective: of the last stage.
+    """
+
+    def __init__(
+        self,
+        x_shape: Sequence[int],
+        latent_size: int,
+        hidden: Sequence[int],
+        pretraining: bool = True,
+        likelihood: Likelihood | str = "Bernoulli",
+        objective: Objective | str | None = None,
+    ) -> None:
+        x_shape = torch.Size(x_shape)
+        p: Likelihood = make("likelihood", likelihood)
+        widths = [x_shape.numel(), *hidden, latent_size]
+        if not {"unit", "binary"} & {*p.kinds} or p.channels(x_shape) != x_shape[0]:
+            raise ValueError(
+                f"likelihood={type(p).__name__!r}: the machines of pre-training give one number for each element, from 0 to "
+                "1; use likelihood='Bernoulli' or 'ContinuousBernoulli'."
+            )
+        if min(widths) < 1:
+            raise ValueError(f"hidden={tuple(hidden)}, latent_size={latent_size}: every layer has 1 unit or more.")
+        ups = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        downs = [nn.Linear(b, a) for a, b in pairwise(widths)]
+        encoder = [part for up in ups for part in (up, nn.Sigmoid())]
+        decoder = [part for down in reversed(downs) for part in (down, nn.Sigmoid())][:-1]
+        super().__init__(
+            nn.Sequential(nn.Flatten(), *encoder),
+            nn.Sequential(*decoder),
+            x_shape,
+            latent_size,
+            "Flat",
+            "PointMass",
+            p,
+            objective,
+        )
+        self.ups, self.downs, self.pretraining = tuple(ups), tuple(downs), pretraining
+
+    def stages(self) -> Sequence[Stage]:
+        """One for each layer, from the data upwards, and that of all together."""
+        if not self.pretraining:
+            return super().stages()
+        machines = [_machine(up, down.bias).to(self.device) for up, down in zip(self.ups, self.downs, strict=True)]
+        return [
+            *_greedy(machines, self.ups),
+            Stage(self.objective.players(self), "all layers", enter=self._unroll),
+        ]
+
+    @torch.no_grad()
+    def _unroll(self) -> None:
+        for up, down in zip(self.ups, self.downs, strict=True):
+            down.weight.copy_(up.weight.T)
+
+
+@entry(
+    "autoencoder-pretrained",
+    reference="Hinton & Salakhutdinov 2006, Reducing the dimensionality of data with neural networks",
+    fixes={"prior": "Flat", "posterior": "PointMass"},
+    data="digits",
+    recipe={"epochs": 60, "lr": 1e-3, "batch_size": 64},
+)
+def autoencoder_pretrained(
+    x_shape: Sequence[int],
+    latent_size: int = 10,
+    hidden: Sequence[int] = (256, 128, 64),
+    pretraining: bool = True,
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
+) -> PretrainedAutoencoder:
+    """The deep autoencoder that begins as a stack of Boltzmann machines, each turned upside down to decode.
+
+    Args:
+        x_shape: shape of one datum, channels first.
+        latent_size: size of the code.
+        hidden: widths of the layers before it.
+        pretraining: whether the layers are trained first; else they begin at random.
+        likelihood: p(x|z) of numbers from 0 to 1, with one parameter an element.
+        objective: of the last stage: ELBO().
+    """
+    return PretrainedAutoencoder(x_shape, latent_size, hidden, pretraining, likelihood, objective)

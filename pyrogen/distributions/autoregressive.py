@@ -11,6 +11,7 @@ from pyro.distributions import TorchDistribution, constraints
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Size, Tensor
 
+from pyrogen.distributions.tempered import HasTemperature, tempered
 from pyrogen.nets.batch_dims import BatchDims
 from pyrogen.nets.causal import Causal
 
@@ -20,7 +21,7 @@ def unread(x: Tensor) -> Tensor:
     return x
 
 
-class Autoregressive(TorchDistribution):
+class Autoregressive(TorchDistribution, HasTemperature):
     """log p(x) = Σ_d log p(x_d | x_<d): scored in one pass of a network, drawn place by place.
 
     Args:
@@ -57,6 +58,14 @@ class Autoregressive(TorchDistribution):
         """The same distribution for another batch shape."""
         told = None if self.condition is None else self.condition.expand(*batch_shape, -1)
         return Autoregressive(self.net, self.head, self.element, self.read, told, batch_shape)
+
+    def at(self, temperature: float) -> Autoregressive:
+        """The same with every conditional at a temperature, p(x_d | x_<d)^(1/T), normalized."""
+
+        def head(features: Tensor) -> Distribution:
+            return tempered(self.head(features), temperature)
+
+        return Autoregressive(self.net, head, self.element, self.read, self.condition, self.batch_shape)
 
     def conditionals(self, value: Tensor) -> Distribution:
         """p(x_d | x_<d) of all elements, event shape that of x."""

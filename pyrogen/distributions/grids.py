@@ -10,9 +10,10 @@ from torch import Size, Tensor
 
 from pyrogen.distributions.autoregressive import Autoregressive
 from pyrogen.distributions.finite import OneHot, product
+from pyrogen.distributions.tempered import COLDEST, HasTemperature
 
 
-class OneHotImage(TorchDistribution):
+class OneHotImage(TorchDistribution, HasTemperature):
     """Independent classes at the pixels of a grid, as one-hot vectors along the channels.
 
     Shapes: logits ``(..., K, H, W)``; event ``(K, H, W)``.
@@ -29,6 +30,10 @@ class OneHotImage(TorchDistribution):
         logits = self.pixels.base_dist.logits.movedim(-1, -3)
         return OneHotImage(logits.expand(Size(batch_shape) + self.event_shape))
 
+    def at(self, temperature: float) -> OneHotImage:
+        """Every class at a temperature."""
+        return OneHotImage(self.pixels.base_dist.logits.movedim(-1, -3) / max(temperature, COLDEST))
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Σ over pixels of log softmax(l)_z."""
         log_p: Tensor = self.pixels.log_prob(value.movedim(-3, -1))
@@ -40,7 +45,7 @@ class OneHotImage(TorchDistribution):
         return z
 
 
-class OnGrid(TorchDistribution):
+class OnGrid(TorchDistribution, HasTemperature):
     """A distribution of a grid as one of vectors: the bits, or the one-hot vector, of each place lie together.
 
     Shapes: event ``(H W C,)``.
@@ -62,6 +67,10 @@ class OnGrid(TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> OnGrid:
         """The same for another batch shape."""
         return OnGrid(self.grid.expand(batch_shape), self.support, self.values)
+
+    def at(self, temperature: float) -> OnGrid:
+        """Every place at a temperature, given those before it."""
+        return OnGrid(self.grid.at(temperature), self.support, self.values)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p of the grid, in nats."""

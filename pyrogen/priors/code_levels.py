@@ -14,6 +14,7 @@ from pyrogen.axes import Blueprint, Distribution, Prior, refuse_one_class
 from pyrogen.distributions.autoregressive import Autoregressive
 from pyrogen.distributions.finite import grid_of
 from pyrogen.distributions.grids import OneHotImage, OnGrid
+from pyrogen.distributions.tempered import HasTemperature, tempered
 from pyrogen.nets.batch_dims import BatchDims
 from pyrogen.nets.causal import Causal, Walk
 from pyrogen.nets.pixelcnn import GatedPixelCNNNet
@@ -67,7 +68,7 @@ class Beneath(Causal):
         return self.spread(upper), condition[:, size:] if self.condition else None
 
 
-class Stacked(TorchDistribution):
+class Stacked(TorchDistribution, HasTemperature):
     """z = (z₁, z₂), log p(z) = log p(z₁) + log p(z₂|z₁).
 
     Shapes: event, that of both side by side.
@@ -92,6 +93,13 @@ class Stacked(TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Stacked:
         """The same for another batch shape."""
         return Stacked(self.top.expand(batch_shape), self.beneath, self.size, self.support)
+
+    def at(self, temperature: float) -> Stacked:
+        """Both at a temperature."""
+        beneath = self.beneath
+        return Stacked(
+            tempered(self.top, temperature), lambda z: tempered(beneath(z), temperature), self.size, self.support
+        )
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(z₁) + log p(z₂|z₁), in nats."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyrogen
 from pyrogen.command import options as opt
@@ -30,7 +32,8 @@ def run(arguments: Sequence[str]) -> int:
         "--temperature",
         type=float | None,
         default=None,
-        help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres",
+        help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres; of "
+        "models that draw x place by place, how sure each place is",
     )
     parser.add_argument(
         "--truncation",
@@ -43,13 +46,10 @@ def run(arguments: Sequence[str]) -> int:
     import numpy as np
     import torch
 
-    from pyrogen.capabilities import HasTruncation
     from pyrogen.data.said import as_said
     from pyrogen.figures import plots
     from pyrogen.figures.report import save_figures
     from pyrogen.files import saving, write
-    from pyrogen.inference.latents.temperature import sample_at
-    from pyrogen.inference.programs.contexts import evaluating, seeded
     from pyrogen.inference.runs.recipe import data_of
     from pyrogen.memory import enough_memory
 
@@ -67,22 +67,7 @@ def run(arguments: Sequence[str]) -> int:
             y = one.expand(options.n, *one.shape)
         elif y is not None:
             y = y[torch.arange(options.n) % len(y)]
-        drawn, given = {}, model.condition_for(y)
-        draws = {"x": model.sample, "mean": model.sample_mean} if options.temperature is None else {}
-        if options.truncation is not None:
-            if options.temperature is not None or not isinstance(model, HasTruncation):
-                raise ValueError(
-                    f"--truncation {options.truncation:g}: the latents of a GAN are truncated, without a temperature, and "
-                    f"this is a {type(model).__name__}; leave one of them out."
-                )
-            draws = {"x": partial(model.sample, truncation=options.truncation)}
-        for name, draw in draws.items():
-            with evaluating(model), seeded(options.seed):  # the same draws of z for both
-                drawn[name] = draw(options.n, given)
-        if options.temperature is not None:
-            drawn["mean"] = sample_at(model, options.n, options.temperature, given, options.seed)
-        elif "mean" in drawn and torch.equal(drawn["x"], drawn["mean"]):
-            del drawn["mean"]  # of a model that adds no noise to what it means
+        drawn = _drawn(model, options, model.condition_for(y))
         if (scale := data.train.view.scale) is not None:
             drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
         shown = {"x": out.name, "mean": f"{out.name}-means"}
@@ -94,3 +79,32 @@ def run(arguments: Sequence[str]) -> int:
     what = " and their ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
     print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
     return 0
+
+
+def _drawn(model: Any, options: Namespace, given: Any) -> dict[str, Any]:
+    """Samples "x" and their "mean", where they differ; at a temperature, or truncated, one of the two."""
+    import torch
+
+    from pyrogen.base import HasConditionals
+    from pyrogen.capabilities import HasTruncation
+    from pyrogen.inference.latents.temperature import sample_at
+    from pyrogen.inference.programs.contexts import evaluating, seeded
+
+    if options.truncation is not None and (options.temperature is not None or not isinstance(model, HasTruncation)):
+        raise ValueError(
+            f"--truncation {options.truncation:g}: the latents of a GAN are truncated, without a temperature, and "
+            f"this is a {type(model).__name__}; leave one of them out."
+        )
+    if options.temperature is not None:
+        name = "x" if isinstance(model, HasConditionals) else "mean"
+        return {name: sample_at(model, options.n, options.temperature, given, options.seed)}
+    draws: dict[str, Callable[..., Any]] = {"x": model.sample, "mean": model.sample_mean}
+    if options.truncation is not None:
+        draws = {"x": partial(model.sample, truncation=options.truncation)}
+    drawn = {}
+    for name, draw in draws.items():
+        with evaluating(model), seeded(options.seed):  # the same draws of z for both
+            drawn[name] = draw(options.n, given)
+    if "mean" in drawn and torch.equal(drawn["x"], drawn["mean"]):
+        del drawn["mean"]  # of a model that adds no noise to what it means
+    return drawn
