@@ -91,8 +91,8 @@ def prove(
         for name, claims in claimed.items():
             runs = [_run_on(c.seeds if seeds is None else seeds) for c in claims]
             path, started = folder / f"{name}.json", time.perf_counter()
-            kept = still_measured(path, claims, runs) if only_stale else [None] * len(claims)
-            measured = []
+            kept: list[Measured | None] = still_measured(path, claims, runs) if only_stale else [None] * len(claims)
+            measured: list[Measured] = []
             for claim, run, known in zip(claims, runs, kept, strict=True):
                 if known:
                     tell(f"{name}: measured before", 2 * len(run))
