@@ -43,7 +43,8 @@ def tempered(p: Distribution, temperature: float) -> Distribution:
     if isinstance(p, HasTemperature):
         return p.at(temperature)
     if isinstance(p, dist.Independent):
-        return tempered(p.base_dist, temperature).to_event(p.reinterpreted_batch_ndims)
+        whole: Distribution = tempered(p.base_dist, temperature).to_event(p.reinterpreted_batch_ndims)
+        return whole
     if isinstance(p, (dist.Bernoulli, dist.Categorical, dist.OneHotCategorical)):
         made: Distribution = type(p)(logits=p.logits / max(temperature, COLDEST))
         return made
