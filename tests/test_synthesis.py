@@ -16,6 +16,7 @@ from pyrogen.data import from_arrays, load
 from pyrogen.data.sprites_sets import draw_factors
 from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial.regularization import Orthogonality, PathLength, overlap, path_lengths
+from pyrogen.inference.latents.judging import Judge, Learned
 from pyrogen.inference.metrics.styles import noise_moves, path_ratio, style_ratio
 from pyrogen.inference.metrics.synthesis import distant_agreement, truncation_trade
 from pyrogen.inference.pages import synthesis_sections
@@ -134,12 +135,12 @@ def test_orthogonality_is_the_overlap_of_rows_and_is_paid_by_the_generator():
     assert float(overlap(torch.eye(3) * 5)) == 0
     model = small("biggan", objective=Adversarial() + 2 * Orthogonality())
     (term,) = Orthogonality().players(model)
-    start = float(term.loss(Batch(torch.rand(4, 1, 16, 16)))["loss"])
+    start = float(term.loss(Batch(torch.rand(4, 1, 16, 16)))["loss"].detach())
     with (
         torch.no_grad()
     ):  # from orthogonal weights there is nothing to be paid but for layers of more rows than columns
         model.generator.net.layers[0].start.parametrizations.weight.original.add_(1)
-    assert float(term.loss(Batch(torch.rand(4, 1, 16, 16)))["loss"]) > start + 1
+    assert float(term.loss(Batch(torch.rand(4, 1, 16, 16)))["loss"].detach()) > start + 1
     names = [p.name for p in model.objective.players(model)]
     assert names == ["critic", "generator"]
     with pytest.raises(ValueError, match="VAE plays no game"):
@@ -449,8 +450,21 @@ def test_paths_straight_in_a_style_that_is_z_are_as_short_as_chords(sprites):
     assert 0.5 < ratio < 0.8
 
 
-def test_parts_of_real_objects_agree_and_those_of_halves_do_not(monkeypatch):
-    monkeypatch.setattr("pyrogen.inference.metrics.judge.STEPS", 5)
+class Colours(Judge):
+    """Sees colours, and names nothing right."""
+
+    trust = 0.0
+
+    def learn(self, x, y):
+        def scores(images):
+            return images.new_zeros(len(images), 6)
+
+        return Learned(
+            scores, lambda images: scores(images).argmax(1), scores, "colours", len(x), lambda images: images
+        )
+
+
+def test_parts_of_real_objects_agree_and_those_of_halves_do_not():
     data = load("sprites(y='label', n=200)", kind="unit", dequantization=False)
     drawn = data.oracle.sprites
 
@@ -471,7 +485,7 @@ def test_parts_of_real_objects_agree_and_those_of_halves_do_not(monkeypatch):
             return x
 
     whole, halves = Drawn(False), Drawn(True)
-    judge = {"name": "Network", "width": 4, "trust": 0.0}
+    judge = Colours()
     high, low = (float(distant_agreement(m, data, 0, n=60, judge=judge)) for m in (whole, halves))
     assert high > low
     assert float(distant_agreement(whole, data, 0, halves, n=60, judge=judge)) > 3
