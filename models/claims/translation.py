@@ -8,7 +8,7 @@ DOMAINS = {
         "generator": {"name": "Residual", "width": 16, "halvings": 0, "blocks": 0, "normalization": "none"},
         "critic": {"name": "Convolutional", "width": 8, "normalization": "spectral"},
     },
-    "recipe": [{"epochs": 2, "lr": 2e-3, "batch_size": 8}, {"epochs": 1, "lr": 5e-4, "batch_size": 8}],
+    "recipe": {"epochs": 3, "lr": 2e-3, "batch_size": 8, "lr_milestones": [3], "lr_decay": 0.25},
 }
 # what is left where nothing has to come back
 GAME_ALONE = {
@@ -48,7 +48,7 @@ LAYOUTS = {
         "generator": {"name": "Spade", "width": 8, "hidden": 8},
         "critic": {"name": "Convolutional", "width": 8, "normalization": "spectral", "conditioning": "picture"},
     },
-    "recipe": [{"epochs": 3, "lr": 2e-3, "batch_size": 32}, {"epochs": 1, "lr": 5e-4, "batch_size": 32}],
+    "recipe": {"epochs": 4, "lr": 5e-3, "batch_size": 16, "lr_milestones": [4], "lr_decay": 0.2},
 }
 SHUFFLED_LAYOUTS = {
     "says": "the same, told layouts that were dealt out at random",
