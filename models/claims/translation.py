@@ -5,15 +5,23 @@ DOMAINS = {
     "seeds": 3,
     "data": {"name": "domains(size=16, n=4000)", "kind": "unit", "dequantization": False},
     "arguments": {
-        "generator": {"name": "Residual", "width": 16, "halvings": 0, "blocks": 0, "normalization": "none"},
+        "generator": {
+            "name": "Residual",
+            "width": 16,
+            "halvings": 0,
+            "blocks": 0,
+            "normalization": "none",
+            "shortcut": True,
+        },
         "critic": {"name": "Convolutional", "width": 8, "normalization": "spectral"},
     },
-    "recipe": {"epochs": 3, "lr": 2e-3, "batch_size": 8, "lr_milestones": [3], "lr_decay": 0.25},
+    "objective": "4 * Adversarial(loss=Hinge, reuse=True, history=50) + CycleConsistency()",
+    "recipe": {"epochs": 2, "lr": 2e-3, "batch_size": 8, "lr_milestones": [2], "lr_decay": 0.5},
 }
 # what is left where nothing has to come back
 GAME_ALONE = {
     "says": "the two games without the cycle",
-    "objective": {"name": "Adversarial", "loss": "LeastSquares", "reuse": True, "history": 50},
+    "objective": "Adversarial(loss=Hinge, reuse=True, history=50)",
 }
 CAPTIONS = {
     "seeds": 3,
