@@ -50,6 +50,8 @@ class Adversarial(Objective):
         reuse: whether the generator answers for the very data that the critic's last move read, as in the code of the DCGAN:
             they are made once a round. By default each move has noise of its own, as in algorithm 1 of the reference, and so
             it has in a sum where another objective's player pays for the generator.
+        means: whether the critic of a pair sees what is observed as its mean given the latents, which is what one looks at;
+            by default it sees draws, with the noise of p(x|z).
     """
 
     implicit = True
@@ -63,6 +65,7 @@ class Adversarial(Objective):
     critic_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     generator_optimizer: Optim = Adam(lr=1e-3, betas=(0.5, 0.999))
     reuse: bool = False
+    means: bool = False
 
     def __post_init__(self) -> None:
         """Choices may be given by name or description; names that there are not are refused."""
@@ -147,5 +150,5 @@ class Adversarial(Objective):
             )
         told = model.condition is not None and not model.condition.optional and "y" not in self.sites
         assert self.critic is None or isinstance(self.critic, CriticNet)
-        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.critic)
+        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.critic, self.means)
         return pair_game, pair_game.unmoved
