@@ -330,7 +330,7 @@ def test_held_out_pairs_are_in_the_test_split_alone():
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
-        ("sprites(size=48)", "size=48: sprites are drawn in 32 or 64 pixels"),
+        ("sprites(size=48)", "size=48: sprites are drawn in 16, 32 or 64 pixels"),
         ("sprites(tiny='smal')", "no mark of sprites called 'smal'; did you mean 'small'"),
         ("sprites(frames=0)", "frames=0"),
         ("sprites(y='words')", "no y of sprites called 'words'"),

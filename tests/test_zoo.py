@@ -29,7 +29,18 @@ SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,), "rbm
 LEVELLESS = {(name, "critic.net.head.bias") for name in ("gan-hinge", "sngan", "wgan", "wgan-gp")} | {
     ("ebm", "energy.net.3.bias")
 }
-NETS = {"Perceptron": {"hidden": (8,)}, "Convolutional": {"width": 4}}
+NETS = {
+    "Perceptron": {"hidden": (8,)},
+    "Convolutional": {"width": 4},
+    "UNet": {"width": 4},
+    "Upsampling": {"width": 4, "blocks": 1},
+    "Patch": {"width": 4, "halvings": 1},
+}
+# what those are told who are told pictures
+TOLD = {
+    **{name: {"y_shape": (2, 8, 8), "classes": None} for name in ("pix2pix", "colorize", "pix2pix-paper")},
+    **{name: {"y_shape": (1, 4, 4)} for name in ("superresolution", "srgan", "srgan-paper")},
+}
 HIDDEN = {
     **dict.fromkeys((name for name in NAMES if name.startswith("rbm")), 6),
     "dbn": (6, 5),
@@ -53,6 +64,7 @@ def small(name, seed=0):
     arguments |= {axis: small_net(accepted[axis].default) for axis in ("generator", "critic") if axis in accepted}
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
+    arguments |= TOLD.get(name, {})
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m

@@ -8,25 +8,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pyrogen.axes import Likelihood, Prior
+from pyrogen.axes import Prior
 from pyrogen.base import Objective
 from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.inference.objectives.elbo import ELBO
-from pyrogen.likelihoods import Laplace
+from pyrogen.inference.objectives.importance import IWAE
+from pyrogen.likelihoods import Laplace, Normal
 from pyrogen.likelihoods.perceptual import Perceptual
 from pyrogen.models.adversarial.gan import BOUNDED
 from pyrogen.models.adversarial.generators import Generator
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.features import Features
 from pyrogen.nets.generators import GeneratorNet
-from pyrogen.registry import entry, make
+from pyrogen.registry import entry, make, variant
 
 
 class PerceptualGenerator(Generator):
     """A generator of what a network φ sees, log p(φ(x)|z, y) = Σⱼ log N(φⱼ(x); φⱼ(m(z, y)), s²); φ learns first, from x.
 
-    φ is saved with the model and no player moves it, see :class:`pyrogen.nets.features.Features`.
+    φ₀(x) is x itself, in the unit of the others. φ is saved with the model and no player moves it, see :class:`pyrogen.nets.features.Features`.
 
     Args:
         net: as in :class:`Generator`; it gives m(z, y).
@@ -46,7 +47,7 @@ class PerceptualGenerator(Generator):
         scale: float = 1.0,
         **further: Any,
     ) -> None:
-        likelihood = Perceptual(Features(x_shape, width), scale=scale)
+        likelihood = Perceptual(Features(x_shape, width, pixels=True), scale=scale)
         super().__init__(net, x_shape, latent_size, likelihood=likelihood, **further)
         # what the likelihood keeps is a copy, and out of sight of whoever saves
         features = likelihood.network
@@ -78,6 +79,7 @@ def pix2pix(
     latent_size: int = 8,
     weight: float = 100.0,
     scale: float = 0.1,
+    draws: int = 1,
     generator: GeneratorNet | str = "UNet",
     critic: CriticNet | str = "Patch",
     prior: Prior | str = "StandardNormal",
@@ -89,7 +91,9 @@ def pix2pix(
     min_g max_c game(c; x, g(z, y) | y) + λ E |x − g(z, y)|
 
     The second term is the likelihood of a Laplace, λ b / D of the ELBO's nats, so that AIS scores what was trained. The paper
-    has no z but dropout, and one answer for each y; here z says which. As λ grows the answers for a y become one.
+    has no z but dropout, and one answer for each y; here z says which. As λ grows the answers for a y become one, unless
+    several draws compete for the datum, by IWAE(k) in the place of the ELBO: then the nearest of k answers to a y is brought
+    nearer, and the others may be others.
 
     Args:
         x_shape: (C, H, W).
@@ -98,15 +102,16 @@ def pix2pix(
         latent_size: size of z.
         weight: λ, of the mean absolute difference.
         scale: b, of the Laplace.
+        draws: k, answers that compete for the datum.
         generator: the network that makes data of z and y.
         critic: the network that reads x beside y.
         prior: p(z), a fixed one.
-        objective: the default objective of ``fit``: the game, and λ b / D times the ELBO.
+        objective: the default objective of ``fit``: the game, and λ b / D times the ELBO, or IWAE(k).
         kind: of the data; for "unit" and "binary" the generator ends in a sigmoid.
     """
     if objective is None:
-        elbo = weight * scale / torch.Size(x_shape).numel()
-        objective = Adversarial(critic=critic, means=True) + elbo * ELBO()
+        near = ELBO() if draws == 1 else IWAE(draws)
+        objective = Adversarial(critic=critic, means=True) + weight * scale / torch.Size(x_shape).numel() * near
     condition = Condition(tuple(y_shape), classes)
     made: GeneratorNet = make("generator", generator)
     net = made.build(latent_size, x_shape, kind if kind in BOUNDED else "real", condition)
@@ -116,7 +121,8 @@ def pix2pix(
 @entry(
     "superresolution",
     reference="Ledig et al. 2017, arXiv:1609.04802, the SRResNet; without batch norms: Lim et al. 2017, arXiv:1707.02921",
-    data="reduced(of='cifar10-subset')",
+    fixes={"likelihood": "Normal"},
+    data="reduced",
     recipe={"epochs": 60, "lr": 1e-3, "batch_size": 64},
 )
 def superresolution(
@@ -125,11 +131,12 @@ def superresolution(
     latent_size: int = 4,
     generator: GeneratorNet | str = "Upsampling",
     prior: Prior | str = "StandardNormal",
-    likelihood: Likelihood | str = "Normal",
     objective: Objective | str | None = None,
     kind: str = "unit",
 ) -> Generator:
     """The large picture of a small one, as a likelihood of pixels has it: the mean of all that it may have been.
+
+    p(x|z, y) = N(x; g(z, y), σ²), and σ is learned.
 
     Args:
         x_shape: (C, H, W).
@@ -137,15 +144,13 @@ def superresolution(
         latent_size: size of z, which this objective lets the network ignore.
         generator: the network that makes data of z and y.
         prior: p(z), a fixed one.
-        likelihood: p(x|z, y).
         objective: the default objective of ``fit``: ELBO().
         kind: of the data; for "unit" and "binary" the generator's mean ends in a sigmoid.
     """
-    condition, p = Condition(tuple(y_shape)), make("likelihood", likelihood)
+    condition = Condition(tuple(y_shape))
     made: GeneratorNet = make("generator", generator)
-    return Generator(
-        made.build(latent_size, x_shape, kind, condition), x_shape, latent_size, prior, p, objective, condition
-    )
+    net = made.build(latent_size, x_shape, kind, condition)
+    return Generator(net, x_shape, latent_size, prior, Normal("shared", 0.1), objective, condition)
 
 
 @entry(
@@ -153,14 +158,14 @@ def superresolution(
     reference="Ledig et al. 2017, Photo-realistic single image super-resolution using a generative adversarial network, "
     "arXiv:1609.04802",
     fixes={"likelihood": "Perceptual"},
-    data="reduced(of='cifar10-subset')",
+    data="reduced",
     recipe={"epochs": 60, "lr": 2e-4, "batch_size": 64},
 )
 def srgan(
     x_shape: Sequence[int],
     y_shape: Sequence[int] = (),
     latent_size: int = 4,
-    weight: float = 1.0,
+    weight: float = 100.0,
     scale: float = 1.0,
     features: int = 16,
     generator: GeneratorNet | str = "Upsampling",
@@ -195,3 +200,34 @@ def srgan(
     return PerceptualGenerator(
         net, x_shape, latent_size, features, scale, prior=prior, objective=objective, condition=condition
     )
+
+
+colorize = variant(
+    "colorize",
+    of="pix2pix",
+    says="Line drawings in colour: pix2pix that is held to the answer a tenth as firmly, since colours are open.",
+    defaults={"weight": 10.0},
+    reference="Isola et al. 2017, arXiv:1611.07004, section 4.2; drawings: Emojitwo",
+    data="emoji-line-colour",
+    recipe={"epochs": 200, "lr": 2e-4, "batch_size": 16},
+)
+
+pix2pix_paper = variant(
+    "pix2pix-paper",
+    of="pix2pix",
+    says="pix2pix at the scale of its paper, on drawings of 64 pixels, for a GPU.",
+    defaults={"latent_size": 64, "critic": {"name": "Patch", "width": 64, "halvings": 3, "normalization": "batch"}},
+    reference="Isola et al. 2017, arXiv:1611.07004, section 6.2: λ = 100, patches, batches of 1, 200 passes",
+    data="emoji-line-colour",
+    recipe={"epochs": 200, "lr": 2e-4, "batch_size": 1, "lr_milestones": [100, 150]},
+)
+
+srgan_paper = variant(
+    "srgan-paper",
+    of="srgan",
+    says="SRGAN with sixteen blocks of its paper, for a GPU.",
+    defaults={"features": 64, "generator": {"name": "Upsampling", "width": 64, "blocks": 16}},
+    reference="Ledig et al. 2017, arXiv:1609.04802, section 3.2: rates of 1e-4 and then 1e-5, as many steps each",
+    data="reduced",
+    recipe={"epochs": 128, "lr": 1e-4, "batch_size": 16, "lr_milestones": [64], "lr_decay": 0.1},
+)

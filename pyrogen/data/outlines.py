@@ -21,7 +21,7 @@ def outlines(size: int = 32, n: int = 10_000, seed: int = 0) -> Source:
     shape, and no other.
 
     Args:
-        size: side in pixels, 32 or 64.
+        size: side in pixels, 16, 32 or 64.
         n: training data; valid are a tenth, test a quarter as many.
         seed: of the factors.
 

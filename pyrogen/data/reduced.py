@@ -17,7 +17,7 @@ CHUNK = 1000
 
 
 @choice("data", "reduced")
-def reduced(of: str = "digits", by: int = 4) -> Source:
+def reduced(of: str = "sprites", by: int = 4) -> Source:
     """Other pictures, whose y is the same picture with fewer pixels, by bicubic interpolation with antialiasing, in [0, 1].
 
     Reference: Ledig et al. 2017, arXiv:1609.04802, section 3.
@@ -44,7 +44,8 @@ def reduced(of: str = "digits", by: int = 4) -> Source:
 def _reduced(pictures: Tensor | np.ndarray, by: int, most: int) -> Tensor:
     parts = []
     for start in range(0, len(pictures), CHUNK):
-        part = torch.as_tensor(np.array(pictures[start : start + CHUNK])).float() / most
+        raw = pictures[start : start + CHUNK]
+        part = (raw if isinstance(raw, Tensor) else torch.from_numpy(np.array(raw))).float() / most
         size = [side // by for side in part.shape[2:]]
         parts.append(interpolate(part, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1))
     return torch.cat(parts)

@@ -57,7 +57,7 @@ COLUMNS = ("leftmost", "left", "centre", "right", "rightmost")
 MARKS = ("none", "top left", "top right", "bottom left", "bottom right")
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "up": (0, -1), "down": (0, 1)}
 SPEEDS = {"slow": 1 / 32, "fast": 1 / 16}
-SIDES, TINY = (32, 64), ("small", "large")
+SIDES, TINY = (16, 32, 64), ("small", "large")
 CHUNK = 1000
 
 
@@ -104,7 +104,7 @@ class Sprites:
         values: the words for the values of each factor, in the order of the columns of ``factors``.
 
     Args:
-        size: side of a picture in pixels, 32 or 64.
+        size: side of a picture in pixels, 16, 32 or 64.
         tiny: whether there is a mark, "small" or, as its control, "large".
         frames: of a clip, T; 1 makes pictures.
 
@@ -114,7 +114,7 @@ class Sprites:
 
     def __init__(self, size: int = 32, tiny: str | None = None, frames: int = 1) -> None:
         if size not in SIDES:
-            raise ValueError(f"size={size}: sprites are drawn in 32 or 64 pixels.")
+            raise ValueError(f"size={size}: sprites are drawn in 16, 32 or 64 pixels.")
         if tiny is not None and tiny not in TINY:
             raise unknown("mark of sprites", tiny, TINY)
         if frames < 1:
@@ -252,7 +252,7 @@ class Sprites:
     @cached_property
     def marks(self) -> Sequence[Tensor]:
         """The numbers of the pixels that each mark covers, among T · size²; none of the first, "none"."""
-        margin, wide = self.size // 32, 2 if self.tiny == "small" else 3 * self.size // 16
+        margin, wide = max(1, self.size // 32), 2 if self.tiny == "small" else 3 * self.size // 16
         near = torch.zeros(self.size, dtype=torch.bool)
         near[margin : margin + wide] = True
         far = near.flip(0)

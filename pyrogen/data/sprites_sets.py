@@ -37,7 +37,7 @@ def sprites(
     """Pictures of one shape each, made from six factors and more, which an oracle reads back exactly; or clips of them.
 
     Args:
-        size: side in pixels, 32 or 64.
+        size: side in pixels, 16, 32 or 64.
         tiny: a factor more, a mark near a corner: "small", 2 pixels wide, or "large".
         frames: more than 1 for clips (T, 3, size, size), whose shapes move.
         y: "factors", whole numbers (N, factors); "label", the shape; "caption", numbers of words; "layout", what is at

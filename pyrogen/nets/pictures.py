@@ -198,7 +198,7 @@ class Upsampling(GeneratorNet):
         picture, told = _told("Upsampling", condition)
         times = x_shape[-1] // picture[-1]
         whole = len(x_shape) == 3 and tuple(times * side for side in picture[1:]) == tuple(x_shape[1:])
-        if not whole or times & (times - 1) or picture[0] != x_shape[0]:
+        if not whole or times < 2 or times & (times - 1) or picture[0] != x_shape[0]:
             raise ValueError(
                 "the generator Upsampling enlarges a picture of the same channels by 2, 4, 8 ...; got y of "
                 f"{tuple(picture)} for x_shape={tuple(x_shape)}; the data reduced(of='...', by=4) have such a y."
