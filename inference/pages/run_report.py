@@ -36,6 +36,7 @@ from pyrogen.inference.pages import (
     energy_sections,
     fields,
     latent_sections,
+    paired_sections,
     sample_sections,
     training_sections,
     translation_sections,
@@ -68,7 +69,16 @@ from pyrogen.inference.training.run import METRICS, Run, read_history
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
-    (Model, (sample_sections.samples, sample_sections.classes, sample_sections.neighbours, sample_sections.coverage)),
+    (
+        Model,
+        (
+            sample_sections.samples,
+            sample_sections.classes,
+            paired_sections.answers,
+            sample_sections.neighbours,
+            sample_sections.coverage,
+        ),
+    ),
     (HasGenerator, (sample_sections.walks,)),
     (HasTranslation, (translation_sections.translations, translation_sections.cycles)),
     (
