@@ -27,7 +27,8 @@ from pyrogen.registry import entry, make, variant
 class PerceptualGenerator(Generator):
     """A generator of what a network φ sees, log p(φ(x)|z, y) = Σⱼ log N(φⱼ(x); φⱼ(m(z, y)), s²); φ learns first, from x.
 
-    φ₀(x) is x itself, in the unit of the others. φ is saved with the model and no player moves it, see :class:`pyrogen.nets.features.Features`.
+    φ₀(x) is x itself, in the unit of the others. φ is saved with the model and no player moves it, see
+    :class:`pyrogen.nets.features.Features`.
 
     Args:
         net: as in :class:`Generator`; it gives m(z, y).

@@ -28,6 +28,19 @@ ALONE = {
     "arguments": ENLARGED,
     "recipe": [{"epochs": 12, "lr": 3e-3, "batch_size": 64}],
 }
+THE_NET = {"entry": "superresolution", "arguments": ENLARGED, "recipe": [{"epochs": 12, "lr": 3e-3, "batch_size": 64}]}
+ANOTHER_NET = {**THE_NET, "says": "the net alone, from another seed", "seed": 100}
+GAME = {
+    "seeds": 3,
+    "data": SMALL,
+    "arguments": {
+        **ENLARGED,
+        "critic": {"name": "Convolutional", "width": 8, "normalization": "spectral", "conditioning": "picture"},
+        "features": 8,
+        "weight": 60.0,
+    },
+    "recipe": [{"epochs": 12, "lr": 2e-3, "batch_size": 32}, {"epochs": 4, "lr": 5e-4, "batch_size": 32}],
+}
 
 CLAIMS = {
     "pix2pix": [
@@ -71,6 +84,67 @@ CLAIMS = {
             "control": {
                 "says": "bicubic interpolation itself, which is the network before it learns",
                 "recipe": [{"epochs": 0}],
+            },
+        },
+    ],
+    "srgan": [
+        {
+            **GAME,
+            "says": "What it makes is nearer to data than what the net alone makes, by the Fréchet distance as a fraction.",
+            "metric": "quality-ratio",
+            "at_most": 0.95,
+            "against": THE_NET,
+            "control": ANOTHER_NET,
+        },
+        {
+            **GAME,
+            "says": "It pays with accuracy: the net alone is nearer to the true picture, here by so many dB below 0.",
+            "metric": "gain-over-bicubic",
+            "at_most": -0.1,
+            "against": THE_NET,
+            "control": ANOTHER_NET,
+        },
+        {
+            **GAME,
+            "says": "It stays nearer to it than bicubic interpolation, by so many dB.",
+            "metric": "gain-over-bicubic",
+            "at_least": 1,
+            "control": {
+                "says": "bicubic interpolation itself, which is the network before it learns",
+                "recipe": [{"epochs": 0}],
+            },
+        },
+    ],
+    "pix2pix-paper": [
+        {
+            "says": "Line drawings that it colours are as coloured as the artist's, as a fraction.",
+            "metric": "saturation",
+            "between": [0.8, 1.2],
+            "seeds": 3,
+            "data": {"name": "emoji-line-colour", "kind": "unit", "dequantization": False},
+            "control": {
+                "says": "the same generator by least absolute error alone",
+                "objective": "ELBO",
+                "at_most": 0.8,
+            },
+        },
+    ],
+    "srgan-paper": [
+        {
+            "says": "Its photographs are nearer to data than those of the net alone, by the Fréchet distance as a fraction.",
+            "metric": "quality-ratio",
+            "at_most": 1,
+            "seeds": 3,
+            "data": {"name": "reduced(of='cifar10', by=4)", "kind": "unit", "dequantization": False},
+            "against": {
+                "entry": "superresolution",
+                "arguments": {"generator": {"name": "Upsampling", "width": 64, "blocks": 16}},
+            },
+            "control": {
+                "says": "the net alone, from another seed",
+                "entry": "superresolution",
+                "arguments": {"generator": {"name": "Upsampling", "width": 64, "blocks": 16}},
+                "seed": 100,
             },
         },
     ],
