@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from pyrogen.base import HasTranslation
 from pyrogen.conditions import Condition
 from pyrogen.data import Data, Split
 from pyrogen.figures import plots
@@ -23,7 +24,7 @@ BESIDE, AGAIN = 8, 3
 def answers(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What is given, what the model makes of it at several draws, and the truth."""
     part = data.test.take(BESIDE)
-    if shows_given(model, part):
+    if shows_given(model, part) and not isinstance(model, HasTranslation):  # whose own section shows both ways
         caption = (
             f"Test data: y as the model is given it, what it makes of that at {AGAIN} draws, and the x that belongs to y. "
             "Where y leaves several answers open, draws should differ as they do."

@@ -38,6 +38,7 @@ from pyrogen.inference.pages import (
     latent_sections,
     paired_sections,
     sample_sections,
+    told_sections,
     training_sections,
     translation_sections,
 )
@@ -75,6 +76,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
             sample_sections.samples,
             sample_sections.classes,
             paired_sections.answers,
+            told_sections.sentences,
             sample_sections.neighbours,
             sample_sections.coverage,
         ),
@@ -85,6 +87,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
         HasPosterior,
         (
             code_sections.reconstructions,
+            told_sections.styles,
             fields.reconstruction_field,
             latent_sections.manifold,
             code_sections.interpolations,
