@@ -1,5 +1,6 @@
 """How models are fitted and judged."""
 
+from pyrogen.inference.adversarial.cycle import CycleConsistency
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.inference.adversarial.information import Information
 from pyrogen.inference.adversarial.losses import (
@@ -94,6 +95,7 @@ __all__ = [
     "Clipping",
     "Consistency",
     "ContrastiveDivergence",
+    "CycleConsistency",
     "DReG",
     "Diagnosis",
     "Enumerate",

@@ -257,8 +257,14 @@ def test_a_variant_is_its_base_with_other_defaults(name, tmp_path):
         "defaults"
     ]
     a_width = isinstance(other["hidden"].default, int) if "hidden" in other else False
-    small = {"latent_size": 2, "prior": "Laplace", "hidden": 3 if a_width else (3,), "classes": 3}
+    small = {"latent_size": 2, "prior": "Laplace", "hidden": 3 if a_width else (3,)}
     small = {"x_shape": (4,) if "hidden" in other else (1, 8, 8), **{k: v for k, v in small.items() if k in other}}
+    if "words" in other:
+        small |= {"y_shape": (3,), "classes": 3}
+    elif "posterior" in other and "y_shape" in other:  # of layouts
+        small |= {"y_shape": (8, 8), "classes": 3}
+    elif "y_shape" in other:  # of those who are told pictures
+        small["y_shape"] = (1, 2, 2) if "features" in other else (1, 8, 8)
     made = []
     for make, changes in ((build, {}), (base, record.details["defaults"])):
         torch.manual_seed(0)

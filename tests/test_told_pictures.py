@@ -10,6 +10,7 @@ from pyrogen.conditions import Condition
 from pyrogen.data import load
 from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.metrics.sprites import layout_iou, slots_right, style_carried
+from pyrogen.inference.pages import told_sections
 from pyrogen.nets.spade import Spade, SpatialNorm
 from pyrogen.nets.words import Recurrent, Told, Transformer
 from pyrogen.registry import find
@@ -192,3 +193,15 @@ def test_without_held_out_pairs_there_are_no_unseen_ones():
     data = load("sprites(size=16, n=2000, y='caption')", dequantization=False)
     with pytest.raises(ValueError, match="all pairs of values occur in training; hold some out"):
         slots_right(text_to_image(data), data, 0, unseen=True)
+
+
+def test_pages_show_sentences_and_layouts_in_the_styles_of_others(captions, layouts):
+    with torch.no_grad():
+        (panel,) = told_sections.sentences(text_to_image(captions).eval(), captions, [])
+        (other,) = told_sections.styles(spade(layouts).eval(), layouts, [])
+    rows = [label.get_text() for label in panel.figure.axes[0].get_yticklabels()]
+    assert len(rows) == 6
+    assert rows[0].replace("\n", " ").startswith("a ")
+    assert other.figure is not None
+    assert not list(told_sections.styles(text_to_image(captions), captions, []))
+    assert not list(told_sections.sentences(spade(layouts), layouts, []))

@@ -41,13 +41,18 @@ NETS = {
     "Perceptron": {"hidden": (8,)},
     **{name: {"width": 4} for name in ("Convolutional", "Residual", "Growing")},
     "ResidualTranslator": {"width": 4, "blocks": 1},
+    "UNet": {"width": 4},
+    "Upsampling": {"width": 4, "blocks": 1},
+    "Patch": {"width": 4, "halvings": 1},
     "Spade": {"width": 4, "hidden": 4},
     "Styled": {"width": 4, "style": 4},
 }
-# what y must be where an entry does not take any: a second domain like the first, a sentence of several words
-Y_SHAPES = {
-    **dict.fromkeys(("cyclegan", "cyclegan-paper"), (1, 8, 8)),
-    **dict.fromkeys(("text-to-image", "text-to-image-paper"), (3,)),
+# what those are told who are told pictures, a second domain, or sentences of several words
+TOLD = {
+    **{name: {"y_shape": (2, 8, 8), "classes": None} for name in ("pix2pix", "colorize", "pix2pix-paper")},
+    **{name: {"y_shape": (1, 4, 4)} for name in ("superresolution", "srgan", "srgan-paper")},
+    **{name: {"y_shape": (1, 8, 8)} for name in ("cyclegan", "cyclegan-paper")},
+    **{name: {"y_shape": (3,)} for name in ("text-to-image", "text-to-image-paper")},
 }
 HIDDEN = {
     **dict.fromkeys((name for name in NAMES if name.startswith("rbm")), 6),
@@ -76,8 +81,7 @@ def small(name, seed=0):
     }
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
-    if name in Y_SHAPES:
-        arguments["y_shape"] = Y_SHAPES[name]
+    arguments |= TOLD.get(name, {})
     m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m

@@ -57,6 +57,8 @@ class Adversarial(Objective):
             A y that many data share meets its own again as often, and is called false there.
         history: how many generated data of earlier rounds a pool keeps, from which the critic is shown about half of what it
             reads, see :class:`pyrogen.inference.adversarial.history.History`; 0: new ones alone.
+        means: whether the critic of a pair sees what is observed as its mean given the latents, which is what one looks at;
+            by default it sees draws, with the noise of p(x|z).
     """
 
     implicit = True
@@ -72,6 +74,7 @@ class Adversarial(Objective):
     reuse: bool = False
     mismatched: bool = False
     history: int = 0
+    means: bool = False
 
     def __post_init__(self) -> None:
         """Choices may be given by name or description; names that there are not are refused."""
@@ -169,7 +172,7 @@ class Adversarial(Objective):
             )
         told = model.condition is not None and not model.condition.optional and "y" not in self.sites
         assert self.critic is None or isinstance(self.critic, CriticNet)
-        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.critic)
+        pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.critic, self.means)
         return pair_game, pair_game.unmoved
 
 

@@ -76,13 +76,14 @@ class PairGame(HasCritic):
         pair: the pair.
         names: of the sites that the critic reads.
         critic: what the critic's network is made of; None: what suits the sites.
+        means: whether what is observed is its mean, and no draw.
 
     Raises:
         ValueError: there is no such site, or nothing of the pair moves them.
     """
 
-    def __init__(self, pair: Pair, names: Sequence[str], critic: CriticNet | None = None) -> None:
-        self.pair, self.names = pair, tuple(names)
+    def __init__(self, pair: Pair, names: Sequence[str], critic: CriticNet | None = None, means: bool = False) -> None:
+        self.pair, self.names, self.means = pair, tuple(names), means
         trial = trial_batch(pair)
         with standing_still((), pair.modules()):  # batch norms do not remember the trial
             sides = [self.real(trial), self.fake(trial)]
@@ -110,7 +111,7 @@ class PairGame(HasCritic):
 
     def fake(self, batch: Batch) -> Sites:
         """As many data and latents of the model, given the same y."""
-        with Unobserved():
+        with Unobserved(self.means):
             sites = record(self.pair.model, batch.x, batch.y)
         given = {} if batch.y is None else {"y": batch.y}
         return self._named({**{k: s["value"] for k, s in sites.items()}, **given}, "the model")
@@ -148,10 +149,18 @@ def trial_batch(model: Model) -> Batch:
 
 
 class Unobserved(Messenger):
-    """Draws what a program observes, so that gradients pass; where a distribution has no rsample its mean stands for it."""
+    """Draws what a program observes, so that gradients pass; where a distribution has no rsample its mean stands for it.
+
+    Args:
+        means: whether it does so everywhere.
+    """
+
+    def __init__(self, means: bool = False) -> None:
+        super().__init__()
+        self.means = means
 
     def _pyro_sample(self, msg: Any) -> None:
         if msg["is_observed"]:
             msg["is_observed"], msg["value"] = False, None
-            if not msg["fn"].has_rsample:
+            if self.means or not msg["fn"].has_rsample:
                 msg["value"], msg["done"] = msg["fn"].mean, True

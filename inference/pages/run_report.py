@@ -37,8 +37,10 @@ from pyrogen.inference.pages import (
     energy_sections,
     fields,
     latent_sections,
+    paired_sections,
     sample_sections,
     synthesis_sections,
+    told_sections,
     training_sections,
     translation_sections,
 )
@@ -70,7 +72,17 @@ from pyrogen.inference.training.run import METRICS, Run, read_history
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
-    (Model, (sample_sections.samples, sample_sections.classes, sample_sections.neighbours, sample_sections.coverage)),
+    (
+        Model,
+        (
+            sample_sections.samples,
+            sample_sections.classes,
+            paired_sections.answers,
+            told_sections.sentences,
+            sample_sections.neighbours,
+            sample_sections.coverage,
+        ),
+    ),
     (HasGenerator, (sample_sections.walks,)),
     (HasTranslation, (translation_sections.translations, translation_sections.cycles)),
     (HasTruncation, (synthesis_sections.truncation,)),
@@ -81,6 +93,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
         HasPosterior,
         (
             code_sections.reconstructions,
+            told_sections.styles,
             fields.reconstruction_field,
             latent_sections.manifold,
             code_sections.interpolations,

@@ -135,7 +135,10 @@ def walks(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Straight lines between latents, of models that generate from them and encode nothing."""
     if isinstance(model, HasPosterior) or not is_picture(model.x_shape):
         return
+    y = data.test.take(6).y
+    given = model.condition_for(None if y is None else y[torch.arange(6) % len(y)].to(model.device))
     z = model.latent_prior().sample((12,))
-    walked = interpolate(model, z[:6], z[6:], steps=10)
-    caption = "What is generated on the straight line between two draws of z, a row for each two."
+    walked = interpolate(model, z[:6], z[6:], steps=10, y=None if given is None else (given, given))
+    same = "" if given is None else ", all of it given the same y"
+    caption = f"What is generated on the straight line between two draws of z, a row for each two{same}."
     yield Panel(SAMPLES, caption, "walks", plots.strips(walked, data.kind))

@@ -14,6 +14,8 @@ from pyrogen import storage
 from pyrogen.figures import plots
 from pyrogen.figures.report import Section
 from pyrogen.inference.latents.measured import Measured
+from pyrogen.inference.pages.paired_sections import BESIDE, given_and_made, shows_given
+from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.quality.assess import compare
 from pyrogen.inference.quality.quality import WORDS, Quality
 from pyrogen.inference.runs.grid_run import GridRun
@@ -118,6 +120,17 @@ def samples_section(groups: Sequence[Sequence[GridRun]], weights: str) -> Iterat
         named = f"Data: {data.name}, {a['split']}."
         if is_picture(data.x_shape) and named not in dict(figures):
             figures.append((named, plots.samples(seen.real, seen.data.kind)))
-        figures.append((f"{cell.name}, seed {cell.seed}.", plots.samples(seen.made, seen.data.kind, seen.real)))
+        said = f"{cell.name}, seed {cell.seed}."
+        part = getattr(data, str(a["split"])).take(BESIDE)
+        if shows_given(model, part):
+            with evaluating(model):
+                figures.append(
+                    (
+                        f"{said} What is given, what is made of it, and the truth.",
+                        given_and_made(model, part, data.kind),
+                    )
+                )
+        else:
+            figures.append((said, plots.samples(seen.made, seen.data.kind, seen.real)))
     if figures:
         yield Section("Samples side by side", figures=figures)

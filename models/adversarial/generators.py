@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Likelihood, Prior
 from pyrogen.base import HasGenerator, Objective, Pair, announce
+from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.likelihoods import Normal
 from pyrogen.nets import BatchDims, mlp
@@ -26,13 +27,17 @@ class Generator(Pair, HasGenerator):
 
     Should not be confused with the VAE, the same with a guide that looks at x.
 
+    Given y, x ~ p(x|net(z, y)): where y leaves one answer only, pairing is no longer at random, and this is regression.
+
     Args:
-        net: ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape.
+        net: ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape; with a condition it
+            takes ``(N, condition.size)`` as a second argument.
         x_shape: shape of one datum, channels first.
         latent_size: size of z.
         prior: a fixed prior.
         likelihood: an object or a name.
         objective: what :func:`pyrogen.inference.fit` optimizes unless told otherwise.
+        condition: what y is, or None.
 
     Raises:
         ValueError: a prior that is learned or improper.
@@ -45,10 +50,11 @@ class Generator(Pair, HasGenerator):
         latent_size: int,
         prior: Prior | str = "StandardNormal",
         likelihood: Likelihood | str = "Normal",
-        objective: Objective | None = None,
+        objective: Objective | str | None = None,
+        condition: Condition | None = None,
     ) -> None:
         super().__init__()
-        self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
+        self.x_shape, self.latent_shape, self.condition = torch.Size(x_shape), torch.Size([latent_size]), condition
         self.objective: Objective = ELBO() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)
         self.likelihood: Likelihood = make("likelihood", likelihood)
@@ -61,13 +67,14 @@ class Generator(Pair, HasGenerator):
         self.kinds, self.missing = self.likelihood.kinds, self.likelihood.missing
         features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])
         self.net = BatchDims(net, torch.Size([latent_size]), features, "net")
+        self.reader = None if condition is None else Reader(condition)
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z) p(x|z)."""
         announce(self)
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             z = pyro.sample("z", self.prior())
-            pyro.sample("x", self.decode(z), obs=x)
+            pyro.sample("x", self.decode(z, y), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z)."""
@@ -79,25 +86,47 @@ class Generator(Pair, HasGenerator):
         """The fixed prior."""
         return self.prior()
 
-    def decode(self, z: Tensor) -> Distribution:
-        """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
-        return self.likelihood(self.net(z))
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
+        """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``; y is broadcast."""
+        read = None if self.reader is None or y is None else self.reader(y)
+        return self.likelihood(self.net(z, read))
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The mean of p(x|z), ``(..., *x_shape)``."""
-        x: Tensor = self.decode(z).mean
+        x: Tensor = self.decode(z, y).mean
         return x
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """Draw ``n`` data, z from the prior and x from p(x|z), ``(n, *x_shape)``."""
-        x: Tensor = self.decode(self.prior().sample((n,))).sample()
+        """Draw ``n`` data, z from the prior and x from p(x|z), ``(n, *x_shape)``.
+
+        Raises:
+            ValueError: no y, or a wrong one, where the model is conditional.
+        """
+        x: Tensor = self._drawn(n, y).sample()
         return x
 
     @torch.no_grad()
     def sample_mean(self, n: int, y: Tensor | None = None) -> Tensor:
         """The means of p(x|z) at ``n`` drawn z."""
-        return self.generate(self.prior().sample((n,)))
+        x: Tensor = self._drawn(n, y).mean
+        return x
+
+    @property
+    def needs_training_data(self) -> bool:
+        """Whether the likelihood does, or whoever reads y."""
+        return self.likelihood.needs_training_data or (self.reader is not None and self.reader.needs_training_data)
+
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Show the training data to the likelihood, and to whoever reads y."""
+        if self.reader is not None:
+            self.reader.before_training(y)
+        self.likelihood.before_training(x, y)
+
+    def _drawn(self, n: int, y: Tensor | None) -> Distribution:
+        if self.condition is not None:
+            self.condition.check(y, n)
+        return self.decode(self.prior().sample((n,)), y)
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse data of the wrong shape, or outside what the likelihood scores."""
@@ -120,7 +149,7 @@ def generator_random(
     spread: float = 0.3,
     noise: float = 0.05,
     prior: Prior | str = "StandardNormal",
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
 ) -> Generator:
     """A deep network with random weights, untrained: what folds of space alone make of noise.
 
@@ -163,7 +192,7 @@ def generator_paired(
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "StandardNormal",
     likelihood: Likelihood | str = "Bernoulli",
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
 ) -> Generator:
     """A generator fitted to data that are paired with noise at random: it collapses to their mean, which motivates the rest.
 

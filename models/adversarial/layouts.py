@@ -74,10 +74,10 @@ def spade(
         generator: the decoder.
         critic: the network that tells pictures from real ones of the same layout; by default convolutions that see it beside.
         weight: of the game beside the ELBO's nats.
-        scale: b, of the Laplace p(x|z, y), whose noise the critic sees too.
+        scale: b, of the Laplace p(x|z, y).
         prior: p(z).
         posterior: q(z|x).
-        objective: the default objective of ``fit``: ELBO() + weight * Adversarial(loss="Hinge").
+        objective: the default objective of ``fit``: ELBO() + weight * Adversarial(loss="Hinge", means=True).
         kind: of the data; for "unit" and "binary" the decoder ends in a sigmoid.
 
     Raises:
@@ -90,7 +90,7 @@ def spade(
     encoder = StyleEncoder(ConvEncoder(shape, q.width(latent_size), width))
     decoder = making.build(pz.bottom_size(latent_size), shape, kind, condition)
     judge = critic or Convolutional(width=32, normalization="spectral", conditioning="picture")
-    game = ELBO() + weight * Adversarial(loss="Hinge", critic=judge)
+    game = ELBO() + weight * Adversarial(loss="Hinge", critic=judge, means=True)
     return VAE(
         encoder,
         decoder,

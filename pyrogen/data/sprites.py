@@ -41,6 +41,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pyrogen.registry import unknown
 
@@ -197,6 +198,21 @@ class Sprites:
                     rows = (self.column(part, "mark") == k).nonzero()
                     shown[rows, pixels] = 1 + len(SHAPES)
             parts.append(shown.reshape(-1, *[self.frames] * (self.frames > 1), self.size, self.size))
+        return torch.cat(parts)
+
+    def outlines(self, factors: Tensor) -> Tensor:
+        """The edges of shapes, 1 in the outermost pixels that a shape covers half of, ``(N, 1, size, size)`` of pictures.
+
+        They tell where which shape is, and neither its colour nor the background: of each there are 24 pictures.
+        """
+        parts = []
+        for part in factors.split(CHUNK):
+            inside = self.silhouettes[self.silhouette_of(part)].reshape(-1, 1, self.size, self.size) > 0.5
+            around = pad(inside, (1, 1, 1, 1))
+            within = around[..., :-2, 1:-1] & around[..., 2:, 1:-1] & around[..., 1:-1, :-2] & around[..., 1:-1, 2:]
+            parts.append(
+                (inside & ~within).float().reshape(-1, *[self.frames] * (self.frames > 1), 1, self.size, self.size)
+            )
         return torch.cat(parts)
 
     @cached_property

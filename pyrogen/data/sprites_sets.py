@@ -18,6 +18,8 @@ CONDITIONS: dict[str, Callable[[Sprites, Tensor], tuple[Tensor, Sequence[str]]]]
     "factors": lambda drawn, f: (f, drawn.names),
     "label": lambda drawn, f: (drawn.column(f, "shape"), tuple(SHAPES)),
     "caption": lambda drawn, f: (Captions(drawn).tokens(f), Captions(drawn).vocabulary),
+    "outline": lambda drawn, f: (drawn.outlines(f), ()),
+    "grey": lambda drawn, f: (grey(drawn.pictures(f)), ()),
     "layout": lambda drawn, f: (drawn.layout(f), ("background", *SHAPES, *["mark"] * bool(drawn.tiny))),
 }
 
@@ -39,7 +41,8 @@ def sprites(
         tiny: a factor more, a mark near a corner: "small", 2 pixels wide, or "large".
         frames: more than 1 for clips (T, 3, size, size), whose shapes move.
         y: "factors", whole numbers (N, factors); "label", the shape; "caption", numbers of words; "layout", what is at
-            each pixel.
+            each pixel; "outline", the edge of the shape, (N, 1, size, size), which leaves the colours open; "grey", the
+            picture without its colours.
         held_out: pairs of values that train and valid lack, as ("red circle", "large cross"); test has them.
         n: training data; valid are a tenth, test a quarter as many.
         seed: of the factors.
@@ -69,6 +72,12 @@ def sprites(
         class_names=tuple(names),
         oracle=SpriteReader(drawn),
     )
+
+
+def grey(pictures: Tensor) -> Tensor:
+    """The luma of pictures in 256 levels, in [0, 1]: 0.299 R + 0.587 G + 0.114 B, ``(N, ..., 1, H, W)``."""
+    red, green, blue = (pictures.float() / 255).unbind(-3)
+    return (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(-3)
 
 
 def pair_of(drawn: Sprites, words: str) -> dict[str, int]:

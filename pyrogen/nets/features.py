@@ -24,6 +24,7 @@ class Features(nn.Module):
     Args:
         x_shape: (C, H, W).
         width: channels of the first layer.
+        pixels: whether the image itself is the first thing that is seen, in the same unit.
 
     Raises:
         ValueError: the data are no images.
@@ -32,8 +33,9 @@ class Features(nn.Module):
     passes, batch, rate = 30, 64, 2e-3
     sizes: Tensor
 
-    def __init__(self, x_shape: Sequence[int], width: int = 16) -> None:
+    def __init__(self, x_shape: Sequence[int], width: int = 16, pixels: bool = False) -> None:
         super().__init__()
+        self.pixels = pixels
         if len(x_shape) != 3 or width < 1:
             raise ValueError(
                 f"features are learned from images, x_shape=(C, H, W), at a width of 1 or more; got x_shape={tuple(x_shape)} "
@@ -49,7 +51,7 @@ class Features(nn.Module):
             ]
         )
         self.learned = freeze(self)
-        self.register_buffer("sizes", torch.ones(len(self.layers)))
+        self.register_buffer("sizes", torch.ones(len(self.layers) + pixels))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """The activations of all layers."""
@@ -96,4 +98,4 @@ class Features(nn.Module):
         seen = [x]
         for layer in self.layers:
             seen.append(torch.relu(layer(seen[-1])))
-        return seen[1:]
+        return seen if self.pixels else seen[1:]
