@@ -11,13 +11,12 @@ from pyrogen.base import HasGenerator
 
 
 class HasTruncation(HasGenerator):
-    """A generator that can keep to what is typical: the tighter its latents are truncated, the less various its samples.
+    """A generator that can keep to what is typical: the tighter its latents are truncated, the less various its samples."""
 
-    Attributes:
-        truncations: levels to look at, from loose to tight; none where the latents have no centre.
-    """
-
-    truncations: Sequence[float]
+    @property
+    @abstractmethod
+    def truncations(self) -> Sequence[float]:
+        """Levels to look at, from loose to tight; none where the latents have no centre."""
 
     @abstractmethod
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:

@@ -262,7 +262,7 @@ def test_lengths_of_paths_are_norms_of_jacobians():
         nn.init.normal_(p, std=0.5)
     n = 200
     torch.manual_seed(0)
-    lengths = path_lengths(model, n, Batch(torch.zeros(n, 1, 8, 8)))
+    lengths = path_lengths(model, n, Batch(torch.zeros(n, 1, 8, 8))).detach()
     # E over noise of the squares is the mean over layers of ‖J‖² / (H W), here by finite differences
     torch.manual_seed(0)
     w = model.style(torch.randn(n, 6))
@@ -386,6 +386,7 @@ def test_a_run_that_is_cut_while_a_level_fades_in_resumes_to_the_bit(tmp_path):
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in whole.state_dict().items())
 
 
+@torch.no_grad()
 def test_equalized_weights_have_the_scale_of_their_inputs():
     torch.manual_seed(0)
     layer = equalized(nn.Linear(400, 300), rate=0.1)

@@ -24,8 +24,6 @@ from pyrogen.inference.quality.neighbours import Coverage, Density
 from pyrogen.inference.quality.spaces import FeatureSpace, space_of
 from pyrogen.registry import choice
 
-PART = 20  # pictures whose positions are compared at once, each with all others
-
 
 @choice("metric", "distant-agreement")
 def distant_agreement(
@@ -103,7 +101,8 @@ def _agreement(
     places = torch.cartesian_prod(*(torch.arange(side) for side in drawn.x_shape[1:])).float()
     far = torch.cdist(places, places) >= apart
     found = []
-    for phi, mine in zip(seen.split(PART), inside.split(PART), strict=True):
-        pairs = mine.unsqueeze(2) & mine.unsqueeze(1) & far
-        found.append(((phi.transpose(1, 2) @ phi) * pairs).sum((1, 2)).double() / pairs.sum((1, 2)))
-    return torch.cat(found)
+    for phi, mine in zip(seen, inside, strict=True):
+        here = mine.nonzero()[:, 0]  # few of all positions
+        cosines, apart_enough = phi[:, here].T @ phi[:, here], far[here][:, here]
+        found.append((cosines * apart_enough).sum().double() / apart_enough.sum())
+    return torch.stack(found)

@@ -87,7 +87,8 @@ def ways(model: Any, data: Data, history: History) -> Iterator[Panel]:
     rows = []
     for a, b in z.unflatten(0, (-1, 2)):
         held = [n.expand(STEPS, -1, -1, -1) for n in model.draw_noise(1)]
-        inside = model.style(arc(a[None], b[None], t)), line(*model.style(torch.stack([a, b]))[:, None], t)
+        first, last = model.style(torch.stack([a, b])).split(1)
+        inside = model.style(arc(a[None], b[None], t)), line(first, last, t)
         rows += [model.synthesize(_each(model, w), held) for w in inside]
     names = ["in z", "in w"] * (len(rows) // 2)
     caption = "From one picture to another: on an arc of their z, and straight between their styles."

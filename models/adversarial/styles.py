@@ -58,7 +58,7 @@ class StyleGAN(GAN, HasStyles):
 
     def synthesize(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """g(w₁ … w_L, noise), ``(N, *x_shape)``."""
-        x: Tensor = self.generator.net.end(self.styled.synthesize(styles, noise))  # type: ignore[union-attr, operator]
+        x: Tensor = self.generator.net.end(self.styled.synthesize(styles, noise))  # type: ignore[operator]
         return x
 
     def draw_noise(self, n: int) -> Sequence[Tensor]:
