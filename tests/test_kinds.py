@@ -116,6 +116,7 @@ def test_a_model_of_another_kind_says_what_it_takes(tokens):
         (torch.randn(9, 2, 2), "numbers"),
         (torch.randint(0, 256, (9, 1, 4, 4), dtype=torch.uint8), "image"),
         (torch.randint(0, 5, (9, 4, 4)), "layout"),
+        (torch.randint(0, 5, (9, 4, 4, 1)), "layout"),
         (torch.randint(0, 5, (9, 2)), "labels"),
     ],
 )

@@ -134,6 +134,15 @@ def test_reduced_pictures():
             load(call)
 
 
+def test_pictures_of_ones_own_have_channels_first_on_both_sides(tmp_path):
+    x, y = (np.random.default_rng(i).integers(0, 256, (12, 8, 8, 3 - 2 * i), dtype=np.uint8) for i in (0, 1))
+    np.savez(tmp_path / "drawings.npz", x_train=x, y_train=y)
+    data = load(tmp_path / "drawings.npz", kind="unit", dequantization=False)
+    assert (data.x_shape, data.y_shape, data.y_kind) == ((3, 8, 8), (1, 8, 8), "image")
+    layout = from_arrays(x, y[..., 0] % 4, kind="unit")
+    assert (layout.y_shape, layout.y_kind, layout.classes) == ((8, 8), "layout", 4)
+
+
 # ------------------------------------------------------------------------------------------------------------- entries
 
 
@@ -181,8 +190,7 @@ def test_the_critic_of_means_sees_no_noise(outlines):
     m = pix2pix(outlines, scale=1.0)
     batch = outlines.train.batch(torch.arange(8))
     for means in (True, False):
-        with torch.no_grad():
-            made = PairGame(m, ("x", "y"), make("critic", PATCH), means).fake(batch)["x"]
+        made = PairGame(m, ("x", "y"), make("critic", PATCH), means).fake(batch)["x"].detach()
         assert (float(made.min()) >= 0 and float(made.max()) <= 1) == means
 
 
@@ -354,7 +362,7 @@ def test_a_run_is_reported_and_sampled_by_its_picture(tmp_path, capsys):
 
 
 def test_layouts_are_shown_in_shades():
-    from pyrogen.inference.pages.paired_sections import shown
+    from pyrogen.inference.quality.side_by_side import shown
 
     y, x = torch.tensor([[[0, 1], [2, 2]]]), torch.zeros(1, 3, 4, 4)
     seen = shown(y, Condition((2, 2), 3), x)

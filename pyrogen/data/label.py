@@ -36,6 +36,8 @@ def number(where: str, y: Mapping[str, np.ndarray]) -> Named:
     images of grey levels         r / 255, float32
     ============================  ==================================================
 
+    Images have channels first, whichever way they come, and layouts, which are images of classes, have none.
+
     Args:
         where: what an error names.
         y: arrays ``(N,)`` or ``(N, ...)`` by the name of their split.
@@ -69,12 +71,21 @@ def number(where: str, y: Mapping[str, np.ndarray]) -> Named:
     if dimensions == {2} and _one_hot(np.concatenate(list(y.values()))):
         chosen = {split: values.argmax(1) for split, values in y.items()}
         return Named(_tensors(chosen, np.int64), guess="one-hot rows are labels")
+    if dimensions == {4}:
+        y = {split: _channels_first(values) for split, values in y.items()}
     if "f" in kinds:
         return Named(_tensors(y, np.float32))
     if min(dimensions) > 2 and max(int(v.max()) for v in y.values()) > LARGEST_LAYOUT:
         grey = {split: values / np.float32(255) for split, values in y.items()}
         return Named(_tensors(grey, np.float32), guess="y is images of 256 grey levels")
+    if all(values.ndim == 4 and values.shape[1] == 1 for values in y.values()):
+        y = {split: values[:, 0] for split, values in y.items()}
     return Named(_tensors(y, np.int64))
+
+
+def _channels_first(values: np.ndarray) -> np.ndarray:
+    last = values.shape[-1] in (1, 3) and values.shape[1] not in (1, 3)
+    return np.ascontiguousarray(np.moveaxis(values, -1, 1)) if last else values
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

@@ -140,7 +140,8 @@ class UpsamplingLayers(ReadsCondition):
         )
         self.last = nn.Conv2d(width, x_shape[0], 3, padding=1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
 
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """``(N, latent_size)`` and ``(N, condition.size)`` to ``(N, *x_shape)``, before what keeps it in its range."""
