@@ -10,8 +10,8 @@ import torch
 
 from pyrogen.data import Data
 from pyrogen.figures import plots
-from pyrogen.inference.pages.paired_sections import shown, shows_given
 from pyrogen.inference.pages.panel import DECODED, SAMPLES, History, Panel
+from pyrogen.inference.quality.side_by_side import shown, shows_given
 from pyrogen.kinds import is_picture
 
 SENTENCES, DRAWS, LINE = 6, 6, 28

@@ -36,7 +36,7 @@ CAPTIONS = {
         "critic": {"name": "Convolutional", "width": 24, "normalization": "none", "conditioning": "projection"},
         "words": {"name": "Transformer", "width": 64},
     },
-    "recipe": {"epochs": 16, "lr": 1e-3, "batch_size": 64},
+    "recipe": {"epochs": 60, "lr": 1e-3, "batch_size": 64, "lr_milestones": [41], "lr_decay": 0.3},
 }
 SHUFFLED_CAPTIONS = {
     "says": "the same, told captions that were dealt out at random, and right by chance",
@@ -53,10 +53,10 @@ LAYOUTS = {
     "arguments": {
         "latent_size": 8,
         "width": 8,
-        "generator": {"name": "Spade", "width": 8, "hidden": 8},
+        "generator": {"name": "Spade", "width": 12, "hidden": 8},
         "critic": {"name": "Convolutional", "width": 8, "normalization": "spectral", "conditioning": "picture"},
     },
-    "recipe": {"epochs": 4, "lr": 5e-3, "batch_size": 16, "lr_milestones": [4], "lr_decay": 0.2},
+    "recipe": {"epochs": 20, "lr": 5e-3, "batch_size": 16, "lr_milestones": [11, 17], "lr_decay": 0.3},
 }
 SHUFFLED_LAYOUTS = {
     "says": "the same, told layouts that were dealt out at random",
