@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from pyrogen.conditions import UNKNOWN
+from pyrogen.data.law import Law
 from pyrogen.data.oracle import Oracle
+from pyrogen.vocabulary import Vocabulary
 
 IMAGE_KINDS = ("binary", "unit", "levels")
 # float32 has all whole numbers up to here
@@ -39,6 +41,8 @@ class Source:
         wished: further kinds, for a wish that names one: they would change what the values mean.
         guess: what was guessed of the values' meaning, in words.
         oracle: what is known exactly of their modes; None of most data.
+        law: what they were drawn from, where its log p(x), or log p(x|y), is known; None of most data.
+        vocabulary: the words of a text; None of what is none.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Source:
     wished: tuple[str, ...] = ()
     guess: str = ""
     oracle: Oracle | None = None
+    law: Law | None = None
+    vocabulary: Vocabulary | None = None
 
 
 def hide(source: Source, labels: int) -> Source:
