@@ -27,6 +27,8 @@ SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper":
 SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
 SMALL_NETS = {"Perceptron": {"hidden": (6,)}, "Convolutional": {"width": 4}}
 
+TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
+
 
 @pytest.fixture(autouse=True)
 def _always_worth(monkeypatch):
@@ -49,7 +51,8 @@ def small(name, **more):
         arguments[axis] = {**net, **SMALL_NETS[net["name"]]}
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
-    m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
+    arguments |= TEXT if "vocabulary" in accepted else {}
+    m = pyrogen.create(name, **{"x_shape": SHAPES.get(name, (1, 8, 8)), **arguments, **more})
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m
 

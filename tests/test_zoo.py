@@ -30,6 +30,7 @@ LEVELLESS = {(name, "critic.net.head.bias") for name in ("gan-hinge", "sngan", "
     ("ebm", "energy.net.3.bias")
 }
 NETS = {"Perceptron": {"hidden": (8,)}, "Convolutional": {"width": 4}}
+TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
 HIDDEN = {
     **dict.fromkeys((name for name in NAMES if name.startswith("rbm")), 6),
     "dbn": (6, 5),
@@ -53,7 +54,8 @@ def small(name, seed=0):
     arguments |= {axis: small_net(accepted[axis].default) for axis in ("generator", "critic") if axis in accepted}
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
-    m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
+    shape = {"x_shape": SHAPES.get(name, (1, 8, 8))}
+    m = pyrogen.create(name, **{**shape, **arguments, **(TEXT if "vocabulary" in accepted else {})})
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m
 
@@ -378,7 +380,7 @@ def test_programs_have_one_plate_called_datum(name, some):
     "name", [n for n in WEIGHABLE if hasattr(small(n), "prior") and isinstance(small(n), HasPosterior)]
 )
 def test_condition(name, some):
-    m = small(name)
+    m = small(name).eval()  # words that are left out in training are others each time
     (x, *y), z = some(m), m.encode(*some(m, seed=1)).sample()
     trace = poutine.trace(poutine.condition(m.model, {"z": z})).get_trace(x, *y)
     with torch.no_grad():
