@@ -73,22 +73,22 @@ class Vocabulary(ABC):
         return cls(cls.join(frequent[:at_most]))
 
     @cached_property
-    def list(self) -> tuple[str, ...]:
+    def entries(self) -> tuple[str, ...]:
         """The words by their numbers, the unknown word last."""
         return (*self.cut(self.words), self.unknown)
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
         """The numbers of the words."""
-        return {word: number for number, word in enumerate(self.list)}
+        return {word: number for number, word in enumerate(self.entries)}
 
     def __len__(self) -> int:
         """How many words there are, with the unknown one."""
-        return len(self.list)
+        return len(self.entries)
 
     def __repr__(self) -> str:
         """As few words as one can read."""
-        few = ", ".join(map(repr, self.list[:6]))
+        few = ", ".join(map(repr, self.entries[:6]))
         return f"{type(self).__name__}({few}{', …' if len(self) > 6 else ''}: {len(self):,})"
 
     def read(self, texts: Sequence[str], length: int | None = None) -> Tensor:
@@ -127,7 +127,7 @@ class Vocabulary(ABC):
         highest = max(map(max, rows), default=END)
         if highest >= len(self):
             raise ValueError(f"number {highest} stands for no word: {self!r} has those up to {len(self) - 1}.")
-        return [self.join(self.list[n] for n in row[: row.index(END) if END in row else None]) for row in rows]
+        return [self.join(self.entries[n] for n in row[: row.index(END) if END in row else None]) for row in rows]
 
 
 @choice("vocabulary", "word")

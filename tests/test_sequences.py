@@ -236,7 +236,7 @@ def test_a_saved_model_writes_without_its_data(name, grammar, tmp_path):
     torch.manual_seed(1)
     written = words.write(again.sample(20))
     assert any(written)
-    assert {w for s in written for w in s.split()} <= set(words.list)
+    assert {w for s in written for w in s.split()} <= set(words.entries)
 
 
 @pytest.mark.parametrize("name", ["lstm-lm", "vae-text"])

@@ -19,7 +19,7 @@ SENTENCES = ["the cat sees the dog", "a dog", "the cat", "a cat sees", "the dog 
 
 def test_a_vocabulary_numbers_words_by_how_often_they_are_there():
     words = Words.of(SENTENCES, at_least=2)
-    assert words.list == ("cat", "the", "a", "dog", "sees", "<unknown>")
+    assert words.entries == ("cat", "the", "a", "dog", "sees", "<unknown>")
     assert Words.of(SENTENCES, at_most=2).words == "cat the"
     assert len(words) == 6
     x = words.read(["a cat sees", "the bird"], 4)
@@ -30,7 +30,7 @@ def test_a_vocabulary_numbers_words_by_how_often_they_are_there():
 
 def test_characters_are_a_vocabulary_too():
     letters = Characters.of(["ab a\n", "b"])
-    assert letters.list == ("a", "b", "\n", " ", letters.unknown)
+    assert letters.entries == ("a", "b", "\n", " ", letters.unknown)
     assert letters.write(letters.read(["ba b\n"])) == ["ba b\n"]
     assert scored(letters.read(["abab"])).tolist() == [4]  # a row that is full has no end to score
 
@@ -38,7 +38,7 @@ def test_characters_are_a_vocabulary_too():
 @pytest.mark.parametrize("vocabulary", [Words.of(SENTENCES), Characters.of(SENTENCES), numbered(3)])
 def test_a_vocabulary_is_plain_data(vocabulary):
     assert make("vocabulary", describe(vocabulary)) == vocabulary
-    assert make("vocabulary", vocabulary).list == vocabulary.list
+    assert make("vocabulary", vocabulary).entries == vocabulary.entries
 
 
 WRONG_WORDS = {

@@ -89,7 +89,7 @@ def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     each = float(bits.sum() / tokens.sum())
     rows = []
     for x, cost, n in zip(part.x[:COSTED, 0], bits[:COSTED], tokens[:COSTED].tolist(), strict=True):
-        parts = [words.list[int(w)] if w >= 0 else "⏎" for w in x[:n]]
+        parts = [words.entries[int(w)] if w >= 0 else "⏎" for w in x[:n]]
         said = [f"{word} {float(c):.1f}" for word, c in zip(parts, cost[:n], strict=True)]
         rows.append((" · ".join(said), f"{float(cost.sum()):.1f}"))
     caption = (
