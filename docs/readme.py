@@ -44,6 +44,7 @@ def axes() -> str:
         "penalty",
         "critic",
         "generator",
+        "sequence",
         "estimator",
         "measure",
         "data",

@@ -189,6 +189,7 @@ class Likelihood(Axis):
         missing: whether NaN in x stands for what was not observed.
         proper: whether it is a density, or a probability, of x itself.
         reads_logits: whether features are log odds, which a decoder that ends in a sigmoid does not give.
+        words: how many words elements of x are the numbers of; None where they are numbers.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("likelihood",)
@@ -199,6 +200,7 @@ class Likelihood(Axis):
     missing: bool = False
     proper: ClassVar[bool] = True
     reads_logits: bool = False
+    words: int | None = None
 
     @abstractmethod
     def forward(self, features: Tensor) -> Distribution:

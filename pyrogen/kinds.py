@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from pyrogen.registry import choice, find
+from pyrogen.vocabulary import END
 
 PLAIN = ("binary", "unit", "levels", "real", "counts", "angle")
 """The kinds that a network of numbers takes, in the order in which data are asked for them."""
@@ -132,6 +133,20 @@ class Angle(Kind):
     def draw(self, raw: Tensor, levels: int | None, random: bool, noise: Tensor | None) -> Tensor:
         """r, less whole turns."""
         return (torch.remainder(raw.double() + math.pi, 2 * math.pi) - math.pi).float()
+
+
+@choice("kind", "tokens")
+class Tokens(Kind):
+    """Numbers of words as they are, ``(voices, T)``, with −1 after the end: a datum carries its own length."""
+
+    words = "whole numbers from 0, and −1 after the end"
+    support = constraints.integer_interval(END, 2**24)
+    countable = True
+
+    def check(self, x: Tensor) -> bool:
+        """Whether all are, and no word follows an end."""
+        ended = x == END
+        return super().check(x) and not (ended[..., :-1] & ~ended[..., 1:]).any()
 
 
 def is_picture(shape: Sequence[int]) -> bool:

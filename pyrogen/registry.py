@@ -24,7 +24,7 @@ from pyrogen.seeds import ALONE
 # parts that a description may have, lists inside lists counted
 PARTS = 100_000
 # arguments of an entry that follow from its data
-DECIDED = ("x_shape", "y_shape", "classes", "kind")
+DECIDED = ("x_shape", "y_shape", "classes", "kind", "vocabulary")
 
 SMALL_X = "by default no more than x has numbers, which the data decide"
 

@@ -14,6 +14,7 @@ import torch
 import pyrogen
 from pyrogen import registry
 from pyrogen.data import load
+from pyrogen.vocabulary import END
 
 torch.set_num_threads(1)
 # the processes that tests start run beside other workers: two threads each would wait for one another
@@ -84,6 +85,12 @@ def empty_store():
     assert not pyro.get_param_store().keys()
 
 
+def sentences(u, words=3):
+    """Numbers of words of uniform numbers ``(..., T)``, and ends from where one falls below 1 / (words + 1) on."""
+    drawn = ((words + 1) * u).floor() - 1
+    return torch.where((drawn == END).cumsum(-1) > 0, END, drawn)
+
+
 @pytest.fixture
 def draws():
     """``draws(kind, n, *x_shape)``: data of a kind, the same at every call."""
@@ -97,6 +104,7 @@ def draws():
             "real": 4 * u - 2,
             "counts": (12 * u).floor(),
             "angle": 6 * u - 3,
+            "tokens": sentences(u),
         }[kind]
 
     return draw

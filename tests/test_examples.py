@@ -28,8 +28,8 @@ RUNS = {
     "random_generators.py": (["--n", "500", "--depths", "2", "12"], "the points are in random_generators.png"),
     "independent_factors.py": (["--epochs", "1"], "knows of each factor is in factors.png"),
     "own_models/image_latent.py": (["--epochs", "1"], "codes of shape (5, 4, 2, 2)"),
-    "own_models/token_sequence.py": (["--epochs", "1"], "over all 85 sentences: 1.000000"),
     "what_a_cycle_hides.py": (["--epochs", "1", "--n", "20"], "white outlines"),
+    "between_two_sentences.py": (["--epochs", "1"], "of 6 are sentences of the grammar"),
     "find_both_elbows.py": (["--epochs", "1"], "its two exact answers: (-0.25, +1.77) (+0.97, -1.77)"),
 }
 

@@ -24,32 +24,33 @@ VALUES = {
     "real": (torch.tensor([-3.5, 1e9]), torch.tensor([math.nan])),
     "counts": (torch.tensor([0.0, 300.0]), torch.tensor([-1.0])),
     "angle": (torch.tensor([-3.0, 3.0]), torch.tensor([4.0])),
+    "tokens": (torch.tensor([3.0, 0.0, -1.0, -1.0]), torch.tensor([3.0, -1.0, 0.0])),
 }
 
 
 @pytest.fixture
-def tokens(monkeypatch):
+def notes(monkeypatch):
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
     kind_named.cache_clear()
 
-    @choice("kind", "tokens")
-    class Tokens(Kind):
-        """Numbers of words, −1 after the end."""
+    @choice("kind", "notes")
+    class Notes(Kind):
+        """Pitches, −1 for silence."""
 
-        words = "whole numbers from 0, and −1 after the end"
-        support = constraints.integer_interval(-1, 9999)
+        words = "whole numbers up to 127, and −1 for silence"
+        support = constraints.integer_interval(-1, 127)
         countable = True
 
-    yield Tokens
+    yield Notes
     kind_named.cache_clear()
 
 
-def test_the_plain_kinds_are_those_that_the_core_registers():
-    assert set(PLAIN) == set(pyrogen.choices("kind")) == set(VALUES)
+def test_the_plain_kinds_are_those_that_a_network_of_numbers_takes():
+    assert {*PLAIN, "tokens"} == set(pyrogen.choices("kind")) == set(VALUES)
     assert Model.kinds == PLAIN
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", VALUES)
 def test_a_kind_checks_its_values(name):
     inside, outside = VALUES[name]
     assert kind_named(name).check(inside)
@@ -82,27 +83,27 @@ def test_random_views_are_decided_by_the_noise():
     torch.testing.assert_close(kind_named("unit").draw(raw, 17, True, noise), (raw + noise) / 17)
 
 
-def test_a_new_kind_is_one_class(tokens):
+def test_a_new_kind_is_one_class(notes):
     x = torch.tensor([[3, 1, -1], [2, -1, -1], [0, 4, 9]] * 5)
-    data = pyrogen.data.from_arrays(x, kind="tokens")
-    assert data.kind == "tokens"
+    data = pyrogen.data.from_arrays(x, kind="notes")
+    assert data.kind == "notes"
     assert set(data.train.x.flatten().tolist()) <= {float(v) for v in x.flatten()}
     assert data.train.x.dtype == torch.float32
-    assert "tokens" in pyrogen.choices("kind")
+    assert "notes" in pyrogen.choices("kind")
 
 
-def test_values_that_are_none_of_a_new_kind_are_refused_in_its_words(tokens):
-    with pytest.raises(ValueError, match="not 'tokens', whose values are whole numbers from 0, and −1 after the end"):
-        pyrogen.data.from_arrays(torch.rand(9, 4) * 3, kind="tokens")
-    with pytest.raises(ValueError, match="no kind of data called 'token'; did you mean 'tokens'"):
-        pyrogen.data.from_arrays(torch.rand(9, 4), kind="token")
+def test_values_that_are_none_of_a_new_kind_are_refused_in_its_words(notes):
+    with pytest.raises(ValueError, match="not 'notes', whose values are whole numbers up to 127, and −1 for silence"):
+        pyrogen.data.from_arrays(torch.rand(9, 4) * 3, kind="notes")
+    with pytest.raises(ValueError, match="no kind of data called 'note'; did you mean 'notes'"):
+        pyrogen.data.from_arrays(torch.rand(9, 4), kind="note")
 
 
-def test_a_model_of_another_kind_says_what_it_takes(tokens):
+def test_a_model_of_another_kind_says_what_it_takes(notes):
     model = pyrogen.create("vae", x_shape=(3,), latent_size=2, hidden=(4,))
-    data = pyrogen.data.from_arrays(torch.tensor([[3, 1, -1]] * 9), kind="tokens")
+    data = pyrogen.data.from_arrays(torch.tensor([[3, 1, -1]] * 9), kind="notes")
     with pytest.raises(
-        ValueError, match=r"scores binary data .* these are tokens data .whole numbers from 0, and −1 after"
+        ValueError, match=r"scores binary data .* these are notes data .whole numbers up to 127, and −1 for"
     ):
         pyrogen.fit(model, data, epochs=1)
 

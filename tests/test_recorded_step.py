@@ -43,6 +43,8 @@ TOLD = {
     **{name: {"y_shape": (3,)} for name in ("text-to-image", "text-to-image-paper")},
 }
 
+TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
+
 
 @pytest.fixture(autouse=True)
 def _always_worth(monkeypatch):
@@ -67,8 +69,8 @@ def small(name, **more):
         arguments[axis] = {**net, **SMALL_NETS[net["name"]]}
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
-    arguments |= TOLD.get(name, {})
-    m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **{**arguments, **more})
+    arguments |= TOLD.get(name, {}) | (TEXT if "vocabulary" in accepted else {})
+    m = pyrogen.create(name, **{"x_shape": SHAPES.get(name, (1, 8, 8)), **arguments, **more})
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m
 

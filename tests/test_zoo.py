@@ -54,6 +54,7 @@ TOLD = {
     **{name: {"y_shape": (1, 8, 8)} for name in ("cyclegan", "cyclegan-paper")},
     **{name: {"y_shape": (3,)} for name in ("text-to-image", "text-to-image-paper")},
 }
+TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
 HIDDEN = {
     **dict.fromkeys((name for name in NAMES if name.startswith("rbm")), 6),
     "dbn": (6, 5),
@@ -81,8 +82,8 @@ def small(name, seed=0):
     }
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
-    arguments |= TOLD.get(name, {})
-    m = pyrogen.create(name, x_shape=SHAPES.get(name, (1, 8, 8)), **arguments)
+    arguments |= TOLD.get(name, {}) | (TEXT if "vocabulary" in accepted else {})
+    m = pyrogen.create(name, **{"x_shape": SHAPES.get(name, (1, 8, 8)), **arguments})
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m
 
@@ -407,7 +408,7 @@ def test_programs_have_one_plate_called_datum(name, some):
     "name", [n for n in WEIGHABLE if hasattr(small(n), "prior") and isinstance(small(n), HasPosterior)]
 )
 def test_condition(name, some):
-    m = small(name)
+    m = small(name).eval()  # words that are left out in training are others each time
     (x, *y), z = some(m), m.encode(*some(m, seed=1)).sample()
     trace = poutine.trace(poutine.condition(m.model, {"z": z})).get_trace(x, *y)
     with torch.no_grad():

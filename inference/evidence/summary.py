@@ -24,7 +24,8 @@ class Summary:
         nats: mean log-evidence per datum.
         mc_se: its Monte-Carlo error, √Σ se² / N; of what all data share, as an estimate of log Z, se itself.
         data_se: its error over data, sd / √N.
-        bits_per_dim: −nats / (D ln 2), in the units of the data's levels; None where the data have none.
+        bits_per_dim: −nats / (D ln 2), in the units of the data's levels; None where the data have none. Of texts D is the
+            mean number of tokens that are scored, words or characters, and ends.
         bits_mc_se: Monte-Carlo error of bits_per_dim.
         bits_data_se: data error of bits_per_dim.
         count: number of data N.
@@ -45,6 +46,11 @@ class Summary:
     diagnosis: Diagnosis
     attributes: dict[str, Any]
     log_partition: tuple[float, float] | None = None
+
+    @property
+    def perplexity(self) -> float | None:
+        """Of texts 2 to the power of their bits per token: among how many equally probable words the model wavers."""
+        return 2.0**self.bits_per_dim if self.bits_per_dim is not None and "tokens" in self.attributes else None
 
     def __str__(self) -> str:
         return self.text()
@@ -75,7 +81,12 @@ class Summary:
             lines.append(f"valid for {a['valid_for']}")
         if self.bits_per_dim is not None:
             errors = _errors(self.bits_mc_se, self.bits_data_se, 4)
-            lines.insert(1, f"          {self.bits_per_dim:.4f} bits per dimension  {errors}")
+            each = "dimension" if self.perplexity is None else "token"
+            lines.insert(1, f"          {self.bits_per_dim:.4f} bits per {each}  {errors}")
+        if self.perplexity is not None:
+            lines.insert(
+                2, f"          perplexity {self.perplexity:.3f}, of {a['tokens']:.2f} words and ends in each datum"
+            )
         lines.append(self.diagnosis.text(run, score))
         return "\n".join(lines)
 
@@ -96,7 +107,8 @@ def summarize(evidence: xr.Dataset) -> Summary:
     """Summarize the result of :func:`~pyrogen.inference.log_evidence` over its data.
 
     Bits per dimension are −nats / (D ln 2) for binary data and levels, and add log₂(levels) where levels were dequantized
-    into [0, 1]; grey values that were not dequantized have none, because their density compares with nothing.
+    into [0, 1]; grey values that were not dequantized have none, because their density compares with nothing. Of texts they
+    are per token, Σ −log₂ p(x) over the number of all words and ends, whose power of two is the perplexity.
     """
     value = evidence["log_evidence"].values
     n = len(value)
@@ -105,7 +117,7 @@ def summarize(evidence: xr.Dataset) -> Summary:
     nats = float(value.mean())
     mc_se = error_of_mean(evidence["mc_se"].values ** 2, shared_variance(evidence))
     data_se = float(value.std(ddof=1) / math.sqrt(n)) if n > 1 and not failed else math.nan
-    per_bit = evidence.attrs["dimensions"] * math.log(2)
+    per_bit = evidence.attrs.get("tokens", evidence.attrs["dimensions"]) * math.log(2)
     offset = _offset(evidence.attrs)
     bits, bits_mc, bits_data = (
         (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)

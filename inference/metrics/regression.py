@@ -9,8 +9,7 @@ from torch import Tensor
 
 from pyrogen.base import Model
 from pyrogen.data import Data, Split
-from pyrogen.data.regression import LAWS, Arm, Heteroscedastic, InverseSine, Law
-from pyrogen.inference.metrics.evidence import evidence
+from pyrogen.data.regression import LAWS, Arm, Heteroscedastic, InverseSine, Regression
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
@@ -48,17 +47,6 @@ def scale_error(model: Model, data: Data, seed: int, places: int = 200, draws: i
     y = ((torch.arange(places) + 0.5) / places * 2 - 1).unsqueeze(1)
     found = _drawn(model, y, draws, seed).double().std(1)
     return float((found / law.scale(y.double()) - 1).square().mean().sqrt())
-
-
-@choice("metric", "law-gap")
-def law_gap(model: Model, data: Data, seed: int) -> float:
-    """Nats per test datum by which a model stays below the law that the data come from: an estimate of E KL(p* ‖ p).
-
-    1/N Σₙ [log p*(xₙ|yₙ) − log p(xₙ|yₙ)].
-    """
-    law, test = _law(data, "law-gap", Law), data.test
-    assert test.y is not None
-    return float(law.log_prob(test.x, test.y).mean()) - evidence(model, data, seed)
 
 
 @choice("metric", "forward-error")
@@ -125,10 +113,10 @@ def _numbers(data: Data, metric: str) -> Tensor:
     return y
 
 
-def _law(data: Data, metric: str, wanted: type | tuple[type, ...] = Law) -> Any:
-    known = [name for name, law in LAWS.items() if isinstance(law(), wanted)]
-    if data.source not in known:
+def _law(data: Data, metric: str, wanted: type | tuple[type, ...] = Regression) -> Any:
+    if not isinstance(data.law, wanted):
+        known = [name for name, law in LAWS.items() if isinstance(law(), wanted)]
         raise ValueError(f"{metric} knows the laws of {', '.join(map(repr, known))}; got the data {data.name!r}.")
     if data.standardize:
         raise ValueError(f"{metric} compares with a law of x as it is; load {data.name!r} with standardize=False.")
-    return LAWS[data.source]()
+    return data.law

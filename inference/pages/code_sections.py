@@ -20,7 +20,12 @@ PICTURED = 8
 
 
 def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]:
-    """Data beside what their codes remember of them: the mean, and the standard deviation, of p(x|z) at their codes."""
+    """Data beside what their codes remember of them: the mean, and the standard deviation, of p(x|z) at their codes.
+
+    Sentences are written elsewhere.
+    """
+    if data.vocabulary is not None:
+        return
     if is_picture(model.x_shape):
         part = data.test.take(PICTURED)
         rows, known = [part.x, model.reconstruct(part.x, part.y)], ["data", "mean"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.data import Data
-from pyrogen.data.regression import LAWS, Arm
+from pyrogen.data.regression import Arm, Regression
 from pyrogen.figures import density_plots
 from pyrogen.inference.metrics.regression import ranks, thirds
 from pyrogen.inference.pages.panel import ADVICE, DENSITY, History, Panel
@@ -92,11 +92,11 @@ def intervals(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def law(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How far the model is below the law that the data come from, where it is known."""
-    y = data.test.y
-    if data.source not in LAWS or model.condition is None or y is None or data.standardize:
+    if data.law is None or data.standardize or (isinstance(data.law, Regression) and model.condition is None):
         return
-    truth = LAWS[data.source]().log_prob(data.test.x, y)
-    gaps = truth - model.log_prob(data.test.x, y).double()
+    test = data.test
+    truth = data.law.log_prob(test.x, test.y)
+    gaps = truth - model.log_prob(test.x, model.condition_for(test.y)).double()
     gap, error = float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
     yield Panel(
         ADVICE,

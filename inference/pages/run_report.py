@@ -40,6 +40,7 @@ from pyrogen.inference.pages import (
     paired_sections,
     sample_sections,
     synthesis_sections,
+    text_sections,
     told_sections,
     training_sections,
     translation_sections,
@@ -72,6 +73,9 @@ from pyrogen.inference.training.run import METRICS, Run, read_history
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
+    (Model, (text_sections.sentences,)),
+    (HasPosterior, (text_sections.said_again, text_sections.between)),
+    (HasConditionals, (text_sections.costs,)),
     (
         Model,
         (
@@ -271,7 +275,8 @@ def _shown(model: Model, data: Data, history: History) -> Iterator[Panel]:
 
 
 def _alone(model: Model, kind: str) -> Iterator[Panel]:
-    yield from _tried("samples", model, lambda: sample_sections.alone(model, kind))
+    alone = text_sections.alone(model) if kind == "tokens" else sample_sections.alone(model, kind)
+    yield from _tried("samples", model, lambda: alone)
 
 
 def _tried(name: str, model: Model, panels: Callable[[], Iterator[Panel]]) -> list[Panel]:

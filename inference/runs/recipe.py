@@ -59,6 +59,8 @@ def data_of(folder: str | Path) -> Data:
             section.get("missing", False),
             section.get("label"),
             section.get("columns"),
+            section.get("token"),
+            section.get("length"),
         )
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from pyrogen.conditions import Condition
-from pyrogen.data import folder, npz, table
+from pyrogen.data import folder, npz, table, text
 from pyrogen.data.label import BLANK
+from pyrogen.data.law import Law
 from pyrogen.data.named import path_of, source_named
 from pyrogen.data.oracle import Oracle
 from pyrogen.data.resize import resize
@@ -24,6 +25,7 @@ from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
 from pyrogen.kinds import is_picture
 from pyrogen.registry import DECIDED, notes
+from pyrogen.vocabulary import Vocabulary
 
 # the source of data that no file holds
 MEMORY = "<arrays>"
@@ -35,7 +37,7 @@ class Data:
     """A data set in three splits, and what its values are.
 
     Attributes:
-        kind: "binary", "unit", "levels", "real", "counts" or "angle", see :mod:`pyrogen.kinds`.
+        kind: "binary", "unit", "levels", "real", "counts", "angle" or "tokens", see :mod:`pyrogen.kinds`.
         x_shape: shape of one datum.
         binarization: "dynamic", "static" or "none".
         dequantization: whether uniform noise was added to the grey levels.
@@ -54,6 +56,9 @@ class Data:
         guessed: what was guessed of the meaning of the values, in words; "" where it was said.
         oracle: what is known exactly of their modes; None of most data.
         paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
+        law: what they were drawn from, where its log p is known; None of most data.
+        token: what a user's text was cut into, see :func:`load`.
+        length: how many tokens a user's text may have, as it was wished.
     """
 
     name: str
@@ -79,6 +84,14 @@ class Data:
     guessed: str = ""
     oracle: Oracle | None = None
     paired: bool = True
+    law: Law | None = None
+    token: str | None = None
+    length: int | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The words that tokens are the numbers of; None of data of other kinds."""
+        return self.train.view.vocabulary
 
     @property
     def classes(self) -> int | None:
@@ -105,7 +118,7 @@ class Data:
         return torch.Size() if self.train.y is None else self.train.y.shape[1:]
 
     def decides(self, build: Callable[..., Any]) -> dict[str, Any]:
-        """The arguments of an entry that its data decide: ``x_shape``, ``y_shape``, ``classes``, ``kind``, if it has them.
+        """The arguments of an entry that its data decide: ``x_shape``, ``classes``, ``vocabulary`` and so on, if it has them.
 
         So do they of a ``latent_size`` that is larger by default than x is, where the posterior is a choice: more latents
         than that only cost a KL. Codes that are points may be larger, and stay.
@@ -117,11 +130,13 @@ class Data:
         return found
 
     def like(self, raw: Any, y: Any = None, name: str = "new") -> Split:
-        """Further raw data, ``(N, *x_shape)``, prepared as these were: standardized, binarized, or turned into levels.
+        """Further raw data, ``(N, *x_shape)`` or texts, prepared as these were: standardized, binarized, or numbered.
 
         Raises:
             ValueError: their shape is another.
         """
+        if self.vocabulary is not None and isinstance(raw, Sequence) and all(isinstance(text, str) for text in raw):
+            raw = self.vocabulary.read(raw, self.x_shape[-1])
         values = torch.as_tensor(raw).reshape(len(raw), *self.x_shape) if _fits(raw, self.x_shape) else None
         if values is None:
             raise ValueError(
@@ -131,12 +146,13 @@ class Data:
 
     def describe(self) -> dict[str, Any]:
         """All of it as plain data."""
+        splits = {s.name: s for s in (self.train, self.valid, self.test)}
         return {
             "name": self.name,
             "source": self.source,
             "kind": self.kind,
             "x_shape": list(self.x_shape),
-            "splits": {s.name: len(s) for s in (self.train, self.valid, self.test)},
+            "splits": {name: len(s) for name, s in splits.items()},
             "binarization": self.binarization,
             "dequantization": self.dequantization,
             "levels": self.levels,
@@ -151,6 +167,9 @@ class Data:
             "label": self.label,
             "columns": list(self.columns),
             "guessed": self.guessed,
+            **({"vocabulary": text.described(self.vocabulary, splits)} if self.vocabulary else {}),
+            "token": self.token,
+            "length": self.length,
             "reference": self.reference,
             **{f"sha256_{split}": digest for split, digest in self.sha256.items()},
         }
@@ -173,6 +192,7 @@ class Data:
         labels += f", {self.labels} labelled" if self.labels is not None else ""
         labels += "" if self.paired else ", unpaired"
         labels += ", some of it missing" if self.missing else ""
+        labels += f", {len(self.vocabulary):,} words" if self.vocabulary else ""
         labels += f"; guessed: {self.guessed}" if self.guessed else ""
         return f"Data({self.name}: {sizes}, x {tuple(self.x_shape)} {self.kind}{how}{labels})"
 
@@ -193,14 +213,16 @@ def load(
     missing: bool = False,
     label: str | None = None,
     columns: Sequence[str] | None = None,
+    token: str | None = None,
+    length: int | None = None,
 ) -> Data:
     """Load a data set.
 
     Args:
         name: a registered data set, see ``pyrogen.choices("data")``, written as a call where it has arguments,
             ``"sprites(size=64)"``; or the path of a ``.npz`` file
-            (:func:`pyrogen.data.npz.read`), of a ``.csv`` file (:func:`pyrogen.data.table.read`), or of a folder of
-            images (:func:`pyrogen.data.folder.read`).
+            (:func:`pyrogen.data.npz.read`), of a ``.csv`` file (:func:`pyrogen.data.table.read`), of a ``.txt`` file
+            (:func:`pyrogen.data.text.read`), or of a folder of images (:func:`pyrogen.data.folder.read`).
         kind: what x shall be, see :mod:`pyrogen.kinds`; of several, the first that the data offer.
         binarization: "dynamic" (in training anew for every batch; valid and test once), "static" (all once) or "none".
         dequantization: whether "unit" data get uniform noise within their grey level, which is the default; in training
@@ -215,6 +237,8 @@ def load(
             Masked takes it; otherwise it is refused.
         label: the column of a ``.csv`` file that holds the labels, by its name, or by its number from 1.
         columns: the columns of a ``.csv`` file that are x, likewise; by default all but the label.
+        token: what the sentences of a ``.txt`` file are cut into, "word" or "character"; by default words.
+        length: how many of them a sentence of a ``.txt`` file may have; by default as many as the longest has.
 
     Raises:
         ValueError: unknown name, unreadable file, or wishes that contradict one another or the data.
@@ -222,11 +246,22 @@ def load(
     if str(name) == MEMORY:
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = path_of(name)
-    source = _source(name, path, size, missing, label, tuple(columns or ()))
+    source = _source(name, path, size, missing, label, tuple(columns or ()), token, length)
     if size is not None and not (path and path.is_dir()):
         source = resize(source, size)
     wishes = Wishes(
-        kind, binarization, dequantization, seed, standardize, size, labels, missing, label, tuple(columns or ())
+        kind,
+        binarization,
+        dequantization,
+        seed,
+        standardize,
+        size,
+        labels,
+        missing,
+        label,
+        tuple(columns or ()),
+        token,
+        length,
     )
     return prepare(source, str(path.absolute()) if path else str(name), wishes)
 
@@ -244,6 +279,8 @@ class Wishes(NamedTuple):
     missing: bool = False
     label: str | None = None
     columns: tuple[str, ...] = ()
+    token: str | None = None
+    length: int | None = None
 
 
 def prepare(source: Source, found: str, wishes: Wishes) -> Data:
@@ -252,10 +289,9 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     Raises:
         ValueError: wishes that contradict one another or the data.
     """
-    kind, binarization, dequantization, seed, standardize, size, labels, missing, label, columns = wishes
-    if labels is not None:
-        source = hide(source, labels)
-    view = choose(source, kind, binarization, dequantization, seed, standardize)
+    if wishes.labels is not None:
+        source = hide(source, wishes.labels)
+    view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
     raw = source.splits["train"][0]
     return Data(
         name=source.name,
@@ -265,29 +301,48 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
         binarization=view.binarization,
         dequantization=view.dequantization,
         levels=view.levels,
-        seed=seed,
+        seed=wishes.seed,
         reference=source.reference,
         source=found,
         sha256={split: _sha256(*values) for split, values in source.splits.items()},
         standardize=view.scale is not None,
-        size=size,
+        size=wishes.size,
         class_names=source.class_names,
-        labels=labels,
-        missing=missing,
-        label=label,
-        columns=columns,
+        labels=wishes.labels,
+        missing=wishes.missing,
+        label=wishes.label,
+        columns=wishes.columns,
         guessed=view.guess,
         oracle=source.oracle,
         paired=source.paired,
+        law=source.law,
+        token=wishes.token,
+        length=wishes.length,
     )
 
 
 def _source(
-    name: str | Path, path: Path | None, size: int | None, missing: bool, label: str | None, columns: tuple[str, ...]
+    name: str | Path,
+    path: Path | None,
+    size: int | None,
+    missing: bool,
+    label: str | None,
+    columns: tuple[str, ...],
+    token: str | None,
+    length: int | None,
 ) -> Source:
     table_like = path is not None and path.suffix.lower() == ".csv" and not path.is_dir()
     if not table_like and (label is not None or columns):
         raise ValueError(f"label= and columns= name columns of a .csv file, and {str(name)!r} is none; leave them out.")
+    if path is not None and path.suffix.lower() == ".txt" and not path.is_dir():
+        if missing:
+            raise ValueError(f"missing=True reads NaN in a file of numbers, and {path} is a text; leave missing out.")
+        return text.read(path, token or "word", length)
+    if token is not None or length is not None:
+        raise ValueError(
+            f"token= and length= say how a .txt file is cut, and {str(name)!r} is none; leave them out, or write them in "
+            "the name of a registered text, as in \"snips(token='character')\"."
+        )
     if missing and (path is None or path.is_dir()):
         raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")
     if path and path.is_dir():

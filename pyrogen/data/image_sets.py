@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -115,13 +112,7 @@ def cifar10_subset() -> Source:
 
 def _read(name: str, file: str, keys: tuple[str, ...], original: str) -> dict[str, np.ndarray]:
     """Arrays of a file below one of the folders where files are looked for."""
-    folders = list(dict.fromkeys(_folders()))
-    path = next((folder / file for folder in folders if (folder / file).is_file()), None)
-    if path is None:
-        raise ValueError(
-            f"cannot get {name}: looked for {file} in {' and '.join(map(str, folders))}; its public original is {original}; "
-            f"put its arrays {', '.join(keys)} there, or set PYROGEN_DATA to the folder that holds {file}."
-        )
+    path = store.find(name, file, original, f"its arrays {', '.join(keys)}")
     try:
         with np.load(path, allow_pickle=False) as found:
             return {key: found[key] for key in keys}
@@ -129,14 +120,6 @@ def _read(name: str, file: str, keys: tuple[str, ...], original: str) -> dict[st
         raise ValueError(
             f"{path} is damaged ({' '.join(str(error).split())}): expected the arrays {', '.join(keys)}; replace it."
         ) from error
-
-
-def _folders() -> Iterator[Path]:
-    for root in store.roots():
-        yield root
-        # the sets lie beside a torchvision root, not in it
-        if root.name == "torchvision":
-            yield root.parent
 
 
 def _source(

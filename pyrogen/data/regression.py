@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pyrogen.data.law import Law
 from pyrogen.data.source import SPLITS, Source
 from pyrogen.registry import choice
 
 SIZES = (10_000, 1_000, 6_000)
 
 
-class Law(ABC):
-    """How x depends on y, exactly."""
+class Regression(Law):
+    """How x depends on y, exactly: x ``(n, D)`` and y ``(n, E)``."""
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x|y) in nats: ``(..., D)`` and ``(..., E)`` to ``(...)``, float64.
+
+        Raises:
+            ValueError: no y.
+        """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} is a law of x given y, and got no y.")
+        return self.given(x, y)
 
     @abstractmethod
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Draws of x, ``(n, D)``, and of the y that they depend on, ``(n, E)``."""
-
-    @abstractmethod
-    def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
-        """log p(x|y) in nats: ``(..., D)`` and ``(..., E)`` to ``(...)``, float64."""
+    def given(self, x: Tensor, y: Tensor) -> Tensor:
+        """log p(x|y)."""
 
 
-class Heteroscedastic(Law):
+class Heteroscedastic(Regression):
     """Noise that depends on y: x = sin πy + σ(y) ε, with y uniform on [−1, 1] and σ(y) = ⅕ eʸ.
 
     One σ for all is too large on the left and too small on the right. Reference: Nix & Weigend 1994, Estimating the mean and
@@ -48,13 +55,13 @@ class Heteroscedastic(Law):
         y = 2 * torch.rand(n, 1, generator=generator) - 1
         return self.mean(y) + self.scale(y) * torch.randn(n, 1, generator=generator), y
 
-    def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
+    def given(self, x: Tensor, y: Tensor) -> Tensor:
         """log N(x; sin πy, σ(y)²)."""
         wide = y.double()
         return _log_normal(x.double() - self.mean(wide), self.scale(wide)).squeeze(-1)
 
 
-class InverseSine(Law):
+class InverseSine(Regression):
     """Bishop's inverse problem: y = f(x) + σ ε with f(x) = x + 0.3 sin 2πx, to be solved for x, uniform on [0, 1].
 
     In the middle three x explain one y, so that their mean explains none. Bishop's noise is uniform; normal noise gives
@@ -79,7 +86,7 @@ class InverseSine(Law):
         x = torch.rand(n, 1, generator=generator)
         return x, self.forward(x) + self.sigma * torch.randn(n, 1, generator=generator)
 
-    def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
+    def given(self, x: Tensor, y: Tensor) -> Tensor:
         """log N(y; f(x), σ²) / ∫₀¹ N(y; f(x′), σ²) dx′; −∞ outside [0, 1]."""
         x, y = x.double(), y.double()
         sigma = torch.as_tensor(self.sigma, dtype=torch.float64)
@@ -88,7 +95,7 @@ class InverseSine(Law):
         return torch.where(((x >= 0) & (x <= 1)).squeeze(-1), inside, -torch.inf)
 
 
-class Arm(Law):
+class Arm(Regression):
     """An arm of two joints in the plane: y is where its hand is to be, x the two angles, found by a coin's choice of elbow.
 
     The hand is at y = a (cos x₁, sin x₁) + b (cos(x₁ + x₂), sin(x₁ + x₂)). Two x reach each y, mirror images with elbow up
@@ -143,7 +150,7 @@ class Arm(Law):
         noise = torch.randn(n, 2, generator=generator) @ self.root.T.float()
         return self.inverse(y)[torch.arange(n), elbow] + noise, y
 
-    def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
+    def given(self, x: Tensor, y: Tensor) -> Tensor:
         """The log of half of each elbow's normal, angles that differ by a turn being the same."""
         away = (x.double().unsqueeze(-2) - self.inverse(y.double()) + math.pi).remainder(2 * math.pi) - math.pi
         surprise = torch.linalg.solve_triangular(self.root.to(x.device), away.mT, upper=False)
@@ -181,6 +188,7 @@ def _source(name: str, reference: str, kinds: tuple[str, ...]) -> Source:
         kinds=kinds,
         levels=None,
         splits={s: law.sample(n, generator) for s, n in zip(SPLITS, SIZES, strict=True)},
+        law=law,
     )
 
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from pyrogen.conditions import UNKNOWN
+from pyrogen.data.law import Law
 from pyrogen.data.oracle import Oracle
+from pyrogen.vocabulary import Vocabulary
 
 IMAGE_KINDS = ("binary", "unit", "levels")
 # float32 has all whole numbers up to here
@@ -40,6 +42,8 @@ class Source:
         guess: what was guessed of the values' meaning, in words.
         oracle: what is known exactly of their modes; None of most data.
         paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
+        law: what they were drawn from, where its log p(x), or log p(x|y), is known; None of most data.
+        vocabulary: the words of a text; None of what is none.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Source:
     guess: str = ""
     oracle: Oracle | None = None
     paired: bool = True
+    law: Law | None = None
+    vocabulary: Vocabulary | None = None
 
 
 def hide(source: Source, labels: int) -> Source:

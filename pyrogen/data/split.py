@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 from pyrogen.base import Batch
 from pyrogen.data import store
 from pyrogen.data.view import View
+from pyrogen.vocabulary import scored
 
 CHUNK = 1000
 # values that are drawn at once: few enough for memory, enough to be worth two threads
@@ -155,6 +156,8 @@ class Split(TensorDataset):
             attributes["dequantization_seed"] = self.view.seed
         if self.view.guess:
             attributes["guessed"] = self.view.guess
+        if self.kind == "tokens":
+            attributes["tokens"] = float(scored(self.x).double().mean())
         return attributes
 
     def __len__(self) -> int:

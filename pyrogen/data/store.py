@@ -32,6 +32,30 @@ def roots() -> tuple[Path, Path]:
     return given / "torchvision" if (given / "torchvision").is_dir() else given, cache()
 
 
+def find(name: str, file: str, original: str, holds: str = "it") -> Path:
+    """The path of a file that lies below one of the folders where files are looked for.
+
+    Args:
+        name: of the data set.
+        file: relative to the folder.
+        original: where it is published.
+        holds: what one puts there.
+
+    Raises:
+        ValueError: it is nowhere; the sentence says where it was looked for.
+    """
+    # sets of other kinds lie beside a torchvision root, not in it
+    beside = [folder for root in roots() for folder in ([root, root.parent] if root.name == "torchvision" else [root])]
+    folders = list(dict.fromkeys(beside))
+    path = next((folder / file for folder in folders if (folder / file).is_file()), None)
+    if path is None:
+        raise ValueError(
+            f"cannot get {name}: looked for {file} in {' and '.join(map(str, folders))}; its public original is {original}; "
+            f"put {holds} there, or set PYROGEN_DATA to the folder that holds {file}."
+        )
+    return path
+
+
 def max_in_memory() -> int:
     """How many bytes the x of a split may take before it stays on disk: ``$PYROGEN_MAX_IN_MEMORY``, or 1 GiB.
 

@@ -13,6 +13,7 @@ from pyrogen.data.scale import Scale
 from pyrogen.data.source import IMAGE_KINDS, Source
 from pyrogen.kinds import PLAIN, kind_named
 from pyrogen.registry import choices, unknown
+from pyrogen.vocabulary import Vocabulary, numbered
 
 BINARIZATIONS = ("dynamic", "static", "none")
 # rows whose noise is drawn together: one generator a block is cheap, and so are the rows that nobody asked for
@@ -32,6 +33,7 @@ class View:
     "real", scale           x = (r − mean) / sd
     "counts"                x = r
     "angle"                 x = r, turned into [−π, π)
+    "tokens"                x = r, −1 after the end
     ======================  =====================================
     """
 
@@ -43,6 +45,7 @@ class View:
     seed: int = 0
     scale: Scale | None = None
     guess: str = ""
+    vocabulary: Vocabulary | None = None
 
     @property
     def fresh(self) -> bool:
@@ -122,7 +125,13 @@ def choose(
         seed=seed,
         scale=Scale.of(source) if scaled else None,
         guess=_guess(source, binarized=grey and not named),
+        vocabulary=_vocabulary(source) if chosen == "tokens" else None,
     )
+
+
+def _vocabulary(source: Source) -> Vocabulary:
+    highest = max(int(np.asarray(x).max()) for x, _ in source.splits.values())
+    return source.vocabulary or numbered(max(highest, 0))
 
 
 def _guess(source: Source, binarized: bool) -> str:

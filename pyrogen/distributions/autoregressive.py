@@ -87,9 +87,22 @@ class Autoregressive(TorchDistribution, HasTemperature):
         shape = self._extended_shape(Size(sample_shape))
         return self.complete(next(self.net.parameters()).new_zeros(shape), 0)
 
+    @property
+    def mean(self) -> Tensor:
+        """Each place at its mean given those before, which are at theirs: a value to look at, not the exact expectation."""
+        zeros = next(self.net.parameters()).new_zeros(self._extended_shape(Size()))
+        return self.complete(zeros, 0, lambda p: p.mean)
+
     @torch.no_grad()
-    def complete(self, value: Tensor, known: int) -> Tensor:
+    def complete(
+        self, value: Tensor, known: int, draw: Callable[[Distribution], Tensor] = lambda p: p.sample()
+    ) -> Tensor:
         """What follows the first ``known`` places of values ``(..., *event_shape)``, drawn given them.
+
+        Args:
+            value: the values; what is not known of them is not read.
+            known: how many places are.
+            draw: what is taken of the distribution of a place, ``(N, channels, *ones)``: by default a sample.
 
         Raises:
             ValueError: there are fewer places.
@@ -111,7 +124,7 @@ class Autoregressive(TorchDistribution, HasTemperature):
             features = at(place)
             if step < known:
                 continue
-            x[place.elements] = self.head(features).sample()[:, place.channels]
+            x[place.elements] = draw(self.head(features))[:, place.channels]
             inputs[place.window] = self.read(x[place.window])
         return x.reshape(*lead, *self.event_shape)
 

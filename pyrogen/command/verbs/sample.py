@@ -71,11 +71,16 @@ def run(arguments: Sequence[str]) -> int:
         if (scale := data.train.view.scale) is not None:
             drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
         shown = {"x": out.name, "mean": f"{out.name}-means"}
-        figures = {shown[name]: plots.samples(x, data.kind) for name, x in drawn.items()}
+        words = data.vocabulary
+        figures = {} if words else {shown[name]: plots.samples(x, data.kind) for name, x in drawn.items()}
+        texts = {shown[name]: words.write(x.cpu()) for name, x in drawn.items()} if words else {}
         np.savez_compressed(content, **{name: x.cpu().numpy() for name, x in drawn.items()})
     with saving("the samples were not saved"):
         pictures = save_figures(out.parent, figures)
         write(out.with_suffix(".npz"), content.getvalue())
+        for name, lines in texts.items():
+            pictures.append(out.parent / f"{name}.txt")
+            write(pictures[-1], "".join(f"{line}\n" for line in lines))
     what = " and their ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
     print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
     return 0
