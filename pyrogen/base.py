@@ -236,7 +236,9 @@ class Model(nn.Module, ABC):
         from pyrogen.registry import describe
 
         said = self.origin or {}
-        rows = [(k, v) for k, v in describe(said.get("arguments", {})).items() if v is not None]
+        # data bring their vocabulary, which may be longer than a screen
+        given = {k: v for k, v in said.get("arguments", {}).items() if k != "vocabulary"}
+        rows = [(k, v) for k, v in describe(given).items() if v is not None]
         size = f"{sum(p.numel() for p in self.parameters()):,} parameters"
         return html.block(f"{said.get('entry', type(self).__name__)}: {type(self).__name__}, {size}", html.table(rows))
 

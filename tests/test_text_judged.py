@@ -11,7 +11,7 @@ from pyrogen import registry
 from pyrogen.data import load
 from pyrogen.inference import IWAE, fit, log_evidence, summarize
 from pyrogen.inference.pages import text_sections
-from pyrogen.inference.pages.run_report import panels
+from pyrogen.inference.pages.run_report import panels, write_run_report
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.vocabulary import scored
 
@@ -138,13 +138,17 @@ def test_pages_of_pictures_write_none():
 def test_the_report_of_a_run_has_nothing_that_fails(name, tmp_path):
     path = tmp_path / "own.txt"
     path.write_text("".join(f"{a} {b} {c}\n" for a in "ab" for b in "abc" for c in "abcd"))
-    data = load(path, token="word")
+    data = load(path, token="word", length=4)
     model = create(name, data, latent_size=2) if name != "lstm-lm" else create(name, data)
     fit(model, data, epochs=1, batch_size=8, folder=tmp_path / "run", progress=False, device="cpu")
     config = pyrogen.storage.read_config(tmp_path / "run")
     found = panels(tmp_path / "run", config, pyrogen.load(tmp_path / "run"))
     assert [panel.caption for panel in found if "could not" in panel.section] == []
     assert any(panel.table and panel.table[0] == ("the model", "test data") for panel in found)
+    page = write_run_report(tmp_path / "run").read_text()
+    assert f"pyrogen train {name}" in page
+    assert "--token word" in page
+    assert "--net NGram" in page
     path.unlink()
     lost = panels(tmp_path / "run", config, pyrogen.load(tmp_path / "run"))
     assert any(panel.table and panel.table[0] == ("the model",) for panel in lost)

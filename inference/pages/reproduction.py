@@ -22,8 +22,11 @@ from pyrogen.files import first_line
 from pyrogen.inference.training.fit import FALLBACK, fit
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
+from pyrogen.nets.sequences import SequenceNet
 from pyrogen.nets.words import WordNet
 from pyrogen.registry import DECIDED, Registration, describe, find, make
+
+READABLE = 300  # characters of a vocabulary
 
 
 def command(config: Mapping[str, Any], model: Model) -> list[str]:
@@ -74,6 +77,9 @@ def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> 
         yield from ("--label", str(data["label"]))
     if data.get("columns"):
         yield from ("--columns", json.dumps(data["columns"], ensure_ascii=False))
+    for name in ("token", "length"):
+        if data.get(name) is not None:
+            yield from (f"--{name}", str(data[name]))
     if data.get("seed"):
         yield from ("--data_seed", str(data["seed"]))
 
@@ -103,7 +109,7 @@ def _words(
 
 
 def _is_axis(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, (Axis, Objective, CriticNet, GeneratorNet, WordNet))
+    return isinstance(hint, type) and issubclass(hint, (Axis, Objective, CriticNet, GeneratorNet, SequenceNet, WordNet))
 
 
 def _plain(value: Any) -> Any:
@@ -141,8 +147,20 @@ def setup_section(config: Mapping[str, Any], model: Model, folder: Path) -> Sect
         f"{storage.CONFIG}:"
     )
     return Section(
-        "Setup", text, code=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, default_flow_style=None)
+        "Setup",
+        text,
+        code=yaml.safe_dump(_without_words(config), sort_keys=False, allow_unicode=True, default_flow_style=None),
     )
+
+
+def _without_words(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config whose vocabulary, which may be longer than the page, is cut short."""
+    arguments = config["model"].get("arguments")
+    known = arguments.get("vocabulary") if isinstance(arguments, dict) else None
+    if not isinstance(known, dict) or len(str(known.get("words"))) <= READABLE:
+        return dict(config)
+    short = {**known, "words": f"{str(known['words'])[:READABLE]} …"}
+    return {**config, "model": {**config["model"], "arguments": {**arguments, "vocabulary": short}}}
 
 
 def paper_section(config: Mapping[str, Any]) -> Iterator[Section]:

@@ -35,6 +35,8 @@ class Autoregressive(Likelihood):
         dropout: the share of words that the network is not told in training, which leaves more to the features.
     """
 
+    kinds = ("binary",)
+
     # an annotation with Likelihood would let the command line import whatever path is typed there
     def __init__(
         self, of: Any = "Bernoulli", net: SequenceNet | str = "LSTM", features: int = 16, dropout: float = 0.0

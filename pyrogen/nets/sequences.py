@@ -108,13 +108,13 @@ class Reading(nn.Module):
         else:
             self.table = nn.Embedding(shape[0] * (words + 2), width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The vectors."""
+    def forward(self, x: Tensor, scored: bool = False) -> Tensor:
+        """The vectors; words are left out where they are scored, and not where they are being written."""
         if self.words is None:
             mapped: Tensor = self.map(x.transpose(1, 2))
             return mapped
         rows = torch.where(x == END, self.words, x).long()
-        if self.training and self.dropout:
+        if scored and self.training and self.dropout:
             rows = torch.where(torch.rand_like(x) < self.dropout, self.words + 1, rows)
         return self._look_up(rows)
 
@@ -161,7 +161,7 @@ class CausalSequence(Causal):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The outputs at all places."""
-        seen = torch.cat([self.reading.before(len(x)), self.reading(x[..., :-1])], 1)
+        seen = torch.cat([self.reading.before(len(x)), self.reading(x[..., :-1], scored=True)], 1)
         told = self._told(condition, len(x))
         out = self._out(self.body(torch.cat([seen, told], -1)), told)
         before = torch.cat([torch.zeros_like(x[..., :1]), x[..., :-1]], -1)
