@@ -116,7 +116,7 @@ sagan_paper = variant(
     says="The GAN with attention at a GPU's scale: 64 × 64 pixels, and batches of 256.",
     defaults={"x_shape": (3, 64, 64), "latent_size": 128},
     reference="Zhang et al. 2019, Self-attention generative adversarial networks, arXiv:1805.08318, section 4",
-    data="sprites(size=64)",
+    data="sprites",
     recipe={"epochs": 500, "batch_size": 256},
 )
 
