@@ -362,7 +362,7 @@ def test_a_run_is_reported_and_sampled_by_its_picture(tmp_path, capsys):
 
 
 def test_layouts_are_shown_in_shades():
-    from pyrogen.inference.pages.paired_sections import shown
+    from pyrogen.inference.quality.side_by_side import shown
 
     y, x = torch.tensor([[[0, 1], [2, 2]]]), torch.zeros(1, 3, 4, 4)
     seen = shown(y, Condition((2, 2), 3), x)

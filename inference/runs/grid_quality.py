@@ -14,10 +14,10 @@ from pyrogen import storage
 from pyrogen.figures import plots
 from pyrogen.figures.report import Section
 from pyrogen.inference.latents.measured import Measured
-from pyrogen.inference.pages.paired_sections import BESIDE, given_and_made, shows_given
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.quality.assess import compare
 from pyrogen.inference.quality.quality import WORDS, Quality
+from pyrogen.inference.quality.side_by_side import BESIDE, given_and_made, shows_given
 from pyrogen.inference.runs.grid_run import GridRun
 from pyrogen.inference.runs.quality import read_quality
 from pyrogen.inference.runs.recipe import data_of
