@@ -20,9 +20,9 @@ SUSPECT = 3.0  # times the cycle error, from which on faint noise says that it w
 
 def translations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Test data of either domain, what is made of them, their hidden partners, and what comes back."""
-    if not is_picture(model.x_shape) or data.test.y is None:
-        return
     part = data.test.take(SIDE_BY_SIDE)
+    if not is_picture(model.x_shape) or part.y is None:
+        return
     x, y = part.x, part.y.to(part.x)
     as_y, as_x = model.to_y(x), model.to_x(y)
     rows = ["given", "translated", "its partner", "and back"]

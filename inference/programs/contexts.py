@@ -87,14 +87,14 @@ def remembering_apart(modules: Iterable[nn.Module]) -> Iterator[None]:
     would spoil it.
     """
     norms = [m for m in modules if isinstance(m, _NormBase)]
-    own = [(m, name, t) for m in norms for name, t in m._buffers.items() if t is not None]
-    for m, name, t in own:
-        m._buffers[name] = t.clone()
+    own = [(m, name, t, t.clone()) for m in norms for name, t in m._buffers.items() if t is not None]
+    for m, name, _, apart in own:
+        m._buffers[name] = apart
     try:
         yield
     finally:
-        for m, name, t in own:
-            t.copy_(m._buffers[name])
+        for m, name, t, apart in own:
+            t.copy_(apart)
             m._buffers[name] = t
 
 

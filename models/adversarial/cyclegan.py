@@ -21,6 +21,9 @@ from pyrogen.optim import Adam
 from pyrogen.registry import entry, make, variant
 
 
+BACK = {"name": "Laplace", "scale": "fixed", "value": 0.1}  # of what comes back: the λ = 10 of the reference
+
+
 class CycleGAN(Model, HasCritic, HasTranslation):
     """G: x → y and F: y → x, a critic of each domain, and likelihoods of what comes back.
 
@@ -207,11 +210,11 @@ def cyclegan(
     told = Condition(tuple(x_shape))
     net: GeneratorNet = make("generator", generator)
     judging: CriticNet = make("critic", critic)
-    nets = [Translator(net.build(0, x_shape, kind, told)) for _ in range(2)]
-    critics = [judging.build(x_shape) for _ in range(2)]
-    p = {"name": "Laplace", "scale": "fixed", "value": 0.1} if likelihood is None else likelihood
+    to_y, to_x = (Translator(net.build(0, x_shape, kind, told)) for _ in range(2))
+    critic_x, critic_y = (judging.build(x_shape) for _ in range(2))
+    p: Likelihood = make("likelihood", BACK if likelihood is None else likelihood)
     game = cycle_game(identity, weight, history) if objective is None else objective
-    return CycleGAN(*nets, *critics, x_shape, p, game, kind)
+    return CycleGAN(to_y, to_x, critic_x, critic_y, x_shape, p, game, kind)
 
 
 cyclegan_paper = variant(

@@ -62,12 +62,10 @@ def text_to_image(
     told = read.condition()
     making: GeneratorNet = make("generator", generator)
     judging: CriticNet = make("critic", critic or Convolutional(normalization="none", conditioning="projection"))
-    nets = [
-        Told(net, read.build(condition.words), condition)
-        for net in (making.build(latent_size, x_shape, kind, told), judging.build(x_shape, told))
-    ]
+    made = Told(making.build(latent_size, x_shape, kind, told), read.build(condition.words), condition)
+    judged = Told(judging.build(x_shape, told), read.build(condition.words), condition)
     game = Adversarial(mismatched=True, penalty=R1(1.0)) if objective is None else objective
-    return GAN(*nets, x_shape, latent_size, objective=game, kind=kind, condition=condition)
+    return GAN(made, judged, x_shape, latent_size, objective=game, kind=kind, condition=condition)
 
 
 text_to_image_paper = variant(

@@ -155,8 +155,7 @@ STYLES = [
         "control": {"says": "the same before its training", "recipe": {"epochs": 0}},
     },
 ]
-# at a GPU's scale, and of its own arguments
-LARGE = {"arguments": {}, "recipe": {}}
+# at a GPU's scale
 LARGE_SPRITES = {"name": "sprites(size=64)", "kind": "unit", "dequantization": False}
 
 CLAIMS = {
@@ -164,7 +163,8 @@ CLAIMS = {
     "sagan-paper": [
         {
             **AGREES,
-            **LARGE,
+            "arguments": {},
+            "recipe": {},
             "data": {**LABELLED, "name": "sprites(size=64, y='label')"},
             "with": {"apart": 16},
             "against": {**LOCAL, "arguments": {}},
@@ -187,7 +187,8 @@ CLAIMS = {
     "progan-paper": [
         {
             **SOONER,
-            **LARGE,
+            "arguments": {},
+            "recipe": {},
             "says": "Its Fréchet distance, after 500 passes of five sizes, is at most that of the same net after 140 at "
             "64 × 64, which read more pixels, as a fraction of it.",
             "data": LARGE_SPRITES,
@@ -204,7 +205,8 @@ CLAIMS = {
     "stylegan-paper": [
         {
             **STYLED,
-            **LARGE,
+            "arguments": {},
+            "recipe": {},
             "says": "Other styles in its coarse layers change the shape three times as often as others in its fine layers.",
             "data": LARGE_SPRITES,
             "metric": "style-ratio",
