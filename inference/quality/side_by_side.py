@@ -1,4 +1,4 @@
-"""What a model makes of pictures that it is given, side by side with the answers."""
+"""Pictures that are given, what a model makes of them, and the truth, side by side."""
 
 from __future__ import annotations
 
