@@ -20,7 +20,6 @@ from pyrogen.nets.translators import Translator
 from pyrogen.optim import Adam
 from pyrogen.registry import entry, make, variant
 
-
 BACK = {"name": "Laplace", "scale": "fixed", "value": 0.1}  # of what comes back: the λ = 10 of the reference
 
 
