@@ -29,6 +29,10 @@ if TORCHVISION.is_dir():
 def _fresh_state():
     pyro.clear_param_store()
     torch.manual_seed(0)
+    yield
+    learning = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    assert learning, "it left gradients switched off for whoever comes next"
 
 
 @pytest.fixture(autouse=True)

@@ -37,19 +37,14 @@ def is_vae(name):
     return issubclass(returned, (VAE, SemiSupervisedVAE))
 
 
-def fixed(name):
-    details = registry.find("entry", name).details
-    return details.get("fixes", {})
-
-
 def parts(model):
     return model.vae if isinstance(model, SemiSupervisedVAE) else model
 
 
 CANDIDATES = ("StandardNormal", "Laplace", "DiagonalNormal", "FullRankNormal", "ContinuousBernoulli", "Poisson")
 VAES = [name for name in pyrogen.list_models() if is_vae(name)]
-OPEN = [(name, axis) for name in VAES for axis in AXES if axis not in fixed(name)]
-FIXED = [(name, axis, choice) for name in VAES for axis, choice in fixed(name).items()]
+OPEN = [(name, axis) for name in VAES for axis in AXES if axis not in registry.fixed(name)]
+FIXED = [(name, axis, choice) for name in VAES for axis, choice in registry.fixed(name).items()]
 
 
 def test_the_vaes_are_found():

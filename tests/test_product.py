@@ -21,7 +21,7 @@ SMALLER = {  # than their defaults, for speed
     "DiscretizedLogisticMixture": {"components": 2},
     "FlowPrior": {"hidden": 8, "layers": 2},
 }
-IMAGE, VECTOR = (1, 4, 4), (3,)
+IMAGE, VECTOR, SEQUENCE = (1, 4, 4), (3,), (1, 4)
 # priors of conditional models
 ASKING = ("ConditionalNormal",)
 
@@ -48,8 +48,8 @@ def refused(**choices):
 
 
 def shape_for(likelihood):
-    """Images where they are taken, else vectors; None where it does not work from its defaults."""
-    return next((s for s in (IMAGE, VECTOR) if not refused(likelihood=likelihood, x_shape=s)), None)
+    """Images where they are taken, else vectors or sequences; None where it does not work from its defaults."""
+    return next((s for s in (IMAGE, VECTOR, SEQUENCE) if not refused(likelihood=likelihood, x_shape=s)), None)
 
 
 def all_pairs(every):
@@ -77,8 +77,8 @@ WORKING = [(p, likelihood, q) for p, q in JOINED for likelihood, shape in SHAPES
 def test_every_choice_works_with_some_other():
     assert {p for p, _ in JOINED} == set(PRIORS)
     assert {q for _, q in JOINED} == set(POSTERIORS)
-    # a perceptual likelihood is nothing without a network of the user's
-    assert {name for name, shape in SHAPES.items() if not shape} == {"Perceptual"}
+    # a perceptual likelihood is nothing without a network of the user's, and words are as many as data say
+    assert {name for name, shape in SHAPES.items() if not shape} == {"Perceptual", "Tokens"}
 
 
 def fits(prior, posterior):

@@ -12,6 +12,7 @@ import pyrogen
 from pyrogen.base import Batch
 from pyrogen.capabilities import HasAttention, HasGrowth, HasStyles, HasTruncation
 from pyrogen.command.cli import main
+from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays, load
 from pyrogen.data.sprites_sets import draw_factors
 from pyrogen.inference import Adversarial, fit
@@ -76,7 +77,8 @@ def test_networks_of_any_shape_with_and_without_a_condition(nets, shape):
     torch.manual_seed(0)
     (generator, critic), z, y = nets, torch.randn(4, 5), torch.eye(4)[:, :3]
     assert generator.build(5, shape)(z).shape == (4, *shape)
-    made, judging = generator.build(5, shape, "unit", 3), critic.build(shape, 3)
+    told = Condition((3,))
+    made, judging = generator.build(5, shape, "unit", told), critic.build(shape, told)
     x = made(z, y)
     assert x.shape == (4, *shape)
     assert 0 < float(x.detach().min()) < float(x.detach().max()) < 1
@@ -110,7 +112,7 @@ def test_the_players_of_a_sagan_have_rates_of_their_own():
 
 def test_each_block_reads_its_part_of_z_and_one_embedding_of_y():
     torch.manual_seed(0)
-    (net,) = ResidualGenerator(4, embedding=2).layers(9, torch.Size((1, 28, 28)), 3)
+    (net,) = ResidualGenerator(4, embedding=2).layers(9, torch.Size((1, 28, 28)), Condition((3,)))
     net.eval()
     assert isinstance(net, HierarchicalNet)
     assert net.parts == (3, 3, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 from torch import Tensor
@@ -80,8 +81,8 @@ def estimate_from_weights(
         )
     parts: list[Estimates] = []
     weighed = weigh(pair, x, y, num_samples, chunk_size, seed)
-    with track(num_samples * len(x), "weighing") as advance:
-        for size, block in weighed.blocks:
+    with track(num_samples * len(x), "weighing") as advance, closing(weighed.blocks) as blocks:
+        for size, block in blocks:
             stream = WeightStream(num_samples, size)
             for weights in block:
                 stream.add(weights.cpu().numpy())

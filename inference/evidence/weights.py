@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,8 +71,8 @@ def log_weights(
     if num_samples < 1 or chunk_size < 1:
         raise ValueError(f"num_samples={num_samples} and chunk_size={chunk_size} must be at least 1.")
     weighed = weigh(pair, x, y, num_samples, chunk_size, seed)
-    with enough_memory("lower num_samples or chunk_size, or weigh fewer data"):
-        weights = torch.cat([torch.cat(list(block)) for _, block in weighed.blocks], 1).cpu().numpy()
+    with enough_memory("lower num_samples or chunk_size, or weigh fewer data"), closing(weighed.blocks) as blocks:
+        weights = torch.cat([torch.cat(list(block)) for _, block in blocks], 1).cpu().numpy()
     coordinates = {"sample": np.arange(weights.shape[0]), "datum": np.arange(weights.shape[1])}
     attributes = {"unit": "nats", "num_samples": num_samples, "seed": seed}
     return xr.DataArray(weights, coords=coordinates, dims=("sample", "datum"), name="log_weight", attrs=attributes)
@@ -83,11 +84,11 @@ class Weighed(NamedTuple):
     Attributes:
         certain: whether the guide has but one state for a datum, so that one draw weighs what all do.
         blocks: how many data a block has, and their weights in parts ``(n, block)`` in float64, which must be taken before
-            the next block is asked for.
+            the next block is asked for. It is to be closed: until then gradients are off, and the pair evaluates.
     """
 
     certain: bool
-    blocks: Iterator[tuple[int, Iterator[Tensor]]]
+    blocks: Generator[tuple[int, Iterator[Tensor]], None, None]
 
 
 def weigh(pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size: int, seed: int) -> Weighed:
@@ -99,7 +100,7 @@ def weigh(pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size:
     found = check_weighable(pair, x, y)
     different = 1 if found.certain else num_samples
 
-    def blocks() -> Iterator[tuple[int, Iterator[Tensor]]]:
+    def blocks() -> Generator[tuple[int, Iterator[Tensor]], None, None]:
         _keep_freed_memory()
         with evaluating(pair):
             for start in range(0, x.shape[0], DATA_BLOCK):
