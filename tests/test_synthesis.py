@@ -493,6 +493,10 @@ def test_parts_of_real_objects_agree_and_those_of_halves_do_not():
     assert high > low
     assert float(distant_agreement(whole, data, 0, halves, n=60, judge=judge)) > 3
     assert float(distant_agreement(halves, data, 0, whole, n=60, judge=judge)) < -3
+    with pytest.raises(
+        ValueError, match="of 60 pictures 0 have an object with parts 30 cells apart; take a smaller apart="
+    ):
+        distant_agreement(whole, data, 0, n=60, apart=30, judge=judge)
 
 
 @pytest.mark.parametrize(("scale", "kept"), [(1.0, 1.0), (0.0, 0.0)])

@@ -40,6 +40,9 @@ def distant_agreement(
     Mean over pictures of cos(φ_p − φ̄, φ_q − φ̄) over positions p and q of the shape that the nearest sprite has, at least
     ``apart`` cells from one another; φ are what a classifier of real sprites sees at a position, φ̄ their mean over real ones.
     With ``against`` the mean difference from the other model's n-th picture, divided by its standard error.
+
+    Raises:
+        ValueError: the data have no objects that an oracle finds, or fewer than two pictures have one that is so large.
     """
     if not isinstance(data.oracle, SpriteReader):
         raise ValueError(
@@ -47,10 +50,15 @@ def distant_agreement(
         )
     eyes = judge_of(data, judge)
     own = _agreement(model, data, data.oracle, eyes, seed, apart, n)
-    if against is None:
-        return WithError.of(mean(own[own.isfinite()]))
-    other = _agreement(against, data, data.oracle, eyes, seed, apart, n)
+    other = own if against is None else _agreement(against, data, data.oracle, eyes, seed, apart, n)
     both = own.isfinite() & other.isfinite()
+    if both.sum() < 2:
+        raise ValueError(
+            f"of {n} pictures {int(both.sum())} have an object with parts {apart} cells apart; take a smaller apart=, more "
+            "pictures, or a model that was trained for longer."
+        )
+    if against is None:
+        return WithError.of(mean(own[both]))
     gain = paired(own[both], other[both])
     return WithError(gain.value / gain.error)
 
