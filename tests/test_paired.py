@@ -374,3 +374,12 @@ def test_choices_are_known_by_name():
     assert {"UNet", "Upsampling"} <= set(pyrogen.choices("generator"))
     assert make("critic", "Patch") == pictures.Patch()
     assert {"outlines", "reduced"} <= set(pyrogen.choices("data"))
+
+
+@pytest.mark.parametrize(("name", "more"), [("srgan", {"y_shape": (1, 4, 4)}), ("vae-perceptual", {})])
+def test_the_network_that_learns_is_the_one_that_the_likelihood_sees_with(name, more):
+    m = pyrogen.create(name, x_shape=(1, 8, 8), **more)
+    assert m.features is m.likelihood.network
+    before = {k: v.clone() for k, v in m.likelihood.network.state_dict().items()}
+    m.before_training(torch.rand(12, 1, 8, 8), torch.rand(12, *more["y_shape"]) if more else None)
+    assert all(not torch.equal(v, before[k]) for k, v in m.likelihood.network.state_dict().items())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pyrogen.axes import Prior
 from pyrogen.base import Objective
@@ -18,17 +18,17 @@ from pyrogen.likelihoods import Laplace, Normal
 from pyrogen.likelihoods.perceptual import Perceptual
 from pyrogen.models.adversarial.gan import BOUNDED
 from pyrogen.models.adversarial.generators import Generator
+from pyrogen.models.vae.perceptual import LearnsFeatures
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.features import Features
 from pyrogen.nets.generators import GeneratorNet
 from pyrogen.registry import entry, make, variant
 
 
-class PerceptualGenerator(Generator):
-    """A generator of what a network φ sees, log p(φ(x)|z, y) = Σⱼ log N(φⱼ(x); φⱼ(m(z, y)), s²); φ learns first, from x.
+class PerceptualGenerator(LearnsFeatures, Generator):
+    """A generator of what a network φ sees, log p(φ(x)|z, y) = Σⱼ log N(φⱼ(x); φⱼ(m(z, y)), s²).
 
-    φ₀(x) is x itself, in the unit of the others. φ is saved with the model and no player moves it, see
-    :class:`pyrogen.nets.features.Features`.
+    φ₀(x) is x itself, in the unit of the others.
 
     Args:
         net: as in :class:`Generator`; it gives m(z, y).
@@ -50,20 +50,7 @@ class PerceptualGenerator(Generator):
     ) -> None:
         likelihood = Perceptual(Features(x_shape, width, pixels=True), scale=scale)
         super().__init__(net, x_shape, latent_size, likelihood=likelihood, **further)
-        # what the likelihood keeps is a copy, and out of sight of whoever saves
-        features = likelihood.network
-        assert isinstance(features, Features)
-        self.features = features
-
-    @property
-    def needs_training_data(self) -> bool:
-        """Always: φ learns from all data."""
-        return True
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Let φ learn, from the data alone."""
-        super().before_training(x, y)
-        self.features.fit(x)
+        self.keep_features(self.likelihood)
 
 
 @entry(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pyrogen.axes import Posterior, Prior
-from pyrogen.base import Objective
+from pyrogen.axes import Likelihood, Posterior, Prior
+from pyrogen.base import Model, Objective
 from pyrogen.likelihoods.perceptual import Perceptual
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
@@ -15,10 +15,33 @@ from pyrogen.nets.features import Features
 from pyrogen.registry import entry, make
 
 
-class PerceptualVAE(VAE):
-    """A VAE of what a network φ sees, log p(φ(x)|z) = Σⱼ log N(φⱼ(x); φⱼ(m(z)), s²); φ learns first, from the same images.
+class LearnsFeatures(Model):
+    """A model whose likelihood is of what a network φ sees, which learns first, from the same images, and is saved with it.
 
-    φ is saved with the model and no player moves it, see :class:`pyrogen.nets.features.Features`.
+    No player moves φ, see :class:`pyrogen.nets.features.Features`.
+    """
+
+    features: Features
+
+    def keep_features(self, likelihood: Likelihood) -> None:
+        """Take φ of the likelihood that the model was built with, which keeps a copy out of sight of whoever saves."""
+        assert isinstance(likelihood, Perceptual)
+        assert isinstance(likelihood.network, Features)
+        self.features = likelihood.network
+
+    @property
+    def needs_training_data(self) -> bool:
+        """Always: φ learns from all data."""
+        return True
+
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Let φ learn, from labels where y is labels."""
+        super().before_training(x, y)
+        self.features.fit(x, y)
+
+
+class PerceptualVAE(LearnsFeatures, VAE):
+    """A VAE of what a network φ sees, log p(φ(x)|z) = Σⱼ log N(φⱼ(x); φⱼ(m(z)), s²).
 
     Args:
         encoder: as in :class:`VAE`.
@@ -46,20 +69,7 @@ class PerceptualVAE(VAE):
     ) -> None:
         likelihood = Perceptual(Features(x_shape, width), scale=scale)
         super().__init__(encoder, decoder, x_shape, latent_size, prior, posterior, likelihood, objective)
-        # what the likelihood keeps is a copy, and out of sight of whoever saves
-        features = self.likelihood.network
-        assert isinstance(features, Features)
-        self.features = features
-
-    @property
-    def needs_training_data(self) -> bool:
-        """Always: φ learns from all data."""
-        return True
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Let φ learn, from labels where there are any."""
-        super().before_training(x, y)
-        self.features.fit(x, y)
+        self.keep_features(self.likelihood)
 
 
 @entry(
