@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyrogen.base import Model
 from pyrogen.data import Data
+from pyrogen.inference.latents.measured import mean, paired
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.kinds import is_picture
@@ -25,8 +26,7 @@ def paired_error(model: Model, data: Data, seed: int, n: int = 500, draws: int =
     Reference: Zhu et al. 2017, Toward multimodal image-to-image translation, arXiv:1711.11586.
     """
     x, made = _answers(model, data, seed, n, draws)
-    nearest = (made - x).abs().flatten(2).mean(2).amin(0).double()
-    return WithError(float(nearest.mean()), float(nearest.std()) / math.sqrt(len(nearest)))
+    return WithError.of(mean((made - x).abs().flatten(2).mean(2).amin(0)))
 
 
 @choice("metric", "answer-diversity")
@@ -47,8 +47,8 @@ def answer_diversity(model: Model, data: Data, seed: int, n: int = 500, draws: i
     if len(count) == len(group):
         raise ValueError(f"answer-diversity compares data of the same y, and no two of {data.name!r} have it.")
     flat = x.flatten(1).double()
-    mean = torch.zeros(len(count), flat.shape[1], dtype=flat.dtype).index_add_(0, group, flat) / count.unsqueeze(1)
-    true = float((flat - mean[group]).square().sum()) / (len(group) - len(count))
+    means = torch.zeros(len(count), flat.shape[1], dtype=flat.dtype).index_add_(0, group, flat) / count.unsqueeze(1)
+    true = float((flat - means[group]).square().sum()) / (len(group) - len(count))
     return math.sqrt(spread / true)
 
 
@@ -91,8 +91,7 @@ def gain_over_bicubic(model: Model, data: Data, seed: int, against: Model | None
                 f"gain-over-bicubic enlarges a y of the channels of x; {data.name!r} has y_shape={tuple(data.y_shape)}."
             )
         rival = enlarged(y, x.shape[2:]).clamp(0, 1)
-    gain = _psnr(x, made[0]) - _psnr(x, rival)
-    return WithError(float(gain.mean()), float(gain.std()) / math.sqrt(len(gain)))
+    return WithError.of(paired(_psnr(x, made[0]), _psnr(x, rival)))
 
 
 def _answers(model: Model, data: Data, seed: int, n: int, draws: int) -> tuple[Tensor, Tensor]:

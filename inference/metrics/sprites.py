@@ -32,7 +32,7 @@ def slots_right(model: Model, data: Data, seed: int, limit: int = 1000, unseen: 
         limit: captions.
         unseen: whether only those count that name two values which never occur together in training.
     """
-    reader = _reader(data)
+    reader = reader_of(data)
     captions = Captions(reader.sprites)
     if data.y_kind != "tokens" or data.class_names != captions.vocabulary or data.test.y is None:
         raise ValueError(f"slots-right reads captions of sprites, sprites(y='caption'); y of {data.name!r} is another.")
@@ -64,7 +64,7 @@ def layout_iou(model: Model, data: Data, seed: int, limit: int = 1000, style: St
         limit: layouts.
         style: z is drawn, "prior"; or the code of the "own" picture, or that of an "other".
     """
-    reader, y = _reader(data), _layouts(data, limit)
+    reader, y = reader_of(data), _layouts(data, limit)
     made = raw_values(_styled(model, data, y, style, seed)[0], data)
     shown = reader.sprites.layout(reader.read(made).factors)
     asked = y.cpu()
@@ -82,16 +82,21 @@ def style_carried(model: Model, data: Data, seed: int, limit: int = 1000, style:
     Both colours, of shape and background, must be those of the picture that lent its style, as an oracle reads them. The
     arguments are those of ``layout-iou``; of z that is drawn, "prior", it is what chance does.
     """
-    reader, y = _reader(data), _layouts(data, limit)
+    reader, y = reader_of(data), _layouts(data, limit)
     made, lent = _styled(model, data, y, style, seed)
     seen, wished = (reader.read(raw_values(x, data)).factors for x in (made, lent))
     same = [reader.sprites.column(seen, name) == reader.sprites.column(wished, name) for name in STYLED]
     return WithError.of(mean(torch.stack(same).all(0).double()))
 
 
-def _reader(data: Data) -> SpriteReader:
+def reader_of(data: Data) -> SpriteReader:
+    """The oracle that reads factors off sprites.
+
+    Raises:
+        ValueError: the data are no sprites.
+    """
     if not isinstance(data.oracle, SpriteReader):
-        raise ValueError(f"pictures are read by the oracle of sprites, and {data.name!r} has none.")
+        raise ValueError(f"pictures are read by the oracle of sprites, and {data.name!r} has none; take 'sprites'.")
     return data.oracle
 
 

@@ -11,8 +11,9 @@ from pyrogen.base import Model
 from pyrogen.capabilities import HasStyles
 from pyrogen.data import Data
 from pyrogen.data.sprites_reading import SpriteReader
-from pyrogen.inference.latents.measured import share
+from pyrogen.inference.latents.measured import ratio, share
 from pyrogen.inference.latents.paths import path_named
+from pyrogen.inference.metrics.sprites import reader_of
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.modes import raw_values
@@ -88,8 +89,7 @@ def path_ratio(model: Model, data: Data, seed: int, n: int = 2000, step: float =
         in_w = [made(torch.lerp(*ends, s.unsqueeze(1))) for s in (t, t + step)]
         in_z = [made(styled.style(arc(first, second, s))) for s in (t, t + step)]
     of_w, of_z = ((b - a).flatten(1).double().square().sum(1) for a, b in (in_w, in_z))
-    ratio = float(of_w.mean() / of_z.mean())
-    return WithError(ratio, float((of_w - ratio * of_z).std()) / math.sqrt(n) / float(of_z.mean()))
+    return WithError.of(ratio(of_w, of_z))
 
 
 def _styled(model: Model) -> HasStyles:
@@ -101,13 +101,10 @@ def _styled(model: Model) -> HasStyles:
 
 
 def _reader(data: Data, factor: str) -> SpriteReader:
-    if not isinstance(data.oracle, SpriteReader):
-        raise ValueError(
-            f"factors are read off sprites, and {data.name!r} has no oracle that reads any; take 'sprites'."
-        )
-    if factor not in data.oracle.sprites.names:
-        raise unknown("factor of sprites", factor, data.oracle.sprites.names)
-    return data.oracle
+    reader = reader_of(data)
+    if factor not in reader.sprites.names:
+        raise unknown("factor of sprites", factor, reader.sprites.names)
+    return reader
 
 
 def _read(reader: SpriteReader, x: Tensor, data: Data, factor: str) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
+from pyrogen.inference.latents.measured import share
 from pyrogen.inference.metrics.evidence import evidence
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -43,9 +44,8 @@ def sentences_kept(model: Model, data: Data, seed: int, num: int = 500) -> WithE
     part = data.test.take(num)
     with evaluating(model), seeded(seed, model.device):
         again = model.reconstruct(part)
-    kept = (again == part.x.to(again.device)).flatten(1).all(1).double()
-    share = float(kept.mean())
-    return WithError(share, math.sqrt(share * (1 - share) / len(kept)))
+    kept = (again == part.x.to(again.device)).flatten(1).all(1)
+    return WithError.of(share(kept))
 
 
 @choice("metric", "sentences-possible")
@@ -72,9 +72,8 @@ def sentences_possible(model: Model, data: Data, seed: int, between: bool = Fals
             written = model.decode((codes[:half] + codes[half : 2 * half]) / 2).mean
         else:
             written = model.sample(num)
-    possible = data.law.log_prob(written).isfinite().double()
-    share = float(possible.mean())
-    return WithError(share, math.sqrt(share * (1 - share) / len(possible)))
+    possible = data.law.log_prob(written).isfinite()
+    return WithError.of(share(possible))
 
 
 def _refuse_others(data: Data, metric: str) -> None:
