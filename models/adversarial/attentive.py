@@ -116,14 +116,14 @@ sagan_paper = variant(
     says="The GAN with attention at a GPU's scale: 64 × 64 pixels, and batches of 256.",
     defaults={"x_shape": (3, 64, 64), "latent_size": 128},
     reference="Zhang et al. 2019, Self-attention generative adversarial networks, arXiv:1805.08318, section 4",
-    data="sprites",
+    data="sprites(size=64)",
     recipe={"epochs": 500, "batch_size": 256},
 )
 
 biggan_paper = variant(
     "biggan-paper",
     of="biggan",
-    says="The GAN of many classes at the scale of its paper, 128 × 128 pixels, for GPUs.",
+    says="The GAN of many classes with the networks and batches of its paper, on pictures of 32 × 32 pixels, for GPUs.",
     defaults={
         "latent_size": 120,
         "generator": {"name": "Residual", "width": 96, "attention": True, "embedding": 128},

@@ -160,6 +160,6 @@ progan_paper = variant(
         "fade": 5000,
     },
     reference="Karras et al. 2018, arXiv:1710.10196, appendix A",
-    data="sprites",
+    data="sprites(size=64)",
     recipe={"epochs": 100, "batch_size": 16, "ema": 0.999},
 )

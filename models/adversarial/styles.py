@@ -143,6 +143,6 @@ stylegan_paper = variant(
         "generator": {"name": "Styled", "width": 64, "style": 512, "depth": 8},
     },
     reference="Karras et al. 2019, arXiv:1812.04948, section 3 and appendix C",
-    data="sprites",
+    data="sprites(size=64)",
     recipe={"epochs": 500, "batch_size": 32, "ema": 0.999},
 )
