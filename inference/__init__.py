@@ -40,6 +40,7 @@ from pyrogen.inference.latents.conformal import Separation, conformal_p_values, 
 from pyrogen.inference.latents.factor_scores import disentanglement
 from pyrogen.inference.latents.gaps import gaps
 from pyrogen.inference.latents.geometry import Surface, geodesic
+from pyrogen.inference.latents.imputation import impute
 from pyrogen.inference.latents.inversion import invert
 from pyrogen.inference.latents.judging import judge_of
 from pyrogen.inference.latents.midpoints import midpoints, three_numbers
@@ -152,6 +153,7 @@ __all__ = [
     "gaps",
     "geodesic",
     "grid",
+    "impute",
     "interpolate",
     "invert",
     "judge_of",

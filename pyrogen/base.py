@@ -282,6 +282,10 @@ class HasConditionals(HasLogProb):
     places: Sequence[Place]
 
     @abstractmethod
+    def distribution(self, y: Tensor | None = None) -> Distribution:
+        """p(x), or p(x|y) with batch shape ``(B,)``."""
+
+    @abstractmethod
     def log_conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p of each pixel given those before it in nats, ``(B, *x_shape[1:])``: they sum to log p(x)."""
 

@@ -7,12 +7,17 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyrogen
 from pyrogen.command import options as opt
 from pyrogen.command.cli import VERBS
 from pyrogen.seeds import check_seed
+
+if TYPE_CHECKING:
+    from pyrogen.vocabulary import Vocabulary
+
+SHOWN = 8  # texts
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,13 +38,26 @@ def run(arguments: Sequence[str]) -> int:
         type=float | None,
         default=None,
         help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres; of "
-        "models that draw x place by place, how sure each place is",
+        "models that draw x place by place, as sentences, how sure each place is, and at 0 the likeliest",
     )
     parser.add_argument(
         "--truncation",
         type=float | None,
         default=None,
         help="keep latents of a GAN to their centre: the largest |z|, or the share of a style's way from the mean",
+    )
+    parser.add_argument(
+        "--beams",
+        type=int | None,
+        default=None,
+        help="of models of texts: not draws, but the most probable ones that a beam search finds, keeping so many "
+        "beginnings; of models with latents the most probable one of each",
+    )
+    parser.add_argument(
+        "--given",
+        type=str | None,
+        default=None,
+        help="of models of texts: a text with gaps that they fill, as 'the _ chases a _', or 'the cat ...' for its rest",
     )
     parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
     options = opt.parse(parser, arguments, {})
@@ -67,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
             y = one.expand(options.n, *one.shape)
         elif y is not None:
             y = y[torch.arange(options.n) % len(y)]
-        drawn = _drawn(model, options, model.condition_for(y))
+        drawn = _drawn(model, options, model.condition_for(y), data.vocabulary)
         if (scale := data.train.view.scale) is not None:
             drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
         shown = {"x": out.name, "mean": f"{out.name}-means"}
@@ -82,17 +100,19 @@ def run(arguments: Sequence[str]) -> int:
             pictures.append(out.parent / f"{name}.txt")
             write(pictures[-1], "".join(f"{line}\n" for line in lines))
     what = " and their ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
+    for lines in texts.values():
+        print("\n".join(f"  {line}" for line in lines[:SHOWN]) + ("\n  …" if len(lines) > SHOWN else ""))
     print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
     return 0
 
 
-def _drawn(model: Any, options: Namespace, given: Any) -> dict[str, Any]:
+def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None) -> dict[str, Any]:
     """Samples "x" and their "mean", where they differ; at a temperature, or truncated, one of the two."""
     import torch
 
-    from pyrogen.base import HasConditionals
     from pyrogen.capabilities import HasTruncation
-    from pyrogen.inference.latents.temperature import sample_at
+    from pyrogen.inference.latents.imputation import impute
+    from pyrogen.inference.latents.temperature import draws_in_steps, likeliest, sample_at
     from pyrogen.inference.programs.contexts import evaluating, seeded
 
     if options.truncation is not None and (options.temperature is not None or not isinstance(model, HasTruncation)):
@@ -100,8 +120,22 @@ def _drawn(model: Any, options: Namespace, given: Any) -> dict[str, Any]:
             f"--truncation {options.truncation:g}: the latents of a GAN are truncated, without a temperature, and "
             f"this is a {type(model).__name__}; leave one of them out."
         )
+    if options.given is not None:
+        if words is None:
+            raise ValueError(f"--given {options.given!r} is a text, and the model in {options.run} is of none.")
+        if options.temperature is not None or options.beams is not None:
+            raise ValueError("--given draws what fits a text; leave --temperature and --beams out.")
+        x, seen = words.read_gaps(options.given, model.x_shape[-1])
+        found = impute(model, x, seen, None if given is None else given[:1], num_draws=options.n, seed=options.seed)
+        return {"x": torch.from_numpy(found["draw"].values).reshape(options.n, *model.x_shape)}
+    if options.beams is not None:
+        if options.temperature is not None or options.truncation is not None:
+            raise ValueError(
+                f"--beams {options.beams} searches and draws nothing; leave --temperature and --truncation out."
+            )
+        return {"x": likeliest(model, options.n, options.beams, given, options.seed)}
     if options.temperature is not None:
-        name = "x" if isinstance(model, HasConditionals) else "mean"
+        name = "x" if draws_in_steps(model, given) else "mean"
         return {name: sample_at(model, options.n, options.temperature, given, options.seed)}
     draws: dict[str, Callable[..., Any]] = {"x": model.sample, "mean": model.sample_mean}
     if options.truncation is not None:
