@@ -154,6 +154,11 @@ def is_picture(shape: Sequence[int]) -> bool:
     return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= SMALLEST
 
 
+def is_shown(shape: Sequence[int]) -> bool:
+    """Whether data of this shape are drawn as pictures: they are some, or clips of them, ``(T, C, H, W)``."""
+    return is_picture(shape) or (len(shape) == 4 and is_picture(shape[1:]))
+
+
 @functools.cache
 def kind_named(name: str) -> Kind:
     """A kind by its name.

@@ -17,7 +17,7 @@ from pyrogen.inference.latents.walks import interpolate
 from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.modes import raw_values
-from pyrogen.kinds import is_picture
+from pyrogen.kinds import is_picture, is_shown
 
 EACH, BESIDE, TRAINED, COMPARED = 10, 8, 10_000, 500
 
@@ -29,7 +29,7 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
     part = data.test.take(2500 if math.prod(model.x_shape) == 2 else SHOWN)
     drawn = _drawn(model, len(part), model.condition_for(part.y))
     given = ", given the y of test data" if model.condition_for(part.y) is not None else ""
-    if not is_picture(model.x_shape):
+    if not is_shown(model.x_shape):
         holes = "" if whole_rows(part.x).all() else "; what is missing of them is grey"
         caption = f"{len(part)} samples of the model{given}, and as many test data{holes}."
         yield Panel(SAMPLES, caption, "samples", plots.samples(drawn["samples"], data.kind, part.x))
@@ -41,7 +41,7 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
 def alone(model: Any, kind: str) -> Iterator[Panel]:
     """What the model generates, where its data are not to be had."""
     drawn = _drawn(model, SHOWN, None)
-    if is_picture(model.x_shape):
+    if is_shown(model.x_shape):
         yield from _pictures(model, drawn, kind, "")
     else:
         figure = plots.samples(drawn["samples"], kind)
@@ -119,7 +119,7 @@ def coverage(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if oracle is None or oracle.taught_on:
         return
     held = data.test.take(2500)
-    draw = model.sample_mean if is_picture(model.x_shape) else model.sample
+    draw = model.sample_mean if is_shown(model.x_shape) else model.sample
     drawn = draw(len(held), model.condition_for(held.y))
     found = {
         "the model": oracle.coverage(raw_values(drawn, data)),
