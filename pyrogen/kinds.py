@@ -149,6 +149,20 @@ class Tokens(Kind):
         return super().check(x) and not (ended[..., :-1] & ~ended[..., 1:]).any()
 
 
+@choice("kind", "paths")
+class Paths(Kind):
+    """Places in the plane as they are, ``(people, steps, 2)``, NaN of people of whom a scene has none."""
+
+    words = "places in the plane, (people, steps, 2), and NaN of whoever is not there at all"
+
+    def check(self, x: Tensor) -> bool:
+        """Whether all are, each of the people being there at all steps or at none."""
+        if x.dim() < 3 or x.shape[-1] != 2:
+            return False
+        gone = x.isnan().flatten(-2)
+        return not (x.isinf().any() or (gone.any(-1) & ~gone.all(-1)).any())
+
+
 def is_picture(shape: Sequence[int]) -> bool:
     """Whether data of this shape are pictures, ``(C, H, W)`` of one or three channels and 4 pixels a side or more."""
     return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= SMALLEST
