@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("empty_store")
 NAMES = pyrogen.list_models()
 # by the names of an entry's arguments, so that a new entry is tested from the day it is registered
 SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3}
-SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,), "rbm-gaussian": (2,), "ebm": (2,)}
+SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,), "rbm-gaussian": (2,), "ebm": (2,), "social-gan": (2, 4, 2)}
 # a difference of scores, as of the hinge within its margins, or of energies does not know their common level
 HINGED = ("gan-hinge", "sngan", "wgan", "wgan-gp", "sagan", "biggan", "progan")
 LEVELLESS = {(name + end, "critic.net.head.bias") for name in HINGED for end in ("", "-paper")} | {
@@ -53,6 +53,7 @@ TOLD = {
     **{name: {"y_shape": (1, 4, 4)} for name in ("superresolution", "srgan", "srgan-paper")},
     **{name: {"y_shape": (1, 8, 8)} for name in ("cyclegan", "cyclegan-paper")},
     **{name: {"y_shape": (3,)} for name in ("text-to-image", "text-to-image-paper")},
+    "social-gan": {"y_shape": (2, 3, 2), "net": {"name": "LSTM", "width": 4}, "draws": 2},
 }
 TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
 HIDDEN = {

@@ -22,7 +22,7 @@ class Variety(Objective):
     it asks for one that is right, where the mean of squares would ask for the mean of all. It does not ask how probable that
     one is; that is the game's affair. With k = 1 it is least squares, and z is ignored.
 
-    Should not be confused with IWAE(k), which weighs k draws by a likelihood, and of which this is the limit of a small scale.
+    Should not be confused with IWAE(k), which weighs k draws by a likelihood; this is its limit at a small scale.
 
     Reference: Gupta et al. 2018, Social GAN, arXiv:1803.10892, equation 3; Fan et al. 2017, arXiv:1612.00603.
 
@@ -53,8 +53,8 @@ class Variety(Objective):
             )
         if model.condition is None:
             raise ValueError(
-                f"Variety(k={self.k}) compares x with answers to its y, and this {type(model).__name__} is told none; leave it "
-                "out."
+                f"Variety(k={self.k}) compares x with answers to its y, and this {type(model).__name__} is told none; leave "
+                "it out."
             )
 
         def charge(batch: Batch) -> Mapping[str, Tensor]:

@@ -137,15 +137,15 @@ class SocialGAN(Model, HasCritic, HasGenerator):
             gone = whole.isnan().flatten(-2)
             row = int((gone.any(-1) & ~gone.all(-1)).any(-1).nonzero()[0])
             raise ValueError(
-                f"datum {row} has somebody who is there at some steps of x and y only; leave out, as NaN at all steps, whoever "
-                "is not there all the time."
+                f"datum {row} has somebody who is there at some steps of x and y only; leave out, as NaN at all steps, "
+                "whoever is not there all the time."
             )
 
     def refusal(self, kind: str) -> str:
         """The sentence for data of another kind."""
         return (
-            f"a {type(self).__name__} takes paths, places (people, steps, 2) of x after those of y, and these are {kind} data; "
-            "load 'crossings', or a file of frame, agent, x and y by kind='paths'."
+            f"a {type(self).__name__} takes paths, places (people, steps, 2) of x after those of y, and these are {kind} "
+            "data; load 'crossings', or a file of frame, agent, x and y by kind='paths'."
         )
 
     def _told(self, y: Tensor | None) -> Tensor:
@@ -163,8 +163,8 @@ def shapes_of(x_shape: Sequence[int], y_shape: Sequence[int]) -> tuple[int, int]
     x, y = tuple(x_shape), tuple(y_shape)
     if len(x) != 3 or len(y) != 3 or x[2] != 2 or (y[0], y[2]) != (x[0], 2) or y[1] < 2:
         raise ValueError(
-            f"a SocialGAN takes paths, x_shape=(people, steps, 2) and y_shape=(people, 2 steps or more, 2) of the same people; "
-            f"got x_shape={x} and y_shape={y}; load 'crossings', or a file of frame, agent, x and y by kind='paths'."
+            f"a SocialGAN takes paths, x_shape=(people, steps, 2) and y_shape=(people, 2 steps or more, 2) of the same "
+            f"people; got x_shape={x} and y_shape={y}; load 'crossings', or a file of frame, agent, x and y by kind='paths'."
         )
     return y[1], x[1]
 
@@ -180,7 +180,7 @@ def social_gan(
     x_shape: Sequence[int],
     y_shape: Sequence[int],
     latent_size: int = 8,
-    net: SequenceNet | str = "LSTM",
+    net: SequenceNet | str = "LSTM(width=32)",
     pooling: bool = True,
     draws: int = 20,
     weight: float = 10.0,
@@ -212,5 +212,11 @@ def social_gan(
     game = Adversarial()
     goal: Objective = game + weight * Variety(draws) if draws else game
     return SocialGAN(
-        generator, critic, x_shape, y_shape, latent_size, prior, goal if objective is None else make("objective", objective)
+        generator,
+        critic,
+        x_shape,
+        y_shape,
+        latent_size,
+        prior,
+        goal if objective is None else make("objective", objective),
     )

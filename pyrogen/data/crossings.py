@@ -23,8 +23,8 @@ class Crossing:
     """The law of the scenes: straight walks to goals beyond the crossing, and pushes apart where two would meet.
 
     Two to four people come from different sides and would be at the middle at about the same time, shortly after the past has
-    ended. With r and w the place and velocity of j relative to i, they are nearest in t = −r·w / w² seconds, m = r + w t apart.
-    Where that is less than ``room``, and t less than ``horizon``, i is pushed by −a m′/‖m′‖ and j the other way; with
+    ended. With r and w the place and velocity of j relative to i, they are nearest in t = −r·w / w² seconds, m = r + w t
+    apart. Where that is less than ``room``, and t less than ``horizon``, i is pushed by −a m′/‖m′‖ and j the other way; with
     m′ = m + c h w⊥/‖w‖, where h is +1 or −1 with equal chances for a whole scene: of two who would meet exactly, h says who
     passes first. So there are two futures of many pasts, all people of a scene agree on one, and none of them can be told
     from the past, which is straight. Beside it everyone returns to their own speed towards their goal, (u − v) / τ.
@@ -98,7 +98,7 @@ class Crossing:
 
 @choice("data", "crossings")
 def crossings(n: int = 3000) -> Source:
-    """Two to four people who meet at a crossing: what they do in 4.8 s given 3.2 s, a step every .4 s; nobody touches anybody.
+    """Two to four people who meet at a crossing: what they do in 4.8 s given 3.2 s, in steps of .4 s; none touches another.
 
     Args:
         n: how many scenes, of which 70, 10 and 20 % are train, valid and test.

@@ -1,8 +1,8 @@
 """People who walk, as data: what they do next, given what they have done, in windows of a few seconds.
 
 A datum is a window of a scene with everybody who is there all the time: y is where they have been, ``(A, 8, 2)``, and x where
-they go, ``(A, 12, 2)``, in the unit of the file, which is metres mostly. A is that of the fullest window; whoever is missing in
-the others is NaN, in x and y. So all people of a scene are drawn together, and networks leave out who is not there.
+they go, ``(A, 12, 2)``, in the unit of the file, which is metres mostly. A is that of the fullest window; whoever is missing
+in the others is NaN, in x and y. So all people of a scene are drawn together, and networks leave out who is not there.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def _refuse_seen_once(path: Path, agents: np.ndarray, names: Sequence[str], line
         line = lines[int(np.flatnonzero(agents == once[0])[0])]
         more = f", and so are {len(once) - 1} others" if len(once) > 1 else ""
         raise ValueError(
-            f"{path}: line {line} is all there is of agent {names[once[0]]!r}{more}; a path has two places or more, so remove "
-            "the line."
+            f"{path}: line {line} is all there is of agent {names[once[0]]!r}{more}; a path has two places or more, so "
+            "remove the line."
         )
 
 

@@ -101,8 +101,8 @@ class Pooling(nn.Module):
 class PeopleNet(nn.Module):
     """Where people go, given where they have been and z, all of a scene told the same z.
 
-    Each step is the last one of the past and what a network that has read the past, the others' pasts and z adds to it:
-    without that, everybody goes straight on.
+    Each step is the last one of the past and what a network that has read the past, the others' pasts and z adds to it, which
+    is nothing before it has learned: everybody goes straight on.
 
     Args:
         net: of the past, and of the future.
@@ -121,6 +121,8 @@ class PeopleNet(nn.Module):
         self.told = nn.Linear(width + (width if pooling else 0) + latent_size, width)
         self.before, self.decoder = nn.Linear(2, width), net.backward_looking(width, future)
         self.step = nn.Linear(width, 2)
+        nn.init.zeros_(self.step.weight)
+        nn.init.zeros_(self.step.bias)
 
     def forward(self, z: Tensor, past: Tensor) -> Tensor:
         """``(K, N, latent_size)`` and ``(N, A, past, 2)`` to ``(K, N, A, future, 2)``: K draws, for which y is read once."""
