@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from measure import ROOT, Section
+from subjects import SHARED
 
 import pyrogen
 from pyrogen.data import load
@@ -35,10 +36,9 @@ SEED, TOUCHING = 0, 0.2
 
 
 def measure(threads: list[int], quick: bool) -> Section:
-    import subjects  # sets PYROGEN_DATA
-
+    if SHARED.is_dir():
+        os.environ.setdefault("PYROGEN_DATA", str(SHARED))
     torch.set_num_threads(1)
-    del subjects
     epochs = 0 if quick else int(os.environ.get("PYROGEN_EPOCHS", "4"))
     rows = []
     for scene, ((ade, fde), straight) in PUBLISHED.items():
@@ -58,7 +58,8 @@ def measure(threads: list[int], quick: bool) -> Section:
         "people of its scene together; ± one standard error over windows, which overlap, so that it is too small.",
         f"`social-gan`: width 24, 8 draws in training, {epochs} epochs on one core, seed {SEED} (published: 200 epochs). The "
         f"noise of constant velocity is an angle fitted to validation. Pairs: within {TOUCHING} m on the way, a draw.",
-        "Published: SGAN-20V, Gupta et al. 2018, table 1 of the corrected version; constant velocity: Schöller et al. 2020.",
+        "Published: SGAN-20V-20 of the model zoo beside the code of Gupta et al. 2018, better than in their paper; constant "
+        "velocity: Schöller et al. 2020.",
     )
     columns = ("left out", "forecast", "draws", "ADE", "FDE", "pairs that touch", "published", "distance")
     return Section("forecasts", notes, columns, tuple(rows))

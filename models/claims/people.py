@@ -4,7 +4,7 @@ MEETING = {
     "seeds": 3,
     "data": "crossings(n=1500)",
     "arguments": {"net": {"name": "LSTM", "width": 24}, "draws": 8},
-    "recipe": {"epochs": 15, "lr": 3e-3, "batch_size": 32, "lr_milestones": [12], "lr_decay": 0.3},
+    "recipe": {"epochs": 12, "lr": 3e-3, "batch_size": 32, "lr_milestones": [10], "lr_decay": 0.3},
 }
 ALONE = {"says": "the same networks, each told of nobody else", "arguments": {"pooling": False}}
 ALIKE = {"says": "the same game without the variety loss", "arguments": {"draws": 0}}
@@ -17,7 +17,7 @@ CLAIMS = {
             "turned by noise.",
             "metric": "collisions-ratio",
             "with": {"touching": 0.4},
-            "at_most": 0.5,
+            "at_most": 0.45,
             "control": ALONE,
         },
         {

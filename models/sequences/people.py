@@ -183,7 +183,7 @@ def social_gan(
     net: SequenceNet | str = "LSTM(width=32)",
     pooling: bool = True,
     draws: int = 20,
-    weight: float = 10.0,
+    weight: float = 50.0,
     prior: Prior | str = "StandardNormal",
     objective: Objective | str | None = None,
 ) -> SocialGAN:
