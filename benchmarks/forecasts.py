@@ -1,4 +1,4 @@
-"""Where people go next on the five scenes of ETH and UCY, one left out at a time, beside going straight on and the literature.
+"""Where people go next on the scenes of ETH and UCY, one left out at a time, beside going straight on and published figures.
 
 Every trained model's numbers are kept in ``build/forecasts``, so that an interrupted measurement goes on where it was.
 """
@@ -53,9 +53,9 @@ def measure(threads: list[int], quick: bool) -> Section:
             cells = (f"{value:.3f} ± {error:.3f}" for value, error in (*shown, found["collisions"]))
             rows.append((scene, name, str(found["draws"]), *cells, told, apart))
     notes = (
-        "8 steps are told, 12 are forecast, .4 s each; the scene named is left out of the training. Windows are those of Gupta "
-        f"et al. ({', '.join(OF_SCENE)}: 70, 301, 947, 602, 921); metres. Of several draws the one counts that is best for all "
-        "people of its scene together; ± one standard error over windows, which overlap, so that it is too small.",
+        "8 steps are told, 12 are forecast, .4 s each; the scene named is left out of the training. Windows are those of "
+        f"Gupta et al. ({', '.join(OF_SCENE)}: 70, 301, 947, 602, 921); metres. Of several draws the one counts that is best for "
+        "all people of its scene together; ± one standard error over windows, which overlap, so that it is too small.",
         f"`social-gan`: width 24, 8 draws in training, {epochs} epochs on one core, seed {SEED} (published: 200 epochs). The "
         f"noise of constant velocity is an angle fitted to validation. Pairs: within {TOUCHING} m on the way, a draw.",
         "Published: SGAN-20V-20 of the model zoo beside the code of Gupta et al. 2018, better than in their paper; constant "
