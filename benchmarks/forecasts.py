@@ -54,8 +54,8 @@ def measure(threads: list[int], quick: bool) -> Section:
             rows.append((scene, name, str(found["draws"]), *cells, told, apart))
     notes = (
         "8 steps are told, 12 are forecast, .4 s each; the scene named is left out of the training. Windows are those of "
-        f"Gupta et al. ({', '.join(OF_SCENE)}: 70, 301, 947, 602, 921); metres. Of several draws the one counts that is best for "
-        "all people of its scene together; ± one standard error over windows, which overlap, so that it is too small.",
+        f"Gupta et al. ({', '.join(OF_SCENE)}: 70, 301, 947, 602, 921); metres. Of several draws the one counts that is best "
+        "for all people of its scene together; ± one standard error over windows, which overlap, so that it is too small.",
         f"`social-gan`: width 24, 8 draws in training, {epochs} epochs on one core, seed {SEED} (published: 200 epochs). The "
         f"noise of constant velocity is an angle fitted to validation. Pairs: within {TOUCHING} m on the way, a draw.",
         "Published: SGAN-20V-20 of the model zoo beside the code of Gupta et al. 2018, better than in their paper; constant "

@@ -152,6 +152,19 @@ def test_bad_files_are_refused_by_line(tmp_path, rows, message):
     assert "bad.csv" in str(caught.value)
 
 
+def test_arrays_with_nan_of_whoever_is_not_there(crossings):
+    parts = {f"{k}_{s.name}": getattr(s, k) for s in (crossings.train, crossings.valid, crossings.test) for k in "xy"}
+    data = from_arrays(**parts, kind="paths", missing=True)
+    assert (data.kind, data.y_kind) == ("paths", "numbers")
+    assert torch.equal(data.test.y.isnan(), crossings.test.y.isnan())
+    with pytest.raises(ValueError, match="x_train holds NaN"):
+        from_arrays(**parts, kind="paths")
+    broken = parts["x_train"].clone()
+    broken[0, 0, 3] = math.nan
+    with pytest.raises(ValueError, match="not 'paths', whose values are places in the plane"):
+        from_arrays(**{**parts, "x_train": broken}, kind="paths", missing=True)
+
+
 def test_another_encoding_and_other_wishes_are_refused(tmp_path):
     path = tmp_path / "w.txt"
     path.write_bytes(b"1 ann 0 0\n2 \xe9ve 1 1\n")

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pyrogen.data import Data, Split
+from pyrogen.data import Data
 from pyrogen.data.trajectories import KIND
 from pyrogen.figures import path_plots
 from pyrogen.inference.pages.panel import SAMPLES, SCORES, History, Panel
-from pyrogen.inference.quality.forecasts import DRAWS, TOUCHING, drawn, forecasts, head, worth
+from pyrogen.inference.quality.forecasts import DRAWS, TOUCHING, drawn, forecasts, head, spaced, worth
 
-PICTURED = 6  # scenes
+PICTURED, JUDGED = 6, 300  # scenes
 
 
 def fans(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Pasts, what followed, and what might have."""
-    if data.kind != KIND or model.condition is None:
+    if data.kind != KIND or model.condition is None or data.test.y is None:
         return
-    part = _spread(data.test)
+    part = spaced(data.test, PICTURED)
+    assert part.y is not None
     caption = (
         f"Test scenes: where people have been, where they went, and {DRAWS} draws of where they might have gone, all people "
         "of a scene together."
@@ -30,12 +31,6 @@ def rows(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """The worth of forecasts, beside going straight on."""
     if data.kind != KIND or model.condition is None:
         return
-    found = forecasts(model, data)
-    yield Panel(SCORES, worth(data.test, TOUCHING), table=[head(TOUCHING), *(row.cells() for row in found)])
-
-
-def _spread(part: Split) -> Split:
-    """A few scenes, evenly spaced: those that follow one another are nearly the same."""
-    chosen = list(range(0, len(part), max(1, len(part) // PICTURED)))[:PICTURED]
-    x, *y = part[chosen]
-    return Split(x, *y, part.name, part.view)
+    part = spaced(data.test, JUDGED)
+    found = forecasts(model, data, part)
+    yield Panel(SCORES, worth(part, TOUCHING), table=[head(TOUCHING), *(row.cells() for row in found)])

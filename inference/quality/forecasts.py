@@ -92,6 +92,13 @@ def worth(part: Split, touching: float = TOUCHING) -> str:
     )
 
 
+def spaced(part: Split, n: int) -> Split:
+    """So many scenes of a split, evenly spaced: those that follow one another are nearly the same."""
+    assert part.y is not None
+    rows = torch.linspace(0, len(part) - 1, min(n, len(part))).round().long()
+    return Split(part.x[rows], part.y[rows], part.name, part.view)
+
+
 def row_of(name: str, made: Tensor, part: Split, touching: float = TOUCHING) -> Row:
     """What draws ``(k, N, *x_shape)`` are worth."""
     return Row(

@@ -174,15 +174,15 @@ def shapes_of(x_shape: Sequence[int], y_shape: Sequence[int]) -> tuple[int, int]
     reference="Gupta et al. 2018, Social GAN: socially acceptable trajectories with generative adversarial networks, "
     "arXiv:1803.10892",
     data="crossings",
-    recipe={"epochs": 30, "lr": 2e-3, "batch_size": 64},
+    recipe={"epochs": 15, "lr": 3e-3, "batch_size": 32, "lr_milestones": [12], "lr_decay": 0.3},
 )
 def social_gan(
     x_shape: Sequence[int],
     y_shape: Sequence[int],
     latent_size: int = 8,
-    net: SequenceNet | str = "LSTM(width=32)",
+    net: SequenceNet | str = "LSTM",
     pooling: bool = True,
-    draws: int = 20,
+    draws: int = 10,
     weight: float = 50.0,
     prior: Prior | str = "StandardNormal",
     objective: Objective | str | None = None,

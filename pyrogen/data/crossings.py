@@ -97,7 +97,7 @@ class Crossing:
 
 
 @choice("data", "crossings")
-def crossings(n: int = 3000) -> Source:
+def crossings(n: int = 2000) -> Source:
     """Two to four people who meet at a crossing: what they do in 4.8 s given 3.2 s, in steps of .4 s; none touches another.
 
     Args:

@@ -118,7 +118,7 @@ def foresee(trained: Any, data: Any, options: Any, spoken: set[str]) -> int:
     for row in forecasts(trained, data, part, seed=options.seed):
         shown.add_row(*row.cells())
     Console(width=120).print(shown)
-    print(f"{worth(part)}\nthe test scenes' are also in {write_run_report(options.run)}")
+    print(f"{worth(part)}\npictures, and the same of some test scenes, are in {write_run_report(options.run)}")
     return 0
 
 
