@@ -16,7 +16,7 @@ from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays, load
 from pyrogen.data.crossings import Crossing
 from pyrogen.data.trajectory_sets import OF_SCENE
-from pyrogen.figures import path_plots
+from pyrogen.figures import path_plots, plots
 from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial.variety import Variety, misfits
 from pyrogen.inference.quality import forecasts as by
@@ -381,6 +381,8 @@ def test_trained_evaluated_and_reported_from_the_command_line(tmp_path, capsys):
     said = capsys.readouterr().out
     for words in (by.STRAIGHT, by.SPREAD, by.TRUTH, "Distances of 10 test scenes", "pairs within 0.2"):
         assert words in said
+    assert cli.main(["sample", str(folder), "--n", "5"]) == 0
+    assert "5 samples (x): " in capsys.readouterr().out
     page = (folder / "report.html").read_text()
     for words in ("20 draws of where they might have gone", by.SPREAD, "Scores of the critic"):
         assert words in page
@@ -396,6 +398,7 @@ def test_fans_are_drawn(crossings):
     assert len(shown) == 4
     people = int((~part.y[0, :, 0, 0].isnan()).sum())
     assert len(shown[0].lines) == people * (5 + 3)
+    assert len(plots.samples(part.x, "paths").axes) == 6  # four of them, and room for two
 
 
 def test_the_scenes_are_those_that_the_folder_holds():

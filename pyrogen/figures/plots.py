@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pyrogen.figures import path_plots
 from pyrogen.figures.figure_style import (
     BLUE,
     FAINT,
@@ -57,8 +58,10 @@ def to_image(x: Array, kind: str) -> np.ndarray:
 
 
 def samples(x: Array, kind: str, data: Array | None = None) -> Figure:
-    """Samples, drawn as what they are: pictures, or points of the plane or other vectors beside those of the data."""
+    """Samples, drawn as what they are: pictures, paths, or points of the plane or other vectors beside those of the data."""
     values = as_array(x)
+    if kind == "paths":
+        return path_plots.walks(values)
     if _is_image(values):
         return image_grid(values, kind)
     if _is_plane(values):
