@@ -401,6 +401,16 @@ def test_fans_are_drawn(crossings):
     assert len(plots.samples(part.x, "paths").axes) == 6  # four of them, and room for two
 
 
+def test_a_forecast_of_nan_is_no_good_one(crossings):
+    model = small(crossings)
+    with torch.no_grad():
+        model.generator.step.bias.fill_(math.nan)
+    with pytest.raises(ValueError, match="forecasts NaN for people who are there"):
+        metric("displacement", model, crossings, 0, draws=2)
+    x = crossings.test.x
+    assert math.isnan(by.displacement(torch.full_like(x, math.nan)[None], x).value)
+
+
 def test_the_scenes_are_those_that_the_folder_holds():
     root = Path(os.environ.get("PYROGEN_DATA", "/nowhere")).parent / "trajectories" / "eth_ucy"
     if not root.is_dir():
