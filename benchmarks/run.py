@@ -24,6 +24,7 @@ ITEMS = {  # by the module that measures it
     "gradients": "gradients",
     "autoregressive": "autoregressive",
     "published": "published",
+    "forecasts": "forecasts",
     "densities": "densities",
     "wu": "wu",
     "swap": "swapping",

@@ -34,6 +34,7 @@ class Kind(ABC):
         support: the values that one element may have.
         countable: whether x has probabilities, and no densities.
         limits: the lowest and the highest value of a picture; None: those of the data.
+        vectors: whether data are compared, and shown, as vectors of numbers; a report has other sections for what is none.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("kind",)
@@ -41,6 +42,7 @@ class Kind(ABC):
     support: ClassVar[constraints.Constraint] = constraints.real
     countable: ClassVar[bool] = False
     limits: ClassVar[tuple[float, float] | None] = None
+    vectors: ClassVar[bool] = True
 
     def check(self, x: Tensor) -> bool:
         """Whether all values of ``x`` are of the kind, or of raw values that can be made into it."""
@@ -142,11 +144,27 @@ class Tokens(Kind):
     words = "whole numbers from 0, and −1 after the end"
     support = constraints.integer_interval(END, 2**24)
     countable = True
+    vectors = False
 
     def check(self, x: Tensor) -> bool:
         """Whether all are, and no word follows an end."""
         ended = x == END
         return super().check(x) and not (ended[..., :-1] & ~ended[..., 1:]).any()
+
+
+@choice("kind", "paths")
+class Paths(Kind):
+    """Places in the plane as they are, ``(people, steps, 2)``, NaN of people of whom a scene has none."""
+
+    words = "places in the plane, (people, steps, 2), and NaN of whoever is not there at all"
+    vectors = False
+
+    def check(self, x: Tensor) -> bool:
+        """Whether all are, each of the people being there at all steps or at none."""
+        if x.dim() < 3 or x.shape[-1] != 2:
+            return False
+        gone = x.isnan().flatten(-2)
+        return not (x.isinf().any() or (gone.any(-1) & ~gone.all(-1)).any())
 
 
 def is_picture(shape: Sequence[int]) -> bool:

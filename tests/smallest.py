@@ -11,6 +11,7 @@ SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes"
 SHAPES = {
     **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm"), (2,)),
     **dict.fromkeys(("video-gan", "vae-video"), (3, 1, 8, 8)),
+    "social-gan": (2, 4, 2),
 }
 NETS = {
     "Perceptron": {"hidden": (8,)},
@@ -20,7 +21,7 @@ NETS = {
     "Patch": {"width": 4, "halvings": 1},
     "Spade": {"width": 4, "hidden": 4},
     "Styled": {"width": 4, "style": 4},
-    "Moving": {"frame": {"name": "Convolutional", "width": 4}, "motion": 2, "states": 3},
+    "Moving": {"frame": {"name": "Convolutional", "width": 4, "normalization": "none"}, "motion": 2, "states": 3},
     "Stacked": {"of": {"name": "Convolutional", "width": 4}},
 }
 # what those are told who are told pictures, a second domain, or sentences of several words
@@ -29,6 +30,7 @@ TOLD = {
     **{name: {"y_shape": (1, 4, 4)} for name in ("superresolution", "srgan", "srgan-paper")},
     **{name: {"y_shape": (1, 8, 8)} for name in ("cyclegan", "cyclegan-paper")},
     **{name: {"y_shape": (3,)} for name in ("text-to-image", "text-to-image-paper")},
+    "social-gan": {"y_shape": (2, 3, 2), "net": {"name": "LSTM", "width": 4}, "draws": 2},
 }
 TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
 

@@ -38,6 +38,7 @@ from pyrogen.inference.pages import (
     fields,
     latent_sections,
     paired_sections,
+    path_sections,
     sample_sections,
     synthesis_sections,
     text_sections,
@@ -73,7 +74,7 @@ from pyrogen.inference.training.run import METRICS, Run, read_history
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
-    (Model, (text_sections.sentences,)),
+    (Model, (text_sections.sentences, path_sections.fans, path_sections.rows)),
     (HasPosterior, (text_sections.said_again, text_sections.between)),
     (HasConditionals, (text_sections.costs,)),
     (

@@ -18,6 +18,8 @@ from pyrogen.nets.critics import CriticNet
 from pyrogen.registry import entry, make
 
 CLIPS = "sprites(size=16, frames=8, n=4000)"
+# batch norm would make p(x|z) of a clip depend on the others of its batch
+LONELY = {"name": "Moving", "frame": {"name": "Convolutional", "width": 32, "normalization": "none"}}
 
 
 class VideoGAN(GAN):
@@ -117,7 +119,7 @@ def vae_video(
     x_shape: Sequence[int],
     content: int = 24,
     width: int = 32,
-    generator: Moving | str | Mapping[str, Any] = "Moving",
+    generator: Moving | str | Mapping[str, Any] = LONELY,
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str | Mapping[str, Any] = "ContinuousBernoulli",

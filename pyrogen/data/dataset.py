@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.conditions import Condition
-from pyrogen.data import folder, npz, table, text
+from pyrogen.data import folder, npz, table, text, trajectories
 from pyrogen.data.label import BLANK
 from pyrogen.data.law import Law
 from pyrogen.data.named import path_of, source_named
@@ -37,7 +37,7 @@ class Data:
     """A data set in three splits, and what its values are.
 
     Attributes:
-        kind: "binary", "unit", "levels", "real", "counts", "angle" or "tokens", see :mod:`pyrogen.kinds`.
+        kind: "binary", "unit", "levels", "real", "counts", "angle", "tokens" or "paths", see :mod:`pyrogen.kinds`.
         x_shape: shape of one datum.
         binarization: "dynamic", "static" or "none".
         dequantization: whether uniform noise was added to the grey levels.
@@ -222,7 +222,8 @@ def load(
         name: a registered data set, see ``pyrogen.choices("data")``, written as a call where it has arguments,
             ``"sprites(size=64)"``; or the path of a ``.npz`` file
             (:func:`pyrogen.data.npz.read`), of a ``.csv`` file (:func:`pyrogen.data.table.read`), of a ``.txt`` file
-            (:func:`pyrogen.data.text.read`), or of a folder of images (:func:`pyrogen.data.folder.read`).
+            (:func:`pyrogen.data.text.read`), or of a folder of images (:func:`pyrogen.data.folder.read`). Of ``kind="paths"``
+            a ``.csv`` or ``.txt`` file is one of people's places (:func:`pyrogen.data.trajectories.read`).
         kind: what x shall be, see :mod:`pyrogen.kinds`; of several, the first that the data offer.
         binarization: "dynamic" (in training anew for every batch; valid and test once), "static" (all once) or "none".
         dequantization: whether "unit" data get uniform noise within their grey level, which is the default; in training
@@ -246,7 +247,12 @@ def load(
     if str(name) == MEMORY:
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = path_of(name)
-    source = _source(name, path, size, missing, label, tuple(columns or ()), token, length)
+    if path is not None and path.suffix.lower() in trajectories.FILES and _only(kind) == trajectories.KIND:
+        if missing or label is not None or columns or token is not None or length is not None:
+            raise ValueError(f"{path} is read as paths, which take no missing=, label=, columns=, token= or length=.")
+        source = trajectories.read(path)
+    else:
+        source = _source(name, path, size, missing, label, tuple(columns or ()), token, length)
     if size is not None and not (path and path.is_dir()):
         source = resize(source, size)
     wishes = Wishes(
@@ -352,6 +358,12 @@ def _source(
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
     return table.read(path, missing, label, columns) if table_like else npz.read(path, missing)
+
+
+def _only(kind: str | Sequence[str] | None) -> str | None:
+    """The one kind that was wished for."""
+    wished = (kind,) if kind is None or isinstance(kind, str) else tuple(kind)
+    return wished[0] if len(wished) == 1 else None
 
 
 def _fits(raw: Any, x_shape: torch.Size) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pyrogen.figures import path_plots
 from pyrogen.figures.figure_style import (
     BLUE,
     FAINT,
@@ -62,8 +63,10 @@ def to_image(x: Array, kind: str) -> np.ndarray:
 
 
 def samples(x: Array, kind: str, data: Array | None = None) -> Figure:
-    """Samples, drawn as what they are: pictures, 16 clips frame by frame, or points or vectors beside those of the data."""
+    """Samples, drawn as what they are: pictures, clips, paths, or points of the plane or vectors beside those of the data."""
     values = as_array(x)
+    if kind == "paths":
+        return path_plots.walks(values)
     if values.ndim == CLIPS and _is_image(values):
         return _picture(_mosaic(to_image(values[:16], kind), 2), width=WIDTH)
     if _is_image(values):

@@ -144,6 +144,6 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
     for name, draw in draws.items():
         with evaluating(model), seeded(options.seed):  # the same draws of z for both
             drawn[name] = draw(options.n, given)
-    if "mean" in drawn and torch.equal(drawn["x"], drawn["mean"]):
+    if "mean" in drawn and torch.equal(*(drawn[name].nan_to_num() for name in ("x", "mean"))):
         del drawn["mean"]  # of a model that adds no noise to what it means
     return drawn
