@@ -28,6 +28,7 @@ from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import Estimator, Exact, Reconstruction, log_evidence
 from pyrogen.inference.evidence.guide_check import check_guide
 from pyrogen.inference.evidence.noise import Observed, observe
+from pyrogen.inference.evidence.particle_filter import ParticleFilter
 from pyrogen.inference.evidence.parzen import KDE
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
@@ -114,6 +115,7 @@ __all__ = [
     "NonSaturating",
     "Observed",
     "ParallelTempering",
+    "ParticleFilter",
     "PersistentContrastiveDivergence",
     "ProjectedGradient",
     "Quality",
