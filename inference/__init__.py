@@ -50,6 +50,7 @@ from pyrogen.inference.latents.probes import probe
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.latents.rejection import Rejection, rejection
 from pyrogen.inference.latents.sampling import sample_posterior
+from pyrogen.inference.latents.states import filter_states, forecast, smooth_states
 from pyrogen.inference.latents.surgery import surgery
 from pyrogen.inference.latents.temperature import sample_at
 from pyrogen.inference.latents.walks import draw_latents, interpolate, reconstruct_by_chance, traverse, traverse_plane
@@ -150,7 +151,9 @@ __all__ = [
     "diagnose",
     "disentanglement",
     "draw_latents",
+    "filter_states",
     "fit",
+    "forecast",
     "gaps",
     "geodesic",
     "grid",
@@ -175,6 +178,7 @@ __all__ = [
     "sample_at",
     "sample_posterior",
     "separation",
+    "smooth_states",
     "summarize",
     "surgery",
     "three_numbers",

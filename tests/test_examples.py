@@ -30,6 +30,7 @@ RUNS = {
     "own_models/image_latent.py": (["--epochs", "1"], "codes of shape (5, 4, 2, 2)"),
     "what_a_cycle_hides.py": (["--epochs", "1", "--n", "20"], "white outlines"),
     "between_two_sentences.py": (["--epochs", "1"], "of 6 are sentences of the grammar"),
+    "follow_a_hidden_state.py": (["--epochs", "1"], "nats below Kalman by its guide"),
     "find_both_elbows.py": (["--epochs", "1"], "its two exact answers: (-0.25, +1.77) (+0.97, -1.77)"),
 }
 

@@ -31,7 +31,7 @@ def filter_states(
         seed: of the draws.
 
     Returns:
-        ``mean`` and ``sd`` over ``(datum, step, state)``, and ``ess``, the effective number of particles, over ``(datum, step)``.
+        ``mean`` and ``sd`` over ``(datum, step, state)``; ``ess``, the effective number of particles, over ``(datum, step)``.
 
     Raises:
         ValueError: the model hides no states, or the data do not fit.
@@ -55,8 +55,8 @@ def smooth_states(
 ) -> xr.Dataset:
     """The state at each step given the whole sequence, p(z_t | x₁ … x_T), by simulating backward through a particle filter.
 
-    A trajectory takes a particle of the last step by its weight, and then, from each step to the one before, one by its weight
-    times p(z_{t+1} | z_t): draws of p(z | x), which early states do not share as those of the filter's survivors do.
+    A trajectory takes a particle of the last step by its weight, and then, from each step to the one before, one by its
+    weight times p(z_{t+1} | z_t): draws of p(z | x), which early states do not share as those of the filter's survivors do.
     Reference: Godsill, Doucet & West 2004, Monte Carlo smoothing for nonlinear time series.
 
     Args:

@@ -80,7 +80,7 @@ class StateSpaceVAE(VAE, HasStates):
         if not isinstance(q, MarkovChain):
             name = type(self.posterior).__name__
             raise ValueError(
-                f"the posterior {name} does not say how a state follows from the one before; use posterior='MarkovNormal', "
+                f"the posterior {name} does not say how a state follows from the one before; use posterior='Smoother', "
                 "or proposal='prior'."
             )
         return q
@@ -101,12 +101,12 @@ def vae_sequential(
     hidden: Sequence[int] = (32,),
     net: SequenceNet | str = "LSTM",
     looks: Looks = "ahead",
-    posterior: Posterior | str = "MarkovNormal",
+    posterior: Posterior | str = "Smoother",
     objective: Objective | str | None = None,
 ) -> StateSpaceVAE:
     """The state space VAE, or deep Markov model: states that move on by themselves, of which each step is seen.
 
-    With the posterior MarkovNormal and an encoder that looks ahead, q(z_t | z_{t−1}, x_t, …, x_T) has the form of the true
+    With the posterior Smoother and an encoder that looks ahead, q(z_t | z_{t−1}, x_t, …, x_T) has the form of the true
     one; DiagonalNormal ties no states.
 
     Args:
@@ -144,7 +144,7 @@ def _features(posterior: Posterior, states: int, length: int) -> int:
     if rest:
         raise ValueError(
             f"the posterior {type(posterior).__name__} needs {posterior.width(size)} features of {size} latents, which an "
-            f"encoder of steps cannot share out among their {length}; use posterior='MarkovNormal', 'Ladder' or "
+            f"encoder of steps cannot share out among their {length}; use posterior='Smoother', 'Ladder' or "
             "'DiagonalNormal'."
         )
     return each

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pyrogen.axes import Blueprint, Distribution, HasLevels, Prior
+from pyrogen.axes import Blueprint, Distribution, HasLevels, HasTransition, Prior
 from pyrogen.distributions.markov import MarkovChain, states_of
 from pyrogen.registry import choice, make
 
@@ -88,11 +88,11 @@ class Gated(Transition):
 
 
 @choice("prior")
-class Markov(Prior, HasLevels):
+class Markov(Prior, HasLevels, HasTransition):
     """A state for each step of a sequence, p(z) = N(z₁; m, diag s²) Π_t p(z_t | z_{t−1}).
 
-    z holds the states side by side, z₁ first: of sequences of T steps each state has ``latent_size / T`` numbers. To the
-    posterior ``Ladder`` the states are its levels; ``MarkovNormal`` ties each to the one before; ``DiagonalNormal`` none.
+    z holds the states side by side, z₁ first: of sequences of T steps each state has ``latent_size / T`` numbers. The
+    posterior ``Smoother`` follows the transition; to ``Ladder`` the states are its levels; ``DiagonalNormal`` ties none.
 
     Shapes: event ``(latent_size,)``. Reference: Krishnan, Shalit & Sontag 2017, arXiv:1609.09869.
 
@@ -126,12 +126,16 @@ class Markov(Prior, HasLevels):
         """p(z₁), and then p(z_t | z_{t−1}), batch shape that of ``above``."""
         if number == 0:
             return self.first.expand(above.shape[:-1])
-        following: Distribution = self.transition(above[..., -self.sizes[0] :])
-        return following
+        return self.following(above[..., -self.sizes[0] :])
+
+    def following(self, before: Tensor) -> Distribution:
+        """p(z_t | z_{t−1})."""
+        ahead: Distribution = self.transition(before)
+        return ahead
 
     def forward(self, y: Tensor | None = None) -> MarkovChain:
         """The joint distribution of all states."""
-        return MarkovChain(self.first, lambda before, step: self.transition(before), self.length)
+        return MarkovChain(self.first, lambda before, step: self.following(before), self.length)
 
 
 def _network(states: int, hidden: int) -> nn.Module:
