@@ -114,7 +114,7 @@ class ParticleFilter(Estimator):
             )
         model.check(x, y)
         rows = max(1, min(DATA_AT_ONCE, AT_ONCE // (self.particles * self.populations)))
-        parts = []
+        parts: list[Estimates] = []
         with evaluating(model), track(len(x) * x.shape[-1], "filtering") as advance:
             for start in range(0, len(x), rows):
                 part = x[start : start + rows]

@@ -77,7 +77,7 @@ def smooth_states(
         raise ValueError(f"trajectories={trajectories}: a standard deviation needs at least 2.")
     moments = _followed(model, x, particles, proposal, seed)
     assert isinstance(model, HasStates)
-    with evaluating(model), seeded(seed, x.device), enough_memory("lower particles or trajectories"):  # type: ignore[arg-type]
+    with evaluating(model), seeded(seed, x.device), enough_memory("lower particles or trajectories"):
         drawn = _backward(model, moments, trajectories)
     spread = drawn.double()
     found = _dataset([*spread.mean(0).unbind(1)], [*spread.std(0).unbind(1)])
@@ -108,7 +108,7 @@ def forecast(model: Model, x: Tensor, known: int, *, particles: int = 1000, seed
     (*_, last) = _followed(model, x, particles, "prior", seed, known)
     assert isinstance(model, HasStates)
     chain, drawn = model.chain(), []
-    with evaluating(model), seeded(seed, x.device):  # type: ignore[arg-type]
+    with evaluating(model), seeded(seed, x.device):
         z = last.states.take(_chosen(last.log_weights, particles)).z
         for step in range(known, length):
             z = chain.following(z.unsqueeze(-2), step).sample().squeeze(-2)

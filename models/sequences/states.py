@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pyrogen.axes import Distribution, Likelihood, Posterior, Prior
+from pyrogen.axes import Distribution, Likelihood, Posterior
 from pyrogen.base import Objective
 from pyrogen.capabilities import HasStates
 from pyrogen.distributions.markov import MarkovChain, states_of
@@ -126,7 +126,7 @@ def vae_sequential(
     length, _ = states_of("'vae-sequential'", shape, latent_size * (shape[1] if len(shape) > 1 else 1))
     likelihood: Stepwise = make("likelihood", {"name": "Stepwise", "of": emission})
     q: Posterior = make("posterior", posterior)
-    prior: Prior = make("prior", {"name": "Markov", "transition": transition})
+    prior: Markov = make("prior", {"name": "Markov", "transition": transition})
     made: SequenceNet = make("sequence", net)
     encoder = StepEncoder(shape, made, _features(q, latent_size, length), latent_size, looks)
     emitter = mlp((latent_size,), hidden, (likelihood.channels(shape),))

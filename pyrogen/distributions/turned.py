@@ -21,14 +21,9 @@ class Turned(TorchDistribution):
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012  (torch's own protocol)
 
     def __init__(self, columns: Distribution) -> None:
-        self.columns = columns
+        self.columns, self.has_rsample = columns, bool(columns.has_rsample)
         *batch, length = columns.batch_shape
         super().__init__(torch.Size(batch), torch.Size([*columns.event_shape, length]), validate_args=False)
-
-    @property
-    def has_rsample(self) -> bool:
-        """As the vectors."""
-        return bool(self.columns.has_rsample)
 
     @constraints.dependent_property
     def support(self) -> constraints.Constraint:
