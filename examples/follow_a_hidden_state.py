@@ -32,9 +32,7 @@ for posterior in ("Smoother", "DiagonalNormal"):
         emission={"name": "Normal", "scale": "shared"},
         posterior=posterior,
     )
-    fit(
-        model, data, epochs=options.epochs, lr=1e-2, lr_milestones=(options.epochs // 2,), batch_size=64, progress=False
-    )
+    fit(model, data, epochs=options.epochs, lr=5e-3, batch_size=64, progress=False)
     # two bounds: of the guide alone, and of particles that the transition moves and each step sifts
     bounds = [log_evidence(model, held, by)["log_evidence"].values for by in (ELBO(), ParticleFilter())]
     guide, particles = (float((kalman.numpy() - bound).mean()) for bound in bounds)
