@@ -23,7 +23,7 @@ from pyrogen.base import (
     Model,
     Pair,
 )
-from pyrogen.capabilities import HasAttention, HasGrowth, HasStyles, HasTruncation
+from pyrogen.capabilities import HasAttention, HasGrowth, HasStates, HasStyles, HasTruncation
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
@@ -40,6 +40,7 @@ from pyrogen.inference.pages import (
     paired_sections,
     path_sections,
     sample_sections,
+    state_sections,
     synthesis_sections,
     text_sections,
     told_sections,
@@ -88,6 +89,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
             sample_sections.coverage,
         ),
     ),
+    (HasStates, (state_sections.sequences, state_sections.foresight, state_sections.states, state_sections.law)),
     (HasGenerator, (sample_sections.walks,)),
     (HasTranslation, (translation_sections.translations, translation_sections.cycles)),
     (HasTruncation, (synthesis_sections.truncation,)),
