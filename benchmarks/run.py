@@ -25,6 +25,7 @@ ITEMS = {  # by the module that measures it
     "autoregressive": "autoregressive",
     "published": "published",
     "densities": "densities",
+    "chorales": "chorales",
     "wu": "wu",
     "swap": "swapping",
     "cli": "startup",

@@ -16,12 +16,15 @@ from pyrogen.models.vae.vae import VAE
 AXES = ("prior", "posterior", "likelihood", "objective")
 SMALL = {"latent_size": 4, "width": 4, "components": 3, "upper": (1,), "classes": 3, "hidden": (8,)}
 
+# 8 steps are two bars
+TOLD = {"vae-music": {"decoder": {"name": "hierarchical", "bar": 4}}}
 TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
 
 
 def build(name, **axes):
     accepted = inspect.signature(registry.find("entry", name).load()).parameters
     small = {"x_shape": (1, 8, 8), **{k: v for k, v in SMALL.items() if k in accepted}}
+    small |= TOLD.get(name, {})
     return pyrogen.create(name, **{**small, **(TEXT if "vocabulary" in accepted else {}), **axes})
 
 

@@ -1,17 +1,23 @@
 """Music: pitches and MIDI files, pieces as data, tunes whose every probability is known, and models that play bar by bar."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import pyrogen
-from pyrogen import midi
+from pyrogen import midi, registry
+from pyrogen.command.cli import main
 from pyrogen.data import load
 from pyrogen.data.music import source_of
 from pyrogen.data.tunes import NOTES, SHIFTS, Tunes
+from pyrogen.figures import music_plots
 from pyrogen.inference.latents.music import density_vector, notes_right
+from pyrogen.inference.pages import music_sections, text_sections
+from pyrogen.inference.pages.run_report import PANELS
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.nets.bars import Bars
 from pyrogen.pitches import SILENT, Pitches, beginnings, density, name_of, pitch_of
 from pyrogen.registry import describe, make
@@ -252,3 +258,101 @@ def test_a_step_along_density_is_one_note_a_step(tunes):
     vector = density_vector(model, tunes.train.take(200), tunes.vocabulary, draws=3)
     assert vector.draws.shape == (3, 3)
     assert vector.draws.isfinite().all()
+
+
+# ------------------------------------------------------------------------------------------------- judged and shown
+
+
+def metric(name, *given, **settings):
+    return registry.find("metric", name).load()(*given, **settings)
+
+
+def test_metrics_of_music(tunes):
+    model = small(tunes)
+    kept = metric("notes-kept", model, tunes, 0, num=20)
+    assert 0 <= kept <= 1
+    assert kept.error > 0
+    part = tunes.test.take(20)
+    with evaluating(model), seeded(0):
+        again = model.reconstruct(part)
+    right, there = notes_right(tunes.vocabulary.sound(part.x), tunes.vocabulary.sound(again))
+    assert float(kept) == pytest.approx(float(right.sum() / there.sum()))
+    assert metric("form-kept", model, tunes, 0, between="notes", num=50) < 0.2
+    assert metric("form-kept", model, tunes, 0, num=20) <= 1
+    moved = metric("density-moved", model, tunes, 0, num=20)
+    assert np.isfinite([float(moved), moved.error]).all()
+    nats = metric("nats-per-step", model, replace(tunes, test=part), 0, estimator={"name": "IWAE", "k": 2})
+    whole = metric("evidence", model, replace(tunes, test=part), 0, estimator={"name": "IWAE", "k": 2})
+    assert float(nats) == pytest.approx(-float(whole) / 64)
+
+
+REFUSED = {
+    "notes-kept": ("digits", "notes-kept is of music, and 'digits' has no pitches"),
+    "nats-per-step": ("grammar", "nats-per-step is of music, and 'grammar' has no pitches"),
+    "density-moved": ("grammar", "density-moved is of music"),
+    "form-kept": ("grammar", "and 'grammar' has none; take 'tunes'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_metrics_of_music_refuse_what_is_none(name, tunes):
+    data, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        metric(name, small(tunes), load(data), 0)
+
+
+PAGES = {
+    "pieces": "of either have",
+    "played_again": "comes back",
+    "played_between": "on the straight line",
+    "made_denser": "begin at a step, of 9 pieces",
+    "cost_of_steps": "A step of 9 test data costs at most, by IWAE",
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_report_shows_rolls(page, tunes):
+    function = getattr(music_sections, page)
+    assert function in [f for _, functions in PANELS for f in functions]
+    model = small(tunes)
+    few = replace(tunes, train=tunes.train.take(50), test=tunes.test.take(9))
+    with evaluating(model), seeded(0):
+        (panel,) = function(model, few, ())
+        assert PAGES[page] in panel.caption
+        assert (panel.figure is None) == (page == "cost_of_steps")
+        assert not list(function(model, load("grammar"), ()))
+
+
+def test_pieces_are_no_sentences(tunes):
+    model = small(tunes)
+    for function in (text_sections.sentences, text_sections.said_again, text_sections.between):
+        assert not list(function(model, tunes, ()))
+    assert not list(text_sections.alone(model))
+    assert next(iter(music_sections.alone(model))).name == "pieces"
+
+
+def test_rolls_have_a_rectangle_for_every_note():
+    figure = music_plots.rolls(
+        [("a", torch.tensor([[60, 60, 62, SILENT], [48, 48, 48, 48]])), ("", torch.full((1, 4), -1))]
+    )
+    counts = [[len(c.get_paths()) for c in axes.collections] for axes in figure.axes]
+    assert counts == [[2, 1], [0]]
+
+
+def test_samples_are_midi_files(tmp_path, tunes, mido, capsys, monkeypatch):
+    run = tmp_path / "run"
+    small(tunes).save(run)
+    config = run / "config.yaml"
+    config.write_text(config.read_text() + "data:\n  source: tunes\n")
+    assert main(["sample", str(run), "--n", "3"]) == 0
+    assert "as MIDI files, one a piece" in capsys.readouterr().out
+    drawn = tunes.vocabulary.sound(torch.from_numpy(np.load(run / "samples.npz")["x"]))
+    written = sorted((run / "samples-midi").iterdir())
+    assert [path.name for path in written] == ["1.mid", "2.mid", "3.mid"]
+    read = midi.read(written[0])
+    assert read.equal(drawn[0][:, : read.shape[1]])  # silence at the end is not written
+    assert (run / "samples.png").exists()
+    monkeypatch.setitem(sys.modules, "mido", None)
+    assert main(["sample", str(run), "--n", "1", "--out", str(tmp_path / "more")]) == 0
+    assert "no MIDI files: MIDI files are read and written by mido" in capsys.readouterr().out
+    assert (tmp_path / "more.png").exists()

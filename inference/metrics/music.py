@@ -91,7 +91,7 @@ def density_moved(
     """How far a step along the direction of note density moves the density of what is decoded, of the way that was asked.
 
     1/N Σₙ (d(x(zₙ + s v)) − d(x(zₙ))) / s, zₙ the codes of test pieces, x(z) the most probable piece there, d the notes that
-    begin at a step, and v the regression of d on the codes of training pieces, a step of which is one note a step.
+    begin at a step, and v of training pieces, see :func:`~pyrogen.inference.latents.music.density_vector`.
 
     Args:
         model: what encodes and decodes.

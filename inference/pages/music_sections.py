@@ -97,8 +97,8 @@ def made_denser(model: Any, data: Data, history: History) -> Iterator[Panel]:
     made = [pitches.sound(decoded(model, z).cpu()) for z in moved]
     counted = ", ".join(f"{by:+g}: {mean(density(x))}".replace("-", "−") for by, x in zip(DENSER, made, strict=True))
     caption = (
-        f"Codes of test data with so many notes a step asked for more, along a regression of density on codes. Notes that "
-        f"begin at a step, of {len(part)} pieces, {counted}."
+        f"Codes of test data with so many notes a step asked for more, along the way from those that "
+        f"have few to those that have many. Notes that begin at a step, of {len(part)} pieces, {counted}."
     )
     shown = [(f"{by:+g}".replace("-", "−"), x[k]) for by, x in zip(DENSER, made, strict=True) for k in range(LINES)]
     yield Panel(LATENTS, caption, "made-denser", music_plots.rolls(shown, columns=LINES))
