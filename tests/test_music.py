@@ -277,6 +277,9 @@ def test_metrics_of_music(tunes):
         again = model.reconstruct(part)
     right, there = notes_right(tunes.vocabulary.sound(part.x), tunes.vocabulary.sound(again))
     assert float(kept) == pytest.approx(float(right.sum() / there.sum()))
+    gained = metric("notes-gained", model, tunes, 0, against=small(tunes, decoder="flat"), num=20)
+    other = metric("notes-kept", small(tunes, decoder="flat"), tunes, 0, num=20)
+    assert float(gained) == pytest.approx(kept - other)
     assert metric("form-kept", model, tunes, 0, between="notes", num=50) < 0.2
     assert metric("form-kept", model, tunes, 0, num=20) <= 1
     moved = metric("density-moved", model, tunes, 0, num=20)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
@@ -38,14 +39,18 @@ def notes_kept(model: Model, data: Data, seed: int, num: int = 500) -> WithError
     Σₙ kₙ / Σₙ mₙ, mₙ the notes of piece n, of all voices, and kₙ those that are right at all steps at which they sound: what
     counts for a note is one, however long it is held.
     """
-    pitches = _pitches(data, "notes-kept")
-    _refuse_without_codes(model, "notes-kept")
-    assert isinstance(model, HasPosterior)
-    part = data.test.take(num)
-    with evaluating(model), seeded(seed, model.device):
-        again = model.reconstruct(part).cpu()
-    kept, there = notes_right(pitches.sound(part.x.cpu()), pitches.sound(again))
-    return WithError.of(ratio(kept, there))
+    return WithError.of(ratio(*_kept("notes-kept", model, data, seed, num)))
+
+
+@choice("metric", "notes-gained")
+def notes_gained(model: Model, data: Data, seed: int, against: Model, num: int = 500) -> WithError:
+    """The share of notes of test pieces that come back from a model's codes, less that of another model.
+
+    Σₙ (kₙ − k′ₙ) / Σₙ mₙ, as of "notes-kept": paired by pieces, so that the spread of these cancels, in the error too.
+    """
+    kept, there = _kept("notes-gained", model, data, seed, num)
+    theirs, _ = _kept("notes-gained", against, data, seed, num)
+    return WithError.of(ratio(kept - theirs, there))
 
 
 @choice("metric", "form-kept")
@@ -123,6 +128,17 @@ def density_moved(
     was, became = (sign * density(pitches.sound(x.cpu())) for x in (before, after))
     moved = paired(became, was)
     return WithError(moved.value / by, moved.error / by)
+
+
+def _kept(metric: str, model: Model, data: Data, seed: int, num: int) -> tuple[Tensor, Tensor]:
+    """The notes of each test piece that come back from its code, and all of them."""
+    pitches = _pitches(data, metric)
+    _refuse_without_codes(model, metric)
+    assert isinstance(model, HasPosterior)
+    part = data.test.take(num)
+    with evaluating(model), seeded(seed, model.device):
+        again = model.reconstruct(part).cpu()
+    return notes_right(pitches.sound(part.x.cpu()), pitches.sound(again))
 
 
 def _pitches(data: Data, metric: str) -> HasPitches:

@@ -1,8 +1,8 @@
 """What the entry of :mod:`pyrogen.models.sequences.music` claims."""
 
 ON_TUNES = {"seeds": 3, "data": "tunes"}
-SHORT = {"epochs": 6, "lr": 8e-3, "batch_size": 64, "lr_milestones": [4, 5]}
-TOLD = {"latent_size": 16, "warmup": 0, "free_bits": 9.0}
+SHORT = {"epochs": 7, "lr": 8e-3, "batch_size": 64, "lr_milestones": [6]}
+TOLD = {"latent_size": 16, "warmup": 0, "free_bits": 14.0}
 # as many parameters as the hierarchical one has
 FLAT = {"decoder": "flat", "net": {"name": "LSTM", "width": 78}}
 RIVAL = {"says": "the flat decoder, with as many parameters", "arguments": FLAT}
@@ -17,6 +17,16 @@ CLAIMS = {
             "arguments": TOLD,
             "recipe": SHORT,
             "control": RIVAL,
+        },
+        {
+            **ON_TUNES,
+            "says": "They are a tenth more of all notes than come back by the flat decoder, tune by tune.",
+            "metric": "notes-gained",
+            "at_least": 0.1,
+            "arguments": TOLD,
+            "recipe": SHORT,
+            "against": {"arguments": FLAT},
+            "control": {"says": "the flat decoder from another seed", "arguments": FLAT, "seed": 1},
         },
         {
             **ON_TUNES,

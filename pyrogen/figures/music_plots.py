@@ -57,7 +57,7 @@ def _roll(axes: Axes, piece: np.ndarray, low: int, high: int, bar: int) -> None:
     axes.spines[:].set_linewidth(0.5)
     for voice, color in zip(piece, PALETTE, strict=False):
         notes = [Rectangle((a, voice[a] - 0.45), b - a, 0.9) for a, b in _held(voice) if voice[a] != SILENT]
-        axes.add_collection(PatchCollection(notes, facecolor=color, edgecolor="white", linewidth=0.3, alpha=0.85))
+        axes.add_collection(PatchCollection(notes, facecolor=color, linewidth=0, alpha=0.85))
 
 
 def _held(voice: np.ndarray) -> list[tuple[int, int]]:
