@@ -106,9 +106,9 @@ def made_denser(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def cost_of_steps(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """The nats of a step and of a bar."""
-    if _pitches(data) is None or not isinstance(model, (HasLogProb, Pair)):
-        return
     exact = isinstance(model, HasLogProb)
+    if _pitches(data) is None or not (exact or isinstance(model, Pair)):
+        return
     part, length = data.test.take(SCORED), data.x_shape[-1]
     nats = -log_evidence(model, part, None if exact else IWAE(20))["log_evidence"].values
     cost = mean(torch.from_numpy(nats) / length)

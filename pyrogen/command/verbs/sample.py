@@ -94,7 +94,9 @@ def run(arguments: Sequence[str]) -> int:
             drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
         shown = {"x": out.name, "mean": f"{out.name}-means"}
         words, notes = data.vocabulary, data.vocabulary if isinstance(data.vocabulary, HasPitches) else None
-        heard = {} if notes is None else {shown[name]: notes.sound(x.cpu()) for name, x in drawn.items()}
+        heard: dict[str, Tensor] = {}
+        if notes is not None:
+            heard = {shown[name]: notes.sound(x.cpu()) for name, x in drawn.items()}
         texts = {shown[name]: words.write(x.cpu()) for name, x in drawn.items()} if words and notes is None else {}
         figures = {} if words else {shown[name]: plots.samples(x, data.kind) for name, x in drawn.items()}
         figures |= {
