@@ -12,8 +12,8 @@ from pyrogen.inference.programs.contexts import seeded
 
 ALL = {"lr": 5e-3, "batch_size": 64, "validate": False, "progress": False, "seed": 0}
 MODELS = {
-    "vae-music": ("vae-music", {"warmup": 300}, "IWAE(k=20), an upper bound"),
-    "vae-music, flat decoder": ("vae-music", {"warmup": 300, "decoder": "flat"}, "IWAE(k=20), an upper bound"),
+    "vae-music": ("vae-music", {"warmup": 100}, "IWAE(k=20), an upper bound"),
+    "vae-music, flat decoder": ("vae-music", {"warmup": 100, "decoder": "Flat"}, "IWAE(k=20), an upper bound"),
     "lstm-lm": ("lstm-lm", {}, "exact"),
 }
 

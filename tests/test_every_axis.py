@@ -17,7 +17,7 @@ AXES = ("prior", "posterior", "likelihood", "objective")
 SMALL = {"latent_size": 4, "width": 4, "components": 3, "upper": (1,), "classes": 3, "hidden": (8,)}
 
 # 8 steps are two bars
-TOLD = {"vae-music": {"decoder": {"name": "hierarchical", "bar": 4}}}
+TOLD = {"vae-music": {"decoder": {"name": "Hierarchical", "bar": 4}}}
 TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
 
 

@@ -237,7 +237,7 @@ def test_who_plays_a_bar_remembers_none_before_it():
     assert torch.allclose(walked, whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("decoder", ["hierarchical", "flat"])
+@pytest.mark.parametrize("decoder", ["Hierarchical", "Flat"])
 def test_a_decoder_is_scored_at_once_and_walked_step_by_step_alike(tunes, decoder):
     model = small(tunes, decoder=decoder)
     z = torch.randn(2, 3)
@@ -245,7 +245,7 @@ def test_a_decoder_is_scored_at_once_and_walked_step_by_step_alike(tunes, decode
         said = model.decoder(z)
         bars = said.unflatten(-1, (4, 16))
         assert torch.equal(bars, bars[..., :1].expand_as(bars))
-        assert torch.equal(said[..., 0], said[..., -1]) == (decoder == "flat")
+        assert torch.equal(said[..., 0], said[..., -1]) == (decoder == "Flat")
         best = model.decode(z).mean
         assert best.shape == (2, 1, 64)
         # what is most probable at each place given those before is so in the one pass that scores it too
@@ -277,8 +277,8 @@ def test_metrics_of_music(tunes):
         again = model.reconstruct(part)
     right, there = notes_right(tunes.vocabulary.sound(part.x), tunes.vocabulary.sound(again))
     assert float(kept) == pytest.approx(float(right.sum() / there.sum()))
-    gained = metric("notes-gained", model, tunes, 0, against=small(tunes, decoder="flat"), num=20)
-    other = metric("notes-kept", small(tunes, decoder="flat"), tunes, 0, num=20)
+    gained = metric("notes-gained", model, tunes, 0, against=small(tunes, decoder="Flat"), num=20)
+    other = metric("notes-kept", small(tunes, decoder="Flat"), tunes, 0, num=20)
     assert float(gained) == pytest.approx(kept - other)
     assert metric("form-kept", model, tunes, 0, between="notes", num=50) < 0.2
     assert metric("form-kept", model, tunes, 0, num=20) <= 1

@@ -41,7 +41,7 @@ TOLD = {
     **{name: {"y_shape": (1, 4, 4)} for name in ("superresolution", "srgan", "srgan-paper")},
     **{name: {"y_shape": (1, 8, 8)} for name in ("cyclegan", "cyclegan-paper")},
     **{name: {"y_shape": (3,)} for name in ("text-to-image", "text-to-image-paper")},
-    "vae-music": {"decoder": {"name": "hierarchical", "bar": 4}},
+    "vae-music": {"decoder": {"name": "Hierarchical", "bar": 4}},
 }
 
 TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}

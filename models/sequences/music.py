@@ -27,7 +27,7 @@ def vae_music(
     vocabulary: Known,
     latent_size: int = 32,
     net: SequenceNet | str = "LSTM",
-    decoder: Telling | str = "hierarchical",
+    decoder: Telling | str = "Hierarchical",
     dropout: float = 0.0,
     warmup: int = 1000,
     free_bits: float = 0.0,
@@ -49,7 +49,7 @@ def vae_music(
         vocabulary: the pitches; data bring their own.
         latent_size: size of z.
         net: of encoder, conductor and decoder.
-        decoder: "hierarchical", or "flat": z itself at every step to a network that remembers the whole piece.
+        decoder: "Hierarchical", or "Flat": z itself at every step to a network that remembers the whole piece.
         dropout: the share of notes that the decoder is not told in training.
         warmup: steps over which the weight of the KL rises.
         free_bits: nats below which the mean KL costs nothing more.

@@ -204,7 +204,7 @@ def told_by_a_latent(
     posterior: Posterior | str,
     objective: Objective | str | None,
     condition: Condition | None = None,
-    telling: Telling | str = "flat",
+    telling: Telling | str = "Flat",
 ) -> VAE:
     """A language model that is told z, and y if there is one, at every word, and an encoder that has read all of it."""
     words, shape, more = words_of(vocabulary, who), torch.Size(x_shape), 0 if condition is None else condition.size

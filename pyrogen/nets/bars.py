@@ -89,7 +89,7 @@ class Telling(ABC):
         """The network that is told."""
 
 
-@choice("telling", "flat")
+@choice("telling")
 @dataclass(frozen=True)
 class Flat(Telling):
     """The latent itself at every place, to a network that remembers all that was before."""
@@ -107,7 +107,7 @@ class Flat(Telling):
         return net
 
 
-@choice("telling", "hierarchical")
+@choice("telling")
 @dataclass(frozen=True)
 class Hierarchical(Telling):
     """A conductor makes of the latent one vector a bar, and who plays the bar remembers no other one.
