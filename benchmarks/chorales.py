@@ -23,7 +23,7 @@ def measure(threads: list[int], quick: bool) -> Section:
 
     torch.set_num_threads(1)
     subjects.digits(128)
-    data, epochs = load("jsb-chorales"), 0 if quick else 5
+    data, epochs = load("jsb-chorales"), 0 if quick else 4
     test = data.test.take(20 if quick else len(data.test))
     rows = [
         _row("frequencies of each voice's pitches", -_frequent(data.train.x, test.x, len(data.vocabulary)), "exact")

@@ -16,6 +16,7 @@ QUARTER, STEP = 480, 120  # ticks of what is written
 TEMPO, VELOCITY = 100, 80  # quarters a minute; how hard notes are struck
 DRUMS = 9  # the channel whose pitches are instruments
 MOST_VOICES = 8
+MOST_STEPS = 2**20  # of a piece, of which a damaged file may claim any number
 
 
 def read(path: Path) -> Tensor:
@@ -27,7 +28,7 @@ def read(path: Path) -> Tensor:
     file says.
 
     Raises:
-        ValueError: it is no MIDI file, has no notes, or more than 8 sound at once; or mido is not installed.
+        ValueError: it is no MIDI file, has no notes, is endless, or more than 8 sound at once; or mido is not installed.
     """
     mido = library()
     try:
@@ -38,7 +39,12 @@ def read(path: Path) -> Tensor:
         raise ValueError(f"{path} cannot be read as MIDI ({why}); expected a Standard MIDI File.") from error
     if not notes:
         raise ValueError(f"{path} holds no notes, drums left out; expected a piece.")
-    steps: list[set[int]] = [set() for _ in range(max(end for _, end, _ in notes))]
+    last = max(end for _, end, _ in notes)
+    if last > MOST_STEPS:
+        raise ValueError(
+            f"{path} is {last:,} sixteenth notes long, more than {MOST_STEPS:,}; cut it, or mend its times."
+        )
+    steps: list[set[int]] = [set() for _ in range(last)]
     for start, end, pitch in notes:
         for step in steps[start:end]:
             step.add(pitch)

@@ -160,6 +160,15 @@ def test_bad_midi_files_are_named(tmp_path, mido):
         assert "\n" not in str(caught.value)
 
 
+def test_an_endless_file_is_refused(tmp_path, mido):
+    ends = [mido.Message("note_on", note=60), *[mido.Message("note_off", note=60, time=2**27)] * 4]
+    file = mido.MidiFile(ticks_per_beat=4)
+    file.tracks.append(mido.MidiTrack(ends))
+    file.save(tmp_path / "a.mid")
+    with pytest.raises(ValueError, match=r"a\.mid is 134,217,728 sixteenth notes long"):
+        midi.read(tmp_path / "a.mid")
+
+
 def test_without_mido_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mido", None)
     (tmp_path / "a.mid").write_bytes(b"MThd")
