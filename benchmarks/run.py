@@ -26,6 +26,7 @@ ITEMS = {  # by the module that measures it
     "published": "published",
     "forecasts": "forecasts",
     "densities": "densities",
+    "chorales": "chorales",
     "wu": "wu",
     "swap": "swapping",
     "cli": "startup",

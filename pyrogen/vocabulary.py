@@ -30,6 +30,10 @@ OPEN = ("...", "…")
 class Vocabulary(ABC):
     """The words that a model knows, numbered from 0, and after them the unknown word.
 
+    Attributes:
+        unknown: how that is written.
+        unknown_is: what it means.
+
     Args:
         words: all of them in one string, as the class joins them; "": only the unknown one.
 
@@ -39,6 +43,7 @@ class Vocabulary(ABC):
 
     axes: ClassVar[tuple[str, ...]] = ("vocabulary",)
     unknown: ClassVar[str]
+    unknown_is: ClassVar[str] = "unknown"
 
     words: str = ""
 

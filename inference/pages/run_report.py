@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from pyrogen.inference.pages import (
     energy_sections,
     fields,
     latent_sections,
+    music_sections,
     paired_sections,
     path_sections,
     sample_sections,
@@ -77,6 +79,8 @@ from pyrogen.inference.training.run import METRICS, Run, read_history
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
     (Model, (text_sections.sentences, path_sections.fans, path_sections.rows)),
     (HasPosterior, (text_sections.said_again, text_sections.between)),
+    (Model, (music_sections.pieces, music_sections.cost_of_steps)),
+    (HasPosterior, (music_sections.played_again, music_sections.played_between, music_sections.made_denser)),
     (HasConditionals, (text_sections.costs,)),
     (
         Model,
@@ -278,7 +282,8 @@ def _shown(model: Model, data: Data, history: History) -> Iterator[Panel]:
 
 
 def _alone(model: Model, kind: str) -> Iterator[Panel]:
-    alone = text_sections.alone(model) if kind == "tokens" else sample_sections.alone(model, kind)
+    tokens = (text_sections.alone(model), music_sections.alone(model))
+    alone = itertools.chain(*tokens) if kind == "tokens" else sample_sections.alone(model, kind)
     yield from _tried("samples", model, lambda: alone)
 
 

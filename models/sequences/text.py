@@ -15,7 +15,8 @@ from pyrogen.likelihoods.autoregressive import Autoregressive
 from pyrogen.likelihoods.tokens import Tokens
 from pyrogen.models.autoregressive.autoregressive import AutoregressiveModel
 from pyrogen.models.vae.vae import VAE
-from pyrogen.nets.sequences import Everywhere, SequenceNet
+from pyrogen.nets.bars import Telling
+from pyrogen.nets.sequences import SequenceNet
 from pyrogen.registry import entry, make
 from pyrogen.vocabulary import Vocabulary
 
@@ -203,12 +204,15 @@ def told_by_a_latent(
     posterior: Posterior | str,
     objective: Objective | str | None,
     condition: Condition | None = None,
+    telling: Telling | str = "Flat",
 ) -> VAE:
     """A language model that is told z, and y if there is one, at every word, and an encoder that has read all of it."""
     words, shape, more = words_of(vocabulary, who), torch.Size(x_shape), 0 if condition is None else condition.size
     q: Posterior = make("posterior", posterior)
     pz: Prior = make("prior", prior)
     made: SequenceNet = make("sequence", net)
-    p = Autoregressive(Tokens(words), made, pz.bottom_size(latent_size) + more, dropout)
-    encoder = made.encoder(shape, q.width(latent_size), words, more)
-    return VAE(encoder, Everywhere(shape[-1]), shape, latent_size, pz, q, p, objective, condition)
+    way: Telling = make("telling", telling)
+    told = pz.bottom_size(latent_size) + more
+    p = Autoregressive(Tokens(words), way.looking_back(made), way.features(told, made), dropout)
+    encoder, decoder = made.encoder(shape, q.width(latent_size), words, more), way.said(told, made, shape[-1])
+    return VAE(encoder, decoder, shape, latent_size, pz, q, p, objective, condition)

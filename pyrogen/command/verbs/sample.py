@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,12 @@ from pyrogen.command.cli import VERBS
 from pyrogen.seeds import check_seed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pyrogen.vocabulary import Vocabulary
 
 SHOWN = 8  # texts
+ROLLS = 16
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -65,11 +68,12 @@ def run(arguments: Sequence[str]) -> int:
     import torch
 
     from pyrogen.data.said import as_said
-    from pyrogen.figures import plots
+    from pyrogen.figures import music_plots, plots
     from pyrogen.figures.report import save_figures
     from pyrogen.files import saving, write
     from pyrogen.inference.runs.recipe import data_of
     from pyrogen.memory import enough_memory
+    from pyrogen.pitches import HasPitches
 
     check_seed(options.seed)
     if options.n < 1:
@@ -89,9 +93,15 @@ def run(arguments: Sequence[str]) -> int:
         if (scale := data.train.view.scale) is not None:
             drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
         shown = {"x": out.name, "mean": f"{out.name}-means"}
-        words = data.vocabulary
+        words, notes = data.vocabulary, data.vocabulary if isinstance(data.vocabulary, HasPitches) else None
+        heard: dict[str, Tensor] = {}
+        if notes is not None:
+            heard = {shown[name]: notes.sound(x.cpu()) for name, x in drawn.items()}
+        texts = {shown[name]: words.write(x.cpu()) for name, x in drawn.items()} if words and notes is None else {}
         figures = {} if words else {shown[name]: plots.samples(x, data.kind) for name, x in drawn.items()}
-        texts = {shown[name]: words.write(x.cpu()) for name, x in drawn.items()} if words else {}
+        figures |= {
+            name: music_plots.rolls([("", piece) for piece in pieces[:ROLLS]]) for name, pieces in heard.items()
+        }
         np.savez_compressed(content, **{name: x.cpu().numpy() for name, x in drawn.items()})
     with saving("the samples were not saved"):
         pictures = save_figures(out.parent, figures)
@@ -99,11 +109,33 @@ def run(arguments: Sequence[str]) -> int:
         for name, lines in texts.items():
             pictures.append(out.parent / f"{name}.txt")
             write(pictures[-1], "".join(f"{line}\n" for line in lines))
+        said = _played(out.parent, heard)
     what = " and their ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
     for lines in texts.values():
         print("\n".join(f"  {line}" for line in lines[:SHOWN]) + ("\n  …" if len(lines) > SHOWN else ""))
     print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
+    if said:
+        print(said)
     return 0
+
+
+def _played(folder: Path, heard: Mapping[str, Tensor]) -> str:
+    """Write pieces as MIDI files, a folder for each name, and say so, or why they cannot be written."""
+    from pyrogen import midi
+    from pyrogen.files import write
+
+    if not heard:
+        return ""
+    try:
+        midi.library()
+    except ValueError as error:
+        return f"no MIDI files: {error}"
+    folders = []
+    for name, pieces in heard.items():
+        folders.append(folder / f"{name}-midi")
+        for number, piece in enumerate(pieces, 1):
+            write(folders[-1] / f"{number:0{len(str(len(pieces)))}}.mid", midi.written(piece))
+    return f"as MIDI files, one a piece: {' and '.join(map(str, folders))}"
 
 
 def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None) -> dict[str, Any]:
@@ -121,8 +153,10 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
             f"this is a {type(model).__name__}; leave one of them out."
         )
     if options.given is not None:
-        if words is None:
-            raise ValueError(f"--given {options.given!r} is a text, and the model in {options.run} is of none.")
+        if words is None or model.x_shape[0] != 1:
+            raise ValueError(
+                f"--given {options.given!r} is a text of one voice, and the model in {options.run} is of none."
+            )
         if options.temperature is not None or options.beams is not None:
             raise ValueError("--given draws what fits a text; leave --temperature and --beams out.")
         x, seen = words.read_gaps(options.given, model.x_shape[-1])
