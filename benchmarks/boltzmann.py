@@ -75,8 +75,9 @@ def persistent(quick: bool) -> training.Work:
         ),
         {training.RECORDED: HAND_BAR},
         epochs,
-        3 if quick else 5,
+        3,
         {PLAIN: plain, SKLEARN: lambda: by_sklearn(bits, epochs), PRODUCTS: lambda: products(bits, epochs)},
+        (training.RECORDED,),
     )
     return work
 

@@ -512,10 +512,12 @@ class Pair(Model, ABC):
 
     Both begin by :func:`announce`, use ``to_event`` for every dimension but the batch, and leave the global parameter
     store empty, so that stock Pyro trains, conditions and predicts with them. ``vectorized`` pairs accept particles as
-    leading dimensions of their latents.
+    leading dimensions of their latents. The guide of ``certain`` pairs has one state of the latents for a datum, so that a
+    single draw says of log p(x) what many would.
     """
 
     vectorized: bool = True
+    certain: bool = False
 
     @abstractmethod
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
