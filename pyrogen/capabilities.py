@@ -1,13 +1,26 @@
-"""What generators of pictures can be asked beside samples: each a small abstract class, as those of :mod:`pyrogen.base`."""
+"""What models can be asked beside samples: each a small abstract class, as those of :mod:`pyrogen.base`."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from torch import Tensor
 
+from pyrogen.axes import Distribution
 from pyrogen.base import HasGenerator
+
+
+class HasSource(ABC):
+    """A model whose samples are draws of one distribution, or are made of these: at a temperature, of one of less spread."""
+
+    @abstractmethod
+    def source(self) -> Distribution:
+        """What is drawn."""
+
+    def made_of(self, draws: Tensor) -> Tensor:
+        """The samples that draws become: by default the draws themselves."""
+        return draws
 
 
 class HasTruncation(HasGenerator):

@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
         type=float | None,
         default=None,
         help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres; of "
-        "models that draw x place by place, how sure each place is",
+        "models that draw x place by place, how sure each place is; of flows, the spread of their base",
     )
     parser.add_argument(
         "--truncation",
@@ -91,7 +91,7 @@ def _drawn(model: Any, options: Namespace, given: Any) -> dict[str, Any]:
     import torch
 
     from pyrogen.base import HasConditionals
-    from pyrogen.capabilities import HasTruncation
+    from pyrogen.capabilities import HasSource, HasTruncation
     from pyrogen.inference.latents.temperature import sample_at
     from pyrogen.inference.programs.contexts import evaluating, seeded
 
@@ -101,7 +101,7 @@ def _drawn(model: Any, options: Namespace, given: Any) -> dict[str, Any]:
             f"this is a {type(model).__name__}; leave one of them out."
         )
     if options.temperature is not None:
-        name = "x" if isinstance(model, HasConditionals) else "mean"
+        name = "x" if isinstance(model, (HasConditionals, HasSource)) else "mean"
         return {name: sample_at(model, options.n, options.temperature, given, options.seed)}
     draws: dict[str, Callable[..., Any]] = {"x": model.sample, "mean": model.sample_mean}
     if options.truncation is not None:
