@@ -404,6 +404,10 @@ class HasFeatures(ABC):
     def features(self, x: Tensor) -> Tensor:
         """What the topmost hidden units make of x, ``(B, n)``."""
 
+    def filters(self) -> Sequence[Tensor]:
+        """What raises the units of each layer, from the data upwards, ``(units, elements of x)``; none: it is no picture."""
+        return []
+
 
 class HasPosterior(HasLatents):
     """A model that encodes data into a distribution over latents."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -195,6 +196,11 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
         for layer in self._directed:
             h = torch.sigmoid(layer.reach(h))
         return torch.sigmoid(self.machine.reach(h))
+
+    def filters(self) -> list[Tensor]:
+        """R₁, R₂R₁ … and that of the machine: what a unit is raised by through those below, as if these were linear."""
+        weights = [layer.up.weight for layer in self._directed] + [self.machine.weight]
+        return list(itertools.accumulate(weights, lambda below, w: w @ below))
 
     def wake(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """h_{L−1} ~ q(·|x), and −log p(x|h₁) − log p(h₁|h₂) … along the way."""

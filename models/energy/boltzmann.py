@@ -134,6 +134,10 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
         """Probabilities of the hidden units, ``(B, hidden)``."""
         return torch.sigmoid(self.reach(self.read(x).flatten(1)))
 
+    def filters(self) -> list[Tensor]:
+        """W."""
+        return [self.weight]
+
     def base_states(self, n: int) -> Tensor:
         """Independent units."""
         nowhere = torch.zeros(n, self.visible.width, device=self.device, dtype=self.weight.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import cast
 
 import torch
@@ -218,6 +218,10 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     def features(self, x: Tensor) -> Tensor:
         """μ of the last layer, ``(B, hidden[-1])``."""
         return self.mean_field(x)[-1]
+
+    def filters(self) -> list[Tensor]:
+        """W₁, W₂W₁ …: what a unit is raised by through those below, as if these were linear."""
+        return list(accumulate((layer.weight for layer in self._linears), lambda below, w: w @ below))
 
     def log_unnormalized(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The bound on log f(x) by mean field; its gradient is that of its parameters at the μ found."""
