@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
@@ -10,6 +10,18 @@ from torch import Tensor
 
 from pyrogen.base import HasGenerator, HasLatents
 from pyrogen.distributions.markov import MarkovChain
+
+
+class HasSource(ABC):
+    """A model whose samples are draws of one distribution, or are made of these: at a temperature, of one of less spread."""
+
+    @abstractmethod
+    def source(self) -> Distribution:
+        """What is drawn."""
+
+    def made_of(self, draws: Tensor) -> Tensor:
+        """The samples that draws become: by default the draws themselves."""
+        return draws
 
 
 class HasTruncation(HasGenerator):

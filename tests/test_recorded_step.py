@@ -75,18 +75,7 @@ def recordings(step):
     return [e for e in step.entries.values() if e.traced is not None]
 
 
-# Pyro's splines index by which elements are within their bounds
-EAGER = {"flow-spline": "a shape depends on the data"}
-
-
-@pytest.mark.parametrize("name", sorted(EAGER))
-def test_what_cannot_be_recorded_says_why(name, tiny_data):
-    model = small(name)
-    (step,) = steps(agree(model, tiny_data(model), batch_size=12))
-    assert step.eager_because.startswith(EAGER[name])
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in EAGER])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_entry_records_to_the_bit(name, tiny_data):
     model = small(name)
     g = agree(model, tiny_data(model), batch_size=12)

@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.distributions import Distribution, TransformedDistribution
 
 from pyrogen.base import HasConditionals, HasLatents, HasPosterior, Model
+from pyrogen.capabilities import HasSource
+from pyrogen.distributions.pushed import Pushed
 from pyrogen.distributions.tempered import HasTemperature, check
 from pyrogen.inference.latents.walks import decoded, latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -27,17 +29,18 @@ CENTRED = Normal, Laplace, StudentT, Cauchy, MultivariateNormal, LowRankMultivar
 
 
 def sample_at(model: Model, n: int, temperature: float, y: Tensor | None = None, seed: int = 0) -> Tensor:
-    """Means of p(x|z) at ``n`` latents of the prior with its spread scaled by T, or x place by place: ``(n, *x_shape)``.
+    """Means of p(x|z) at ``n`` latents of the prior with its spread scaled by T, or x itself so drawn: ``(n, *x_shape)``.
 
     z = m + T (z′ − m) with z′ ~ p(z) about its centre m: each component of a mixture about its own, and a flow's base before
     the flow. At T = 1 it is the model's own ``sample_mean``; at T = 0 the centres; for N(0, I) it is p(z)^(1/T²), normalized.
-    What is drawn place by place, codes on a grid or x itself, is so from p(·_d | ·_<d)^(1/T), normalized; where p(x|z) is,
-    as of sentences, z is drawn from the prior as it is, and x at the temperature.
+    What is drawn place by place, codes on a grid or x itself, is so from p(·_d | ·_<d)^(1/T), normalized, in each order of
+    an ensemble; where p(x|z) is, as of sentences, z is drawn from the prior as it is, and x at the temperature. x of a flow
+    has the spread of the flow's base scaled.
 
     Reference: Kingma & Dhariwal 2018, Glow, arXiv:1807.03039, section 6, for flows.
 
     Args:
-        model: whatever has latents with a prior, or draws x place by place.
+        model: whatever has latents with a prior, draws x place by place, or by a flow.
         n: how many.
         temperature: T, at least 0.
         y: their conditions, where the model asks for them.
@@ -51,10 +54,13 @@ def sample_at(model: Model, n: int, temperature: float, y: Tensor | None = None,
     if isinstance(model, HasConditionals):
         with evaluating(model), seeded(seed, model.device):
             return model.complete(torch.zeros(n, *model.x_shape, device=model.device), 0, y, temperature)
+    if isinstance(model, HasSource):
+        with evaluating(model), seeded(seed, model.device):
+            return model.made_of(_drawn(model.source(), torch.Size([n]), temperature))
     if not isinstance(model, HasLatents):
         raise ValueError(
-            f"a temperature is of a prior of latents, or of models that draw x place by place, and {type(model).__name__} is "
-            "neither; leave the temperature out."
+            f"a temperature is of a prior of latents, or of models that draw x place by place or by a flow, and "
+            f"{type(model).__name__} is none of these; leave the temperature out."
         )
     with evaluating(model), seeded(seed, model.device):
         if draws_in_steps(model, y):
@@ -119,6 +125,8 @@ def _drawn(p: Distribution, shape: torch.Size, temperature: float) -> Tensor:
     if isinstance(p, HasTemperature):
         drawn: Tensor = p.at(temperature).sample(shape)
         return drawn
+    if isinstance(p, Pushed):
+        return p.drawn(shape, temperature)
     if isinstance(p, CENTRED):
         return p.loc + temperature * (p.sample(shape) - p.loc)
     if isinstance(p, MixtureSameFamily):

@@ -208,7 +208,7 @@ class Autoregressive(TorchDistribution, HasTemperature):
         return x.transpose(0, 1).reshape(*shape, *self.event_shape), log_p.T.reshape(shape)
 
 
-class OverOrders(TorchDistribution):
+class OverOrders(TorchDistribution, HasTemperature):
     """An even mixture of distributions that draw the same elements in different orders, p(x) = 1/K Σₖ pₖ(x).
 
     Args:
@@ -230,6 +230,10 @@ class OverOrders(TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> OverOrders:
         """The same distribution for another batch shape."""
         return OverOrders(self.members, batch_shape)
+
+    def at(self, temperature: float) -> OverOrders:
+        """The same with every conditional of every order at a temperature."""
+        return OverOrders([member.at(temperature) for member in self.members], self.batch_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log 1/K Σₖ pₖ(x)."""

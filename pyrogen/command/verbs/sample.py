@@ -41,7 +41,8 @@ def run(arguments: Sequence[str]) -> int:
         type=float | None,
         default=None,
         help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres; of "
-        "models that draw x place by place, as sentences, how sure each place is, and at 0 the likeliest",
+        "models that draw x place by place, as sentences, how sure each place is, and at 0 the likeliest; of flows, the spread "
+        "of their base",
     )
     parser.add_argument(
         "--truncation",
@@ -142,7 +143,7 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
     """Samples "x" and their "mean", where they differ; at a temperature, or truncated, one of the two."""
     import torch
 
-    from pyrogen.capabilities import HasTruncation
+    from pyrogen.capabilities import HasSource, HasTruncation
     from pyrogen.inference.latents.imputation import impute
     from pyrogen.inference.latents.temperature import draws_in_steps, likeliest, sample_at
     from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -169,7 +170,7 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
             )
         return {"x": likeliest(model, options.n, options.beams, given, options.seed)}
     if options.temperature is not None:
-        name = "x" if draws_in_steps(model, given) else "mean"
+        name = "x" if isinstance(model, HasSource) or draws_in_steps(model, given) else "mean"
         return {name: sample_at(model, options.n, options.temperature, given, options.seed)}
     draws: dict[str, Callable[..., Any]] = {"x": model.sample, "mean": model.sample_mean}
     if options.truncation is not None:
