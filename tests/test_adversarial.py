@@ -312,6 +312,11 @@ def test_a_critic_of_the_objective_is_resumed_to_the_bit(objective, players, tmp
             lambda: vae(prior="Bernoulli", posterior="Bernoulli"),
             "no gradient reaches VAE from its sites z",
         ),
+        (
+            Adversarial(),
+            lambda: pyrogen.create("made-orders", x_shape=(3,), hidden=(4,)),
+            "the site 'x' is drawn from .*, which has no mean and no draws that gradients pass through",
+        ),
     ],
 )
 def test_what_cannot_play_is_refused(objective, build, sentence):
