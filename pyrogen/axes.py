@@ -137,6 +137,20 @@ class HasTransition(ABC):
         """p(z_t | z_{t−1}) of states ``(..., L)``, independent normal coordinates: batch shape ``(...)``, event ``(L,)``."""
 
 
+class HasCentre(ABC):
+    """A prior with most of its mass around 0, of which z can be drawn that lie within a distance of it.
+
+    Attributes:
+        truncations: distances to look at, from far to near.
+    """
+
+    truncations: Sequence[float]
+
+    @abstractmethod
+    def draw_within(self, n: int, most: float) -> Tensor:
+        """z of the prior given that all |z_i| ≤ ``most``, above 0: ``(n, latent_size)``."""
+
+
 class Posterior(Axis):
     """q(z|x) from the features that the encoder gives.
 

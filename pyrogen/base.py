@@ -490,9 +490,11 @@ class HasCritic(ABC):
 
     Attributes:
         encodes: whether the sites of the data depend on what the generating player moves, as codes of an encoder do.
+        apart: whether each site has a critic of its own, so that ``criticize`` scores any of them without the others.
     """
 
     encodes: bool = False
+    apart: bool = False
 
     @abstractmethod
     def real(self, batch: Batch) -> Mapping[str, Tensor]:

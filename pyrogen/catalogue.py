@@ -61,12 +61,21 @@ def catalogue() -> dict[tuple[str, str], Registration]:
 
 @functools.cache
 def written_claims() -> dict[str, Sequence[Mapping[str, Any]]]:
-    """The claims of the zoo by entry, from the sources: ``CLAIMS = {"vae": [...]}`` in each file of the room."""
+    """The claims of the zoo by entry, from the sources: ``CLAIMS = {"vae": [...]}`` in each file of the room.
+
+    Raises:
+        ValueError: a file whose claims are no literals, or an entry with claims in two files.
+    """
     found: dict[str, Sequence[Mapping[str, Any]]] = {}
     spec = importlib.util.find_spec(CLAIMS_ROOM)
     for folder in spec.submodule_search_locations or () if spec else ():
         for path in sorted(Path(folder).glob("*.py")):
             written = constants(ast.parse(path.read_text(encoding="utf-8")))
+            if "CLAIMS" not in written and path.stem != "__init__":
+                raise ValueError(
+                    f"the CLAIMS of {path.name} cannot be read: they are literals, where names may stand for literals "
+                    "above them and ** for what is in one, and nothing is computed."
+                )
             for name, claims in written.get("CLAIMS", {}).items():
                 if name in found:
                     raise ValueError(f"the claims of {name!r} are written twice, in {path.name} too.")

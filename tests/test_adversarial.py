@@ -149,8 +149,10 @@ def test_consistency_is_the_squared_change_of_the_score():
     penalty = Consistency(5.0, 2.0, noise=0.3)(lambda s: s["x"] @ weight + s["z"].sum(1), *vectors)
     # the noise moves the score by N(0, 0.09 · 9)
     assert float(penalty) == pytest.approx((5 + 2) * 0.81, rel=5 * (2 / 4000) ** 0.5)
-    with pytest.raises(ValueError, match="changes x, and the critic reads z"):
-        Consistency()(lambda s: s["z"], {"z": real["z"]}, {"z": fake["z"]})
+    alone = Consistency(5.0, 2.0, noise=0.3)(lambda s: s["z"] @ weight, *({"z": s["x"]} for s in vectors))
+    assert float(alone) == pytest.approx((5 + 2) * 0.81, rel=5 * (2 / 4000) ** 0.5)
+    with pytest.raises(ValueError, match="changes x, and the critic reads u, z"):
+        Consistency()(lambda s: s["z"], *({"u": s["z"], "z": s["z"]} for s in (real, fake)))
 
 
 # ------------------------------------------------------------------------------------------------------ lazy penalties
@@ -309,6 +311,11 @@ def test_a_critic_of_the_objective_is_resumed_to_the_bit(objective, players, tmp
             Adversarial(sites=("z",)),
             lambda: vae(prior="Bernoulli", posterior="Bernoulli"),
             "no gradient reaches VAE from its sites z",
+        ),
+        (
+            Adversarial(),
+            lambda: pyrogen.create("made-orders", x_shape=(3,), hidden=(4,)),
+            "the site 'x' is drawn from .*, which has no mean and no draws that gradients pass through",
         ),
     ],
 )

@@ -8,14 +8,15 @@ import pyrogen
 from pyrogen.base import Batch
 from pyrogen.data import load
 from pyrogen.data.sprites import LIGHTER, Sprites
-from pyrogen.inference import fit
+from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial.cycle import CycleConsistency
 from pyrogen.inference.adversarial.history import History
-from pyrogen.inference.adversarial.penalties import squared_slopes
+from pyrogen.inference.adversarial.penalties import R1
 from pyrogen.inference.metrics.translation import cycle_error, pair_error, partners_found
 from pyrogen.inference.pages import translation_sections
 from pyrogen.inference.programs.contexts import remembering_apart
 from pyrogen.models.adversarial.cyclegan import CycleGAN
+from pyrogen.nets.packs import Packed
 from pyrogen.nets.translators import ResidualTranslator
 
 SMALL = {
@@ -35,10 +36,11 @@ def cyclegan(**arguments):
     return pyrogen.create("cyclegan", x_shape=SHAPE, **{**SMALL, **arguments})
 
 
-def by_hand(to_y, to_x, shape=(2,)):
-    """A model of given translations, whose critics give the first number of a datum."""
-    first = [nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False)) for _ in range(2)]
-    return CycleGAN(to_y, to_x, *first, shape, {"name": "Laplace", "scale": "fixed", "value": 0.5})
+def by_hand(to_y, to_x, shape=(2,), pack=1):
+    """A model of given translations, whose critics are linear in a datum, or in packs of them."""
+    linear = [nn.Sequential(nn.Flatten(), nn.Linear(2 * pack, 1, bias=False)) for _ in range(2)]
+    critics = linear if pack == 1 else [Packed(net, pack) for net in linear]
+    return CycleGAN(to_y, to_x, *critics, shape, {"name": "Laplace", "scale": "fixed", "value": 0.5})
 
 
 class Times(nn.Module):
@@ -150,12 +152,23 @@ def test_two_players_move_all_of_it_and_the_game_is_of_both_domains(data):
         model.sample(4)
 
 
-def test_each_critic_is_charged_for_its_own_slopes():
+@pytest.mark.parametrize("pack", [1, 2])
+def test_each_critic_is_charged_for_its_own_slopes(pack):
+    model = by_hand(Times(2.0), Times(0.5), pack=pack)
+    critic, _ = Adversarial(penalty=R1(2.0)).players(model)
+    # ½ λ ‖w‖², w the slope of a linear score, of data or of packs of them
+    expected = torch.stack([w.detach().square().sum() for w in model.parameters() if w.dim() == 2]).mean()
+    charged = critic.loss(Batch(torch.randn(6, 2), torch.randn(6, 2)))["penalty"]
+    torch.testing.assert_close(charged, expected)
+
+
+def test_what_should_change_no_score_is_asked_of_each_critic():
     model = by_hand(Times(2.0), Times(0.5))
-    weights = [c.net[1].weight for c in (model.critic_x, model.critic_y)]
-    slopes = squared_slopes(model.criticize, {"x": torch.randn(5, 2), "y": torch.randn(5, 2)})
-    expected = torch.cat([w.square().sum().expand(5) for w in weights])
-    torch.testing.assert_close(slopes, expected)
+    critic, _ = Adversarial(penalty={"name": "Consistency", "weight": 1.0, "noise": 0.5}).players(model)
+    charged = critic.loss(Batch(torch.randn(20_000, 2), torch.randn(20_000, 2)))["penalty"]
+    # E (wᵀ ε)² = σ² ‖w‖²
+    expected = torch.stack([w.detach().square().sum() for w in model.parameters() if w.dim() == 2]).mean()
+    assert float(charged) == pytest.approx(0.25 * float(expected), rel=0.05)
 
 
 def test_recorded_steps_of_norms_passed_twice_are_those_of_eager_ones(monkeypatch):

@@ -15,7 +15,7 @@ from pyrogen.inference import ELBO, TotalCorrelation, disentanglement, fit
 from pyrogen.inference.latents import factor_scores
 from pyrogen.inference.latents.disentanglement import Disentangled, known_factors, random_codes
 from pyrogen.inference.latents.factor_scores import SCORES
-from pyrogen.inference.metrics.disentanglement import disentanglement_of
+from pyrogen.inference.metrics.disentanglement import disentanglement_of, factor_probe
 from pyrogen.inference.objectives.factor import shuffled, told_apart
 
 # every combination of three factors of four values, eight times
@@ -244,3 +244,20 @@ def test_it_is_asked_only_where_factors_are_known(pair):
     assert "encodes nothing" in analysis.refusal(pyrogen.create("rbm", x_shape=(16,)), load("independent-factors"))
     with pytest.raises(ValueError, match="several labels each"):
         disentanglement_of(pair(), load("digits"), 0)
+    with pytest.raises(ValueError, match="factor-probe needs data with several labels each"):
+        factor_probe(pair(), load("digits"), 0, "mark")
+
+
+def test_a_probe_of_codes_tells_the_factor_that_they_keep_and_guesses_the_other(pair):
+    # the codes are x, and x says the first factor and nothing of the second
+    factors = torch.stack([torch.arange(400) % 4, torch.arange(400) // 4 % 5], 1)
+    x = torch.nn.functional.one_hot(factors[:, 0], 4).float() + 0.1 * torch.randn(400, 4)
+    data = from_arrays(x, factors, None, None, x, factors, kind="real", standardize=False)
+    model = pair(x_shape=(4,), latent_size=4)
+    model.code = lambda x, y=None: x
+    kept, lost = (factor_probe(model, data, 0, name) for name in known_factors(data))
+    assert kept == 1
+    assert lost < 0.45
+    assert lost.error > 0
+    with pytest.raises(ValueError, match="did you mean"):
+        factor_probe(model, data, 0, "factor 3")

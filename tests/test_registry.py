@@ -238,6 +238,17 @@ def test_claims_are_written_of_entries_that_exist():
     assert registry.claims("vae")[0]["metric"] == "gap-to-ppca"
 
 
+def test_claims_that_are_computed_are_refused_rather_than_left_out(tmp_path, monkeypatch):
+    room = tmp_path / "room_of_claims"
+    room.mkdir()
+    (room / "__init__.py").write_text("")
+    (room / "a.py").write_text('A = {"seeds": 3}\nCLAIMS = {"vae": [{"seeds": A["seeds"]}]}\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(catalogue, "CLAIMS_ROOM", "room_of_claims")
+    with pytest.raises(ValueError, match=r"the CLAIMS of a.py cannot be read: .* nothing is computed"):
+        catalogue.written_claims.__wrapped__()
+
+
 # ------------------------------------------------------------------------------------------ variants of an entry
 
 VARIANTS = [r.name for r in registry.registrations("entry") if "of" in r.details]

@@ -13,7 +13,7 @@ from torch import Tensor
 from pyrogen.base import Batch, HasCritic, Objective, Pair, Player, nothing
 from pyrogen.inference.adversarial.history import History
 from pyrogen.inference.adversarial.losses import AdversarialLoss
-from pyrogen.inference.adversarial.penalties import CriticPenalty
+from pyrogen.inference.adversarial.penalties import CriticPenalty, Sites
 from pyrogen.inference.adversarial.sites import PairGame, trial_batch
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.nets.critics import CriticNet
@@ -125,7 +125,7 @@ class Adversarial(Objective):
                 return {"loss": loss, **told}
             if batch.step is not None and batch.turn is None:
                 return {"loss": loss, **told, "penalty": torch.zeros_like(loss)}
-            charge = penalty(game.criticize, real, fake)
+            charge = _charged(penalty, game, real, fake)
             # one that is charged every k-th time is charged k times; outside of training there are no turns
             charge = charge if batch.step is None else self.penalty_every * charge
             return {"loss": loss + charge, **told, "penalty": charge.detach()}
@@ -174,6 +174,13 @@ class Adversarial(Objective):
         assert self.critic is None or isinstance(self.critic, CriticNet)
         pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.critic, self.means)
         return pair_game, pair_game.unmoved
+
+
+def _charged(penalty: CriticPenalty, game: HasCritic, real: Sites, fake: Sites) -> Tensor:
+    """What the critic pays; where each site has one of its own, each pays for itself, and this is their mean."""
+    if not game.apart:
+        return penalty(game.criticize, real, fake)
+    return torch.stack([penalty(game.criticize, {k: real[k]}, {k: fake[k]}) for k in real]).mean()
 
 
 def _reads_y(model: Any, game: HasCritic) -> bool:

@@ -172,8 +172,8 @@ class Clipping(CriticPenalty):
 class Consistency(CriticPenalty):
     """λ E (score(x) − score(T(x)))² at real data: what T does to a datum should not change its score.
 
-    T shifts an image by some pixels, its border repeated, and may mirror it; to a vector it adds normal noise. Other sites
-    than x are left as they are. Reference: Zhang et al. 2020, Consistency regularization for GANs, arXiv:1910.12027; with
+    T shifts an image by some pixels, its border repeated, and may mirror it; to a vector it adds normal noise. Of several
+    sites it changes x alone. Reference: Zhang et al. 2020, Consistency regularization for GANs, arXiv:1910.12027; with
     ``fake_weight`` balanced as in Zhao et al. 2021, arXiv:2002.04724.
 
     Args:
@@ -200,10 +200,11 @@ class Consistency(CriticPenalty):
         return total + self.fake_weight * self._change(critic, fake) if self.fake_weight else total
 
     def _change(self, critic: Critic, sites: Sites) -> Tensor:
-        if "x" not in sites:
+        changed = "x" if len(sites) > 1 else next(iter(sites))
+        if changed not in sites:
             raise ValueError(f"Consistency changes x, and the critic reads {', '.join(sites)}; let it read x too.")
         still = {k: v.detach() for k, v in sites.items()}
-        return (critic(still) - critic({**still, "x": self.changed(still["x"])})).square().mean()
+        return (critic(still) - critic({**still, changed: self.changed(still[changed])})).square().mean()
 
     def changed(self, x: Tensor) -> Tensor:
         """T(x), each datum changed in its own way, same shape."""
@@ -243,20 +244,14 @@ def slopes(critic: Critic, sites: Sites) -> Tensor:
 
 
 def squared_slopes(critic: Critic, sites: Sites) -> Tensor:
-    """‖∇ score‖² of each score, smooth where it is 0; of a pack of data over all of them, ``(B // pack,)``.
-
-    Where there is a score for each datum of each site, one after the other, these are of critics of their own.
-    """
+    """‖∇ score‖² of each score, smooth where it is 0; of a pack of data over all of them, ``(B // pack,)``."""
     learning = torch.is_grad_enabled()
     with torch.enable_grad():
         moved = {k: v.detach().requires_grad_() if v.is_floating_point() else v for k, v in sites.items()}
         inputs = [v for v in moved.values() if v.requires_grad]
         scores = critic(moved)
         gradients = torch.autograd.grad(scores.sum(), inputs, create_graph=learning, allow_unused=True)
-    each = [g.flatten(1).square().sum(1) for g in gradients if g is not None]
-    if len(each) > 1 and len(scores) == sum(map(len, each)):
-        return torch.cat(each)  # every site has a critic of its own
-    squares = functools.reduce(torch.add, each)
+    squares = functools.reduce(torch.add, [g.flatten(1).square().sum(1) for g in gradients if g is not None])
     if len(squares) == len(scores):
         return squares
     # datum n is in pack n mod P, and what is in none has no gradient

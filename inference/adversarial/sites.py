@@ -163,4 +163,15 @@ class Unobserved(Messenger):
         if msg["is_observed"]:
             msg["is_observed"], msg["value"] = False, None
             if self.means or not msg["fn"].has_rsample:
-                msg["value"], msg["done"] = msg["fn"].mean, True
+                msg["value"], msg["done"] = _mean(msg["name"], msg["fn"]), True
+
+
+def _mean(site: str, fn: Any) -> Tensor:
+    try:
+        mean: Tensor = fn.mean
+    except NotImplementedError:
+        raise ValueError(
+            f"the site {site!r} is drawn from {type(fn).__name__}, which has no mean and no draws that gradients pass "
+            "through, so that a game cannot show it to a critic; train the model by its own objective, objective=None."
+        ) from None
+    return mean

@@ -67,7 +67,8 @@ def fit(
             DataFrame, a torch Dataset, ``(x, y)``, or a mapping of ``x_train``, ``y_train`` ...
         objective: by default the model's own.
         epochs: passes over the data, in each stage that names no number of its own; by default those of the recipe.
-        lr: learning rate of every player; by default the recipe's, or each player's own.
+        lr: learning rate of every player, a critic's too, instead of what their optimizers say, be these equal or not; by
+            default the recipe's, or each player's own.
         batch_size: by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32.

@@ -45,6 +45,7 @@ class CycleGAN(Model, HasCritic, HasTranslation):
     """
 
     paired = False
+    apart = True
 
     def __init__(
         self,
@@ -111,8 +112,9 @@ class CycleGAN(Model, HasCritic, HasTranslation):
         return {"x": self.to_x(batch.y), "y": self.to_y(batch.x)}
 
     def criticize(self, sites: Mapping[str, Tensor]) -> Tensor:
-        """The scores of x, each by the first critic, and after them those of y by the second, ``(2 B,)``."""
-        return torch.cat([self.critic_x(sites["x"]), self.critic_y(sites["y"])]).squeeze(-1)
+        """The scores of x, each by the first critic, and after them those of y by the second, ``(2 B,)``; of one, its own."""
+        critics = {"x": self.critic_x, "y": self.critic_y}
+        return torch.cat([critic(sites[name]) for name, critic in critics.items() if name in sites]).squeeze(-1)
 
     def generator_modules(self) -> Sequence[nn.Module]:
         """G and F."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyrogen.axes import Distribution, Prior
+from pyrogen.axes import Distribution, HasCentre, Prior
 from pyrogen.base import Batch, HasCritic, Model, Objective, announce
 from pyrogen.capabilities import HasTruncation
 from pyrogen.conditions import Condition, Reader
@@ -19,12 +18,10 @@ from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.nets import BatchDims
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
-from pyrogen.priors import StandardNormal
 from pyrogen.registry import make
 
 BOUNDED = ("unit", "binary")
 TRIED = 64  # draws by which a generator shows its range
-LEVELS = (2.0, 1.0, 0.5, 0.25)  # of a standard normal distribution
 
 
 class GAN(Model, HasCritic, HasTruncation):
@@ -136,13 +133,13 @@ class GAN(Model, HasCritic, HasTruncation):
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        """g(z) at drawn z, ``(n, *x_shape)``; truncated, at z of N(0, I) given that all |z_i| ≤ ``truncation``.
+        """g(z) at drawn z, ``(n, *x_shape)``; truncated, at z of p(z) given that all |z_i| ≤ ``truncation``.
 
         Reference: Brock et al. 2019, arXiv:1809.11096, section 3.1.
 
         Raises:
             ValueError: no y, or a wrong one, where the model is conditional; a truncation that is not above 0, or of a prior
-                that is not StandardNormal.
+                without a centre.
         """
         if self.condition is not None:
             self.condition.check(y, n)
@@ -150,21 +147,20 @@ class GAN(Model, HasCritic, HasTruncation):
 
     @property
     def truncations(self) -> Sequence[float]:
-        """The largest |z_i|, of a standard normal prior."""
-        return LEVELS if isinstance(self.prior, StandardNormal) else ()
+        """The largest |z_i|, of a prior that has a centre."""
+        return self.prior.truncations if isinstance(self.prior, HasCentre) else ()
 
     def _draw(self, n: int, y: Tensor | None) -> Tensor:
         z: Tensor = self.latent_prior(y).sample((n,))
         return z
 
     def _draw_within(self, n: int, most: float) -> Tensor:
-        if not isinstance(self.prior, StandardNormal) or not most > 0:
+        if not isinstance(self.prior, HasCentre) or not most > 0:
             raise ValueError(
-                f"truncation={most:g} draws z of a StandardNormal prior given that no |z_i| is larger, and must be above 0; "
-                f"the prior of this {type(self).__name__} is {type(self.prior).__name__}."
+                f"truncation={most:g} draws z of a prior that has a centre, as StandardNormal, given that no |z_i| is "
+                f"larger, and must be above 0; the prior of this {type(self).__name__} is {type(self.prior).__name__}."
             )
-        share = torch.rand(n, self.latent_size, device=self.device)
-        return (math.sqrt(2) * torch.erfinv((2 * share - 1) * math.erf(most / math.sqrt(2)))).clamp(-most, most)
+        return self.prior.draw_within(n, most)
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Take the scale of the training data's y."""

@@ -92,16 +92,25 @@ GRID = {
     ],
     "metric": "mode-coverage",
 }
+PAIRS = {**SMALL, "critic": {"name": "Perceptron", "hidden": [64, 64], "pack": 2}}
 PACKED = {
     "seeds": 5,
     "data": "ring",
-    "arguments": {**SMALL, "critic": {"name": "Perceptron", "hidden": [64, 64], "pack": 2}},
+    "arguments": PAIRS,
     "recipe": [
         {"epochs": 40, "batch_size": 128, "lr": 2e-3},
         {"epochs": 20, "batch_size": 128, "lr": 5e-4},
         {"epochs": 20, "batch_size": 128, "lr": 1e-4},
     ],
     "metric": "mode-coverage",
+}
+# the same networks, loss and recipe, which on seed 3 cover 20 of the grid's modes with shares 0.17 nats from even ones; packs
+# cover 6 and 8 on seeds 3 and 4, with 0.02 and 0.05, and 11 after four times as many steps
+PACKED_GRID = {**GRID, "arguments": PAIRS}
+SINGLE = {
+    "says": "the same before a critic that reads one datum at a time, from other seeds",
+    "arguments": SMALL,
+    "seed": 10,
 }
 IDLE_PACKED = {
     "says": "a critic that hardly learns (lr 1e-6)",
@@ -176,6 +185,28 @@ CLAIMS = {
             "with": {"statistic": "kl"},
             "at_most": 0.006,
             "control": IDLE_PACKED,
+        },
+        {
+            **PACKED_GRID,
+            "says": "It covers on average at least as many of the grid's 25 modes as published of packs of two, 23.8.",
+            "with": {"statistic": "modes"},
+            "at_least": 23.8,
+            "over": "mean",
+            "control": SINGLE,
+        },
+        {
+            **PACKED_GRID,
+            **QUALITY,
+            "says": "Its samples lie within 3σ of a mode of the grid, as a fraction.",
+            "at_least": 0.38,
+            "control": IDLE_PACKED,
+        },
+        {
+            **PACKED_GRID,
+            "says": "It samples the regions of the 25 modes more evenly than single data make it, in nats of KL.",
+            "with": {"statistic": "kl"},
+            "at_most": 0.08,
+            "control": SINGLE,
         },
     ],
     "gan-hinge": [

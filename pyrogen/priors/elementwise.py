@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from pyrogen.axes import Distribution, Prior
+from pyrogen.axes import Distribution, HasCentre, Prior
 from pyrogen.registry import choice
 
 
@@ -34,11 +35,13 @@ class _Elementwise(Prior):
 
 
 @choice("prior")
-class StandardNormal(_Elementwise):
+class StandardNormal(_Elementwise, HasCentre):
     """The standard normal prior, p(z) = N(z; 0, I).
 
     Shapes: event ``(latent_size,)``. Reference: Kingma & Welling 2014, arXiv:1312.6114.
     """
+
+    truncations = (2.0, 1.0, 0.5, 0.25)
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +49,11 @@ class StandardNormal(_Elementwise):
     def coordinates(self) -> Distribution:
         """N(0, 1)."""
         return dist.Normal(self.loc, self.unit)
+
+    def draw_within(self, n: int, most: float) -> Tensor:
+        """Its quantiles √2 erf⁻¹(u), u uniform on ±erf(most / √2)."""
+        share = torch.rand(n, len(self.loc), device=self.loc.device)
+        return (math.sqrt(2) * torch.erfinv((2 * share - 1) * math.erf(most / math.sqrt(2)))).clamp(-most, most)
 
 
 @choice("prior")

@@ -41,8 +41,8 @@ def run(arguments: Sequence[str]) -> int:
         type=float | None,
         default=None,
         help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres; of "
-        "models that draw x place by place, as sentences, how sure each place is, and at 0 the likeliest; of flows, the spread "
-        "of their base",
+        "models that draw x place by place, as sentences, how sure each place is, and at 0 the likeliest; of flows, the "
+        "spread of their base",
     )
     parser.add_argument(
         "--truncation",
