@@ -34,8 +34,9 @@ CAPTIONS = {
         "latent_size": 8,
         "generator": {"name": "Convolutional", "width": 24},
         "critic": {"name": "Convolutional", "width": 24, "normalization": "none", "conditioning": "projection"},
-        "words": {"name": "Transformer", "width": 64},
+        "words": {"name": "NGram", "width": 64},
     },
+    "objective": "Adversarial(mismatched=True, penalty=R1(weight=1.0), penalty_every=4)",
     "recipe": {"epochs": 60, "lr": 1e-3, "batch_size": 64, "lr_milestones": [41], "lr_decay": 0.3},
 }
 SHUFFLED_CAPTIONS = {
