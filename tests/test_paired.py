@@ -217,10 +217,12 @@ def test_srgan_learns_to_see_first_and_then_plays(small_digits):
     m = pyrogen.create(
         "srgan", **shapes, latent_size=2, features=2, generator=UP, critic={"name": "Convolutional", "width": 4}
     )
-    m.features.passes = 1
+    m.features.passes, m.alone = 1, 2
     before = {k: v.clone() for k, v in m.state_dict().items() if not k.startswith("reader.")}
-    fit(m, small_digits, epochs=1, batch_size=500, progress=False, validate=False, seed=0)
+    assert [stage.name for stage in m.stages()] == ["the likelihood alone", "training"]
+    run = fit(m, small_digits, epochs=1, batch_size=500, progress=False, validate=False, seed=0)
     assert all(not torch.equal(m.state_dict()[k], v) for k, v in before.items())
+    assert run.history["train/critic/loss"].notna().tolist() == [False, False, True]
     with pytest.raises(ValueError, match="a density of what a network sees"):
         log_evidence(m, small_digits.test.take(2), AIS(2, 4))
 

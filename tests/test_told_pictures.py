@@ -9,6 +9,7 @@ from pyrogen.base import Batch
 from pyrogen.conditions import Condition
 from pyrogen.data import load
 from pyrogen.inference import Adversarial, fit
+from pyrogen.inference.adversarial.game import of_others
 from pyrogen.inference.metrics.sprites import layout_iou, slots_right, style_carried
 from pyrogen.inference.pages import told_sections
 from pyrogen.nets.spade import Spade, SpatialNorm
@@ -86,12 +87,23 @@ def test_text_to_image_needs_words(layouts):
         text_to_image(layouts)
 
 
+def test_the_nearest_y_that_is_another_is_called_false():
+    words = Condition((3,), 9)
+    y = torch.tensor([[1, 2, 3], [4, 5, 6], [1, 2, 3], [1, 2, 8], [7, 7, 6]])
+    assert of_others(y, words).tolist() == [[1, 2, 8], [7, 7, 6], [1, 2, 8], [1, 2, 3], [4, 5, 6]]
+    numbers = torch.tensor([[0.0], [5.0], [9.0]])
+    assert of_others(numbers, Condition((1,))).tolist() == [[5.0], [9.0], [5.0]]
+    labels = torch.tensor([0, 1, 2, 0])
+    found = {int(of_others(labels, Condition((), 3))[0]) for _ in range(50)}
+    assert found == {1, 2}  # as near as one another, and never its own
+
+
 def test_the_critic_is_shown_true_pictures_with_the_captions_of_others(captions):
     model = text_to_image(captions)
     loss = {"loss": "LeastSquares"}
     plain, matching = (Adversarial(**loss, mismatched=m).players(model)[0] for m in (False, True))
     model.eval()
-    batch = Batch(captions.train.x[:6], captions.train.y[:6])
+    batch = Batch(captions.train.x[:2], captions.train.y[:2])  # of two y each is the other's nearest
     with torch.random.fork_rng():
         torch.manual_seed(1)
         terms = plain.loss(batch)

@@ -28,10 +28,10 @@ ALONE = {
     "arguments": ENLARGED,
     "recipe": [{"epochs": 12, "lr": 3e-3, "batch_size": 64}],
 }
-# as many passes over the data as the game has
-ALIKE = [{"epochs": 12, "lr": 3e-3, "batch_size": 64}, {"epochs": 4, "lr": 5e-4, "batch_size": 64}]
+# as many passes over the data as the game has after those of the likelihood alone
+ALIKE = [{"epochs": 12, "lr": 3e-3, "batch_size": 64}, {"epochs": 8, "lr": 5e-4, "batch_size": 64}]
 THE_NET = {"entry": "superresolution", "arguments": ENLARGED, "recipe": ALIKE}
-ANOTHER_NET = {**THE_NET, "says": "the net alone, from another seed", "seed": 100}
+ANOTHER_NET = {**THE_NET, "says": "the net alone, from the next seed", "seed": 1}
 GAME = {
     "seeds": 3,
     "data": SMALL,
@@ -39,9 +39,10 @@ GAME = {
         **ENLARGED,
         "critic": {"name": "Convolutional", "width": 8, "normalization": "spectral", "conditioning": "picture"},
         "features": 8,
-        "weight": 40.0,
+        "weight": 400.0,
+        "alone": 12,
     },
-    "recipe": [{"epochs": 12, "lr": 2e-3, "batch_size": 32}, {"epochs": 4, "lr": 5e-4, "batch_size": 32}],
+    "recipe": {"epochs": 8, "lr": 1e-3, "batch_size": 32, "lr_milestones": [6], "lr_decay": 0.3},
 }
 
 CLAIMS = {
