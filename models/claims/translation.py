@@ -39,7 +39,7 @@ CAPTIONS = {
         "words": {"name": "NGram", "width": 64},
     },
     "objective": "Adversarial(mismatched=True, penalty=R1(weight=0.2), penalty_every=8)",
-    "recipe": {"epochs": 20, "lr": 1e-3, "batch_size": 32, "lr_milestones": [14, 18], "lr_decay": 0.3},
+    "recipe": {"epochs": 12, "lr": 1e-3, "batch_size": 32, "lr_milestones": [11], "lr_decay": 0.3},
 }
 SHUFFLED_CAPTIONS = {
     "says": "the same, told captions that were dealt out at random, and right by chance",
@@ -49,7 +49,7 @@ SHUFFLED_CAPTIONS = {
         "kind": "unit",
         "dequantization": False,
     },
-    "recipe": {"epochs": 5},
+    "recipe": {"epochs": 4},
     "between": [0.2, 0.38],
 }
 LAYOUTS = {
