@@ -219,7 +219,7 @@ def test_srgan_learns_to_see_first_and_then_plays(small_digits):
     )
     m.features.passes, m.alone = 1, 2
     before = {k: v.clone() for k, v in m.state_dict().items() if not k.startswith("reader.")}
-    assert [stage.name for stage in m.stages()] == ["the likelihood alone", "training"]
+    assert [stage.name for stage in m.stages()] == ["the net alone", "training"]
     run = fit(m, small_digits, epochs=1, batch_size=500, progress=False, validate=False, seed=0)
     assert all(not torch.equal(m.state_dict()[k], v) for k, v in before.items())
     assert run.history["train/critic/loss"].notna().tolist() == [False, False, True]

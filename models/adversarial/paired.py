@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pyrogen.axes import Prior
-from pyrogen.base import Objective, Stage
+from pyrogen.base import Batch, Objective, Player, Stage
 from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.inference.objectives.elbo import ELBO
@@ -36,7 +36,8 @@ class PerceptualGenerator(LearnsFeatures, Generator):
         latent_size: size of z.
         width: channels of φ's first layer.
         scale: s.
-        alone: epochs of a first stage by the ELBO alone, so that the objective's own finds a net that has learned; 0: none.
+        alone: epochs of a first stage by x itself, ½ E |x − m(z, y)|², so that the objective finds a net that has learned; 0:
+            none.
         further: what :class:`Generator` takes besides.
     """
 
@@ -51,16 +52,24 @@ class PerceptualGenerator(LearnsFeatures, Generator):
         **further: Any,
     ) -> None:
         if alone < 0:
-            raise ValueError(f"alone={alone}: the likelihood alone is trained by for 0 epochs or more.")
+            raise ValueError(f"alone={alone}: the net is trained alone for 0 epochs or more.")
         likelihood = Perceptual(Features(x_shape, width, pixels=True), scale=scale)
         super().__init__(net, x_shape, latent_size, likelihood=likelihood, **further)
         self.keep_features(self.likelihood)
         self.alone = alone
 
     def stages(self) -> Sequence[Stage]:
-        """The likelihood alone, if it comes first, and then the model's objective."""
+        """The net alone, where that comes first, and then the model's objective."""
         whole = super().stages()
-        return [Stage(ELBO().players(self), "the likelihood alone", epochs=self.alone), *whole] if self.alone else whole
+        return (
+            [Stage([Player("pixels", self._pixels, [self.net])], "the net alone", self.alone), *whole]
+            if self.alone
+            else whole
+        )
+
+    def _pixels(self, batch: Batch) -> Mapping[str, Tensor]:
+        z = self.latent_prior(batch.y).sample((len(batch.x),))
+        return {"loss": 0.5 * (batch.x - self.generate(z, batch.y)).square().flatten(1).sum(1).mean()}
 
 
 @entry(
@@ -175,8 +184,8 @@ def srgan(
 ) -> PerceptualGenerator:
     """The large picture of a small one that a critic takes for real, and a network φ for like the true one.
 
-    φ has learned to see from the same pictures, and the game begins with a net that the likelihood has trained alone. What is
-    not told by y is made up: nearer to data as a whole, and farther from the datum pixel by pixel, than what
+    φ has learned to see from the same pictures, and the game begins with a net that has learned from pixels alone. What y
+    leaves open is made up: nearer to data as a whole, and farther from the datum pixel by pixel, than what
     "superresolution" makes.
 
     Args:
@@ -186,7 +195,7 @@ def srgan(
         weight: of the likelihood's nats a number of x.
         scale: s, of what is seen.
         features: channels of φ's first layer.
-        alone: epochs of the likelihood alone, before the game; 0: none.
+        alone: epochs by mean squared error alone, before the game; 0: none.
         generator: the network that makes data of z and y.
         critic: the network that tells x from data, given y.
         prior: p(z), a fixed one.
