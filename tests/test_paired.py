@@ -288,6 +288,18 @@ def test_what_is_grey_or_blurred_measures_less(coloured):
     assert measured("paired-error", coloured, lambda n, y: x + 0.25, draws=2) == pytest.approx(0.25)
 
 
+def test_errors_are_those_of_as_many_other_data(coloured):
+    x, again = coloured.test.x[:100], torch.randint(100, (400, 100), generator=torch.Generator().manual_seed(0))
+    colour = [(t.amax(1) - t.amin(1)).mean((1, 2)) for t in (x.roll(1, 0), x)]
+    bootstrap = (colour[0][again].mean(1) / colour[1][again].mean(1)).std()
+    assert measured("saturation", coloured, lambda n, y: x.roll(1, 0)).error == pytest.approx(
+        float(bootstrap), rel=0.15
+    )
+    found = measured("answer-diversity", coloured, lambda n, y: x + 0.1 * torch.randn_like(x))
+    assert 0 < found.error < 0.1 * found
+    assert 0 < measured("sharpness", coloured, lambda n, y: x.roll(1, 0)).error < 0.1
+
+
 def test_the_gain_over_bicubic_interpolation(small_digits):
     y = small_digits.test.y[:100]
     bicubic = pictures.enlarged(y, (8, 8)).clamp(0, 1)
