@@ -24,7 +24,7 @@ from pyrogen.inference.replay.recorded_step import Step, said
 from pyrogen.inference.training.game import Game, Rules
 
 NAMES = pyrogen.list_models()
-SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,), "classes": 3}
+SMALL = {"latent_size": 2, "width": 4, "components": 3, "hidden": (6,), "upper": (1,), "classes": 3, "alone": 0}
 SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,)}
 SMALL_NETS = {
     "Perceptron": {"hidden": (6,)},

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("empty_store")
 
 NAMES = pyrogen.list_models()
 # by the names of an entry's arguments, so that a new entry is tested from the day it is registered
-SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3}
+SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3, "alone": 2}
 SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,), "rbm-gaussian": (2,), "ebm": (2,)}
 # a difference of scores, as of the hinge within its margins, or of energies does not know their common level
 HINGED = ("gan-hinge", "sngan", "wgan", "wgan-gp", "sagan", "biggan", "progan")
