@@ -39,7 +39,7 @@ def measure(threads: list[int], quick: bool) -> Section:
     if SHARED.is_dir():
         os.environ.setdefault("PYROGEN_DATA", str(SHARED))
     torch.set_num_threads(1)
-    epochs = 0 if quick else int(os.environ.get("PYROGEN_EPOCHS", "4"))
+    epochs = 0 if quick else int(os.environ.get("PYROGEN_EPOCHS", "3"))
     rows = []
     for scene, ((ade, fde), straight) in PUBLISHED.items():
         known = {"constant velocity": straight}
