@@ -136,3 +136,15 @@ class HasDiffusion(ABC):
     @abstractmethod
     def reconstruction_nats(self, x: Tensor) -> Tensor:
         """−log p(x|z₀) at a draw of q(z₀|x), ``(B,)``."""
+
+
+class HasVelocity(ABC):
+    """A model that makes data of noise along dx/dt = v(x, t), from t = 0 to 1."""
+
+    @abstractmethod
+    def velocity(self, x: Tensor, t: Tensor) -> Tensor:
+        """v(x, t), of scaled data ``(N, *x_shape)`` and times ``(N,)``."""
+
+    @abstractmethod
+    def scaled(self, x: Tensor) -> Tensor:
+        """Data on the scale of the noise, ``(N, *x_shape)``."""

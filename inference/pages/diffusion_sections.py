@@ -39,7 +39,9 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
     scaled = [plots.to_image(torch.stack([pair[k] for pair in shown], 1).flatten(0, 1), data.kind) for k in (0, 1)]
     rows = [torch.from_numpy(x).permute(0, 3, 1, 2).unflatten(0, (len(part), -1)) for x in scaled]
     strip = torch.stack(rows, 1).flatten(0, 1)
-    caption = f"Test data with noise as after so many of {model.steps} steps, and below each what the model takes it for."
+    caption = (
+        f"Test data with noise as after so many of {model.steps} steps, and below each what the model takes it for."
+    )
     labels = ["with noise", "seen as"] * len(part)
     yield Panel(DECODED, caption, "denoised", plots.strips(strip, "unit", labels, names))
 
@@ -58,8 +60,8 @@ def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     named = {"prior": prior, "diffusion": sum(steps), "reconstruction": reconstruction, "−ELBO": total}
     rows += [(name, f"{nats:.4g}", f"{nats / math.prod(model.x_shape):.4g}") for name, nats in named.items()]
     caption = (
-        f"What the bound is made of, for {len(part)} test data: what noise still tells of them at the last step, what each of "
-        f"{model.steps} steps costs, and what is left to the first. Of densities nats may be negative."
+        f"What the bound is made of, for {len(part)} test data: what noise still tells of them at the last step, what each "
+        f"of {model.steps} steps costs, and what is left to the first. Of densities nats may be negative."
     )
     yield Panel(DENSITY, caption, table=rows)
     caption = "What each step costs, from the nearly clean to the noisiest."

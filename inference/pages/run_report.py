@@ -24,7 +24,7 @@ from pyrogen.base import (
     Model,
     Pair,
 )
-from pyrogen.capabilities import HasAttention, HasGrowth, HasStates, HasStyles, HasTruncation
+from pyrogen.capabilities import HasAttention, HasDiffusion, HasGrowth, HasStates, HasStyles, HasTruncation
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
@@ -35,6 +35,7 @@ from pyrogen.inference.pages import (
     codebook_sections,
     datum_sections,
     density_sections,
+    diffusion_sections,
     energy_sections,
     fields,
     latent_sections,
