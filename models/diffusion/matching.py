@@ -46,7 +46,8 @@ class VelocityDensity(Density):
 
     def forward(self) -> Distribution:
         """The law."""
-        moved = transforms.AffineTransform(self.loc, self.scale, event_dim=len(self.x_shape))
+        # of a scale without dimensions torch would count the slope of one element for all
+        moved = transforms.AffineTransform(self.loc, self.scale.expand_as(self.loc), event_dim=len(self.x_shape))
         return dist.TransformedDistribution(self.along(), [moved])
 
     def velocity(self, x: Tensor, t: Tensor) -> Tensor:

@@ -104,7 +104,9 @@ class AlongODE(TorchDistribution):
         """
         times = torch.tensor([start, end], device=self.like.device, dtype=self.like.dtype)
         try:
-            found = odeint(slope, state, times, rtol=self.tolerance, atol=self.tolerance, method="dopri5", options=LIMIT)
+            found = odeint(
+                slope, state, times, rtol=self.tolerance, atol=self.tolerance, method="dopri5", options=LIMIT
+            )
         except AssertionError as error:
             raise ValueError(
                 f"the differential equation could not be followed to the end ({error}); its velocity is too rough, or not "
