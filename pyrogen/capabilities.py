@@ -106,3 +106,45 @@ class HasStates(HasLatents):
         Raises:
             ValueError: the posterior is no chain of states.
         """
+
+
+class HasDiffusion(ABC):
+    """A pair whose guide adds noise in steps and whose model takes it away: −ELBO = prior + Σ_i step_i + reconstruction.
+
+    Attributes:
+        steps: T.
+    """
+
+    steps: int
+
+    @abstractmethod
+    def prior_nats(self, x: Tensor) -> Tensor:
+        """KL(q(z_T|x) ‖ p(z_T)), ``(B,)``."""
+
+    @abstractmethod
+    def step_nats(self, x: Tensor, step: Tensor, y: Tensor | None = None) -> Tensor:
+        """KL(q(z_{i−1}|z_i, x) ‖ p(z_{i−1}|z_i)) at a draw of q(z_i|x), for steps i ``(B,)`` from 1 to T: ``(B,)``."""
+
+    @abstractmethod
+    def add_noise(self, x: Tensor, step: Tensor) -> Tensor:
+        """A draw of q(z_i|x), steps i ``(B,)`` from 0 to T: ``(B, *x_shape)``."""
+
+    @abstractmethod
+    def denoise(self, z: Tensor, step: Tensor, y: Tensor | None = None) -> Tensor:
+        """x̂(z_i), the data that the model sees in noisy ones, ``(B, *x_shape)``."""
+
+    @abstractmethod
+    def reconstruction_nats(self, x: Tensor) -> Tensor:
+        """−log p(x|z₀) at a draw of q(z₀|x), ``(B,)``."""
+
+
+class HasVelocity(ABC):
+    """A model that makes data of noise along dx/dt = v(x, t), from t = 0 to 1."""
+
+    @abstractmethod
+    def velocity(self, x: Tensor, t: Tensor) -> Tensor:
+        """v(x, t), of scaled data ``(N, *x_shape)`` and times ``(N,)``."""
+
+    @abstractmethod
+    def scaled(self, x: Tensor) -> Tensor:
+        """Data on the scale of the noise, ``(N, *x_shape)``."""

@@ -7,7 +7,16 @@ import torch
 import pyrogen
 from pyrogen import registry
 
-SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3, "content": 2, "alone": 2}
+SMALL = {
+    "latent_size": 2,
+    "width": 4,
+    "components": 3,
+    "upper": (1,),
+    "classes": 3,
+    "content": 2,
+    "alone": 2,
+    "steps": 3,
+}
 SHAPES = {
     **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm"), (2,)),
     **dict.fromkeys(("video-gan", "vae-video"), (3, 1, 8, 8)),
@@ -58,6 +67,9 @@ def sizes(name):
             arguments[axis] = small_net(accepted[axis].default)
     if "y_shape" in accepted and "classes" not in accepted:
         arguments["y_shape"] = (2,)
+    for axis in {"denoiser", "net"} & set(accepted):
+        if accepted[axis].default is None:
+            arguments[axis] = {"name": "UNet", "width": 4}
     arguments |= TOLD.get(name, {}) | (TEXT if "vocabulary" in accepted else {})
     return {"x_shape": SHAPES.get(name, (1, 8, 8)), **arguments}
 

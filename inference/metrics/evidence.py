@@ -100,12 +100,12 @@ def gain(model: Model, data: Data, seed: int, against: Model, estimator: Mapping
 def law_gap(model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None = None) -> Nats:
     """Nats per test datum by which a model stays below the law that the data come from: an estimate of E KL(p* ‖ p).
 
-    1/N Σₙ [log p*(xₙ) − log p(xₙ)], both given yₙ where the law is one of x given y.
+    1/N Σₙ [log p*(xₙ) − log p(xₙ)], both given yₙ where the model is told it.
     """
     if data.law is None or data.standardize:
         why = "these are standardized: load them with standardize=False" if data.law else "nobody knows it here"
         raise ValueError(f"law-gap compares with the law that {data.name!r} come from as they are, and {why}.")
-    truth = data.law.log_prob(data.test.x, data.test.y).cpu().numpy()
+    truth = data.law.log_prob(data.test.x, model.condition_for(data.test.y)).cpu().numpy()
     return Nats(truth - _each(model, data, seed, estimator))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.data import Data
-from pyrogen.data.regression import Arm, Regression
+from pyrogen.data.regression import Arm
 from pyrogen.figures import density_plots
 from pyrogen.inference.metrics.regression import ranks, thirds
 from pyrogen.inference.pages.panel import ADVICE, DENSITY, History, Panel
@@ -92,11 +92,12 @@ def intervals(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def law(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How far the model is below the law that the data come from, where it is known."""
-    if data.law is None or data.standardize or (isinstance(data.law, Regression) and model.condition is None):
+    if data.law is None or data.standardize or (data.law.conditional and model.condition is None):
         return
     test = data.test
-    truth = data.law.log_prob(test.x, test.y)
-    gaps = truth - model.log_prob(test.x, model.condition_for(test.y)).double()
+    told = model.condition_for(test.y)
+    truth = data.law.log_prob(test.x, told)
+    gaps = truth - model.log_prob(test.x, told).double()
     gap, error = float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
     yield Panel(
         ADVICE,

@@ -24,7 +24,7 @@ from pyrogen.base import (
     Model,
     Pair,
 )
-from pyrogen.capabilities import HasAttention, HasGrowth, HasStates, HasStyles, HasTruncation
+from pyrogen.capabilities import HasAttention, HasDiffusion, HasGrowth, HasStates, HasStyles, HasTruncation
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
@@ -35,6 +35,7 @@ from pyrogen.inference.pages import (
     codebook_sections,
     datum_sections,
     density_sections,
+    diffusion_sections,
     energy_sections,
     fields,
     latent_sections,
@@ -100,6 +101,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     (HasStyles, (synthesis_sections.mixtures, synthesis_sections.noise, synthesis_sections.ways)),
     (HasAttention, (synthesis_sections.attention,)),
     (HasGrowth, (synthesis_sections.growth,)),
+    (HasDiffusion, (diffusion_sections.noisy, diffusion_sections.costs)),
     (
         HasPosterior,
         (

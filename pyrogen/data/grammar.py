@@ -96,12 +96,16 @@ class Grammar(Law):
         return x.unsqueeze(1), chosen // 4
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """log p(x), whatever y: ``(..., 1, T)`` to ``(...)`` in nats, float64, −∞ of what is no sentence."""
+        """log p(x), or log p(x|y) of topics y: ``(..., 1, T)`` to ``(...)`` in nats, float64, −∞ of what is no sentence."""
         rows = x.reshape(-1, x.shape[-1]).long().cpu()
         rows = torch.cat([rows, torch.full_like(rows[:, :1], END)], 1)
         # the probability of the words so far and of each part of speech to come, (N, choices, parts + 1)
         state = torch.zeros(len(rows), len(self.choices), len(self.parts) + 1, dtype=torch.float64)
         state[..., 0] = 1 / len(self.choices)
+        if y is not None:
+            topics = torch.tensor([topic for topic, _, _ in self.choices])
+            told = topics == y.expand(x.shape[:-2]).reshape(-1, 1).cpu()
+            state = torch.where(told.unsqueeze(-1), len(TOPICS) * state, 0.0)
         for words in rows.unbind(1):
             told = self.emissions[:, :, words.clamp(min=0)].movedim(-1, 0)
             on = (state[..., :-1] * told) @ self.steps

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pyrogen.data.law import Law
 from pyrogen.data.oracle import Oracle
 from pyrogen.data.source import SPLITS, Source
 from pyrogen.registry import choice, unknown
@@ -22,7 +23,7 @@ ON_THE_LINE = {
 }
 
 
-class Mixture(Oracle):
+class Mixture(Oracle, Law):
     """p(x) = Σₖ wₖ N(x; μₖ, σₖ² I) in any dimension D; of one dimension also its distribution function and W₁.
 
     A sample is of high quality within 3σₖ of its nearest mean; so are P(χ²_D ≤ 9) of exact ones: 0.997 of one dimension,
@@ -69,12 +70,14 @@ class Mixture(Oracle):
         noise = torch.randn(n, self.modes.shape[1], generator=generator)
         return self.modes[mode] + self.scales[mode].to(noise).unsqueeze(1) * noise, mode
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x) in nats: ``(..., D)`` to ``(...)``."""
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x), or given modes y log N(x; μ_y, σ_y² I), in nats: ``(..., D)`` to ``(...)``."""
         squared = (x.unsqueeze(-2) - self.modes.to(x)).square().sum(-1)
         variance = self.scales.square()
-        constant = self.weights.log() - self.modes.shape[1] / 2 * (2 * math.pi * variance).log()
-        return torch.logsumexp(constant.to(x) - squared / (2 * variance).to(x), -1)
+        each = -squared / (2 * variance).to(x) - (self.modes.shape[1] / 2 * (2 * math.pi * variance).log()).to(x)
+        if y is not None:
+            return each.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+        return torch.logsumexp(self.weights.log().to(x) + each, -1)
 
     def nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Number of the nearest mode and the distance to it, each ``(...)`` for x ``(..., D)``."""
@@ -186,4 +189,5 @@ def _source(name: str, reference: str, law: Mixture) -> Source:
         levels=None,
         splits={split: law.sample(n, generator) for split, n in zip(SPLITS, SIZES, strict=True)},
         oracle=law,
+        law=law,
     )

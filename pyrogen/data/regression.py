@@ -20,6 +20,8 @@ SIZES = (10_000, 1_000, 6_000)
 class Regression(Law):
     """How x depends on y, exactly: x ``(n, D)`` and y ``(n, E)``."""
 
+    conditional = True
+
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x|y) in nats: ``(..., D)`` and ``(..., E)`` to ``(...)``, float64.
 

@@ -1,0 +1,68 @@
+"""What a report shows of diffusions: data under noise, what the model sees in them, and what each step costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from pyrogen.data import Data
+from pyrogen.figures import density_plots, diffusion_plots, plots
+from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel
+from pyrogen.kinds import is_picture
+
+ROWS, COUNTED, DRAWN = 3, 200, 4
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of all steps
+
+
+def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Test data under more and more noise, and below each what the model takes them for."""
+    steps = sorted({round(share * model.steps) for share in SHARES})
+    plane = math.prod(model.x_shape) == 2
+    if not plane and not is_picture(model.x_shape):
+        return
+    part = data.test.take(COUNTED if plane else ROWS)
+    y = model.condition_for(part.y)
+    shown = []
+    for step in steps:
+        at = torch.full((len(part),), step, device=part.x.device)
+        z = model.add_noise(part.x, at)
+        shown.append((z, model.denoise(z, at, y)))
+    names = [f"step {step}" for step in steps]
+    if plane:
+        named = {name: seen for name, (_, seen) in zip(names, shown, strict=True)}
+        caption = f"What the model takes {len(part)} test data for, with noise as after so many of {model.steps} steps."
+        yield Panel(DECODED, caption, "denoised", density_plots.clouds(named, columns=3))
+        return
+    scaled = [plots.to_image(torch.stack([pair[k] for pair in shown], 1).flatten(0, 1), data.kind) for k in (0, 1)]
+    rows = [torch.from_numpy(x).permute(0, 3, 1, 2).unflatten(0, (len(part), -1)) for x in scaled]
+    strip = torch.stack(rows, 1).flatten(0, 1)
+    caption = (
+        f"Test data with noise as after so many of {model.steps} steps, and below each what the model takes it for."
+    )
+    labels = ["with noise", "seen as"] * len(part)
+    yield Panel(DECODED, caption, "denoised", plots.strips(strip, "unit", labels, names))
+
+
+def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """What the bound is made of, step by step, in nats."""
+    part = data.test.take(COUNTED)
+    x = part.x.repeat_interleave(DRAWN, 0)
+    y = model.condition_for(part.y)
+    told = None if y is None else y.repeat_interleave(DRAWN, 0)
+    prior, reconstruction = (float(nats.mean()) for nats in (model.prior_nats(x), model.reconstruction_nats(x)))
+    each = [model.step_nats(x, torch.full((len(x),), i, device=x.device), told) for i in range(1, model.steps + 1)]
+    steps = [float(nats.mean()) for nats in each]
+    total = prior + sum(steps) + reconstruction
+    rows = [("part", "nats a datum", "nats a dimension")]
+    named = {"prior": prior, "diffusion": sum(steps), "reconstruction": reconstruction, "−ELBO": total}
+    rows += [(name, f"{nats:.4g}", f"{nats / math.prod(model.x_shape):.4g}") for name, nats in named.items()]
+    caption = (
+        f"What the bound is made of, for {len(part)} test data: what noise still tells of them at the last step, what each "
+        f"of {model.steps} steps costs, and what is left to the first. Of densities nats may be negative."
+    )
+    yield Panel(DENSITY, caption, table=rows)
+    caption = "What each step costs, from the nearly clean to the noisiest."
+    yield Panel(DENSITY, caption, "step-costs", diffusion_plots.step_costs(steps))
