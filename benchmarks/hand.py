@@ -280,13 +280,15 @@ def train_rbm(net: HandRBM, raw: Tensor, epochs: int, batch_size: int, lr: float
             optimizer.step()
 
 
-def train_rbm_persistent(net: HandRBM, raw: Tensor, epochs: int, batch_size: int, lr: float, chains: int = 100) -> None:
-    """Epochs of persistent CD over grey values of 0 to 255, binarized anew in every batch."""
+def train_rbm_persistent(
+    net: HandRBM, bits: Tensor, epochs: int, batch_size: int, lr: float, chains: int = 100
+) -> None:
+    """Epochs of persistent CD over bits."""
     optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
     fantasy = torch.bernoulli(torch.full((chains, net.weight.shape[1]), 0.5))
     for _ in range(epochs):
-        for index in torch.randperm(len(raw)).split(batch_size):
-            x = torch.bernoulli(raw[index].float() / 255)
+        for index in torch.randperm(len(bits)).split(batch_size):
+            x = bits[index]
             with torch.no_grad():
                 h = torch.bernoulli(torch.sigmoid(linear(fantasy, net.weight, net.c)))
                 fantasy = torch.bernoulli(torch.sigmoid(h @ net.weight + net.b))

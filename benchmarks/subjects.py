@@ -20,8 +20,8 @@ SHARED = ROOT.parent / "shared" / "data" / "torchvision"
 Splits = dict[str, tuple[Tensor, Tensor]]
 
 
-def digits(train: int, test: int = 1000, side: int = 28, kind: str = "binary") -> Data:
-    """Images, binary ones dynamically so: the first rows of each split, with a black frame up to ``side`` pixels."""
+def digits(train: int, test: int = 1000, side: int = 28, kind: str = "binary", binarization: str = "dynamic") -> Data:
+    """Images: the first rows of each split, with a black frame up to ``side`` pixels."""
     if SHARED.is_dir():
         os.environ.setdefault("PYROGEN_DATA", str(SHARED))
     name, splits = ("mnist", _mnist()) if "PYROGEN_DATA" in os.environ else ("noise", _noise(train, test))
@@ -34,7 +34,7 @@ def digits(train: int, test: int = 1000, side: int = 28, kind: str = "binary") -
         file = Path(folder) / f"{name}.npz"
         np.savez(file, **arrays)
         if kind == "binary":
-            return load(file, kind=kind, binarization="dynamic")
+            return load(file, kind=kind, binarization=binarization)
         return load(file, kind=kind, dequantization=False)
 
 

@@ -53,6 +53,7 @@ class Work:
     others: Mapping[str, Prepare] = field(default_factory=dict)
     modes: tuple[str, ...] = (EAGER, RECORDED)
     moves: int = 1
+    lr: float = LR
 
     @property
     def steps(self) -> int:
@@ -144,7 +145,7 @@ def train(work: Work, model: Model, mode: str, epochs: int | None = None) -> pyr
         work.data,
         epochs=epochs or work.epochs,
         batch_size=work.batch_size,
-        lr=LR,
+        lr=work.lr,
         device="cpu",
         validate=False,
         progress=False,

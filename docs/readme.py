@@ -45,6 +45,7 @@ def axes() -> str:
         "critic",
         "generator",
         "sequence",
+        "telling",
         "estimator",
         "measure",
         "data",

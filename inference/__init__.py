@@ -28,6 +28,7 @@ from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import Estimator, Exact, Reconstruction, log_evidence
 from pyrogen.inference.evidence.guide_check import check_guide
 from pyrogen.inference.evidence.noise import Observed, observe
+from pyrogen.inference.evidence.particle_filter import ParticleFilter
 from pyrogen.inference.evidence.parzen import KDE
 from pyrogen.inference.evidence.smc import SMC
 from pyrogen.inference.evidence.summary import Summary, summarize
@@ -40,6 +41,7 @@ from pyrogen.inference.latents.conformal import Separation, conformal_p_values, 
 from pyrogen.inference.latents.factor_scores import disentanglement
 from pyrogen.inference.latents.gaps import gaps
 from pyrogen.inference.latents.geometry import Surface, geodesic
+from pyrogen.inference.latents.imputation import impute
 from pyrogen.inference.latents.inversion import invert
 from pyrogen.inference.latents.judging import judge_of
 from pyrogen.inference.latents.midpoints import midpoints, three_numbers
@@ -49,6 +51,7 @@ from pyrogen.inference.latents.probes import probe
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.latents.rejection import Rejection, rejection
 from pyrogen.inference.latents.sampling import sample_posterior
+from pyrogen.inference.latents.states import filter_states, forecast, smooth_states
 from pyrogen.inference.latents.surgery import surgery
 from pyrogen.inference.latents.temperature import sample_at
 from pyrogen.inference.latents.walks import draw_latents, interpolate, reconstruct_by_chance, traverse, traverse_plane
@@ -114,6 +117,7 @@ __all__ = [
     "NonSaturating",
     "Observed",
     "ParallelTempering",
+    "ParticleFilter",
     "PersistentContrastiveDivergence",
     "ProjectedGradient",
     "Quality",
@@ -148,10 +152,13 @@ __all__ = [
     "diagnose",
     "disentanglement",
     "draw_latents",
+    "filter_states",
     "fit",
+    "forecast",
     "gaps",
     "geodesic",
     "grid",
+    "impute",
     "interpolate",
     "invert",
     "judge_of",
@@ -173,6 +180,7 @@ __all__ = [
     "sample_at",
     "sample_posterior",
     "separation",
+    "smooth_states",
     "summarize",
     "surgery",
     "three_numbers",

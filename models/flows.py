@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pyrogen.axes import Distribution
 from pyrogen.base import HasLogProb, Objective, Pair, announce
+from pyrogen.capabilities import HasSource
 from pyrogen.dequantization import Cells, Dequantizer, Uniform, cumulative
 from pyrogen.distributions.densities import Density, ImageFlow, VectorFlow
 from pyrogen.inference.objectives.elbo import ELBO
@@ -22,7 +23,7 @@ from pyrogen.registry import entry, make
 GREY, FEW = 256, 64  # levels, and as many as are told from all of them
 
 
-class Flow(Pair, ABC):
+class Flow(Pair, HasSource, ABC):
     """A density made of a flow, as a pair.
 
     Args:
@@ -71,6 +72,10 @@ class RealFlow(Flow, HasLogProb):
         """Draw ``n`` data, ``(n, *x_shape)``."""
         x: Tensor = self.density().sample((n,))
         return x
+
+    def source(self) -> Distribution:
+        """p(x)."""
+        return self.density()
 
 
 class LevelsFlow(Flow):
@@ -134,6 +139,14 @@ class LevelsFlow(Flow):
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw ``n`` data, ``(n, *x_shape)``."""
         return self._level_of(self._cube().sample((n,)))
+
+    def source(self) -> Distribution:
+        """p(z)."""
+        return self._cube()
+
+    def made_of(self, draws: Tensor) -> Tensor:
+        """⌊L z⌋."""
+        return self._level_of(draws)
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse what are none of the levels that the model was trained on."""

@@ -47,6 +47,8 @@ class VQVAE(Pair, HasPosterior, HasGenerator, HasCodebooks):
         ValueError: a prior of other values.
     """
 
+    certain = True
+
     def __init__(
         self,
         net: Quantizer,

@@ -124,6 +124,19 @@ class HasLevels(ABC):
         """p(z_l | z_{<l}) given all levels above, ``(..., sum(sizes[:number]))``; event ``(sizes[number],)``."""
 
 
+class HasTransition(ABC):
+    """A prior whose z is made of states side by side, each normal given the one before: the same transition at each step."""
+
+    @property
+    @abstractmethod
+    def first(self) -> Distribution:
+        """p(z₁), independent normal coordinates: batch shape ``()``, event ``(L,)``."""
+
+    @abstractmethod
+    def following(self, before: Tensor) -> Distribution:
+        """p(z_t | z_{t−1}) of states ``(..., L)``, independent normal coordinates: batch shape ``(...)``, event ``(L,)``."""
+
+
 class HasCentre(ABC):
     """A prior with most of its mass around 0, of which z can be drawn that lie within a distance of it.
 
@@ -144,6 +157,7 @@ class Posterior(Axis):
     Attributes:
         support: the values that z may have.
         follows_levels: whether it needs a prior that :class:`HasLevels`.
+        follows_transition: whether it needs a prior that :class:`HasTransition`.
         needs_log_joint: whether it climbs the joint density of x and z, so that it needs the prior's.
         has_density: whether its mass is not all at one point.
         reads_pair: whether its features are a mean and a log variance, which an encoder may return apart.
@@ -153,6 +167,7 @@ class Posterior(Axis):
     support: constraints.Constraint = constraints.real_vector
     has_density: ClassVar[bool] = True
     follows_levels: ClassVar[bool] = False
+    follows_transition: ClassVar[bool] = False
     needs_log_joint: ClassVar[bool] = False
     reads_pair: ClassVar[bool] = False
 
@@ -319,6 +334,10 @@ def _misfit(prior: Prior | type[Prior], posterior: Posterior | type[Posterior]) 
         return f"the prior {p} is over {left} and the posterior {q} over {right}"
     if posterior.follows_levels and not issubclass(prior if isinstance(prior, type) else type(prior), HasLevels):
         return f"the prior {p} has no levels for the posterior {q} to follow"
+    if posterior.follows_transition and not issubclass(
+        prior if isinstance(prior, type) else type(prior), HasTransition
+    ):
+        return f"the prior {p} has no transition from state to state for the posterior {q} to follow"
     if prior.made_of_posteriors and posterior.needs_log_joint:
         return f"the prior {p} is made of posteriors and the posterior {q} climbs the prior's density, each needing the other"
     if not prior.proper and posterior.has_density:

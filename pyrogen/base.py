@@ -282,6 +282,10 @@ class HasConditionals(HasLogProb):
     places: Sequence[Place]
 
     @abstractmethod
+    def distribution(self, y: Tensor | None = None) -> Distribution:
+        """p(x), or p(x|y) with batch shape ``(B,)``."""
+
+    @abstractmethod
     def log_conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p of each pixel given those before it in nats, ``(B, *x_shape[1:])``: they sum to log p(x)."""
 
@@ -350,6 +354,20 @@ class HasPartition(ABC):
         lift = self.log_density(states, high) - self.log_density(states, low)
         return lift, self.move(states, high)
 
+    def halfway(self, states: Tensor) -> Tensor:
+        """Where transitions that leave f₁ unchanged are once a part of each is made: by default, where they begin."""
+        return states
+
+    def arrive(self, halfway: Tensor) -> Tensor:
+        """The states where such transitions end: ``arrive(halfway(s))`` is what ``move(s)`` is."""
+        return self.move(halfway)
+
+    def contrast(self, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """log f(x), or a lower bound, log f(s), and ``halfway(s)`` without a gradient, which may share what they read."""
+        densities = self.log_unnormalized(x)[0], self.log_density(states)
+        with torch.no_grad():
+            return *densities, self.halfway(states)
+
     @property
     @abstractmethod
     def enumerable(self) -> bool:
@@ -389,6 +407,10 @@ class HasFeatures(ABC):
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """What the topmost hidden units make of x, ``(B, n)``."""
+
+    def filters(self) -> Sequence[Tensor]:
+        """What raises the units of each layer, from the data upwards, ``(units, elements of x)``; none: it is no picture."""
+        return []
 
 
 class HasPosterior(HasLatents):
@@ -500,10 +522,12 @@ class Pair(Model, ABC):
 
     Both begin by :func:`announce`, use ``to_event`` for every dimension but the batch, and leave the global parameter
     store empty, so that stock Pyro trains, conditions and predicts with them. ``vectorized`` pairs accept particles as
-    leading dimensions of their latents.
+    leading dimensions of their latents. The guide of ``certain`` pairs has one state of the latents for a datum, so that a
+    single draw says of log p(x) what many would.
     """
 
     vectorized: bool = True
+    certain: bool = False
 
     @abstractmethod
     def model(self, x: Tensor, y: Tensor | None = None) -> None:

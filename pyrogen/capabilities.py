@@ -1,13 +1,27 @@
-"""What generators of pictures can be asked beside samples: each a small abstract class, as those of :mod:`pyrogen.base`."""
+"""What some models can be asked beside samples and densities: each a small abstract class, as of :mod:`pyrogen.base`."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Tensor
 
-from pyrogen.base import HasGenerator
+from pyrogen.base import HasGenerator, HasLatents
+from pyrogen.distributions.markov import MarkovChain
+
+
+class HasSource(ABC):
+    """A model whose samples are draws of one distribution, or are made of these: at a temperature, of one of less spread."""
+
+    @abstractmethod
+    def source(self) -> Distribution:
+        """What is drawn."""
+
+    def made_of(self, draws: Tensor) -> Tensor:
+        """The samples that draws become: by default the draws themselves."""
+        return draws
 
 
 class HasTruncation(HasGenerator):
@@ -69,3 +83,26 @@ class HasGrowth(HasGenerator):
     @abstractmethod
     def generate_at(self, level: int, z: Tensor, y: Tensor | None = None) -> Tensor:
         """What the net as it is would make if it had grown to this level only, in the size of x: ``(N, *x_shape)``."""
+
+
+class HasStates(HasLatents):
+    """A model of sequences that hides a state at each step, p(x, z) = p(z₁) Π_t p(z_t | z_{t−1}) Π_t p(x_t | z_t).
+
+    Its latents are the states side by side, z₁ first; data are ``(C, T)``.
+    """
+
+    @abstractmethod
+    def chain(self) -> MarkovChain:
+        """p(z₁) and p(z_t | z_{t−1})."""
+
+    @abstractmethod
+    def emission(self, states: Tensor) -> Distribution:
+        """p(x_t | z_t) of states ``(..., L)``: event ``(C,)``."""
+
+    @abstractmethod
+    def guided(self, x: Tensor) -> MarkovChain:
+        """q(z₁ | x) and q(z_t | z_{t−1}, x).
+
+        Raises:
+            ValueError: the posterior is no chain of states.
+        """

@@ -37,6 +37,7 @@ class Condition:
         shape: of one y; ``()`` for one label a datum.
         classes: how many there are; None for real numbers.
         optional: whether a label may be missing, or be ``UNKNOWN``: the model then takes it for a latent.
+        missing: whether NaN among real numbers stands for what is not there.
 
     Raises:
         ValueError: nothing to be conditioned on, or one class only.
@@ -45,6 +46,7 @@ class Condition:
     shape: Sequence[int] = ()
     classes: int | None = None
     optional: bool = False
+    missing: bool = False
 
     def __post_init__(self) -> None:
         if self.classes is None and not self.shape:
@@ -132,7 +134,8 @@ class Condition:
         if y.shape != (n, *self.shape):
             raise ValueError(f"the model takes {self}, y of shape {(n, *self.shape)}; got {tuple(y.shape)}.")
         if self.classes is None:
-            if not y.is_floating_point() or not torch.isfinite(y).all():
+            bad = y.isinf() if self.missing else ~y.isfinite()
+            if not y.is_floating_point() or bad.any():
                 raise ValueError(f"the model takes {self}; y holds {_held(y)}.")
             return
         lowest, whole = UNKNOWN if self.optional else 0, not y.is_floating_point()

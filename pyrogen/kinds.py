@@ -34,6 +34,7 @@ class Kind(ABC):
         support: the values that one element may have.
         countable: whether x has probabilities, and no densities.
         limits: the lowest and the highest value of a picture; None: those of the data.
+        vectors: whether data are compared, and shown, as vectors of numbers; a report has other sections for what is none.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("kind",)
@@ -41,6 +42,7 @@ class Kind(ABC):
     support: ClassVar[constraints.Constraint] = constraints.real
     countable: ClassVar[bool] = False
     limits: ClassVar[tuple[float, float] | None] = None
+    vectors: ClassVar[bool] = True
 
     def check(self, x: Tensor) -> bool:
         """Whether all values of ``x`` are of the kind, or of raw values that can be made into it."""
@@ -72,7 +74,7 @@ class Binary(Kind):
         x = raw.float() / ((levels or 2) - 1)
         if not random:
             return x
-        return torch.bernoulli(x) if noise is None else (noise < x).float()
+        return coins(x) if noise is None else (noise < x).float()
 
 
 @choice("kind", "unit")
@@ -142,6 +144,7 @@ class Tokens(Kind):
     words = "whole numbers from 0, and −1 after the end"
     support = constraints.integer_interval(END, 2**24)
     countable = True
+    vectors = False
 
     def check(self, x: Tensor) -> bool:
         """Whether all are, and no word follows an end."""
@@ -149,9 +152,36 @@ class Tokens(Kind):
         return super().check(x) and not (ended[..., :-1] & ~ended[..., 1:]).any()
 
 
+@choice("kind", "paths")
+class Paths(Kind):
+    """Places in the plane as they are, ``(people, steps, 2)``, NaN of people of whom a scene has none."""
+
+    words = "places in the plane, (people, steps, 2), and NaN of whoever is not there at all"
+    vectors = False
+
+    def check(self, x: Tensor) -> bool:
+        """Whether all are, each of the people being there at all steps or at none."""
+        if x.dim() < 3 or x.shape[-1] != 2:
+            return False
+        gone = x.isnan().flatten(-2)
+        return not (x.isinf().any() or (gone.any(-1) & ~gone.all(-1)).any())
+
+
+def coins(p: Tensor) -> Tensor:
+    """Ones with probabilities p and zeros else, same shape and type: torch.bernoulli, bit for bit, in a third of its time."""
+    # in float32 at least: halves would round small probabilities away
+    uniform = torch.rand(p.shape, dtype=torch.promote_types(p.dtype, torch.float32), device=p.device)
+    return uniform.lt_(p).to(p.dtype)
+
+
 def is_picture(shape: Sequence[int]) -> bool:
     """Whether data of this shape are pictures, ``(C, H, W)`` of one or three channels and 4 pixels a side or more."""
     return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= SMALLEST
+
+
+def is_shown(shape: Sequence[int]) -> bool:
+    """Whether data of this shape are drawn as pictures: they are some, or clips of them, ``(T, C, H, W)``."""
+    return is_picture(shape) or (len(shape) == 4 and is_picture(shape[1:]))
 
 
 @functools.cache

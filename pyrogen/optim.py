@@ -60,5 +60,33 @@ class Adam(Optim):
         """A fused Adam (AdamW where ``weight_decay`` is not zero), where torch has one for these parameters."""
         family = torch.optim.AdamW if self.weight_decay else torch.optim.Adam
         moved = list(parameters)
-        fused = all(p.is_floating_point() and p.device.type in FUSED for p in moved)
-        return family(moved, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=fused)
+        return family(moved, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=_fusable(moved))
+
+
+@choice("optimizer")
+@dataclass(frozen=True)
+class SGD(Optim):
+    """Plain steps down the gradient, v ← μ v + g, θ ← θ − lr v, in one fused kernel.
+
+    Reference: Hinton 2012, A practical guide to training restricted Boltzmann machines, sections 7 and 9.
+
+    Args:
+        lr: the learning rate.
+        momentum: μ.
+        weight_decay: λ of λ θ that is added to g.
+    """
+
+    lr: float = 0.05
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """A fused SGD, where torch has one for these parameters."""
+        moved = list(parameters)
+        return torch.optim.SGD(
+            moved, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, fused=_fusable(moved)
+        )
+
+
+def _fusable(parameters: Iterable[nn.Parameter]) -> bool:
+    return all(p.is_floating_point() and p.device.type in FUSED for p in parameters)

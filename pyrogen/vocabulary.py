@@ -20,11 +20,19 @@ from pyrogen.registry import choice
 
 END = -1
 """What stands after the last word of a sentence."""
+GAP = "_"
+"""What stands in a text for a word that is not told."""
+OPEN = ("...", "…")
+"""What stands at the end of a text for its rest, which is not told."""
 
 
 @dataclass(frozen=True)
 class Vocabulary(ABC):
     """The words that a model knows, numbered from 0, and after them the unknown word.
+
+    Attributes:
+        unknown: how that is written.
+        unknown_is: what it means.
 
     Args:
         words: all of them in one string, as the class joins them; "": only the unknown one.
@@ -35,6 +43,7 @@ class Vocabulary(ABC):
 
     axes: ClassVar[tuple[str, ...]] = ("vocabulary",)
     unknown: ClassVar[str]
+    unknown_is: ClassVar[str] = "unknown"
 
     words: str = ""
 
@@ -114,6 +123,36 @@ class Vocabulary(ABC):
         known, last = self.numbers, len(self) - 1
         rows = [[known.get(word, last) for word in words] + [END] * (longest - len(words)) for words in cut]
         return torch.tensor(rows, dtype=torch.int32).unsqueeze(1)
+
+    def read_gaps(self, text: str, length: int) -> tuple[Tensor, Tensor]:
+        """A text with gaps as numbers ``(1, 1, T)``, and which places are told, ``(T,)`` bits.
+
+        :data:`GAP` stands for one word that is not told, and :data:`OPEN` at the end for the rest of the text. Among the
+        numbers word 0 stands there.
+
+        Args:
+            text: as "the _ chases a _" or "the cat …".
+            length: T.
+
+        Raises:
+            ValueError: it is too long, has a word that is not in the vocabulary, or no gap, or nothing but gaps.
+        """
+        stripped = text.rstrip()
+        rest = next((mark for mark in OPEN if stripped.endswith(mark)), "")
+        cut = list(self.cut(stripped.removesuffix(rest).rstrip() if rest else text))
+        for word in cut:
+            if word != GAP and word not in self.numbers:
+                raise ValueError(f"{word!r} is no word of these data; {GAP!r} stands for a word that is not told.")
+        if len(cut) > length:
+            raise ValueError(f"{text!r} has {len(cut)} words, and the longest that the model knows have {length}.")
+        known = [word != GAP for word in cut] + [not rest] * (length - len(cut))
+        if all(known) or not any(known):
+            raise ValueError(
+                f"{text!r}: say some words and not all of them, {GAP!r} for one that is not told, and {OPEN[0]!r} at the end "
+                "for the rest."
+            )
+        rows = [self.numbers.get(word, 0) for word in cut] + [END] * (length - len(cut))
+        return torch.tensor([[rows]], dtype=torch.int32), torch.tensor(known)
 
     def write(self, tokens: Tensor) -> list[str]:
         """The texts of numbers ``(N, 1, T)``, each up to its end.

@@ -109,6 +109,7 @@ def draws():
             "counts": (12 * u).floor(),
             "angle": 6 * u - 3,
             "tokens": sentences(u),
+            "paths": 4 * u - 2,
         }[kind]
 
     return draw

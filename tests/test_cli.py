@@ -199,6 +199,8 @@ COMPLETED = {
     "train vae --likelihood Normal --likelihood.f": ["--likelihood.floor"],
     "train vae --objective ELBO --objective.w": ["--objective.warmup"],
     "train vae --check": ["--checkpoint_seconds"],
+    "train vae --dec": [],
+    "train vae-music --dec": ["--decoder"],
     "list --axis post": ["posterior"],
     "train vae --data dig": ["digits"],
 }

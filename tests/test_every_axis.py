@@ -5,6 +5,7 @@ import typing
 
 import pytest
 import torch
+from smallest import sizes
 
 import pyrogen
 from pyrogen import registry
@@ -14,15 +15,11 @@ from pyrogen.models.vae.semi_supervised import SemiSupervisedVAE
 from pyrogen.models.vae.vae import VAE
 
 AXES = ("prior", "posterior", "likelihood", "objective")
-SMALL = {"latent_size": 4, "width": 4, "components": 3, "upper": (1,), "classes": 3, "hidden": (8,)}
-
-TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
 
 
 def build(name, **axes):
-    accepted = inspect.signature(registry.find("entry", name).load()).parameters
-    small = {"x_shape": (1, 8, 8), **{k: v for k, v in SMALL.items() if k in accepted}}
-    return pyrogen.create(name, **{**small, **(TEXT if "vocabulary" in accepted else {}), **axes})
+    least = {"latent_size": 4} if "latent_size" in (known := sizes(name)) else {}
+    return pyrogen.create(name, **{**known, **least, **axes})
 
 
 def tried(name, **axes):

@@ -30,6 +30,9 @@ RUNS = {
     "own_models/image_latent.py": (["--epochs", "1"], "codes of shape (5, 4, 2, 2)"),
     "what_a_cycle_hides.py": (["--epochs", "1", "--n", "20"], "white outlines"),
     "between_two_sentences.py": (["--epochs", "1"], "of 6 are sentences of the grammar"),
+    "who_gives_way.py": (["--data", "crossings(n=60)", "--epochs", "1"], "constant velocity with noise  20"),
+    "follow_a_hidden_state.py": (["--epochs", "1"], "nats below Kalman by its guide"),
+    "between_two_tunes.py": (["--epochs", "0"], "all four: runs/between-two-tunes/tunes.png"),
     "find_both_elbows.py": (["--epochs", "1"], "its two exact answers: (-0.25, +1.77) (+0.97, -1.77)"),
 }
 

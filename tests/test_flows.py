@@ -6,12 +6,14 @@ import numpy as np
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro.distributions.transforms.spline import _monotonic_rational_spline as pyro_spline
 from scipy import stats
 from torch.autograd.functional import jacobian
 
 import pyrogen
 from pyrogen.base import Batch, HasLogProb
 from pyrogen.dequantization import Cells, Uniform, Variational, cumulative
+from pyrogen.distributions.splines import spline
 from pyrogen.inference import AIS, ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.pages import density_sections
 from pyrogen.nets.glow import ActNorm, ChannelMix, ImageCoupling, MultiScale, Steps
@@ -39,6 +41,29 @@ def flow(name, x_shape, **arguments):
 def plane(side=241, reach=8.0):
     axis = torch.linspace(-reach, reach, side, dtype=torch.float64)
     return torch.cartesian_prod(axis, axis), float(axis[1] - axis[0]) ** 2
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (200, 5, 8)], ids=["one for all", "one for each"])
+@pytest.mark.parametrize("inverse", [False, True])
+def test_splines_are_those_of_pyro(inverse, shape):
+    """Values, slopes and gradients, also at the bounds and outside, where Pyro works by a mask."""
+    torch.manual_seed(0)
+    widths, heights = (torch.randn(2, *shape).double() * 2).softmax(-1)
+    slopes, shares = torch.rand(*shape[:-1], 7).double() * 3, torch.rand(shape).double()
+    leaves = [t.requires_grad_() for t in (2 * torch.randn(200, 5).double(), widths, heights, slopes, shares)]
+    with torch.no_grad():
+        leaves[0][:3] = torch.tensor([-3.0, 3.0, 100.0])[:, None]
+    pairs = [f(*leaves, inverse=inverse) for f in (spline, pyro_spline)]
+    for mine, theirs in zip(*pairs, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-12)
+    mine, theirs = (torch.autograd.grad(y.sum() + slope.sum(), leaves) for y, slope in pairs)
+    for a, b in zip(mine, theirs, strict=True):
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-9)
+    there = spline(*leaves, inverse=not inverse)
+    back = spline(there[0], *leaves[1:], inverse=inverse)
+    assert torch.allclose(back[0], leaves[0], atol=1e-9)
+    # a bound may come back as a number just outside, where the slope is 1
+    assert torch.allclose(back[1][3:], -there[1][3:], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", VECTORS)

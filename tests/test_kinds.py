@@ -25,6 +25,10 @@ VALUES = {
     "counts": (torch.tensor([0.0, 300.0]), torch.tensor([-1.0])),
     "angle": (torch.tensor([-3.0, 3.0]), torch.tensor([4.0])),
     "tokens": (torch.tensor([3.0, 0.0, -1.0, -1.0]), torch.tensor([3.0, -1.0, 0.0])),
+    "paths": (
+        torch.tensor([[[0.5, 1e3], [-2.0, 3.0]], [[math.nan] * 2] * 2]),
+        torch.tensor([[[0.5, 1.0], [math.nan, math.nan]]]),
+    ),
 }
 
 
@@ -46,7 +50,7 @@ def notes(monkeypatch):
 
 
 def test_the_plain_kinds_are_those_that_a_network_of_numbers_takes():
-    assert {*PLAIN, "tokens"} == set(pyrogen.choices("kind")) == set(VALUES)
+    assert {*PLAIN, "tokens", "paths"} == set(pyrogen.choices("kind")) == set(VALUES)
     assert Model.kinds == PLAIN
 
 

@@ -70,6 +70,8 @@ CASES = {
         {"name": "Autoregressive", "of": {"name": "Tokens", "words": 3}, "net": {"name": "Transformer", "width": 4}},
         (1, 2),
     ),
+    "Stepwise": ("Stepwise", (1, 2)),
+    "Stepwise counts": ({"name": "Stepwise", "of": "Poisson"}, (1, 2)),
     "Masked": ("Masked", (2,)),
     "Masked levels": ({"name": "Masked", "likelihood": "DiscretizedLogisticMixture"}, (1, 2, 1)),
 }

@@ -24,6 +24,8 @@ SMALLER = {  # than their defaults, for speed
 IMAGE, VECTOR, SEQUENCE = (1, 4, 4), (3,), (1, 4)
 # priors of conditional models
 ASKING = ("ConditionalNormal",)
+# and those whose latents are states of sequences
+STEPPING = ("Markov",)
 
 
 def build(prior="StandardNormal", posterior="DiagonalNormal", likelihood="Bernoulli", x_shape=IMAGE):
@@ -31,6 +33,7 @@ def build(prior="StandardNormal", posterior="DiagonalNormal", likelihood="Bernou
     axes = {"prior": prior, "posterior": posterior, "likelihood": likelihood}
     specs = {axis: {"name": name, **_small(axis, name)} for axis, name in axes.items()}
     entry, more = ("vae-conditional", {"classes": 3}) if prior in ASKING else ("vae", {})
+    x_shape = SEQUENCE if prior in STEPPING else x_shape
     return pyrogen.create(entry, x_shape=x_shape, latent_size=4, hidden=(8,), **more, **specs)
 
 
@@ -71,7 +74,13 @@ def all_pairs(every):
 REFUSED = {pair: refused(prior=pair[0], posterior=pair[1]) for pair in itertools.product(PRIORS, POSTERIORS)}
 JOINED = [pair for pair, why in REFUSED.items() if why is None]
 SHAPES = {name: shape_for(name) for name in LIKELIHOODS}
-WORKING = [(p, likelihood, q) for p, q in JOINED for likelihood, shape in SHAPES.items() if shape]
+SEQUENTIAL = {name for name in LIKELIHOODS if not refused(likelihood=name, x_shape=SEQUENCE)}
+WORKING = [
+    (p, likelihood, q)
+    for p, q in JOINED
+    for likelihood, shape in SHAPES.items()
+    if (likelihood in SEQUENTIAL if p in STEPPING else shape)
+]
 
 
 def test_every_choice_works_with_some_other():
@@ -128,7 +137,7 @@ REST = [c for c in WORKING if c not in set(PAIRWISE)]
     + [pytest.param(*c, id="-".join(c), marks=pytest.mark.slow) for c in REST],
 )
 def test_any_combination_trains_samples_and_is_scored(draws, prior, likelihood, posterior):
-    shape = SHAPES[likelihood]
+    shape = SEQUENCE if prior in STEPPING else SHAPES[likelihood]
     m = build(prior, posterior, likelihood, shape)
     x = draws(m.kinds[0], 6, *shape)
     y = (torch.arange(6) % 3,) if prior in ASKING else ()

@@ -122,12 +122,12 @@ BRINGS = {
     "mixture density": ("mdn --hidden 8", {"samples", "log-prob", "conditional-density", "intervals"}, set()),
     "rbm": (
         "rbm --data {pictures} --hidden 4",
-        PICTURES | SCORED | {"film-samples", "log-prob", "energies", "chains", "fantasies", "filters-weight"},
+        PICTURES | SCORED | {"film-samples", "log-prob", "energies", "chains", "fantasies", "filters-1"},
         set(),
     ),
     "large rbm": (
         "rbm --data {pictures} --hidden 40",
-        PICTURES | SCORED | {"film-samples", "energies", "chains", "fantasies", "filters-weight"},
+        PICTURES | SCORED | {"film-samples", "energies", "chains", "fantasies", "filters-1"},
         {"Log probs"},
     ),
     "made": (
@@ -142,7 +142,7 @@ BRINGS = {
     ),
     "dbn": (
         "dbn --data {pictures} --hidden 5,4",
-        PICTURES | {"film-samples", "fantasies", "filters-layers.0.weight", "filters-layers.0.up.weight"},
+        PICTURES | {"film-samples", "fantasies", "filters-1", "filters-2"},
         set(),
     ),
     "energy network": ("ebm --hidden 8", POINTS | SCORED | {"log-prob", "density", "energies"}, set()),
@@ -236,7 +236,7 @@ def test_chains_start_at_data_and_filters_are_the_weights(files):
     canvas = chains.figure.axes[0].images[0].get_array()
     first = canvas[: 6 * 11, : 6 * 11][5::11, 5::11]
     assert first.tolist() == data.test.x[0, 0].tolist()
-    assert filters.name == "filters-weight"
+    assert filters.name == "filters-1"
     canvas = filters.figure.axes[0].images[0].get_array()
     assert canvas[5, 5] == 1.0  # the largest weight is white
     assert "4 strongest of 4" in filters.caption

@@ -109,6 +109,9 @@ def test_the_posterior_is_certain_and_the_bound_is_code_plus_decoder(name):
         assert found["log_evidence"].values == pytest.approx(expected.numpy(), abs=1e-4)
         assert found["mc_se"].values.max() < 1e-9
         assert found.attrs["bound"] == "lower"
+    usual = log_evidence(m, x, y=y)
+    assert (usual.attrs["estimator"], usual.attrs["bound"]) == ("ELBO", "lower")
+    assert usual["log_evidence"].values == pytest.approx(expected.numpy(), abs=1e-4)
 
 
 def test_one_draw_is_weighed_for_all_and_there_are_as_many_as_asked_for():

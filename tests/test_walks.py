@@ -273,8 +273,26 @@ def test_what_is_drawn_place_by_place_is_so_at_a_temperature(name):
     assert len(sample_at(model, 20, 0.0).unique(dim=0)) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "x_shape", "more"),
+    [
+        ("made-orders", (4,), {"hidden": [8], "orders": 2}),
+        ("flow-spline", (3,), {"width": 4}),
+        ("flow-glow", (1, 4, 4), {"width": 4, "depth": 1}),
+    ],
+)
+def test_orders_and_flows_are_drawn_at_a_temperature(name, x_shape, more):
+    torch.manual_seed(0)
+    model = pyrogen.create(name, x_shape=x_shape, **more).eval()
+    with seeded(5), torch.no_grad():
+        expected = model.sample(40)
+    torch.testing.assert_close(sample_at(model, 40, 1.0, seed=5), expected)
+    few, some = (len(sample_at(model, 40, t, seed=5).unique(dim=0)) for t in (0.0, 1.0))
+    assert few <= (2 if name == "made-orders" else 1) < some
+
+
 def test_models_without_latents_or_places_have_no_temperature():
-    with pytest.raises(ValueError, match="RBM is neither; leave the temperature out"):
+    with pytest.raises(ValueError, match="RBM is none of these; leave the temperature out"):
         sample_at(pyrogen.create("rbm", x_shape=(4,)), 2, 0.5)
 
 

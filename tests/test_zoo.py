@@ -1,6 +1,5 @@
 """What every entry of the zoo keeps: it builds, trains, samples, saves, and stock Pyro takes it for its own."""
 
-import inspect
 import math
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 from pyro import poutine
 from pyro.infer import SVI, Predictive, RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
+from smallest import small
 from torch import nn
 
 import pyrogen
@@ -22,9 +22,6 @@ from pyrogen.models.adversarial.gan import GAN
 pytestmark = pytest.mark.usefixtures("empty_store")
 
 NAMES = pyrogen.list_models()
-# by the names of an entry's arguments, so that a new entry is tested from the day it is registered
-SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3}
-SHAPES = {"gan-nonsaturating": (2,), "mdn": (2,), "generator-random": (2,), "rbm-gaussian": (2,), "ebm": (2,)}
 # a difference of scores, as of the hinge within its margins, or of energies does not know their common level
 HINGED = ("gan-hinge", "sngan", "wgan", "wgan-gp", "sagan", "biggan", "progan")
 LEVELLESS = {(name + end, "critic.net.head.bias") for name in HINGED for end in ("", "-paper")} | {
@@ -37,55 +34,6 @@ REST = {
     for net, own in (("critic.net.features", "0."), ("generator.net.layers.0", ""))
     for part in (f"{own}bias", f"{own}parametrizations.weight.original")
 }
-NETS = {
-    "Perceptron": {"hidden": (8,)},
-    **{name: {"width": 4} for name in ("Convolutional", "Residual", "Growing")},
-    "ResidualTranslator": {"width": 4, "blocks": 1},
-    "UNet": {"width": 4},
-    "Upsampling": {"width": 4, "blocks": 1},
-    "Patch": {"width": 4, "halvings": 1},
-    "Spade": {"width": 4, "hidden": 4},
-    "Styled": {"width": 4, "style": 4},
-}
-# what those are told who are told pictures, a second domain, or sentences of several words
-TOLD = {
-    **{name: {"y_shape": (2, 8, 8), "classes": None} for name in ("pix2pix", "colorize", "pix2pix-paper")},
-    **{name: {"y_shape": (1, 4, 4)} for name in ("superresolution", "srgan", "srgan-paper")},
-    **{name: {"y_shape": (1, 8, 8)} for name in ("cyclegan", "cyclegan-paper")},
-    **{name: {"y_shape": (3,)} for name in ("text-to-image", "text-to-image-paper")},
-}
-TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "net": {"name": "LSTM", "width": 4}}
-HIDDEN = {
-    **dict.fromkeys((name for name in NAMES if name.startswith("rbm")), 6),
-    "dbn": (6, 5),
-    "dbm": (6, 5),
-}
-
-
-def small_net(default):
-    """The network that is an entry's default, with few units."""
-    described = {"name": default} if isinstance(default, str) else default
-    return {**described, **NETS[described["name"]]}
-
-
-def small(name, seed=0):
-    """An entry's smallest instance."""
-    torch.manual_seed(seed)
-    accepted = inspect.signature(registry.find("entry", name).load()).parameters
-    arguments = {k: v for k, v in SMALL.items() if k in accepted}
-    if "hidden" in accepted:
-        arguments["hidden"] = HIDDEN.get(name, (8,))
-    arguments |= {
-        axis: small_net(accepted[axis].default)
-        for axis in ("generator", "critic")
-        if axis in accepted and accepted[axis].default
-    }
-    if "y_shape" in accepted and "classes" not in accepted:
-        arguments["y_shape"] = (2,)
-    arguments |= TOLD.get(name, {}) | (TEXT if "vocabulary" in accepted else {})
-    m = pyrogen.create(name, **{"x_shape": SHAPES.get(name, (1, 8, 8)), **arguments})
-    m.before_training(torch.rand(8, *m.x_shape).round())
-    return m
 
 
 def is_pair(name):

@@ -89,7 +89,8 @@ def log_evidence(
         x: data ``(B, ...)``: a tensor, an array, a DataFrame or a torch Dataset; or a split of a data set, whose quantization
             and binarization are then written down.
         estimator: ``IWAE(k)``, ``ELBO()``, ``Exact()``, ``Reconstruction()`` or a name; by default ``Exact()`` where the
-            model has a log_prob, ``AIS(1000, 100)`` of an energy model too large for that, else ``IWAE(5000)``.
+            model has a log_prob, ``AIS(1000, 100)`` of an energy model too large for that, ``ELBO()`` where the guide is
+            certain, else ``IWAE(5000)``.
         seed: of the draws; parameters and the global generator are left as they were.
         y: conditions, where the model asks for them; a split brings its own.
         chunk_size: draws decoded at once for each block of data; it changes memory and speed, not the answer.
@@ -137,7 +138,9 @@ def usual(model: Model) -> str | Mapping[str, Any]:
     """The estimator for a model of which none was asked for."""
     if is_exact(model):
         return "Exact"
-    return ENERGY if isinstance(model, HasPartition) else "IWAE"
+    if isinstance(model, HasPartition):
+        return ENERGY
+    return "ELBO" if isinstance(model, Pair) and model.certain else "IWAE"
 
 
 def _scored(model: Model, x: Tensor, y: Tensor | None) -> str:

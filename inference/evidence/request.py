@@ -24,7 +24,7 @@ def instead(model: Model) -> str:
     if isinstance(model, HasPartition):
         return "use estimator=AIS()"
     if isinstance(model, Pair):
-        return "use estimator=IWAE(5000)"
+        return f"use estimator={'ELBO()' if model.certain else 'IWAE(5000)'}"
     if isinstance(model, HasGenerator):
         return (
             "it has no density; give it an observation noise by observe(model, x_valid), and score what that returns by "

@@ -222,7 +222,7 @@ def _increments(evidence: xr.Dataset) -> Finding | None:
         return None
     least, particles = evidence["incremental_ess"].values, int(evidence.attrs["particles"])
     bad = ~(least >= particles / 2)
-    says = f"one step of temperature leaves {least.min():.3g} of {particles} particles effective at worst"
+    says = f"one step leaves {least.min():.3g} of {particles} particles effective at worst"
     says += f", less than half for {_of(bad)}" if bad.any() else ""
     return _finding(bad, says, evidence)
 
@@ -246,7 +246,8 @@ def _bracket(evidence: xr.Dataset) -> Finding | None:
 
 def from_guide(evidence: xr.Dataset) -> bool:
     """Whether an estimate was made where the guide's draws are, which cannot see what the guide misses."""
-    return "upper" not in evidence and ("k_curve" in evidence or evidence.attrs.get("init") == "guide")
+    drawn_from = (evidence.attrs.get(name) for name in ("init", "proposal"))
+    return "upper" not in evidence and ("k_curve" in evidence or "guide" in drawn_from)
 
 
 def _beyond(evidence: xr.Dataset) -> tuple[np.ndarray, np.ndarray, xr.Dataset] | None:
@@ -314,7 +315,7 @@ OF_DRAWS = ("pareto_k", "error", "k_curve", "jackknife")
 
 def averages(evidence: xr.Dataset) -> bool:
     """Whether the estimate is the log of a mean of weights, of draws or of chains."""
-    return bool(evidence.attrs.get("averages_weights")) or "temperatures" in evidence.attrs
+    return bool(evidence.attrs.get("averages_weights")) or bool({"temperatures", "populations"} & set(evidence.attrs))
 
 
 def _mean(values: np.ndarray, evidence: xr.Dataset, errors: np.ndarray | None = None) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from pyrogen.inference.evidence.annealing import (
     weighed,
 )
 from pyrogen.inference.evidence.estimator import Estimates
-from pyrogen.inference.evidence.latent_space import Init, LatentSpace, Point
+from pyrogen.inference.evidence.latent_space import Init, LatentSpace
 from pyrogen.registry import choice
 
 
@@ -79,29 +80,49 @@ class SMC(AnnealedEstimator):
         return {name: (("datum",), value) for name, value in found.items()}
 
 
+class Takable(Protocol):
+    """What particles are, one beside the other."""
+
+    def take(self: Held, chosen: Tensor) -> Held:
+        """Other particles in place of these: ``chosen[i, n]`` is the one that datum n has in place i."""
+
+
+Held = TypeVar("Held", bound=Takable)
+
+
 class Crowd:
     """Populations that lie side by side along the chains, and what each has gathered so far.
 
+    Args:
+        populations: how many.
+        particles: of each.
+        data: how many.
+        device: where they are.
+        threshold: share of the particles below which the effective number makes a population resample.
+
     Attributes:
+        size: particles of all populations.
         incremental_ess: the least so far, ``(population, datum)``.
         resampled: how often, ``(population, datum)``.
     """
 
-    def __init__(self, populations: int, particles: int, data: int, device: torch.device) -> None:
-        self._shape = populations, particles
+    def __init__(
+        self, populations: int, particles: int, data: int, device: torch.device, threshold: float = 0.5
+    ) -> None:
+        self._shape, self._threshold, self.size = (populations, particles), threshold, populations * particles
         self._gathered = torch.zeros(populations, data, dtype=torch.float64, device=device)
         self.incremental_ess = torch.full_like(self._gathered, particles)
         self.resampled = torch.zeros_like(self._gathered)
         self._before = torch.zeros(populations, particles, data, dtype=torch.float64, device=device)
         self._places = torch.arange(populations * particles, device=device).view(populations, particles, 1)
 
-    def resample(self, log_weights: Tensor, point: Point) -> tuple[Tensor, Point]:
+    def resample(self, log_weights: Tensor, point: Held) -> tuple[Tensor, Held]:
         """Draw anew where weights have become too uneven; both are over ``(population × particle, datum)``."""
         weights, particles = log_weights.unflatten(0, self._shape), self._shape[1]
         normal, increments = self._before.log_softmax(1), weights - self._before
         evenness = (2 * (normal + increments).logsumexp(1) - (normal + 2 * increments).logsumexp(1)).exp()
         self.incremental_ess = torch.minimum(self.incremental_ess, particles * evenness)
-        uneven = (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp() < particles / 2
+        uneven = (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp() < self._threshold * particles
         if uneven.any():
             chosen = torch.where(uneven.unsqueeze(1), systematic(weights) + self._places[:, :1], self._places)
             point = point.take(chosen.flatten(0, 1))

@@ -178,15 +178,19 @@ _known: dict[str, TrainedJudge] = {}
 
 
 def judge_of(data: Data, judge: Judge | str | Mapping[str, Any] | None = None) -> TrainedJudge:
-    """The judge of what a model decodes: by default support vector machines, and a small network of many images.
+    """The judge of what a model decodes: by default support vector machines.
 
-    It looks at means of p(x|z). Where the data were binarized, or labels hidden, it learns from the grey values that the
-    bits were drawn from, with all labels.
+    Of many images it is a small network, and of texts a regression on word counts. It looks at means of p(x|z). Where the
+    data were binarized, or labels hidden, it learns from the grey values that the bits were drawn from, with all labels.
 
     Raises:
         ValueError: there is no such judge, there are no labels, or the judge cannot be trusted.
     """
-    usual = {"name": "Network", "width": 16} if len(data.x_shape) == 3 and len(data.train) > MANY else "SupportVectors"
+    usual: Mapping[str, Any] | str = "SupportVectors"
+    if data.vocabulary is not None:
+        usual = "WordCounts"
+    elif len(data.x_shape) == 3 and len(data.train) > MANY:
+        usual = {"name": "Network", "width": 16}
     trained: Judge = make("judge", judge or usual)
     return trained.of(as_decoded(data))
 

@@ -6,7 +6,7 @@ import torch
 
 from pyrogen.base import HasClassifier, Model
 from pyrogen.data import Data, load
-from pyrogen.inference.metrics.judge import SupportVectors
+from pyrogen.inference.metrics.judge import SupportVectors, WordCounts
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
@@ -17,16 +17,17 @@ def conditional_accuracy(
 ) -> float:
     """The fraction of samples x ~ p(x|y) that a classifier of real data takes for the y that was asked for.
 
-    1/n Σᵢ 1[c(xᵢ) = yᵢ], yᵢ every class in turn; c is a support vector machine fitted to the training data, which must be
-    right on the fraction ``trust`` of real test data. ``taught_on`` names other data for it to learn from, of the same kind,
-    where the labels of these are not to be believed.
+    1/n Σᵢ 1[c(xᵢ) = yᵢ], yᵢ every class in turn; c is a support vector machine, of texts a regression on word counts,
+    fitted to the training data, which must be right on the fraction ``trust`` of real test data. ``taught_on`` names other
+    data for it to learn from, of the same kind, where the labels of these are not to be believed.
     Reference: Ravuri & Vinyals 2019, Classification accuracy score, arXiv:1905.10887, asks the reverse.
     """
     classes = data.classes
     if classes is None or data.test.y is None:
         raise ValueError(f"conditional-accuracy needs classes, and {data.name!r} has none.")
     known = data if not taught_on else load(taught_on, data.kind, data.binarization, data.dequantization, data.seed)
-    y, judge = torch.arange(n) % classes, SupportVectors(trust=trust).of(known)
+    usual = SupportVectors(trust=trust) if data.vocabulary is None else WordCounts(trust=trust)
+    y, judge = torch.arange(n) % classes, usual.of(known)
     with evaluating(model), seeded(seed, model.device):
         x = model.sample(n, model.condition_for(y.to(model.device)))
     return float((judge.names(x) == y).double().mean())

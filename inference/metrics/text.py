@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
@@ -15,7 +17,7 @@ from pyrogen.inference.metrics.evidence import evidence
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
-from pyrogen.vocabulary import scored
+from pyrogen.vocabulary import END, scored
 
 
 @choice("metric", "perplexity")
@@ -65,15 +67,48 @@ def sentences_possible(model: Model, data: Data, seed: int, between: bool = Fals
     if between and not isinstance(model, HasPosterior):
         raise ValueError(f"between=True takes codes, and {type(model).__name__} has none; use between=False.")
     with evaluating(model), seeded(seed, model.device), torch.no_grad():
-        if between:
-            assert isinstance(model, HasPosterior)
-            codes = model.code(data.test.take(2 * num))
-            half = len(codes) // 2
-            written = model.decode((codes[:half] + codes[half : 2 * half]) / 2).mean
-        else:
-            written = model.sample(num)
+        written = _half_way(model, data, num)[0] if isinstance(model, HasPosterior) and between else model.sample(num)
     possible = data.law.log_prob(written).isfinite()
     return WithError.of(share(possible))
+
+
+@choice("metric", "sentences-between")
+def sentences_between(model: Model, data: Data, seed: int, num: int = 500) -> WithError:
+    """How often what is written half-way between two sentences has more words of both than of two others; by chance ½.
+
+    1/N Σᵢ 1[min(o(mᵢ, aᵢ), o(mᵢ, bᵢ)) > min(o(mᵢ, aᵢ₊₁), o(mᵢ, bᵢ₊₁))] and ½ where they are equal; mᵢ is the most
+    probable text at the mean of the codes of the test texts aᵢ and bᵢ, and o the share of the longer one's words that are in
+    the other.
+    Reference: Bowman et al. 2016, arXiv:1511.06349, show such sentences.
+    """
+    _refuse_others(data, "sentences-between")
+    if not isinstance(model, HasPosterior):
+        raise ValueError(f"sentences-between takes codes, and {type(model).__name__} has none; take a 'vae-text'.")
+    with evaluating(model), seeded(seed, model.device), torch.no_grad():
+        middle, first, second = (_bags(x) for x in _half_way(model, data, num))
+    own = [min(_overlap(m, a), _overlap(m, b)) for m, a, b in zip(middle, first, second, strict=True)]
+    others = [
+        min(_overlap(m, a), _overlap(m, b))
+        for m, a, b in zip(middle, first[1:] + first[:1], second[1:] + second[:1], strict=True)
+    ]
+    won = torch.tensor([1.0 if o > r else 0.5 if o == r else 0.0 for o, r in zip(own, others, strict=True)])
+    return WithError(float(won.double().mean()), float(won.double().std() / math.sqrt(len(won))))
+
+
+def _half_way(model: HasPosterior, data: Data, num: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The most probable texts at the means of the codes of two test texts each, and these."""
+    part = data.test.take(2 * num)
+    half = len(part) // 2
+    codes = model.code(part)
+    return model.decode((codes[:half] + codes[half : 2 * half]) / 2).mean, part.x[:half], part.x[half : 2 * half]
+
+
+def _bags(x: Tensor) -> list[Counter[int]]:
+    return [Counter(int(word) for word in row if word != END) for row in x.flatten(1).tolist()]
+
+
+def _overlap(a: Counter[int], b: Counter[int]) -> float:
+    return (a & b).total() / max(a.total(), b.total(), 1)
 
 
 def _refuse_others(data: Data, metric: str) -> None:

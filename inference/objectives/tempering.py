@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, HasPartition, Objective, Player
-from pyrogen.inference.objectives.persistent import Chains, contrast, need_partition
+from pyrogen.inference.objectives.persistent import Chains, need_partition, terms
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
 
@@ -48,16 +48,16 @@ class ParallelTempering(Objective):
         """One player, who owns the whole model; the chains are its state."""
         need_partition(model, type(self).__name__)
         with torch.no_grad():
-            chains = Chains(model.base_states(self.temperatures * self.chains), [])
+            chains = Chains(model.base_states(self.temperatures * self.chains))
         last = slice((self.temperatures - 1) * self.chains, None)
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             with torch.no_grad():
                 self._advance(model, chains)
-            return contrast(model, batch.x, chains.states[last].clone())
+            return terms(*model.contrast(batch.x, chains.states[last].clone())[:2])
 
         def validation(batch: Batch) -> Mapping[str, Tensor]:
-            return contrast(model, batch.x, chains.states[last])
+            return terms(*model.contrast(batch.x, chains.states[last])[:2])
 
         return [Player("contrast", loss, [model], self.optimizer, state=[chains], validation=validation)]
 

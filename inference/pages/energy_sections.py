@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from pyrogen.base import Batch, HasFreeEnergy
+from pyrogen.base import Batch, HasFeatures, HasFreeEnergy
 from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference.pages.panel import (
@@ -64,18 +64,20 @@ def energies(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 
 def filters(model: Any, data: Data, history: History) -> Iterator[Panel]:
-    """The weights that read x, as pictures."""
-    size = math.prod(model.x_shape)
-    for name, weight in model.named_parameters():
-        if is_picture(model.x_shape) and weight.dim() == 2 and weight.shape[1] == size:
+    """What raises hidden units, as pictures."""
+    if not isinstance(model, HasFeatures) or not is_picture(model.x_shape):
+        return
+    for number, weight in enumerate(model.filters(), 1):
+        if weight.shape[1] == math.prod(model.x_shape):
             strongest = weight.norm(dim=1).argsort(descending=True)[:SHOWN]
             shown = weight[strongest].reshape(-1, *model.x_shape)
             grey = 0.5 + 0.5 * shown / shown.abs().amax().clamp(min=1e-12)
+            through = ", through those below as if they were linear" if number > 1 else ""
             caption = (
-                f"The {len(shown)} strongest of {len(weight)} rows of the parameter {name}, each a picture: white raises, "
-                "black lowers what the unit answers, grey is 0."
+                f"What the {len(shown)} strongest of {len(weight)} units of hidden layer {number} read of x{through}: white "
+                "raises, black lowers what the unit answers, grey is 0."
             )
-            yield Panel(ENERGIES, caption, f"filters-{name}", plots.image_grid(grey, "unit"))
+            yield Panel(ENERGIES, caption, f"filters-{number}", plots.image_grid(grey, "unit"))
 
 
 def chains(model: Any, data: Data, history: History) -> Iterator[Panel]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from pyrogen.base import (
     Model,
     Pair,
 )
-from pyrogen.capabilities import HasAttention, HasGrowth, HasStyles, HasTruncation
+from pyrogen.capabilities import HasAttention, HasGrowth, HasStates, HasStyles, HasTruncation
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
@@ -37,8 +38,11 @@ from pyrogen.inference.pages import (
     energy_sections,
     fields,
     latent_sections,
+    music_sections,
     paired_sections,
+    path_sections,
     sample_sections,
+    state_sections,
     synthesis_sections,
     text_sections,
     told_sections,
@@ -73,8 +77,10 @@ from pyrogen.inference.training.run import METRICS, Run, read_history
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
-    (Model, (text_sections.sentences,)),
+    (Model, (text_sections.sentences, path_sections.fans, path_sections.rows)),
     (HasPosterior, (text_sections.said_again, text_sections.between)),
+    (Model, (music_sections.pieces, music_sections.cost_of_steps)),
+    (HasPosterior, (music_sections.played_again, music_sections.played_between, music_sections.made_denser)),
     (HasConditionals, (text_sections.costs,)),
     (
         Model,
@@ -87,6 +93,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
             sample_sections.coverage,
         ),
     ),
+    (HasStates, (state_sections.sequences, state_sections.foresight, state_sections.states, state_sections.law)),
     (HasGenerator, (sample_sections.walks,)),
     (HasTranslation, (translation_sections.translations, translation_sections.cycles)),
     (HasTruncation, (synthesis_sections.truncation,)),
@@ -275,7 +282,8 @@ def _shown(model: Model, data: Data, history: History) -> Iterator[Panel]:
 
 
 def _alone(model: Model, kind: str) -> Iterator[Panel]:
-    alone = text_sections.alone(model) if kind == "tokens" else sample_sections.alone(model, kind)
+    tokens = (text_sections.alone(model), music_sections.alone(model))
+    alone = itertools.chain(*tokens) if kind == "tokens" else sample_sections.alone(model, kind)
     yield from _tried("samples", model, lambda: alone)
 
 

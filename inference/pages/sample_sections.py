@@ -17,19 +17,19 @@ from pyrogen.inference.latents.walks import interpolate
 from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.modes import raw_values
-from pyrogen.kinds import is_picture
+from pyrogen.kinds import is_picture, is_shown, kind_named
 
 EACH, BESIDE, TRAINED, COMPARED = 10, 8, 10_000, 500
 
 
 def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
-    """What the model generates, beside data; means too, where p(x|z) adds noise to them. Sentences are written elsewhere."""
-    if data.vocabulary is not None:
+    """What the model generates, beside data; means too, where p(x|z) adds noise. Sentences and paths are elsewhere."""
+    if not kind_named(data.kind).vectors:
         return
     part = data.test.take(2500 if math.prod(model.x_shape) == 2 else SHOWN)
     drawn = _drawn(model, len(part), model.condition_for(part.y))
     given = ", given the y of test data" if model.condition_for(part.y) is not None else ""
-    if not is_picture(model.x_shape):
+    if not is_shown(model.x_shape):
         holes = "" if whole_rows(part.x).all() else "; what is missing of them is grey"
         caption = f"{len(part)} samples of the model{given}, and as many test data{holes}."
         yield Panel(SAMPLES, caption, "samples", plots.samples(drawn["samples"], data.kind, part.x))
@@ -41,7 +41,7 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
 def alone(model: Any, kind: str) -> Iterator[Panel]:
     """What the model generates, where its data are not to be had."""
     drawn = _drawn(model, SHOWN, None)
-    if is_picture(model.x_shape):
+    if is_shown(model.x_shape):
         yield from _pictures(model, drawn, kind, "")
     else:
         figure = plots.samples(drawn["samples"], kind)
@@ -85,8 +85,8 @@ def classes(model: Any, data: Data, history: History) -> Iterator[Panel]:
 def neighbours(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Whether samples repeat training data: how near these are, against how near they are to held-out data."""
     test, train = data.test.take(COMPARED), data.train.take(TRAINED).x.flatten(1)
-    # numbers of words are no places between which there are distances
-    if math.prod(model.x_shape) <= 2 or model.missing or not len(test) or data.vocabulary is not None:
+    # numbers of words, say, are no places between which there are distances
+    if math.prod(model.x_shape) <= 2 or model.missing or not len(test) or not kind_named(data.kind).vectors:
         return
     drawn = model.sample(len(test), model.condition_for(test.y)).flatten(1)
     near, held = (torch.cdist(x.float(), train.float()).amin(1) for x in (drawn, test.x.flatten(1)))
@@ -119,7 +119,7 @@ def coverage(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if oracle is None or oracle.taught_on:
         return
     held = data.test.take(2500)
-    draw = model.sample_mean if is_picture(model.x_shape) else model.sample
+    draw = model.sample_mean if is_shown(model.x_shape) else model.sample
     drawn = draw(len(held), model.condition_for(held.y))
     found = {
         "the model": oracle.coverage(raw_values(drawn, data)),

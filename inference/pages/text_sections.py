@@ -11,6 +11,7 @@ import torch
 from pyrogen.data import Data
 from pyrogen.inference.latents.walks import interpolate
 from pyrogen.inference.pages.panel import DECODED, DENSITY, LATENTS, SAMPLES, History, Panel
+from pyrogen.pitches import HasPitches
 from pyrogen.registry import make
 from pyrogen.vocabulary import Vocabulary, scored
 
@@ -20,7 +21,7 @@ EMPTY = "(nothing)"
 
 def sentences(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the model writes, beside test data, and how much of it is possible where the law of the data is known."""
-    words = data.vocabulary
+    words = _words(data.vocabulary)
     if words is None:
         return
     part = data.test.take(JUDGED)
@@ -41,14 +42,15 @@ def sentences(model: Any, data: Data, history: History) -> Iterator[Panel]:
 def alone(model: Any) -> Iterator[Panel]:
     """What the model writes, where its data are not to be had."""
     known = (model.origin or {}).get("arguments", {}).get("vocabulary")
-    if known is not None:
-        written = _said(make("vocabulary", known), model.sample(WRITTEN))
+    words = None if known is None else _words(make("vocabulary", known))
+    if words is not None:
+        written = _said(words, model.sample(WRITTEN))
         yield Panel(SAMPLES, "Sentences that the model writes.", table=[("the model",), *((text,) for text in written)])
 
 
 def said_again(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Sentences, and what is most probable at their codes."""
-    words = data.vocabulary
+    words = _words(data.vocabulary)
     if words is None:
         return
     part = data.test.take(JUDGED)
@@ -64,7 +66,7 @@ def said_again(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def between(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What is written on the straight line between the codes of two sentences."""
-    words, part = data.vocabulary, data.test.take(2 * LINES)
+    words, part = _words(data.vocabulary), data.test.take(2 * LINES)
     if words is None or len(part) < 2 * LINES:
         return
     first, second = part.x[:LINES], part.x[LINES:]
@@ -81,7 +83,7 @@ def between(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """The bits that each word costs given those before it."""
-    words, part = data.vocabulary, data.test.take(JUDGED)
+    words, part = _words(data.vocabulary), data.test.take(JUDGED)
     if words is None:
         return
     bits = -model.log_conditionals(part.x, model.condition_for(part.y)) / math.log(2)
@@ -97,6 +99,11 @@ def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
         f"over {len(part)}, a perplexity of {2**each:.2f}."
     )
     yield Panel(DENSITY, caption, table=[("bits of each word", "in all"), *rows])
+
+
+def _words(vocabulary: Vocabulary | None) -> Vocabulary | None:
+    """The vocabulary of what is read; what is heard is shown elsewhere."""
+    return None if isinstance(vocabulary, HasPitches) else vocabulary
 
 
 def _said(words: Vocabulary, x: torch.Tensor) -> list[str]:

@@ -40,7 +40,7 @@ def bottleneck(
         sizes: numbers of latents, ascending.
         entry: of the zoo, with an argument ``latent_size``.
         seeds: every size is trained with each.
-        estimator: of log p(x); by default exact where the model has a log_prob, else IWAE(5000).
+        estimator: of log p(x); by default exact where the model has a log_prob, the ELBO of certain guides, else IWAE(5000).
         training: settings of :func:`~pyrogen.inference.fit`.
         arguments: of the entry.
 

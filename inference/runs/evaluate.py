@@ -37,7 +37,7 @@ def evaluate(
     Args:
         run: what :func:`~pyrogen.inference.fit` or :func:`pyrogen.load_run` gave, or a folder.
         estimator: an object or a name; by default exact where the model has a log_prob, AIS of large energy models and
-            where noise is put on it, else IWAE(5000).
+            where noise is put on it, the ELBO of guides that are certain, else IWAE(5000).
         weights: "last", "best" or "ema".
         split: "train", "valid" or "test".
         limit: the first so many data only.

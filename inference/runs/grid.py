@@ -68,7 +68,8 @@ def grid(
         entry: of the zoo, where it is none of the axes.
         folder: where the cells go, and ``grid.html``, ``grid.md`` and ``grid.nc``; workers elsewhere must see it under the
             same path.
-        estimator: of log p(x), for every cell; by default exact where the model has a log_prob, else IWAE(5000).
+        estimator: of log p(x), for every cell; by default exact where the model has a log_prob, the ELBO of certain guides,
+            else IWAE(5000).
         weights: that are scored: "last", "best" (of the lowest validation loss) or "ema".
         limit: score the first so many test data only.
         sigma: score what cells generate with this noise on it, and not by likelihoods of their own; "fitted": in each on its

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyrogen.axes import Likelihood
 from pyrogen.base import Objective
+from pyrogen.capabilities import HasSource
 from pyrogen.distributions.autoregressive import Autoregressive, OverOrders
 from pyrogen.models.autoregressive.autoregressive import AutoregressiveModel, Density
 from pyrogen.nets import BatchDims, MaskedMLP
@@ -16,7 +17,7 @@ from pyrogen.nets.masked import Ordered
 from pyrogen.registry import entry, make
 
 
-class OrderEnsemble(Density):
+class OrderEnsemble(Density, HasSource):
     """One masked network in several orders, p(x) = 1/K Σₖ Π_d p(x_{oₖ(d)} | x_{oₖ(<d)}): an exact density again.
 
     Reference: Germain et al. 2015, arXiv:1502.03509, section 4.2; Uria et al. 2014, arXiv:1310.1757.
@@ -37,6 +38,10 @@ class OrderEnsemble(Density):
         features = torch.Size([p.channels(self.x_shape), *self.x_shape[1:]])
         nets = [BatchDims(Ordered(self.net, k), self.x_shape, features, "net") for k in range(len(self.net.orders))]
         return OverOrders([Autoregressive(net, p, p.support, p.rescale) for net in nets])
+
+    def source(self) -> OverOrders:
+        """p(x)."""
+        return self.distribution()
 
 
 def element_wise(x_shape: Sequence[int], likelihood: Likelihood | str, who: str) -> Likelihood:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from torch.nn.functional import softplus
 from pyrogen.base import HasFeatures, HasPartition, Model, Objective, Stage
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.up_down import HasDreams, UpDown
+from pyrogen.kinds import coins
 from pyrogen.models.energy.boltzmann import BURN_IN, RBM
 from pyrogen.models.energy.greedy import greedy_stage, machine_of
 from pyrogen.models.energy.visible import Visible, refusal
@@ -185,7 +187,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
     def climb_layers(self, x: Tensor, count: int | None = None) -> Tensor:
         """h ~ q(h|x) above so many layers, all by default; x itself above none."""
         for layer in self._directed[:count]:
-            x = torch.bernoulli(torch.sigmoid(layer.reach(x)))
+            x = coins(torch.sigmoid(layer.reach(x)))
         return x
 
     def features(self, x: Tensor) -> Tensor:
@@ -195,12 +197,17 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
             h = torch.sigmoid(layer.reach(h))
         return torch.sigmoid(self.machine.reach(h))
 
+    def filters(self) -> list[Tensor]:
+        """R₁, R₂R₁ … and that of the machine: what a unit is raised by through those below, as if these were linear."""
+        weights = [layer.up.weight for layer in self._directed] + [self.machine.weight]
+        return list(itertools.accumulate(weights, lambda below, w: w @ below))
+
     def wake(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """h_{L−1} ~ q(·|x), and −log p(x|h₁) − log p(h₁|h₂) … along the way."""
         v, explained = self.read(x), torch.zeros(len(x), device=x.device)
         for layer in self._directed:
             with torch.no_grad():
-                h = torch.bernoulli(torch.sigmoid(layer.reach(v)))
+                h = coins(torch.sigmoid(layer.reach(v)))
             explained, v = explained - layer.log_prob(v, h), h
         return v, explained
 
@@ -271,7 +278,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
             log_weights = torch.zeros(len(v), device=x.device)
             for layer in self._directed:
                 reach = layer.reach(v)
-                h = torch.bernoulli(torch.sigmoid(reach))
+                h = coins(torch.sigmoid(reach))
                 log_weights = log_weights + layer.log_prob(v, h) + _surprise(reach, h)
                 v = h
             log_weights = (log_weights + self.machine.log_density(v)).unflatten(0, (k, len(part)))

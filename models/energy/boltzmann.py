@@ -13,6 +13,8 @@ from torch.nn.functional import linear, softplus
 from pyrogen.base import HasFeatures, HasFreeEnergy, HasLogProb, HasPartition, Model, Objective
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
+from pyrogen.kinds import coins
+from pyrogen.likelihoods.pixels import softplus_sum
 from pyrogen.models.energy.visible import Visible, bits, column, refusal
 from pyrogen.registry import entry, make, variant
 
@@ -92,23 +94,37 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
     def log_density(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """a_β(x) + Σⱼ softplus(β (cⱼ + Wⱼt(x))), ``(n,)``."""
         x, beta = states.flatten(1), column(beta)
-        return self.visible.own(x, beta) + softplus(self._scaled(self.reach(x), beta)).sum(1)
+        return self.visible.own(x, beta) + softplus_sum(self._scaled(self.reach(x), beta))[0]
 
     def move(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """Block Gibbs at β."""
         beta = column(beta)
-        h = torch.bernoulli(torch.sigmoid(self._scaled(self.reach(states.flatten(1)), beta)))
+        h = coins(torch.sigmoid(self._scaled(self.reach(states.flatten(1)), beta)))
         return self.visible.draw(self._scaled(h @ self.weight, beta), beta).reshape(states.shape)
+
+    def halfway(self, states: Tensor) -> Tensor:
+        """h ~ p(h|x)."""
+        return coins(torch.sigmoid(self.reach(states.flatten(1))))
+
+    def arrive(self, halfway: Tensor) -> Tensor:
+        """x ~ p(x|h)."""
+        return self.visible.draw(halfway @ self.weight).reshape(-1, *self.x_shape)
+
+    def contrast(self, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As the contract says, by one product with W, and one in the gradient."""
+        rows = torch.cat([self.read(x).flatten(1), states.flatten(1)])
+        total, p = softplus_sum(self.reach(rows))
+        data, chains = (self.visible.own(rows) + total).split([len(x), len(states)])
+        return data, chains, coins(p[len(x) :])
 
     def climb(self, states: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
         """The lift from one temperature to the next, and Gibbs there, which share what the hidden units read."""
         x = states.flatten(1)
         reach = self.reach(x)
-        upper = high * reach
+        upper, p = softplus_sum(high * reach)
         lift = self.visible.own(x, high) - self.visible.own(x, low)
-        lift = lift + (softplus(upper) - softplus(low * reach)).sum(1)
-        h = torch.bernoulli(upper.sigmoid_())
-        return lift, self.visible.draw((h @ self.weight).mul_(high), high).reshape(states.shape)
+        lift = lift + upper - softplus_sum(low * reach)[0]
+        return lift, self.visible.draw((coins(p) @ self.weight).mul_(high), high).reshape(states.shape)
 
     def reach(self, x: Tensor) -> Tensor:
         """c + W t(x), the log odds of the hidden units, ``(n, hidden)``."""
@@ -117,6 +133,10 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
     def features(self, x: Tensor) -> Tensor:
         """Probabilities of the hidden units, ``(B, hidden)``."""
         return torch.sigmoid(self.reach(self.read(x).flatten(1)))
+
+    def filters(self) -> list[Tensor]:
+        """W."""
+        return [self.weight]
 
     def base_states(self, n: int) -> Tensor:
         """Independent units."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import cast
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn.functional import linear, softplus
 from pyrogen.base import Batch, HasFeatures, HasLogProb, HasPartition, Model, Objective, Player, Stage
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
+from pyrogen.kinds import coins
 from pyrogen.models.energy.boltzmann import AT_ONCE, BURN_IN, ENUMERABLE
 from pyrogen.models.energy.visible import Visible, bits, column, refusal
 from pyrogen.registry import entry, make
@@ -121,7 +122,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
             with torch.no_grad():
                 v = self._probabilities_below(batch.x.flatten(1), number)
                 p = torch.sigmoid(up * linear(read(v), layer.weight) + layer.bias)
-                drive = down * torch.bernoulli(p) @ layer.weight
+                drive = down * coins(p) @ layer.weight
                 fantasy = self.visible.draw(drive) if number == 0 else self._units(number - 1, drive)
                 q = torch.sigmoid(up * linear(read(fantasy), layer.weight) + layer.bias)
             contrast = energy(v, read(v), p) - energy(fantasy, read(fantasy), q)
@@ -136,7 +137,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         return x
 
     def _units(self, number: int, drive: Tensor) -> Tensor:
-        return torch.bernoulli(torch.sigmoid(drive + self._linears[number].bias))
+        return coins(torch.sigmoid(drive + self._linears[number].bias))
 
     # -- chains --------------------------------------------------------------------------------------------------------
 
@@ -173,13 +174,13 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         x = self.visible.draw(beta * (odd[0] @ self._linears[0].weight), beta)
         even = {-1: self.visible.statistic(x)}
         for n in range(1, len(self.layers), 2):
-            even[n] = torch.bernoulli(torch.sigmoid(beta * self._reach(n, odd)))
-        return torch.cat([torch.bernoulli(torch.sigmoid(beta * self._reach(n, even))) for n in odd], 1)
+            even[n] = coins(torch.sigmoid(beta * self._reach(n, odd)))
+        return torch.cat([coins(torch.sigmoid(beta * self._reach(n, even))) for n in odd], 1)
 
     def base_states(self, n: int) -> Tensor:
         """Fair coins."""
         size = sum(self.hidden[::2])
-        return torch.bernoulli(torch.full((n, size), 0.5, device=self.device, dtype=self._linears[0].weight.dtype))
+        return coins(torch.full((n, size), 0.5, device=self.device, dtype=self._linears[0].weight.dtype))
 
     def base_log_partition(self) -> Tensor:
         """log Z₀ = Σ_l H_l log 2 + that of the visible units alone."""
@@ -217,6 +218,10 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     def features(self, x: Tensor) -> Tensor:
         """μ of the last layer, ``(B, hidden[-1])``."""
         return self.mean_field(x)[-1]
+
+    def filters(self) -> list[Tensor]:
+        """W₁, W₂W₁ …: what a unit is raised by through those below, as if these were linear."""
+        return list(accumulate((layer.weight for layer in self._linears), lambda below, w: w @ below))
 
     def log_unnormalized(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The bound on log f(x) by mean field; its gradient is that of its parameters at the μ found."""

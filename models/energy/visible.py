@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pyrogen.axes import Axis
-from pyrogen.kinds import kind_named, kind_of
+from pyrogen.kinds import coins, kind_named, kind_of
 from pyrogen.registry import choice
 
 APART = 3.0  # mean and standard deviation from which on data count as not standardized
@@ -126,7 +126,7 @@ class Bernoulli(Visible):
 
     def draw(self, drive: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """Bits."""
-        return torch.bernoulli(torch.sigmoid(drive + self._logits(beta)))
+        return coins((drive + self._logits(beta)).sigmoid_())
 
     def natural_bias(self) -> Tensor:
         """b."""

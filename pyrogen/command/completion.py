@@ -72,7 +72,7 @@ def _training(entries: Iterable[str]) -> list[str]:
     own = [name for name in asked if name not in registry.DECIDED]
     fit = _parameters(registry.Registration("", "fit", "pyrogen.inference.training.fit", "fit", ""))
     data = _parameters(registry.Registration("", "load", "pyrogen.data.dataset", "load", ""))
-    hidden = {"encoder", "decoder", "model", "name", "progress"}
+    hidden = {"model", "name", "progress"}
     return [name for name in dict.fromkeys([*own, *fit, *data, "data_seed", "seeds"]) if name not in hidden]
 
 
@@ -98,7 +98,9 @@ def _arguments(defined: Mapping[str, ast.ClassDef | ast.FunctionDef], name: str)
     """Argument names of what a file defines, a constructor's from a base class in the same file if need be."""
     node = defined.get(name)
     if isinstance(node, ast.FunctionDef):
-        return [a.arg for a in (*node.args.args, *node.args.kwonlyargs) if a.arg != "self"]
+        asked = (*node.args.args, *node.args.kwonlyargs)
+        # no command line gives a network of one's own
+        return [a.arg for a in asked if a.arg != "self" and "Module" not in ast.unparse(a.annotation or ast.Pass())]
     if node is None:
         return []
     made = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}

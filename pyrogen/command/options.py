@@ -60,6 +60,13 @@ def add_function(
     return axes
 
 
+def unspoken(build: Callable[..., Any]) -> set[str]:
+    """The arguments of an entry that are no options: what data decide, the objective, and networks of a user's own."""
+    hints = typing.get_type_hints(inspect.unwrap(build))
+    networks = {name for name in ("encoder", "decoder") if axis_class(hints.get(name)) is None}
+    return {*registry.DECIDED, *networks, "objective"}
+
+
 def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: str, axis: str) -> None:
     """An option that takes the name of a choice on an axis, with the choice's own options below it."""
     listed = ", ".join(registry.choices(axis))

@@ -45,7 +45,7 @@ def read(arrays: Arrays, name: str, where: str, reference: str, missing: bool = 
                 f"{where}: x_{split} holds {values.dtype} of shape {values.shape[1:]} a row, but x_train {first.dtype} "
                 f"of shape {first.shape[1:]}; the splits must agree."
             )
-    labels = _labels(where, arrays, x)
+    labels = _labels(where, arrays, x, missing)
     meaning = _meaning(where, x, arrays)
     splits = {s: (_tensor(v, image=meaning.kinds[0] != "real"), labels.y.get(s)) for s, v in x.items()}
     return Source(
@@ -86,7 +86,7 @@ def _values(where: str, name: str, arrays: Arrays, missing: bool) -> np.ndarray:
     return values.astype(np.float64) if values.ndim == 2 and values.dtype.itemsize > 4 else rounded
 
 
-def _labels(where: str, arrays: Arrays, x: Arrays) -> Named:
+def _labels(where: str, arrays: Arrays, x: Arrays, missing: bool) -> Named:
     y = {s: arrays[f"y_{s}"] for s in SPLITS if f"y_{s}" in arrays}
     for split, values in y.items():
         if split not in x:
@@ -102,7 +102,7 @@ def _labels(where: str, arrays: Arrays, x: Arrays) -> Named:
             f"{where} holds y_{next(iter(y))} and no y_{bare[0]}, though it holds x_{bare[0]}; add y_{bare[0]}, or remove "
             f"x_{bare[0]} to have it cut from train."
         )
-    return number(where, y)
+    return number(where, y, missing)
 
 
 def _meaning(where: str, x: Arrays, arrays: Arrays) -> Meaning:

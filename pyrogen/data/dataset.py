@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrogen import midi
 from pyrogen.conditions import Condition
-from pyrogen.data import folder, npz, table, text
+from pyrogen.data import folder, music, npz, table, text, trajectories
 from pyrogen.data.label import BLANK
 from pyrogen.data.law import Law
 from pyrogen.data.named import path_of, source_named
@@ -37,7 +38,7 @@ class Data:
     """A data set in three splits, and what its values are.
 
     Attributes:
-        kind: "binary", "unit", "levels", "real", "counts", "angle" or "tokens", see :mod:`pyrogen.kinds`.
+        kind: "binary", "unit", "levels", "real", "counts", "angle", "tokens" or "paths", see :mod:`pyrogen.kinds`.
         x_shape: shape of one datum.
         binarization: "dynamic", "static" or "none".
         dequantization: whether uniform noise was added to the grey levels.
@@ -58,7 +59,7 @@ class Data:
         paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
         law: what they were drawn from, where its log p is known; None of most data.
         token: what a user's text was cut into, see :func:`load`.
-        length: how many tokens a user's text may have, as it was wished.
+        length: how many tokens a user's text may have, or a window of a user's music has, as it was wished.
     """
 
     name: str
@@ -222,7 +223,9 @@ def load(
         name: a registered data set, see ``pyrogen.choices("data")``, written as a call where it has arguments,
             ``"sprites(size=64)"``; or the path of a ``.npz`` file
             (:func:`pyrogen.data.npz.read`), of a ``.csv`` file (:func:`pyrogen.data.table.read`), of a ``.txt`` file
-            (:func:`pyrogen.data.text.read`), or of a folder of images (:func:`pyrogen.data.folder.read`).
+            (:func:`pyrogen.data.text.read`), of a ``.mid`` file or a folder of them (:func:`pyrogen.data.music.read`), or of
+            a folder of images (:func:`pyrogen.data.folder.read`). Of ``kind="paths"`` a ``.csv`` or ``.txt`` file is one of
+            people's places (:func:`pyrogen.data.trajectories.read`).
         kind: what x shall be, see :mod:`pyrogen.kinds`; of several, the first that the data offer.
         binarization: "dynamic" (in training anew for every batch; valid and test once), "static" (all once) or "none".
         dequantization: whether "unit" data get uniform noise within their grey level, which is the default; in training
@@ -238,7 +241,8 @@ def load(
         label: the column of a ``.csv`` file that holds the labels, by its name, or by its number from 1.
         columns: the columns of a ``.csv`` file that are x, likewise; by default all but the label.
         token: what the sentences of a ``.txt`` file are cut into, "word" or "character"; by default words.
-        length: how many of them a sentence of a ``.txt`` file may have; by default as many as the longest has.
+        length: how many of them a sentence of a ``.txt`` file may have; by default as many as the longest has. Of MIDI files
+            the sixteenth notes of a window; by default 64, four bars.
 
     Raises:
         ValueError: unknown name, unreadable file, or wishes that contradict one another or the data.
@@ -246,7 +250,12 @@ def load(
     if str(name) == MEMORY:
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = path_of(name)
-    source = _source(name, path, size, missing, label, tuple(columns or ()), token, length)
+    if path is not None and path.suffix.lower() in trajectories.FILES and _only(kind) == trajectories.KIND:
+        if missing or label is not None or columns or token is not None or length is not None:
+            raise ValueError(f"{path} is read as paths, which take no missing=, label=, columns=, token= or length=.")
+        source = trajectories.read(path)
+    else:
+        source = _source(name, path, size, missing, label, tuple(columns or ()), token, length)
     if size is not None and not (path and path.is_dir()):
         source = resize(source, size)
     wishes = Wishes(
@@ -338,13 +347,16 @@ def _source(
         if missing:
             raise ValueError(f"missing=True reads NaN in a file of numbers, and {path} is a text; leave missing out.")
         return text.read(path, token or "word", length)
-    if token is not None or length is not None:
+    musical = path is not None and (music.holds_music(path) if path.is_dir() else path.suffix.lower() in midi.SUFFIXES)
+    if token is not None or (length is not None and not musical):
         raise ValueError(
-            f"token= and length= say how a .txt file is cut, and {str(name)!r} is none; leave them out, or write them in "
-            "the name of a registered text, as in \"snips(token='character')\"."
+            f"token= and length= say how a .txt file is cut, and length= how MIDI files are, and {str(name)!r} is none; "
+            "leave them out, or write them in the name of a registered text, as in \"snips(token='character')\"."
         )
-    if missing and (path is None or path.is_dir()):
+    if missing and (path is None or path.is_dir() or musical):
         raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")
+    if path and musical and path.exists():
+        return music.read(path, length)
     if path and path.is_dir():
         return folder.read(path, size)
     if not path:
@@ -352,6 +364,12 @@ def _source(
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
     return table.read(path, missing, label, columns) if table_like else npz.read(path, missing)
+
+
+def _only(kind: str | Sequence[str] | None) -> str | None:
+    """The one kind that was wished for."""
+    wished = (kind,) if kind is None or isinstance(kind, str) else tuple(kind)
+    return wished[0] if len(wished) == 1 else None
 
 
 def _fits(raw: Any, x_shape: torch.Size) -> bool:

@@ -23,7 +23,7 @@ class Named(NamedTuple):
     guess: str = ""
 
 
-def number(where: str, y: Mapping[str, np.ndarray]) -> Named:
+def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Named:
     """Labels of every split as numbers from 0, by the values of all splits together.
 
     ============================  ==================================================
@@ -41,6 +41,7 @@ def number(where: str, y: Mapping[str, np.ndarray]) -> Named:
     Args:
         where: what an error names.
         y: arrays ``(N,)`` or ``(N, ...)`` by the name of their split.
+        missing: whether NaN among real numbers stands for what is not there.
 
     Raises:
         ValueError: an array holds neither labels nor rows of numbers.
@@ -57,7 +58,7 @@ def number(where: str, y: Mapping[str, np.ndarray]) -> Named:
     if kinds == {"U"} and dimensions == {1}:
         return _in_order(y, "")
     for split, values in y.items():
-        _check(where, split, values)
+        _check(where, split, values, missing)
     if dimensions == {1}:
         whole = {split: values.astype(np.int64) for split, values in y.items()}
         if kinds == {"b"}:
@@ -95,9 +96,11 @@ def _plain(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _check(where: str, split: str, values: np.ndarray) -> None:
+def _check(where: str, split: str, values: np.ndarray, missing: bool) -> None:
     fraction = values.dtype.kind == "f"
-    usable = values.dtype.kind in "biu" or (fraction and bool(np.isfinite(values).all()))
+    usable = values.dtype.kind in "biu" or (
+        fraction and not np.isinf(values).any() and (missing or not np.isnan(values).any())
+    )
     labels = values.ndim == 1 or not fraction
     if usable and labels and values.size:
         usable = bool(values.min() >= 0) and not (fraction and (values != values.round()).any())

@@ -243,13 +243,8 @@ class Sprites:
     def silhouettes(self) -> Tensor:
         """What every shape covers of every pixel, a in [0, 1], ``(silhouettes, T · size²)``."""
         many = torch.cartesian_prod(*(torch.arange(len(self.values[name])) for name in self.moving))
-        value = dict(zip(self.moving, many.T, strict=True))
-        places, radii = torch.tensor(PLACES), torch.tensor(list(RADII.values()))
-        centres = torch.stack([places[value["column"]], places[value["row"]]], 1).unsqueeze(1)
-        if self.frames > 1:
-            step = torch.tensor(list(DIRECTIONS.values()))[value["direction"]]
-            step = step * torch.tensor(list(SPEEDS.values()))[value["speed"]].unsqueeze(1)
-            centres = centres + torch.arange(self.frames).view(1, -1, 1) * step.unsqueeze(1)
+        value, radii = dict(zip(self.moving, many.T, strict=True)), torch.tensor(list(RADII.values()))
+        centres = self._centres(value)
         middles = (torch.arange(self.size) + 0.5) / self.size
         # the picture is a torus: the nearest way from the centre
         u, v = (torch.remainder(middles - centres[..., i : i + 1] + 0.5, 1) - 0.5 for i in range(2))
@@ -260,6 +255,25 @@ class Sprites:
             edge = self.size * distance(u[here].unsqueeze(2), v[here].unsqueeze(3), r)
             covered[here] = self._covered(edge).clamp(0, 1)
         return covered.flatten(1)
+
+    @cached_property
+    def centres(self) -> Tensor:
+        """Where every silhouette has its centre in each frame, ``(silhouettes, T, 2)``, of the side, from the top left."""
+        many = torch.cartesian_prod(*(torch.arange(len(self.values[name])) for name in self.moving))
+        return self._centres(dict(zip(self.moving, many.T, strict=True)))
+
+    def _centres(self, value: Mapping[str, Tensor]) -> Tensor:
+        places = torch.tensor(PLACES)
+        centres = torch.stack([places[value["column"]], places[value["row"]]], 1).unsqueeze(1)
+        if self.frames > 1:
+            step = self.steps[value["direction"], value["speed"]]
+            centres = centres + torch.arange(self.frames).view(1, -1, 1) * step.unsqueeze(1)
+        return centres
+
+    @cached_property
+    def steps(self) -> Tensor:
+        """How far a shape moves from frame to frame, ``(directions, speeds, 2)``, of the side."""
+        return torch.tensor(list(DIRECTIONS.values())).unsqueeze(1) * torch.tensor(list(SPEEDS.values())).view(1, -1, 1)
 
     def _covered(self, edge: Tensor) -> Tensor:
         """The share of pixels that are so many pixels from the edge of a shape, before it is clamped to [0, 1]."""

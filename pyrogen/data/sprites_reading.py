@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from pyrogen.data.sprites import Sprites
 TOLERANCE = 0.03
 KINDS = ("shape", "colour", "size", "background")  # the factors whose combinations are modes: where it stands is free
 ENTRIES = 4_000_000  # numbers that are compared at once
+PARTS = 1024  # of the side, by which the places of shapes in frames are told apart
 
 
 class Reading(NamedTuple):
@@ -26,6 +28,18 @@ class Reading(NamedTuple):
 
     factors: Tensor
     distance: Tensor
+
+
+class Frames(NamedTuple):
+    """What the frames of clips show.
+
+    Attributes:
+        modes: the combination of shape, colour, size and background of each, ``(N, T)``.
+        centres: where the shape is, ``(N, T, 2)``, of the side, from the top left.
+    """
+
+    modes: Tensor
+    centres: Tensor
 
 
 class SpriteReader(Oracle):
@@ -72,6 +86,39 @@ class SpriteReader(Oracle):
         step = max(1, ENTRIES // (len(self.sprites.silhouettes) * len(self._pairs)))
         parts = [self._read(part) for part in x.detach().cpu().float().split(step)]
         return Reading(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    def read_frames(self, x: Tensor) -> Frames:
+        """What each frame of clips ``(N, T, 3, H, W)`` shows by itself: the nearest of all that a frame of a clip can show.
+
+        Raises:
+            ValueError: the clips are of another shape, or pictures.
+        """
+        drawn = self.sprites
+        if drawn.frames == 1 or x.shape[1:] != drawn.x_shape:
+            raise ValueError(
+                f"these sprites have x_shape={tuple(drawn.x_shape)}, and clips of them are read frame by frame; got "
+                f"{tuple(x.shape[1:])}."
+            )
+        known, at = self._in_any_frame
+        covered = drawn.silhouettes.reshape(-1, drawn.size**2)[known]
+        pixels = x.detach().cpu().float().flatten(0, 1).flatten(2)
+        step = max(1, ENTRIES // (len(known) * len(self._pairs)))
+        which = torch.cat([self._misfit(part, covered).flatten(1).argmin(1) for part in pixels.split(step)])
+        shape = known[which // len(self._pairs)] // drawn.frames * len(self._pairs) + which % len(self._pairs)
+        modes = self.mode_of(self._factors(shape, torch.zeros_like(shape)))
+        return Frames(modes.unflatten(0, x.shape[:2]), at[which // len(self._pairs)].unflatten(0, x.shape[:2]))
+
+    @cached_property
+    def _in_any_frame(self) -> tuple[Tensor, Tensor]:
+        """The numbers of silhouettes and frames ``(silhouettes T,)`` that cover other pixels each, and their centres."""
+        drawn = self.sprites
+        centres = drawn.centres.remainder(1).flatten(0, 1)
+        first = len(drawn.centres) // math.prod(len(drawn.values[n]) for n in drawn.moving[:2])
+        kind = (torch.arange(len(drawn.centres)) // first).repeat_interleave(drawn.frames)
+        keys = torch.cat([kind.unsqueeze(1), (centres * PARTS).round().long() % PARTS], 1)
+        _, group = keys.unique(dim=0, return_inverse=True)
+        known = torch.full((int(group.max()) + 1,), len(keys)).scatter_reduce(0, group, torch.arange(len(keys)), "amin")
+        return known, centres[known]
 
     def place(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The combination of shape, colour, size and background, and whether the picture is valid."""

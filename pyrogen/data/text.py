@@ -127,7 +127,7 @@ def described(vocabulary: Vocabulary, splits: Mapping[str, Split]) -> dict[str, 
         "level": describe(vocabulary)["name"],
         "words": len(vocabulary),
         "longest": longest,
-        "unknown": unknown,
+        vocabulary.unknown_is: unknown,
     }
 
 

@@ -34,6 +34,7 @@ class View:
     "counts"                x = r
     "angle"                 x = r, turned into [−π, π)
     "tokens"                x = r, −1 after the end
+    "paths"                 x = r
     ======================  =====================================
     """
 

@@ -11,9 +11,9 @@ from pyro.distributions import TorchDistribution, constraints
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Size, Tensor
 
-from pyrogen.distributions.tempered import HasTemperature, tempered
+from pyrogen.distributions.tempered import HasChoices, HasTemperature, tempered
 from pyrogen.nets.batch_dims import BatchDims
-from pyrogen.nets.causal import Causal
+from pyrogen.nets.causal import Causal, Place
 
 
 def unread(x: Tensor) -> Tensor:
@@ -34,6 +34,7 @@ class Autoregressive(TorchDistribution, HasTemperature):
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012  (torch's own protocol)
+    stepwise = True
 
     def __init__(
         self,
@@ -107,29 +108,107 @@ class Autoregressive(TorchDistribution, HasTemperature):
         Raises:
             ValueError: there are fewer places.
         """
+        places = self.places
+        if not 0 <= known <= len(places):
+            raise ValueError(f"known={known}: there are {len(places)} places, of which the first are known.")
+        return self._walk(value, [step < known for step in range(len(places))], draw)[0]
+
+    @torch.no_grad()
+    def fill(self, value: Tensor, known: Sequence[bool]) -> tuple[Tensor, Tensor]:
+        """Each place that is not known drawn given all before it, and Σ log p(x_d | x_<d) over those that are.
+
+        A draw of the hidden places h with log p(x) − log r(h): an importance weight, of which the mean is p(x_known).
+
+        Args:
+            value: the values, ``(..., *event_shape)``; what is not known of them is not read.
+            known: which places are, in their order.
+
+        Returns:
+            Values as ``value``, and nats ``(...)``.
+
+        Raises:
+            ValueError: more or fewer than there are places, or channels of a pixel that are drawn one after another.
+        """
+        if len(known) != len(self.places) or any(place.channel is not None for place in self.places):
+            raise ValueError(
+                f"known says of each of {len(self.places)} places whether it is, and got {len(known)}; all channels of a "
+                "place are drawn together here."
+            )
+        return self._walk(value, known, lambda p: p.sample(), weigh=True)
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """All places, in the order in which they are drawn."""
         causal = self.net.net
         assert isinstance(causal, Causal)
-        if not 0 <= known <= len(causal.places):
-            raise ValueError(f"known={known}: there are {len(causal.places)} places, of which the first are known.")
+        return causal.places
+
+    def _walk(
+        self, value: Tensor, known: Sequence[bool], draw: Callable[[Distribution], Tensor], weigh: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        causal = self.net.net
+        assert isinstance(causal, Causal)
         lead = value.shape[: value.dim() - len(self.event_shape)]
         x = value.reshape(-1, *self.event_shape).clone()
         told = self.condition
         if told is not None:
             told = told.expand(*lead, -1).reshape(-1, told.shape[-1]).to(x.dtype)
-        for place in causal.places[known:]:
-            x[place.elements] = 0
-        inputs = self.read(x)
+        for place, there in zip(causal.places, known, strict=True):
+            if not there:
+                x[place.elements] = 0
+        inputs, log_p = self.read(x), x.new_zeros(len(x))
         at = causal.begin(inputs, told)
-        for step, place in enumerate(causal.places):
+        for place, there in zip(causal.places, known, strict=True):
             features = at(place)
-            if step < known:
-                continue
-            x[place.elements] = draw(self.head(features))[:, place.channels]
-            inputs[place.window] = self.read(x[place.window])
-        return x.reshape(*lead, *self.event_shape)
+            if not there:
+                x[place.elements] = draw(self.head(features))[:, place.channels]
+                inputs[place.window] = self.read(x[place.window])
+            elif weigh:
+                log_p = log_p + self.head(features).log_prob(x[place.window])
+        return x.reshape(*lead, *self.event_shape), log_p.reshape(lead)
+
+    @torch.no_grad()
+    def likeliest(self, beams: int) -> tuple[Tensor, Tensor]:
+        """What a beam search finds to be most probable: ``(beams, *batch, *event_shape)``, and log p of each, falling.
+
+        At every place each of the ``beams`` best beginnings is continued by all values, and the best of these are kept. Of
+        one beam it takes the most probable value at each place; it is exact where no more beginnings than beams are
+        possible.
+
+        Args:
+            beams: beginnings that are kept.
+
+        Raises:
+            ValueError: fewer than one, or a place that has not one of finitely many values.
+        """
+        if beams < 1:
+            raise ValueError(f"beams={beams}: a beam search keeps 1 beginning or more.")
+        n, told = self.batch_shape.numel(), self.condition
+        if told is not None:
+            told = told.reshape(n, -1)
+        x = next(self.net.parameters()).new_zeros(n, 1, *self.event_shape)
+        log_p = x.new_zeros(n, 1)
+        for place in self.places:
+            width = x.shape[1]
+            given = None if told is None else told.repeat_interleave(width, 0)
+            # a network that remembers would have to forget again what falls out of the beam: it is asked anew
+            head = self.head(self.net(self.read(x.flatten(0, 1)), given)[place.window])
+            if not isinstance(head, HasChoices):
+                raise ValueError(
+                    f"a beam search tries all values of a place, as of words, and {type(head).__name__} names none; take a "
+                    "model of texts, or temperature=0."
+                )
+            values, each = head.choices()
+            grown = (log_p.unsqueeze(-1) + each.reshape(n, width, -1)).flatten(1)
+            log_p, best = grown.topk(min(beams, grown.shape[1]), 1)
+            kept = best // len(values)
+            x = x.gather(1, kept.reshape(*kept.shape, *[1] * len(self.event_shape)).expand(-1, -1, *self.event_shape))
+            x.flatten(0, 1)[place.elements] = values[best % len(values)].reshape(-1, *[1] * len(self.event_shape))
+        shape = (x.shape[1], *self.batch_shape)
+        return x.transpose(0, 1).reshape(*shape, *self.event_shape), log_p.T.reshape(shape)
 
 
-class OverOrders(TorchDistribution):
+class OverOrders(TorchDistribution, HasTemperature):
     """An even mixture of distributions that draw the same elements in different orders, p(x) = 1/K Σₖ pₖ(x).
 
     Args:
@@ -151,6 +230,10 @@ class OverOrders(TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> OverOrders:
         """The same distribution for another batch shape."""
         return OverOrders(self.members, batch_shape)
+
+    def at(self, temperature: float) -> OverOrders:
+        """The same with every conditional of every order at a temperature."""
+        return OverOrders([member.at(temperature) for member in self.members], self.batch_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log 1/K Σₖ pₖ(x)."""

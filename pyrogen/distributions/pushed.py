@@ -69,8 +69,12 @@ class Pushed(TorchDistribution):
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)
         """f(z) at drawn z, with gradients."""
+        return self.drawn(sample_shape, 1.0)
+
+    def drawn(self, sample_shape: Any, scale: float) -> Tensor:
+        """f(T z) at drawn z: a sample of less spread, or more."""
         lead = torch.Size(sample_shape) + self.batch_shape
-        z = torch.randn(lead.numel(), *self.base_shape, device=self.like.device, dtype=self.like.dtype)
+        z = scale * torch.randn(lead.numel(), *self.base_shape, device=self.like.device, dtype=self.like.dtype)
         return self.outward(z, *self._told(lead)).reshape(*lead, *self.event_shape)
 
     def _told(self, lead: torch.Size) -> list[Tensor]:

@@ -6,12 +6,16 @@ from abc import ABC, abstractmethod
 
 import pyro.distributions as dist
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
+from torch import Tensor
 
 COLDEST = 1e-6  # where only the likeliest value is left, of any two whose probabilities float32 tells apart
 
 
 class HasTemperature(ABC):
     """A distribution that can be sharpened or flattened."""
+
+    stepwise: bool = False
+    """Whether it is drawn in steps, each given those before, so that its "mean" is but one way to draw it."""
 
     @abstractmethod
     def at(self, temperature: float) -> Distribution:
@@ -21,6 +25,18 @@ class HasTemperature(ABC):
 
         Raises:
             ValueError: what is drawn at a step is not one of finitely many values with a probability each.
+        """
+
+
+class HasChoices(ABC):
+    """A distribution of a single element that is one of finitely many values."""
+
+    @abstractmethod
+    def choices(self) -> tuple[Tensor, Tensor]:
+        """The values ``(K,)``, and log p of each in nats, ``(*batch, K)``.
+
+        Raises:
+            ValueError: there are more elements than one, and too many values to be tried.
         """
 
 

@@ -14,7 +14,6 @@ from torch.nn.functional import softplus
 from torch.quasirandom import SobolEngine
 
 POINTS = 128  # that stand for a distribution in its mean
-BINS = 8  # of the splines
 
 
 @functools.cache

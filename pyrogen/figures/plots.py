@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pyrogen.figures import path_plots
 from pyrogen.figures.figure_style import (
     BLUE,
     FAINT,
@@ -29,12 +30,13 @@ from pyrogen.figures.figure_style import (
     single,
     style,
 )
-from pyrogen.kinds import is_picture, kind_named
+from pyrogen.kinds import is_shown, kind_named
 
 SPLITS = ("train", "valid", "test")
 CLOCKS = {"epoch", "step", "stage", "seconds"}
 
 GAP = 5
+CLIPS = 5  # dimensions of a batch of them, (N, T, C, H, W)
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
@@ -43,7 +45,8 @@ GAP = 5
 def to_image(x: Array, kind: str) -> np.ndarray:
     """Data as pictures: ``(N, C, H, W)`` of a data kind -> ``(N, H, W, C)`` in [0, 1].
 
-    Real values are stretched from the least to the greatest of the whole batch, so that its pictures can be compared.
+    Clips ``(N, T, C, H, W)`` are pictures of all their frames side by side, a white line between them. Real values are
+    stretched from the least to the greatest of the whole batch, so that its pictures can be compared.
 
     Raises:
         ValueError: an unknown kind, or not pictures of one or three channels.
@@ -52,13 +55,20 @@ def to_image(x: Array, kind: str) -> np.ndarray:
     if not _is_image(values):
         raise ValueError(f"pictures are (N, 1 or 3, H, W); got {values.shape}. Other data: see profiles().")
     low, high = _limits(values, kind)
-    scaled = (values - low) / (high - low if high > low else 1.0)
-    return np.nan_to_num(scaled).clip(0.0, 1.0).transpose(0, 2, 3, 1)
+    scaled = np.nan_to_num((values - low) / (high - low if high > low else 1.0)).clip(0.0, 1.0)
+    if scaled.ndim == CLIPS:
+        lined = np.pad(scaled, [(0, 0)] * 4 + [(0, 1)], constant_values=1.0).transpose(0, 2, 3, 1, 4)
+        scaled = lined.reshape(*lined.shape[:3], -1)[..., :-1]
+    return scaled.transpose(0, 2, 3, 1)
 
 
 def samples(x: Array, kind: str, data: Array | None = None) -> Figure:
-    """Samples, drawn as what they are: pictures, or points of the plane or other vectors beside those of the data."""
+    """Samples, drawn as what they are: pictures, clips, paths, or points of the plane or vectors beside those of the data."""
     values = as_array(x)
+    if kind == "paths":
+        return path_plots.walks(values)
+    if values.ndim == CLIPS and _is_image(values):
+        return _picture(_mosaic(to_image(values[:16], kind), 2), width=WIDTH)
     if _is_image(values):
         return image_grid(values, kind)
     if _is_plane(values):
@@ -76,6 +86,8 @@ def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
         return points(after, before, label="reconstruction")
     if not _is_image(before):
         return heat_maps({"data": before, "reconstruction": after}, kind)
+    if before.ndim == CLIPS:
+        return strips(np.stack([before[:8], after[:8]], 1), kind, columns=["data", "reconstruction"])
     return strips(np.stack([before[:8], after[:8]]), kind, ["data", "reconstruction"])
 
 
@@ -270,7 +282,7 @@ def point_film(times: Mapping[str, Array], data: Array) -> Figure:
 
 
 def _is_image(x: np.ndarray) -> bool:
-    return is_picture(x.shape[1:])
+    return is_shown(x.shape[1:])
 
 
 def _is_plane(x: np.ndarray) -> bool:

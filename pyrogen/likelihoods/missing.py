@@ -161,7 +161,7 @@ class Masked(Likelihood):
     def blend(self, weights: Tensor, parts: Distribution) -> Tensor:
         """The mean of a mixture, as the likelihood defines it."""
         blended = self.likelihood.blend(weights, parts.elements)
-        return blended.reshape(*weights.shape[:-1], *self.x_shape)
+        return blended.flatten(-len(self.x_shape)).squeeze(-1)
 
     def _filled(self, x: Tensor) -> Tensor:
         return torch.where(torch.isnan(x), self._filler, x)

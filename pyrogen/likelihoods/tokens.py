@@ -9,12 +9,13 @@ from pyro.distributions import TorchDistribution, constraints
 from torch import Size, Tensor
 
 from pyrogen.axes import Distribution, Likelihood
+from pyrogen.distributions.tempered import COLDEST, HasChoices, HasTemperature
 from pyrogen.kinds import kind_named
 from pyrogen.registry import choice
 from pyrogen.vocabulary import END
 
 
-class Sentences(TorchDistribution):
+class Sentences(TorchDistribution, HasTemperature, HasChoices):
     """Rows of words up to and with their ends: log p(x) = Σ_t log softmax(logits_t)[x_t] over t up to the first end.
 
     A row that is full has no end to score; a word after an end has probability 0. So Σₓ p(x) = 1 over all sentences of at
@@ -38,6 +39,21 @@ class Sentences(TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Sentences:
         """The same distribution with another batch shape."""
         return Sentences(self.logits.expand(*batch_shape, *self.logits.shape[-3:]))
+
+    def at(self, temperature: float) -> Sentences:
+        """Every word at a temperature."""
+        return Sentences(self.logits / max(temperature, COLDEST))
+
+    def choices(self) -> tuple[Tensor, Tensor]:
+        """The words and the end, and log p of each at the one place that there is."""
+        if self.event_shape.numel() != 1:
+            raise ValueError(
+                f"the words of one voice are few enough to be tried each, and there are {self.event_shape[0]} voices; "
+                "take a temperature instead."
+            )
+        words = torch.arange(self.logits.shape[-3], device=self.logits.device)
+        words[-1] = END
+        return words.to(self.logits.dtype), self.logits.log_softmax(-3).flatten(-3)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """In nats, over the voices and up to their ends."""

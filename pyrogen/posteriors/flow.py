@@ -15,7 +15,8 @@ from torch.distributions import Transform
 
 from pyrogen.axes import Blueprint, Distribution, Posterior
 from pyrogen.distributions.bounds import scale_of
-from pyrogen.distributions.transformed import BINS, AffineAutoregressive, Transformed
+from pyrogen.distributions.splines import BINS, SplineAutoregressive
+from pyrogen.distributions.transformed import AffineAutoregressive, Transformed
 from pyrogen.registry import choice
 
 
@@ -89,4 +90,4 @@ class FlowPosterior(Posterior):
         given = partial(network, context=context)
         if self.transform == "affine_autoregressive":
             return AffineAutoregressive(given)
-        return transforms.SplineAutoregressive(self.latent_size, given, count_bins=BINS)
+        return SplineAutoregressive(self.latent_size, given)

@@ -11,7 +11,8 @@ from pyro.nn import AutoRegressiveNN
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Prior
-from pyrogen.distributions.transformed import BINS, AffineAutoregressive
+from pyrogen.distributions.splines import BINS, SplineAutoregressive, SplineCoupling
+from pyrogen.distributions.transformed import AffineAutoregressive
 from pyrogen.registry import choice
 
 Kind = Literal["affine_coupling", "spline_coupling", "affine_autoregressive", "spline_autoregressive"]
@@ -19,7 +20,7 @@ Kind = Literal["affine_coupling", "spline_coupling", "affine_autoregressive", "s
 
 @choice("prior")
 class FlowPrior(Prior):
-    """A learned flow from a standard normal, log p(z) = log N(f⁻¹(z); 0, I) − log |det ∂f/∂ε|, in Pyro's own transforms.
+    """A learned flow from a standard normal, log p(z) = log N(f⁻¹(z); 0, I) − log |det ∂f/∂ε|, in Pyro's transforms.
 
     Couplings score and sample at the same cost; each moves the coordinates that the one before it left alone.
     Autoregressive layers (masked autoregressive flow) score in one pass, as training asks of a prior, and sample in
@@ -75,8 +76,10 @@ class FlowPrior(Prior):
         if self.transform == "spline_autoregressive":
             widths = [BINS, BINS, BINS - 1, BINS]
             network = AutoRegressiveNN(size, hidden, widths, torch.LongTensor(range(size)))
-            return transforms.SplineAutoregressive(size, network, count_bins=BINS)
-        layer: nn.Module = getattr(transforms, self.transform)(size, hidden_dims=hidden)
+            return SplineAutoregressive(size, network)
+        if self.transform == "spline_coupling":
+            return SplineCoupling(size, hidden)
+        layer: nn.Module = transforms.affine_coupling(size, hidden_dims=hidden)
         return layer
 
     def forward(self, y: Tensor | None = None) -> Distribution:

@@ -53,10 +53,11 @@ def _grid(arguments: Sequence[str]) -> int:
         "training can be an axis, or given for all cells",
     )
     own = opt.add_function(parser, grid, skip={"over", "common"})
-    axes, skipped = dict(own), {*registry.DECIDED, "encoder", "decoder", "objective"}
+    axes, added = dict(own), set[str]()
     for entry in entries:
-        axes |= opt.add_function(parser, build := entry.load(), skip=skipped)
-        skipped |= {*inspect.signature(build).parameters}
+        unspoken = opt.unspoken(build := entry.load())
+        axes |= opt.add_function(parser, build, skip=added | unspoken)
+        added |= {*inspect.signature(build).parameters} - unspoken
     opt.add_data(parser, entries[0].details["data"])
     axes |= opt.add_function(parser, fit, skip={*GIVEN})
     over = {axis: [_on_axis(parser, axis, value, axes) for value in values] for axis, values in on_axes.items()}

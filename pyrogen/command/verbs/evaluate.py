@@ -20,6 +20,7 @@ def run(arguments: Sequence[str]) -> int:
     """Score a run, print the score, then write it down."""
     from pyrogen import storage
     from pyrogen.base import HasPosterior, Model
+    from pyrogen.data.trajectories import KIND
     from pyrogen.files import saving
     from pyrogen.inference import Estimator, summarize
     from pyrogen.inference.latents.activity import activity, in_words
@@ -76,6 +77,8 @@ def run(arguments: Sequence[str]) -> int:
     with enough_memory("lower --chunk_size, or score fewer data by --limit"):
         trained: Model = pyrogen.load(options.run, weights=options.weights)
         data = data_of(options.run)
+        if data.kind == KIND:
+            return foresee(trained, data, options, opt.spoken(arguments))
         chosen = options.weights, options.split, options.limit, options.flagged_by
         own = options.sigma, options.seed, options.chunk_size, options.check_guide
         evidence = score(trained, data, options.run, options.estimator, *chosen, *own).assign_attrs(judged)
@@ -91,6 +94,31 @@ def run(arguments: Sequence[str]) -> int:
     with saving(f"the score above was written to {path}, but the report was not"):
         report = write_run_report(options.run)
     print(f"written to {path} and into {report}")
+    return 0
+
+
+def foresee(trained: Any, data: Any, options: Any, spoken: set[str]) -> int:
+    """Print how good forecasts of people's paths are, beside going straight on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pyrogen.data import Split
+    from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.quality.forecasts import TOUCHING, forecasts, head, worth
+
+    if refused := spoken & SCORED:
+        raise ValueError(
+            f"--{min(refused)} belongs to scores of log p(x), and paths are judged as forecasts; leave it out."
+        )
+    if options.split not in ("train", "valid", "test"):
+        raise ValueError(f"split={options.split!r}: the splits are train, valid and test.")
+    whole: Split = getattr(data, options.split)
+    part = whole if options.limit is None else whole.take(options.limit)
+    shown = Table(*head(TOUCHING))
+    for row in forecasts(trained, data, part, seed=options.seed):
+        shown.add_row(*row.cells())
+    Console(width=120).print(shown)
+    print(f"{worth(part)}\npictures, and the same of some test scenes, are in {write_run_report(options.run)}")
     return 0
 
 

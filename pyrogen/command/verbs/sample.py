@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyrogen
 from pyrogen.command import options as opt
 from pyrogen.command.cli import VERBS
 from pyrogen.seeds import check_seed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pyrogen.vocabulary import Vocabulary
+
+SHOWN = 8  # texts
+ROLLS = 16
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,7 +41,8 @@ def run(arguments: Sequence[str]) -> int:
         type=float | None,
         default=None,
         help="scale the spread of the prior by it, and show means: 0.7 is nearer to what the model knows, 0 its centres; of "
-        "models that draw x place by place, how sure each place is",
+        "models that draw x place by place, as sentences, how sure each place is, and at 0 the likeliest; of flows, the "
+        "spread of their base",
     )
     parser.add_argument(
         "--truncation",
@@ -41,17 +50,31 @@ def run(arguments: Sequence[str]) -> int:
         default=None,
         help="keep latents of a GAN to their centre: the largest |z|, or the share of a style's way from the mean",
     )
+    parser.add_argument(
+        "--beams",
+        type=int | None,
+        default=None,
+        help="of models of texts: not draws, but the most probable ones that a beam search finds, keeping so many "
+        "beginnings; of models with latents the most probable one of each",
+    )
+    parser.add_argument(
+        "--given",
+        type=str | None,
+        default=None,
+        help="of models of texts: a text with gaps that they fill, as 'the _ chases a _', or 'the cat ...' for its rest",
+    )
     parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
     options = opt.parse(parser, arguments, {})
     import numpy as np
     import torch
 
     from pyrogen.data.said import as_said
-    from pyrogen.figures import plots
+    from pyrogen.figures import music_plots, plots
     from pyrogen.figures.report import save_figures
     from pyrogen.files import saving, write
     from pyrogen.inference.runs.recipe import data_of
     from pyrogen.memory import enough_memory
+    from pyrogen.pitches import HasPitches
 
     check_seed(options.seed)
     if options.n < 1:
@@ -67,13 +90,19 @@ def run(arguments: Sequence[str]) -> int:
             y = one.expand(options.n, *one.shape)
         elif y is not None:
             y = y[torch.arange(options.n) % len(y)]
-        drawn = _drawn(model, options, model.condition_for(y))
+        drawn = _drawn(model, options, model.condition_for(y), data.vocabulary)
         if (scale := data.train.view.scale) is not None:
             drawn = {name: scale.restore(x) for name, x in drawn.items()}  # to the file's own values
         shown = {"x": out.name, "mean": f"{out.name}-means"}
-        words = data.vocabulary
+        words, notes = data.vocabulary, data.vocabulary if isinstance(data.vocabulary, HasPitches) else None
+        heard: dict[str, Tensor] = {}
+        if notes is not None:
+            heard = {shown[name]: notes.sound(x.cpu()) for name, x in drawn.items()}
+        texts = {shown[name]: words.write(x.cpu()) for name, x in drawn.items()} if words and notes is None else {}
         figures = {} if words else {shown[name]: plots.samples(x, data.kind) for name, x in drawn.items()}
-        texts = {shown[name]: words.write(x.cpu()) for name, x in drawn.items()} if words else {}
+        figures |= {
+            name: music_plots.rolls([("", piece) for piece in pieces[:ROLLS]]) for name, pieces in heard.items()
+        }
         np.savez_compressed(content, **{name: x.cpu().numpy() for name, x in drawn.items()})
     with saving("the samples were not saved"):
         pictures = save_figures(out.parent, figures)
@@ -81,18 +110,42 @@ def run(arguments: Sequence[str]) -> int:
         for name, lines in texts.items():
             pictures.append(out.parent / f"{name}.txt")
             write(pictures[-1], "".join(f"{line}\n" for line in lines))
+        said = _played(out.parent, heard)
     what = " and their ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
+    for lines in texts.values():
+        print("\n".join(f"  {line}" for line in lines[:SHOWN]) + ("\n  …" if len(lines) > SHOWN else ""))
     print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
+    if said:
+        print(said)
     return 0
 
 
-def _drawn(model: Any, options: Namespace, given: Any) -> dict[str, Any]:
+def _played(folder: Path, heard: Mapping[str, Tensor]) -> str:
+    """Write pieces as MIDI files, a folder for each name, and say so, or why they cannot be written."""
+    from pyrogen import midi
+    from pyrogen.files import write
+
+    if not heard:
+        return ""
+    try:
+        midi.library()
+    except ValueError as error:
+        return f"no MIDI files: {error}"
+    folders = []
+    for name, pieces in heard.items():
+        folders.append(folder / f"{name}-midi")
+        for number, piece in enumerate(pieces, 1):
+            write(folders[-1] / f"{number:0{len(str(len(pieces)))}}.mid", midi.written(piece))
+    return f"as MIDI files, one a piece: {' and '.join(map(str, folders))}"
+
+
+def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None) -> dict[str, Any]:
     """Samples "x" and their "mean", where they differ; at a temperature, or truncated, one of the two."""
     import torch
 
-    from pyrogen.base import HasConditionals
-    from pyrogen.capabilities import HasTruncation
-    from pyrogen.inference.latents.temperature import sample_at
+    from pyrogen.capabilities import HasSource, HasTruncation
+    from pyrogen.inference.latents.imputation import impute
+    from pyrogen.inference.latents.temperature import draws_in_steps, likeliest, sample_at
     from pyrogen.inference.programs.contexts import evaluating, seeded
 
     if options.truncation is not None and (options.temperature is not None or not isinstance(model, HasTruncation)):
@@ -100,8 +153,24 @@ def _drawn(model: Any, options: Namespace, given: Any) -> dict[str, Any]:
             f"--truncation {options.truncation:g}: the latents of a GAN are truncated, without a temperature, and "
             f"this is a {type(model).__name__}; leave one of them out."
         )
+    if options.given is not None:
+        if words is None or model.x_shape[0] != 1:
+            raise ValueError(
+                f"--given {options.given!r} is a text of one voice, and the model in {options.run} is of none."
+            )
+        if options.temperature is not None or options.beams is not None:
+            raise ValueError("--given draws what fits a text; leave --temperature and --beams out.")
+        x, seen = words.read_gaps(options.given, model.x_shape[-1])
+        found = impute(model, x, seen, None if given is None else given[:1], num_draws=options.n, seed=options.seed)
+        return {"x": torch.from_numpy(found["draw"].values).reshape(options.n, *model.x_shape)}
+    if options.beams is not None:
+        if options.temperature is not None or options.truncation is not None:
+            raise ValueError(
+                f"--beams {options.beams} searches and draws nothing; leave --temperature and --truncation out."
+            )
+        return {"x": likeliest(model, options.n, options.beams, given, options.seed)}
     if options.temperature is not None:
-        name = "x" if isinstance(model, HasConditionals) else "mean"
+        name = "x" if isinstance(model, HasSource) or draws_in_steps(model, given) else "mean"
         return {name: sample_at(model, options.n, options.temperature, given, options.seed)}
     draws: dict[str, Callable[..., Any]] = {"x": model.sample, "mean": model.sample_mean}
     if options.truncation is not None:
@@ -110,6 +179,6 @@ def _drawn(model: Any, options: Namespace, given: Any) -> dict[str, Any]:
     for name, draw in draws.items():
         with evaluating(model), seeded(options.seed):  # the same draws of z for both
             drawn[name] = draw(options.n, given)
-    if "mean" in drawn and torch.equal(drawn["x"], drawn["mean"]):
+    if "mean" in drawn and torch.equal(*(drawn[name].nan_to_num() for name in ("x", "mean"))):
         del drawn["mean"]  # of a model that adds no noise to what it means
     return drawn

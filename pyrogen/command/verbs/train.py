@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
 
     build = entry.load()
     parser = opt.parser(f"pyrogen train {name}", f"{entry.summary} {entry.details['reference']}.")
-    axes = opt.add_function(parser, build, skip={*registry.DECIDED, "encoder", "decoder", "objective"})
+    axes = opt.add_function(parser, build, skip=opt.unspoken(build))
     opt.add_data(parser, entry.details["data"])
     axes |= opt.add_function(parser, fit, skip={"model", "data", "progress"}, defaults={"folder": f"runs/{name}"})
     parser.add_argument("--seeds", type=int, default=1, help="train so many seeds, from --seed on, and print one table")

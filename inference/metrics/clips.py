@@ -1,0 +1,79 @@
+"""Metrics of clips of sprites: whether what they show stays what it is, and moves as it should."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pyrogen.base import HasCritic, Model
+from pyrogen.data import Data
+from pyrogen.data.sprites_reading import Frames
+from pyrogen.inference.latents.measured import mean
+from pyrogen.inference.metrics.sprites import reader_of
+from pyrogen.inference.metrics.with_error import WithError
+from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.quality.modes import raw_values
+from pyrogen.registry import choice
+
+SHARE_OF_STEP = 0.5  # of the slowest, by which a move may miss what it should be
+
+
+@choice("metric", "identity-drift")
+def identity_drift(model: Model, data: Data, seed: int, n: int = 200) -> WithError:
+    """The share of frames of generated clips that show another shape, colour, size or background than the frame before.
+
+    An oracle reads every frame by itself. Reference: Tulyakov et al. 2018, arXiv:1707.04993, measure the like of faces.
+    """
+    modes = _frames(model, data, seed, n).modes
+    return WithError.of(mean((modes[:, 1:] != modes[:, :-1]).double().mean(1)))
+
+
+@choice("metric", "motion-possible")
+def motion_possible(model: Model, data: Data, seed: int, n: int = 200) -> WithError:
+    """The share of generated clips whose every move from frame to frame is the same one of those that the data make.
+
+    An oracle reads where the shape is in every frame, of its size and half the slowest step exactly; what leaves on one side
+    comes back on the other.
+    """
+    centres = _frames(model, data, seed, n).centres
+    moves = torch.remainder(centres.diff(dim=1) + 0.5, 1) - 0.5
+    steps = reader_of(data).sprites.steps.flatten(0, 1)
+    slowest = float(steps.abs().amax(1).min())
+    near = (moves.unsqueeze(2) - steps).abs().amax(-1) <= SHARE_OF_STEP * slowest
+    return WithError.of(mean(near.all(1).any(-1).double()))
+
+
+@choice("metric", "shuffled-frames-caught")
+def shuffled_frames_caught(model: Model, data: Data, seed: int, n: int = 200) -> WithError:
+    """How often the critic finds a real clip more real than the same one with its frames in another order; by chance ½.
+
+    1/N Σ 1[score(x) > score(x with its frames permuted)], the permutation not the identity.
+    """
+    if not isinstance(model, HasCritic):
+        raise ValueError(
+            f"shuffled-frames-caught asks a critic, and {type(model).__name__} has none; take 'video-gan'."
+        )
+    x = data.test.x[:n].to(model.device)
+    if x.dim() != 5:
+        raise ValueError(
+            f"frames are shuffled of clips, (T, C, H, W), and {data.name!r} has x_shape={tuple(data.x_shape)}."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    orders = torch.stack([_another_order(x.shape[1], generator) for _ in range(len(x))]).to(x.device)
+    shuffled = x.gather(1, orders.reshape(*orders.shape, 1, 1, 1).expand_as(x))
+    with evaluating(model), seeded(seed, model.device), torch.no_grad():
+        told, mixed = (model.criticize({"x": clips, "frame": clips[:, 0]})[: len(x)] for clips in (x, shuffled))
+    return WithError.of(mean((told > mixed).double()))
+
+
+def _frames(model: Model, data: Data, seed: int, n: int) -> Frames:
+    with evaluating(model), seeded(seed, model.device):
+        made = model.sample_mean(n)
+    return reader_of(data).read_frames(raw_values(made.cpu(), data))
+
+
+def _another_order(frames: int, generator: torch.Generator) -> Tensor:
+    order = torch.randperm(frames, generator=generator)
+    while bool((order == torch.arange(frames)).all()):
+        order = torch.randperm(frames, generator=generator)
+    return order

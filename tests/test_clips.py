@@ -1,0 +1,163 @@
+"""Clips: how they are made frame by frame, read by an oracle, judged and shown."""
+
+import numpy as np
+import pytest
+import torch
+from smallest import NETS, small
+
+import pyrogen
+from pyrogen import registry
+from pyrogen.base import Batch
+from pyrogen.conditions import Condition
+from pyrogen.data.sprites import Sprites
+from pyrogen.data.sprites_reading import SpriteReader
+from pyrogen.data.sprites_sets import draw_factors
+from pyrogen.figures import plots
+from pyrogen.inference import Adversarial, fit
+from pyrogen.nets.clips import Course, Moving, PartsFirst, Stacked
+
+
+@pytest.fixture(scope="module")
+def data():
+    return pyrogen.data.load("sprites(size=16, frames=4, n=40)", kind="unit")
+
+
+def metric(name, *given, **settings):
+    return registry.find("metric", name).load()(*given, **settings)
+
+
+class Shows(pyrogen.base.Model):
+    """Clips in a model's place."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.x, self.x_shape, self.condition = x, x.shape[1:], None
+
+    def sample(self, n, y=None):
+        return self.x[:n]
+
+
+def test_frames_differ_by_the_motion_alone():
+    torch.manual_seed(0)
+    course = Course(3, 2, 4, 5)
+    z = torch.randn(6, 2 + 3 * 4)
+    h = course(z).unflatten(0, (6, 3))
+    assert torch.equal(h[..., :2], z[:, None, :2].expand(-1, 3, -1))
+    later = z.clone()
+    later[:, 2 + 4 :] += 1  # of the second step and the third
+    moved = course(later).unflatten(0, (6, 3))
+    assert torch.equal(moved[:, 0], h[:, 0])
+    assert (moved[:, 1:, 2:] != h[:, 1:, 2:]).any(-1).all()
+    g = Moving(**NETS["Moving"]).build(2 + 3 * 2, (3, 1, 8, 8), "unit").eval()
+    still = torch.zeros(2, 8)
+    still[1, 0] = 1  # another content
+    with torch.no_grad():
+        assert (g(still)[0] != g(still)[1]).any()
+        assert g(still).shape == (2, 3, 1, 8, 8)
+
+
+def test_parameters_come_before_frames():
+    h = torch.arange(2 * 3 * 2 * 1 * 4).reshape(2, 3, 2, 2, 2).float()  # (N, T, k C, H, W), k = 2
+    made = PartsFirst(2)(h)
+    assert made.shape == (2, 6, 1, 2, 2)
+    assert torch.equal(made[:, :3, 0], h[:, :, 0])
+    assert torch.equal(made[:, 3:, 0], h[:, :, 1])
+    vae = small("vae-video", likelihood={"name": "Normal", "scale": "predicted"})
+    assert vae.decode(torch.zeros(2, vae.latent_size)).mean.shape == (2, 3, 1, 8, 8)
+
+
+def test_the_two_critics_see_clips_and_a_frame_of_each():
+    m = small("video-gan")
+    x = torch.arange(3.0).view(1, 3, 1, 1, 1).expand(500, 3, 1, 8, 8) / 2
+    sites = m.real(Batch(x))
+    shares = torch.stack([(sites["frame"] == v).flatten(1).all(1).double().mean() for v in (0, 0.5, 1)])
+    assert float(shares.sum()) == 1
+    assert (shares - 1 / 3).abs().max() < 0.1
+    scores = m.criticize(sites)
+    assert scores.shape == (1000,)
+    torch.testing.assert_close(scores[:500], m.critic(x).squeeze(-1))
+    torch.testing.assert_close(scores[500:], m.frame_critic(sites["frame"]).squeeze(-1))
+    assert set(m.fake(Batch(x))) == {"z", "x", "frame"}
+
+
+@pytest.mark.parametrize("loss", ["Hinge", "RelativisticAverage"])
+@pytest.mark.parametrize("penalty", [None, "R1", "GradientPenalty"])
+def test_it_trains_by_losses_and_penalties_of_either_site(loss, penalty):
+    x = torch.rand(24, 3, 1, 8, 8)
+    game = Adversarial(loss=loss, penalty=penalty, reuse=True)
+    m = small(
+        "video-gan", critic={"name": "Stacked", "of": {"name": "Convolutional", "width": 4, "normalization": "none"}}
+    )
+    before = {k: v.clone() for k, v in m.named_parameters()}
+    fit(m, x, objective=game, epochs=1, batch_size=12, validate=False, progress=False)
+    moved = {k.split(".")[0] for k, v in m.named_parameters() if not torch.equal(v, before[k])}
+    assert moved == {"generator", "critic", "frame_critic"}
+
+
+def test_an_oracle_reads_every_frame_and_its_motion(data):
+    drawn = Sprites(16, None, 4)
+    factors = draw_factors(drawn, 30, torch.Generator().manual_seed(1))
+    reader = SpriteReader(drawn)
+    x = drawn.render(factors)
+    found = reader.read_frames(x)
+    assert (found.modes == reader.mode_of(factors).unsqueeze(1)).all()
+    step = drawn.steps[drawn.column(factors, "direction"), drawn.column(factors, "speed")]
+    moves = torch.remainder(found.centres.diff(dim=1) + 0.5, 1) - 0.5
+    torch.testing.assert_close(moves, step.unsqueeze(1).expand(-1, 3, -1), rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="clips of them are read frame by frame"):
+        SpriteReader(Sprites(16)).read_frames(x[:, 0])
+
+
+def test_metrics_of_clips_know_right_from_wrong(data):
+    x = data.train.x
+    assert metric("identity-drift", Shows(x), data, 0, n=20) == 0
+    assert metric("motion-possible", Shows(x), data, 0, n=20) == 1
+    # the second half of another clip: what is shown changes in one of three steps, seldom to the same
+    cut = torch.cat([x[:, :2], x.roll(1, 0)[:, 2:]], 1)
+    assert 0.2 < metric("identity-drift", Shows(cut), data, 0, n=20) <= 1 / 3
+    assert metric("motion-possible", Shows(cut), data, 0, n=20) < 0.3
+    # frames that stand still move by no step of the data, and are what they were
+    still = x[:, :1].expand_as(x)
+    assert metric("identity-drift", Shows(still), data, 0, n=20) == 0
+    assert metric("motion-possible", Shows(still), data, 0, n=20) == 0
+    assert metric("motion-possible", Shows(x.flip(1)), data, 0, n=20) == 1  # the other way
+    assert metric("motion-possible", Shows(x[:, [1, 0, 3, 2]]), data, 0, n=20) == 0
+
+    class Judge(Shows, pyrogen.base.HasCritic):
+        real = fake = generator_modules = critic_modules = None
+
+        def criticize(self, sites):
+            smooth = -sites["x"].diff(dim=1).square().flatten(1).sum(1)
+            return torch.cat([smooth, torch.zeros(len(smooth))])
+
+    assert metric("shuffled-frames-caught", Judge(x), data, 0) > 0.9
+    with pytest.raises(ValueError, match="asks a critic, and Shows has none"):
+        metric("shuffled-frames-caught", Shows(x), data, 0)
+
+
+def test_clips_are_shown_frame_beside_frame(data):
+    x = data.test.x[:3]
+    shown = plots.to_image(x, "unit")
+    assert shown.shape == (3, 16, 4 * 17 - 1, 3)
+    np.testing.assert_allclose(shown[:, :, 17:33], x[:, 1].permute(0, 2, 3, 1), atol=1e-6)
+    assert (shown[:, :, 16] == 1).all()
+    for figure in (plots.samples(x, "unit"), plots.reconstructions(x, x, "unit")):
+        assert figure.axes[0].images
+
+
+def test_what_makes_no_clips_is_refused_in_a_sentence():
+    for wrong, sentence in (
+        ({"x_shape": (1, 8, 8)}, r"'video-gan' makes clips of 2 frames or more, .*got x_shape=\(1, 8, 8\)"),
+        ({"generator": "Convolutional"}, "the generator Convolutional pictures; take generator="),
+        ({"content": 0}, "content=0: what a clip shows is said by 1 number or more"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            small("video-gan", **wrong)
+    with pytest.raises(ValueError, match="nothing is left for what they show; take 13 or more"):
+        Moving(motion=4).build(12, (3, 1, 8, 8))
+    with pytest.raises(ValueError, match="reads no y"):
+        Moving().build(20, (3, 1, 8, 8), condition=Condition((), 3))
+    with pytest.raises(ValueError, match="reads clips, x_shape="):
+        Stacked().build((1, 8, 8))
+    with pytest.raises(ValueError, match="not of clips"):
+        Moving(frame="Moving")
