@@ -166,7 +166,7 @@ def test_critics_of_their_own_that_are_not_said_to_be_are_refused():
     model = by_hand(Times(2.0), Times(0.5))
     model.apart = False
     critic, _ = Adversarial(penalty=R1(2.0)).players(model)
-    with pytest.raises(ValueError, match="12 scores of 6 data; where each site has a critic .* says apart = True"):
+    with pytest.raises(ValueError, match=r"12 scores of 6 data; where each site has a critic .* says apart = True"):
         critic.loss(Batch(torch.randn(6, 2), torch.randn(6, 2)))
 
 
