@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import hand
 import hand_synthesis
+import torch
 from measure import Section
 from subjects import SHAPE, digits
 from torch import Tensor
-from training import LR, RECORDED, Work, by_function, section
+from training import LR, RECORDED, Work, by_function, section, where
 
 import pyrogen
 from pyrogen.data import Data, load
@@ -18,6 +19,7 @@ from pyrogen.inference import Adversarial
 
 HAND_COMPILED = "by hand, torch.compile"
 WIDTH = 32
+PICTURES = 3  # the last of these works, whose profiles are told
 SPRITE_WIDTH, STYLED_WIDTH = 16, 8
 
 
@@ -29,7 +31,9 @@ def measure(threads: list[int], quick: bool) -> Section:
         f"DCGAN: {WIDTH} and {2 * WIDTH} channels. torch.compile of the hand-written one is of its two networks, before the "
         "clock starts; it cannot compile the WGAN-GP, whose penalty is differentiated twice.",
     )
-    return section("games", [make(quick) for make in WORKS], threads, notes)
+    works = [make(quick) for make in WORKS]
+    torch.set_num_threads(threads[0])
+    return section("games", works, threads, (*notes, *map(where, works[-PICTURES:])))
 
 
 def gan(quick: bool) -> Work:

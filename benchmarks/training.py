@@ -14,6 +14,7 @@ import pyro
 import rivals
 import torch
 from measure import Prepare, Seconds, Section, Spread, clock_for, interleave, ratios, verdict
+from profiled import Profiler
 from subjects import SHAPE, digits
 from torch import Tensor
 
@@ -119,10 +120,10 @@ def rows(work: Work, threads: int) -> list[tuple[str, ...]]:
     return found
 
 
-def by_fit(work: Work, mode: str) -> Callable[[], Seconds]:
+def by_fit(work: Work, mode: str, clock: Callable[[], float] | None = None) -> Callable[[], Seconds]:
     """A fit, timed from its ``BEFORE``-th move and scaled to all steps."""
     model, moves, started = work.model(), 0, 0.0
-    clock, move = clock_for(torch.get_num_threads()), Game.move
+    clock, move = clock or clock_for(torch.get_num_threads()), Game.move
 
     def counted(game: Game) -> None:
         nonlocal moves, started
@@ -151,6 +152,17 @@ def train(work: Work, model: Model, mode: str, epochs: int | None = None) -> pyr
         progress=False,
         compile=MODES[mode],
     )
+
+
+def where(work: Work) -> str:
+    """Where the time of a step goes by fit and by hand, in a sentence."""
+    by_both = Profiler(), Profiler()
+    by_fit(work, RECORDED, by_both[0])()
+    go = work.hand(work.epochs)()
+    by_both[1]()
+    go()
+    by_both[1]()
+    return f"Time of operations, {work.name}: by fit, recorded, {by_both[0].says()}; by hand {by_both[1].says()}."
 
 
 def by_svi(work: Work) -> Callable[[], object]:

@@ -7,7 +7,7 @@ import torch
 import pyrogen
 from pyrogen import registry
 
-SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3, "content": 2}
+SMALL = {"latent_size": 2, "width": 4, "components": 3, "upper": (1,), "classes": 3, "content": 2, "alone": 2}
 SHAPES = {
     **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm"), (2,)),
     **dict.fromkeys(("video-gan", "vae-video"), (3, 1, 8, 8)),

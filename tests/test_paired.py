@@ -217,10 +217,12 @@ def test_srgan_learns_to_see_first_and_then_plays(small_digits):
     m = pyrogen.create(
         "srgan", **shapes, latent_size=2, features=2, generator=UP, critic={"name": "Convolutional", "width": 4}
     )
-    m.features.passes = 1
+    m.features.passes, m.alone = 1, 2
     before = {k: v.clone() for k, v in m.state_dict().items() if not k.startswith("reader.")}
-    fit(m, small_digits, epochs=1, batch_size=500, progress=False, validate=False, seed=0)
+    assert [stage.name for stage in m.stages()] == ["the net alone", "training"]
+    run = fit(m, small_digits, epochs=1, batch_size=500, progress=False, validate=False, seed=0)
     assert all(not torch.equal(m.state_dict()[k], v) for k, v in before.items())
+    assert run.history["train/critic/loss"].notna().tolist() == [False, False, True]
     with pytest.raises(ValueError, match="a density of what a network sees"):
         log_evidence(m, small_digits.test.take(2), AIS(2, 4))
 
@@ -284,6 +286,18 @@ def test_what_is_grey_or_blurred_measures_less(coloured):
     assert measured("sharpness", coloured, lambda n, y: blurred) < 0.8
     assert measured("answer-diversity", coloured, lambda n, y: x) == 0
     assert measured("paired-error", coloured, lambda n, y: x + 0.25, draws=2) == pytest.approx(0.25)
+
+
+def test_errors_are_those_of_as_many_other_data(coloured):
+    x, again = coloured.test.x[:100], torch.randint(100, (400, 100), generator=torch.Generator().manual_seed(0))
+    colour = [(t.amax(1) - t.amin(1)).mean((1, 2)) for t in (x.roll(1, 0), x)]
+    bootstrap = (colour[0][again].mean(1) / colour[1][again].mean(1)).std()
+    assert measured("saturation", coloured, lambda n, y: x.roll(1, 0)).error == pytest.approx(
+        float(bootstrap), rel=0.15
+    )
+    found = measured("answer-diversity", coloured, lambda n, y: x + 0.1 * torch.randn_like(x))
+    assert 0 < found.error < 0.1 * found
+    assert 0 < measured("sharpness", coloured, lambda n, y: x.roll(1, 0)).error < 0.1
 
 
 def test_the_gain_over_bicubic_interpolation(small_digits):

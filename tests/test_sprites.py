@@ -327,9 +327,23 @@ def test_held_out_pairs_are_in_the_test_split_alone():
     assert all((drawn.column(data.train.y, name) == value).any() for p in pairs for name, value in p.items())
 
 
+def test_of_some_factors_only_some_values_are_drawn():
+    data = load("sprites(n=400, only=('large', 'red', 'blue'), held_out=('red circle',))")
+    assert [sorted({*column.tolist()}) for column in data.test.y.T] == [
+        [*range(6)],
+        [0, 2],
+        [2],
+        [*range(5)],
+        [*range(5)],
+        [*range(4)],
+    ]
+    assert not shows_any(Sprites(), data.train.y, [{"colour": 0, "shape": 0}]).any()
+
+
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
+        ("sprites(only=('larg',))", "no value of sprites called 'larg'; did you mean 'large'"),
         ("sprites(size=48)", "size=48: sprites are drawn in 16, 32 or 64 pixels"),
         ("sprites(tiny='smal')", "no mark of sprites called 'smal'; did you mean 'small'"),
         ("sprites(frames=0)", "frames=0"),

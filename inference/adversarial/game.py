@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, HasCritic, Objective, Pair, Player, nothing
+from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.history import History
 from pyrogen.inference.adversarial.losses import AdversarialLoss
 from pyrogen.inference.adversarial.penalties import CriticPenalty, Sites
@@ -20,6 +21,7 @@ from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
 
+SAME = 1e-6  # squared distance of two y that are one
 CHOICES = {
     "adversarial loss": ("loss",),
     "penalty": ("penalty",),
@@ -54,7 +56,8 @@ class Adversarial(Objective):
             it has in a sum where another objective's player pays for the generator.
         mismatched: whether the critic is also shown real data with the y of others, as generated ones: so it learns that a
             datum must fit its y before the generator makes any that could (Reed et al. 2016, arXiv:1605.05396, section 4.2).
-            A y that many data share meets its own again as often, and is called false there.
+            The reference takes any other y, which the critic soon tells by whatever differs most; here it is the nearest of
+            the batch that is another, so that the critic must look at all that y says.
         history: how many generated data of earlier rounds a pool keeps, from which the critic is shown about half of what it
             reads, see :class:`pyrogen.inference.adversarial.history.History`; 0: new ones alone.
         means: whether the critic of a pair sees what is observed as its mean given the latents, which is what one looks at;
@@ -118,7 +121,7 @@ class Adversarial(Objective):
             r, f = game.criticize(real), game.criticize(fake)
             told = {"real": r.detach().mean(), "fake": f.detach().mean()}
             if self.mismatched:
-                wrong = game.criticize({**real, "y": real["y"].roll(1, 0)})
+                wrong = game.criticize({**real, "y": of_others(real["y"], model.condition)})
                 f, told = torch.cat([f, wrong]), {**told, "mismatched": wrong.detach().mean()}
             loss = goal.critic(r, f)
             if penalty is None:
@@ -186,6 +189,15 @@ def _charged(penalty: CriticPenalty, game: HasCritic, real: Sites, fake: Sites) 
 def _reads_y(model: Any, game: HasCritic) -> bool:
     """Whether y is among the sites of data."""
     return model.condition is not None and "y" in game.real(trial_batch(model))
+
+
+def of_others(y: Tensor, condition: Condition) -> Tensor:
+    """For each y of a batch the nearest that is another, of several one at random."""
+    told = condition.read(y).flatten(1)
+    squares = told.square().sum(1)
+    apart = (squares.unsqueeze(1) + squares - 2 * told @ told.T).clamp(min=0)
+    # where classes differ in one place they are 2 apart, so that 0 … 1 decides among those equally far alone
+    return y[(apart + torch.rand_like(apart)).masked_fill(apart < SAME, torch.inf).argmin(1)]
 
 
 def _pool(model: Any, game: HasCritic, size: int) -> History:

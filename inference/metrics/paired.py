@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyrogen.base import Model
 from pyrogen.data import Data
-from pyrogen.inference.latents.measured import mean, paired
+from pyrogen.inference.latents.measured import mean, paired, ratio
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.kinds import is_picture
@@ -30,17 +30,17 @@ def paired_error(model: Model, data: Data, seed: int, n: int = 500, draws: int =
 
 
 @choice("metric", "answer-diversity")
-def answer_diversity(model: Model, data: Data, seed: int, n: int = 500, draws: int = 16) -> float:
+def answer_diversity(model: Model, data: Data, seed: int, n: int = 500, draws: int = 16) -> WithError:
     """The spread of a model's answers to one y, as a fraction of that of the truth: √(Σ_d Var(x̂_d|y) / Σ_d Var(x_d|y)).
 
     The truth's is that of data of equal y in train and test together, of which each group of g adds its sum of squares and
-    g − 1 to the divisor.
+    g − 1 to the divisor. Its error is that of both variances, one over y that answers are made for and the other over groups.
 
     Raises:
         ValueError: no two data have the same y.
     """
     _, made = _answers(model, data, seed, n, draws)
-    spread = float(made.double().var(0).flatten(1).sum(1).mean())
+    spread = mean(made.double().var(0).flatten(1).sum(1))
     x, y = (torch.cat([getattr(data.train, k), getattr(data.test, k)]) for k in "xy")
     _, group = torch.unique(y.flatten(1), dim=0, return_inverse=True)
     count = torch.bincount(group)
@@ -48,19 +48,23 @@ def answer_diversity(model: Model, data: Data, seed: int, n: int = 500, draws: i
         raise ValueError(f"answer-diversity compares data of the same y, and no two of {data.name!r} have it.")
     flat = x.flatten(1).double()
     means = torch.zeros(len(count), flat.shape[1], dtype=flat.dtype).index_add_(0, group, flat) / count.unsqueeze(1)
-    true = float((flat - means[group]).square().sum()) / (len(group) - len(count))
-    return math.sqrt(spread / true)
+    squares = torch.zeros(len(count), dtype=flat.dtype).index_add_(0, group, (flat - means[group]).square().sum(1))
+    true = ratio(squares[count > 1], count[count > 1] - 1)
+    value = math.sqrt(spread.value / true.value)
+    # a root changes by half as large a share as what is under it; what never varies has no share to change by
+    error = math.hypot(spread.error / spread.value, true.error / true.value) if spread.value else 0.0
+    return WithError(value, value * error / 2)
 
 
 @choice("metric", "sharpness")
-def sharpness(model: Model, data: Data, seed: int, n: int = 500) -> float:
+def sharpness(model: Model, data: Data, seed: int, n: int = 500) -> WithError:
     """How much neighbouring pixels differ, as a fraction of how much those of data do, E |∇x̂| / E |∇x|: below 1 of blur."""
     x, made = _answers(model, data, seed, n, 1)
-    return _steps(made[0]) / _steps(x)
+    return WithError.of(ratio(_steps(made[0]), _steps(x)))
 
 
 @choice("metric", "saturation")
-def saturation(model: Model, data: Data, seed: int, n: int = 500) -> float:
+def saturation(model: Model, data: Data, seed: int, n: int = 500) -> WithError:
     """How coloured pictures are, as a fraction of how coloured data are, by E [max_c x_c − min_c x_c] over pixels.
 
     0 is grey; what is coloured at random has about that of the data, what averages over colours less.
@@ -71,8 +75,7 @@ def saturation(model: Model, data: Data, seed: int, n: int = 500) -> float:
     if len(data.x_shape) != 3 or data.x_shape[0] != 3:
         raise ValueError(f"saturation is of pictures in colour, and {data.name!r} has x_shape={tuple(data.x_shape)}.")
     x, made = _answers(model, data, seed, n, 1)
-    coloured, true = (float((t.amax(1) - t.amin(1)).double().mean()) for t in (made[0], x))
-    return coloured / true
+    return WithError.of(ratio(*((t.amax(1) - t.amin(1)).double().mean((1, 2)) for t in (made[0], x))))
 
 
 @choice("metric", "gain-over-bicubic")
@@ -111,8 +114,10 @@ def _answers(model: Model, data: Data, seed: int, n: int, draws: int) -> tuple[T
     return part.x, torch.stack(made)
 
 
-def _steps(x: Tensor) -> float:
-    return float(x.diff(dim=-1).abs().double().mean() + x.diff(dim=-2).abs().double().mean())
+def _steps(x: Tensor) -> Tensor:
+    """Mean difference of neighbours in rows and in columns, ``(N,)``."""
+    across, down = (x.diff(dim=k).abs().flatten(1).double().mean(1) for k in (-1, -2))
+    return across + down
 
 
 def _psnr(x: Tensor, made: Tensor) -> Tensor:

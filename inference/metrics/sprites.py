@@ -11,7 +11,7 @@ from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.data.sprites_captions import Captions
 from pyrogen.data.sprites_reading import SpriteReader
-from pyrogen.inference.latents.measured import mean
+from pyrogen.inference.latents.measured import mean, ratio
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.modes import raw_values
@@ -52,10 +52,11 @@ def slots_right(model: Model, data: Data, seed: int, limit: int = 1000, unseen: 
 
 
 @choice("metric", "layout-iou")
-def layout_iou(model: Model, data: Data, seed: int, limit: int = 1000, style: Style = "prior") -> float:
+def layout_iou(model: Model, data: Data, seed: int, limit: int = 1000, style: Style = "prior") -> WithError:
     """How well pictures made for layouts keep to them: for each class |A ∩ B| / |A ∪ B| of pixels, and the mean over classes.
 
-    A is where the layouts have the class, B where the pictures do, as an oracle reads them.
+    A is where the layouts have the class, B where the pictures do, as an oracle reads them. Each is a ratio of sums over
+    pictures, and the error that of the mean over classes of their deviations, picture by picture.
 
     Args:
         model: conditional on layouts.
@@ -68,11 +69,13 @@ def layout_iou(model: Model, data: Data, seed: int, limit: int = 1000, style: St
     made = raw_values(_styled(model, data, y, style, seed)[0], data)
     shown = reader.sprites.layout(reader.read(made).factors)
     asked = y.cpu()
-    shares = []
+    shares, deviations = [], []
     for k in asked.unique().tolist():
         a, b = asked == k, shown == k
-        shares.append(float((a & b).sum() / (a | b).sum()))
-    return sum(shares) / len(shares)
+        both, either = (pixels.flatten(1).sum(1).double() for pixels in (a & b, a | b))
+        shares.append(ratio(both, either).value)
+        deviations.append((both - shares[-1] * either) / either.mean())
+    return WithError(sum(shares) / len(shares), mean(torch.stack(deviations).mean(0)).error)
 
 
 @choice("metric", "style-carried")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,10 +14,11 @@ from pyrogen.capabilities import HasTruncation
 from pyrogen.data import Data, Split
 from pyrogen.data.sprites_reading import SpriteReader
 from pyrogen.inference.latents.judging import Judge, TrainedJudge, judge_of
-from pyrogen.inference.latents.measured import mean, paired
+from pyrogen.inference.latents.measured import mean, paired, share_error
 from pyrogen.inference.metrics.generators import given
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.quality.measure import parts, standard_error
 from pyrogen.inference.quality.modes import raw_values
 from pyrogen.inference.quality.neighbours import Coverage, Density
 from pyrogen.inference.quality.spaces import FeatureSpace, space_of
@@ -66,33 +66,49 @@ def distant_agreement(
 @choice("metric", "truncation-trade")
 def truncation_trade(
     model: Model, data: Data, seed: int, truncations: Sequence[float] = (), features: str = "pixels"
-) -> float:
+) -> WithError:
     """In which share of steps from loose to tight truncation density rises and coverage falls: 1 if in all of them.
 
-    The first step is from no truncation to the first level, by default of the model's own; as many samples as test data.
+    The first step is from no truncation to the first level, by default of the model's own; as many samples as test data. The
+    error is from halves of all samples and data, and no less than that of a share of so many steps.
     """
     if not isinstance(model, HasTruncation) or not (levels := [*(truncations or model.truncations)]):
         raise ValueError(
             f"the latents of this {type(model).__name__} are not truncated, so that nothing is traded; take a "
             "GAN with a StandardNormal prior."
         )
-    curve = truncation_curve(model, data.test, [None, *levels], seed, space_of(data, features))
-    kept = [b[0] > a[0] and b[1] < a[1] for a, b in pairwise(curve)]
-    return sum(kept) / len(kept)
+    density, coverage, masks = Density(), Coverage(), parts(Density.halved)
+    dense, covered = [], []
+    for made, real in _truncated(model, data.test, [None, *levels], seed, space_of(data, features)):
+        for measure, found in ((density, dense), (coverage, covered)):
+            whole = measure.value(made, real).reshape(1)
+            found.append(torch.cat([whole, measure.repeated(made, real, None, masks)]))
+    traded = (torch.stack(dense).diff(dim=0) > 0) & (torch.stack(covered).diff(dim=0) < 0)
+    value, *halves = traded.double().mean(0).tolist()
+    error = standard_error(torch.tensor(halves), Density.halved)
+    return WithError(value, max(error, share_error(value * len(levels), len(levels))))
 
 
 def truncation_curve(
     model: HasTruncation, part: Split, levels: Sequence[float | None], seed: int, space: FeatureSpace
 ) -> list[tuple[float, float]]:
     """Density and coverage of as many samples as data of a split at each level, None being the whole law."""
+    return [
+        (float(Density().value(made, real)), float(Coverage().value(made, real)))
+        for made, real in _truncated(model, part, levels, seed, space)
+    ]
+
+
+def _truncated(
+    model: HasTruncation, part: Split, levels: Sequence[float | None], seed: int, space: FeatureSpace
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features of as many samples as data at each level, and of the data."""
     assert isinstance(model, Model)
     n, real, y = len(part), space(part.x), model.condition_for(part.y)
-    curve = []
     for level in levels:
         with evaluating(model), seeded(seed, model.device):
             made = space(model.sample(n, y, truncation=level))
-        curve.append((float(Density().value(made, real)), float(Coverage().value(made, real))))
-    return curve
+        yield made, real
 
 
 def _agreement(

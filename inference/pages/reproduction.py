@@ -23,7 +23,6 @@ from pyrogen.inference.training.fit import FALLBACK, fit
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
 from pyrogen.nets.sequences import SequenceNet
-from pyrogen.nets.words import WordNet
 from pyrogen.registry import DECIDED, Registration, describe, find, make
 
 READABLE = 300  # characters of a vocabulary
@@ -109,7 +108,7 @@ def _words(
 
 
 def _is_axis(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, (Axis, Objective, CriticNet, GeneratorNet, SequenceNet, WordNet))
+    return isinstance(hint, type) and issubclass(hint, (Axis, Objective, CriticNet, GeneratorNet, SequenceNet))
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,8 @@ from pyrogen.inference.adversarial.penalties import R1
 from pyrogen.models.adversarial.gan import GAN, kinds_of
 from pyrogen.nets.critics import Convolutional, CriticNet
 from pyrogen.nets.generators import GeneratorNet
-from pyrogen.nets.words import Told, WordNet
+from pyrogen.nets.sequences import SequenceNet
+from pyrogen.nets.words import Told
 from pyrogen.registry import entry, make, variant
 
 
@@ -28,7 +29,7 @@ def text_to_image(
     latent_size: int = 16,
     generator: GeneratorNet | str = "Convolutional",
     critic: CriticNet | str | None = None,
-    words: WordNet | str = "Recurrent",
+    words: SequenceNet | str = "LSTM",
     objective: Objective | str | None = None,
     kind: str = "unit",
 ) -> GAN:
@@ -45,7 +46,7 @@ def text_to_image(
         generator: the network that makes data of z and of what it is told.
         critic: the network that tells them from real ones with the same sentence; by default convolutions that take the
             projection of the sentence on their features.
-        words: what the networks that read sentences are made of.
+        words: what the networks that read sentences are made of, each of which says one with as many numbers as it is wide.
         objective: the default objective of ``fit``: Adversarial(mismatched=True, penalty=R1(1.0)).
         kind: of the data; for "unit" and "binary" the generator ends in a sigmoid.
 
@@ -58,12 +59,12 @@ def text_to_image(
         raise ValueError(
             f"'text-to-image' reads words, (L,) of so many in a vocabulary; these data have y of {condition}."
         )
-    read: WordNet = make("words", words)
-    told = read.condition()
+    read: SequenceNet = make("sequence", words)
+    told, (length, vocabulary) = Condition((read.width,)), condition.words
     making: GeneratorNet = make("generator", generator)
     judging: CriticNet = make("critic", critic or Convolutional(normalization="none", conditioning="projection"))
-    made = Told(making.build(latent_size, x_shape, kind, told), read.build(condition.words), condition)
-    judged = Told(judging.build(x_shape, told), read.build(condition.words), condition)
+    nets = making.build(latent_size, x_shape, kind, told), judging.build(x_shape, told)
+    made, judged = (Told(net, read.encoder((1, length), read.width, vocabulary), condition) for net in nets)
     game = Adversarial(mismatched=True, penalty=R1(1.0)) if objective is None else objective
     return GAN(made, judged, x_shape, latent_size, objective=game, kind=kind, condition=condition)
 
@@ -77,7 +78,7 @@ text_to_image_paper = variant(
         "latent_size": 100,
         "generator": {"name": "Convolutional", "width": 64},
         "critic": {"name": "Convolutional", "width": 64, "normalization": "none", "conditioning": "projection"},
-        "words": {"name": "Recurrent", "width": 128},
+        "words": {"name": "LSTM", "width": 128},
     },
     reference="Reed et al. 2016, arXiv:1605.05396, section 5: 600 epochs at 2e-4 in batches of 64",
     data="sprites(size=64, y='caption', held_out=['red circle', 'large cross'])",

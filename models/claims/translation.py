@@ -23,29 +23,34 @@ GAME_ALONE = {
     "says": "the two games without the cycle",
     "objective": "Adversarial(loss=Hinge, reuse=True, history=50)",
 }
+# of two sizes and nine places: at 16 pixels a small circle and a small diamond differ in a few corners
 CAPTIONS = {
     "seeds": 3,
     "data": {
-        "name": "sprites(size=16, n=4000, y='caption', held_out=['red circle', 'large cross'])",
+        "name": "sprites(size=16, n=4000, y='caption', held_out=['red circle', 'large cross'], only=['medium', 'large', "
+        "'left', 'centre', 'right', 'upper', 'middle', 'lower'])",
         "kind": "unit",
         "dequantization": False,
     },
     "arguments": {
         "latent_size": 8,
-        "generator": {"name": "Convolutional", "width": 24},
-        "critic": {"name": "Convolutional", "width": 24, "normalization": "none", "conditioning": "projection"},
-        "words": {"name": "Transformer", "width": 64},
+        "generator": {"name": "Convolutional", "width": 32},
+        "critic": {"name": "Convolutional", "width": 40, "normalization": "none", "conditioning": "projection"},
+        "words": {"name": "NGram", "width": 64},
     },
-    "recipe": {"epochs": 60, "lr": 1e-3, "batch_size": 64, "lr_milestones": [41], "lr_decay": 0.3},
+    "objective": "Adversarial(mismatched=True, penalty=R1(weight=0.2), penalty_every=8)",
+    "recipe": {"epochs": 12, "lr": 1e-3, "batch_size": 32, "lr_milestones": [11], "lr_decay": 0.3},
 }
 SHUFFLED_CAPTIONS = {
     "says": "the same, told captions that were dealt out at random, and right by chance",
     "data": {
-        "name": "shuffled-labels(of=\"sprites(size=16, n=4000, y='caption', held_out=['red circle', 'large cross'])\")",
+        "name": "shuffled-labels(of=\"sprites(size=16, n=4000, y='caption', held_out=['red circle', 'large cross'], "
+        "only=['medium', 'large', 'left', 'centre', 'right', 'upper', 'middle', 'lower'])\")",
         "kind": "unit",
         "dequantization": False,
     },
-    "between": [0.12, 0.32],
+    "recipe": {"epochs": 4},
+    "between": [0.2, 0.38],
 }
 LAYOUTS = {
     "seeds": 3,

@@ -31,6 +31,7 @@ def sprites(
     frames: int = 1,
     y: str = "factors",
     held_out: Sequence[str] = (),
+    only: Sequence[str] = (),
     n: int = 10_000,
     seed: int = 0,
 ) -> Source:
@@ -44,11 +45,12 @@ def sprites(
             each pixel; "outline", the edge of the shape, (N, 1, size, size), which leaves the colours open; "grey", the
             picture without its colours.
         held_out: pairs of values that train and valid lack, as ("red circle", "large cross"); test has them.
+        only: values, as ("large", "red", "blue"): of a factor that one is of, all data have one of those named.
         n: training data; valid are a tenth, test a quarter as many.
         seed: of the factors.
 
     Raises:
-        ValueError: what no sprites are, or pairs of no two factors.
+        ValueError: what no sprites are, pairs of no two factors, or values of none.
     """
     drawn = Sprites(size, tiny, frames)
     if y not in CONDITIONS:
@@ -57,10 +59,11 @@ def sprites(
         raise ValueError(f"n={n}: take 10 sprites or more, of which a tenth are for validation.")
     generator = torch.Generator().manual_seed(seed)
     forbidden = [pair_of(drawn, words) for words in held_out]
+    absent = all_but(drawn, only)
     names: Sequence[str] = ()
     splits: dict[str, tuple[Tensor, Tensor]] = {}
     for split, many in zip(SPLITS, (n, n // 10, n // 4), strict=True):
-        f = draw_factors(drawn, many, generator, () if split == "test" else forbidden)
+        f = draw_factors(drawn, many, generator, absent if split == "test" else [*absent, *forbidden])
         condition, names = CONDITIONS[y](drawn, f)
         splits[split] = (drawn.pictures(f), condition)
     return Source(
@@ -96,6 +99,24 @@ def pair_of(drawn: Sprites, words: str) -> dict[str, int]:
     return found
 
 
+def all_but(drawn: Sprites, only: Sequence[str]) -> list[dict[str, int]]:
+    """The values, by factor, that go where only some of it are to stay.
+
+    Raises:
+        ValueError: they are no values of sprites.
+    """
+    for word in only:
+        if not any(word in values for values in drawn.values.values()):
+            raise unknown("value of sprites", word, [v for values in drawn.values.values() for v in values])
+    return [
+        {name: number}
+        for name, values in drawn.values.items()
+        if not set(only).isdisjoint(values)
+        for number, value in enumerate(values)
+        if value not in only
+    ]
+
+
 def draw_factors(
     drawn: Sprites, n: int, generator: torch.Generator | None = None, forbidden: Sequence[dict[str, int]] = ()
 ) -> Tensor:
@@ -105,7 +126,7 @@ def draw_factors(
         ValueError: the pairs forbid everything.
     """
     if forbidden and shows_any(drawn, drawn.every(), forbidden).all():
-        raise ValueError("held_out: these pairs leave no combination to train on; hold out fewer.")
+        raise ValueError("held_out, only: these leave no combination to train on; hold out fewer.")
 
     def draw(many: int) -> Tensor:
         return torch.stack([torch.randint(count, (many,), generator=generator) for count in drawn.counts], 1)
