@@ -162,6 +162,14 @@ def test_each_critic_is_charged_for_its_own_slopes(pack):
     torch.testing.assert_close(charged, expected)
 
 
+def test_critics_of_their_own_that_are_not_said_to_be_are_refused():
+    model = by_hand(Times(2.0), Times(0.5))
+    model.apart = False
+    critic, _ = Adversarial(penalty=R1(2.0)).players(model)
+    with pytest.raises(ValueError, match=r"12 scores of 6 data; where each site has a critic .* says apart = True"):
+        critic.loss(Batch(torch.randn(6, 2), torch.randn(6, 2)))
+
+
 def test_what_should_change_no_score_is_asked_of_each_critic():
     model = by_hand(Times(2.0), Times(0.5))
     critic, _ = Adversarial(penalty={"name": "Consistency", "weight": 1.0, "noise": 0.5}).players(model)

@@ -244,7 +244,11 @@ def slopes(critic: Critic, sites: Sites) -> Tensor:
 
 
 def squared_slopes(critic: Critic, sites: Sites) -> Tensor:
-    """‖∇ score‖² of each score, smooth where it is 0; of a pack of data over all of them, ``(B // pack,)``."""
+    """‖∇ score‖² of each score, smooth where it is 0; of a pack of data over all of them, ``(B // pack,)``.
+
+    Raises:
+        ValueError: there are more scores than data.
+    """
     learning = torch.is_grad_enabled()
     with torch.enable_grad():
         moved = {k: v.detach().requires_grad_() if v.is_floating_point() else v for k, v in sites.items()}
@@ -254,6 +258,11 @@ def squared_slopes(critic: Critic, sites: Sites) -> Tensor:
     squares = functools.reduce(torch.add, [g.flatten(1).square().sum(1) for g in gradients if g is not None])
     if len(squares) == len(scores):
         return squares
+    if len(squares) < len(scores):
+        raise ValueError(
+            f"the critic gives {len(scores)} scores of {len(squares)} data; where each site has a critic of its own, the "
+            "model says apart = True, and scores each site alone."
+        )
     # datum n is in pack n mod P, and what is in none has no gradient
     return pad(squares, (0, -len(squares) % len(scores))).unflatten(0, (-1, len(scores))).sum(0)
 

@@ -36,6 +36,8 @@ class VideoGAN(GAN):
         kind: of the data: "real", "unit" or "binary".
     """
 
+    apart = True
+
     def __init__(
         self,
         generator: nn.Module,
@@ -60,8 +62,9 @@ class VideoGAN(GAN):
         return {**made, "frame": _one_frame(made["x"])}
 
     def criticize(self, sites: Mapping[str, Tensor]) -> Tensor:
-        """The scores of clips, and after them those of frames, ``(2 B,)``."""
-        return torch.cat([self.critic(sites["x"]), self.frame_critic(sites["frame"])]).squeeze(-1)
+        """The scores of clips, and after them those of frames, ``(2 B,)``; of one, its own."""
+        critics = {"x": self.critic, "frame": self.frame_critic}
+        return torch.cat([critic(sites[name]) for name, critic in critics.items() if name in sites]).squeeze(-1)
 
     def critic_modules(self) -> Sequence[nn.Module]:
         """Both critics."""
