@@ -101,6 +101,7 @@ class Learned(NoiseSchedule):
         super().__init__(low, high)
         if hidden < 1:
             raise ValueError(f"Learned(hidden={hidden}): needs 1 unit or more.")
+        self.hidden = hidden
         self.slope = nn.Parameter(torch.tensor(0.5))
         self.weight = nn.Parameter(torch.full((hidden,), -3.0))
         self.scale = nn.Parameter(torch.full((hidden,), 2.0))

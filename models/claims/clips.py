@@ -1,0 +1,62 @@
+"""What the entries of :mod:`pyrogen.models.sequences.clips` claim."""
+
+CLIPS = {"seeds": 3, "data": {"name": "sprites(size=16, frames=8, n=1000)", "kind": "unit"}}
+SPECTRAL = {"name": "Convolutional", "width": 32, "normalization": "spectral"}
+RATE = {"name": "Adam", "lr": 5e-4, "betas": [0.5, 0.99]}
+HINGE = {
+    "name": "Adversarial",
+    "loss": "Hinge",
+    "reuse": True,
+    "critic_optimizer": RATE,
+    "generator_optimizer": RATE,
+}
+GAME = {
+    "content": 16,
+    "generator": {"name": "Moving", "frame": {"name": "Convolutional", "width": 32}},
+    "critic": {"name": "Stacked", "of": SPECTRAL},
+    "frame_critic": SPECTRAL,
+    "objective": HINGE,
+}
+PLAYED = {"epochs": 60, "lr": None, "batch_size": 32}
+
+CLAIMS = {
+    "video-gan": [
+        {
+            **CLIPS,
+            "says": "Its critic of clips tells real ones from the same with their frames in another order.",
+            "metric": "shuffled-frames-caught",
+            "at_least": 0.9,
+            "arguments": GAME,
+            "recipe": PLAYED,
+            "control": {"says": "the same critic before it is trained", "recipe": {"epochs": 0}},
+        },
+        {
+            **CLIPS,
+            "says": "What its clips show stays what it is from frame to frame.",
+            "metric": "identity-drift",
+            "at_most": 0.05,
+            "arguments": GAME,
+            "recipe": PLAYED,
+            "control": {
+                "says": "a GAN of clips as vectors",
+                "entry": "gan-nonsaturating",
+                "arguments": {"latent_size": 48, "kind": "unit"},
+            },
+        },
+    ],
+    "vae-video": [
+        {
+            **CLIPS,
+            "says": "What its clips show stays what it is from frame to frame.",
+            "metric": "identity-drift",
+            "at_most": 0.05,
+            "arguments": {"content": 16},
+            "recipe": {"epochs": 30, "lr": 1e-3, "batch_size": 32},
+            "control": {
+                "says": "the VAE of clips as vectors",
+                "entry": "vae",
+                "arguments": {"latent_size": 48, "likelihood": "ContinuousBernoulli"},
+            },
+        },
+    ],
+}
