@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import softplus
 
 import pyrogen
 from pyrogen.inference import (
@@ -20,9 +21,13 @@ from pyrogen.inference import (
     summarize,
 )
 from pyrogen.inference.objectives.tempering import exchanged
+from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training.checkpoint import Stopped
 from pyrogen.inference.training.game import Game
+from pyrogen.kinds import coins
+from pyrogen.likelihoods.pixels import softplus_sum
 from pyrogen.models.energy.boltzmann import RBM
+from pyrogen.optim import SGD
 
 VISIBLES = {"Bernoulli": "Bernoulli", "Gaussian": "Gaussian(scale='learned')", "Categorical": "Categorical(classes=3)"}
 
@@ -275,6 +280,53 @@ def test_validation_moves_no_chain():
     assert torch.equal(before, chains.states)
     player.loss(batch)
     assert not torch.equal(before, chains.states)
+
+
+@pytest.mark.parametrize("visible", ["Bernoulli", "Gaussian"])
+def test_two_halves_make_a_move_and_a_contrast_reads_both_sides_at_once(visible):
+    m, x, states = machine(visible), data(visible, 4, 5), data(visible, 4, 6, seed=1)
+    with torch.no_grad(), seeded(2):
+        expected = m.move(states)
+    with torch.no_grad(), seeded(2):
+        assert torch.equal(m.arrive(m.halfway(states)), expected)
+    with seeded(3):
+        of_data, of_chains, halfway = m.contrast(x, states)
+    with torch.no_grad(), seeded(3):
+        assert torch.equal(halfway, m.halfway(states))
+    assert torch.allclose(of_data, m.log_unnormalized(x)[0], atol=1e-5)
+    assert torch.allclose(of_chains, m.log_density(states), atol=1e-5)
+    parts = [*m.parameters()]
+    mine = torch.autograd.grad(of_data.sum() - 2 * of_chains.sum(), parts)
+    apart = torch.autograd.grad(m.log_density(x).sum() - 2 * m.log_density(states).sum(), parts)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(mine, apart, strict=True))
+
+
+def test_sums_of_softplus_are_torchs_with_two_gradients():
+    t = torch.linspace(-120, 120, 37).double().repeat(2, 1).requires_grad_()
+    total, p = softplus_sum(t)
+    assert torch.allclose(total, softplus(t).sum(1))
+    assert not p.requires_grad
+    (slope,) = torch.autograd.grad(total.sum(), t, create_graph=True)
+    (bend,) = torch.autograd.grad(slope.sum(), t)
+    assert torch.allclose(slope, torch.sigmoid(t))
+    assert torch.allclose(bend, p * (1 - p))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_coins_are_those_of_torch(dtype):
+    for p in (torch.rand(40, 30).to(dtype).T, torch.rand(5).to(dtype).expand(3, 5)):
+        with seeded(1):
+            expected = torch.bernoulli(p)
+        with seeded(1):
+            assert torch.equal(coins(p), expected)
+
+
+def test_plain_steps_go_down_the_gradient():
+    p = torch.nn.Parameter(torch.tensor([2.0, -1.0]))
+    optimizer = SGD(lr=0.5).build([p])
+    p.square().sum().backward()
+    optimizer.step()
+    assert p.tolist() == [0.0, 0.0]
 
 
 def test_fast_weights_move_the_chains_alone():

@@ -53,9 +53,11 @@ class Chains(nn.Module):
     def keep(self, rows: Tensor | None, states: Tensor, halfway: Tensor) -> None:
         """Remember where some of them have come, or all."""
         for buffer, values in ((self.states, states), (self.halfway, halfway)):
-            if buffer is not None and rows is None:
+            if buffer is None:
+                continue
+            if rows is None:
                 buffer.copy_(values)
-            elif buffer is not None:
+            else:
                 buffer.index_copy_(0, rows, values)
 
     @contextmanager

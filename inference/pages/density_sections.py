@@ -57,16 +57,16 @@ def plane(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """p(x) over the plane of x, beside data and samples."""
     if model.condition is not None or math.prod(model.x_shape) != 2 or data.kind not in ("real", "unit"):
         return
-    x = data.test.take(2000).x.flatten(1)
-    first, second = (_grid(column) for column in x.unbind(1))
+    x, drawn = data.test.take(2000).x.flatten(1), model.sample(SHOWN).flatten(1)
+    # a model that is wider than the data is all dark where these are
+    first, second = (_grid(column) for column in torch.cat([x, drawn]).unbind(1))
     points = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).reshape(-1, *model.x_shape)
     nats = model.log_prob(points).reshape(1, SIDE, SIDE)
-    drawn = torch.stack([model.sample(SHOWN).flatten(1)])
     caption = (
         f"The density p(x) of the model over the plane of x, and {SHOWN} of its samples; dark where it is high, white where "
         f"it is {density_plots.DEPTH:g} nats below its highest point."
     )
-    figure = density_plots.density_strip(nats, _extent(first, second), drawn, ["p(x)"])
+    figure = density_plots.density_strip(nats, _extent(first, second), drawn.unsqueeze(0), ["p(x)"])
     yield Panel(DENSITY, caption, "density", figure)
 
 

@@ -65,12 +65,13 @@ def energies(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def filters(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What raises hidden units, as pictures."""
-    if not isinstance(model, HasFeatures) or not is_picture(model.x_shape):
+    shape = model.x_shape
+    if not isinstance(model, HasFeatures) or not is_picture(shape):
         return
     for number, weight in enumerate(model.filters(), 1):
-        if weight.shape[1] == math.prod(model.x_shape):
+        if weight.shape[1] == math.prod(shape):
             strongest = weight.norm(dim=1).argsort(descending=True)[:SHOWN]
-            shown = weight[strongest].reshape(-1, *model.x_shape)
+            shown = weight[strongest].reshape(-1, *shape)
             grey = 0.5 + 0.5 * shown / shown.abs().amax().clamp(min=1e-12)
             through = ", through those below as if they were linear" if number > 1 else ""
             caption = (

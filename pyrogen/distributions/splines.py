@@ -95,21 +95,22 @@ def _edges(lengths: Tensor, bound: float) -> Tensor:
     return torch.cat([-outer, inner, outer], -1)
 
 
-class _Curve(ConditionedSpline):  # type: ignore[misc]
-    def spline_op(self, x: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
-        return spline(x, *(self._params() if callable(self._params) else self._params), self.bound, inverse)
+class _Curve(ConditionedSpline):
+    def spline_op(self, x: Any, **kwargs: Any) -> Any:
+        widths, heights, slopes, shares = self._params() if callable(self._params) else self._params
+        return spline(x, widths, heights, slopes, shares, self.bound, **kwargs)
 
 
-class _Spline(transforms.Spline, _Curve):  # type: ignore[misc]
+class _Spline(transforms.Spline, _Curve):
     spline_op = _Curve.spline_op
 
 
-class _ConditionalSpline(transforms.ConditionalSpline):  # type: ignore[misc]
+class _ConditionalSpline(transforms.ConditionalSpline):
     def condition(self, context: Tensor) -> _Curve:
         return _Curve(partial(self._params, context), self.bound, self.order)
 
 
-class SplineCoupling(transforms.SplineCoupling):  # type: ignore[misc]
+class SplineCoupling(transforms.SplineCoupling):
     """Half of x by splines of its own, the other half by splines that a network makes of the first.
 
     Args:
@@ -125,7 +126,7 @@ class SplineCoupling(transforms.SplineCoupling):  # type: ignore[misc]
         self.upper_spline = _ConditionalSpline(network, rest, BINS, BOUND, "linear")
 
 
-class SplineAutoregressive(transforms.SplineAutoregressive):  # type: ignore[misc]
+class SplineAutoregressive(transforms.SplineAutoregressive):
     """Each coordinate by a spline that a network makes of those before it.
 
     Args:

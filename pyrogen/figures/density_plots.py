@@ -72,7 +72,7 @@ def density_strip(
     values, drawn = as_array(log_density), as_array(samples)
     columns = min(len(values), 4)
     rows = -(-len(values) // columns)
-    figure = blank(1.5 * WIDTH, 1.9 * rows + 0.4)
+    figure = blank(1.5 * WIDTH, 1.9 * rows + 0.4) if len(values) > 1 else blank(WIDTH, 4.2)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for k, (axes, title) in enumerate(zip(panels.flat, titles, strict=False)):
         style(axes, title)
