@@ -77,13 +77,15 @@ def truncation_trade(
             f"the latents of this {type(model).__name__} are not truncated, so that nothing is traded; take a "
             "GAN with a StandardNormal prior."
         )
-    density, coverage, masks = Density(), Coverage(), parts(Density.halved)
-    dense, covered = [], []
+    measures, masks = (Density(), Coverage()), parts(Density.halved)
+    rows: list[Tensor] = []
     for made, real in _truncated(model, data.test, [None, *levels], seed, space_of(data, features)):
-        for measure, found in ((density, dense), (coverage, covered)):
-            whole = measure.value(made, real).reshape(1)
-            found.append(torch.cat([whole, measure.repeated(made, real, None, masks)]))
-    traded = (torch.stack(dense).diff(dim=0) > 0) & (torch.stack(covered).diff(dim=0) < 0)
+        whole_and_parts = [
+            torch.cat([m.value(made, real).reshape(1), m.repeated(made, real, None, masks)]) for m in measures
+        ]
+        rows.append(torch.stack(whole_and_parts))
+    dense, covered = torch.stack(rows).diff(dim=0).unbind(1)
+    traded = (dense > 0) & (covered < 0)
     value, *halves = traded.double().mean(0).tolist()
     error = standard_error(torch.tensor(halves), Density.halved)
     return WithError(value, max(error, share_error(value * len(levels), len(levels))))

@@ -114,6 +114,7 @@ CLAIMS = {
             "at_least": 1,
             "control": {
                 "says": "bicubic interpolation itself, which is the network before it learns",
+                "arguments": {"alone": 0},
                 "recipe": [{"epochs": 0}],
             },
         },
