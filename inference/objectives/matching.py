@@ -32,6 +32,8 @@ class FlowMatching(Objective):
                 "objective=None."
             )
 
+        flow: Any = model
+
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             end = model.scaled(batch.x)
             noise, n = torch.randn_like(end), len(end)
@@ -42,4 +44,4 @@ class FlowMatching(Objective):
             v = model.velocity((1 - share) * noise + share * end, t)
             return {"loss": (v - (end - noise)).square().mean()}
 
-        return [Player("flowmatching", loss, [model])]
+        return [Player("flowmatching", loss, [flow])]

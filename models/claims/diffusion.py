@@ -34,7 +34,7 @@ CLAIMS = {
     "flow-matching": [
         {
             **ON_RING,
-            "says": "Though never followed in training, its exact log p comes nearer to the law of the ring than couplings do.",
+            "says": "Never followed in training, its exact log p comes nearer to the law of the ring than couplings do.",
             "metric": "law-gap",
             "at_most": 0.8,
             "recipe": LONG,
