@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import HasClassifier, HasFreeEnergy, HasLogProb, HasPosterior, Pair
+from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Data, Split
 from pyrogen.figures import plots
+from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, labels_of
 from pyrogen.kinds import is_picture
@@ -30,6 +32,11 @@ def _bound(model: Any, part: Split) -> Tensor:
     return torch.from_numpy(np.logaddexp.reduce(weights.values, 0) - math.log(WEIGHED))
 
 
+def _sum_of_steps(model: Any, part: Split) -> Tensor:
+    found = log_evidence(model, part.x, "DiffusionELBO", y=model.condition_for(part.y))
+    return torch.from_numpy(found["log_evidence"].values)
+
+
 def _negative_energy(model: Any, part: Split) -> Tensor:
     found: Tensor = -model.free_energy(part.x)
     return found
@@ -44,7 +51,8 @@ def _negative_error(model: Any, part: Split) -> Tensor:
 JUDGES: Sequence[tuple[type, Callable[[Any, Split], Tensor], str, str]] = (
     (HasLogProb, _log_prob, "log p(x), nats", "their log p(x)"),
     (HasFreeEnergy, _negative_energy, "−F(x), nats", "the negative free energy, which is log p(x) but for a constant"),
-    (Pair, _bound, "bound on log p(x), nats", f"a lower bound on log p(x) by {WEIGHED} importance weights"),
+    (HasDiffusion, _sum_of_steps, "bound on log p(x), nats", "a lower bound on log p(x), the sum over all steps"),
+    (Pair, _bound, "bound on log p(x), nats", f"a lower bound on log p(x) by {WEIGHED} draws of the guide"),
     (HasPosterior, _negative_error, "−RMSE", "the negative error of its reconstruction"),
 )
 

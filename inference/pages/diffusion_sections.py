@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pyrogen.data import Data
-from pyrogen.figures import density_plots, diffusion_plots, plots
+from pyrogen.figures import diffusion_plots, plots
 from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel
 from pyrogen.kinds import is_picture
 
@@ -32,9 +32,12 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
         shown.append((z, model.denoise(z, at, y)))
     names = [f"step {step}" for step in steps]
     if plane:
-        named = {name: seen for name, (_, seen) in zip(names, shown, strict=True)}
-        caption = f"What the model takes {len(part)} test data for, with noise as after so many of {model.steps} steps."
-        yield Panel(DECODED, caption, "denoised", density_plots.clouds(named, columns=3))
+        noise, seen = ({name: pair[k] for name, pair in zip(names, shown, strict=True)} for k in (0, 1))
+        caption = (
+            f"{len(part)} test data with noise as after so many of {model.steps} steps, grey, and what the model takes them "
+            "for, blue."
+        )
+        yield Panel(DECODED, caption, "denoised", diffusion_plots.denoised(seen, noise))
         return
     scaled = [plots.to_image(torch.stack([pair[k] for pair in shown], 1).flatten(0, 1), data.kind) for k in (0, 1)]
     rows = [torch.from_numpy(x).permute(0, 3, 1, 2).unflatten(0, (len(part), -1)) for x in scaled]

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyrogen.figures.figure_style import BLUE, Array, as_array, single
+from pyrogen.figures.figure_style import BLUE, FAINT, Array, as_array, as_rows, bare, blank, scatter, single, style
+
+
+def denoised(seen: Mapping[str, Array], noisy: Mapping[str, Array]) -> Figure:
+    """Noisy points of the plane, faint, and what they are taken for, by name, all on the scale of the first."""
+    columns = 3
+    rows = -(-len(seen) // columns)
+    figure = blank(2.4 * columns, 2.5 * rows)
+    edge = 1.4 * float(np.abs(as_rows(next(iter(seen.values())))).max())
+    for axes, (name, x) in zip(figure.subplots(rows, columns, squeeze=False).flat, seen.items(), strict=False):
+        style(axes, name)
+        bare(axes)
+        scatter(axes, as_rows(noisy[name]), s=6, color=FAINT, alpha=0.7, linewidths=0)
+        scatter(axes, as_rows(x), s=6, color=BLUE, alpha=0.7, linewidths=0)
+        axes.set(xticks=[], yticks=[], xlim=(-edge, edge), ylim=(-edge, edge), aspect="equal")
+    return figure
 
 
 def step_costs(nats: Array) -> Figure:
