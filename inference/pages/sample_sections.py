@@ -26,7 +26,7 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the model generates, beside data; means too, where p(x|z) adds noise. Sentences and paths are elsewhere."""
     if not kind_named(data.kind).vectors:
         return
-    part = data.test.take(2500 if math.prod(model.x_shape) == 2 else SHOWN)
+    part = data.test.take(2500 if math.prod(model.x_shape) == 2 else _shown(model))
     drawn = _drawn(model, len(part), model.condition_for(part.y))
     given = ", given the y of test data" if model.condition_for(part.y) is not None else ""
     if not is_shown(model.x_shape):
@@ -40,12 +40,17 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def alone(model: Any, kind: str) -> Iterator[Panel]:
     """What the model generates, where its data are not to be had."""
-    drawn = _drawn(model, SHOWN, None)
+    drawn = _drawn(model, _shown(model), None)
     if is_shown(model.x_shape):
         yield from _pictures(model, drawn, kind, "")
     else:
         figure = plots.samples(drawn["samples"], kind)
         yield Panel(SAMPLES, f"{SHOWN} samples of the model.", "samples", figure)
+
+
+def _shown(model: Any) -> int:
+    """How many of its data a page shows: fewer clips than pictures."""
+    return SHOWN // 4 if len(model.x_shape) == 4 else SHOWN
 
 
 def _drawn(model: Any, n: int, y: Tensor | None) -> dict[str, Tensor]:

@@ -125,13 +125,16 @@ class Perceptron(GeneratorNet):
 
     Args:
         hidden: widths of the hidden layers.
+        normalization: of hidden layers: "none" or "batch".
     """
 
     hidden: Sequence[int] = (128, 128, 128)
+    normalization: str = "none"
 
     def __post_init__(self) -> None:
         """Keep the widths as a tuple; refuse those below 1."""
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        one_of("normalization", self.normalization, NORMALIZATIONS)
         if min(self.hidden, default=1) < 1:
             raise ValueError(f"Perceptron(hidden={self.hidden}): each hidden layer has 1 unit or more.")
 
@@ -140,7 +143,8 @@ class Perceptron(GeneratorNet):
         sizes = [latent_size + numbers_of(condition), *self.hidden]
         made: list[nn.Module] = [Joined()] if condition is not None else []
         for before, after in pairwise(sizes):
-            made += [nn.Linear(before, after), nn.ReLU()]
+            norm = [nn.BatchNorm1d(after)] if self.normalization == "batch" else []
+            made += [nn.Linear(before, after), *norm, nn.ReLU()]
         return [*made, nn.Linear(sizes[-1], x_shape.numel()), nn.Unflatten(1, tuple(x_shape))]
 
 
