@@ -18,7 +18,7 @@ SMALL = {
     "steps": 3,
 }
 SHAPES = {
-    **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm"), (2,)),
+    **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm", "flow-matching"), (2,)),
     **dict.fromkeys(("video-gan", "vae-video"), (3, 1, 8, 8)),
     "social-gan": (2, 4, 2),
     "vae-sequential": (1, 6),
@@ -69,7 +69,8 @@ def sizes(name):
         arguments["y_shape"] = (2,)
     for axis in {"denoiser", "net"} & set(accepted):
         if accepted[axis].default is None:
-            arguments[axis] = {"name": "UNet", "width": 4}
+            plain = {"name": "Perceptron", "hidden": (4,), "octaves": 1}
+            arguments[axis] = plain if name in SHAPES else {"name": "UNet", "width": 4}
     arguments |= TOLD.get(name, {}) | (TEXT if "vocabulary" in accepted else {})
     return {"x_shape": SHAPES.get(name, (1, 8, 8)), **arguments}
 
