@@ -28,6 +28,7 @@ EXAMPLES = {
     "--lr_milestones": "2,3",
     "--lr_decay": "0.5",
     "--ema": "0.5",
+    "--estimator": "ELBO",
 }
 
 MESSAGES = {

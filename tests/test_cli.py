@@ -216,7 +216,7 @@ def test_completion_works_in_bash():
     script = subprocess.run(
         [sys.executable, "-m", "pyrogen", "completion", "bash"], capture_output=True, text=True, check=True
     )
-    probe = "COMP_WORDS=(pyrogen train vae-v); COMP_CWORD=2; _pyrogen; echo ${COMPREPLY[@]}"
+    probe = "COMP_WORDS=(pyrogen train vae-va); COMP_CWORD=2; _pyrogen; echo ${COMPREPLY[@]}"
     path = {**os.environ, "PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}
     done = subprocess.run(["bash", "-c", f"{script.stdout}\n{probe}"], capture_output=True, text=True, env=path)
     assert done.stdout.strip() == "vae-vamp"

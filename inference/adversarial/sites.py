@@ -172,6 +172,6 @@ def _mean(site: str, fn: Any) -> Tensor:
     except NotImplementedError:
         raise ValueError(
             f"the site {site!r} is drawn from {type(fn).__name__}, which has no mean and no draws that gradients pass "
-            "through, so that a game cannot show it to a critic; train the model by its own objective, objective=None."
+            "through, so that a game cannot show it to a critic; train the model by its own objective, leave objective=None."
         ) from None
     return mean
