@@ -168,7 +168,7 @@ def test_binarized_data_are_judged_as_the_grey_ones_that_are_decoded():
 def test_what_has_no_labels_says_so():
     assert "has none" in unjudged(from_arrays(torch.rand(30, 4).numpy()))
     assert unjudged(clouds()) == ""
-    assert set(pyrogen.choices("judge")) == {"Network", "SupportVectors"}
+    assert set(pyrogen.choices("judge")) == {"Network", "SupportVectors", "WordCounts"}
     assert registry.describe(SupportVectors(cost=2.0)) == {
         "name": "SupportVectors",
         "cost": 2.0,
