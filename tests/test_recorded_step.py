@@ -25,6 +25,8 @@ from pyrogen.inference.replay.recorded_step import Step, said
 from pyrogen.inference.training.game import Game, Rules
 
 NAMES = pyrogen.list_models()
+# whose networks run on the people who are there, others in every batch
+EAGER = {"social-gan": "Python reads the value of a tensor (by .item(), int, float, bool or an if)"}
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +81,9 @@ def recordings(step):
 def test_every_entry_records_to_the_bit(name, tiny_data):
     model = small(name)
     g = agree(model, tiny_data(model), batch_size=12)
+    if name in EAGER:
+        assert {mover.step.eager_because for mover in g.movers} == {EAGER[name]}
+        return
     for mover in g.movers:
         assert mover.step.eager_because == ""
         # what is only now and then charged is a step of another kind

@@ -34,7 +34,7 @@ CLAIMS = {
     "flow-matching": [
         {
             **ON_RING,
-            "says": "Never followed in training, its exact log p comes nearer to the law of the ring than those of splines do.",
+            "says": "Never followed in training, its exact log p comes nearer to the law of the ring than that of splines.",
             "metric": "law-gap",
             "at_most": 0.8,
             "recipe": LONG,
