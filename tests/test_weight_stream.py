@@ -78,7 +78,7 @@ KINDS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     total=st.one_of(st.integers(1, 130), st.integers(KEPT - 2, 7000)),
