@@ -151,11 +151,11 @@ class Perceptron(GeneratorNet):
 @choice("generator")
 @dataclass(frozen=True)
 class Convolutional(GeneratorNet):
-    """A linear layer to a small image, doubled until it has the size of the data; weights start at N(0, 0.02²).
+    """A linear layer to a small image, doubled until it has the size of the data.
 
-    Strided doubles by transposed convolutions, as the DCGAN does, which may leave a checkerboard; resize repeats each pixel
-    and convolves. References: Radford et al. 2016, arXiv:1511.06434; Odena et al. 2016, Deconvolution and checkerboard
-    artifacts.
+    Before batch norms weights start at N(0, 0.02²). Strided doubles by transposed convolutions, as the DCGAN does, which may
+    leave a checkerboard; resize repeats each pixel and convolves. References: Radford et al. 2016, arXiv:1511.06434; Odena
+    et al. 2016, Deconvolution and checkerboard artifacts.
 
     Args:
         width: channels before the last layer; each halving of the image doubles them, up to 8 × width.
@@ -208,7 +208,7 @@ class Convolutional(GeneratorNet):
         for layer in made:
             if self.spectral:
                 spectral(layer)  # which takes the scale of the weights away
-            else:
+            elif self.normalization == "batch":
                 start_small(layer)
         return made
 
