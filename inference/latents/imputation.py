@@ -87,11 +87,8 @@ def impute(
                     )
                 chosen = torch.multinomial(shares.softmax(0), num_draws, replacement=True)
             stream = WeightStream.of(shares.unsqueeze(1).cpu().numpy())
-            log_seen = float(shares.logsumexp(0)) - math.log(candidates)
-            spread = float((shares - log_seen).exp().std(correction=1)) / math.sqrt(candidates)
-            parts.append(
-                (filled[chosen].flatten(1).cpu().numpy(), log_seen, spread, float(stream.effective_sample_size()[0]))
-            )
+            told = stream.log_mean(), stream.standard_error(), stream.effective_sample_size()
+            parts.append((filled[chosen].flatten(1).cpu().numpy(), *(float(found[0]) for found in told)))
             advance(1)
     drawn, log_seens, errors, ess = (np.stack(column) for column in zip(*parts, strict=True))
     return xr.Dataset(

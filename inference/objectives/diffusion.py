@@ -51,10 +51,7 @@ class DiffusionELBO(Objective, Estimator):
         diffusion = _need(model, "DiffusionELBO trains")
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
-            n = len(batch.x)
-            u = torch.rand((), device=batch.x.device, dtype=batch.x.dtype)
-            even = (u + torch.arange(n, device=batch.x.device, dtype=batch.x.dtype) / n) % 1
-            step = (even * diffusion.steps).long().clamp(max=diffusion.steps - 1) + 1
+            step = (even_times(batch.x) * diffusion.steps).long().clamp(max=diffusion.steps - 1) + 1
             prior = diffusion.prior_nats(batch.x).mean()
             steps = diffusion.steps * diffusion.step_nats(batch.x, step, batch.y).mean()
             reconstruction = diffusion.reconstruction_nats(batch.x).mean()
@@ -109,6 +106,12 @@ class DiffusionELBO(Objective, Estimator):
             step, of_step = drawn(diffusion.step_nats(x, torch.full((len(x),), i, device=x.device), y))
             total, variance = total + step, variance + of_step
         return diffusion.prior_nats(x).double()[::n], total, mean, variance
+
+
+def even_times(x: Tensor) -> Tensor:
+    """Times in [0, 1) spread evenly over a batch, (u + n/B) mod 1 with one u ~ U(0, 1), ``(B,)``: each is uniform."""
+    u = torch.rand((), device=x.device, dtype=x.dtype)
+    return (u + torch.arange(len(x), device=x.device, dtype=x.dtype) / len(x)) % 1
 
 
 def _need(model: Any, who: str) -> HasDiffusion:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import Batch, Objective, Player
 from pyrogen.capabilities import HasVelocity
+from pyrogen.inference.objectives.diffusion import even_times
 from pyrogen.registry import choice
 
 
@@ -36,10 +37,7 @@ class FlowMatching(Objective):
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             end = model.scaled(batch.x)
-            noise, n = torch.randn_like(end), len(end)
-            t = (
-                torch.rand((), device=end.device, dtype=end.dtype) + torch.arange(n, device=end.device).to(end) / n
-            ) % 1
+            noise, t = torch.randn_like(end), even_times(end)
             share = t.reshape(-1, *[1] * (end.dim() - 1))
             v = model.velocity((1 - share) * noise + share * end, t)
             return {"loss": (v - (end - noise)).square().mean()}

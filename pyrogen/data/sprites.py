@@ -242,13 +242,11 @@ class Sprites:
     @cached_property
     def silhouettes(self) -> Tensor:
         """What every shape covers of every pixel, a in [0, 1], ``(silhouettes, T · size²)``."""
-        many = torch.cartesian_prod(*(torch.arange(len(self.values[name])) for name in self.moving))
-        value, radii = dict(zip(self.moving, many.T, strict=True)), torch.tensor(list(RADII.values()))
-        centres = self._centres(value)
+        value, radii, centres = self._moving_values, torch.tensor(list(RADII.values())), self.centres
         middles = (torch.arange(self.size) + 0.5) / self.size
         # the picture is a torus: the nearest way from the centre
         u, v = (torch.remainder(middles - centres[..., i : i + 1] + 0.5, 1) - 0.5 for i in range(2))
-        covered = torch.empty(len(many), self.frames, self.size, self.size)
+        covered = torch.empty(len(centres), self.frames, self.size, self.size)
         for k, distance in enumerate(SHAPES.values()):
             here = value["shape"] == k
             r = radii[value["size"][here]].view(-1, 1, 1, 1)
@@ -257,13 +255,15 @@ class Sprites:
         return covered.flatten(1)
 
     @cached_property
+    def _moving_values(self) -> Mapping[str, Tensor]:
+        """The values of the factors that decide which pixels are covered, of every silhouette."""
+        many = torch.cartesian_prod(*(torch.arange(len(self.values[name])) for name in self.moving))
+        return dict(zip(self.moving, many.T, strict=True))
+
+    @cached_property
     def centres(self) -> Tensor:
         """Where every silhouette has its centre in each frame, ``(silhouettes, T, 2)``, of the side, from the top left."""
-        many = torch.cartesian_prod(*(torch.arange(len(self.values[name])) for name in self.moving))
-        return self._centres(dict(zip(self.moving, many.T, strict=True)))
-
-    def _centres(self, value: Mapping[str, Tensor]) -> Tensor:
-        places = torch.tensor(PLACES)
+        value, places = self._moving_values, torch.tensor(PLACES)
         centres = torch.stack([places[value["column"]], places[value["row"]]], 1).unsqueeze(1)
         if self.frames > 1:
             step = self.steps[value["direction"], value["speed"]]
