@@ -78,7 +78,8 @@ def draws_in_steps(model: Model, y: Tensor | None = None) -> bool:
     if not isinstance(model, HasPosterior):
         return False
     with evaluating(model), seeded(0, model.device):
-        return bool(getattr(decodings(model, 1, None if y is None else y[:1]), "stepwise", False))
+        p = decodings(model, 1, None if y is None else y[:1])
+    return isinstance(p, HasTemperature) and p.stepwise
 
 
 def decodings(model: Model, n: int, y: Tensor | None = None) -> Any:
