@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,16 @@ def test_every_source_is_installed():
         if path.stem != "__main__"
     } - set(MODULES)  # fmt: skip
     assert not missing
+
+
+def test_every_folder_of_sources_goes_into_the_wheel():
+    """An editable install maps whole trees: only a wheel would lack what the list of packages leaves out."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {
+        ".".join([*(() if room == "pyrogen" else ("pyrogen",)), *path.parent.relative_to(ROOT).parts])
+        for room, path in SOURCES
+    }
+    assert sorted(settings["packages"]) == sorted(folders)
 
 
 def test_the_checkouts_folders_are_not_packages():
