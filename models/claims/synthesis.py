@@ -3,6 +3,8 @@
 DIGITS = {"name": "digits", "kind": "unit", "dequantization": False}
 SPRITES = {"name": "sprites(size=16)", "kind": "unit", "dequantization": False}
 LABELLED = {"name": "sprites(y='label')", "kind": "unit", "dequantization": False}
+# small objects have no two parts 8 cells apart
+FAR_ACROSS = {**LABELLED, "name": "sprites(y='label', only=['large'], n=6000)"}
 
 # ------------------------------------------------------------------------------------------------------ many classes
 BIG = {
@@ -65,7 +67,7 @@ AGREES = {
     "metric": "distant-agreement",
     "at_least": 3.0,
     "seeds": 3,
-    "data": LABELLED,
+    "data": FAR_ACROSS,
     "arguments": ATTENTIVE,
     "recipe": {"epochs": 12, "batch_size": 64},
     "against": LOCAL,
