@@ -34,6 +34,7 @@ ITEMS = {  # by the module that measures it
     "quality": "quality",
     "rbm": "boltzmann",
     "samplers": "samplers",
+    "objectives": "objectives",
 }
 APART = ("fit", "games")  # so long that each number of threads is a section of its own
 HEAD = """# Benchmarks
