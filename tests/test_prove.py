@@ -219,6 +219,30 @@ def test_only_what_is_stale_may_be_measured(zoo, tmp_path):
     assert measured == ["b"] * 6 + ["a"] * 6
 
 
+def test_an_interrupted_proof_keeps_what_it_has(zoo, tmp_path):
+    path, stop = tmp_path / "proofs" / "fake.json", []
+
+    def told(model, data, seed, of=""):
+        if of in stop:
+            raise KeyboardInterrupt
+        return size(model, data, seed)
+
+    registry.choice("metric", "told")(told)
+    claims = [{**CLAIM, "metric": "told", "with": {"of": of}} for of in "abc"]
+    zoo("fake", *claims[1:])
+    stop.append("c")
+    with pytest.raises(KeyboardInterrupt):
+        prove("fake", folder=path.parent, progress=False)
+    assert [c["settings"] for c in json.loads(path.read_text(encoding="utf-8"))["claims"]] == [{"of": "b"}]
+    stop.clear()
+    run("fake", tmp_path, "--only_stale")
+    stop.append("b")
+    zoo("fake", *claims)
+    with pytest.raises(KeyboardInterrupt):
+        prove("fake", folder=path.parent, progress=False)
+    assert [c["settings"]["of"] for c in json.loads(path.read_text(encoding="utf-8"))["claims"]] == ["a", "b", "c"]
+
+
 def test_proofs_of_entries_that_are_not_known_here_stand(zoo, tmp_path):
     zoo("fake", CLAIM)
     run("fake", tmp_path)

@@ -49,7 +49,8 @@ def prove(
 ) -> list[Proof]:
     """Run the claims of all entries that match a pattern, and write them down.
 
-    Every file is written when its entry is done, so that an interrupted run keeps what it has.
+    Files and table are written after each claim, so that an interrupted run keeps what it has, beside what the file held of
+    the other claims, if this machine and these versions measured it.
 
     Args:
         pattern: a glob; entries called ``*-paper`` run only by their exact name.
@@ -90,25 +91,20 @@ def prove(
 
         for name, claims in claimed.items():
             runs = [_run_on(c.seeds if seeds is None else seeds) for c in claims]
-            path, started = folder / f"{name}.json", time.perf_counter()
-            kept: list[Measured | None] = still_measured(path, claims, runs) if only_stale else [None] * len(claims)
-            measured: list[Measured] = []
-            for claim, run, known in zip(claims, runs, kept, strict=True):
-                if known:
+            path, record = folder / f"{name}.json", registry.find("entry", name)
+            held = still_measured(path, claims, runs)
+            proof: Proof | None = None
+            for i, (claim, run) in enumerate(zip(claims, runs, strict=True)):
+                if only_stale and held[i]:
                     tell(f"{name}: measured before", 2 * len(run))
-                measured.append(known or measure(claim, run, bench, tell))
-            spent = (time.perf_counter() - started) / 60 + sum(known.minutes for known in kept if known)
-            record = registry.find("entry", name)
-            proof = Proof(
-                name,
-                record.summary,
-                record.details["reference"],
-                measured,
-                round(spent, 3),
-                **provenance(),
-            )
-            write(path, proof.to_json())
-            write_table(folder, table)
+                else:
+                    held[i] = measure(claim, run, bench, tell)
+                known = [m for m in held if m]
+                spent = round(sum(m.minutes for m in known), 3)
+                proof = Proof(name, record.summary, record.details["reference"], known, spent, **provenance())
+                write(path, proof.to_json())
+                write_table(folder, table)
+            assert proof is not None
             proofs.append(proof)
     return proofs
 
