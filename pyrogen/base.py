@@ -354,19 +354,9 @@ class HasPartition(ABC):
         lift = self.log_density(states, high) - self.log_density(states, low)
         return lift, self.move(states, high)
 
-    def halfway(self, states: Tensor) -> Tensor:
-        """Where transitions that leave f₁ unchanged are once a part of each is made: by default, where they begin."""
-        return states
-
-    def arrive(self, halfway: Tensor) -> Tensor:
-        """The states where such transitions end: ``arrive(halfway(s))`` is what ``move(s)`` is."""
-        return self.move(halfway)
-
-    def contrast(self, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """log f(x), or a lower bound, log f(s), and ``halfway(s)`` without a gradient, which may share what they read."""
-        densities = self.log_unnormalized(x)[0], self.log_density(states)
-        with torch.no_grad():
-            return *densities, self.halfway(states)
+    def contrast(self, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        """log f(x), or a lower bound, and log f(s), which may share what they read."""
+        return self.log_unnormalized(x)[0], self.log_density(states)
 
     @property
     @abstractmethod

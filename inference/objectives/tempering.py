@@ -54,10 +54,10 @@ class ParallelTempering(Objective):
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             with torch.no_grad():
                 self._advance(model, chains)
-            return terms(*model.contrast(batch.x, chains.states[last].clone())[:2])
+            return terms(*model.contrast(batch.x, chains.states[last].clone()))
 
         def validation(batch: Batch) -> Mapping[str, Tensor]:
-            return terms(*model.contrast(batch.x, chains.states[last])[:2])
+            return terms(*model.contrast(batch.x, chains.states[last]))
 
         return [Player("contrast", loss, [model], self.optimizer, state=[chains], validation=validation)]
 

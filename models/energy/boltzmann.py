@@ -102,20 +102,11 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
         h = coins(torch.sigmoid(self._scaled(self.reach(states.flatten(1)), beta)))
         return self.visible.draw(self._scaled(h @ self.weight, beta), beta).reshape(states.shape)
 
-    def halfway(self, states: Tensor) -> Tensor:
-        """h ~ p(h|x)."""
-        return coins(torch.sigmoid(self.reach(states.flatten(1))))
-
-    def arrive(self, halfway: Tensor) -> Tensor:
-        """x ~ p(x|h)."""
-        return self.visible.draw(halfway @ self.weight).reshape(-1, *self.x_shape)
-
-    def contrast(self, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def contrast(self, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
         """As the contract says, by one product with W, and one in the gradient."""
         rows = torch.cat([self.read(x).flatten(1), states.flatten(1)])
-        total, p = softplus_sum(self.reach(rows))
-        data, chains = (self.visible.own(rows) + total).split([len(x), len(states)])
-        return data, chains, coins(p[len(x) :])
+        data, chains = (self.visible.own(rows) + softplus_sum(self.reach(rows))[0]).split([len(x), len(states)])
+        return data, chains
 
     def climb(self, states: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
         """The lift from one temperature to the next, and Gibbs there, which share what the hidden units read."""
