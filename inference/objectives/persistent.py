@@ -129,8 +129,8 @@ class PersistentContrastiveDivergence(Objective):
     def _advance(self, model: HasPartition, chains: Chains) -> Tensor:
         """Move chains, and return those that moved.
 
-        Every transition is made whole by the weights of one step: chains that drew their hidden units with the gradient of the
-        step before, to save a product of six, mixed worse, and gained 1.1 ± .4 nats less of an RBM of MNIST over nine seeds.
+        Every transition is made whole by the weights of one step: chains that drew hidden units with the gradient of the step
+        before, to save a product of six, mixed worse, and gained 1.1 ± .4 nats less of an RBM of MNIST over nine seeds.
         """
         rows = None if self.moved is None else torch.randperm(self.chains, device=chains.states.device)[: self.moved]
         states = chains.states if rows is None else chains.states[rows]

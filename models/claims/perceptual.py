@@ -1,5 +1,9 @@
 """What the entries of :mod:`pyrogen.models.vae.perceptual` claim."""
 
+# sprites with a white mark near one of four corners, or none, 2 or 6 pixels wide
+SMALL_MARKS = {"name": "sprites(tiny='small', n=2000)", "kind": "unit", "dequantization": False}
+LARGE_MARKS = {**SMALL_MARKS, "name": "sprites(tiny='large', n=2000)"}
+
 CLAIMS = {
     "vae-perceptual": [
         {
@@ -37,6 +41,17 @@ CLAIMS = {
                 },
             },
             "control": {"says": "features at half the scale", "arguments": {"scale": 0.5}},
+        },
+        {
+            "says": "Where latents cannot tell all of a sprite, its codes keep a mark of 36 pixels, by a probe's accuracy.",
+            "metric": "factor-probe",
+            "with": {"factor": "mark"},
+            "at_least": 0.9,
+            "seeds": 3,
+            "data": LARGE_MARKS,
+            "arguments": {"latent_size": 8, "hidden": [128], "scale": 0.3},
+            "recipe": {"epochs": 20, "lr": 1e-3, "batch_size": 64},
+            "control": {"says": "a mark of 4 pixels", "data": SMALL_MARKS},
         },
     ],
 }

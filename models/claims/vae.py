@@ -8,6 +8,10 @@ AGAINST_ONE = {
     "control": {"says": "β = 1 from other seeds", "arguments": {"beta": 1.0}, "seed": 100},
 }
 
+# sprites with a white mark near one of four corners, or none, 2 or 6 pixels wide
+SMALL_MARKS = {"name": "sprites(tiny='small', n=2000)", "kind": "unit", "dequantization": False}
+LARGE_MARKS = {**SMALL_MARKS, "name": "sprites(tiny='large', n=2000)"}
+
 # what a user would take who does not want networks: latents of equal number, linearly decoded, trained until it has settled
 SETTLED = {"lr": 1e-2, "epochs": 150, "batch_size": 64, "lr_milestones": [100]}
 LINEAR_8 = {"entry": "vae", "arguments": {"latent_size": 8, "hidden": []}, "recipe": SETTLED}
@@ -141,6 +145,21 @@ CLAIMS = {
                 "entry": "vae-perceptual",
                 "arguments": {"latent_size": 8, "hidden": [128]},
             },
+        },
+        {
+            "says": "Where latents cannot tell all of a sprite, its codes keep a mark of 36 pixels, by a probe's accuracy.",
+            "metric": "factor-probe",
+            "with": {"factor": "mark"},
+            "at_least": 0.9,
+            "seeds": 3,
+            "data": LARGE_MARKS,
+            "arguments": {
+                "latent_size": 8,
+                "hidden": [128],
+                "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.3},
+            },
+            "recipe": {"epochs": 20, "lr": 1e-3, "batch_size": 64},
+            "control": {"says": "a mark of 4 pixels", "data": SMALL_MARKS},
         },
     ],
     "vae-conv": [
