@@ -61,8 +61,9 @@ class ParticleFilter(Estimator):
     Z = Π_r 1/P Σ_i Π_t p(x_t|z_t) p(z_t|z_{t−1}) / q(z_t|z_{t−1}, x), the products over the steps between resamplings r,
     has E Z = p(x), and so log p(x) ≥ E[log 1/G Σ_g Z_g], over G populations of P particles. A population resamples,
     systematically and for each datum by itself, when the effective size of its weights falls below ``threshold`` P. Never
-    to resample is importance sampling; with the guide as proposal, IWAE(k = P G). Of a diffusion, whose steps are those of
-    its noise, z_T first, particles have heirs that the model finds likely: a bound as of IWAE, and tighter at as many draws.
+    to resample is importance sampling; with the guide as proposal, IWAE(k = P G). Of a diffusion the steps are those of its
+    noise, z_T first, and heirs go to particles that the model finds likely: where weights are uneven it is a tighter bound
+    than as many weights of IWAE, but of a handful of steps it may be a looser one.
 
     Should not be confused with :class:`~pyrogen.inference.evidence.smc.SMC`, whose particles go from the prior to the
     posterior of all latents by temperatures.

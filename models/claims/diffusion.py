@@ -69,10 +69,9 @@ CLAIMS = {
             "at_most": 0.6,
             "recipe": LONG,
             "control": {
-                "says": "couplings of splines by their exact likelihood",
-                "entry": "flow-spline",
-                "arguments": {},
-                "recipe": {"epochs": 30, "lr": 1e-3, "batch_size": 128, "lr_milestones": [20], "clip_gradients": 1.0},
+                "says": "a diffusion with the same net by its bound over 50 steps",
+                "entry": "vdm",
+                "arguments": {"noise": NOISE},
             },
         },
     ],
