@@ -28,6 +28,7 @@ from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import Estimator, Exact, Reconstruction, log_evidence
 from pyrogen.inference.evidence.guide_check import check_guide
 from pyrogen.inference.evidence.noise import Observed, observe
+from pyrogen.inference.evidence.ode import ODE
 from pyrogen.inference.evidence.particle_filter import ParticleFilter
 from pyrogen.inference.evidence.parzen import KDE
 from pyrogen.inference.evidence.smc import SMC
@@ -58,11 +59,13 @@ from pyrogen.inference.latents.walks import draw_latents, interpolate, reconstru
 from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
+from pyrogen.inference.objectives.diffusion import DiffusionELBO
 from pyrogen.inference.objectives.discrete import VIMCO, ReweightedWakeSleep
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
+from pyrogen.inference.objectives.matching import DenoisingScoreMatching, FlowMatching, SlicedScoreMatching
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.inference.objectives.quantization import VectorQuantization
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
@@ -86,6 +89,7 @@ __all__ = [
     "ELBO",
     "IWAE",
     "KDE",
+    "ODE",
     "R1",
     "R2",
     "SMC",
@@ -100,12 +104,15 @@ __all__ = [
     "ContrastiveDivergence",
     "CycleConsistency",
     "DReG",
+    "DenoisingScoreMatching",
     "Diagnosis",
+    "DiffusionELBO",
     "Enumerate",
     "EnumeratedELBO",
     "Estimator",
     "Exact",
     "FastGradient",
+    "FlowMatching",
     "GradientPenalty",
     "Grid",
     "Hinge",
@@ -130,6 +137,7 @@ __all__ = [
     "ReweightedWakeSleep",
     "Run",
     "Separation",
+    "SlicedScoreMatching",
     "StickingTheLanding",
     "Sum",
     "Summary",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
 
+import torch
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Tensor
 
 from pyrogen.base import HasGenerator, HasLatents
 from pyrogen.distributions.markov import MarkovChain
+from pyrogen.samplers import Sampler
 
 
 class HasSource(ABC):
@@ -85,7 +89,44 @@ class HasGrowth(HasGenerator):
         """What the net as it is would make if it had grown to this level only, in the size of x: ``(N, *x_shape)``."""
 
 
-class HasStates(HasLatents):
+class Move(Protocol):
+    """One draw of particles, and what it is worth."""
+
+    def __call__(self, before: Tensor | None, shape: torch.Size) -> tuple[Tensor, Tensor]:
+        """The latents that come next, ``(*shape, *)``, and by how much the log weights grow, ``shape``.
+
+        Args:
+            before: the latents before them, None at first.
+            shape: (particles, data).
+        """
+
+
+class HasSteps(ABC):
+    """A model whose latents come one after the other, each drawn given the one before, so that particles can follow them."""
+
+    @property
+    @abstractmethod
+    def step_size(self) -> int:
+        """Of how many numbers the latents of a step are."""
+
+    @abstractmethod
+    def moves(self, x: Tensor, y: Tensor | None, guided: bool) -> Sequence[Move]:
+        """The draws for data ``(B, *x_shape)``, whose weights have p(x, z) / q(z) as their product over all.
+
+        Before the last they may weigh towards any positive function of the latents so far: the nearer it is to p(x, z so
+        far), the less is lost where particles give way to one another.
+
+        Args:
+            x: data.
+            y: what they are told.
+            guided: whether the guide draws, which has seen x, or the model alone.
+
+        Raises:
+            ValueError: there is no such way to draw.
+        """
+
+
+class HasStates(HasLatents, HasSteps):
     """A model of sequences that hides a state at each step, p(x, z) = p(z₁) Π_t p(z_t | z_{t−1}) Π_t p(x_t | z_t).
 
     Its latents are the states side by side, z₁ first; data are ``(C, T)``.
@@ -106,6 +147,29 @@ class HasStates(HasLatents):
         Raises:
             ValueError: the posterior is no chain of states.
         """
+
+    @property
+    def step_size(self) -> int:
+        """L."""
+        return int(self.chain().first.event_shape[0])
+
+    def moves(self, x: Tensor, y: Tensor | None, guided: bool) -> Sequence[Move]:
+        """From state to state, each weighed by the x of its step."""
+        chains = [self.chain(), *([self.guided(x)] if guided else [])]
+
+        def move(step: int, seen: Tensor, before: Tensor | None, shape: torch.Size) -> tuple[Tensor, Tensor]:
+            if before is None:
+                ahead = [chain.first.expand(shape) for chain in chains]
+            else:
+                ahead = [chain.following(before.unsqueeze(-2), step) for chain in chains]
+            drawn = ahead[-1].sample()
+            z = drawn.reshape(*shape, -1)
+            gained: Tensor = self.emission(z).log_prob(seen).double()
+            if guided:
+                gained = gained + (ahead[0].log_prob(drawn) - ahead[1].log_prob(drawn)).double().reshape(shape)
+            return z, gained
+
+        return [partial(move, step, seen) for step, seen in enumerate(x.unbind(-1))]
 
 
 class HasDiffusion(ABC):
@@ -138,8 +202,40 @@ class HasDiffusion(ABC):
         """−log p(x|z₀) at a draw of q(z₀|x), ``(B,)``."""
 
 
+class HasSampler(ABC):
+    """A diffusion whose samples can be drawn in several ways, and guided by what they are told."""
+
+    @abstractmethod
+    def sample(
+        self, n: int, y: Tensor | None = None, sampler: Sampler | str | None = None, guidance: float | None = None
+    ) -> Tensor:
+        """``n`` data, ``(n, *x_shape)``, by a sampler and with a weight of y; None: those of the model.
+
+        Raises:
+            ValueError: a guidance by what the model does not know.
+        """
+
+
+class HasODE(ABC):
+    """A model that makes data of noise along a differential equation, by which it is scored too.
+
+    Attributes:
+        tolerance: of the solver.
+    """
+
+    tolerance: float
+
+    @abstractmethod
+    def log_prob_along(self, x: Tensor, tolerance: float, probes: Tensor | None = None) -> Tensor:
+        """log p(x) in nats by the exact divergence, ``(B,)``, or by each of P probes of it ``(P, B, *x_shape)``: ``(P, B)``.
+
+        Raises:
+            ValueError: the solver cannot go on, or x has too many elements for an exact divergence.
+        """
+
+
 class HasVelocity(ABC):
-    """A model that makes data of noise along dx/dt = v(x, t), from t = 0 to 1."""
+    """A model that makes data of noise along dx/dt = v(x, t), from t = 0 to 1, whatever v is."""
 
     @abstractmethod
     def velocity(self, x: Tensor, t: Tensor) -> Tensor:
@@ -148,3 +244,23 @@ class HasVelocity(ABC):
     @abstractmethod
     def scaled(self, x: Tensor) -> Tensor:
         """Data on the scale of the noise, ``(N, *x_shape)``."""
+
+
+class HasScore(ABC):
+    """A model of the score of noisy data z = α u + σ ε at every γ, ∇ log p(z; γ) = −ε̂(z, γ) / σ.
+
+    Attributes:
+        low: the least γ.
+        high: the greatest.
+    """
+
+    low: float
+    high: float
+
+    @abstractmethod
+    def noise_in(self, z: Tensor, gamma: Tensor) -> Tensor:
+        """ε̂(z, γ) of noisy data ``(N, *x_shape)``, γ ``(N,)``."""
+
+    @abstractmethod
+    def scaled(self, x: Tensor) -> Tensor:
+        """u, the data on the scale of the noise, ``(N, *x_shape)``."""

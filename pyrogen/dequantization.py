@@ -18,6 +18,8 @@ from pyrogen.nets.glow import Steps, halvings
 from pyrogen.registry import choice
 
 EDGE = 1e-12  # of a cell: no rounding puts what is drawn into the next one
+GREY = 256  # levels
+LOOKED_AT = 1000  # data
 LEAST = 1e-15  # Φ of what is further out is rounded to 0 or 1
 
 
@@ -63,6 +65,25 @@ class Cells(TorchDistribution):
         kept = ((inside > 0) & (inside < 1)).flatten(inside.dim() - len(self.event_shape)).all(-1)
         u = ((inside - EDGE) / (1 - 2 * EDGE)).clamp(0, 1)
         return torch.where(kept, self.noise.log_prob(u) + volume, -torch.inf).to(self.levels.dtype)
+
+
+def refuse_levels(model: nn.Module, x: Tensor) -> None:
+    """Refuse grey levels as they are for a density of real numbers, which may rise on them without end: it would say nothing.
+
+    Args:
+        model: what has the density.
+        x: training data, of which the first are looked at.
+
+    Raises:
+        ValueError: x are 256 values within 0 and 1, or fewer, over and over.
+    """
+    seen = x[:LOOKED_AT]
+    values = seen.unique().numel()
+    if seen.numel() >= LOOKED_AT and values <= GREY and bool((seen >= 0).all()) and bool((seen <= 1).all()):
+        raise ValueError(
+            f"{type(model).__name__} is a density of real numbers, and x are {values} grey levels: nats and bits/dim of "
+            "such a fit mean nothing; load the data with dequantization=True, which spreads each level over its cell."
+        )
 
 
 class Dequantizer(Axis):

@@ -8,9 +8,28 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import logsigmoid, softplus
 
 from pyrogen.registry import choice
+
+
+def alpha(gamma: Tensor) -> Tensor:
+    """What is left of the signal, √σ(−γ)."""
+    return (logsigmoid(-gamma) / 2).exp()
+
+
+def sigma(gamma: Tensor) -> Tensor:
+    """What noise was added, √σ(γ)."""
+    return (logsigmoid(gamma) / 2).exp()
+
+
+def earlier(z: Tensor, u: Tensor, before: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of q(z_j|z_i, u), of z_i at γ_i = ``later`` and z_j at γ_j = ``before``, below it.
+
+    N((α_j/α_i)(1 − c) z_i + α_j c u, σ_j² c I), c = 1 − exp(γ_j − γ_i). Reference: Kingma et al. 2021, arXiv:2107.00630.
+    """
+    c = -torch.expm1(before - later)
+    return alpha(before) / alpha(later) * (1 - c) * z + alpha(before) * c * u, sigma(before) * c.sqrt()
 
 
 class NoiseSchedule(nn.Module, ABC):

@@ -18,7 +18,8 @@ SMALL = {
     "steps": 3,
 }
 SHAPES = {
-    **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm", "flow-matching"), (2,)),
+    **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm"), (2,)),
+    **dict.fromkeys(("flow-matching", "score-matching"), (2,)),
     **dict.fromkeys(("video-gan", "vae-video"), (3, 1, 8, 8)),
     "social-gan": (2, 4, 2),
     "vae-sequential": (1, 6),

@@ -1,6 +1,7 @@
 """Diffusions: the bound against closed forms of Gaussian data, stock Pyro and importance weights, and their schedules."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from torch import nn
 import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch
+from pyrogen.command.cli import main
+from pyrogen.conditions import Condition
 from pyrogen.data import load
-from pyrogen.inference import ELBO, IWAE, fit, log_evidence
+from pyrogen.inference import ELBO, IWAE, ParticleFilter, fit, log_evidence
 from pyrogen.inference.objectives.diffusion import DiffusionELBO
 from pyrogen.models.diffusion.diffusion import Diffusion
 from pyrogen.noise import Cosine, Learned, Linear
+from pyrogen.samplers import DDIM, Ancestral, ProbabilityFlow
 
 LOW, HIGH, S = -6.0, 5.0, 0.6
 
@@ -176,6 +180,117 @@ def test_samples_have_the_law_of_the_model():
     assert torch.equal(model.generate(torch.ones(2, 2).double())[0], model.generate(torch.ones(3, 2).double())[0])
 
 
+def test_particles_that_have_heirs_are_unbiased_for_p():
+    model, x = gaussian(3, shape=(1,)), torch.tensor([[0.4], [-1.0]], dtype=torch.float64)
+    _, variance = law(model)
+    truth = torch.distributions.Normal(0.0, math.sqrt(variance)).log_prob(x).sum(-1)
+    found = log_evidence(model, x, ParticleFilter(8, 4000, "guide", 1.0))
+    assert found.attrs["bound"] == "lower"
+    assert float(found["resampled"].min()) > 1
+    for n in range(2):
+        error = float(found["mc_se"][n])
+        assert error < 0.1
+        assert float(found["log_evidence"][n]) == pytest.approx(float(truth[n]), abs=4 * error)
+
+
+def test_particles_with_heirs_are_a_tighter_bound_than_as_many_weights():
+    """In expectation below the truth, nearer than importance weights, and those nearer than the ELBO."""
+    torch.manual_seed(0)
+    model = gaussian(20, shape=(32,))
+    x = S * torch.randn(40, 32, dtype=torch.float64)
+    _, variance = law(model)
+    truth = torch.distributions.Normal(0.0, math.sqrt(variance)).log_prob(x).sum(-1).numpy()
+    gaps = [
+        truth - log_evidence(model, x, by)["log_evidence"].values
+        for by in (DiffusionELBO(4), ParticleFilter(16, 4, "guide", 0.0), ParticleFilter(16, 4, "guide"))
+    ]
+    elbo, weights, particles = (float(gap.mean()) for gap in gaps)
+    assert elbo > weights + 1
+    assert weights > particles + 4 * float((gaps[1] - gaps[2]).std()) / math.sqrt(40)
+    assert particles > 0
+    with pytest.raises(ValueError, match="use proposal='guide'"):
+        log_evidence(model, x, ParticleFilter(2, 4))
+
+
+class Twice(nn.Module):
+    """A network that says of every signal what it is told: the class, as 1 or −1, or 0 where it is told none."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, z, told):
+        said = (told[:, 1] - told[:, 2]) * told[:, 3]
+        return self.one * said.unsqueeze(1).expand_as(z)
+
+
+def told(dropped=0.5, **more):
+    return Diffusion(Twice(), (2,), 6, Linear(LOW, HIGH), "signal", condition=Condition((), 2), dropped=dropped, **more)
+
+
+def test_guidance_goes_beyond_what_is_told():
+    model, y = told().eval(), torch.tensor([0, 1, 0])
+    signs = torch.tensor([1.0, -1.0, 1.0]).unsqueeze(1).expand(3, 2)
+    for weight in (0.0, 1.0, 3.0):
+        for sampler in ("Ancestral", "DDIM", "ProbabilityFlow"):
+            x = model.sample_mean(3, y, sampler, weight)
+            torch.testing.assert_close(x, weight * signs, rtol=0, atol=0.25)
+    assert told(guidance=3.0).eval().sample_mean(3, y).abs().min() > 2.5
+    with pytest.raises(ValueError, match="the model is conditional, and got no y"):
+        model.sample(3, guidance=2.0)
+
+
+def test_y_is_hidden_in_training_and_in_nothing_else():
+    model, y = told(), torch.zeros(4000, dtype=torch.long)
+    hidden = model._read(y).eq(0).all(-1).double().mean()
+    assert float(hidden) == pytest.approx(0.5, abs=0.04)
+    assert model.eval()._read(y).ne(0).any(-1).all()
+    assert model._read(None).eq(0).all()
+    x = torch.ones(4000, 2)
+    by = log_evidence(model.train(), x, DiffusionELBO(2), y=y)
+    np.testing.assert_array_equal(
+        by["diffusion_nats"], log_evidence(model.eval(), x, DiffusionELBO(2), y=y)["diffusion_nats"]
+    )
+
+
+@pytest.mark.parametrize("sampler", [Ancestral(), Ancestral(400), DDIM(400), ProbabilityFlow(1e-4)])
+def test_every_sampler_comes_to_the_data_of_the_best_denoiser(sampler):
+    torch.manual_seed(0)
+    model = gaussian(200)
+    x = model.sample(4000, sampler=sampler)
+    assert float(x.std()) == pytest.approx(S, rel=0.04)
+
+
+def test_samplers_without_chance_lead_from_one_noise_to_one_x_the_nearer_the_more_steps():
+    model, z = gaussian(3), torch.randn(50, 2, dtype=torch.float64)
+    with torch.no_grad():
+        exact = ProbabilityFlow(1e-6).walk(z, model.noise, 3, model._seen_by(None))
+        ways = [DDIM(n).walk(z, model.noise, 3, model._seen_by(None)) for n in (10, 20, 40, 80)]
+    gaps = [(way - exact).abs().max() for way in ways]
+    assert all(2.5 > float(a / b) > 1.6 for a, b in pairwise(gaps))
+    one = model.generate(z)
+    torch.testing.assert_close(
+        one, model._mean(DDIM(3).walk(z, model.noise, 9, model._seen_by(None)), model._gamma(z)[0])
+    )
+
+
+def test_sampling_is_asked_for_on_the_command_line(tmp_path, capsys):
+    net = {"name": "Perceptron", "hidden": (4,), "octaves": 0}
+    model = pyrogen.create("vdm-conditional", x_shape=(2,), kind="real", classes=8, steps=3, denoiser=net)
+    fit(model, load("ring"), epochs=1, batch_size=5000, folder=tmp_path / "run", progress=False, validate=False)
+    run = ["sample", str(tmp_path / "run"), "--n", "4"]
+    drawn = {}
+    for way in (["--guidance", "3"], ["--guidance", "1"], ["--sampler", "DDIM", "--sampler.steps", "2"]):
+        assert main([*run, *way, "--out", str(tmp_path / way[1])]) == 0
+        drawn[way[1]] = np.load(tmp_path / f"{way[1]}.npz")
+        assert drawn[way[1]]["x"].shape == (4, 2)
+    assert not np.allclose(drawn["3"]["x"], drawn["1"]["x"])
+    assert not np.allclose(drawn["DDIM"]["mean"], drawn["1"]["mean"])
+    capsys.readouterr()
+    assert main([*run, "--guidance", "3", "--temperature", "0.5"]) == 2
+    assert "samples of a diffusion are guided, without a temperature" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("noise", ["Linear", "Cosine", "Learned"])
 def test_noise_grows_from_end_to_end(noise):
     gamma = registry.make("noise", {"name": noise, "low": LOW, "high": HIGH})
@@ -209,6 +324,21 @@ def test_nonsense_is_refused_in_a_sentence():
     ):
         with pytest.raises(ValueError, match=sentence):
             pyrogen.create("vdm", x_shape=(2,), **wrong)
+    with pytest.raises(ValueError, match="this model is told no y; take 'vdm-conditional'"):
+        gaussian(2).sample(2, guidance=2.0)
+    with pytest.raises(ValueError, match="with dropped=0 it never sees them"):
+        told(dropped=0.0).sample(2, torch.zeros(2, dtype=torch.long), guidance=2.0)
+    with pytest.raises(ValueError, match="it is a weight, 0 or more"):
+        told(guidance=-1.0)
+    with pytest.raises(ValueError, match="from 0 to below 1"):
+        told(dropped=1.0)
+    with pytest.raises(ValueError, match="it takes 1 step or more"):
+        DDIM(0)
+    with pytest.raises(ValueError, match="above 0, and 0"):
+        ProbabilityFlow(0.0)
+    levels = pyrogen.create("vdm", x_shape=(1, 8, 8), kind="unit", denoiser={"name": "UNet", "width": 4}, steps=3)
+    with pytest.raises(ValueError, match="x are 17 grey levels: nats and bits/dim of such a fit mean nothing"):
+        fit(levels, load("digits", kind="unit", dequantization=False), epochs=1, progress=False)
     with pytest.raises(ValueError, match="an error needs 2 draws or more"):
         DiffusionELBO(1)
     with pytest.raises(ValueError, match="what adds noise in steps, and VAE does not"):

@@ -9,10 +9,10 @@ from torch import nn
 
 import pyrogen
 from pyrogen.base import Batch
+from pyrogen.data.mixtures import line_mixture, ring_mixture
 from pyrogen.distributions.ode import AlongODE
-from pyrogen.inference import log_evidence
-from pyrogen.inference.objectives.matching import FlowMatching
-from pyrogen.models.diffusion.matching import FlowMatched, VelocityDensity
+from pyrogen.inference import ODE, DenoisingScoreMatching, Exact, FlowMatching, SlicedScoreMatching, log_evidence
+from pyrogen.models.diffusion.matching import FlowMatched, ScoreDensity, ScoreMatched, StraightDensity
 
 S = 0.4
 
@@ -74,7 +74,7 @@ def test_it_is_matched_to_the_velocity_that_straight_paths_have_on_average():
             t, s = told, self.spread
             return (t * s**2 - (1 - t)) / ((1 - t) ** 2 + t**2 * s**2) * x
 
-    model = FlowMatched(VelocityDensity(Linear(), torch.Size([2]), 1e-5), torch.Size([2]))
+    model = FlowMatched(StraightDensity(Linear(), torch.Size([2]), 1e-5), torch.Size([2]))
     (player,) = FlowMatching().players(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(150):
@@ -99,8 +99,21 @@ def test_it_starts_where_the_data_are():
 
 
 def test_nonsense_is_refused_in_a_sentence():
-    with pytest.raises(ValueError, match="takes a slope for each of 784 elements of x, and 256 are the most"):
-        pyrogen.create("flow-matching", x_shape=(1, 28, 28))
+    large = pyrogen.create("flow-matching", x_shape=(300,), net={"name": "Perceptron", "hidden": (4,), "octaves": 0})
+    with pytest.raises(ValueError, match="takes a slope for each of 300 elements of x, and 256 are the most"):
+        log_evidence(large, torch.zeros(2, 300))
+    assert log_evidence(large, torch.zeros(2, 300), ODE(probes=2, tolerance=0.1))["mc_se"].shape == (2,)
+    with pytest.raises(ValueError, match="an error needs 2 probes or more"):
+        ODE(probes=1)
+    with pytest.raises(ValueError, match="VAE follows no differential equation"):
+        log_evidence(small("vae"), torch.zeros(2, 1, 8, 8), ODE())
+    with pytest.raises(ValueError, match="DenoisingScoreMatching trains scores, and VAE has none"):
+        DenoisingScoreMatching().players(small("vae"))
+    with pytest.raises(ValueError, match="noise grows, from low to high"):
+        pyrogen.create("score-matching", x_shape=(2,), low=1.0, high=0.0)
+    grey = torch.randint(0, 17, (1000, 2)) / 16
+    with pytest.raises(ValueError, match="x are 17 grey levels"):
+        pyrogen.create("score-matching", x_shape=(2,)).before_training(grey)
     with pytest.raises(ValueError, match="tolerance=0 of a solver is above 0"):
         pyrogen.create("flow-matching", x_shape=(2,), tolerance=0.0)
     with pytest.raises(ValueError, match="FlowMatching trains velocities, and VAE has none"):
@@ -108,3 +121,91 @@ def test_nonsense_is_refused_in_a_sentence():
     rough = AlongODE(lambda x, t: x * torch.nan, torch.zeros(1), 1e-6)
     with pytest.raises(ValueError, match="could not be followed to the end"):
         rough.log_prob(torch.ones(1, 1))
+    stiff = AlongODE(lambda x, t: 1e9 * (x.sign() - x), torch.zeros(1), 1e-3)
+    with pytest.raises(ValueError, match="could not be followed to the end"):
+        stiff.push(torch.ones(1, 1) / 2)
+
+
+# --------------------------------------------------------------------------------- scores of mixtures that are known
+
+
+class Known(nn.Module):
+    """w = α ε̂ − σ û of a mixture of normals with one spread, at levels of γ between the ends."""
+
+    def __init__(self, law, low, high, shuffled=False):
+        super().__init__()
+        self.means, self.spread = law.modes.double(), float(law.scales.reshape(-1)[0])
+        self.weights, self.low, self.high, self.shuffled = law.weights.double(), low, high, shuffled
+
+    def forward(self, z, told):
+        level = 1 - told[:, :1] if self.shuffled else told[:, :1]
+        gamma = self.low + (self.high - self.low) * level
+        alpha, sigma = torch.sigmoid(-gamma).sqrt(), torch.sigmoid(gamma).sqrt()
+        variance = alpha**2 * self.spread**2 + sigma**2
+        far = z.unsqueeze(1) - alpha.unsqueeze(1) * self.means
+        weights = (self.weights.log() - 0.5 * far.square().sum(-1) / variance).softmax(1)
+        noise = sigma * (weights.unsqueeze(-1) * far).sum(1) / variance
+        return (noise - sigma * z) / alpha
+
+
+def best(law, ends=(-16.0, 10.0), shuffled=False, tolerance=1e-4):
+    shape = law.modes.shape[1:]
+    density = ScoreDensity(Known(law, *ends, shuffled), shape, tolerance, *ends).double()
+    return ScoreMatched(density, shape).double().eval()
+
+
+LAWS = {"on the line": line_mixture, "in the plane": lambda: ring_mixture(sigma=0.1)}
+
+
+@pytest.mark.parametrize("of", LAWS)
+def test_the_flow_of_the_best_score_has_the_density_of_a_mixture(of):
+    law = LAWS[of]()
+    x = law.sample(30, torch.Generator().manual_seed(0))[0].double()
+    truth = law.log_prob(x).double().numpy()
+    exact = log_evidence(best(law), x)
+    assert (exact.attrs["estimator"], exact.attrs["bound"]) == ("ODE", "exact")
+    assert float(exact["mc_se"].max()) == 0
+    # what is left is of the ends of the noise, and of the solver
+    assert abs(exact["log_evidence"].values - truth).max() < 0.02
+    assert float(exact["solver_gap"].max()) < 0.02
+    coarse = log_evidence(best(law), x, ODE(tolerance=0.1))
+    assert float(coarse["solver_gap"].max()) > 5 * float(exact["solver_gap"].max())
+    assert abs(coarse["log_evidence"].values - truth).max() > 5 * abs(exact["log_evidence"].values - truth).max()
+    # told the level of noise the wrong way round, it is of no use
+    shuffled = log_evidence(best(law, (-6.0, 4.0), shuffled=True), x, ODE(tolerance=0.02))
+    assert abs(shuffled["log_evidence"].values - truth).mean() > 1
+
+
+def test_probes_of_the_divergence_have_an_error_that_is_theirs():
+    law = LAWS["in the plane"]()
+    x = law.sample(100, torch.Generator().manual_seed(0))[0].double()
+    exact = log_evidence(best(law), x, Exact())["log_evidence"]
+    probed = log_evidence(best(law), x, ODE(probes=16))
+    z = (probed["log_evidence"] - exact) / probed["mc_se"]
+    assert float(probed["mc_se"].mean()) > 0.01
+    assert 0.7 < float(z.std()) < 1.4
+    assert abs(float(z.mean())) < 0.4
+    assert probed.attrs["probes"] == 16
+
+
+@pytest.mark.parametrize("objective", [DenoisingScoreMatching(), SlicedScoreMatching()])
+def test_both_scores_are_matched_where_the_data_are_normal(objective):
+    class Spread(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.spread = nn.Parameter(torch.tensor(0.3))
+
+        def forward(self, z, told):
+            gamma = -6 + 11 * told
+            alpha, variance = torch.sigmoid(-gamma).sqrt(), torch.sigmoid(gamma)
+            share = variance.sqrt() / (alpha**2 * self.spread**2 + variance)
+            return (share - variance.sqrt()) / alpha * z
+
+    model = ScoreMatched(ScoreDensity(Spread(), torch.Size([2]), 1e-5, -6.0, 5.0), torch.Size([2]), objective)
+    (player,) = objective.players(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(200):
+        optimizer.zero_grad()
+        player.loss(Batch(0.8 * torch.randn(256, 2)))["loss"].backward()
+        optimizer.step()
+    assert float(model.density.net.net.spread.detach().abs()) == pytest.approx(0.8, abs=0.08)

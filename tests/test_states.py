@@ -482,7 +482,7 @@ REFUSED = {
     "a sequence of pictures": (lambda: Stepwise().size(torch.Size([3, 4, 4])), r"takes sequences.*\(3, 4, 4\)"),
     "the particles of a plain model": (
         lambda: log_evidence(pyrogen.create("vae", x_shape=(4,)), torch.zeros(2, 4), ParticleFilter()),
-        "hides no state at each step.*IWAE",
+        "has no latents one after the other.*IWAE",
     ),
     "the states of a plain model": (
         lambda: filter_states(pyrogen.create("vae", x_shape=(4,)), torch.zeros(2, 4)),

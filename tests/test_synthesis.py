@@ -582,7 +582,10 @@ def test_samples_are_truncated_by_the_command(tmp_path, capsys, sprites):
     assert drawn[0].std(0).mean() > 20 * drawn[1].std(0).mean()
     for words in (["gan", "--temperature", "1"], ["vae"]):
         assert main(["sample", str(tmp_path / words[0]), *words[1:], "--truncation", "1"]) == 2
-        assert "--truncation 1: the latents of a GAN are truncated, without a temperature" in capsys.readouterr().err
+        assert (
+            "--truncation 1: the latents of a GAN are truncated, without a temperature, beams or a text"
+            in capsys.readouterr().err
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------- refusals

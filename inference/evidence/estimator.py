@@ -17,7 +17,7 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import HasLogProb, HasPartition, Model, Pair
-from pyrogen.capabilities import HasDiffusion
+from pyrogen.capabilities import HasDiffusion, HasODE
 from pyrogen.inference.evidence.request import instead, is_exact
 from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
@@ -90,8 +90,8 @@ def log_evidence(
         x: data ``(B, ...)``: a tensor, an array, a DataFrame or a torch Dataset; or a split of a data set, whose quantization
             and binarization are then written down.
         estimator: ``IWAE(k)``, ``ELBO()``, ``Exact()``, ``Reconstruction()`` or a name; by default ``Exact()`` where the
-            model has a log_prob, ``AIS(1000, 100)`` of an energy model too large for that, ``DiffusionELBO()`` of a
-            diffusion, ``ELBO()`` where the guide is certain, else ``IWAE(5000)``.
+            model has a log_prob, ``ODE()`` along a differential equation, ``AIS(1000, 100)`` of an energy model too large for
+            that, ``DiffusionELBO()`` of a diffusion, ``ELBO()`` where the guide is certain, else ``IWAE(5000)``.
         seed: of the draws; parameters and the global generator are left as they were.
         y: conditions, where the model asks for them; a split brings its own.
         chunk_size: draws decoded at once for each block of data; it changes memory and speed, not the answer.
@@ -137,6 +137,8 @@ def log_evidence(
 
 def usual(model: Model) -> str | Mapping[str, Any]:
     """The estimator for a model of which none was asked for."""
+    if isinstance(model, HasODE):
+        return "ODE"
     if is_exact(model):
         return "Exact"
     if isinstance(model, HasPartition):

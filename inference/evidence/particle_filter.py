@@ -1,4 +1,4 @@
-"""A particle filter: sequential Monte Carlo over the steps of a sequence."""
+"""A particle filter: sequential Monte Carlo over the steps in which latents come."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Model
-from pyrogen.capabilities import HasStates
+from pyrogen.capabilities import HasSteps
 from pyrogen.inference.evidence.annealing import FEWEST_CHAINS, weighed
 from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
 from pyrogen.inference.evidence.progress import track
@@ -21,28 +21,28 @@ from pyrogen.registry import choice
 from pyrogen.seeds import derived
 
 Proposal = Literal["prior", "guide"]
-# particles of all data that move at once: memory grows neither with them nor with T
-AT_ONCE = 200_000
+# numbers of the particles of all data that move at once: memory grows neither with them nor with T
+AT_ONCE = 400_000
 DATA_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class States:
-    """Particles of the state at a step.
+    """Particles of the latents at a step.
 
     Attributes:
-        z: ``(particle, datum, L)``.
+        z: ``(particle, datum, *)``.
     """
 
     z: Tensor
 
     def take(self, chosen: Tensor) -> States:
         """Other particles in place of these: ``chosen[i, n]`` is the one that datum n has in place i."""
-        return States(self.z.gather(0, chosen.unsqueeze(-1).expand(*chosen.shape, self.z.shape[-1])))
+        return States(self.z[chosen, torch.arange(chosen.shape[1], device=chosen.device)])
 
 
 class Moment(NamedTuple):
-    """Particles that have seen x up to a step, before they resample: with their weights they stand for p(z_t | x_≤t).
+    """Particles at a step, before they resample: with their weights they stand, of states, for p(z_t | x_≤t).
 
     Attributes:
         states: of the particles.
@@ -60,8 +60,10 @@ class ParticleFilter(Estimator):
 
     Z = Π_r 1/P Σ_i Π_t p(x_t|z_t) p(z_t|z_{t−1}) / q(z_t|z_{t−1}, x), the products over the steps between resamplings r,
     has E Z = p(x), and so log p(x) ≥ E[log 1/G Σ_g Z_g], over G populations of P particles. A population resamples,
-    systematically and for each sequence by itself, when the effective size of its weights falls below ``threshold`` P. Never
-    to resample is importance sampling; with the guide as proposal, IWAE(k = P G).
+    systematically and for each datum by itself, when the effective size of its weights falls below ``threshold`` P. Never
+    to resample is importance sampling; with the guide as proposal, IWAE(k = P G). Of a diffusion the steps are those of its
+    noise, z_T first, and heirs go to particles that the model finds likely: where weights are uneven it is a tighter bound
+    than as many weights of IWAE, but of a handful of steps it may be a looser one.
 
     Should not be confused with :class:`~pyrogen.inference.evidence.smc.SMC`, whose particles go from the prior to the
     posterior of all latents by temperatures.
@@ -73,7 +75,7 @@ class ParticleFilter(Estimator):
     arXiv:1705.09279.
 
     Args:
-        particles: P a population and sequence.
+        particles: P a population and datum.
         populations: G.
         proposal: what particles are drawn from: the "prior" transition, or the "guide", which has seen x.
         threshold: share of P below which the effective number makes a population resample; 0: never.
@@ -107,23 +109,23 @@ class ParticleFilter(Estimator):
 
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """The log of the mean over populations, of one block of data after the other."""
-        if not isinstance(model, HasStates):
+        if not isinstance(model, HasSteps):
             raise ValueError(
-                f"{type(model).__name__} hides no state at each step for particles to follow, as 'vae-sequential' does; "
-                f"{instead(model)}."
+                f"{type(model).__name__} has no latents one after the other for particles to follow, as 'vae-sequential' and "
+                f"'vdm' do; {instead(model)}."
             )
         model.check(x, y)
-        rows = max(1, min(DATA_AT_ONCE, AT_ONCE // (self.particles * self.populations)))
+        rows = max(1, min(DATA_AT_ONCE, AT_ONCE // (self.particles * self.populations * model.step_size)))
         parts: list[Estimates] = []
-        with evaluating(model), track(len(x) * x.shape[-1], "filtering") as advance:
+        with evaluating(model), torch.no_grad(), track(len(x), "filtering") as advance:
             for start in range(0, len(x), rows):
-                part = x[start : start + rows]
+                part, told = x[start : start + rows], None if y is None else y[start : start + rows]
                 crowd = Crowd(self.populations, self.particles, len(part), x.device, self.threshold)
                 (state,) = derived(seed, start // rows)
                 with seeded(state, x.device):
-                    for moment in follow(model, part, crowd, self.proposal):
-                        advance(len(part))
+                    for moment in follow(model, part, told, crowd, self.proposal):
                         log_weights = moment.log_weights
+                advance(len(part))
                 found = {
                     **weighed(crowd.log_evidence(log_weights)),
                     "incremental_ess": crowd.incremental_ess.amin(0).cpu().numpy(),
@@ -133,27 +135,21 @@ class ParticleFilter(Estimator):
         return joined(parts)
 
 
-def follow(model: HasStates, x: Tensor, crowd: Crowd, proposal: Proposal) -> Iterator[Moment]:
+def follow(model: HasSteps, x: Tensor, y: Tensor | None, crowd: Crowd, proposal: Proposal) -> Iterator[Moment]:
     """The particles at each step.
 
     Args:
-        model: what the particles are states of, in evaluation mode.
-        x: data ``(B, C, T)``.
+        model: what the particles are latents of, in evaluation mode.
+        x: data ``(B, *x_shape)``.
+        y: what they are told.
         crowd: of the populations.
         proposal: what they are drawn from.
     """
-    chains = [model.chain(), *([] if proposal == "prior" else [model.guided(x)])]
-    shape = crowd.size, len(x)
+    shape = torch.Size((crowd.size, len(x)))
     log_weights, states = torch.zeros(shape, dtype=torch.float64, device=x.device), None
-    for step, seen in enumerate(x.unbind(-1)):
-        if states is None:
-            ahead = [chain.first.expand(shape) for chain in chains]
-        else:
+    for move in model.moves(x, y, proposal == "guide"):
+        if states is not None:
             log_weights, states = crowd.resample(log_weights, states)
-            ahead = [chain.following(states.z.unsqueeze(-2), step) for chain in chains]
-        z = ahead[-1].sample()
-        if len(ahead) == 2:
-            log_weights = log_weights + (ahead[0].log_prob(z) - ahead[1].log_prob(z)).double().reshape(shape)
-        states = States(z.reshape(*shape, -1))
-        log_weights = log_weights + model.emission(states.z).log_prob(seen).double()
+        z, gained = move(None if states is None else states.z, shape)
+        states, log_weights = States(z), log_weights + gained
         yield Moment(states, log_weights)

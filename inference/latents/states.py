@@ -136,7 +136,7 @@ def _followed(
     model.check(x)
     crowd = Crowd(1, particles, len(x), x.device)
     with evaluating(model), seeded(seed, x.device), enough_memory("lower particles, or give fewer data"):
-        return list(follow(model, x[..., :known], crowd, proposal))
+        return list(follow(model, x[..., :known], None, crowd, proposal))
 
 
 def _backward(model: HasStates, moments: list[Moment], trajectories: int) -> Tensor:

@@ -1,7 +1,8 @@
-"""Objectives that match the velocity of a flow, and follow none."""
+"""Objectives that match the velocity of a flow, or the score of noisy data, and follow nothing."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, Objective, Player
-from pyrogen.capabilities import HasVelocity
+from pyrogen.capabilities import HasScore, HasVelocity
 from pyrogen.inference.objectives.diffusion import even_times
+from pyrogen.noise import alpha, sigma
 from pyrogen.registry import choice
 
 
@@ -43,3 +45,62 @@ class FlowMatching(Objective):
             return {"loss": (v - (end - noise)).square().mean()}
 
         return [Player("flowmatching", loss, [flow])]
+
+
+class ScoreMatching(Objective):
+    """A squared distance to the score of noisy data z = α u + σ ε, at γ spread evenly over a batch: γ = γ₀ + (γ₁ − γ₀) t."""
+
+    def players(self, model: Any) -> Sequence[Player]:
+        """One player, who owns the model."""
+        name = type(self).__name__
+        if not isinstance(model, HasScore):
+            raise ValueError(
+                f"{name} trains scores, and {type(model).__name__} has none; take 'score-matching', or leave objective=None."
+            )
+        owned: Any = model
+
+        def loss(batch: Batch) -> Mapping[str, Tensor]:
+            u = model.scaled(batch.x)
+            gamma, noise = model.low + (model.high - model.low) * even_times(u), torch.randn_like(u)
+            wide = gamma.reshape(-1, *[1] * (u.dim() - 1))
+            return {"loss": self.distance(model, alpha(wide) * u + sigma(wide) * noise, noise, gamma, sigma(wide))}
+
+        return [Player(name.lower(), loss, [owned])]
+
+    @abstractmethod
+    def distance(self, model: HasScore, z: Tensor, noise: Tensor, gamma: Tensor, spread: Tensor) -> Tensor:
+        """What is minimized, a scalar: of z with noise ε of that spread σ in them."""
+
+
+@choice("objective")
+@dataclass(frozen=True)
+class DenoisingScoreMatching(ScoreMatching):
+    """E σ² ‖s(z, γ) + ε/σ‖² per element, s = −ε̂/σ: how far the noise that is seen is from the noise that is there.
+
+    At its least s is E[−ε/σ | z], the score of noisy data. With γ spread evenly it is, but for a constant, 2/((γ₁ − γ₀) D) of
+    the bound of a diffusion in continuous time. References: Vincent 2011, A connection between score matching and denoising
+    autoencoders; Song et al. 2021, Maximum likelihood training of score-based diffusion models, arXiv:2101.09258.
+    """
+
+    def distance(self, model: HasScore, z: Tensor, noise: Tensor, gamma: Tensor, spread: Tensor) -> Tensor:
+        """‖ε − ε̂‖² / D."""
+        return (noise - model.noise_in(z, gamma)).square().mean()
+
+
+@choice("objective")
+@dataclass(frozen=True)
+class SlicedScoreMatching(ScoreMatching):
+    """E σ² [‖s‖² + 2 eᵀ (∂s/∂z) e] per element, e of independent signs: as denoising, less a constant, unaware of the noise.
+
+    By parts it is E σ² ‖s − ∇ log p(z)‖² less that of the score itself. It has more variance than
+    :class:`DenoisingScoreMatching`, which knows ε. Reference: Song et al. 2019, Sliced score matching, arXiv:1905.07088.
+    """
+
+    def distance(self, model: HasScore, z: Tensor, noise: Tensor, gamma: Tensor, spread: Tensor) -> Tensor:
+        """(‖ε̂‖² − 2 σ eᵀ (∂ε̂/∂z) e) / D."""
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            e = torch.randint_like(z, 0, 2) * 2 - 1
+            seen = model.noise_in(z, gamma)
+            (slope,) = torch.autograd.grad((seen * e).sum(), z, create_graph=True)
+        return (seen.square() - 2 * spread * slope * e).mean()

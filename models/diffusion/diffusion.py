@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from pyrogen.axes import Distribution
 from pyrogen.base import HasGenerator, Objective, Pair, announce
-from pyrogen.capabilities import HasDiffusion
+from pyrogen.capabilities import HasDiffusion, HasSampler, HasSteps, Move
 from pyrogen.conditions import Condition, Reader
+from pyrogen.dequantization import refuse_levels
 from pyrogen.inference.objectives.diffusion import DiffusionELBO
 from pyrogen.nets import BatchDims
-from pyrogen.nets.denoisers import DenoiserNet
-from pyrogen.noise import NoiseSchedule
-from pyrogen.registry import entry, make, unknown
+from pyrogen.noise import NoiseSchedule, alpha, earlier, sigma
+from pyrogen.registry import make, unknown
+from pyrogen.samplers import DDIM, Sampler, Signal
 
 PREDICTIONS = ("noise", "signal", "velocity")
 
 
-class Diffusion(Pair, HasGenerator, HasDiffusion):
+class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
     """T steps of noise, z_T → … → z₀ → x, of which the guide knows each step and the model must guess the signal u.
 
     q(z_i|x) = N(α_i u, σ_i² I) with u = (x − m) / s and α² = σ(−γ), σ² = σ(γ), γ_i = γ(i/T); and for j = i − 1,
@@ -39,8 +39,14 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
     References: Sohl-Dickstein et al. 2015, arXiv:1503.03585; Ho et al. 2020, arXiv:2006.11239; Kingma et al. 2021,
     arXiv:2107.00630.
 
+    Where the network reads y, and y is hidden from it now and then in training, it knows û with y and without; samples may be
+    guided by û(z) + w (û(z, y) − û(z)): at w = 1 they are of the model, above it they agree with y more than that, and
+    vary less. Whatever samples are told, it is the pair that is scored. Reference: Ho & Salimans 2021, Classifier-free
+    diffusion guidance, arXiv:2207.12598, whose weight is w − 1.
+
     Args:
-        denoiser: ``(N, *x_shape)`` and ``(N, 1 + condition.size)``, the level in [0, 1] first, to ``(N, *x_shape)``.
+        denoiser: ``(N, *x_shape)`` and ``(N, 1)``, the level in [0, 1], to ``(N, *x_shape)``; where it reads y ``(N, 2 + Y)``
+            of Y = ``condition.size``: the level, y, and 1 where y is known, else all 0.
         x_shape: shape of one datum.
         steps: T.
         noise: γ, an object or a name.
@@ -48,9 +54,12 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
         kind: of the data: "real", which m = 0 and s = 1 suit, or "unit", with m = s = ½.
         objective: what :func:`pyrogen.inference.fit` optimizes; by default DiffusionELBO(), which looks at one step a datum.
         condition: what y is, where the network reads it.
+        dropped: the share of data whose y is hidden in training.
+        sampler: how samples are drawn, an object or a name.
+        guidance: w of samples.
 
     Raises:
-        ValueError: no steps, another kind, or nothing that could be predicted.
+        ValueError: no steps, another kind, nothing that could be predicted, or a guidance by what the network does not know.
     """
 
     def __init__(
@@ -63,6 +72,9 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
         kind: str = "real",
         objective: Objective | str | None = None,
         condition: Condition | None = None,
+        dropped: float = 0.0,
+        sampler: Sampler | str = "Ancestral",
+        guidance: float = 1.0,
     ) -> None:
         super().__init__()
         if steps < 1:
@@ -74,7 +86,11 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
                 f"kind={kind!r}: noise is added to real numbers, or to grey values with dequantization; load the data with "
                 "kind='real' or kind='unit'."
             )
-        self.kinds, self.condition = (kind,), condition
+        if not 0 <= dropped < 1:
+            raise ValueError(
+                f"dropped={dropped:g}: it is the share of data whose y is hidden in training, from 0 to below 1."
+            )
+        self.kinds, self.condition, self.dropped = (kind,), condition, dropped
         self.x_shape = self.latent_shape = torch.Size(x_shape)
         self.steps, self.predicts = steps, predicts
         self.middle, self.spread = (0.5, 0.5) if kind == "unit" else (0.0, 1.0)
@@ -82,6 +98,8 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
         self.noise: NoiseSchedule = make("noise", noise)
         self.denoiser = BatchDims(denoiser, self.x_shape, self.x_shape, "denoiser")
         self.reader = None if condition is None else Reader(condition)
+        self.sampler: Sampler = make("sampler", sampler)
+        self.guidance = self._can_be_guided(guidance)
 
     # -- the pair --------------------------------------------------------------------------------------------------------
 
@@ -137,6 +155,43 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
         log_p: Tensor = self._seen(z, gamma).log_prob(x)
         return -log_p
 
+    @property
+    def step_size(self) -> int:
+        """As many as x has."""
+        return self.latent_size
+
+    def moves(self, x: Tensor, y: Tensor | None, guided: bool) -> Sequence[Move]:
+        """z_T, z_{T−1} … z₀, drawn from the guide, with weights towards p(z_T … z_i) q(z_i|x) / N(z_i; 0, I).
+
+        The last factor, what z_i is still to say of x, is p(x|z_i) of a model that has learned its data, up to how far p(z_i)
+        is from N(0, I); at z₀ it gives way to p(x|z₀).
+        """
+        if not guided:
+            raise ValueError(
+                f"{type(self).__name__} draws x around z₀ with next to no noise, and z₀ drawn from the model alone is "
+                "nowhere near it; use proposal='guide'."
+            )
+        gamma, u, told = self._gamma(x), self._scaled(x), self._read(y)
+
+        def ahead(z: Tensor, i: int) -> Tensor:
+            if i == 0:
+                log_p: Tensor = self._seen(z, gamma[0]).log_prob(x)
+                return log_p
+            return self._noisy(u, gamma[i]).log_prob(z) - self.latent_prior().log_prob(z)
+
+        def first(before: Tensor | None, shape: torch.Size) -> tuple[Tensor, Tensor]:
+            z = self._noisy(u, gamma[-1]).expand(shape).sample()
+            return z, u.new_zeros(shape)  # p(z_T), q(z_T|x) and what is ahead cancel
+
+        def then(i: int, before: Tensor | None, shape: torch.Size) -> tuple[Tensor, Tensor]:
+            assert before is not None
+            q = self._earlier(before, u, gamma[i - 1], gamma[i])
+            p = self._earlier(before, self._signal(before, gamma[i], told), gamma[i - 1], gamma[i])
+            z = q.sample()
+            return z, p.log_prob(z) - q.log_prob(z) + ahead(z, i - 1) - ahead(before, i)
+
+        return [first, *(partial(then, i) for i in range(self.steps, 0, -1))]
+
     # -- what is generated -----------------------------------------------------------------------------------------------
 
     def latent_prior(self, y: Tensor | None = None) -> Distribution:
@@ -149,44 +204,85 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
 
         Reference: Song et al. 2021, Denoising diffusion implicit models, arXiv:2010.02502.
         """
-        gamma, told = self._gamma(z), self._read(y)
-        for i in range(self.steps, 0, -1):
-            u = self._signal(z, gamma[i], told)
-            kept = (z - _alpha(gamma[i]) * u) / _sigma(gamma[i])
-            z = _alpha(gamma[i - 1]) * u + _sigma(gamma[i - 1]) * kept
-        return self._mean(z, gamma[0])
+        z = DDIM(None).walk(z, self.noise, self.steps, self._seen_by(y))
+        return self._mean(z, self._gamma(z)[0])
 
     @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """z_T, then z_j from p(z_j|z_i), and x from p(x|z₀), ``(n, *x_shape)``."""
-        z, first = self._first_latents(n, y)
-        x: Tensor = self._seen(z, first).sample()
+    def sample(
+        self, n: int, y: Tensor | None = None, sampler: Sampler | str | None = None, guidance: float | None = None
+    ) -> Tensor:
+        """z_T, on to z₀ by the sampler, and x from p(x|z₀), ``(n, *x_shape)``.
+
+        Args:
+            n: how many.
+            y: what each is told.
+            sampler: an object or a name; None: that of the model.
+            guidance: w; None: that of the model.
+
+        Raises:
+            ValueError: no y where there is a condition, or a guidance by what the network does not know.
+        """
+        x: Tensor = self._seen(*self._first_latents(n, y, sampler, guidance)).sample()
         return x
 
     @torch.no_grad()
-    def sample_mean(self, n: int, y: Tensor | None = None) -> Tensor:
-        """The mean of p(x|z₀) at drawn z₀."""
-        return self._mean(*self._first_latents(n, y))
+    def sample_mean(
+        self, n: int, y: Tensor | None = None, sampler: Sampler | str | None = None, guidance: float | None = None
+    ) -> Tensor:
+        """The mean of p(x|z₀) at z₀ drawn as by :meth:`sample`."""
+        return self._mean(*self._first_latents(n, y, sampler, guidance))
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Take the scale of the training data's y."""
+        """Refuse grey levels, and take the scale of the training data's y."""
+        if self.kinds == ("unit",):
+            refuse_levels(self, x)
         if self.reader is not None:
             self.reader.before_training(y)
 
     @property
     def needs_training_data(self) -> bool:
-        """Whether whoever reads y does."""
-        return self.reader is not None and self.reader.needs_training_data
+        """Whether x may be grey levels, or whoever reads y does."""
+        return self.kinds == ("unit",) or (self.reader is not None and self.reader.needs_training_data)
 
-    def _first_latents(self, n: int, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """z₀ drawn from the model, and γ₀."""
+    def _first_latents(
+        self, n: int, y: Tensor | None, sampler: Sampler | str | None, guidance: float | None
+    ) -> tuple[Tensor, Tensor]:
+        """z₀ at the end of the sampler's way, and γ₀."""
+        way: Sampler = self.sampler if sampler is None else make("sampler", sampler)
+        weight = self.guidance if guidance is None else self._can_be_guided(guidance)
         if self.condition is not None:
             self.condition.check(y, n)
         z: Tensor = self.latent_prior(y).sample((n,))
-        gamma, told = self._gamma(z), self._read(y)
-        for i in range(self.steps, 0, -1):
-            z = self._earlier(z, self._signal(z, gamma[i], told), gamma[i - 1], gamma[i]).sample()
-        return z, gamma[0]
+        return way.walk(z, self.noise, self.steps, self._seen_by(y, weight)), self._gamma(z)[0]
+
+    def _seen_by(self, y: Tensor | None, guidance: float = 1.0) -> Signal:
+        """û(z, γ) as a sampler asks for it."""
+        told = self._read(y)
+        if guidance == 1:
+            return lambda z, gamma: self._signal(z, gamma, told)
+        plain = self._read(None)
+
+        def guided(z: Tensor, gamma: Tensor) -> Tensor:
+            without = self._signal(z, gamma, plain)
+            return without + guidance * (self._signal(z, gamma, told) - without)
+
+        return guided
+
+    def _can_be_guided(self, weight: float) -> float:
+        """The weight of guidance, where it means something."""
+        if weight != 1 and self.condition is None:
+            raise ValueError(
+                f"guidance={weight:g} weighs what samples are told against what they are not, and this model is told no y; "
+                "take 'vdm-conditional', or leave guidance=1."
+            )
+        if weight != 1 and not self.dropped:
+            raise ValueError(
+                f"guidance={weight:g} needs a network that knows data without their y too, and with dropped=0 it never sees "
+                "them; train with dropped=0.1, or leave guidance=1."
+            )
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"guidance={weight:g}: it is a weight, 0 or more; at 1 samples are of the model.")
+        return weight
 
     # -- laws ------------------------------------------------------------------------------------------------------------
 
@@ -199,18 +295,17 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
         return (x - self.middle) / self.spread
 
     def _mean(self, z: Tensor, gamma: Tensor) -> Tensor:
-        return self.middle + self.spread * z / _alpha(gamma)
+        return self.middle + self.spread * z / alpha(gamma)
 
     def _noisy(self, u: Tensor, gamma: Tensor) -> Distribution:
         """q(z|x) at γ, a number or one for each datum."""
         g = self._wide(gamma)
-        return dist.Normal(_alpha(g) * u, _sigma(g).expand_as(u)).to_event(len(self.x_shape))
+        return dist.Normal(alpha(g) * u, sigma(g).expand_as(u)).to_event(len(self.x_shape))
 
     def _earlier(self, z: Tensor, u: Tensor, before: Tensor, later: Tensor) -> Distribution:
         """The law of z_j given z_i and the signal."""
-        c = -torch.expm1(before - later)
-        mean = _alpha(before) / _alpha(later) * (1 - c) * z + _alpha(before) * c * u
-        return dist.Normal(mean, (_sigma(before) * c.sqrt()).expand_as(mean)).to_event(len(self.x_shape))
+        mean, scale = earlier(z, u, before, later)
+        return dist.Normal(mean, scale.expand_as(mean)).to_event(len(self.x_shape))
 
     def _seen(self, z: Tensor, gamma: Tensor) -> Distribution:
         """p(x|z₀)."""
@@ -226,9 +321,9 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
         if self.predicts == "signal":
             signal: Tensor = out
         elif self.predicts == "noise":
-            signal = (z - _sigma(g) * out) / _alpha(g)
+            signal = (z - sigma(g) * out) / alpha(g)
         else:
-            signal = _alpha(g) * z - _sigma(g) * out
+            signal = alpha(g) * z - sigma(g) * out
         return signal
 
     def _wide(self, gamma: Tensor) -> Tensor:
@@ -236,43 +331,14 @@ class Diffusion(Pair, HasGenerator, HasDiffusion):
         return gamma.reshape(*gamma.shape, *[1] * len(self.x_shape)) if gamma.dim() else gamma
 
     def _read(self, y: Tensor | None) -> Tensor | None:
-        return None if self.reader is None or y is None else self.reader(y)
-
-
-def _alpha(gamma: Tensor) -> Tensor:
-    return (logsigmoid(-gamma) / 2).exp()
-
-
-def _sigma(gamma: Tensor) -> Tensor:
-    return (logsigmoid(gamma) / 2).exp()
-
-
-@entry(
-    "vdm",
-    reference="Kingma et al. 2021, Variational diffusion models, arXiv:2107.00630; Ho et al. 2020, arXiv:2006.11239",
-    data="ring",
-    recipe={"epochs": 40, "lr": 1e-3, "batch_size": 128},
-)
-def vdm(
-    x_shape: Sequence[int],
-    steps: int = 50,
-    denoiser: DenoiserNet | str | Mapping[str, Any] | None = None,
-    noise: NoiseSchedule | str | Mapping[str, Any] = "Linear",
-    predicts: str = "velocity",
-    kind: str = "real",
-    objective: Objective | str | None = None,
-) -> Diffusion:
-    """The diffusion model as a hierarchy of latents with a fixed guide, trained on its bound one step a datum.
-
-    Args:
-        x_shape: shape of one datum.
-        steps: T, of the bound, and of the samples.
-        denoiser: the network; by default UNet of images and Perceptron of others.
-        noise: how noise grows.
-        predicts: "noise", "signal" or "velocity".
-        kind: of the data, "real" or "unit".
-        objective: the default objective of ``fit``: DiffusionELBO().
-    """
-    usual = "UNet" if len(x_shape) == 3 else "Perceptron"
-    net: DenoiserNet = make("denoiser", usual if denoiser is None else denoiser)
-    return Diffusion(net.build(x_shape), x_shape, steps, noise, predicts, kind, objective)
+        """What the network is told of y, and that it is told: nothing of one that is missing, or hidden in training."""
+        if self.reader is None:
+            return None
+        if y is None:
+            assert self.condition is not None
+            return next(self.parameters()).new_zeros(self.condition.size + 1)
+        told = self.reader(y)
+        said = torch.cat([told, torch.ones_like(told[..., :1])], -1)
+        if self.training and self.dropped:
+            said = said * (torch.rand_like(said[..., :1]) >= self.dropped)
+        return said

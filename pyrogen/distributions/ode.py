@@ -1,4 +1,4 @@
-"""A distribution that an ordinary differential equation makes of noise, with its exact density."""
+"""A distribution that an ordinary differential equation makes of noise, with its density."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 class AlongODE(TorchDistribution):
     """x = x(1) of dx/dt = v(x, t) from x(0) ~ N(0, I): log p(x) = log N(x(0); 0, I) − ∫₀¹ div v(x(t), t) dt.
 
-    The divergence is exact, Σᵢ ∂vᵢ/∂xᵢ, so that what is left of an error is the solver's, by Dormand and Prince with steps
-    that adapt to the batch. Reference: Chen et al. 2018, Neural ordinary differential equations, arXiv:1806.07366.
+    The divergence is exact, Σᵢ ∂vᵢ/∂xᵢ, so that what is left of an error is the solver's; or, of data of many elements, it
+    is probed, div v = E eᵀ (∂v/∂x) e with e of independent signs, the same e along the whole way, whose mean is then the
+    log p of a probe. References: Chen et al. 2018, Neural ordinary differential equations, arXiv:1806.07366; Hutchinson 1990;
+    Grathwohl et al. 2019, FFJORD, arXiv:1810.01367.
 
     Args:
         velocity: v, of ``(N, *x_shape)`` and times ``(N,)``.
@@ -29,20 +31,14 @@ class AlongODE(TorchDistribution):
         tolerance: of an error, relative and absolute.
 
     Raises:
-        ValueError: x has too many elements for exact slopes, or the tolerance is not between 0 and 0.1.
+        ValueError: the tolerance is not between 0 and 0.1.
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012  (torch's own protocol)
     has_rsample = False
 
     def __init__(self, velocity: Velocity, like: Tensor, tolerance: float = 1e-5, batch: Sequence[int] = ()) -> None:
-        if like.numel() > MOST:
-            raise ValueError(
-                f"the density along a differential equation takes a slope for each of {like.numel()} elements of x, and "
-                f"{MOST} are the most; take smaller data, as by load(..., size=...)."
-            )
-        if not 0 < tolerance <= 0.1:
-            raise ValueError(f"tolerance={tolerance:g} of a solver is above 0, and 0.1 at most.")
+        check_tolerance(tolerance)
         self.velocity, self.like, self.tolerance = velocity, like, tolerance
         super().__init__(Size(batch), like.shape, validate_args=False)
 
@@ -65,51 +61,90 @@ class AlongODE(TorchDistribution):
     def push(self, noise: Tensor) -> Tensor:
         """x(1) from x(0), ``(..., *x_shape)``."""
         flat = noise.reshape(-1, *self.event_shape)
-        (end,) = self._solved((flat,), 0.0, 1.0, lambda t, state: (self._at(state[0], t),))
+        (end,) = solved(lambda t, state: (self._at(state[0], t),), (flat,), 0.0, 1.0, self.tolerance)
         return end.reshape(noise.shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """In nats."""
+        """In nats, by the exact divergence.
+
+        Raises:
+            ValueError: x has too many elements for a slope of each.
+        """
+        if self.like.numel() > MOST:
+            raise ValueError(
+                f"the exact density along a differential equation takes a slope for each of {self.like.numel()} elements of "
+                f"x, and {MOST} are the most; take estimator=ODE(probes=16), or smaller data, as by load(..., size=...)."
+            )
         shape = torch.broadcast_shapes(self.batch_shape, value.shape[: value.dim() - len(self.event_shape)])
         x = value.to(self.like).expand(*shape, *self.event_shape).reshape(-1, *self.event_shape)
-        start, grown = self._solved((x, x.new_zeros(len(x))), 1.0, 0.0, self._both)
+        basis = torch.eye(self.like.numel(), device=x.device, dtype=x.dtype).unflatten(1, self.event_shape)
+        return self._followed(x, basis.unsqueeze(1).expand(-1, *x.shape), exact=True).squeeze(0).reshape(shape)
+
+    def probed(self, x: Tensor, probes: Tensor) -> Tensor:
+        """log p by each of P probes of the divergence, in nats, ``(P, N)``.
+
+        Args:
+            x: ``(N, *x_shape)``.
+            probes: e, signs that are drawn independently, ``(P, N, *x_shape)``.
+        """
+        return self._followed(x, probes, exact=False)
+
+    def _followed(self, x: Tensor, along: Tensor, exact: bool) -> Tensor:
+        """log p of each direction, or, where they are a whole basis, of all together: ``(P, N)`` or ``(1, N)``."""
+
+        def both(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+            v, slopes = self._slopes(state[0], t, along)
+            return v, slopes.sum(0, keepdim=True) if exact else slopes
+
+        state = x, x.new_zeros(1 if exact else len(along), len(x))
+        start, grown = solved(both, state, 1.0, 0.0, self.tolerance)
         normal = -0.5 * start.square().flatten(1).sum(1) - self.like.numel() / 2 * math.log(2 * math.pi)
         # the integral runs from 1 back to 0, which is its sign
-        return (normal + grown).reshape(shape)
+        return normal + grown
 
     def _at(self, x: Tensor, t: Tensor) -> Tensor:
         return self.velocity(x, t.to(x).expand(len(x)))
 
-    def _both(self, t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """v and its divergence."""
+    def _slopes(self, x: Tensor, t: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+        """v, and eᵀ (∂v/∂x) e of each direction e, ``(P, N)``."""
         learning = torch.is_grad_enabled()
         with torch.enable_grad():
-            x = state[0] if learning and state[0].requires_grad else state[0].detach().requires_grad_()
+            x = x if learning and x.requires_grad else x.detach().requires_grad_()
             v = self._at(x, t)
-            flat = v.flatten(1)
-            slopes = [
-                torch.autograd.grad(flat[:, i].sum(), x, create_graph=learning, retain_graph=True)[0].flatten(1)[:, i]
-                for i in range(flat.shape[1])
-            ]
-            divergence = torch.stack(slopes).sum(0)
-        return (v, divergence) if learning else (v.detach(), divergence.detach())
-
-    def _solved(
-        self, state: tuple[Tensor, ...], start: float, end: float, slope: Callable[..., tuple[Tensor, ...]]
-    ) -> tuple[Tensor, ...]:
-        """Where it ends.
-
-        Raises:
-            ValueError: the solver cannot go on.
-        """
-        times = torch.tensor([start, end], device=self.like.device, dtype=self.like.dtype)
-        try:
-            found = odeint(
-                slope, state, times, rtol=self.tolerance, atol=self.tolerance, method="dopri5", options=LIMIT
+            slopes = torch.stack(
+                [
+                    (torch.autograd.grad(v, x, e, create_graph=learning, retain_graph=True)[0] * e).flatten(1).sum(1)
+                    for e in along
+                ]
             )
-        except AssertionError as error:
-            raise ValueError(
-                f"the differential equation could not be followed to the end ({error}); its velocity is too rough, or not "
-                "finite: train on, or raise the tolerance."
-            ) from None
-        return tuple(part[-1] for part in found)
+        return (v, slopes) if learning else (v.detach(), slopes.detach())
+
+
+def solved(
+    slope: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...], start: float, end: float, tolerance: float
+) -> tuple[Tensor, ...]:
+    """Where dx/dt = slope(t, x) leads from ``start`` to ``end``, by Dormand and Prince with steps that adapt to the batch.
+
+    Raises:
+        ValueError: the tolerance is not between 0 and 0.1, or the solver cannot go on: it does not converge.
+    """
+    check_tolerance(tolerance)
+    times = torch.tensor([start, end], device=state[0].device, dtype=state[0].dtype)
+    try:
+        found = odeint(slope, state, times, rtol=tolerance, atol=tolerance, method="dopri5", options=LIMIT)
+    except AssertionError as error:
+        raise ValueError(
+            f"the differential equation could not be followed to the end ({error}); its velocity is too rough, or not "
+            "finite: train on, or raise the tolerance."
+        ) from None
+    return tuple(part[-1] for part in found)
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Refuse what no solver keeps.
+
+    Raises:
+        ValueError: it is not between 0 and 0.1.
+    """
+    if not 0 < tolerance <= 0.1:
+        raise ValueError(f"tolerance={tolerance:g} of a solver is above 0, and 0.1 at most.")

@@ -25,6 +25,8 @@ ROLLS = 16
 
 def run(arguments: Sequence[str]) -> int:
     """Draw, and write numbers and pictures."""
+    from pyrogen.samplers import Sampler
+
     parser = opt.parser("pyrogen sample", VERBS["sample"])
     parser.add_argument("run", type=str, help="folder of a run")
     parser.add_argument("--n", type=int, default=64, help="how many")
@@ -51,6 +53,14 @@ def run(arguments: Sequence[str]) -> int:
         help="keep latents of a GAN to their centre: the largest |z|, or the share of a style's way from the mean",
     )
     parser.add_argument(
+        "--guidance",
+        type=float | None,
+        default=None,
+        help="of diffusions that are told y, and were trained with it hidden now and then: how much samples agree with it; 1 "
+        "is the model, and above it they agree more and vary less",
+    )
+    opt.add_axis(parser, "sampler", Sampler, None, "how a diffusion is walked back from noise to data", "sampler")
+    parser.add_argument(
         "--beams",
         type=int | None,
         default=None,
@@ -64,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
         help="of models of texts: a text with gaps that they fill, as 'the _ chases a _', or 'the cat ...' for its rest",
     )
     parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
-    options = opt.parse(parser, arguments, {})
+    options = opt.parse(parser, arguments, {"sampler": "sampler"})
     import numpy as np
     import torch
 
@@ -143,16 +153,27 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
     """Samples "x" and their "mean", where they differ; at a temperature, or truncated, one of the two."""
     import torch
 
-    from pyrogen.capabilities import HasSource, HasTruncation
+    from pyrogen.capabilities import HasSampler, HasSource, HasTruncation
     from pyrogen.inference.latents.imputation import impute
     from pyrogen.inference.latents.temperature import draws_in_steps, likeliest, sample_at
     from pyrogen.inference.programs.contexts import evaluating, seeded
 
-    if options.truncation is not None and (options.temperature is not None or not isinstance(model, HasTruncation)):
-        raise ValueError(
-            f"--truncation {options.truncation:g}: the latents of a GAN are truncated, without a temperature, and "
-            f"this is a {type(model).__name__}; leave one of them out."
-        )
+    # what the models of a capability take as arguments of sample, by the option's name
+    whose = {
+        "truncation": (HasTruncation, "the latents of a GAN are truncated"),
+        "guidance": (HasSampler, "samples of a diffusion are guided"),
+        "sampler": (HasSampler, "samplers are of a diffusion"),
+    }
+    ways = {name: value for name in whose if (value := getattr(options, name)) is not None}
+    for name, value in ways.items():
+        capability, said = whose[name]
+        other = any(getattr(options, o) is not None for o in ("temperature", "beams", "given"))
+        if other or not isinstance(model, capability):
+            shown = f"{value:g}" if isinstance(value, float) else type(value).__name__
+            raise ValueError(
+                f"--{name} {shown}: {said}, without a temperature, beams or a text, and this is a {type(model).__name__}; "
+                "leave one of them out."
+            )
     if options.given is not None:
         if words is None or model.x_shape[0] != 1:
             raise ValueError(
@@ -164,17 +185,15 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
         found = impute(model, x, seen, None if given is None else given[:1], num_draws=options.n, seed=options.seed)
         return {"x": torch.from_numpy(found["draw"].values).reshape(options.n, *model.x_shape)}
     if options.beams is not None:
-        if options.temperature is not None or options.truncation is not None:
-            raise ValueError(
-                f"--beams {options.beams} searches and draws nothing; leave --temperature and --truncation out."
-            )
+        if options.temperature is not None:
+            raise ValueError(f"--beams {options.beams} searches and draws nothing; leave --temperature out.")
         return {"x": likeliest(model, options.n, options.beams, given, options.seed)}
     if options.temperature is not None:
         name = "x" if isinstance(model, HasSource) or draws_in_steps(model, given) else "mean"
         return {name: sample_at(model, options.n, options.temperature, given, options.seed)}
-    draws: dict[str, Callable[..., Any]] = {"x": model.sample, "mean": model.sample_mean}
-    if options.truncation is not None:
-        draws = {"x": partial(model.sample, truncation=options.truncation)}
+    draws: dict[str, Callable[..., Any]] = {"x": partial(model.sample, **ways)}
+    if isinstance(model, HasSampler) or not ways:
+        draws["mean"] = partial(model.sample_mean, **ways)
     drawn = {}
     for name, draw in draws.items():
         with evaluating(model), seeded(options.seed):  # the same draws of z for both
