@@ -55,5 +55,5 @@ def _drawing(work: Work) -> str:
         started = time.perf_counter()
         model.sample(DRAWN)
         took = time.perf_counter() - started
-    places = work.data.x_shape[-1]
-    return f"{work.name}: {DRAWN} sentences of up to {places} words are drawn in {verdict(took, PATIENCE, ' s')} ({took:.1f})."
+    said = f"{DRAWN} sentences of up to {work.data.x_shape[-1]} words are drawn in {took:.1f} s"
+    return f"{work.name}: {said}, {verdict(took, PATIENCE, ' s')}."

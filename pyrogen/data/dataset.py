@@ -247,8 +247,7 @@ def load(
         token: what the sentences of a ``.txt`` file are cut into, "word" or "character"; by default words.
         length: how many of them a sentence of a ``.txt`` file may have; by default as many as the longest has. Of MIDI files
             the sixteenth notes of a window; by default 64, four bars.
-        sequence: whether rows of a ``.npz`` or ``.npy`` file are sequences ``(C, T)``, of which one cannot tell them from
-            images ``(H, W)`` by their shape.
+        sequence: whether rows of a ``.npz`` or ``.npy`` file are sequences ``(C, T)``, and no images ``(H, W)``.
 
     Raises:
         ValueError: unknown name, unreadable file, or wishes that contradict one another or the data.
@@ -256,10 +255,11 @@ def load(
     if str(name) == MEMORY:
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = path_of(name)
-    if path is not None and path.suffix.lower() in trajectories.FILES and _only(kind) == trajectories.KIND:
+    only = [kind] if isinstance(kind, str) else list(kind or ())
+    if path is not None and path.suffix.lower() in trajectories.FILES and only == [trajectories.KIND]:
         if missing or label is not None or columns or token is not None or length is not None or sequence:
             raise ValueError(
-                f"{path} is read as paths, which take no missing=, label=, columns=, token=, length= or sequence=."
+                f"{path} is read as paths, which take no missing=, label=, columns=, token=, length=, sequence=."
             )
         source = trajectories.read(path)
     else:
@@ -380,12 +380,6 @@ def _source(
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
     return table.read(path, missing, label, columns) if table_like else npz.read(path, missing, sequence)
-
-
-def _only(kind: str | Sequence[str] | None) -> str | None:
-    """The one kind that was wished for."""
-    wished = (kind,) if kind is None or isinstance(kind, str) else tuple(kind)
-    return wished[0] if len(wished) == 1 else None
 
 
 def _fits(raw: Any, x_shape: torch.Size) -> bool:

@@ -196,8 +196,8 @@ def _array(given: Any) -> np.ndarray:
     other = next((i for i, shape in enumerate(rows) if shape != rows[0]), None)
     if other is not None:
         raise ValueError(
-            f"row 0 has shape {rows[0]} and row {other} {rows[other]}; expected rows of one shape: cut sequences into windows "
-            "of one length, or pass tokens, filled up with -1 behind their ends, by kind='tokens'."
+            f"row 0 has shape {rows[0]} and row {other} {rows[other]}; expected rows of one shape: cut sequences into "
+            "windows of one length, or pass tokens, filled up with -1 behind their ends, by kind='tokens'."
         )
     try:
         return np.asarray(given)
