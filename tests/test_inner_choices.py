@@ -139,9 +139,10 @@ def test_a_default_may_be_a_choice_with_a_name_of_its_own(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "name"), [([], "word"), (["--read", "pitch"], "pitch"), (["--read=character"], "character")]
+    ("words", "name", "text"),
+    [([], "word", "a b"), (["--read", "pitch"], "pitch", "C4 D4"), (["--read=character"], "character", "ab")],
 )
-def test_names_in_lower_case_are_taken(words, name):
+def test_names_in_lower_case_are_taken(words, name, text):
     def reader(read: Vocabulary | str = "word") -> None:
         """What reads.
 
@@ -151,5 +152,5 @@ def test_names_in_lower_case_are_taken(words, name):
 
     parser = options.parser("reader", "What reads.")
     axes = options.add_function(parser, reader, set())
-    found = options.parse(parser, [*words, "--read.words", "C4 D4"], axes)
-    assert describe(found.read) == {"name": name, "words": "C4 D4"}
+    found = options.parse(parser, [*words, "--read.words", text], axes)
+    assert describe(found.read) == {"name": name, "words": text}

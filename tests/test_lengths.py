@@ -155,7 +155,7 @@ def test_little_is_padding_and_it_is_as_much_as_is_said(caplog):
 
 def test_the_lengths_are_the_best_of_so_few():
     needed = (14 * torch.rand(200, generator=torch.Generator().manual_seed(0)) ** 2).long() + 1
-    longest = tops(needed, 20)
+    longest = [max(n, 2) for n in tops(needed, 20)]  # of one place what looks back sees nothing
     found = lengths_for(needed, 20, 16)
 
     def read(lengths):
@@ -171,16 +171,17 @@ def test_the_lengths_are_the_best_of_so_few():
     assert lengths_for(torch.tensor([1] * 40 + [7] * 10), 5, 7) == [2, 7]
 
 
-@pytest.mark.parametrize("entry", ["lstm-lm", "vae-text"])
-def test_recorded_steps_and_resumed_runs_come_to_the_same_bits(entry, tmp_path, monkeypatch):
+def test_recorded_steps_and_resumed_runs_come_to_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(recorded_step, "PAYS", 1)
-    monkeypatch.setattr(batches_of, "LENGTHS", 2)  # each is recorded, which takes a second
-    latent = {"latent_size": 2} if entry == "vae-text" else {}
-    settings = {"batch_size": 16, "progress": False, "validate": False, "seed": 1}
+    monkeypatch.setattr(batches_of, "LENGTHS", 2)  # each is recorded, which takes a while
+    x = sentences(32, longest=5)
+    data = from_arrays(x_train=x, x_valid=x[:3], x_test=x[:3], kind="tokens")
 
     def weights(epochs=2, **more):
+        torch.manual_seed(0)
         net = {"name": "LSTM", "width": 3}
-        run = fit(a_model(entry, net=net, **latent), some_data(64), epochs=epochs, **settings, **more)
+        model = pyrogen.create("vae-text", x_shape=(1, 5), vocabulary=VOCABULARY, latent_size=2, net=net)
+        run = fit(model, data, epochs=epochs, batch_size=8, validate=False, progress=False, seed=1, **more)
         return run, run.model.state_dict()
 
     run, whole = weights()
