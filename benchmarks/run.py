@@ -25,6 +25,7 @@ ITEMS = {  # by the module that measures it
     "autoregressive": "autoregressive",
     "published": "published",
     "forecasts": "forecasts",
+    "sentences": "sentences",
     "densities": "densities",
     "chorales": "chorales",
     "wu": "wu",
@@ -36,7 +37,7 @@ ITEMS = {  # by the module that measures it
     "samplers": "samplers",
     "objectives": "objectives",
 }
-APART = ("fit", "games")  # so long that each number of threads is a section of its own
+APART = ("fit", "games", "sentences")  # so long that each number of threads is a section of its own
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are

@@ -219,6 +219,7 @@ class Likelihood(Axis):
         proper: whether it is a density, or a probability, of x itself.
         reads_logits: whether features are log odds, which a decoder that ends in a sigmoid does not give.
         words: how many words elements of x are the numbers of; None where they are numbers.
+        any_length: whether it scores x cut behind its ends, see :meth:`pyrogen.kinds.Kind.needed`, as it scores the whole.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("likelihood",)
@@ -230,6 +231,7 @@ class Likelihood(Axis):
     proper: ClassVar[bool] = True
     reads_logits: bool = False
     words: int | None = None
+    any_length: bool = False
 
     @abstractmethod
     def forward(self, features: Tensor) -> Distribution:

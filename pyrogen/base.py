@@ -174,6 +174,11 @@ class Model(nn.Module, ABC):
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """What is left to do with all training data once the games are over; by default nothing."""
 
+    @property
+    def any_length(self) -> bool:
+        """Whether it trains on, and scores, x cut behind the ends of all data of a batch: by default only whole ones."""
+        return False
+
     def refusal(self, kind: str) -> str:
         """The sentence for data of a kind that it does not take: what was expected, what came, what to do."""
         from pyrogen.axes import refusal

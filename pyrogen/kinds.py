@@ -59,6 +59,10 @@ class Kind(ABC):
         """
         return raw.float()
 
+    def needed(self, x: Tensor) -> Tensor | None:
+        """How many places of the last axis say all there is of each datum, ``(N,)`` of 1 or more; None: data have no ends."""
+        return None
+
 
 @choice("kind", "binary")
 class Binary(Kind):
@@ -150,6 +154,11 @@ class Tokens(Kind):
         """Whether all are, and no word follows an end."""
         ended = x == END
         return super().check(x) and not (ended[..., :-1] & ~ended[..., 1:]).any()
+
+    def needed(self, x: Tensor) -> Tensor:
+        """Up to and with the last end of a voice, which is scored too; all places, where a voice fills them."""
+        longest = (x != END).flatten(1, -2).any(1).sum(-1)
+        return (longest + 1).clamp(max=x.shape[-1])
 
 
 @choice("kind", "paths")

@@ -372,3 +372,31 @@ def test_whole_numbers_below_zero_are_real_and_it_is_said():
     data = from_arrays(GREY.astype(int) - 128)
     assert (data.kind, data.standardize) == ("real", True)
     assert "whole numbers, some below 0, are real numbers" in repr(data)
+
+
+def test_sequences_are_told_from_images_by_saying_so(tmp_path):
+    waves = np.random.default_rng(3).random((40, 3, 20))
+    assert from_arrays(waves).x_shape == (1, 3, 20)
+    assert "of sequences (N, C, T) say sequence=True" in from_arrays(waves).guessed
+    data = from_arrays(waves, sequence=True)
+    assert (data.x_shape, data.kind, data.binarization) == ((3, 20), "unit", "none")
+    assert from_arrays(waves, sequence=True, kind="real").x_shape == (3, 20)
+    assert from_arrays(waves[:, 0], sequence=True).x_shape == (1, 20)
+    assert from_arrays(waves.round(), sequence=True).kind == "binary"
+    with pytest.raises(ValueError, match=r"has shape \(40, 3, 4, 5\), and sequences have \(N, C, T\)"):
+        from_arrays(waves.reshape(40, 3, 4, 5), sequence=True)
+    np.savez(tmp_path / "waves.npz", x_train=waves)
+    data = load(tmp_path / "waves.npz", sequence=True)
+    assert data.x_shape == (3, 20)
+    model = pyrogen.create("vae-sequential", x_shape=data.x_shape, latent_size=2, emission="ContinuousBernoulli")
+    fit(model, data, epochs=0, folder=tmp_path / "run", progress=False)
+    again = data_of(tmp_path / "run")
+    assert (again.x_shape, again.sequence) == ((3, 20), True)
+    with pytest.raises(ValueError, match="and 'digits' is none; leave it out"):
+        load("digits", sequence=True)
+
+
+def test_rows_of_several_lengths_are_refused_in_a_sentence():
+    rolls = [np.zeros((88, 16)), np.zeros((88, 16)), np.zeros((88, 24))]
+    with pytest.raises(ValueError, match=r"row 0 has shape \(88, 16\) and row 2 \(88, 24\); .* cut sequences into win"):
+        from_arrays(rolls)

@@ -1,13 +1,13 @@
 """Choices within choices on the command line: the loss, penalty and optimizers of a game."""
 
-from __future__ import annotations
-
 import pytest
 import yaml
 
+from pyrogen.command import options
 from pyrogen.command.cli import main
 from pyrogen.inference import Adversarial
-from pyrogen.registry import choices, make
+from pyrogen.registry import choices, describe, make
+from pyrogen.vocabulary import Vocabulary
 
 GAN = ["train", "gan-nonsaturating", "--generator.hidden", "4", "--critic.hidden", "4"]
 
@@ -116,3 +116,41 @@ def test_names_in_a_written_choice_need_no_quotes():
         "objective", "Adversarial(loss='Hinge', penalty={'name': 'R1', 'weight': 2})"
     )
     assert isinstance(make("objective", "Adversarial(loss=Hinge)"), Adversarial)
+
+
+@pytest.mark.parametrize(
+    ("words", "critic"),
+    [
+        (["--critic", "Residual", "--critic.width", "4"], {"name": "Residual", "width": 4}),
+        (["--critic=Residual(width=4)"], {"name": "Residual", "width": 4}),
+        (["--critic", "Growing"], {"name": "Growing"}),
+    ],
+)
+def test_choices_are_named_as_they_are_registered_and_not_as_their_classes(words, critic, capsys):
+    assert main(["train", "gan-nonsaturating", *words, "--print_config"]) == 0
+    found = yaml.safe_load(capsys.readouterr().out)["model"]["arguments"]["critic"]
+    assert {k: found[k] for k in critic} == critic
+
+
+def test_a_default_may_be_a_choice_with_a_name_of_its_own(capsys):
+    assert main(["train", "biggan-paper", "--critic.width", "8", "--print_config"]) == 0
+    found = yaml.safe_load(capsys.readouterr().out)["model"]["arguments"]["critic"]
+    assert (found["name"], found["width"]) == ("Residual", 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "text"),
+    [([], "word", "a b"), (["--read", "pitch"], "pitch", "C4 D4"), (["--read=character"], "character", "ab")],
+)
+def test_names_in_lower_case_are_taken(words, name, text):
+    def reader(read: Vocabulary | str = "word") -> None:
+        """What reads.
+
+        Args:
+            read: what it is.
+        """
+
+    parser = options.parser("reader", "What reads.")
+    axes = options.add_function(parser, reader, set())
+    found = options.parse(parser, [*words, "--read.words", text], axes)
+    assert describe(found.read) == {"name": name, "words": text}

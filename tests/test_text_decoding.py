@@ -142,6 +142,9 @@ def test_the_command_line_searches_and_fills_gaps(tmp_path, capsys):
     capsys.readouterr()
     assert main(["sample", run, "--n", "3", "--beams", "4"]) == 0
     assert len(np.load(f"{run}/samples.npz")["x"]) == 3
+    said = capsys.readouterr().out
+    assert "3 sequences of highest probability that were found (x): " in said
+    assert "samples (x)" not in said
     assert main(["sample", run, "--n", "12", "--given", "the _ chases a dog"]) == 0
     said = capsys.readouterr().out.splitlines()
     texts = (tmp_path / "run" / "samples.txt").read_text().splitlines()

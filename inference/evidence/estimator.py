@@ -23,6 +23,7 @@ from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.door import taken
+from pyrogen.inference.programs.lengths import by_length, cut
 from pyrogen.inference.programs.record import latents, log_prob, record
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice, describe, make
@@ -32,6 +33,7 @@ IN_NATS = ("log_evidence", "k_curve", "jackknife", "psis", "half", "lower", "upp
 
 # data whose exact log p(x) is computed at once
 EXACT_BLOCK = 1000
+CUT_BLOCK = 100  # of sequences of about one length, which are cut to it
 
 # of an energy model: one run of cheap transitions serves all data
 ENERGY = {"name": "AIS", "temperatures": 1000, "chains": 100}
@@ -172,6 +174,14 @@ def joined(parts: Sequence[Estimates]) -> Estimates:
     return whole
 
 
+def in_order(found: Estimates, places: np.ndarray) -> Estimates:
+    """Estimates of data that were asked for in another order, of which each is now in these places, ``(B,)``."""
+    return {
+        name: (dims, values.take(places, dims.index("datum")) if "datum" in dims else values, *more)  # type: ignore[misc]
+        for name, (dims, values, *more) in found.items()
+    }
+
+
 def settings_of(judge: Estimator) -> dict[str, Any]:
     """The arguments with which to ask for this estimate again: the first that it reports, and those not at their defaults."""
     reported, given = judge.attributes(), describe(judge)
@@ -210,9 +220,11 @@ class Exact(Estimator):
         if not isinstance(model, HasLogProb):
             raise ValueError(f"{type(model).__name__} has no log_prob, so Exact() cannot score it; {instead(model)}.")
         with evaluating(model):
-            parts = [slice(start, start + EXACT_BLOCK) for start in range(0, len(x), EXACT_BLOCK)]
-            found = [model.log_prob(x[part], None if y is None else y[part]) for part in parts]
-            value = torch.cat(found).double().cpu().numpy()
+            order, at_once = by_length(model, x), CUT_BLOCK if model.any_length else EXACT_BLOCK
+            found = [
+                model.log_prob(cut(model, x[rows]), None if y is None else y[rows]) for rows in order.split(at_once)
+            ]
+            value = torch.cat(found)[order.argsort()].double().cpu().numpy()
         return {"log_evidence": (("datum",), value), "mc_se": (("datum",), np.zeros_like(value))}
 
 

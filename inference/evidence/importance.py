@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from pyrogen.base import Model, Pair
-from pyrogen.inference.evidence.estimator import Estimates, joined
+from pyrogen.inference.evidence.estimator import Estimates, in_order, joined
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.request import instead
 from pyrogen.inference.evidence.weight_stream import WeightStream
@@ -88,7 +88,7 @@ def estimate_from_weights(
                 stream.add(weights.cpu().numpy())
                 advance(weights.numel())
             parts.append({**reduce(stream), **diagnostics(stream)})
-    found = joined(parts)
+    found = in_order(joined(parts), weighed.places.cpu().numpy())
     if weighed.certain:
         found["different_draws"] = (("datum",), np.ones(len(x)))
     return found

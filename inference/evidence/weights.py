@@ -15,6 +15,7 @@ from torch import Tensor
 from pyrogen.base import Pair
 from pyrogen.inference.programs.checks import check_programs, need_support, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.lengths import by_length, cut
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import (
     Site,
@@ -72,7 +73,8 @@ def log_weights(
         raise ValueError(f"num_samples={num_samples} and chunk_size={chunk_size} must be at least 1.")
     weighed = weigh(pair, x, y, num_samples, chunk_size, seed)
     with enough_memory("lower num_samples or chunk_size, or weigh fewer data"), closing(weighed.blocks) as blocks:
-        weights = torch.cat([torch.cat(list(block)) for _, block in blocks], 1).cpu().numpy()
+        found = torch.cat([torch.cat(list(block)) for _, block in blocks], 1)
+        weights = found[:, weighed.places].cpu().numpy()
     coordinates = {"sample": np.arange(weights.shape[0]), "datum": np.arange(weights.shape[1])}
     attributes = {"unit": "nats", "num_samples": num_samples, "seed": seed}
     return xr.DataArray(weights, coords=coordinates, dims=("sample", "datum"), name="log_weight", attrs=attributes)
@@ -83,11 +85,14 @@ class Weighed(NamedTuple):
 
     Attributes:
         certain: whether the guide has but one state for a datum, so that one draw weighs what all do.
+        places: where among the blocks' data each of those that were given is, ``(B,)``: sequences that end are weighed beside
+            others of their length, and no further than these go.
         blocks: how many data a block has, and their weights in parts ``(n, block)`` in float64, which must be taken before
             the next block is asked for. It is to be closed: until then gradients are off, and the pair evaluates.
     """
 
     certain: bool
+    places: Tensor
     blocks: Generator[tuple[int, Iterator[Tensor]], None, None]
 
 
@@ -99,17 +104,18 @@ def weigh(pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size:
     """
     found = check_weighable(pair, x, y)
     different = 1 if found.certain else num_samples
+    order = by_length(pair, x)
 
     def blocks() -> Generator[tuple[int, Iterator[Tensor]], None, None]:
         _keep_freed_memory()
         with evaluating(pair):
             for start in range(0, x.shape[0], DATA_BLOCK):
-                rows = slice(start, start + DATA_BLOCK)
-                some, labels = x[rows], None if y is None else y[rows]
+                rows = order[start : start + DATA_BLOCK]
+                some, labels = cut(pair, x[rows]), None if y is None else y[rows]
                 block = _Block(pair, some, labels, (seed, start // DATA_BLOCK), found.plate)
                 yield len(some), _gather(block.weigh(different, chunk_size), num_samples // different)
 
-    return Weighed(found.certain, blocks())
+    return Weighed(found.certain, order.argsort(), blocks())
 
 
 def _keep_freed_memory() -> None:

@@ -23,11 +23,15 @@ from pyrogen.registry import choice
 
 @choice("metric", "nats-per-step")
 def nats_per_step(model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None = None) -> WithError:
-    """−log p(x) / T of test pieces in nats, all voices of a step together.
+    """−log p(x) / T of test sequences ``(C, T)`` in nats, all voices, or keys, of a step together.
 
     Of a model with latents by an estimator, which makes it an upper bound.
     """
-    _pitches(data, "nats-per-step")
+    if len(data.x_shape) != 2:
+        raise ValueError(
+            f"nats-per-step is of sequences, x_shape=(C, T), and {data.name!r} has x_shape={tuple(data.x_shape)}; load "
+            "'tunes', or 'jsb-roll'."
+        )
     nats, steps = evidence(model, data, seed, estimator), data.x_shape[-1]
     return WithError(-float(nats) / steps, nats.error / steps)
 

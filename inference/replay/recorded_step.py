@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
 from pyrogen.base import Batch
 from pyrogen.inference.replay.recording import Recording, Unrecordable, kind_and_line, laid_out, trace
@@ -40,7 +40,7 @@ class Step:
         compute: from a batch the named terms, of which "loss" has gradients.
         modules: all modules whose parameters and buffers the loss reads.
         parameters: whose gradients are left in ``.grad``; none: no gradients are taken.
-        uses: how often it will be called, by the number of data.
+        uses: about how often it will be called, by the shape of x.
         compile: "auto": recorded where that pays; True: recorded, and compiled by Inductor; False: eager.
     """
 
@@ -50,16 +50,16 @@ class Step:
         compute: Callable[[Batch], Mapping[str, Tensor]],
         modules: Sequence[nn.Module],
         parameters: Sequence[nn.Parameter],
-        uses: Mapping[int, int],
+        uses: Mapping[Size, int],
         compile: Compile,
     ) -> None:
         self.name, self.compute, self.parameters, self.uses, self.compile = name, compute, parameters, uses, compile
         self.roots = modules
-        self.most = max((times for size, times in uses.items() if size), default=0)
+        self.most = max((times for shape, times in uses.items() if shape[0]), default=0)
         self.eager_because = ""
         if compile is False:
             self.eager_because = "compile=False"
-        elif not any(self._worth(size) for size in uses):
+        elif not any(self._worth(shape) for shape in uses):
             self.eager_because = f"recording does not pay for {self.most} steps"
         self.seconds = 0.0  # of recording
         self.epoch = 0
@@ -77,7 +77,7 @@ class Step:
             return self(batch)
         key = self._key(batch)
         if key not in self.entries:
-            self.entries[key] = _Entry(self._worth(len(batch.x)))
+            self.entries[key] = _Entry(self._worth(batch.x.shape))
         entry = self.entries[key]
         if not entry.worth:
             return self._eager(batch)
@@ -86,11 +86,11 @@ class Step:
         entry.replays += 1
         return self._replay(entry, entry.fastest, batch)
 
-    def _worth(self, size: int) -> bool:
-        return self.uses.get(size, 0) >= PAYS or self._inductor(size)
+    def _worth(self, shape: Size) -> bool:
+        return self.uses.get(shape, 0) >= PAYS or self._inductor(shape)
 
-    def _inductor(self, size: int) -> bool:
-        return self.compile is True and bool(self.parameters) and self.uses.get(size, 0) == self.most
+    def _inductor(self, shape: Size) -> bool:
+        return self.compile is True and bool(self.parameters) and self.uses.get(shape, 0) == self.most
 
     def _eager(self, batch: Batch) -> Mapping[str, Tensor]:
         for t in self._moved(batch):
@@ -218,7 +218,7 @@ class Step:
         started = time.perf_counter()
         entry.traced = trace(function, [*tensors, *_tensors(batch).values()])
         entry.still = [i for i in range(len(moved)) if i not in {*entry.moved}]
-        if self._inductor(len(batch.x)):
+        if self._inductor(batch.x.shape):
             entry.compiled = entry.traced.compiled()
         self.seconds += time.perf_counter() - started
 

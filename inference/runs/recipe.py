@@ -61,6 +61,7 @@ def data_of(folder: str | Path) -> Data:
             section.get("columns"),
             section.get("token"),
             section.get("length"),
+            section.get("sequence", False),
         )
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed as distributed
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
 from pyrogen.base import Batch, Model, Player, Stage
 from pyrogen.data import Split
 from pyrogen.inference.programs.contexts import REMEMBERING, remembering_apart, standing_still
 from pyrogen.inference.replay.recorded_step import Compile, Step, said
+from pyrogen.inference.training.batches import Batches
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.schedules import training_at
 
@@ -60,27 +60,20 @@ class Game:
 
     def __init__(self, model: Model, players: Sequence[Player], train: Split, rules: Rules) -> None:
         self.model, self.players, self.train, self.rules = model, players, train, rules
-        rest = len(train) % rules.batch_size
-        # a batch norm cannot train on a share of one datum, so a last batch that gives such shares joins the one before
-        joined = 0 < rest < 2 * _world() and len(train) > rules.batch_size
-        self.batches = len(train) // rules.batch_size + (rest > 0 and not joined)
-        uses = self._uses()
+        self.loader = Batches(train, rules.batch_size, _world(), model)
+        uses = self.loader.uses(rules.epochs, _rank(), _world())
         self.movers = [_Mover(model, players, player, rules, uses) for player in players]
         self.measures: list[Step] = []
         # a tensor, so that schedules read it without leaving the device
         self.step = torch.zeros((), dtype=torch.long, device=model.device)
-        self.order = torch.empty(0, dtype=torch.long)
         self.batch = self.epoch = 0
         self.record = torch.empty(0)
         self.terms: list[str] = []
 
-    def _uses(self) -> Mapping[int, int]:
-        """How many batches of which size are this process's in all epochs."""
-        size, n = self.rules.batch_size, len(self.train)
-        uses: Counter[int] = Counter()
-        for many, times in ((size, self.batches - 1), (n - (self.batches - 1) * size, 1)):
-            uses[len(range(_rank(), many, _world()))] += self.rules.epochs * times
-        return uses
+    @property
+    def batches(self) -> int:
+        """How many there are in an epoch."""
+        return len(self.loader)
 
     def enter(self, epoch: int) -> None:
         """Be in an epoch, the first being 1: learning rates and checks of recordings go by it."""
@@ -92,21 +85,19 @@ class Game:
 
     def begin_epoch(self, generator: torch.Generator) -> None:
         """Shuffle; the order is the same in every process."""
-        self.order = torch.randperm(len(self.train), generator=generator)
+        self.loader.shuffle(generator)
         self.batch, self.terms = 0, []
 
     def move(self) -> None:
         """One batch: every player moves, as often as it asked to."""
-        size = self.rules.batch_size
-        end = (self.batch + 1) * size if self.batch + 1 < self.batches else len(self.order)
-        index = self.order[self.batch * size : end]
+        index, length = self.loader.index(self.batch), self.loader.length(self.batch)
         mine = index[_rank() :: _world()].to(self.step.device)
         measured: dict[str, Tensor] = {}
         steps = (self.epoch - 1) * self.batches + self.batch  # known without asking the device
         for mover, following in zip(self.movers, [*self.movers[1:], None], strict=True):
             turn = None if steps % mover.player.every else self.step
             for left in reversed(range(mover.player.steps)):
-                batch = replace(self.train.batch(mine), step=self.step, turn=turn) if len(mine) else None
+                batch = replace(self.loader.read(mine, length), step=self.step, turn=turn) if len(mine) else None
                 if batch is not None and following is not None and left == 0:
                     batch = replace(batch, shown=following.show(batch))
                 for name, value in mover.move(batch, len(index)).items():
@@ -156,7 +147,7 @@ class Game:
         """
         if not self.measures:
             whole = {batch_size: len(split) // batch_size, len(split) % batch_size: 1}
-            uses = {size: self.rules.epochs * times for size, times in whole.items()}
+            uses = {Size((size, *split.x_shape)): self.rules.epochs * times for size, times in whole.items()}
             self.measures = [m.measuring(uses) for m in self.movers]
         totals: dict[str, Tensor] = {}
         for index in torch.arange(len(split)).split(batch_size):
@@ -179,7 +170,7 @@ class Game:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next move depends on, but for the model and the generators."""
-        tensors = {"step": self.step, "order": self.order, "record": self.record}
+        tensors = {"step": self.step, "order": self.loader.order, "record": self.record}
         for mover in self.movers:
             for i, values in mover.optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer/{mover.player.name}/{i}/{k}": v for k, v in values.items()}
@@ -193,7 +184,7 @@ class Game:
         """
         device = self.step.device
         self.step.copy_(tensors["step"])
-        self.order, self.record = tensors["order"].clone(), tensors["record"].to(device)
+        self.loader.order, self.record = tensors["order"].clone(), tensors["record"].to(device)
         self.batch, self.terms = batch, list(terms)
         for mover in self.movers:
             saved: dict[int, dict[str, Tensor]] = {}
@@ -208,7 +199,7 @@ class Game:
 
 class _Mover:
     def __init__(
-        self, model: Model, players: Sequence[Player], player: Player, rules: Rules, uses: Mapping[int, int]
+        self, model: Model, players: Sequence[Player], player: Player, rules: Rules, uses: Mapping[Size, int]
     ) -> None:
         self.player, self.rules = player, rules
         self.parameters = player.parameters()
@@ -226,7 +217,7 @@ class _Mover:
         self.norms = [m for m in everything if isinstance(m, REMEMBERING) and m not in self.own_modules]
         self.begun = False
         self.made: Mapping[str, Tensor] = {}  # shown to the player before, and not yet answered for
-        uses = {size: player.steps * times for size, times in uses.items()}
+        uses = {shape: player.steps * times for shape, times in uses.items()}
         self.step = Step(player.name, self._loss, self.modules, self.parameters, uses, rules.compile)
 
     def _loss(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -245,8 +236,8 @@ class _Mover:
             self.made = self._alone(self.player.shows, batch)
         return {name: t.detach() for name, t in self.made.items()}
 
-    def measuring(self, uses: Mapping[int, int]) -> Step:
-        """What measures this player's terms, so many times batches of these sizes."""
+    def measuring(self, uses: Mapping[Size, int]) -> Step:
+        """What measures this player's terms, so many times batches of these shapes."""
 
         def compute(batch: Batch) -> Mapping[str, Tensor]:
             with computing_in(self.rules.dtype):

@@ -170,6 +170,9 @@ class Trainer:
                 done = self.epoch * game.batches + game.batch
                 total = game.rules.epochs * game.batches
                 display.stage(stage.name, total, done)
+                if padding := game.loader.said:
+                    log.info("padding: %s.", padding)
+                    display.say(f"padding: {padding}.")
                 self._play(game, stops, display, checkpoint_seconds, board)
             if model.needs_training_data and ended != len(self.run.records):
                 with evaluating(model):

@@ -105,6 +105,11 @@ class AutoregressiveModel(Density, HasConditionals):
         features = torch.Size([likelihood.channels(self.x_shape), *self.x_shape[1:]])
         self.net, self.places = BatchDims(net, self.x_shape, features, "net"), net.places
 
+    @property
+    def any_length(self) -> bool:
+        """Whether the network does, and the likelihood."""
+        return self.net.any_length and self.likelihood.any_length
+
     def distribution(self, y: Tensor | None = None) -> Autoregressive:
         """p(x), or p(x|y)."""
         told = None if self.reader is None or y is None else self.reader(y)

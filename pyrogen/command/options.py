@@ -74,6 +74,8 @@ def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: 
     if isinstance(default, Mapping):  # as jsonargparse spells {"name": ..., argument: value}
         settings = {k: v for k, v in default.items() if k != "name"}
         default = {"class_path": registry.find(axis, default["name"]).attribute, "init_args": settings}
+    elif isinstance(default, str):
+        default = registry.find(axis, default).attribute
     action = parser.add_argument(f"--{name}", type=kind, default=default, help=f"{text.rstrip('.')}. One of: {listed}.")
     action.chosen_by_name = True
     for other in parser._actions:
@@ -95,7 +97,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     names = {o.removeprefix("--") for o in known}
     understand(names)
     chosen = {
-        option: registry.find(axis, getattr(default, "class_path", default).rpartition(".")[2])
+        option: _of_class(axis, getattr(default, "class_path", default).rpartition(".")[2])
         for option, axis in axes.items()
         if (default := parser.get_default(option))
     }
@@ -123,10 +125,30 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            return parser.instantiate(parser.parse_args(arguments))
+            return parser.instantiate(parser.parse_args(_by_class(arguments, chosen)))
     except (ArgumentError, ValueError) as error:
         said = lacking(parser.prog, str(error)) or _of_a_choice(error, chosen, arguments) or _sentence(error)
         raise ValueError(said) from None
+
+
+def _of_class(axis: str, attribute: str) -> registry.Registration:
+    """The choice whose class has this name."""
+    return next(record for record in registry.registrations(axis) if record.attribute == attribute)
+
+
+def _by_class(arguments: Sequence[str], chosen: Mapping[str, registry.Registration]) -> list[str]:
+    """The arguments, with choices by the names of their classes, the only ones that jsonargparse knows: Words for "word"."""
+    named = {f"--{option}": record for option, record in chosen.items()}
+    words, before = [], ""
+    for word in arguments:
+        flag, equals, value = word.partition("=")
+        if before in named and word == named[before].name:
+            word = named[before].attribute
+        elif equals and flag in named and value == named[flag].name:
+            word = f"{flag}={named[flag].attribute}"
+        words.append(word)
+        before = word
+    return words
 
 
 def add_data(parser: ArgumentParser, default: str) -> None:

@@ -26,18 +26,23 @@ class Meaning(NamedTuple):
     guess: str = ""
 
 
-def read(arrays: Arrays, name: str, where: str, reference: str, missing: bool = False) -> Source:
+def read(
+    arrays: Arrays, name: str, where: str, reference: str, missing: bool = False, sequence: bool = False
+) -> Source:
     """Raw data of arrays called as in :data:`NAMES`; ``where`` is how errors name them.
 
     A missing valid or test split is cut from train, a tenth each. Whole numbers are binary if there are only 0 and 1; of
     images ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)`` up to 255 they are grey levels (256, unless ``levels`` says
     otherwise), and else counts. Floats are binary, grey in [0, 1], real, or by ``kind="angle"`` radians. Only images are
-    binarized unasked. Images become ``(N, C, H, W)``. Labels are read by :func:`pyrogen.data.label.number`.
+    binarized unasked. Images become ``(N, C, H, W)``. Labels are read by :func:`pyrogen.data.label.number`. Of ``sequence`` x
+    is no images but sequences, ``(N, C, T)``, or ``(N, T)``, which become ``(N, 1, T)``.
 
     Raises:
         ValueError: an array is not what was expected.
     """
     x = {s: _values(where, f"x_{s}", arrays, missing) for s in SPLITS if f"x_{s}" in arrays}
+    if sequence:
+        x = {split: _steps(where, f"x_{split}", values) for split, values in x.items()}
     for split, values in x.items():
         first = x["train"]
         if values.shape[1:] != first.shape[1:] or _whole(values) != _whole(first):
@@ -46,8 +51,9 @@ def read(arrays: Arrays, name: str, where: str, reference: str, missing: bool = 
                 f"of shape {first.shape[1:]}; the splits must agree."
             )
     labels = _labels(where, arrays, x, missing)
-    meaning = _meaning(where, x, arrays)
-    splits = {s: (_tensor(v, image=meaning.kinds[0] != "real"), labels.y.get(s)) for s, v in x.items()}
+    meaning = _meaning(where, x, arrays, _pictures(x["train"]) and not sequence)
+    image = meaning.kinds[0] != "real" and not sequence
+    splits = {s: (_tensor(v, image), labels.y.get(s)) for s, v in x.items()}
     return Source(
         name=name,
         reference=reference,
@@ -105,8 +111,17 @@ def _labels(where: str, arrays: Arrays, x: Arrays, missing: bool) -> Named:
     return number(where, y, missing)
 
 
-def _meaning(where: str, x: Arrays, arrays: Arrays) -> Meaning:
-    whole, pictures = _whole(x["train"]), _pictures(x["train"])
+def _steps(where: str, name: str, values: np.ndarray) -> np.ndarray:
+    """Rows that are sequences, with a dimension for their channels."""
+    if values.ndim > 3:
+        raise ValueError(
+            f"{where}: {name} has shape {values.shape}, and sequences have (N, C, T) or (N, T); leave sequence=True out."
+        )
+    return values[:, None] if values.ndim == 2 else values
+
+
+def _meaning(where: str, x: Arrays, arrays: Arrays, pictures: bool) -> Meaning:
+    whole = _whole(x["train"])
     # rounded, for doubles that were scaled to [0, 1] and came out 2e-16 above
     low = min(np.nanmin(v).astype(np.float32).item() for v in x.values())
     high = max(np.nanmax(v).astype(np.float32).item() for v in x.values())
@@ -132,7 +147,10 @@ def _meaning(where: str, x: Arrays, arrays: Arrays) -> Meaning:
     if low < 0 or high > 1:
         return Meaning(("real", *angle))
     if pictures:
-        return Meaning(("unit", "binary", "real", *angle), guess="numbers from 0 to 1 are grey values")
+        guess = "numbers from 0 to 1 are grey values"
+        if x["train"].ndim == 3:
+            guess += " of images (N, H, W); of sequences (N, C, T) say sequence=True"
+        return Meaning(("unit", "binary", "real", *angle), guess=guess)
     return Meaning(("unit", "real", *angle), ("binary",), guess="numbers from 0 to 1 are of kind 'unit'")
 
 

@@ -60,6 +60,7 @@ class Data:
         law: what they were drawn from, where its log p is known; None of most data.
         token: what a user's text was cut into, see :func:`load`.
         length: how many tokens a user's text may have, or a window of a user's music has, as it was wished.
+        sequence: whether rows of a user's arrays are sequences ``(C, T)``, as it was said.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Data:
     law: Law | None = None
     token: str | None = None
     length: int | None = None
+    sequence: bool = False
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -171,6 +173,7 @@ class Data:
             **({"vocabulary": text.described(self.vocabulary, splits)} if self.vocabulary else {}),
             "token": self.token,
             "length": self.length,
+            **({"sequence": True} if self.sequence else {}),
             "reference": self.reference,
             **{f"sha256_{split}": digest for split, digest in self.sha256.items()},
         }
@@ -216,6 +219,7 @@ def load(
     columns: Sequence[str] | None = None,
     token: str | None = None,
     length: int | None = None,
+    sequence: bool = False,
 ) -> Data:
     """Load a data set.
 
@@ -243,6 +247,7 @@ def load(
         token: what the sentences of a ``.txt`` file are cut into, "word" or "character"; by default words.
         length: how many of them a sentence of a ``.txt`` file may have; by default as many as the longest has. Of MIDI files
             the sixteenth notes of a window; by default 64, four bars.
+        sequence: whether rows of a ``.npz`` or ``.npy`` file are sequences ``(C, T)``, and no images ``(H, W)``.
 
     Raises:
         ValueError: unknown name, unreadable file, or wishes that contradict one another or the data.
@@ -250,12 +255,15 @@ def load(
     if str(name) == MEMORY:
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = path_of(name)
-    if path is not None and path.suffix.lower() in trajectories.FILES and _only(kind) == trajectories.KIND:
-        if missing or label is not None or columns or token is not None or length is not None:
-            raise ValueError(f"{path} is read as paths, which take no missing=, label=, columns=, token= or length=.")
+    only = [kind] if isinstance(kind, str) else list(kind or ())
+    if path is not None and path.suffix.lower() in trajectories.FILES and only == [trajectories.KIND]:
+        if missing or label is not None or columns or token is not None or length is not None or sequence:
+            raise ValueError(
+                f"{path} is read as paths, which take no missing=, label=, columns=, token=, length=, sequence=."
+            )
         source = trajectories.read(path)
     else:
-        source = _source(name, path, size, missing, label, tuple(columns or ()), token, length)
+        source = _source(name, path, size, missing, label, tuple(columns or ()), token, length, sequence)
     if size is not None and not (path and path.is_dir()):
         source = resize(source, size)
     wishes = Wishes(
@@ -271,6 +279,7 @@ def load(
         tuple(columns or ()),
         token,
         length,
+        sequence,
     )
     return prepare(source, str(path.absolute()) if path else str(name), wishes)
 
@@ -290,6 +299,7 @@ class Wishes(NamedTuple):
     columns: tuple[str, ...] = ()
     token: str | None = None
     length: int | None = None
+    sequence: bool = False
 
 
 def prepare(source: Source, found: str, wishes: Wishes) -> Data:
@@ -327,6 +337,7 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
         law=source.law,
         token=wishes.token,
         length=wishes.length,
+        sequence=wishes.sequence,
     )
 
 
@@ -339,7 +350,12 @@ def _source(
     columns: tuple[str, ...],
     token: str | None,
     length: int | None,
+    sequence: bool,
 ) -> Source:
+    if sequence and not (path and path.suffix.lower() in (".npz", ".npy")):
+        raise ValueError(
+            f"sequence=True says what the arrays of an .npz or .npy file are, and {str(name)!r} is none; leave it out."
+        )
     table_like = path is not None and path.suffix.lower() == ".csv" and not path.is_dir()
     if not table_like and (label is not None or columns):
         raise ValueError(f"label= and columns= name columns of a .csv file, and {str(name)!r} is none; leave them out.")
@@ -363,13 +379,7 @@ def _source(
         return source_named(str(name))
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
-    return table.read(path, missing, label, columns) if table_like else npz.read(path, missing)
-
-
-def _only(kind: str | Sequence[str] | None) -> str | None:
-    """The one kind that was wished for."""
-    wished = (kind,) if kind is None or isinstance(kind, str) else tuple(kind)
-    return wished[0] if len(wished) == 1 else None
+    return table.read(path, missing, label, columns) if table_like else npz.read(path, missing, sequence)
 
 
 def _fits(raw: Any, x_shape: torch.Size) -> bool:

@@ -39,6 +39,7 @@ def from_arrays(
     labels: int | None = None,
     missing: bool = False,
     levels: int | None = None,
+    sequence: bool = False,
 ) -> Data:
     """A data set of what is in memory; splits that are not given are cut from train, a tenth each.
 
@@ -61,9 +62,9 @@ def from_arrays(
             y = inner if y is None else y
         if y is not None:
             found[f"y_{split}"] = _array(y)
-    source = own.read(found, name, name, "arrays in memory", missing)
+    source = own.read(found, name, name, "arrays in memory", missing, sequence)
     source = source if size is None else resize(source, size)
-    wishes = Wishes(kind, binarization, dequantization, seed, standardize, size, labels, missing)
+    wishes = Wishes(kind, binarization, dequantization, seed, standardize, size, labels, missing, sequence=sequence)
     return prepare(source, MEMORY, wishes)
 
 
@@ -190,6 +191,13 @@ def _array(given: Any) -> np.ndarray:
         raise ValueError(
             f"expected data, got {type(given).__name__}: pass an array, a tensor, a DataFrame, a torch Dataset, a data set "
             "or its name."
+        )
+    rows = [np.shape(row) for row in given] if isinstance(given, (list, tuple)) else []
+    other = next((i for i, shape in enumerate(rows) if shape != rows[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"row 0 has shape {rows[0]} and row {other} {rows[other]}; expected rows of one shape: cut sequences into "
+            "windows of one length, or pass tokens, filled up with -1 behind their ends, by kind='tokens'."
         )
     try:
         return np.asarray(given)

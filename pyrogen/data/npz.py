@@ -19,18 +19,19 @@ PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test
 PARTS |= {"valid": "valid", "val": "valid", "validation": "valid", "dev": "valid"}
 
 
-def read(path: Path, missing: bool = False) -> Source:
+def read(path: Path, missing: bool = False, sequence: bool = False) -> Source:
     """The array ``x_train`` and, where they are there, ``x_valid``, ``x_test``, ``y_train``, ``y_valid``, ``y_test``.
 
     A ``.npy`` file holds ``x_train`` alone. What the values mean is said in :func:`pyrogen.data.arrays.read`. Real numbers
     are standardized by default. The file is read as a whole: images that are larger than memory are streamed
-    from a folder of them. NaN is refused unless it stands for what is ``missing``.
+    from a folder of them. NaN is refused unless it stands for what is ``missing``. Of ``sequence`` rows are sequences, no
+    images.
 
     Raises:
         ValueError: the file or an array in it is not what was expected.
     """
     found = {"x_train": _one(path)} if path.suffix.lower() == ".npy" else _open(path)
-    return own.read(found, path.stem, str(path), f"file {path}", missing)
+    return own.read(found, path.stem, str(path), f"file {path}", missing, sequence)
 
 
 def _one(path: Path) -> np.ndarray:

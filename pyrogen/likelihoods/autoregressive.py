@@ -62,6 +62,7 @@ class Autoregressive(Likelihood):
         channels = self.of.channels(self.x_shape)
         net = self.net.causal(self.x_shape, channels, self.words, self.features, self.dropout)
         self.causal = BatchDims(net, self.x_shape, torch.Size([channels, *self.x_shape[1:]]), "network that looks back")
+        self.any_length = self.causal.any_length and self.of.any_length
 
     def channels(self, x_shape: torch.Size) -> int:
         """As many as it was made with."""

@@ -19,7 +19,8 @@ class Sentences(TorchDistribution, HasTemperature, HasChoices):
     """Rows of words up to and with their ends: log p(x) = Σ_t log softmax(logits_t)[x_t] over t up to the first end.
 
     A row that is full has no end to score; a word after an end has probability 0. So Σₓ p(x) = 1 over all sentences of at
-    most T words.
+    most T words. Values ``(..., voices, t)`` of fewer places are rows whose further places all hold an end, as the last of
+    these does: the first end of each must be in what is left of it.
 
     Args:
         logits: ``(..., words + 1, voices, T)``, those of the end last.
@@ -59,13 +60,11 @@ class Sentences(TorchDistribution, HasTemperature, HasChoices):
         """In nats, over the voices and up to their ends."""
         ended = value == END
         shape = torch.broadcast_shapes(value.shape[:-2], self.batch_shape)
+        logits = self.logits[..., : value.shape[-1]]
         index = (
-            torch.where(ended, self.logits.shape[-3] - 1, value)
-            .long()
-            .unsqueeze(-3)
-            .expand(*shape, 1, *self.event_shape)
+            torch.where(ended, logits.shape[-3] - 1, value).long().unsqueeze(-3).expand(*shape, 1, *logits.shape[-2:])
         )
-        each = self.logits.expand(*shape, *self.logits.shape[-3:]).log_softmax(-3).gather(-3, index).squeeze(-3)
+        each = logits.expand(*shape, *logits.shape[-3:]).log_softmax(-3).gather(-3, index).squeeze(-3)
         before = ended.cumsum(-1) - ended.long() > 0
         after_the_end = torch.where(ended, 0.0, -torch.inf).to(each)
         return torch.where(before, after_the_end, each).sum((-2, -1))
@@ -101,6 +100,7 @@ class Tokens(Likelihood):
     """
 
     kinds = ("tokens",)
+    any_length = True
 
     def __init__(self, words: int | None = None) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pyrogen.nets.sequences import Body, Everywhere, SequenceNet, Step, SummaryBody
 from pyrogen.pitches import BAR, bars_in
@@ -52,11 +53,13 @@ class Bars(SequenceNet):
 class _EachBar(Body):
     def __init__(self, body: Body, length: int) -> None:
         super().__init__()
-        self.body, self.length = body, length
+        self.body, self.length, self.any_length = body, length, True
 
     def forward(self, h: Tensor) -> Tensor:
-        within: Tensor = self.body(h.unflatten(1, (-1, self.length)).flatten(0, 1))
-        return within.unflatten(0, (len(h), -1)).flatten(1, 2)
+        # of a bar that is cut the places that are left see nothing of those that are made up behind them
+        whole = functional.pad(h, (0, 0, 0, -h.shape[1] % self.length))
+        within: Tensor = self.body(whole.unflatten(1, (-1, self.length)).flatten(0, 1))
+        return within.unflatten(0, (len(h), -1)).flatten(1, 2)[:, : h.shape[1]]
 
     def begin(self) -> Step:
         done, inner = 0, self.body.begin()

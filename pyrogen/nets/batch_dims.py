@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,12 +27,22 @@ def computing_in(dtype: torch.dtype | None) -> Iterator[None]:
         _dtype.reset(token)
 
 
+class AnyLength(ABC):
+    """A network of sequences, ``(N, voices, T)``, that may read them cut behind the ends of all of them."""
+
+    @property
+    @abstractmethod
+    def any_length(self) -> bool:
+        """Whether it does; what has numbers for each place, all of which it needs, does not."""
+
+
 class BatchDims(nn.Module):
     """A network that was written for one batch dimension, opened to any number (particles, chains), and shaped.
 
     Shapes: ``(..., *input)`` to ``(..., *output)``; inside, ``(N, *input)`` to ``(N, numbers of output)`` in any shape. A
     condition goes to the network as a second argument, ``(N, condition)``; leading dimensions of the two are broadcast.
-    A network of packs gives an output for each of them, and reads one leading dimension.
+    A network of packs gives an output for each of them, and reads one leading dimension. One of any length gives of shorter
+    sequences outputs that are as much shorter, where these have places.
 
     Args:
         net: the network.
@@ -55,20 +66,23 @@ class BatchDims(nn.Module):
         if own is not None and x.dtype != own and not x.is_complex():
             x = x.to(own)
         lead = x.shape[: x.dim() - len(self.inputs)]
-        if x.shape[len(lead) :] != self.inputs:
-            raise ValueError(f"the {self.role} takes (..., {_text(self.inputs)}); got {tuple(x.shape)}.")
+        inputs, outputs = x.shape[len(lead) :], self.outputs
+        if inputs != self.inputs:
+            if not self.any_length or inputs[:-1] != self.inputs[:-1] or not 0 < inputs[-1] < self.inputs[-1]:
+                raise ValueError(f"the {self.role} takes (..., {_text(self.inputs)}); got {tuple(x.shape)}.")
+            outputs = Size((*outputs[:-1], inputs[-1])) if len(outputs) == len(inputs) else outputs
         read = []
         if condition is not None:
             lead = torch.broadcast_shapes(lead, condition.shape[:-1])
             given = condition.to(x.dtype).expand(*lead, -1)
-            x, read = x.expand(*lead, *self.inputs), [given.reshape(-1, condition.shape[-1])]
+            x, read = x.expand(*lead, *inputs), [given.reshape(-1, condition.shape[-1])]
         # what has its shape already is left alone: to a small critic whose slopes are differentiated, each view is a cost
-        flat = self._compute(x if len(lead) == 1 else x.reshape(-1, *self.inputs), *read)
+        flat = self._compute(x if len(lead) == 1 else x.reshape(-1, *inputs), *read)
         numbers = flat.shape[1:].numel()
-        if numbers != self.outputs.numel():
+        if numbers != outputs.numel():
             raise ValueError(
                 f"the {self.role} gives {numbers} numbers a datum, shape {tuple(flat.shape[1:])}; expected "
-                f"{self.outputs.numel()}, shape ({_text(self.outputs)})."
+                f"{outputs.numel()}, shape ({_text(outputs)})."
             )
         if isinstance(self.net, Packed):
             if len(lead) != 1:
@@ -77,8 +91,13 @@ class BatchDims(nn.Module):
                     f"{tuple(x.shape)}, in which it is not said whose packs they are."
                 )
             lead = flat.shape[:1]
-        shape = Size((*lead, *self.outputs))
+        shape = Size((*lead, *outputs))
         return flat if flat.shape == shape else flat.reshape(shape)
+
+    @property
+    def any_length(self) -> bool:
+        """Whether the network takes sequences that are cut."""
+        return isinstance(self.net, AnyLength) and self.net.any_length
 
     def _compute(self, x: Tensor, *condition: Tensor) -> Tensor:
         dtype = _dtype.get()

@@ -42,6 +42,8 @@ class NGram(SequenceNet):
 
 
 class _Last(Body):
+    any_length = True
+
     def __init__(self, inputs: int, made: NGram) -> None:
         super().__init__()
         self.back = made.order - 2
@@ -66,6 +68,8 @@ class _Last(Body):
 
 
 class _Mean(SummaryBody):
+    any_length = True
+
     def __init__(self, made: NGram) -> None:
         super().__init__()
         self.size = made.width

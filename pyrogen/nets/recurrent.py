@@ -43,6 +43,8 @@ class LSTM(SequenceNet):
 
 
 class _Forward(Body):
+    any_length = True
+
     def __init__(self, inputs: int, width: int, layers: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(_Layer(inputs if not k else width, width) for k in range(layers))
@@ -67,6 +69,8 @@ class _Forward(Body):
 
 class _BothWays(SummaryBody):
     """One LSTM from the first place to the last that is there, and one from there to the first."""
+
+    any_length = True
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Size, Tensor, nn
 
+from pyrogen.nets.batch_dims import AnyLength
 from pyrogen.nets.causal import Causal, Place, Walk
 from pyrogen.vocabulary import END
 
@@ -48,7 +49,13 @@ class SequenceNet(ABC):
 
 
 class Body(nn.Module, ABC):
-    """Vectors of a sequence, ``(N, T, inputs)`` to ``(N, T, width)``, of which each depends on those up to its place."""
+    """Vectors of a sequence, ``(N, T, inputs)`` to ``(N, T, width)``, of which each depends on those up to its place.
+
+    Attributes:
+        any_length: whether it reads shorter sequences than it was made for; it must say so to be given any.
+    """
+
+    any_length: bool = False
 
     @abstractmethod
     def forward(self, h: Tensor) -> Tensor:
@@ -64,9 +71,11 @@ class SummaryBody(nn.Module, ABC):
 
     Attributes:
         size: of it.
+        any_length: whether it reads shorter sequences than it was made for; it must say so to be given any.
     """
 
     size: int
+    any_length: bool = False
 
     @abstractmethod
     def forward(self, h: Tensor, count: Tensor) -> Tensor:
@@ -137,12 +146,13 @@ class Reading(nn.Module):
         return found.sum(1)
 
 
-class CausalSequence(Causal):
+class CausalSequence(Causal, AnyLength):
     """A network that gives at each place what it has seen before: h_t = body(e(x_<t), condition), and a linear map of it.
 
     Of words it says that after an end there is nothing but ends, with certainty.
 
-    Shapes: ``(N, voices, T)`` and a condition ``(N, F)``, the same at all places, or ``(N, F T)``, to ``(N, channels, T)``.
+    Shapes: ``(N, voices, T)`` and a condition ``(N, F)``, the same at all places, or ``(N, F T)``, to ``(N, channels, T)``;
+    of x that is cut the first places of all three.
 
     Args:
         reading: of what is at a place.
@@ -159,17 +169,22 @@ class CausalSequence(Causal):
         self.reading, self.body = reading, body
         self.head = nn.Linear(width + condition, channels)
 
+    @property
+    def any_length(self) -> bool:
+        """Whether the body does."""
+        return self.body.any_length
+
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The outputs at all places."""
         seen = torch.cat([self.reading.before(len(x)), self.reading(x[..., :-1], scored=True)], 1)
-        told = self._told(condition, len(x))
+        told = self._told(condition, len(x), x.shape[-1])
         out = self._out(self.body(torch.cat([seen, told], -1)), told)
         before = torch.cat([torch.zeros_like(x[..., :1]), x[..., :-1]], -1)
         return self._ended(out, before)
 
     def begin(self, x: Tensor, condition: Tensor | None = None) -> Walk:
         """As the contract says: the body remembers."""
-        step, all_told = self.body.begin(), self._told(condition, len(x))
+        step, all_told = self.body.begin(), self._told(condition, len(x), x.shape[-1])
 
         def at(place: Place) -> Tensor:
             (t,) = place.pixel
@@ -181,11 +196,11 @@ class CausalSequence(Causal):
 
         return at
 
-    def _told(self, condition: Tensor | None, n: int) -> Tensor:
-        length = self.shape[-1]
+    def _told(self, condition: Tensor | None, n: int, length: int) -> Tensor:
         if condition is None or not self.condition:
             return next(self.parameters()).new_zeros(n, length, 0)
-        return condition.reshape(n, self.condition, -1).expand(-1, -1, length).transpose(1, 2)
+        each = condition.reshape(n, self.condition, -1)[..., :length]
+        return each.expand(-1, -1, length).transpose(1, 2)
 
     def _out(self, h: Tensor, told: Tensor) -> Tensor:
         out: Tensor = self.head(torch.cat([h, told], -1))
@@ -201,7 +216,7 @@ class CausalSequence(Causal):
         return torch.where((before == END).unsqueeze(1), certain, logits).flatten(1, 2)
 
 
-class SequenceEncoder(nn.Module):
+class SequenceEncoder(nn.Module, AnyLength):
     """A whole sequence, up to its end, as one vector: a linear map of what the body sums up, and of a condition.
 
     Shapes: ``(N, voices, T)``, and perhaps ``(N, condition)``, to ``(N, outputs)``.
@@ -216,6 +231,11 @@ class SequenceEncoder(nn.Module):
     def __init__(self, reading: Reading, body: SummaryBody, outputs: int, condition: int = 0) -> None:
         super().__init__()
         self.reading, self.body, self.head = reading, body, nn.Linear(body.size + condition, outputs)
+
+    @property
+    def any_length(self) -> bool:
+        """Whether the body does."""
+        return self.body.any_length
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The vector."""

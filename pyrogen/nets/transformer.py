@@ -86,6 +86,8 @@ class _Block(nn.Module):
 
 
 class _Backward(Body):
+    any_length = True
+
     def __init__(self, inputs: int, length: int, made: Transformer) -> None:
         super().__init__()
         self.enter = nn.Linear(inputs, made.width)
@@ -94,7 +96,7 @@ class _Backward(Body):
         self.last = nn.LayerNorm(made.width)
 
     def forward(self, h: Tensor) -> Tensor:
-        h = self.enter(h) + self.places
+        h = self.enter(h) + self.places[: h.shape[1]]
         for block in self.blocks:
             h = block(h)
         out: Tensor = self.last(h)
@@ -116,6 +118,8 @@ class _Backward(Body):
 
 
 class _Mean(SummaryBody):
+    any_length = True
+
     def __init__(self, length: int, made: Transformer) -> None:
         super().__init__()
         self.size = made.width
@@ -125,7 +129,7 @@ class _Mean(SummaryBody):
 
     def forward(self, h: Tensor, count: Tensor) -> Tensor:
         there = torch.arange(h.shape[1], device=h.device) < count[:, None]
-        h = h + self.places
+        h = h + self.places[: h.shape[1]]
         for block in self.blocks:
             h = block(h, there[:, None, None, :])
         kept = torch.where(there.unsqueeze(-1), self.last(h), torch.zeros_like(h))

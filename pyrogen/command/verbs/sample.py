@@ -121,10 +121,12 @@ def run(arguments: Sequence[str]) -> int:
             pictures.append(out.parent / f"{name}.txt")
             write(pictures[-1], "".join(f"{line}\n" for line in lines))
         said = _played(out.parent, heard)
-    what = " and their ".join({"x": "samples (x)", "mean": "means (mean)"}[name] for name in drawn)
+    # a beam search draws nothing
+    x = "samples (x)" if options.beams is None else "sequences of highest probability that were found (x)"
+    what = " and their ".join({"x": x, "mean": "means (mean)"}[name] for name in drawn)
     for lines in texts.values():
         print("\n".join(f"  {line}" for line in lines[:SHOWN]) + ("\n  …" if len(lines) > SHOWN else ""))
-    print(f"{options.n} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
+    print(f"{len(drawn[next(iter(drawn))])} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
     if said:
         print(said)
     return 0
