@@ -8,7 +8,10 @@ from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.representations.comparison import compare_representations
-from pyrogen.registry import choice, make
+from pyrogen.inference.representations.labelled import labelled
+from pyrogen.inference.representations.representation import Codes
+from pyrogen.inference.representations.sparsity import MEASURES, sparsity
+from pyrogen.registry import choice, make, unknown
 
 
 @choice("metric", "probe-gain")
@@ -56,3 +59,22 @@ def probe_gain(
     name = found.readers[0]
     gained = found.gain(rival, name)
     return WithError(gained.value / gained.error) if in_errors else WithError.of(gained)
+
+
+@choice("metric", "sparsity")
+def sparsity_of(model: Model, data: Data, seed: int, measure: str = "hoyer") -> WithError:
+    """How sparse a model's numbers of test data are, 1 where one alone is not 0: see the four of ``sparsity``.
+
+    Args:
+        model: with codes, or hidden units that describe data.
+        data: with labels, for selectivity.
+        seed: of nothing here.
+        measure: "hoyer", "population", "lifetime" or "selectivity".
+
+    Raises:
+        ValueError: the model describes no data, the data have no labels, or there is no such measure.
+    """
+    if measure not in MEASURES:
+        raise unknown("measure of sparseness", measure, MEASURES)
+    asked = labelled(data, seed=seed)
+    return WithError.of(sparsity(Codes().of(model, data)(asked.judged), asked.truth)[measure])

@@ -19,7 +19,8 @@ from pyrogen.inference.latents.measured import Measured, crossed, share_error
 from pyrogen.inference.representations.labelled import Labelled, labelled
 from pyrogen.inference.representations.probed import COLUMNS, Probed
 from pyrogen.inference.representations.readers import Reader
-from pyrogen.inference.representations.representation import Codes, Encoder, Representation
+from pyrogen.inference.representations.representation import Codes, Representation
+from pyrogen.inference.representations.sparsity import MEASURES, sparsity
 from pyrogen.registry import make
 from pyrogen.seeds import numpy_generator
 
@@ -75,7 +76,7 @@ def compare_representations(
     asked = labelled(data, limit, factor, judged_on, seed)
     numbers = asked.numbers(labels)
     judges: list[Reader] = [make("reader", reader) for reader in readers]
-    rows = _represented(named, data, [make("representation", r) for r in rivals], asked, seed)
+    rows, raw = _represented(named, data, [make("representation", r) for r in rivals], asked, seed)
     names = [*rows, SHUFFLED]
     reading = [type(judge).__name__ for judge in judges]
     shape = len(names), len(judges), len(numbers)
@@ -92,10 +93,11 @@ def compare_representations(
                     numbers_of = (measured.value, measured.error, gained.value, gained.error)
                     for column, value in zip(COLUMNS, numbers_of, strict=True):
                         found[column][i, r, place] = value
+    columns = {column: (("representation", "reader", "labels"), values) for column, values in found.items()}
     return Probed(
         xr.Dataset(
-            {column: (("representation", "reader", "labels"), values) for column, values in found.items()},
-            coords={"representation": names, "reader": reading, "labels": numbers},
+            {**columns, **_sparse(raw, asked)},
+            coords={"representation": names, "reader": reading, "labels": numbers, "read": [*rows]},
             attrs={
                 "data": data.name,
                 "judged_on": (judged_on or data).name,
@@ -113,21 +115,33 @@ def compare_representations(
 
 def _represented(
     models: Mapping[str, Model], data: Data, rivals: Sequence[Representation], asked: Labelled, seed: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Rows of the pool and of those that judge, by name: models first, then what each of them has to beat."""
-    found = {name: _scaled(Codes().of(model, data, seed), asked) for name, model in models.items()}
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, np.ndarray]]:
+    """Rows of the pool and of those that judge, by name, models first and then their rivals; the latter also as they were."""
+    encoders = {name: Codes().of(model, data, seed) for name, model in models.items()}
+    raw = {name: encoder(asked.judged) for name, encoder in encoders.items()}
     for rival in rivals:
         for name, model in models.items():
             # what depends on the model's size alone stands there once for each size
-            title = rival.title(found[name][0].shape[1])
+            title = rival.title(raw[name].shape[1])
             own = f"{title}, {name}" if rival.owned and len(models) > 1 else title
-            if own not in found:
-                found[own] = _scaled(rival.of(model, data, seed), asked)
-    return found
+            if own not in raw:
+                encoders[own] = rival.of(model, data, seed)
+                raw[own] = encoders[own](asked.judged)
+    return {name: _scaled(encoder(asked.pool), raw[name]) for name, encoder in encoders.items()}, raw
 
 
-def _scaled(encoder: Encoder, asked: Labelled) -> tuple[np.ndarray, np.ndarray]:
-    pool, judged = encoder(asked.pool), encoder(asked.judged)
+def _sparse(raw: Mapping[str, np.ndarray], asked: Labelled) -> dict[str, Any]:
+    """How sparse the numbers are of data that judge, with errors; NaN of single numbers, which are neither."""
+    found = [sparsity(rows, asked.truth) if rows.shape[1] > 1 else {} for rows in raw.values()]
+    nothing = Measured(math.nan, math.nan, 0)
+    return {
+        f"{measure}{end}": ("read", [getattr(each.get(measure, nothing), part) for each in found])
+        for measure in MEASURES
+        for end, part in (("", "value"), ("_error", "error"))
+    }
+
+
+def _scaled(pool: np.ndarray, judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not (np.isfinite(pool).all() and np.isfinite(judged).all()):
         raise ValueError("a probe reads finite numbers, and some of these are not; look at the model's training.")
     centre = pool.mean(0)

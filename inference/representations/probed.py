@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pyrogen.inference.latents.measured import Measured
+from pyrogen.inference.representations.sparsity import MEASURES
 
 COLUMNS = ("accuracy", "error", "gain", "gain_error")
+SPARSE = tuple(f"{measure}{end}" for measure in MEASURES for end in ("", "_error"))
 FAR = 3.0  # errors
 
 
@@ -22,7 +25,9 @@ class Probed:
     Attributes:
         results: over ``representation``, ``reader`` and ``labels`` (of each class): ``accuracy`` with its ``error``, over
             other draws of labels and other test data, and ``gain``, by how much the first representation is right more
-            often, paired datum by datum and draw by draw, with ``gain_error``.
+            often, paired datum by datum and draw by draw, with ``gain_error``. Over ``read``, all but the shuffled labels:
+            how sparse the numbers are, ``hoyer``, ``population``, ``lifetime`` and ``selectivity``, each with its ``_error``,
+            see :func:`pyrogen.inference.representations.sparsity.sparsity`.
     """
 
     results: xr.Dataset
@@ -88,12 +93,21 @@ class Probed:
                 rows.append((reader if place == 0 else "", name, *numbers, gained))
         return rows
 
+    def sparsity(self, representation: str, measure: str) -> Measured:
+        """How sparse numbers are that were read, by a measure, of which 1 is most: its mean over data, or over units."""
+        row = self.results.sel(read=representation)
+        return Measured(float(row[measure]), float(row[f"{measure}_error"]), int(self.results.attrs["judged"]))
+
+    def sparsity_table(self) -> list[tuple[str, ...]]:
+        """Rows of words, the first of them the head: how sparse the numbers are that were read, and how selective."""
+        rows: list[tuple[str, ...]] = [("sparseness", *(title for title, _ in MEASURES.values()))]
+        for name in map(str, self.results["read"].values):
+            rows.append((name, *(str(self.sparsity(name, measure)) for measure in MEASURES)))
+        return rows
+
     def text(self) -> str:
-        """The table and the verdict as lines for a terminal."""
-        rows = self.table()
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, "", self.verdict])
+        """The tables and the verdict as lines for a terminal."""
+        return "\n\n".join([_lines(self.table()), self.verdict, _lines(self.sparsity_table())])
 
     def plot(self) -> Figure:
         """Accuracy against the number of labels, a panel for each reader."""
@@ -113,7 +127,9 @@ class Probed:
         """All of it as plain data."""
         axes = {"representation": self.representations, "reader": self.readers, "labels": self.labels}
         columns = {c: self.results[c].transpose(*axes).values.tolist() for c in COLUMNS}
-        return {"attributes": dict(self.results.attrs), **axes, **columns, "verdict": self.verdict}
+        read = {name: [_plain(v) for v in self.results[name].values.tolist()] for name in SPARSE}
+        attributes, names = dict(self.results.attrs), [str(name) for name in self.results["read"].values]
+        return {"attributes": attributes, **axes, **columns, "read": names, **read, "verdict": self.verdict}
 
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> Probed:
@@ -125,7 +141,9 @@ class Probed:
         axes = ("representation", "reader", "labels")
         try:
             columns = {c: (axes, said[c]) for c in COLUMNS}
-            found = cls(xr.Dataset(columns, {a: said[a] for a in axes}, dict(said["attributes"])))
+            read = {c: ("read", [float(v) for v in said[c]]) for c in SPARSE}
+            coordinates = {a: said[a] for a in (*axes, "read")}
+            found = cls(xr.Dataset({**columns, **read}, coordinates, dict(said["attributes"])))
             found.text()
             found.compared()
         except (LookupError, TypeError, AttributeError) as error:
@@ -144,6 +162,17 @@ class Probed:
 
     def __repr__(self) -> str:
         return f"Probed({self.compared()}\n{self.text()})"
+
+
+def _lines(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _plain(value: float) -> Any:
+    return value if math.isfinite(value) else str(value)
 
 
 def _listed(numbers: list[int]) -> str:
