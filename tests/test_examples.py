@@ -33,6 +33,10 @@ RUNS = {
     "who_gives_way.py": (["--data", "crossings(n=60)", "--epochs", "1"], "constant velocity with noise  20"),
     "follow_a_hidden_state.py": (["--epochs", "1"], "nats below Kalman by its guide"),
     "between_two_tunes.py": (["--epochs", "0"], "all four: runs/between-two-tunes/tunes.png"),
+    "where_codes_travel.py": (
+        ["--data", "digits", "shuffled-labels", "--epochs", "1", "--draws", "2", "--limit", "100"],
+        "digits gains",
+    ),
     "find_both_elbows.py": (["--epochs", "1"], "its two exact answers: (-0.25, +1.77) (+0.97, -1.77)"),
 }
 

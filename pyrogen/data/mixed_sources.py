@@ -19,7 +19,7 @@ class MixedSources(Law):
     """x = A s of independent sources s with mean 0 and variance 1, log p(x) = Σᵢ log p(sᵢ) − log |det A|.
 
     Of Laplace sources A is known from x but for the order, the signs and the scales of its columns; of normal ones every
-    A R with a rotation R makes the same x. A = U diag(λ) Vᵀ has singular values from ½ to 2, so that no direction is lost.
+    A R with a rotation R makes the same x. A = U diag(λ) Vᵀ has singular values from 1/√2 to √2, so that no direction is lost.
 
     Reference: Comon 1994, Independent component analysis, a new concept?
 
@@ -39,7 +39,7 @@ class MixedSources(Law):
             raise ValueError(f"law={law!r}, sources={sources}: sources are 'laplace' or 'normal', and 2 or more.")
         generator = torch.Generator().manual_seed(SEED)
         u, v = (torch.linalg.qr(torch.randn(sources, sources, generator=generator)).Q for _ in range(2))
-        self.law, self.mixing = law, u @ torch.diag(torch.logspace(-1, 1, sources, base=2)) @ v.T
+        self.law, self.mixing = law, u @ torch.diag(torch.logspace(-0.5, 0.5, sources, base=2)) @ v.T
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """x, ``(n, sources)``, and its sources s, the same."""
