@@ -13,9 +13,9 @@ ica = variant(
         "hidden": (),
         "prior": {"name": "Laplace", "scale": 0.7071},
         "posterior": "FullRankNormal",
-        "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.1},
+        "likelihood": {"name": "Normal", "scale": "fixed", "value": 0.3},
     },
     reference="Comon 1994; as a latent-variable model with noise: Attias 1999, Independent factor analysis",
     data="mixed-sources",
-    recipe={"epochs": 40, "lr": 1e-2, "batch_size": 128, "lr_milestones": [25, 33]},
+    recipe={"epochs": 60, "lr": 1e-1, "batch_size": 250, "lr_milestones": [36, 51]},
 )
