@@ -21,7 +21,7 @@ from pyrogen.inference.representations.probed import COLUMNS, Probed
 from pyrogen.inference.representations.readers import Reader
 from pyrogen.inference.representations.representation import Codes, Representation
 from pyrogen.inference.representations.sparsity import MEASURES, sparsity
-from pyrogen.registry import make
+from pyrogen.registry import make, spelled
 from pyrogen.seeds import numpy_generator
 
 RIVALS = ("Untrained", "Pixels", "PrincipalComponents", "RandomFeatures")
@@ -75,16 +75,16 @@ def compare_representations(
         _same_shape(name, model, data, judged_on)
     asked = labelled(data, limit, factor, judged_on, seed)
     numbers = asked.numbers(labels)
-    judges: list[Reader] = [make("reader", reader) for reader in readers]
+    made: list[Reader] = [make("reader", reader) for reader in readers]
+    judges = {spelled(reader).removesuffix("()"): reader for reader in made}
     rows, raw = _represented(named, data, [make("representation", r) for r in rivals], asked, seed)
     names = [*rows, SHUFFLED]
-    reading = [type(judge).__name__ for judge in judges]
     shape = len(names), len(judges), len(numbers)
     found = {column: np.full(shape, np.nan) for column in COLUMNS}
     # of problems so small a second thread only waits, and on busy cores costs ten times as much
     with threadpool_limits(1), track(draws * len(numbers) * len(judges) * len(names), "probing") as advance:
         for place, number in enumerate(numbers):
-            for r, judge in enumerate(judges):
+            for r, judge in enumerate(judges.values()):
                 hits = _hits(rows, judge, asked, number, draws, seed)
                 advance(draws * len(names))
                 for i, name in enumerate(names):
@@ -97,7 +97,7 @@ def compare_representations(
     return Probed(
         xr.Dataset(
             {**columns, **_sparse(raw, asked)},
-            coords={"representation": names, "reader": reading, "labels": numbers, "read": [*rows]},
+            coords={"representation": names, "reader": [*judges], "labels": numbers, "read": [*rows]},
             attrs={
                 "data": data.name,
                 "judged_on": (judged_on or data).name,
@@ -106,7 +106,6 @@ def compare_representations(
                 "judged": len(asked.truth),
                 "draws": draws,
                 "factor": factor or "",
-                "models": len(named),
                 "seed": seed,
             },
         )

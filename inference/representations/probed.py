@@ -113,7 +113,7 @@ class Probed:
         """Accuracy against the number of labels, a panel for each reader."""
         from pyrogen.figures import probe_plots
 
-        values = self.results.transpose("reader", "representation", "labels")
+        values = self.results[["accuracy", "error"]].transpose("reader", "representation", "labels")
         return probe_plots.accuracies(
             self.labels,
             self.representations,
