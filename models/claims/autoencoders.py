@@ -108,7 +108,7 @@ CLAIMS = {
         {
             "says": "Few of its codes tell a digit: their sparseness by Hoyer, of which 1 is a single one.",
             "metric": "sparsity",
-            "at_least": 0.4,
+            "at_least": 0.7,
             "seeds": 3,
             "data": GREY,
             "arguments": {
