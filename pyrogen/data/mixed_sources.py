@@ -19,8 +19,7 @@ class MixedSources(Law):
     """x = A s of independent sources s with mean 0 and variance 1, log p(x) = Σᵢ log p(sᵢ) − log |det A|.
 
     Of Laplace sources A is known from x but for the order, the signs and the scales of its columns; of normal ones every
-    A R with a rotation R makes the same x. A = U diag(λ) Vᵀ has singular values from 1/√2 to √2: no direction is
-    lost.
+    A R with a rotation R makes the same x. A = U diag(λ) Vᵀ has singular values from 1/√2 to √2.
 
     Reference: Comon 1994, Independent component analysis, a new concept?
 
