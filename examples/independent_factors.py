@@ -16,8 +16,8 @@ import torch
 import pyrogen
 from pyrogen.figures.outlier_plots import shares
 from pyrogen.inference import disentanglement, fit
-from pyrogen.inference.latents.disentanglement import known_factors, random_codes
-from pyrogen.inference.latents.factor_scores import mutual_informations
+from pyrogen.inference.representations.disentanglement import known_factors, random_codes
+from pyrogen.inference.representations.factor_scores import mutual_informations
 
 SCORES = ("mig", "sap", "beta_vae", "factor_vae", "disentangled")
 SETTINGS = {  # how data are loaded, what models are made of, and how they are trained

@@ -22,7 +22,7 @@ from pyrogen.base import Model, Objective
 from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference import Adversarial, fit
-from pyrogen.inference.latents.probes import Probe, probe
+from pyrogen.inference.representations.probes import Probe, probe
 from pyrogen.nets.critics import Perceptron
 
 NETS: Mapping[str, Any] = {"latent_size": 8, "hidden": (128,)}

@@ -39,7 +39,6 @@ from pyrogen.inference.latents.bayes_rule import classify
 from pyrogen.inference.latents.calibration import calibrate
 from pyrogen.inference.latents.completion import complete, loo_pit
 from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
-from pyrogen.inference.latents.factor_scores import disentanglement
 from pyrogen.inference.latents.gaps import gaps
 from pyrogen.inference.latents.geometry import Surface, geodesic
 from pyrogen.inference.latents.imputation import impute
@@ -48,7 +47,6 @@ from pyrogen.inference.latents.judging import judge_of
 from pyrogen.inference.latents.midpoints import midpoints, three_numbers
 from pyrogen.inference.latents.outlier_scores import outlier_scores
 from pyrogen.inference.latents.predictive import predictive_check
-from pyrogen.inference.latents.probes import probe
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.latents.rejection import Rejection, rejection
 from pyrogen.inference.latents.sampling import sample_posterior
@@ -65,6 +63,7 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
 from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
+from pyrogen.inference.objectives.infonce import InfoNCE
 from pyrogen.inference.objectives.matching import DenoisingScoreMatching, FlowMatching, SlicedScoreMatching
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.inference.objectives.quantization import VectorQuantization
@@ -74,9 +73,14 @@ from pyrogen.inference.objectives.tempering import ParallelTempering
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.quality.assess import assess
 from pyrogen.inference.quality.quality import Quality
+from pyrogen.inference.representations.comparison import compare_representations
+from pyrogen.inference.representations.factor_scores import disentanglement
+from pyrogen.inference.representations.probed import Probed
+from pyrogen.inference.representations.probes import probe
 from pyrogen.inference.runs.bottleneck import bend, bottleneck
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
+from pyrogen.inference.runs.probes import probe_runs
 from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.training.fit import fit
 from pyrogen.inference.training.run import Run
@@ -116,6 +120,7 @@ __all__ = [
     "GradientPenalty",
     "Grid",
     "Hinge",
+    "InfoNCE",
     "Information",
     "LearnedSimilarity",
     "LeastSquares",
@@ -126,6 +131,7 @@ __all__ = [
     "ParallelTempering",
     "ParticleFilter",
     "PersistentContrastiveDivergence",
+    "Probed",
     "ProjectedGradient",
     "Quality",
     "Reconstruction",
@@ -155,6 +161,7 @@ __all__ = [
     "check_guide",
     "classify",
     "compare_evidence",
+    "compare_representations",
     "complete",
     "conformal_p_values",
     "diagnose",
@@ -182,6 +189,7 @@ __all__ = [
     "picked",
     "predictive_check",
     "probe",
+    "probe_runs",
     "reconstruct_by_chance",
     "rejection",
     "robustness",

@@ -397,18 +397,18 @@ class HasLatents(ABC):
 
 
 class HasFeatures(ABC):
-    """A model whose hidden units describe data."""
+    """A model that describes data by numbers: by its hidden units, or by its codes."""
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
-        """What the topmost hidden units make of x, ``(B, n)``."""
+        """The numbers that describe each x, ``(B, n)``: those of the topmost hidden units, or of the code."""
 
     def filters(self) -> Sequence[Tensor]:
         """What raises the units of each layer, from the data upwards, ``(units, elements of x)``; none: it is no picture."""
         return []
 
 
-class HasPosterior(HasLatents):
+class HasPosterior(HasLatents, HasFeatures):
     """A model that encodes data into a distribution over latents."""
 
     @abstractmethod
@@ -423,6 +423,10 @@ class HasPosterior(HasLatents):
         """The one z that stands for each datum, ``(B, *latent_shape)``: by default the mean of q(z|x)."""
         z: Tensor = self.encode(x, y).mean
         return z
+
+    def features(self, x: Tensor) -> Tensor:
+        """The code of each x, ``(B, latent_size)``."""
+        return self.code(x).flatten(1)
 
     def reconstruct(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The mean of p(x|z) at each datum's code: deterministic, ``(B, *x_shape)``."""

@@ -11,7 +11,7 @@ from pyrogen.data import Split, from_arrays
 from pyrogen.inference.latents.attributes import attribute_effect, attribute_vector, interval, picked
 from pyrogen.inference.latents.judging import judge_of
 from pyrogen.inference.latents.midpoints import continuity, disjoint_pairs, midpoints, regularity, three_numbers
-from pyrogen.inference.latents.probes import probe
+from pyrogen.inference.representations.probes import probe
 
 APART = torch.tensor([6.0, 0.0, 0.0])
 

@@ -12,11 +12,11 @@ from pyrogen.base import Batch
 from pyrogen.data import from_arrays, load
 from pyrogen.data.factors import IndependentFactors
 from pyrogen.inference import ELBO, TotalCorrelation, disentanglement, fit
-from pyrogen.inference.latents import factor_scores
-from pyrogen.inference.latents.disentanglement import Disentangled, known_factors, random_codes
-from pyrogen.inference.latents.factor_scores import SCORES
 from pyrogen.inference.metrics.disentanglement import disentanglement_of, factor_probe
 from pyrogen.inference.objectives.factor import shuffled, told_apart
+from pyrogen.inference.representations import factor_scores
+from pyrogen.inference.representations.disentanglement import Disentangled, known_factors, random_codes
+from pyrogen.inference.representations.factor_scores import SCORES
 
 # every combination of three factors of four values, eight times
 GRID = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), -1).reshape(-1, 3).repeat(8, 0)

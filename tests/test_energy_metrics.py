@@ -10,8 +10,9 @@ import torch
 import pyrogen
 from pyrogen.data import load
 from pyrogen.inference import fit
-from pyrogen.inference.metrics.hidden_units import error_saved, probe_gain
+from pyrogen.inference.metrics.hidden_units import error_saved
 from pyrogen.inference.metrics.partition import gain_over_base, log_partition_calibration, log_partition_error
+from pyrogen.inference.metrics.representations import probe_gain
 from pyrogen.inference.training.checkpoint import Stopped
 from pyrogen.inference.training.game import Game
 from pyrogen.models.energy.boltzmann import RBM
@@ -57,10 +58,10 @@ def test_the_gain_over_the_base_is_that_over_independent_pixels(digits):
 
 
 def test_the_probe_reads_features_and_x_alike(digits):
-    m = machine(hidden=40, size=0.3)
-    assert probe_gain(m, digits, 0, labels=100, raw=True) == 0
     blind = machine(hidden=2, size=0)
-    assert probe_gain(blind, digits, 0, labels=100) < -0.4  # what says nothing names classes at chance
+    found = probe_gain(blind, digits, 0, labels=10, draws=2)
+    assert found < -0.4  # what says nothing names classes at chance
+    assert probe_gain(blind, digits, 0, labels=10, draws=2, in_errors=True) == pytest.approx(found / found.error)
 
 
 def test_errors_saved_are_those_of_known_labels(unit):
@@ -120,7 +121,10 @@ REFUSED = {
         "no energy model",
     ),
     "a large machine": (lambda d: log_partition_error(RBM((1, 8, 8), 64), d, 0), "cannot be enumerated"),
-    "features of a VAE": (lambda d: probe_gain(pyrogen.create("vae", x_shape=(1, 8, 8)), d, 0), "no hidden units"),
+    "features of a MADE": (
+        lambda d: probe_gain(pyrogen.create("made", x_shape=(1, 8, 8), hidden=(8,)), d, 0),
+        "neither codes nor hidden units",
+    ),
     "classes of an RBM": (lambda d: error_saved(machine(), d, 0, machine()), "names no classes"),
     "real data": (
         lambda d: pyrogen.create("classifier-pretrained", x_shape=(4,), classes=2, kind="real"),

@@ -34,6 +34,10 @@ RUNS = {
     "follow_a_hidden_state.py": (["--epochs", "1"], "nats below Kalman by its guide"),
     "between_two_tunes.py": (["--epochs", "0"], "all four: runs/between-two-tunes/tunes.png"),
     "how_tight_is_a_bound.py": (["--data", "5", "--steps", "3"], "nats below the exact log p(x) of the model"),
+    "where_codes_travel.py": (
+        ["--data", "digits", "shuffled-labels", "--epochs", "1", "--draws", "2", "--limit", "100"],
+        "digits gains",
+    ),
     "find_both_elbows.py": (["--epochs", "1"], "its two exact answers: (-0.25, +1.77) (+0.97, -1.77)"),
 }
 

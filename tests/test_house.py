@@ -37,6 +37,7 @@ ORDER = (
     "attacks",
     "theory",
     "training",
+    "representations",
     "metrics",
     "runs",
     "pages",

@@ -217,7 +217,7 @@ def test_srgan_learns_to_see_first_and_then_plays(small_digits):
     m = pyrogen.create(
         "srgan", **shapes, latent_size=2, features=2, generator=UP, critic={"name": "Convolutional", "width": 4}
     )
-    m.features.passes, m.alone = 1, 2
+    m.feature_net.passes, m.alone = 1, 2
     before = {k: v.clone() for k, v in m.state_dict().items() if not k.startswith("reader.")}
     assert [stage.name for stage in m.stages()] == ["the net alone", "training"]
     run = fit(m, small_digits, epochs=1, batch_size=500, progress=False, validate=False, seed=0)
@@ -393,7 +393,7 @@ def test_choices_are_known_by_name():
 @pytest.mark.parametrize(("name", "more"), [("srgan", {"y_shape": (1, 4, 4)}), ("vae-perceptual", {})])
 def test_the_network_that_learns_is_the_one_that_the_likelihood_sees_with(name, more):
     m = pyrogen.create(name, x_shape=(1, 8, 8), **more)
-    assert m.features is m.likelihood.network
+    assert m.feature_net is m.likelihood.network
     before = {k: v.clone() for k, v in m.likelihood.network.state_dict().items()}
     m.before_training(torch.rand(12, 1, 8, 8), torch.rand(12, *more["y_shape"]) if more else None)
     assert all(not torch.equal(v, before[k]) for k, v in m.likelihood.network.state_dict().items())

@@ -489,12 +489,12 @@ def test_what_a_model_sees_by_is_learned_first_saved_and_then_moves_no_more(unit
 
     m = build(0)
     assert all(name.split(".")[0] in ("encoder", "decoder") for name, _ in m.named_parameters())
-    before = {k: v.clone() for k, v in m.features.state_dict().items()}
+    before = {k: v.clone() for k, v in m.feature_net.state_dict().items()}
     fit(m, unit, epochs=0, progress=False, validate=False)
-    learned = {k: v.clone() for k, v in m.features.state_dict().items()}
+    learned = {k: v.clone() for k, v in m.feature_net.state_dict().items()}
     assert not any(torch.equal(v, before[k]) for k, v in learned.items())
     play(m, unit, False, epochs=1)
-    assert all(torch.equal(v, learned[k]) for k, v in m.features.state_dict().items())
+    assert all(torch.equal(v, learned[k]) for k, v in m.feature_net.state_dict().items())
     m.save(tmp_path)
     other = pyrogen.load(tmp_path)
     batch = Batch(unit.test.x[:50])

@@ -10,10 +10,10 @@ from torch import nn
 import pyrogen
 from pyrogen.data import from_arrays, load
 from pyrogen.inference.latents.anatomy import Anatomy
-from pyrogen.inference.latents.attribute_analysis import AttributeAnalysis
 from pyrogen.inference.latents.midpoint_analysis import MidpointAnalysis
 from pyrogen.inference.latents.walk_analysis import Walks
 from pyrogen.inference.latents.walks import corners, interpolate, reconstruct_by_chance
+from pyrogen.inference.representations.attribute_analysis import AttributeAnalysis
 from pyrogen.registry import choices, make
 
 

@@ -93,3 +93,23 @@ def paired_shares(first: Tensor, second: Tensor) -> Measured:
 def paired(first: Tensor, second: Tensor) -> Measured:
     """The mean difference of numbers of the same data, both ``(N,)``, and its standard error."""
     return mean(torch.as_tensor(first).double() - torch.as_tensor(second).double())
+
+
+def crossed(values: Tensor) -> Measured:
+    """The mean of ``(R, N)`` numbers, R draws of what was random on each of the same N data, with the error of both.
+
+    Var = (MS_draws + MS_data − MS_rest) / RN of the two-way layout without replication: another set of draws, and other data,
+    would move it so far. Of one draw it is the error of the data alone; n is the number of data.
+    Reference: Cornfield & Tukey 1956, Average values of mean squares in factorials.
+    """
+    wide = values.double()
+    draws, n = wide.shape
+    if draws == 1:
+        return mean(wide[0])
+    whole, rows, columns = wide.mean(), wide.mean(1), wide.mean(0)
+    of_draws = n * float(rows.var())
+    of_data = draws * float(columns.var()) if n > 1 else math.nan
+    rest = float((wide - rows[:, None] - columns + whole).square().sum()) / ((draws - 1) * max(n - 1, 1))
+    # each part alone is a lower bound on the sum, which rounding and few draws can push below it
+    variance = max(of_draws + of_data - rest, of_draws, of_data)
+    return Measured(float(whole), math.sqrt(variance / (draws * n)), n)

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from pyrogen.base import Model
 from pyrogen.data import Data
-from pyrogen.inference.latents.disentanglement import known_factors
-from pyrogen.inference.latents.factor_scores import disentanglement
-from pyrogen.inference.latents.probes import probe
 from pyrogen.inference.metrics.codes import codes_of, encoder_of
 from pyrogen.inference.metrics.with_error import WithError
+from pyrogen.inference.representations.disentanglement import known_factors
+from pyrogen.inference.representations.factor_scores import disentanglement
+from pyrogen.inference.representations.probes import probe
 from pyrogen.registry import choice, unknown
 
 

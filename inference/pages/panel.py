@@ -18,6 +18,7 @@ SAMPLES, COVERAGE, DECODED = "What it generates", "Which modes it covers", "What
 TRANSLATED = "From one domain to the other"
 LATENTS, DENSITY, SCORES = "The space of codes", "How probable it finds data", "How well it does: scores"
 ANALYSED, QUALITY = "What its latents mean", "How good its samples are"
+PROBED = "What its codes are good for"
 ENERGIES, CRITIC, TRAINING = "Energies and Markov chains", "What the critic says", "How it learned"
 ADVICE, MISSING = "What the diagnostics say", "What could not be shown"
 

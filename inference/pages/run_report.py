@@ -58,6 +58,7 @@ from pyrogen.inference.pages.panel import (
     DENSITY,
     LATENTS,
     MISSING,
+    PROBED,
     QUALITY,
     SAMPLES,
     SCORES,
@@ -66,6 +67,7 @@ from pyrogen.inference.pages.panel import (
     History,
     Panel,
 )
+from pyrogen.inference.pages.probe_sections import probes
 from pyrogen.inference.pages.quality_sections import quality
 from pyrogen.inference.pages.reproduction import paper_section, recipe_section, setup_section
 from pyrogen.inference.pages.score_sections import shown_scores
@@ -153,7 +155,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     (Pair, (training_sections.validation,)),
 )
 # in the order in which a reader asks: what does it make, how well, what does it know, how did it come about
-ORDER = (SAMPLES, QUALITY, COVERAGE, TRANSLATED, DECODED, DENSITY, SCORES, LATENTS, ANALYSED)
+ORDER = (SAMPLES, QUALITY, COVERAGE, TRANSLATED, DECODED, DENSITY, SCORES, LATENTS, PROBED, ANALYSED)
 LAST = (TRAINING, ADVICE, MISSING)
 
 
@@ -210,6 +212,7 @@ def panels(folder: Path, config: Mapping[str, Any], model: Model, data: Data | N
     found = [*missing, *_scores(folder, model, data), *training_sections.films(folder, data, kind)]
     found += _alone(model, kind) if data is None else _shown(model, data, history)
     found += _tried("quality", model, lambda: quality(folder, model, data))
+    found += _tried("probes", model, lambda: probes(folder))
     return [*found, *_analysed(folder), *training_sections.curves(history), *_unfinished(folder, config, history)]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution
-from pyrogen.base import HasClassifier, Model, Objective
+from pyrogen.base import HasClassifier, HasFeatures, Model, Objective
 from pyrogen.conditions import Condition
 from pyrogen.inference.attacks import activation
 from pyrogen.inference.attacks.attack import logits_of
@@ -21,7 +21,7 @@ from pyrogen.registry import entry, make
 BOUNDED = ("unit", "binary")
 
 
-class Classifier(Model, HasClassifier):
+class Classifier(Model, HasClassifier, HasFeatures):
     """y ~ Categorical(softmax(net(x))): of x it knows nothing but the class.
 
     It has no p(x) and is no pair: what it makes are data that it is sure of, noise that was climbed until it takes them for
@@ -65,6 +65,23 @@ class Classifier(Model, HasClassifier):
     def classifier_modules(self) -> Sequence[nn.Module]:
         """The network."""
         return [self.net]
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last linear layer of the network reads, the topmost hidden units, ``(B, n)``.
+
+        Raises:
+            ValueError: the network has no linear layer.
+        """
+        linear = [module for module in self.net.modules() if isinstance(module, nn.Linear)]
+        if not linear:
+            raise ValueError("the classifier's network has no linear layer, and so no topmost hidden units.")
+        read: list[Tensor] = []
+        hook = linear[-1].register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+        try:
+            self.net(x)
+        finally:
+            hook.remove()
+        return read[-1].flatten(1)
 
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Data that it is sure of: noise, climbed towards the given classes or drawn ones, ``(n, *x_shape)``.

@@ -21,13 +21,13 @@ class LearnsFeatures(Model):
     No player moves φ, see :class:`pyrogen.nets.features.Features`.
     """
 
-    features: Features
+    feature_net: Features
 
     def keep_features(self, likelihood: Likelihood) -> None:
         """Take φ of the likelihood that the model was built with, which keeps a copy out of sight of whoever saves."""
         assert isinstance(likelihood, Perceptual)
         assert isinstance(likelihood.network, Features)
-        self.features = likelihood.network
+        self.feature_net = likelihood.network
 
     @property
     def needs_training_data(self) -> bool:
@@ -37,7 +37,7 @@ class LearnsFeatures(Model):
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Let φ learn, from labels where y is labels."""
         super().before_training(x, y)
-        self.features.fit(x, y)
+        self.feature_net.fit(x, y)
 
 
 class PerceptualVAE(LearnsFeatures, VAE):

@@ -18,6 +18,7 @@ VERBS = {
     "evaluate": "estimate log p(x) of a trained model, with its errors",
     "sample": "draw data from a trained model, as a picture and as numbers",
     "latents": "ask what a trained model's latents mean, and whether its encoder is right; with pictures and a verdict",
+    "probe": "read labels off what trained models make of data, beside pixels, principal components and untrained ones",
     "explore": "walk through a trained model's latents on a page of your browser",
     "compare": "set trained models side by side, with paired differences; --grid trains a product of choices first",
     "report": "write a run's report again",

@@ -13,8 +13,8 @@ from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.figures import outlier_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
-from pyrogen.inference.latents.factor_scores import SCORES, disentanglement, mutual_informations
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.representations.factor_scores import SCORES, disentanglement, mutual_informations
 from pyrogen.nets import mlp
 from pyrogen.registry import choice
 

@@ -21,9 +21,9 @@ from pyrogen.inference.latents.attributes import (
     attribute_vector,
 )
 from pyrogen.inference.latents.judging import judge_of, unjudged
-from pyrogen.inference.latents.probes import Probe, probe
 from pyrogen.inference.latents.walks import codes_of, decoded, posterior_of
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.representations.probes import Probe, probe
 from pyrogen.kinds import is_picture
 from pyrogen.registry import choice
 
