@@ -5,7 +5,6 @@ is measured here. A run that stands in `runs/pretrained` already is not trained 
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import pyrogen
@@ -13,6 +12,9 @@ from pyrogen import registry, storage
 from pyrogen.inference import fit
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.runs.recipe import data_and_model
+from pyrogen.inference.sharing.card import LICENSE
+from pyrogen.inference.sharing.pack import pack
+from pyrogen.pretrained import FOLDER
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "runs" / "pretrained"
@@ -82,6 +84,17 @@ def train(name: str, folder: Path) -> None:
         fit(model, data, folder=folder, device="cpu", overwrite=True, **settings)
 
 
+def judge(folder: Path) -> None:
+    """Its evidence, where it has a density, and the quality of its samples, where they can be measured."""
+    for ask, there in ((pyrogen.evaluate, "scores/*.nc"), (pyrogen.assess_run, "quality.json")):
+        if any(folder.glob(there)):
+            continue
+        try:
+            ask(folder)
+        except ValueError as error:
+            print(f"{folder.name}: {error}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="of entries; by default all")
@@ -91,11 +104,9 @@ def main() -> None:
         if not (folder / storage.WEIGHTS).is_file():
             print(f"training {name}", flush=True)
             train(name, folder)
-        for judge in (pyrogen.evaluate, pyrogen.assess_run):
-            try:
-                print(judge(folder), flush=True)
-            except ValueError as error:
-                print(f"{name}: {error}", file=sys.stderr, flush=True)
+        judge(folder)
+        pack(folder, FOLDER / name, f'pyrogen.create("{name}", pretrained=True)', LICENSE)
+        print(f"packed {name}", flush=True)
 
 
 if __name__ == "__main__":

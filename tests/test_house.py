@@ -40,6 +40,7 @@ ORDER = (
     "metrics",
     "runs",
     "pages",
+    "sharing",
     "explorer",
     "proofs",
 )
