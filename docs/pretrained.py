@@ -5,10 +5,12 @@ is measured here. A run that stands in `runs/pretrained` already is not trained 
 """
 
 import argparse
+import contextlib
 from pathlib import Path
 
 import pyrogen
 from pyrogen import registry, storage
+from pyrogen.base import HasClassifier, HasLogProb, HasPartition, HasPosterior
 from pyrogen.inference import fit
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.runs.recipe import data_and_model
@@ -85,14 +87,14 @@ def train(name: str, folder: Path) -> None:
 
 
 def judge(folder: Path) -> None:
-    """Its evidence, where it has a density, and the quality of its samples, where they can be measured."""
-    for ask, there in ((pyrogen.evaluate, "scores/*.nc"), (pyrogen.assess_run, "quality.json")):
-        if any(folder.glob(there)):
-            continue
-        try:
-            ask(folder)
-        except ValueError as error:
-            print(f"{folder.name}: {error}", flush=True)
+    """Its evidence, where it has a density, and the quality of its samples, where it is there to make them."""
+    model = pyrogen.load(folder)
+    if isinstance(model, (HasPosterior, HasLogProb, HasPartition)) and not any(folder.glob("scores/*.nc")):
+        sure = registry.fixed(folder.name).get("posterior") == "PointMass"
+        pyrogen.evaluate(folder, "Reconstruction" if sure else None)
+    if not isinstance(model, HasClassifier) and not (folder / "quality.json").is_file():
+        with contextlib.suppress(ValueError):  # of texts
+            pyrogen.assess_run(folder)
 
 
 def main() -> None:

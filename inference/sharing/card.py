@@ -12,7 +12,7 @@ import yaml
 
 import pyrogen
 from pyrogen import registry, storage
-from pyrogen.base import HasClassifier, HasLogProb, HasPosterior, Model
+from pyrogen.base import HasClassifier, HasLogProb, HasPartition, HasPosterior, Model
 from pyrogen.files import first_line
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.summary import summarize
@@ -92,7 +92,7 @@ def _of_data(data: Any) -> Iterator[str]:
     rows = [("what", "value"), ("name", f"`{data.get('source')}`")]
     rows += [(f"{name} data", str(n)) for name, n in splits.items()] if isinstance(splits, dict) else []
     skip = ("name", "source", "splits", "reference", "x_shape")
-    rows += [(k, f"`{_short(v)}`") for k, v in data.items() if k not in skip and v not in (None, False, {}, [])]
+    rows += [(k, f"`{_short(v)}`") for k, v in data.items() if k not in skip and v not in (None, False, "", {}, [])]
     yield table(rows)
 
 
@@ -122,12 +122,9 @@ def _of_scores(folder: str | Path, model: Model) -> Iterator[str]:
     yield "## Evidence"
     scores = read_scores(folder)
     if not scores:
-        density = isinstance(model, (HasPosterior, HasLogProb))
-        yield (
-            "It was not estimated; `pyrogen evaluate RUN` does so."
-            if density
-            else "There is none: the model has no density of x of its own."
-        )
+        dense = isinstance(model, (HasPosterior, HasLogProb, HasPartition))
+        none = "There is none: the model has no density of x of its own."
+        yield "It was not estimated; `pyrogen evaluate RUN` does so, or says why it cannot be." if dense else none
         return
     summaries = [summarize(score) for score in scores.values()]
     a = summaries[0].attributes
