@@ -76,6 +76,8 @@ RECIPES = {
     "lstm-lm": ({"dropout": 0.1}, {"name": "grammar"}, {"epochs": 16, "lr": 0.005, "lr_milestones": (10, 14)}),
     "vae-conv": ({"latent_size": 8, "width": 16}, {"name": "digits"}, {"epochs": 100, "lr": 0.002, "batch_size": 64}),
 }
+# where the default is none, or takes long
+ESTIMATORS = {"autoencoder": "Reconstruction", "vae-text": "IWAE(k=100)", "vae-conv": "IWAE(k=1000)"}
 
 
 def train(name: str, folder: Path) -> None:
@@ -90,8 +92,7 @@ def judge(folder: Path) -> None:
     """Its evidence, where it has a density, and the quality of its samples, where it is there to make them."""
     model = pyrogen.load(folder)
     if isinstance(model, (HasPosterior, HasLogProb, HasPartition)) and not any(folder.glob("scores/*.nc")):
-        sure = registry.fixed(folder.name).get("posterior") == "PointMass"
-        pyrogen.evaluate(folder, "Reconstruction" if sure else None)
+        pyrogen.evaluate(folder, ESTIMATORS.get(folder.name))
     if not isinstance(model, HasClassifier) and not (folder / "quality.json").is_file():
         with contextlib.suppress(ValueError):  # of texts
             pyrogen.assess_run(folder)

@@ -27,7 +27,8 @@ from pyrogen.inference import AIS, ELBO, Adversarial, fit, summarize
 from pyrogen.inference.programs.contexts import seeded
 
 SMALL = os.environ.get("PYROGEN_NOTEBOOKS") == "small"  # as tests run it
-EPOCHS, TEMPERATURES, SCORED, MEASURED = (1, 4, 4, 100) if SMALL else (60, 300, 60, 360)
+EPOCHS, TEMPERATURES, SCORED = (1, 4, 4) if SMALL else (60, 300, 60)
+MEASURES = ["sharpness"] if SMALL else ["sharpness", "precision", "recall"]
 
 # %%
 data = pyrogen.data.load("digits", kind="unit", dequantization=False)
@@ -64,7 +65,7 @@ for name, run in runs.items():
 
 # %%
 for name, run in runs.items():
-    found = run.assess(["sharpness", "precision", "recall"], num=MEASURED, draws="means")
+    found = run.assess(MEASURES, num=360, draws="means")
     print(f"{name}\n{found.text()}\n")
 
 # %% [markdown]

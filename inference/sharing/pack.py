@@ -37,8 +37,9 @@ def pack(folder: str | Path, target: str | Path, how: str, license: str | None =
         raise ValueError(f"{folder} holds no {storage.WEIGHTS}: only a run that has ended can be given away.")
     storage.load(folder)  # what cannot be read here can be read nowhere
     data = config.get("data")
-    if isinstance(data, dict) and Path(str(data.get("source"))).exists():
-        data["source"] = Path(data["source"]).name
+    if isinstance(data, dict) and Path(source := str(data.get("source"))).exists():
+        told = {k: v.replace(source, Path(source).name) if isinstance(v, str) else v for k, v in data.items()}
+        config["data"] = told
     storage.clear(target, *PARTS)
     write(target / storage.CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     judged = [name for name, score in read_scores(folder).items() if score.attrs.get("weights", "last") == "last"]
