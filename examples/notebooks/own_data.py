@@ -46,9 +46,8 @@ runs = {}
 for name, hidden in (("linear", ()), ("network", (64,))):
     with seeded(0):
         model = pyrogen.create("vae", x_shape=(30,), latent_size=4, hidden=hidden, likelihood="Normal(scale='shared')")
-    runs[name] = pyrogen.fit(
-        model, data, epochs=EPOCHS, batch_size=32, lr=3e-3, device="cpu", progress=False, folder=f"runs/{name}", overwrite=True
-    )
+    where = {"folder": f"runs/{name}", "overwrite": True, "progress": False, "device": "cpu"}
+    runs[name] = pyrogen.fit(model, data, epochs=EPOCHS, batch_size=32, lr=3e-3, **where)
 runs["network"].plot()
 
 # %% [markdown]
@@ -60,8 +59,8 @@ scores = {name: run.evaluate(IWAE(DRAWS)) for name, run in runs.items()}
 print(summarize(scores["network"]))
 
 # %% [markdown]
-# What the verdict flags is scored again, by annealed chains, which are slower and need no good encoder. Every score lies in the
-# run's folder under a name, by which the next one finds the data that it flagged.
+# What the verdict flags is scored again, by annealed chains, which are slower and need no good encoder. Every score lies in
+# the run's folder under a name, by which the next one finds the data that it flagged.
 
 # %%
 flagged = diagnose(scores["network"]).flagged
