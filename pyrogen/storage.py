@@ -164,6 +164,7 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
         )
     section = config.get("data")
     model.standardized = isinstance(section, dict) and section.get("standardize") is True
+    model.read_weights = fingerprint(folder, weights)["weights_sha256"]
     return model.eval()
 
 

@@ -13,6 +13,7 @@ import yaml
 import pyrogen
 from pyrogen import pretrained, storage
 from pyrogen.command.cli import main
+from pyrogen.inference.pages.reproduction import command
 from pyrogen.priors import Flat, VampPrior
 
 NAMES = pyrogen.list_models(pretrained=True)
@@ -53,7 +54,7 @@ def test_a_card_says_what_its_run_says(name):
     assert f'create("{name}", pretrained=True)' in body
     for said in (config["made"]["commit"], config["made"]["date"], config["made"]["machine"]["cpu"]):
         assert said in body
-    assert f"pyrogen train {name}" in body
+    assert f"pyrogen train {name}" in body or "No command line can train this model again" in body
     assert "## Intended use" in body
     assert "## Limits" in body
     scores = list((folder / "scores").glob("*.yaml"))
@@ -105,7 +106,10 @@ def test_a_model_goes_on_from_its_weights(tmp_path):
     run = pyrogen.fit(model, data, epochs=1, device="cpu", progress=False, folder=tmp_path / "on")
     assert run.records[0]["valid/loss"] < 24.5  # before the first step, where a new model has 40 and more
     assert any(not torch.equal(v, before[k]) for k, v in model.state_dict().items())
-    assert pyrogen.load(tmp_path / "on").origin["entry"] == "vae"
+    config = storage.read_config(tmp_path / "on")
+    assert config["made"]["from_weights"] == storage.fingerprint(pretrained.FOLDER / "vae")["weights_sha256"]
+    with pytest.raises(ValueError, match="its training went on from the saved weights"):
+        command(config, model)
 
 
 def test_lists_say_which_have_weights(capsys):

@@ -27,7 +27,7 @@ from pyrogen.inference import AIS, IWAE, compare_evidence, diagnose, summarize
 from pyrogen.inference.programs.contexts import seeded
 
 SMALL = os.environ.get("PYROGEN_NOTEBOOKS") == "small"  # as tests run it
-EPOCHS, DRAWS, TEMPERATURES = (2, 20, 4) if SMALL else (150, 5000, 1000)
+EPOCHS, DRAWS, TEMPERATURES = (2, 20, 4) if SMALL else (150, 5000, 500)
 
 # %%
 x = load_breast_cancer().data.astype(np.float32)

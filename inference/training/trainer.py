@@ -71,7 +71,8 @@ class Trainer:
     def sections(self) -> dict[str, Any]:
         """What the config says beside the model."""
         changes = {"changes": self.changes} if self.changes else {}
-        return {"data": self.data.describe(), "fit": self.settings, **changes, "made": provenance()}
+        begun = {"from_weights": self.model.read_weights} if self.model.read_weights else {}
+        return {"data": self.data.describe(), "fit": self.settings, **changes, "made": {**provenance(), **begun}}
 
     def claim(self, resume: bool, overwrite: bool) -> bool:
         """Prepare the folder; whether there is anything left to train.
