@@ -45,11 +45,11 @@ for name, objective in (("ELBO", ELBO()), ("game", Adversarial(penalty="R1"))):
 
 # %%
 with seeded(0):
-    means = {name: run.model.sample_mean(16) for name, run in runs.items()}
-plots.image_grid(means["ELBO"], data.kind, columns=16, title="by the ELBO")
+    means = {name: run.model.sample_mean(24) for name, run in runs.items()}
+plots.image_grid(means["ELBO"], data.kind, columns=8, title="by the ELBO")
 
 # %%
-plots.image_grid(means["game"], data.kind, columns=16, title="in a game")
+plots.image_grid(means["game"], data.kind, columns=8, title="in a game")
 
 # %% [markdown]
 # Now numbers. The evidence needs no encoder: annealed importance sampling climbs from the prior to p(z|x) by chains, so what

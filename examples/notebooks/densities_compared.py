@@ -84,7 +84,7 @@ with torch.no_grad(), seeded(0):
     clouds = {"data": ring.test.x[:SHOWN], **{name: model.sample(SHOWN) for name, model in models.items()}}
 for panel, (name, cloud) in zip(panels, clouds.items(), strict=True):
     panel.plot(*cloud.T.numpy(), ".", markersize=1)
-    panel.set(title=name, aspect="equal", xlim=(-6, 6), ylim=(-6, 6))
+    panel.set(title=name, aspect="equal", xlim=(-1.6, 1.6), ylim=(-1.6, 1.6))
 plt.show()
 
 # %% [markdown]

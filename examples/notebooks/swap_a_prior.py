@@ -74,7 +74,7 @@ for name, model in models.items():
 
 # %%
 with seeded(0):
-    picture = plots.image_grid(models["VampPrior"].sample_mean(32), data.kind, columns=16)
+    picture = plots.image_grid(models["VampPrior"].sample_mean(32), data.kind, columns=8)
 picture
 
 # %% [markdown]

@@ -66,7 +66,7 @@ with torch.no_grad():
         density = (joint - joint.max()).exp().reshape(len(side), len(side))
         panel.imshow(density, origin="lower", extent=(-3.5, 3.5, -3.5, 3.5), cmap="Greys", aspect="equal")
         z = posterior["posterior"]["z"].isel(datum=i).values.reshape(-1, 2)
-        panel.plot(*z[::10].T, ".", markersize=2, label="chains")
+        panel.plot(*z[::10].T, ".", markersize=2, alpha=0.4, label="chains")
         turn = np.linspace(0, 2 * np.pi, 100)
         mean, sd = encoded.mean[i].numpy(), encoded.variance[i].sqrt().numpy()
         panel.plot(mean[0] + 2 * sd[0] * np.cos(turn), mean[1] + 2 * sd[1] * np.sin(turn), label="encoder, 2 sd")

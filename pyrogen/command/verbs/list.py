@@ -23,8 +23,8 @@ def run(arguments: Sequence[str]) -> int:
     else:
         found = [registry.find("entry", name) for name in registry.list_models(options.pattern, options.pretrained)]
     if not found and options.pretrained:
-        names = ", ".join(registry.list_models(pretrained=True))
-        raise ValueError(f"no model with weights matches {options.pattern!r}; there are: {names}.")
+        known = ", ".join(registry.list_models(pretrained=True))
+        raise ValueError(f"no model with weights matches {options.pattern!r}; there are: {known}.")
     if not found:
         raise ValueError(f"no model matches {options.pattern!r}; pyrogen list shows all.")
     width = max(len(r.name) for r in found)
