@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint types benchmark readme clean
+.PHONY: install demo test test-slow lint types benchmark readme pretrained clean
 
 install: $(STAMP)
 
@@ -47,3 +47,7 @@ clean:
 
 readme: install
 	$(BIN)/python docs/readme.py
+
+# the small weights that come with the package, and their cards
+pretrained: install
+	$(BIN)/python docs/pretrained.py

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyrogen.inference.runs.evaluate import evaluate
     from pyrogen.inference.runs.quality import assess_run
     from pyrogen.inference.runs.recipe import load_run
+    from pyrogen.inference.sharing.hub import fetch, load_from_hub, save_to_hub
     from pyrogen.models.vae.vae import vae
     from pyrogen.storage import load
 
@@ -33,12 +34,14 @@ __all__ = [
     "data",
     "entry",
     "evaluate",
+    "fetch",
     "fit",
     "grid",
     "inference",
     "likelihoods",
     "list_models",
     "load",
+    "load_from_hub",
     "load_run",
     "log_evidence",
     "models",
@@ -47,6 +50,7 @@ __all__ = [
     "priors",
     "report",
     "sample_posterior",
+    "save_to_hub",
     "vae",
     "variant",
 ]
@@ -55,13 +59,16 @@ _LAZY = {
     "analyse": "pyrogen.inference.runs.analyse",
     "assess_run": "pyrogen.inference.runs.quality",
     "evaluate": "pyrogen.inference.runs.evaluate",
+    "fetch": "pyrogen.inference.sharing.hub",
     "fit": "pyrogen.inference.training.fit",
     "grid": "pyrogen.inference.runs.grid",
     "load": "pyrogen.storage",
+    "load_from_hub": "pyrogen.inference.sharing.hub",
     "load_run": "pyrogen.inference.runs.recipe",
     "log_evidence": "pyrogen.inference.evidence.estimator",
     "report": "pyrogen.inference.pages.run_report",
     "sample_posterior": "pyrogen.inference.latents.sampling",
+    "save_to_hub": "pyrogen.inference.sharing.hub",
     "vae": "pyrogen.models.vae.vae",
 }
 

@@ -126,9 +126,17 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
     return register
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """Names of the zoo's entries that match a glob pattern, sorted."""
-    return sorted(fnmatch.filter((r.name for r in registrations("entry")), pattern))
+def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
+    """Names of the zoo's entries that match a glob pattern, sorted.
+
+    Args:
+        pattern: of names.
+        pretrained: only those that ``create(name, pretrained=True)`` gives with weights.
+    """
+    from pyrogen.pretrained import has_weights
+
+    names = sorted(fnmatch.filter((r.name for r in registrations("entry")), pattern))
+    return list(filter(has_weights, names)) if pretrained else names
 
 
 def choices(axis: str) -> list[str]:
@@ -174,16 +182,24 @@ def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
     return ValueError(f"there is no {kind} called {name!r}; {hint}")
 
 
-def create(name: str, **arguments: Any) -> Any:
+def create(name: str, *, pretrained: bool = False, **arguments: Any) -> Any:
     """Build a model of the zoo by its name.
 
     Args:
         name: an entry, see :func:`list_models`.
+        pretrained: with weights that come with the package, in evaluation mode; ``list_models(pretrained=True)`` names the
+            entries that have some, and their cards say of which data.
         arguments: the entry's own: ``x_shape``, ``latent_size``, and for each axis an object or a name for its defaults.
+            With pretrained weights none is needed, and none may differ from those that these were trained with.
 
     Raises:
-        ValueError: unknown entry, argument or choice, or choices that do not fit together.
+        ValueError: unknown entry, argument or choice, or choices that do not fit together; no weights, or weights that were
+            trained with other arguments.
     """
+    if pretrained:
+        from pyrogen.pretrained import load_pretrained
+
+        return load_pretrained(name, arguments)
     build = find("entry", name).load()
     check_arguments(name, arguments)
     accepted = inspect.signature(build).parameters

@@ -18,6 +18,7 @@ import pyrogen
 from pyrogen import plain_yaml
 from pyrogen.base import Model
 from pyrogen.files import first_line, write
+from pyrogen.pretrained import has_weights
 from pyrogen.registry import create, describe, unknown
 from pyrogen.seeds import ALONE
 
@@ -119,7 +120,8 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     """
     folder = Path(folder)
     if not (folder / CONFIG).is_file():
-        raise ValueError(f"{folder} is not a run's folder: it holds no {CONFIG}.")
+        fetched = f" To have a trained {folder}, pyrogen fetch {folder}." if has_weights(str(folder)) else ""
+        raise ValueError(f"{folder} is not a run's folder: it holds no {CONFIG}.{fetched}")
     try:
         config = plain_yaml.read((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -162,6 +164,7 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
         )
     section = config.get("data")
     model.standardized = isinstance(section, dict) and section.get("standardize") is True
+    model.read_weights = fingerprint(folder, weights)["weights_sha256"]
     return model.eval()
 
 

@@ -41,6 +41,7 @@ ORDER = (
     "metrics",
     "runs",
     "pages",
+    "sharing",
     "explorer",
     "proofs",
 )

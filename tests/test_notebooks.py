@@ -67,6 +67,10 @@ def test_everything_has_a_page_of_its_own(data, run):
     assert "&lt;script&gt;" in data._repr_html_()
 
 
+def test_figures_are_shown_without_pyplot(run):
+    assert run.plot()._repr_png_().startswith(b"\x89PNG")
+
+
 def test_text_is_escaped_everywhere():
     page = html.block(NAME, html.table([(NAME, 3)], (NAME,)), html.text(NAME))
     assert read(page).count("td") == 2

@@ -46,6 +46,9 @@ def command(config: Mapping[str, Any], model: Model) -> list[str]:
     if not (isinstance(data, dict) and isinstance(settings, dict)):
         raise ValueError("its config does not say on which data or by which settings it was trained.")
     record = find("entry", origin["entry"])
+    made = config.get("made")
+    if isinstance(made, dict) and made.get("from_weights"):
+        raise ValueError(f"its training went on from the saved weights {made['from_weights']}.")
     auto, arguments = "cuda" if torch.cuda.is_available() else "cpu", dict(origin["arguments"])
     own = {k: v for k, v in settings.items() if k != "device" or v != auto}
     # a model's own objective is an argument of its entry

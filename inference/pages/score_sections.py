@@ -34,7 +34,7 @@ def shown_scores(folder: str | Path, scores: Mapping[str, xr.Dataset], data: Dat
         f"Data: {'; '.join(sorted(kinds))}. A bound is on its expectation; the bias is what an estimate's own diagnostics "
         "expect its mean to be off by; flagged are data whose estimates cannot be believed."
     )
-    yield Panel(SCORES, caption, table=_table(list(summaries.values())))
+    yield Panel(SCORES, caption, table=score_table(list(summaries.values())))
     for name, summary in summaries.items():
         advice = summary.diagnosis.advice
         next_one = f"# {_label(summary)}: {advice.says}\n{advice.command(str(folder), name)}" if advice else ""
@@ -62,7 +62,8 @@ def _said(summary: Summary, data: Data | None) -> Iterator[str]:
     yield f"The mean is uncertain by ± {summary.data_se:.2g} nats because it is over {summary.count} data{draws}{more}."
 
 
-def _table(summaries: Sequence[Summary]) -> Sequence[Sequence[str]]:
+def score_table(summaries: Sequence[Summary]) -> list[Sequence[str]]:
+    """Rows of words, the first of them the head: each estimate with its errors, its direction and its verdict."""
     rows: list[Sequence[str]] = [
         (
             "estimate",

@@ -28,11 +28,11 @@ from pyrogen.inference.proofs.records import (
     FOLDER,
     Measured,
     Proof,
-    provenance,
     still_measured,
     write_table,
 )
 from pyrogen.inference.training.fit import fit
+from pyrogen.provenance import provenance
 
 PAPER = "-paper"
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
-import os
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-import pyro
-import torch
-
-import pyrogen
 from pyrogen import registry
 from pyrogen.files import write
 from pyrogen.inference.proofs.claims import BOUNDS, Claim, claims_of
+from pyrogen.provenance import provenance
 
 FOLDER, TABLE = Path("proofs"), "PROOFS.md"
 
@@ -166,51 +158,6 @@ def still_measured(path: Path, claims: Sequence[Claim], seeds: Sequence[Sequence
         known = {f.name: held[0][f.name] for f in fields(Measured) if f.name in held[0]} if held else {}
         found.append(Measured(**{**known, **({} if known.get("date") else of_proof)}) if held else None)
     return found
-
-
-def provenance() -> dict[str, Any]:
-    """Where and when: machine, versions, commit and date."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    machine = {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
-        "cpus": cpus,
-        "threads": torch.get_num_threads(),
-    }
-    versions = {
-        "pyrogen": pyrogen.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "pyro": pyro.__version__,
-        "numpy": np.__version__,
-    }
-    date = datetime.date.today().isoformat()
-    return {"machine": machine, "versions": versions, "commit": _commit(), "date": date}
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
-def _commit() -> str:
-    """The commit of the sources that run, with "+" where files differ from it; "" where they are in no repository."""
-    source = Path(registry.__file__)
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", *words], cwd=source.parent, capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
-
-    # an installed copy may lie inside somebody else's repository
-    if git("ls-files", "--error-unmatch", source.name) is None:
-        return ""
-    changed = git("status", "--porcelain", "--", ":/pyrogen", ":/inference", ":/models")
-    return f"{git('rev-parse', '--short', 'HEAD')}{'+' if changed else ''}"
 
 
 def _finite(value: Any) -> Any:

@@ -31,6 +31,7 @@ from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objec
 from pyrogen.inference.training.kept_weights import KeptWeights
 from pyrogen.inference.training.progress import Board, Display
 from pyrogen.inference.training.run import METRICS, Run, read_history
+from pyrogen.provenance import provenance
 
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
@@ -70,7 +71,8 @@ class Trainer:
     def sections(self) -> dict[str, Any]:
         """What the config says beside the model."""
         changes = {"changes": self.changes} if self.changes else {}
-        return {"data": self.data.describe(), "fit": self.settings, **changes}
+        begun = {"from_weights": self.model.read_weights} if self.model.read_weights else {}
+        return {"data": self.data.describe(), "fit": self.settings, **changes, "made": {**provenance(), **begun}}
 
     def claim(self, resume: bool, overwrite: bool) -> bool:
         """Prepare the folder; whether there is anything left to train.

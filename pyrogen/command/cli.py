@@ -14,6 +14,7 @@ from pyrogen.command import speech
 
 VERBS = {
     "list": "name the models of the zoo, or the choices on an axis",
+    "fetch": "bring a trained model into a folder: one that comes with the package, or user/name on the Hugging Face hub",
     "train": "train a model of the zoo on data, into a folder",
     "evaluate": "estimate log p(x) of a trained model, with its errors",
     "sample": "draw data from a trained model, as a picture and as numbers",

@@ -19,7 +19,8 @@ BASH = """_pyrogen() {
 complete -o filenames -F _pyrogen pyrogen"""
 
 OTHERS = {
-    "list": ["--axis"],
+    "list": ["--axis", "--pretrained"],
+    "fetch": ["--folder", "--revision"],
     "evaluate": ["--estimator", "--weights", "--split", "--limit", "--flagged_by", "--sigma", "--seed", "--chunk_size"],
     "sample": ["--n", "--seed", "--y", "--out"],
     "compare": ["--grid", "--entry", "--data", "--folder", "--estimator", "--limit", "--seeds", "--jobs", "--backend"],
@@ -34,6 +35,8 @@ def candidates(words: Sequence[str], verbs: Iterable[str]) -> list[str]:
         found: Iterable[str] = verbs
     elif words[0] == "train" and len(words) == 2 and not words[1].startswith("-"):
         found = registry.list_models()
+    elif words[0] == "fetch" and len(words) == 2 and not words[1].startswith("-"):
+        found = registry.list_models(pretrained=True)
     elif words[-1].startswith("--"):
         found = _flags(words)
     else:

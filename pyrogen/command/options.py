@@ -321,7 +321,7 @@ def read_sections(path: str | Path) -> dict[str, dict[str, Any]]:
         )
     known = ("model", "data", "fit")
     for name, section in config.items():
-        if name not in (*known, "pyrogen", "changes"):
+        if name not in (*known, "pyrogen", "changes", "made"):
             raise registry.unknown(f"section of {path}", name, known)
         if name in known and not isinstance(section, Mapping):
             raise ValueError(f"the section {name!r} of {path} must be a mapping of names to values.")

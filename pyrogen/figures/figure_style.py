@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,10 +35,19 @@ def as_rows(x: Array) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
+class Shown(Figure):
+    """A figure that a notebook shows, whether or not pyplot was ever imported there."""
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png", dpi=100)
+        return content.getvalue()
+
+
 def blank(width: float, height: float) -> Figure:
     """An empty figure, in inches."""
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.04)
-    return Figure(figsize=(width, height), layout=layout, facecolor="white")
+    return Shown(figsize=(width, height), layout=layout, facecolor="white")
 
 
 def single(height: float, title: str | None, x: str = "", y: str = "", width: float = WIDTH) -> tuple[Figure, Axes]:

@@ -1,0 +1,203 @@
+"""The card of a model that is given away, made from its run: what it is, of what, how, how good, and what it is not for."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import pyrogen
+from pyrogen import registry, storage
+from pyrogen.base import HasClassifier, HasLogProb, HasPartition, HasPosterior, Model
+from pyrogen.files import first_line
+from pyrogen.inference.evidence import request
+from pyrogen.inference.evidence.summary import summarize
+from pyrogen.inference.metrics.classes import accuracy
+from pyrogen.inference.pages.reproduction import paper_section, recipe_section
+from pyrogen.inference.pages.score_sections import score_table
+from pyrogen.inference.runs.quality import read_quality
+from pyrogen.inference.runs.recipe import data_of
+from pyrogen.inference.runs.scores import beware, read_scores
+from pyrogen.inference.training.run import read_history
+
+LICENSE = "apache-2.0"  # of the package, and so of the weights that its authors trained
+
+
+def model_card(folder: str | Path, how: str, license: str | None = None) -> str:
+    """The card of a run as Markdown, with the head of YAML that hubs read. Nothing in it is typed: all is read from the run.
+
+    Args:
+        folder: the run's.
+        how: the Python expression that gives the model, as ``pyrogen.create("vae", pretrained=True)``.
+        license: of the weights, as hubs abbreviate it; None to say nothing of it.
+
+    Raises:
+        ValueError: the folder is no run's, or is damaged.
+    """
+    config, model = storage.read_config(folder), storage.load(folder)
+    entry, data = str(config["model"]["entry"]), config.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    head: dict[str, Any] = {"library_name": "pyrogen", "tags": ["pyrogen", "pyro", "generative-model", entry]}
+    if license is not None:
+        head["license"] = license
+    record = registry.find("entry", entry)
+    lines = [
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
+        f"# {entry}, trained on {source}" if source else f"# {entry}",
+        f"{record.summary}",
+        "This page was made by `pyrogen` from the run that it is about.",
+        f"```python\nimport pyrogen\n\nmodel = {how}  # in evaluation mode\n{_first_call(model)}\n```",
+        *_of_model(config, model),
+        *_of_data(data),
+        *_of_training(folder, config, model),
+        *_of_scores(folder, model),
+        *_of_classes(folder, model),
+        *_of_quality(folder),
+        *_of_use(folder, config, model),
+        "## What to cite",
+        *[section.text for section in paper_section(config)],
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _first_call(model: Model) -> str:
+    told = model.condition is not None and not model.condition.optional
+    return f"x = model.sample(16{', y' if told else ''})  # (16, {', '.join(map(str, model.x_shape))})"
+
+
+def _of_model(config: Mapping[str, Any], model: Model) -> Iterator[str]:
+    arguments = {k: v for k, v in config["model"]["arguments"].items() if k != "vocabulary"}
+    count = sum(p.numel() for p in model.parameters())
+    yield "## Model"
+    yield table(
+        [
+            ("what", "value"),
+            ("parameters", f"{count:,}"),
+            ("x", f"{tuple(model.x_shape)}, of kind {' or '.join(model.kinds)}"),
+            *((f"`{name}`", f"`{_short(value)}`") for name, value in arguments.items() if value is not None),
+        ]
+    )
+
+
+def _of_data(data: Any) -> Iterator[str]:
+    yield "## Data"
+    if not isinstance(data, dict):
+        yield "The run does not say what it was trained on."
+        return
+    splits = data.get("splits") or {}
+    rows = [("what", "value"), ("name", f"`{data.get('source')}`")]
+    rows += [(f"{name} data", str(n)) for name, n in splits.items()] if isinstance(splits, dict) else []
+    skip = ("name", "source", "splits", "reference", "x_shape")
+    rows += [(k, f"`{_short(v)}`") for k, v in data.items() if k not in skip and v not in (None, False, "", {}, [])]
+    yield table(rows)
+
+
+def _of_training(folder: str | Path, config: Mapping[str, Any], model: Model) -> Iterator[str]:
+    yield "## Training"
+    recipe = recipe_section(config, model)
+    yield recipe.text
+    if recipe.code:
+        yield f"```sh\n{recipe.code}\n```"
+    made, history = config.get("made"), read_history(folder)
+    rows: list[Sequence[str]] = [("what", "value")]
+    if isinstance(made, dict):
+        m, v = made["machine"], made["versions"]
+        versions = ", ".join(f"{name} {number}" for name, number in v.items())
+        rows += [
+            ("date", made["date"]),
+            ("commit", f"`{made['commit']}`" if made["commit"] else "of an installed package"),
+            ("machine", f"{m['cpu']}, {m['cpus']} CPUs, {m['threads']} threads, {m['system']}"),
+            ("versions", versions),
+        ]
+    last = history[-1] if history else {}
+    rows += [(f"last {k}", f"{x:.4g}") for k, x in last.items() if isinstance(x, float) and k.endswith("/loss")]
+    yield table(rows)
+
+
+def _of_scores(folder: str | Path, model: Model) -> Iterator[str]:
+    yield "## Evidence"
+    scores = read_scores(folder)
+    if not scores:
+        dense = isinstance(model, (HasPosterior, HasLogProb, HasPartition))
+        none = "There is none: the model has no density of x of its own."
+        yield "It was not estimated; `pyrogen evaluate RUN` does so, or says why it cannot be." if dense else none
+        return
+    summaries = [summarize(score) for score in scores.values()]
+    a = summaries[0].attributes
+    yield (
+        f"Estimates of {a.get('quantity', 'log p(x)')} in nats per datum, with the error of the draws and that of having so "
+        f"many data; kind {a.get('kind')}, binarization {a.get('binarization')}, dequantization {a.get('dequantization')}. "
+        "The direction says on which side of the truth the mean lies, but for its errors."
+    )
+    yield table(score_table(summaries))
+    for summary in summaries:
+        yield f"{request.title(summary.attributes)}:\n\n```\n{summary.diagnosis.text()}\n```"
+
+
+def _of_classes(folder: str | Path, model: Model) -> Iterator[str]:
+    if not isinstance(model, HasClassifier):
+        return
+    yield "## Classes"
+    try:
+        data = data_of(folder)
+        right = accuracy(model, data, 0)
+    except ValueError as error:
+        yield f"How often it is right was not measured: {first_line(error)}"
+        return
+    n = len(data.test)
+    yield (
+        f"It names the right class of {right:.3f} ± {math.sqrt(right * (1 - right) / n):.3f} of {n} test data (± one "
+        "standard error of having so many)."
+    )
+
+
+def _of_quality(folder: str | Path) -> Iterator[str]:
+    found, _ = read_quality(folder)
+    if found is not None:
+        yield "## Samples"
+        yield f"{found.verdict} {found.compared()}"
+        yield table(found.table())
+
+
+def _of_use(folder: str | Path, config: Mapping[str, Any], model: Model) -> Iterator[str]:
+    data, settings = config.get("data"), config.get("fit")
+    source = data.get("source") if isinstance(data, dict) else "what it was trained on"
+    can = ["telling the classes of data"] if isinstance(model, HasClassifier) else ["drawing samples"]
+    can += ["coding and reconstructing data"] if isinstance(model, HasPosterior) else []
+    yield "## Intended use"
+    yield (
+        f"{' and '.join(can).capitalize()} like `{source}`: for learning, teaching, tests and as a beginning of further "
+        "training. Nothing about people should be decided by it."
+    )
+    yield "## Limits"
+    limits = [f"It knows nothing but `{source}`; of other data its numbers and pictures mean nothing."]
+    if isinstance(settings, dict) and "seed" in settings:
+        limits.append(
+            f"It is one run, of seed {settings['seed']}: errors above are of draws and of data, not of other seeds."
+        )
+    for name, score in read_scores(folder).items():
+        diagnosis = summarize(score).diagnosis
+        limits += [f"{name}: {diagnosis.verdict}."] if not diagnosis.trusted else []
+        limits += [f"{name}: not checked is {diagnosis.unchecked}."] if diagnosis.unchecked else []
+    limits += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in beware(folder)]
+    found, _ = read_quality(folder)
+    limits += [found.verdict] if found is not None and any(map(found.is_worse, found.names)) else []
+    yield "\n".join(f"- {limit}" for limit in limits)
+    yield (
+        f"Read by pyrogen {config.get('pyrogen', pyrogen.__version__)} or later from `{storage.CONFIG}` and "
+        f"`{storage.WEIGHTS}`, plain names and numbers: no code is run from them."
+    )
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of words, the first of them the head, as a table of Markdown."""
+    head, *rest = [[cell.replace("|", r"\|").replace("\n", " ") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rest))
+
+
+def _short(value: Any) -> str:
+    return textwrap.shorten(str(value).replace("`", "'"), 160, placeholder=" …")
