@@ -32,9 +32,7 @@ class Table(nn.Module):
         value, known = seen.flatten(2).unbind(1)
         agrees = ((ALL.flatten(1) == value.unsqueeze(1)) | (known.unsqueeze(1) == 0)).all(-1)
         log_p = self.law.expand(len(seen), -1).masked_fill(~agrees, -1e9)
-        each = [
-            torch.where(ALL.flatten(1)[:, d] == bit, log_p, -1e9).logsumexp(1) for bit in (1, 0) for d in range(D)
-        ]
+        each = [torch.where(ALL.flatten(1)[:, d] == bit, log_p, -1e9).logsumexp(1) for bit in (1, 0) for d in range(D)]
         ones, zeros = torch.stack(each, 1).split(D, 1)
         return (ones - zeros).clamp(-50, 50)
 
@@ -160,7 +158,9 @@ def test_of_the_exact_net_it_is_the_exact_log_p_and_of_few_steps_it_is_not():
 def test_stock_estimators_see_the_same_pair(steps):
     model, x = of_net(steps), ALL[3:5]
     mean = log_evidence(model, x, ELBO(num_samples=1500))
-    assert abs((mean["log_evidence"].values - log_bound(model, x, steps or 0).numpy()) / mean["mc_se"].values).max() < 4.5
+    assert (
+        abs((mean["log_evidence"].values - log_bound(model, x, steps or 0).numpy()) / mean["mc_se"].values).max() < 4.5
+    )
     tight = log_evidence(model, x, IWAE(1500))
     assert abs((tight["log_evidence"].values - log_law(model, x).numpy()) / tight["mc_se"].values).max() < 5
     assert log_evidence(model, x).attrs["estimator"] == "DiffusionELBO"

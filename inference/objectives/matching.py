@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, Objective, Player
 from pyrogen.capabilities import HasVelocity
-from pyrogen.inference.objectives.diffusion import even_times
+from pyrogen.distributions.ode import matching_error
 from pyrogen.registry import choice
 
 
@@ -36,10 +35,6 @@ class FlowMatching(Objective):
         flow: Any = model
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
-            end = model.scaled(batch.x)
-            noise, t = torch.randn_like(end), even_times(end)
-            share = t.reshape(-1, *[1] * (end.dim() - 1))
-            v = model.velocity((1 - share) * noise + share * end, t)
-            return {"loss": (v - (end - noise)).square().mean()}
+            return {"loss": matching_error(model.velocity, model.scaled(batch.x))}
 
         return [Player("flowmatching", loss, [flow])]

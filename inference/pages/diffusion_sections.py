@@ -63,7 +63,9 @@ def gaps(model: Any, data: Data, history: History) -> Iterator[Panel]:
     drawn = [model.fill(part.x, seen, y)[0] for _ in range(3)]
     strip = torch.stack([part.x, torch.where(seen.to(part.x.device), part.x, middle), *drawn])
     figure = plots.strips(strip, data.kind, ["data", "seen", *["drawn"] * 3])
-    caption = f"{len(part)} test data of which {KNOWN:.0%} of the pixels are seen, and the rest drawn given them, three times."
+    caption = (
+        f"{len(part)} test data of which {KNOWN:.0%} of the pixels are seen, and the rest drawn given them, thrice."
+    )
     yield Panel(DECODED, caption, "gaps", figure)
 
 

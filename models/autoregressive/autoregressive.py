@@ -133,7 +133,7 @@ class AutoregressiveModel(Density, HasConditionals, HasGaps):
         return (p if temperature == 1 else p.at(temperature)).complete(x, known)
 
     def fill(self, x: Tensor, seen: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Hidden places drawn given those before them, weighed by the seen ones: see :class:`~pyrogen.capabilities.HasGaps`."""
+        """Hidden places drawn given those before them, and log p of the seen: see :class:`~pyrogen.capabilities.HasGaps`."""
         p = self.distribution(y)
         return p.fill(x, [bool(seen[place.pixel]) for place in p.places])
 

@@ -4,6 +4,15 @@ ON_RING = {"seeds": 3, "data": "ring"}
 NOISE = {"name": "Linear", "low": -12.0, "high": 5.0}
 LONG = {"epochs": 60, "lr": 2e-3, "batch_size": 256, "lr_milestones": [40, 54]}
 
+SMALL = {
+    "seeds": 3,
+    "data": {"name": "digits", "pool": 2},
+    "recipe": {"epochs": 100, "lr": 3e-3, "batch_size": 128, "lr_milestones": [70, 90]},
+}
+HIDING = {"denoiser": {"name": "Perceptron", "hidden": [64, 64], "octaves": 0}}
+# 16,516 parameters, beside 15,696
+MADE = {"entry": "made", "arguments": {"hidden": [500]}}
+
 CLAIMS = {
     "vdm": [
         {
@@ -29,6 +38,17 @@ CLAIMS = {
                 "arguments": {},
                 "recipe": {"epochs": 30, "lr": 1e-3, "batch_size": 128, "lr_milestones": [20], "clip_gradients": 1.0},
             },
+        },
+    ],
+    "masked-diffusion": [
+        {
+            **SMALL,
+            "says": "Its bound beats the exact log p of MADE of as many parameters on digits of 4 × 4 bits, in nats.",
+            "metric": "gain",
+            "at_least": 0.0,
+            "arguments": HIDING,
+            "against": MADE,
+            "control": {**MADE, "says": "MADE from other seeds", "seed": 100},
         },
     ],
     "flow-matching": [

@@ -24,8 +24,8 @@ from pyrogen.registry import entry, make
 class MaskedDiffusion(Pair, HasDiffusion, HasGaps):
     """T steps in which elements of x are hidden until none is left, z₀ = x → z₁ → … → z_T, and shown on the way back.
 
-    In z_i each element is hidden with probability i/T, for good: NaN. Given z_i, step i shows each hidden one with probability
-    1/i, whatever x is, so that guide and model differ only in its value, x_d or a draw of p(x_d|z_i):
+    In z_i each element is hidden with probability i/T, for good: NaN. Given z_i, step i shows each hidden one with
+    probability 1/i, whatever x is, so that guide and model differ only in its value, x_d or a draw of p(x_d|z_i):
 
         −ELBO = Σ_i 1/i E_{q(z_i|x)} Σ_{d hidden in z_i} −log p(x_d|z_i),
 
@@ -35,7 +35,7 @@ class MaskedDiffusion(Pair, HasDiffusion, HasGaps):
 
         −ELBO = E_σ Σ_d −log p(x_σ(d) | x_σ(<d)).
 
-    The gap is that to log E_σ p_σ(x): none where the network's conditionals are those of one law. The sites are z_{T−1} … z_1.
+    The gap is that to log E_σ p_σ(x): none where the network's conditionals are those of one law. Sites are z_{T−1} … z_1.
     References: Austin et al. 2021, arXiv:2107.03006; Sahoo et al. 2024, arXiv:2406.07524; the limit: Uria et al. 2014,
     arXiv:1310.1757; Hoogeboom et al. 2022, Autoregressive diffusion models, arXiv:2110.02037.
 
@@ -43,8 +43,8 @@ class MaskedDiffusion(Pair, HasDiffusion, HasGaps):
     density.
 
     Args:
-        denoiser: what is seen, ``(N, *seen_shape)``, and the share that is hidden, ``(N, 1)``, to the features of all elements,
-            ``(N, likelihood.channels(x_shape), *x_shape[1:])``.
+        denoiser: what is seen, ``(N, *seen_shape)``, and the share that is hidden, ``(N, 1)``, to the features of all
+            elements, ``(N, likelihood.channels(x_shape), *x_shape[1:])``.
         likelihood: of one element, told the shape of x.
         steps: T; None: the limit.
         objective: what :func:`pyrogen.inference.fit` optimizes; by default DiffusionELBO(), which looks at one step a datum.
@@ -68,8 +68,8 @@ class MaskedDiffusion(Pair, HasDiffusion, HasGaps):
             )
         if likelihood.missing:
             raise ValueError(
-                f"hidden elements are the latents of a masked diffusion, and the likelihood {type(likelihood).__name__} leaves "
-                "them out of x; take the one that it is made of."
+                f"hidden elements are the latents of a masked diffusion, and the likelihood {type(likelihood).__name__} "
+                "leaves them out of x; take the one that it is made of."
             )
         self.one_by_one = steps is None
         self.steps = self.x_shape.numel() if steps is None else steps
@@ -159,7 +159,7 @@ class MaskedDiffusion(Pair, HasDiffusion, HasGaps):
 
     @torch.no_grad()
     def fill(self, x: Tensor, seen: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See :class:`~pyrogen.capabilities.HasGaps`: seen elements in an order drawn for each datum, then the hidden ones."""
+        """Seen elements in an order drawn for each datum, then hidden ones: see :class:`~pyrogen.capabilities.HasGaps`."""
         first = torch.where(seen.expand(self.x_shape), 0.0, 1.0).to(x.device)
         order = (torch.rand(x.shape, device=x.device) + first).flatten(1).argsort(1)
         z, log_p = torch.full_like(x, torch.nan), x.new_zeros(len(x))
@@ -202,7 +202,7 @@ def seen_shape(x_shape: torch.Size) -> torch.Size:
 
 @entry(
     "masked-diffusion",
-    reference="Austin et al. 2021, arXiv:2107.03006; Hoogeboom et al. 2022, Autoregressive diffusion models, arXiv:2110.02037",
+    reference="Austin et al. 2021, Structured denoising diffusion, arXiv:2107.03006; Hoogeboom et al. 2022, arXiv:2110.02037",
     data="digits",
     recipe={"epochs": 200, "lr": 2e-3, "batch_size": 64},
 )
