@@ -4,14 +4,12 @@ ON_RING = {"seeds": 3, "data": "ring"}
 NOISE = {"name": "Linear", "low": -12.0, "high": 5.0}
 LONG = {"epochs": 60, "lr": 2e-3, "batch_size": 256, "lr_milestones": [40, 54]}
 
-SMALL = {
+HIDING = {
     "seeds": 3,
-    "data": {"name": "digits", "pool": 2},
+    "data": "digits",
+    "arguments": {"denoiser": {"name": "Perceptron", "hidden": [128, 128], "octaves": 0}},
     "recipe": {"epochs": 100, "lr": 3e-3, "batch_size": 128, "lr_milestones": [70, 90]},
 }
-HIDING = {"denoiser": {"name": "Perceptron", "hidden": [64, 64], "octaves": 0}}
-# 16,516 parameters, beside 15,696
-MADE = {"entry": "made", "arguments": {"hidden": [500]}}
 
 CLAIMS = {
     "vdm": [
@@ -42,13 +40,19 @@ CLAIMS = {
     ],
     "masked-diffusion": [
         {
-            **SMALL,
-            "says": "Its bound beats the exact log p of MADE of as many parameters on digits of 4 × 4 bits, in nats.",
+            **HIDING,
+            "says": "In the limit of many steps its bound beats independent pixels on digits, in nats.",
+            "metric": "gain-over-marginals",
+            "at_least": 3.6,
+            "control": {"says": "the same net of one step, which is independent pixels", "arguments": {"steps": 1}},
+        },
+        {
+            **HIDING,
+            "says": "The bound, an average over all orders, stays within half a nat of what MADE has in one order, exactly.",
             "metric": "gain",
-            "at_least": 0.0,
-            "arguments": HIDING,
-            "against": MADE,
-            "control": {**MADE, "says": "MADE from other seeds", "seed": 100},
+            "at_least": -0.5,
+            "against": {"entry": "made", "arguments": {"hidden": [500]}},
+            "control": {"says": "the same net of two steps", "arguments": {"steps": 2}},
         },
     ],
     "flow-matching": [

@@ -62,8 +62,8 @@ def vae_hierarchical(
     latent_size: int = 32,
     levels: int = 4,
     width: int = 128,
-    warmup: int = 1000,
-    posterior: Posterior | str = "ResidualNormal",
+    warmup: int = 5000,
+    posterior: Posterior | str = "Ladder",
     likelihood: Likelihood | str = "Bernoulli",
     objective: Objective | str | None = None,
 ) -> VAE:
@@ -78,7 +78,7 @@ def vae_hierarchical(
         levels: how many.
         width: of both stacks.
         warmup: steps over which the weight of the KL rises, so that no level dies young.
-        posterior: q(z|x).
+        posterior: q(z|x), such as Ladder or ResidualNormal, which follow the levels.
         likelihood: p(x|z).
         objective: instead of ELBO(warmup).
     """
