@@ -17,6 +17,7 @@ from pyro.distributions import constraints
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Tensor, nn
 
+from pyrogen.base import Batch, Stage
 from pyrogen.conditions import Condition
 from pyrogen.kinds import kind_named, kind_of
 from pyrogen.registry import Registration, registrations
@@ -106,8 +107,23 @@ class Prior(Axis):
         """Take the latent size, which is all that a fixed prior needs of a plan."""
 
     def bottom_size(self, latent_size: int) -> int:
-        """How many coordinates of z, the last ones, the data depend on directly: all, unless the prior has levels."""
+        """How many numbers of :meth:`bottom` the data depend on directly: all of z, unless the prior has levels."""
         return latent_size
+
+    def bottom(self, z: Tensor) -> Tensor:
+        """What the data depend on directly, ``(..., latent_size)`` to ``(..., bottom_size)``: the last coordinates of z."""
+        return z[..., -self.bottom_size(z.shape[-1]) :]
+
+    def stages(self, codes: Callable[[Batch], Tensor]) -> Sequence[Stage]:
+        """The games in which it is fitted to codes ``(B, latent_size)`` of a batch, once the rest of the model is trained.
+
+        By default none, as a prior is trained with the model. One that has some is given the model to train under while it is
+        not :meth:`wake`.
+        """
+        return []
+
+    def wake(self, awake: bool) -> None:
+        """Be what was fitted to codes, or what stands for it until then; of a prior without stages nothing."""
 
     def generator(self, y: Tensor | None = None) -> Distribution:
         """What the latents of generated data are drawn from: the prior itself, where it is proper."""

@@ -234,6 +234,26 @@ class HasODE(ABC):
         """
 
 
+class HasGaps(ABC):
+    """A model that draws x in parts, and can begin with any that are known."""
+
+    @abstractmethod
+    def fill(self, x: Tensor, seen: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data ``(N, *x_shape)`` whose hidden places are drawn, and the log weight of each in nats, ``(N,)``.
+
+        The mean of the weights is p(x_seen), without bias; of many data, drawn again by their weights, the hidden places are
+        draws of p(x_hidden|x_seen). A model that draws x in an order of chance has the seen places come first.
+
+        Args:
+            x: data; what is hidden of them is not read.
+            seen: which places are, ``x_shape[1:]`` in bits.
+            y: conditions of each.
+
+        Raises:
+            ValueError: parts of x that are drawn otherwise.
+        """
+
+
 class HasVelocity(ABC):
     """A model that makes data of noise along dx/dt = v(x, t), from t = 0 to 1, whatever v is."""
 

@@ -32,6 +32,12 @@ def earlier(z: Tensor, u: Tensor, before: Tensor, later: Tensor) -> tuple[Tensor
     return alpha(before) / alpha(later) * (1 - c) * z + alpha(before) * c * u, sigma(before) * c.sqrt()
 
 
+def even_times(x: Tensor) -> Tensor:
+    """Times in [0, 1) spread evenly over a batch, (u + n/B) mod 1 with one u ~ U(0, 1), ``(B,)``: each is uniform."""
+    u = torch.rand((), device=x.device, dtype=x.dtype)
+    return (u + torch.arange(len(x), device=x.device, dtype=x.dtype) / len(x)) % 1
+
+
 class NoiseSchedule(nn.Module, ABC):
     """γ(t), which rises from ``low`` at t = 0 to ``high`` at t = 1: α² = σ(−γ) of the signal is left, and σ² = σ(γ) is noise.
 

@@ -10,7 +10,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from pyrogen.base import HasConditionals, HasPosterior, Model
+from pyrogen.base import HasPosterior, Model
+from pyrogen.capabilities import HasGaps
 from pyrogen.distributions.autoregressive import Autoregressive
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weight_stream import WeightStream
@@ -36,12 +37,13 @@ def impute(
 ) -> xr.Dataset:
     """Hidden places of data from all seen ones, those after them too: p(x_hidden | x_seen), by importance resampling.
 
-    Candidates take the hidden places from p(x_d | x_<d) in turn, and weigh Π p(x_d | x_<d) over the seen ones. With latents
+    Candidates take the hidden places from p(x_d | x_<d) in turn, and weigh Π p(x_d | x_<d) over the seen ones, which come
+    first where the order is one of chance. With latents
     z ~ r(z), a mixture of the prior and of q(z|x̂) at guesses x̂ of the whole datum, and the weight has p(z) / r(z) in it. The
     mean of the weights is p(x_seen), without bias; draws are exact as the candidates grow, and ``ess`` says how many count.
 
     Args:
-        model: that draws x place by place, as 'lstm-lm', 'vae-text' or 'pixelcnn'.
+        model: that draws x place by place, as 'lstm-lm', 'vae-text', 'pixelcnn' or 'masked-diffusion'.
         x: whole data, ``(B, *x_shape)``; what is hidden of them is not read.
         seen: which places are, ``x_shape[1:]`` in bits.
         y: conditions.
@@ -105,12 +107,13 @@ def impute(
 
 def _candidates(model: Model, x: Tensor, seen: Tensor, y: Tensor | None, n: int) -> tuple[Tensor, Tensor]:
     """``n`` whole data ``(n, *x_shape)``, and their log weights in float64."""
-    if isinstance(model, HasConditionals):
-        given = None if y is None else y.expand(n, *y.shape[1:])
-        return _filled(model.distribution(given), x, seen, n)
+    if isinstance(model, HasGaps):
+        filled, log_w = model.fill(x.expand(n, *x.shape[1:]), seen, None if y is None else y.expand(n, *y.shape[1:]))
+        return filled, log_w.double()
     if not isinstance(model, HasPosterior):
         raise ValueError(
-            f"gaps are filled place by place, and {type(model).__name__} does not draw x so; take 'lstm-lm' or 'vae-text'."
+            f"gaps are filled place by place, and {type(model).__name__} does not draw x so; take 'lstm-lm', 'vae-text' or "
+            "'masked-diffusion'."
         )
     prior = latent_prior(model, y)
     one = torch.Size() if prior.batch_shape else torch.Size([1])

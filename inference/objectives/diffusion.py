@@ -14,6 +14,7 @@ from pyrogen.capabilities import HasDiffusion
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.noise import even_times
 from pyrogen.registry import choice
 from pyrogen.seeds import derived
 
@@ -106,12 +107,6 @@ class DiffusionELBO(Objective, Estimator):
             step, of_step = drawn(diffusion.step_nats(x, torch.full((len(x),), i, device=x.device), y))
             total, variance = total + step, variance + of_step
         return diffusion.prior_nats(x).double()[::n], total, mean, variance
-
-
-def even_times(x: Tensor) -> Tensor:
-    """Times in [0, 1) spread evenly over a batch, (u + n/B) mod 1 with one u ~ U(0, 1), ``(B,)``: each is uniform."""
-    u = torch.rand((), device=x.device, dtype=x.dtype)
-    return (u + torch.arange(len(x), device=x.device, dtype=x.dtype) / len(x)) % 1
 
 
 def _need(model: Any, who: str) -> HasDiffusion:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from pyrogen.base import Batch, Objective, Player
 from pyrogen.capabilities import HasScore, HasVelocity
-from pyrogen.inference.objectives.diffusion import even_times
-from pyrogen.noise import alpha, sigma
+from pyrogen.distributions.ode import matching_error
+from pyrogen.noise import alpha, even_times, sigma
 from pyrogen.registry import choice
 
 
@@ -38,11 +38,7 @@ class FlowMatching(Objective):
         flow: Any = model
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
-            end = model.scaled(batch.x)
-            noise, t = torch.randn_like(end), even_times(end)
-            share = t.reshape(-1, *[1] * (end.dim() - 1))
-            v = model.velocity((1 - share) * noise + share * end, t)
-            return {"loss": (v - (end - noise)).square().mean()}
+            return {"loss": matching_error(model.velocity, model.scaled(batch.x))}
 
         return [Player("flowmatching", loss, [flow])]
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
+from pyrogen.capabilities import HasGaps
 from pyrogen.data import Data
 from pyrogen.figures import diffusion_plots, plots
 from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel
 from pyrogen.kinds import is_picture
 
 ROWS, COUNTED, DRAWN = 3, 200, 4
+FILLED, KNOWN = 8, 0.25
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of all steps
 
 
@@ -30,6 +32,7 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
         at = torch.full((len(part),), step, device=part.x.device)
         z = model.add_noise(part.x, at)
         shown.append((z, model.denoise(z, at, y)))
+    shown = [(z.nan_to_num(float(part.x.max() + part.x.min()) / 2), seen) for z, seen in shown] if not plane else shown
     names = [f"step {step}" for step in steps]
     if plane:
         noise, seen = ({name: pair[k] for name, pair in zip(names, shown, strict=True)} for k in (0, 1))
@@ -47,6 +50,23 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
     )
     labels = ["with noise", "seen as"] * len(part)
     yield Panel(DECODED, caption, "denoised", plots.strips(strip, "unit", labels, names))
+
+
+def gaps(model: Any, data: Data, history: History) -> Iterator[Panel]:
+    """Pictures of which pixels here and there are known, and the others drawn given them."""
+    part = data.test.take(FILLED)
+    if not isinstance(model, HasGaps) or not is_picture(model.x_shape) or not len(part):
+        return
+    seen = torch.rand(model.x_shape[1:], generator=torch.Generator().manual_seed(0)) < KNOWN
+    y = model.condition_for(part.y)
+    middle = (part.x.max() + part.x.min()) / 2
+    drawn = [model.fill(part.x, seen, y)[0] for _ in range(3)]
+    strip = torch.stack([part.x, torch.where(seen.to(part.x.device), part.x, middle), *drawn])
+    figure = plots.strips(strip, data.kind, ["data", "seen", *["drawn"] * 3])
+    caption = (
+        f"{len(part)} test data of which {KNOWN:.0%} of the pixels are seen, and the rest drawn given them, thrice."
+    )
+    yield Panel(DECODED, caption, "gaps", figure)
 
 
 def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:

@@ -103,7 +103,7 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
     (HasStyles, (synthesis_sections.mixtures, synthesis_sections.noise, synthesis_sections.ways)),
     (HasAttention, (synthesis_sections.attention,)),
     (HasGrowth, (synthesis_sections.growth,)),
-    (HasDiffusion, (diffusion_sections.noisy, diffusion_sections.costs)),
+    (HasDiffusion, (diffusion_sections.noisy, diffusion_sections.gaps, diffusion_sections.costs)),
     (
         HasPosterior,
         (

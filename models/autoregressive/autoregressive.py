@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyrogen.axes import Distribution, Likelihood
 from pyrogen.base import HasConditionals, HasLogProb, Objective, Pair, announce
+from pyrogen.capabilities import HasGaps
 from pyrogen.conditions import Condition, Reader
 from pyrogen.distributions.autoregressive import Autoregressive
 from pyrogen.distributions.tempered import check
@@ -84,7 +85,7 @@ class Density(Pair, HasLogProb):
         self.likelihood.check(x)
 
 
-class AutoregressiveModel(Density, HasConditionals):
+class AutoregressiveModel(Density, HasConditionals, HasGaps):
     """A causal network gives the parameters of every conditional at once: log p(x) = Σ_d log p(x_d | x_<d).
 
     Args:
@@ -135,6 +136,11 @@ class AutoregressiveModel(Density, HasConditionals):
             self.condition.check(y, len(x))
         p = self.distribution(y)
         return (p if temperature == 1 else p.at(temperature)).complete(x, known)
+
+    def fill(self, x: Tensor, seen: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Hidden places drawn given those before them, and log p of the seen: see :class:`~pyrogen.capabilities.HasGaps`."""
+        p = self.distribution(y)
+        return p.fill(x, [bool(seen[place.pixel]) for place in p.places])
 
     def receptive_field(self, pixel: tuple[int, ...], channel: int = 0) -> Tensor:
         """How much the parameters of one element move with each element of x, ``x_shape``: exactly 0 where it sees nothing.

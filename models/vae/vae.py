@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import pyro
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
-from pyrogen.base import HasGenerator, HasPosterior, Objective, Pair, announce, told
+from pyrogen.base import HasGenerator, HasPosterior, Objective, Pair, Stage, announce, told
 from pyrogen.conditions import Condition, Reader
 from pyrogen.files import first_line
 from pyrogen.inference.objectives.elbo import ELBO
@@ -35,7 +37,7 @@ class VAE(Pair, HasPosterior, HasGenerator):
             a log variance, to a pair of them, ``(N, latent_size)`` each, in this order or by name ("mean", "log_variance",
             "mu", "logvar", "scale", ...). With a condition it takes ``(N, condition.size)`` as a second argument, and so
             does the decoder.
-        decoder: ``(N, latent_size)`` (under a prior of levels: of its last one) to
+        decoder: ``(N, latent_size)`` (under a prior of levels: what it says that data depend on, ``prior.bottom``) to
             ``(N, likelihood.channels(x_shape), *x_shape[1:])`` in any shape: the parameters that the likelihood reads, such
             as the logits of a Bernoulli, with no sigmoid after them.
         x_shape: shape of one datum, channels first.
@@ -83,6 +85,24 @@ class VAE(Pair, HasPosterior, HasGenerator):
             axis.build(plan)
         self._try_networks()
 
+    def stages(self) -> Sequence[Stage]:
+        """That of the objective, and then those of a prior that is fitted to the codes, which rests until then."""
+        own = super().stages()
+        later = self.prior.stages(lambda batch: self.infer(batch.x, batch.y).sample())
+        if not later:
+            return own
+
+        def sleep(enter: Callable[[], None]) -> None:
+            self.prior.wake(False)
+            enter()
+
+        resting = [[replace(p, idle=[*p.idle, self.prior]) for p in stage.players] for stage in own]
+        slept = [
+            replace(stage, players=players, enter=partial(sleep, stage.enter))
+            for stage, players in zip(own, resting, strict=True)
+        ]
+        return [*slept, *later]
+
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z) p(x|z)."""
         announce(self)
@@ -109,7 +129,7 @@ class VAE(Pair, HasPosterior, HasGenerator):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
-        return self.likelihood(self.decoder(z[..., -self.bottom_size :], self._read(y)))
+        return self.likelihood(self.decoder(self.prior.bottom(z), self._read(y)))
 
     def latent_prior(self, y: Tensor | None = None) -> Distribution:
         """p(z), or p(z|y); of an improper prior what was fitted to the codes.

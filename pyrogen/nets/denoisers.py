@@ -24,10 +24,11 @@ class DenoiserNet(ABC):
     axes: ClassVar[tuple[str, ...]] = ("denoiser",)
 
     @abstractmethod
-    def build(self, x_shape: Sequence[int], condition: int = 0) -> nn.Module:
+    def build(self, x_shape: Sequence[int], condition: int = 0, channels: int | None = None) -> nn.Module:
         """A network with weights of its own: ``(N, *x_shape)``, and ``(N, 1 + condition)``, to ``(N, *x_shape)``.
 
-        The first number of what it is told is the level of noise in [0, 1], and the others say the condition.
+        The first number of what it is told is the level of noise in [0, 1], and the others say the condition. With
+        ``channels`` it says so many numbers at each position, ``(N, channels, *x_shape[1:])``.
 
         Raises:
             ValueError: data of a shape that it cannot read.
@@ -69,19 +70,20 @@ class Perceptron(DenoiserNet):
                 "of 1 unit or more, and 0 octaves or more."
             )
 
-    def build(self, x_shape: Sequence[int], condition: int = 0) -> nn.Module:
+    def build(self, x_shape: Sequence[int], condition: int = 0, channels: int | None = None) -> nn.Module:
         """The network."""
-        return _Perceptron(Size(x_shape), self.hidden[0], len(self.hidden), condition, self.octaves)
+        outputs = Size([channels or x_shape[0], *x_shape[1:]])
+        return _Perceptron(Size(x_shape), outputs, self.hidden[0], len(self.hidden), condition, self.octaves)
 
 
 class _Perceptron(nn.Module):
-    def __init__(self, x_shape: Size, width: int, depth: int, condition: int, octaves: int) -> None:
+    def __init__(self, x_shape: Size, outputs: Size, width: int, depth: int, condition: int, octaves: int) -> None:
         super().__init__()
-        self.x_shape, self.level, self.octaves = x_shape, Level(), octaves
+        self.outputs, self.level, self.octaves = outputs, Level(), octaves
         self.first = nn.Linear((1 + 2 * octaves) * x_shape.numel(), width)
         self.told = nn.ModuleList(nn.Linear(2 * WAVES + condition, width) for _ in range(depth))
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
-        self.last = nn.Linear(width, x_shape.numel())
+        self.last = nn.Linear(width, outputs.numel())
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         """The output."""
@@ -91,7 +93,7 @@ class _Perceptron(nn.Module):
         for layer, say in zip(self.layers, self.told, strict=True):
             h = h + layer(nn.functional.silu(h + say(level)))
         out: Tensor = self.last(nn.functional.silu(h))
-        return out.unflatten(1, self.x_shape)
+        return out.unflatten(1, self.outputs)
 
 
 @choice("denoiser")
@@ -114,18 +116,18 @@ class UNet(DenoiserNet):
         if self.width < 1 or self.blocks < 1:
             raise ValueError(f"UNet(width={self.width}, blocks={self.blocks}): needs 1 channel or more, and 1 block.")
 
-    def build(self, x_shape: Sequence[int], condition: int = 0) -> nn.Module:
+    def build(self, x_shape: Sequence[int], condition: int = 0, channels: int | None = None) -> nn.Module:
         """The network."""
         if len(x_shape) != 3:
             raise ValueError(
                 f"the denoiser UNet reads images, x_shape=(C, H, W); got x_shape={tuple(x_shape)}; take "
                 "denoiser='Perceptron'."
             )
-        return _UNet(Size(x_shape), self.width, self.blocks, condition)
+        return _UNet(Size(x_shape), channels or x_shape[0], self.width, self.blocks, condition)
 
 
 class _UNet(nn.Module):
-    def __init__(self, x_shape: Size, width: int, blocks: int, condition: int) -> None:
+    def __init__(self, x_shape: Size, channels: int, width: int, blocks: int, condition: int) -> None:
         super().__init__()
         sides = sides_of(x_shape)[:3]
         self.sizes = [tuple(side) for side in sides]
@@ -141,7 +143,7 @@ class _UNet(nn.Module):
             nn.ModuleList(_Block((below + here) if not k else here, here, said) for k in range(blocks))
             for here, below in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
-        self.last = nn.Sequential(_norm(width), nn.SiLU(), nn.Conv2d(width, x_shape[0], 3, padding=1))
+        self.last = nn.Sequential(_norm(width), nn.SiLU(), nn.Conv2d(width, channels, 3, padding=1))
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         """The output."""

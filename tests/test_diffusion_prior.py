@@ -1,0 +1,137 @@
+"""A diffusion as a prior: its density by quadrature, what it is fitted to, and the stages in which that is done."""
+
+import math
+
+import pytest
+import torch
+
+import pyrogen
+from pyrogen.base import Batch
+from pyrogen.inference import ELBO, IWAE, fit, log_evidence
+from pyrogen.priors import DiffusionPrior
+
+X = torch.bernoulli(torch.full((6, 1, 3, 3), 0.4), generator=torch.Generator().manual_seed(0))
+
+
+def vae(latent_size=1, noise=0.4):
+    torch.manual_seed(0)
+    prior = DiffusionPrior(hidden=(8, 8), tolerance=1e-5)
+    made = pyrogen.create("vae", x_shape=(1, 3, 3), latent_size=latent_size, hidden=(6,), prior=prior)
+    with torch.no_grad():
+        for p in made.prior.parameters():
+            p.add_(noise * torch.randn_like(p))
+    return made.eval()
+
+
+def grid(latent_size, points):
+    line = torch.linspace(-8, 8, points)
+    return torch.cartesian_prod(*[line] * latent_size).reshape(-1, latent_size), (16 / (points - 1)) ** latent_size
+
+
+@pytest.mark.parametrize(("latent_size", "points"), [(1, 400), (2, 70)])
+@torch.no_grad()
+def test_its_density_integrates_to_one_and_is_that_of_its_draws(latent_size, points):
+    prior = vae(latent_size).prior
+    z, cell = grid(latent_size, points)
+    mass = prior().log_prob(z).exp() * cell
+    assert float(mass.sum()) == pytest.approx(1, abs=2e-3)
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1).exp() * cell
+    assert float((mass - normal).abs().sum()) > 0.2
+    drawn = prior().sample((8_000,))
+    for moment in (lambda z: z, lambda z: z.square()):
+        expected = (mass.unsqueeze(-1) * moment(z)).sum(0)
+        torch.testing.assert_close(moment(drawn).mean(0), expected, atol=0.09, rtol=0)
+
+
+def test_it_begins_as_the_standard_normal_asleep_or_not():
+    made, z = vae(3, noise=0.0), torch.randn(5, 3)
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1)
+    for awake in (True, False):
+        made.prior.wake(awake)
+        torch.testing.assert_close(made.prior().log_prob(z), normal)
+
+
+def test_evidence_under_it_is_that_of_quadrature():
+    made = vae(1)
+    z, cell = grid(1, 300)
+    with torch.no_grad():
+        log_joint = made.prior().log_prob(z).unsqueeze(1) + made.decode(z.unsqueeze(1)).log_prob(X[:3])
+        truth = (log_joint.double().logsumexp(0) + math.log(cell)).numpy()
+    found = log_evidence(made, X[:3], IWAE(100))
+    assert abs((found["log_evidence"].values - truth) / found["mc_se"].values).max() < 4.5
+    assert (log_evidence(made, X[:1], ELBO(num_samples=100))["log_evidence"].values < truth[:1] + 0.05).all()
+
+
+def test_it_learns_where_codes_are():
+    prior = vae(1, noise=0.0).prior
+    (stage,) = prior.stages(lambda batch: batch.x)
+    stage.enter()
+    torch.manual_seed(0)
+    z = torch.where(torch.rand(600, 1) < 0.5, -1.5, 1.5) + 0.3 * torch.randn(600, 1)
+    optimizer = torch.optim.Adam(prior.parameters(), 0.02)
+    for _ in range(150):
+        optimizer.zero_grad()
+        stage.players[0].loss(Batch(z))["loss"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        found = prior().log_prob(z).mean()
+    both = torch.stack([torch.distributions.Normal(m, 0.3).log_prob(z) for m in (-1.5, 1.5)])
+    truth = (both.logsumexp(0) - math.log(2)).mean()
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(z).mean()
+    assert float(truth - normal) > 0.9
+    assert float(truth - found) < 0.25
+
+
+def test_fit_trains_the_model_first_and_then_the_prior_alone(tmp_path):
+    torch.manual_seed(0)
+    made = pyrogen.create("vae", x_shape=(1, 3, 3), latent_size=2, hidden=(6,), prior=DiffusionPrior(hidden=(8,)))
+    first, second = made.stages()
+    assert second.name == "prior"
+    first.enter()
+    assert made.prior.asleep
+    data = {"x_train": X.repeat(4, 1, 1, 1).numpy()}
+    kept = {}
+
+    class Watch(ELBO):
+        def players(self, model):
+            kept.update({k: v.clone() for k, v in model.named_parameters()})
+            return super().players(model)
+
+    made.objective = Watch()
+    fit(made, data, epochs=2, batch_size=8, progress=False, device="cpu", validate=False)
+    moved = {k.split(".")[0] for k, v in made.named_parameters() if not torch.equal(v, kept[k])}
+    assert moved == {"encoder", "decoder", "prior"}
+    assert not made.prior.asleep
+    # of the second stage alone only the prior
+    made.zero_grad()
+    second.players[0].loss(Batch(X))["loss"].backward()
+    pulled = {k.split(".")[0] for k, p in made.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert pulled == {"prior"}
+    made.zero_grad()
+    made.save(tmp_path)
+    z = torch.randn(3, 2)
+    with torch.no_grad():
+        torch.testing.assert_close(pyrogen.load(tmp_path).prior().log_prob(z), made.prior().log_prob(z))
+
+
+def test_a_given_objective_trains_it_with_the_rest_by_its_exact_density():
+    made = pyrogen.create("vae", x_shape=(1, 3, 3), latent_size=2, hidden=(6,), prior=DiffusionPrior(hidden=(4,)))
+    before = {k: v.clone() for k, v in made.named_parameters()}
+    fit(made, {"x_train": X.numpy()}, ELBO(), epochs=2, batch_size=6, progress=False, device="cpu", validate=False)
+    moved = {k.split(".")[0] for k, v in made.named_parameters() if not torch.equal(v, before[k])}
+    assert moved == {"encoder", "decoder", "prior"}
+
+
+def test_nonsense_is_refused_in_a_sentence():
+    for build, sentence in (
+        (lambda: DiffusionPrior(hidden=()), "a denoiser has hidden layers of one width"),
+        (lambda: vae(300), "takes a slope for each of 300 elements"),
+        (lambda: DiffusionPrior(tolerance=1.0).size(2), "tolerance=1 of a solver is above 0, and 0.1 at most"),
+        (
+            lambda: pyrogen.create("vae", x_shape=(4,), prior="DiffusionPrior", posterior="PointMass"),
+            "the prior DiffusionPrior is learned and the posterior PointMass has no density",
+        ),
+    ):
+        with pytest.raises(ValueError, match=sentence) as caught:
+            build()
+        assert "\n" not in str(caught.value)
