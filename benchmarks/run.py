@@ -1,16 +1,19 @@
 """Measure how fast pyrogen is, side by side with what one would write by hand; print it, and write RESULTS.md.
 
 python benchmarks/run.py [--only ITEM ...] [--threads 1 2] [--quick]
+
+What trains is timed by the wall, in a process of its own for each number of threads, pinned to as many cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
 import sys
 from pathlib import Path
 
-from measure import Section, circumstances
+from measure import Section, circumstances, pin
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +21,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 ITEMS = {  # by the module that measures it
     "fit": "training",
     "games": "games",
+    "processes": "processes",
     "iwae": "scoring",
     "ais": "annealing",
     "posterior": "posterior_sampling",
@@ -35,12 +39,13 @@ ITEMS = {  # by the module that measures it
     "rbm": "boltzmann",
     "samplers": "samplers",
 }
-APART = ("fit", "games")  # so long that each number of threads is a section of its own
+APART = ("fit", "games")  # each number of threads is a section of its own, measured by a process of its own
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are
-taken within each round. Times of one thread are processor time, of more threads wall time, which other load on the machine
-ruins. Rows with "A/A" measure the same code twice: a difference as small as theirs means nothing.
+taken within each round. Sections that say to which cores they were pinned are in wall time; in others times of one thread are
+processor time, of more threads wall time. Other load on the machine ruins wall time. Rows with "A/A" measure the same code
+twice: a difference as small as theirs means nothing.
 """
 
 
@@ -55,11 +60,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a glance with small sizes: prints, writes nothing")
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
-    apart = [(item, [n]) for item in args.only if item in APART for n in args.threads]
-    for item, threads in apart + [(item, args.threads) for item in args.only if item not in APART]:
-        before = circumstances()
-        section = measure(item, threads, args.quick)
-        console.print(table(section), *section.notes, sep="\n", end="\n\n")
+    apart = [(item, n) for item in args.only if item in APART for n in args.threads]
+    pinned = apart if len(args.only) == len(args.threads) == 1 else []
+    for item, n in apart if not pinned else ():
+        glance = ["--quick"] if args.quick else []
+        again = [sys.executable, __file__, "--only", item, "--threads", str(n), *glance]
+        subprocess.run(again, check=True)
+    for item in args.only if pinned else [item for item in args.only if item not in APART]:
+        where = f"pinned to {pin(args.threads[0])}, wall time; " if pinned else ""
+        before = where + circumstances()
+        section = measure(item, args.threads, args.quick)
+        console.print(table(section), *section.notes, before, sep="\n", end="\n\n")
         if not args.quick:
             RESULTS.write_text(merged(RESULTS, section.title, markdown(section, before)), encoding="utf-8")
 
