@@ -25,7 +25,7 @@ from pyrogen.base import Batch, Player
 from pyrogen.data import load
 from pyrogen.inference import ELBO, Adversarial, fit
 from pyrogen.inference.adversarial.information import Information
-from pyrogen.inference.replay import recorded_step, recording
+from pyrogen.inference.replay import recorded_step
 from pyrogen.inference.replay.recorded_step import Step, said
 from pyrogen.inference.training.game import Game, Rules
 
@@ -421,7 +421,7 @@ def test_without_a_compiler_it_is_replayed_without_inductor(monkeypatch, caplog)
     def missing(*args, **kwargs):
         raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
 
-    monkeypatch.setattr(recording, "standalone_compile", missing)
+    monkeypatch.setattr("torch._inductor.standalone_compile", missing)
     step = Loss(plain).step(compile=True)
     with caplog.at_level(logging.WARNING, "pyrogen"):
         run(step)
@@ -439,7 +439,7 @@ def _drawing(module, inputs, **how):
 
 
 def test_what_is_compiled_wrongly_is_replayed_without_inductor(monkeypatch, caplog):
-    monkeypatch.setattr(recording, "standalone_compile", _drawing)
+    monkeypatch.setattr("torch._inductor.standalone_compile", _drawing)
     step = Loss(plain).step(compile=True)
     with caplog.at_level(logging.WARNING, "pyrogen"):
         losses = run(step)
@@ -461,7 +461,7 @@ def test_what_is_compiled_wrongly_is_replayed_without_inductor(monkeypatch, capl
 )
 def test_what_is_compiled_is_known_before_the_first_step(uses, width, compile, compiled, monkeypatch):
     """By the number of steps and of parameters, never by the clock."""
-    monkeypatch.setattr(recording, "standalone_compile", lambda module, inputs, **how: module)
+    monkeypatch.setattr("torch._inductor.standalone_compile", lambda module, inputs, **how: module)
     step = Loss(plain, nn.Linear(3, width)).step(uses=uses, compile=compile)
     assert step.inductor == compiled
     run(step)
@@ -521,7 +521,7 @@ def test_a_resumed_run_records_anew_and_changes_no_bit(name, tiny_data, tmp_path
 def test_what_was_decided_at_the_start_holds_when_a_run_goes_on(tiny_data, tmp_path, monkeypatch):
     """More epochs would have it compiled, had it been so from the start."""
     monkeypatch.setattr(recorded_step, "COMPILING_PAYS", 9)
-    monkeypatch.setattr(recording, "standalone_compile", lambda module, inputs, **how: module)
+    monkeypatch.setattr("torch._inductor.standalone_compile", lambda module, inputs, **how: module)
     data, arguments = tiny_data(small("vae")), {"batch_size": 24, "folder": tmp_path, "validate": False}
     assert "compiled" not in fit(small("vae"), data, epochs=8, **arguments).steps
     longer = fit(small("vae"), data, epochs=16, resume=True, **arguments)

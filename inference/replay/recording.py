@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._inductor import standalone_compile
 from torch.fx.experimental.proxy_tensor import make_fx
 
 aten = torch.ops.aten
@@ -58,6 +57,8 @@ class Recording:
         Raises:
             Unrecordable: there is no compiler, or it cannot.
         """
+        from torch._inductor import standalone_compile  # slow to import, and rarely asked for
+
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
