@@ -11,6 +11,7 @@ import argparse
 import importlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from measure import Section, circumstances, pin
@@ -57,27 +58,35 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, nargs="+", default=[1, 2], metavar="N", help="torch threads (default: 1 2)"
     )
+    parser.add_argument(
+        "--works", nargs="+", metavar="NAME", help="of fit or games, these functions' alone, as a section of its own"
+    )
     parser.add_argument("--quick", action="store_true", help="a glance with small sizes: prints, writes nothing")
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
     apart = [(item, n) for item in args.only if item in APART for n in args.threads]
     pinned = apart if len(args.only) == len(args.threads) == 1 else []
     for item, n in apart if not pinned else ():
-        glance = ["--quick"] if args.quick else []
-        again = [sys.executable, __file__, "--only", item, "--threads", str(n), *glance]
+        rest = (["--quick"] if args.quick else []) + (["--works", *args.works] if args.works else [])
+        again = [sys.executable, __file__, "--only", item, "--threads", str(n), *rest]
         subprocess.run(again, check=True)
     for item in args.only if pinned else [item for item in args.only if item not in APART]:
         where = f"pinned to {pin(args.threads[0])}, wall time; " if pinned else ""
         before = where + circumstances()
-        section = measure(item, args.threads, args.quick)
+        section = measure(item, args.threads, args.quick, args.works)
         console.print(table(section), *section.notes, before, sep="\n", end="\n\n")
         if not args.quick:
             RESULTS.write_text(merged(RESULTS, section.title, markdown(section, before)), encoding="utf-8")
 
 
-def measure(item: str, threads: list[int], quick: bool) -> Section:
+def measure(item: str, threads: list[int], quick: bool, works: list[str] | None = None) -> Section:
     # imported here, so that --only cli does not wait for torch
-    return importlib.import_module(ITEMS[item]).measure(threads, quick)
+    module = importlib.import_module(ITEMS[item])
+    if not works:
+        return module.measure(threads, quick)
+    module.WORKS = tuple(getattr(module, name) for name in works)
+    section = module.measure(threads, quick)
+    return replace(section, title=f"{section.title}, {' and '.join(works)}")
 
 
 def table(section: Section) -> Table:
