@@ -2,7 +2,8 @@
 
 python benchmarks/run.py [--only ITEM ...] [--threads 1 2] [--quick]
 
-What trains is timed by the wall, in a process of its own for each number of threads, pinned to as many cores.
+What trains is timed by the wall, in a process of its own for each number of threads, pinned to as many cores. Where others
+load these cores, libraries that start more threads get more of them: --clock processor is fair to all, on one core.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import importlib
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,9 +46,9 @@ APART = ("fit", "games")  # each number of threads is a section of its own, meas
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are
-taken within each round. Sections that say to which cores they were pinned are in wall time; in others times of one thread are
-processor time, of more threads wall time. Other load on the machine ruins wall time. Rows with "A/A" measure the same code
-twice: a difference as small as theirs means nothing.
+taken within each round. Sections that say to which cores they were pinned say by which clock; in others times of one thread
+are processor time, of more threads wall time. Other load on the machine ruins wall time. Rows with "A/A" measure the same
+code twice: a difference as small as theirs means nothing.
 """
 
 
@@ -61,17 +63,24 @@ def main() -> None:
     parser.add_argument(
         "--works", nargs="+", metavar="NAME", help="of fit or games, these functions' alone, as a section of its own"
     )
+    parser.add_argument(
+        "--clock", choices=["wall", "processor"], default="wall", help="of fit and games; by processor: one thread only"
+    )
     parser.add_argument("--quick", action="store_true", help="a glance with small sizes: prints, writes nothing")
     args = parser.parse_args()
+    if args.clock == "processor" and args.threads != [1]:
+        parser.error("--clock processor adds up the threads of several cores; use --threads 1.")
     console = Console(width=None if sys.stdout.isatty() else 120)
     apart = [(item, n) for item in args.only if item in APART for n in args.threads]
     pinned = apart if len(args.only) == len(args.threads) == 1 else []
     for item, n in apart if not pinned else ():
         rest = (["--quick"] if args.quick else []) + (["--works", *args.works] if args.works else [])
-        again = [sys.executable, __file__, "--only", item, "--threads", str(n), *rest]
+        again = [sys.executable, __file__, "--only", item, "--threads", str(n), "--clock", args.clock, *rest]
         subprocess.run(again, check=True)
     for item in args.only if pinned else [item for item in args.only if item not in APART]:
-        where = f"pinned to {pin(args.threads[0])}, wall time; " if pinned else ""
+        where = f"pinned to {pin(args.threads[0])}, {args.clock} time; " if pinned else ""
+        if pinned and args.clock == "processor":
+            importlib.import_module("training").CLOCK = time.process_time
         before = where + circumstances()
         section = measure(item, args.threads, args.quick, args.works)
         console.print(table(section), *section.notes, before, sep="\n", end="\n\n")

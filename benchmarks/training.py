@@ -31,6 +31,7 @@ HAND, AGAIN, SVI = "by hand", "by hand again (A/A)", "pyro SVI"
 EAGER, RECORDED, COMPILED = "fit, eager", "fit, recorded", "fit, compiled by Inductor"
 MODES: Mapping[str, bool | str] = {EAGER: False, RECORDED: "auto", COMPILED: True}
 BEFORE = 20  # moves of a fit before the clock starts: the recording and its first checks are in them
+CLOCK = time.perf_counter
 FASTER = 5.0  # times as fast as stock SVI, where Python dominates
 
 
@@ -111,7 +112,7 @@ def section(title: str, works: Sequence[Work], threads: Sequence[int], notes: Se
 
 
 def rows(work: Work, threads: int) -> list[tuple[str, ...]]:
-    seconds = interleave(work.contestants(), work.rounds, threads, time.perf_counter)
+    seconds = interleave(work.contestants(), work.rounds, clock=CLOCK)
     found = []
     for name, values in seconds.items():
         ratio = ratios(values, seconds[HAND])
@@ -132,7 +133,7 @@ def rows(work: Work, threads: int) -> list[tuple[str, ...]]:
 def by_fit(work: Work, mode: str, clock: Callable[[], float] | None = None) -> Callable[[], Seconds]:
     """A fit, timed from its ``BEFORE``-th move and scaled to all steps."""
     model, moves, started = work.model(), 0, 0.0
-    clock, move = clock or time.perf_counter, Game.move
+    clock, move = clock or CLOCK, Game.move
 
     def counted(game: Game) -> None:
         nonlocal moves, started
