@@ -1,4 +1,4 @@
-"""The VAE 784-400-20 in NumPyro: one jitted step a batch, or an epoch in one scan; on the CPU, with all of XLA's threads."""
+"""The VAE 784-400-20 in NumPyro: one jitted step a batch, or an epoch in one scan; by as many threads as cores."""
 
 from __future__ import annotations
 

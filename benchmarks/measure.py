@@ -51,17 +51,34 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
 
 
+def pin(cores: int) -> str:
+    """Keep this process, and all threads that libraries will start in it, on so many cores; which, in words.
+
+    What is not torch's cannot be told how many threads to use: on one core it gains nothing by more.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return "no core in particular, for this system pins no process"
+    chosen = sorted(os.sched_getaffinity(0))[:cores]
+    if len(chosen) < cores:
+        raise SystemExit(f"{cores} cores were asked for, and this process may use {len(chosen)}.")
+    os.sched_setaffinity(0, chosen)
+    return f"core{'s' * (cores > 1)} {' and '.join(map(str, chosen))}"
+
+
 def clock_for(threads: int) -> Callable[[], float]:
     """The clock by which so many threads are timed."""
     return time.process_time if threads == 1 else time.perf_counter
 
 
-def interleave(contestants: Mapping[str, Prepare], rounds: int, threads: int = 0) -> dict[str, list[float]]:
+def interleave(
+    contestants: Mapping[str, Prepare], rounds: int, threads: int = 0, clock: Callable[[], float] | None = None
+) -> dict[str, list[float]]:
     """Seconds of each contestant in each round, after one round that does not count; the order rotates.
 
-    With one thread they are seconds of processor time, which others on the machine can hardly lengthen.
+    With one thread they are seconds of processor time, which others on the machine can hardly lengthen, unless another clock
+    is given.
     """
-    clock = clock_for(threads)
+    clock = clock or clock_for(threads)
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     names = list(contestants)
     for turn in range(-1, rounds):

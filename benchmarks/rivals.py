@@ -1,6 +1,7 @@
 """Other libraries, where they are at hand: nothing of theirs is needed, or installed, by pyrogen.
 
 pip install --no-deps --target FOLDER blackjax jax jaxlib ml-dtypes opt-einsum optax absl-py
+pip install --no-deps --target FOLDER numpyro jax jaxlib ml-dtypes opt-einsum multipledispatch tqdm
 pip install --no-deps --target FOLDER pythae cloudpickle imageio pydantic pydantic-core annotated-types typing-inspection
 PYROGEN_RIVALS=FOLDER python benchmarks/run.py
 """

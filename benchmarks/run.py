@@ -1,16 +1,22 @@
 """Measure how fast pyrogen is, side by side with what one would write by hand; print it, and write RESULTS.md.
 
 python benchmarks/run.py [--only ITEM ...] [--threads 1 2] [--quick]
+
+What trains is timed by the wall, in a process of its own for each number of threads, pinned to as many cores. Where others
+load these cores, libraries that start more threads get more of them: --clock processor is fair to all, on one core.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
-from measure import Section, circumstances
+from measure import Section, circumstances, pin
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +24,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 ITEMS = {  # by the module that measures it
     "fit": "training",
     "games": "games",
+    "processes": "processes",
     "iwae": "scoring",
     "ais": "annealing",
     "posterior": "posterior_sampling",
@@ -37,12 +44,17 @@ ITEMS = {  # by the module that measures it
     "samplers": "samplers",
     "objectives": "objectives",
 }
-APART = ("fit", "games", "sentences")  # so long that each number of threads is a section of its own
+APART = (
+    "fit",
+    "games",
+    "sentences",
+)  # each number of threads is a section of its own, measured by a process of its own
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/run.py`. Contestants take turns in one process. Numbers are medians [quartiles]; ratios are
-taken within each round. Times of one thread are processor time, of more threads wall time, which other load on the machine
-ruins. Rows with "A/A" measure the same code twice: a difference as small as theirs means nothing.
+taken within each round. Sections that say to which cores they were pinned say by which clock; in others times of one thread
+are processor time, of more threads wall time. Other load on the machine ruins wall time. Rows with "A/A" measure the same
+code twice: a difference as small as theirs means nothing.
 """
 
 
@@ -54,21 +66,42 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, nargs="+", default=[1, 2], metavar="N", help="torch threads (default: 1 2)"
     )
+    parser.add_argument(
+        "--works", nargs="+", metavar="NAME", help="of fit or games, these functions' alone, as a section of its own"
+    )
+    parser.add_argument(
+        "--clock", choices=["wall", "processor"], default="wall", help="of fit and games; by processor: one thread only"
+    )
     parser.add_argument("--quick", action="store_true", help="a glance with small sizes: prints, writes nothing")
     args = parser.parse_args()
+    if args.clock == "processor" and args.threads != [1]:
+        parser.error("--clock processor adds up the threads of several cores; use --threads 1.")
     console = Console(width=None if sys.stdout.isatty() else 120)
-    apart = [(item, [n]) for item in args.only if item in APART for n in args.threads]
-    for item, threads in apart + [(item, args.threads) for item in args.only if item not in APART]:
-        before = circumstances()
-        section = measure(item, threads, args.quick)
-        console.print(table(section), *section.notes, sep="\n", end="\n\n")
+    apart = [(item, n) for item in args.only if item in APART for n in args.threads]
+    pinned = apart if len(args.only) == len(args.threads) == 1 else []
+    for item, n in apart if not pinned else ():
+        rest = (["--quick"] if args.quick else []) + (["--works", *args.works] if args.works else [])
+        again = [sys.executable, __file__, "--only", item, "--threads", str(n), "--clock", args.clock, *rest]
+        subprocess.run(again, check=True)
+    for item in args.only if pinned else [item for item in args.only if item not in APART]:
+        where = f"pinned to {pin(args.threads[0])}, {args.clock} time; " if pinned else ""
+        if pinned and args.clock == "processor":
+            importlib.import_module("training").CLOCK = time.process_time
+        before = where + circumstances()
+        section = measure(item, args.threads, args.quick, args.works)
+        console.print(table(section), *section.notes, before, sep="\n", end="\n\n")
         if not args.quick:
             RESULTS.write_text(merged(RESULTS, section.title, markdown(section, before)), encoding="utf-8")
 
 
-def measure(item: str, threads: list[int], quick: bool) -> Section:
+def measure(item: str, threads: list[int], quick: bool, works: list[str] | None = None) -> Section:
     # imported here, so that --only cli does not wait for torch
-    return importlib.import_module(ITEMS[item]).measure(threads, quick)
+    module = importlib.import_module(ITEMS[item])
+    if not works:
+        return module.measure(threads, quick)
+    module.WORKS = tuple(getattr(module, name) for name in works)
+    section = module.measure(threads, quick)
+    return replace(section, title=f"{section.title}, {' and '.join(works)}")
 
 
 def table(section: Section) -> Table:

@@ -2,9 +2,13 @@
 
 import inspect
 import logging
+import os
 import random
 import signal
+import subprocess
+import sys
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pyro
@@ -13,6 +17,7 @@ import pytest
 import torch
 from smallest import small
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import pyrogen
 from pyrogen import registry
@@ -36,6 +41,17 @@ def _always_worth(monkeypatch):
         yield
 
 
+class Unread(TorchDispatchMode):
+    """No value of a tensor comes to Python inside, by .item(), float, bool or an if: on a GPU each would wait for it.
+
+    What torch's kernels look at themselves is not seen, nor is .cpu(), which does nothing here.
+    """
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert torch.Tag.data_dependent_output not in func.tags, f"a training step reads a value of a tensor, by {func}"
+        return func(*args, **(kwargs or {}))
+
+
 def game(model, data, players=None, compile="auto", **rules):
     model.train()
     players = model.stages()[0].players if players is None else players
@@ -50,8 +66,9 @@ def play(model, data, players=None, epochs=4, **rules):
     for epoch in range(epochs):
         g.begin_epoch(generator)
         g.enter(epoch + 1)
-        while g.batch < g.batches:
-            g.move()
+        with nullcontext() if g.movers[0].step.eager_because != "compile=False" else Unread():
+            while g.batch < g.batches:
+                g.move()
         terms.append(g.record.clone())
     return torch.cat(terms), {k: v.clone() for k, v in model.state_dict().items()}, g
 
@@ -161,6 +178,12 @@ class Loss(nn.Module):
             {torch.Size((4, 3)): uses},
             compile,
         )
+
+
+@pytest.mark.parametrize("read", [torch.Tensor.item, float, bool, lambda t: t == 1 and 0, lambda t: torch.equal(t, t)])
+def test_what_reads_a_value_is_noticed(read):
+    with pytest.raises(AssertionError, match="reads a value of a tensor"), Unread():
+        read(torch.ones(()))
 
 
 def batch(seed=0, n=4, features=3):
@@ -410,20 +433,53 @@ def test_pyro_losses_record():
 
 def test_without_a_compiler_it_is_replayed_without_inductor(monkeypatch, caplog):
     def missing(*args, **kwargs):
-        def fail(*inputs):
-            raise RuntimeError("InvalidCxxCompiler: no compiler")
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
 
-        return fail
-
-    monkeypatch.setattr(torch, "compile", missing)
+    monkeypatch.setattr("torch._inductor.standalone_compile", missing)
     step = Loss(plain).step(compile=True)
     with caplog.at_level(logging.WARNING, "pyrogen"):
         run(step)
     assert recordings(step)[0].replays == 8
     assert caplog.messages == [
-        "the recorded step of the player 'toy' is replayed without Inductor: its recording fails (RuntimeError: "
-        "InvalidCxxCompiler: no compiler)."
+        "the recorded step of the player 'toy' is replayed without Inductor: there is no C++ compiler on this machine "
+        "(Inductor looks for g++; CXX may name another)."
     ]
+    assert "compiled" not in said([step])
+
+
+def _drawing(module, inputs, **how):
+    """A compiler that draws anew what the step drew."""
+    return lambda *now: module(*now[:-1], torch.randn_like(now[-1]))
+
+
+def test_what_is_compiled_wrongly_is_replayed_without_inductor(monkeypatch, caplog):
+    monkeypatch.setattr("torch._inductor.standalone_compile", _drawing)
+    step = Loss(plain).step(compile=True)
+    with caplog.at_level(logging.WARNING, "pyrogen"):
+        losses = run(step)
+    assert "is replayed without Inductor: it differs in its" in caplog.messages[0]
+    eager = Loss(plain, step.roots[0].net).step(compile=False)
+    assert losses == run(eager)
+
+
+@pytest.mark.parametrize(
+    ("uses", "width", "compile", "compiled"),
+    [
+        (recorded_step.COMPILING_PAYS, 2, "auto", True),
+        (recorded_step.COMPILING_PAYS - 1, 2, "auto", False),
+        (recorded_step.COMPILING_PAYS, recorded_step.COMPILED_SIZE, "auto", False),
+        (8, 2, True, True),
+        (recorded_step.COMPILING_PAYS, 2, False, False),
+    ],
+    ids=["long", "shorter", "large", "asked for", "refused"],
+)
+def test_what_is_compiled_is_known_before_the_first_step(uses, width, compile, compiled, monkeypatch):
+    """By the number of steps and of parameters, never by the clock."""
+    monkeypatch.setattr("torch._inductor.standalone_compile", lambda module, inputs, **how: module)
+    step = Loss(plain, nn.Linear(3, width)).step(uses=uses, compile=compile)
+    assert step.inductor == compiled
+    run(step)
+    assert ("compiled in" in said([step])) == compiled
 
 
 def test_few_steps_stay_eager_and_it_is_said(monkeypatch):
@@ -476,12 +532,48 @@ def test_a_resumed_run_records_anew_and_changes_no_bit(name, tiny_data, tmp_path
     assert all(torch.equal(v, state[k]) for k, v in whole.model.state_dict().items())
 
 
+def test_what_was_decided_at_the_start_holds_when_a_run_goes_on(tiny_data, tmp_path, monkeypatch):
+    """More epochs would have it compiled, had it been so from the start."""
+    monkeypatch.setattr(recorded_step, "COMPILING_PAYS", 9)
+    monkeypatch.setattr("torch._inductor.standalone_compile", lambda module, inputs, **how: module)
+    data, arguments = tiny_data(small("vae")), {"batch_size": 24, "folder": tmp_path, "validate": False}
+    assert "compiled" not in fit(small("vae"), data, epochs=8, **arguments).steps
+    longer = fit(small("vae"), data, epochs=16, resume=True, **arguments)
+    assert (longer.records[-1]["epoch"], "compiled" in longer.steps) == (16, False)
+    assert "compiled in" in fit(small("vae"), data, epochs=16, overwrite=True, **arguments).steps
+
+
 @pytest.mark.slow
 def test_inductor_computes_the_same(tiny_data):
     outcomes = []
     for compile in (True, False):
         model = small("vae", hidden=(16,))
         outcomes.append(fit(model, tiny_data(model), epochs=20, batch_size=24, validate=False, compile=compile))
-    assert outcomes[0].steps.startswith("recorded in ")
+    assert " and compiled in " in outcomes[0].steps
     losses = [[line["train/loss"] for line in run.records] for run in outcomes]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+WARM = """
+import sys, torch
+from torch._dynamo.utils import counters
+import pyrogen
+from pyrogen.inference import fit
+torch.manual_seed(0)
+model = pyrogen.create("vae", x_shape=(1, 8, 8), latent_size=2, hidden=(16,))
+run = fit(model, "digits", epochs=2, batch_size=419, validate=False, compile=True, progress=False)
+assert " and compiled in " in run.steps, run.steps
+found = counters["inductor"]
+print(found["fxgraph_cache_hit"], found["fxgraph_cache_miss"], found["fxgraph_cache_bypass"], run.records[-1])
+"""
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_nothing(tmp_path):
+    where = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    said = []
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", WARM], env=where, capture_output=True, text=True, check=True)
+        said.append(done.stdout.splitlines()[-1].split(" ", 3))
+    assert [counted[:3] for counted in said] == [["0", "1", "0"], ["1", "0", "0"]]
+    assert said[0][3] == said[1][3]  # the same kernels, the same numbers

@@ -6,9 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from dataclasses import replace
 
@@ -352,35 +349,6 @@ def test_networks_compute_in_bf16_and_densities_in_float32():
     model.objective = Spy()
     fit(model, data, epochs=1, batch_size=2000, precision="bf16", validate=False)
     assert seen == {"inside": torch.bfloat16, "outside": torch.float32}
-
-
-SCRIPT = """
-import sys, torch, pyrogen
-from pyrogen.inference import fit
-torch.set_num_threads(1)
-torch.manual_seed(0)
-data = pyrogen.data.load("digits", binarization="static")
-model = pyrogen.create("autoencoder", x_shape=(1, 8, 8), latent_size=3, hidden=(16,))  # no noise in its loss
-fit(model, data, epochs=2, batch_size=int(sys.argv[2]), folder=sys.argv[1], progress=False)
-"""
-
-
-@pytest.mark.parametrize("batch_size", [100, 314])  # of 1,257 data: shares of unlike size, and a last datum that joins
-def test_two_processes_train_as_one(batch_size, tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
-    one = [sys.executable, str(script), str(tmp_path / "one"), str(batch_size)]
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    subprocess.run(one, check=True, env=clean, capture_output=True)
-    two = [*run, str(script), str(tmp_path / "two"), str(batch_size)]
-    done = subprocess.run(two, env=clean, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    a, b = (pyrogen.load(tmp_path / n).state_dict() for n in ("one", "two"))
-    for name, value in a.items():
-        torch.testing.assert_close(value, b[name], atol=1e-4, rtol=1e-3)
-    histories = [read_history(tmp_path / n) for n in ("one", "two")]
-    assert histories[0][-1]["train/loss"] == pytest.approx(histories[1][-1]["train/loss"], rel=1e-4)
 
 
 def mutate(folder, chance):

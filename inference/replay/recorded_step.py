@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,6 +22,9 @@ from pyrogen.inference.replay.snapshot import Outcome, Place, State, amount, for
 Compile = Literal["auto"] | bool
 
 PAYS = 500  # steps after which recording, which takes as long as some fifty of them, has paid
+# Compiling takes seconds, and saves about half a millisecond of each step, little where products of matrices take most of it.
+COMPILING_PAYS = 50_000  # steps
+COMPILED_SIZE = 2**20  # numbers in the parameters
 CHECKED = 3  # the first replays, all of which are checked
 APART = 50  # replays at least between later checks, which take more than an eager step: they cost small epochs 3 %
 TOLERANCE = 1e-3  # relative, of recordings whose operations are not the eager ones to the bit
@@ -41,7 +43,8 @@ class Step:
         modules: all modules whose parameters and buffers the loss reads.
         parameters: whose gradients are left in ``.grad``; none: no gradients are taken.
         uses: about how often it will be called, by the shape of x.
-        compile: "auto": recorded where that pays; True: recorded, and compiled by Inductor; False: eager.
+        compile: "auto": recorded where that pays, and compiled where there are ``COMPILING_PAYS`` steps of one shape and at most
+            ``COMPILED_SIZE`` parameters on a CPU; True: recorded, and compiled by Inductor; False: eager.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Step:
         self.name, self.compute, self.parameters, self.uses, self.compile = name, compute, parameters, uses, compile
         self.roots = modules
         self.most = max((times for shape, times in uses.items() if shape[0]), default=0)
+        self.compiling: float | None = None  # seconds; None where nothing is compiled
+        self.inductor = bool(parameters) and (compile is True or (compile == "auto" and self._compiling_pays()))
         self.eager_because = ""
         if compile is False:
             self.eager_because = "compile=False"
@@ -89,8 +94,13 @@ class Step:
     def _worth(self, shape: Size) -> bool:
         return self.uses.get(shape, 0) >= PAYS or self._inductor(shape)
 
+    def _compiling_pays(self) -> bool:
+        # by numbers that are known before the first step: were it by the clock, equal seeds would differ
+        small = sum(p.numel() for p in self.parameters) <= COMPILED_SIZE
+        return self.most >= COMPILING_PAYS and small and all(p.device.type == "cpu" for p in self.parameters)
+
     def _inductor(self, shape: Size) -> bool:
-        return self.compile is True and bool(self.parameters) and self.uses.get(shape, 0) == self.most
+        return self.inductor and self.uses.get(shape, 0) == self.most
 
     def _eager(self, batch: Batch) -> Mapping[str, Tensor]:
         for t in self._moved(batch):
@@ -189,8 +199,8 @@ class Step:
             )
             truth.put_back()
             return truth.terms
-        if entry.compiled is not None:
-            replayed = self._compiled(entry, entry.compiled, before, truth, replayed, batch)
+        if self._inductor(batch.x.shape):
+            replayed = self._compiled(entry, before, truth, replayed, batch)
         entry.replays += 1
         entry.checks, entry.epoch, entry.checked_at = entry.checks + 1, self.epoch, entry.replays
         return replayed.terms
@@ -218,8 +228,6 @@ class Step:
         started = time.perf_counter()
         entry.traced = trace(function, [*tensors, *_tensors(batch).values()])
         entry.still = [i for i in range(len(moved)) if i not in {*entry.moved}]
-        if self._inductor(batch.x.shape):
-            entry.compiled = entry.traced.compiled()
         self.seconds += time.perf_counter() - started
 
     def _difference(self, entry: _Entry, before: State, truth: Outcome, replayed: Outcome, batch: Batch) -> str:
@@ -236,26 +244,24 @@ class Step:
             entry.exact = by == 0
         return amount(what, by) if by > allowed else ""
 
-    def _compiled(
-        self, entry: _Entry, compiled: Recording, before: State, truth: Outcome, traced: Outcome, batch: Batch
-    ) -> Outcome:
-        """The same by Inductor, unless it cannot or differs."""
+    def _compiled(self, entry: _Entry, before: State, truth: Outcome, traced: Outcome, batch: Batch) -> Outcome:
+        """The same by Inductor, unless it cannot or differs: then it is replayed as it was recorded from here on."""
         before.put_back()
-        started = time.perf_counter()
+        assert entry.traced is not None
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                replayed = self._outcome(self._replayed(entry, compiled, batch), batch)
+            if entry.compiled is None:
+                started = time.perf_counter()
+                entry.compiled = entry.traced.compiled([*self.live, *_tensors(batch).values()])
+                self.compiling = (self.compiling or 0.0) + time.perf_counter() - started
+            replayed = self._outcome(self._replayed(entry, entry.compiled, batch), batch)
             what, by = truth.furthest(replayed, before)
             why = f"it differs in its {amount(what, by)}" if by > COMPILED_TOLERANCE else ""
         except Unrecordable as error:
             why = str(error)
-        if entry.checks == 0:
-            self.seconds += time.perf_counter() - started
         if not why:
             return replayed
         log.warning("the recorded step of the player %r is replayed without Inductor: %s.", self.name, why)
-        entry.compiled = None
+        self.inductor, self.compiling, entry.compiled = False, None, None
         traced.put_back()
         return traced
 
@@ -315,5 +321,7 @@ def said(steps: Sequence[Step]) -> str:
     seconds = sum(step.seconds for step in steps)
     if len(reasons) == len(steps) and len(set(reasons.values())) == 1:
         return f"eager, because {steps[0].eager_because}"
-    recorded = [f"recorded in {seconds:.1f} s"] if seconds else []
+    compiling = [step.compiling for step in steps if step.compiling is not None]
+    compiled = f" and compiled in {sum(compiling):.1f} s" if compiling else ""
+    recorded = [f"recorded in {seconds:.1f} s{compiled}"] if seconds else []
     return "; ".join(recorded + [f"those of {name} eager, because {why}" for name, why in reasons.items()])

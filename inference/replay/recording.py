@@ -48,9 +48,29 @@ class Recording:
         with torch.no_grad():
             return self.run(*[inputs[i] for i in self.reads])
 
-    def compiled(self) -> Recording:
-        """The same operations, compiled by Inductor at the first call (seconds)."""
-        return Recording(torch.compile(self.module, dynamic=False, options=INDUCTOR), self.reads, self.module)
+    def compiled(self, inputs: Sequence[Tensor]) -> Recording:
+        """The same operations, compiled by Inductor for inputs like these: in seconds, or read from its cache on disk.
+
+        Without torch.compile's look at the call and its guards, which cost a small step as much as all its kernels: what a
+        recording may be called with, its owner knows.
+
+        Raises:
+            Unrecordable: there is no compiler, or it cannot.
+        """
+        from torch._inductor import standalone_compile  # slow to import, and rarely asked for
+
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                made = standalone_compile(
+                    self.module,
+                    [inputs[i] for i in self.reads],
+                    dynamic_shapes="from_example_inputs",
+                    options={"config_patches": INDUCTOR},
+                )
+        except Exception as error:
+            raise Unrecordable(_not_compiled(error)) from error
+        return Recording(made, self.reads, self.module)
 
 
 def trace(function: Callable[[Sequence[Tensor]], Sequence[Tensor]], inputs: Sequence[Tensor]) -> Recording:
@@ -121,6 +141,13 @@ def _reason(error: Exception) -> str:
     if "get value out of a tracing tensor" in str(error):
         return "Python reads the value of a tensor (by .item(), int, float, bool or an if)"
     return f"torch cannot record it ({kind_and_line(error)})"
+
+
+def _not_compiled(error: Exception) -> str:
+    told = kind_and_line(error)
+    if "InvalidCxxCompiler" in told:
+        return "there is no C++ compiler on this machine (Inductor looks for g++; CXX may name another)"
+    return f"Inductor cannot compile it ({told})"
 
 
 def kind_and_line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from pyrogen.data import Split
 from pyrogen.inference.programs.contexts import REMEMBERING, remembering_apart, standing_still
 from pyrogen.inference.replay.recorded_step import Compile, Step, said
 from pyrogen.inference.training.batches import Batches
+from pyrogen.inference.training.processes import as_written, rank, share, share_gradients, world
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.schedules import training_at
 
@@ -60,8 +61,8 @@ class Game:
 
     def __init__(self, model: Model, players: Sequence[Player], train: Split, rules: Rules) -> None:
         self.model, self.players, self.train, self.rules = model, players, train, rules
-        self.loader = Batches(train, rules.batch_size, _world(), model)
-        uses = self.loader.uses(rules.epochs, _rank(), _world())
+        self.loader = Batches(train, rules.batch_size, world(), model)
+        uses = self.loader.uses(rules.epochs, rank(), world())
         self.movers = [_Mover(model, players, player, rules, uses) for player in players]
         self.measures: list[Step] = []
         # a tensor, so that schedules read it without leaving the device
@@ -91,7 +92,7 @@ class Game:
     def move(self) -> None:
         """One batch: every player moves, as often as it asked to."""
         index, length = self.loader.index(self.batch), self.loader.length(self.batch)
-        mine = index[_rank() :: _world()].to(self.step.device)
+        mine = index[rank() :: world()].to(self.step.device)
         measured: dict[str, Tensor] = {}
         steps = (self.epoch - 1) * self.batches + self.batch  # known without asking the device
         for mover, following in zip(self.movers, [*self.movers[1:], None], strict=True):
@@ -118,12 +119,10 @@ class Game:
             NotFinite: naming the player, the term and the step.
         """
         rows = self.record[: self.batch].double()
-        weights = torch.full((self.batch, 1), float(self.rules.batch_size), dtype=torch.float64, device=rows.device)
-        if self.batch == self.batches:
-            weights[-1] = len(self.train) - (self.batches - 1) * self.rules.batch_size
-        if _world() > 1:
-            share = torch.tensor([[float(len(range(_rank(), int(w), _world())))] for w in weights], device=rows.device)
-            rows = torch.where(share > 0, rows, 0) * share
+        weights = self._sizes().to(rows)
+        if world() > 1:
+            shares = torch.tensor([[float(share(int(w)))] for w in weights], device=rows.device)
+            rows = torch.where(shares > 0, rows, 0) * shares
             distributed.all_reduce(rows)
             rows = rows / weights
         bad = ~torch.isfinite(rows)
@@ -138,6 +137,13 @@ class Game:
             )
         means = ((rows * weights).sum(0) / weights.sum()).tolist()
         return dict(zip(self.terms, means, strict=True))
+
+    def _sizes(self) -> Tensor:
+        """Data of each batch of the epoch so far, ``(batches, 1)``."""
+        sizes = torch.full((self.batch, 1), self.rules.batch_size)
+        if self.batch == self.batches:
+            sizes[-1] = len(self.train) - (self.batches - 1) * self.rules.batch_size
+        return sizes
 
     def measure(self, split: Split, batch_size: int) -> dict[str, float]:
         """Means of every player's terms over a split, by its validation where it has one.
@@ -170,23 +176,45 @@ class Game:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next move depends on, but for the model and the generators."""
-        tensors = {"step": self.step, "order": self.loader.order, "record": self.record}
+        tensors = {"step": self.step, "order": self.loader.order}
         for mover in self.movers:
             for i, values in mover.optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer/{mover.player.name}/{i}/{k}": v for k, v in values.items()}
         return tensors
 
-    def restore(self, tensors: Mapping[str, Tensor], batch: int, terms: Sequence[str]) -> None:
-        """Put a state back.
+    def _joined(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """This process's record where as many processes wrote records as there are now, else the mean of theirs."""
+        records = as_written(tensors, "record")
+        if len(records) == world():
+            return records[rank()]
+        joined = torch.zeros_like(records[0])
+        for i, record in enumerate(records):
+            shares = torch.tensor([share(n, i, len(records)) / n for n in self._sizes().flatten().tolist()]).unsqueeze(
+                1
+            )
+            # what a process did not measure, it does not know
+            joined[: self.batch] += torch.where(shares > 0, record[: self.batch], 0) * shares
+        return joined
+
+    @property
+    def compiled(self) -> list[bool]:
+        """Of each player, whether Inductor compiles its steps: what was decided at the start holds for the whole run."""
+        return [mover.step.inductor for mover in self.movers]
+
+    def restore(
+        self, tensors: Mapping[str, Tensor], batch: int, terms: Sequence[str], compiled: Sequence[bool]
+    ) -> None:
+        """Put a state back, with the records of all processes that wrote it.
 
         Raises:
             KeyError: something is missing.
         """
         device = self.step.device
         self.step.copy_(tensors["step"])
-        self.loader.order, self.record = tensors["order"].clone(), tensors["record"].to(device)
-        self.batch, self.terms = batch, list(terms)
-        for mover in self.movers:
+        self.loader.order, self.batch, self.terms = tensors["order"].clone(), batch, list(terms)
+        self.record = self._joined(tensors).to(device)
+        for mover, was in zip(self.movers, compiled, strict=True):
+            mover.step.inductor = was
             saved: dict[int, dict[str, Tensor]] = {}
             for name, tensor in tensors.items():
                 kind, _, rest = name.partition("/")
@@ -268,8 +296,8 @@ class _Mover:
             self._answer(made, batch.shown or {})
             if not self.begun:
                 self._need_gradients()
-        if _world() > 1:
-            self._share_gradients(0 if batch is None else len(batch.x), whole)
+        if world() > 1:
+            share_gradients(self.parameters, (0 if batch is None else len(batch.x)) / whole)
         if self.rules.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.rules.clip)
         self.optimizer.step()
@@ -294,12 +322,6 @@ class _Mover:
                         "it in Player.idle, or freeze it by requires_grad_(False)."
                     )
 
-    def _share_gradients(self, mine: int, whole: int) -> None:
-        """The gradient of the mean over all processes' data, wherever they lie."""
-        for p in self.parameters:
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad * (mine / whole)
-            distributed.all_reduce(p.grad)
-
 
 def objective_state(model: Model, stages: Sequence[Stage]) -> list[nn.Module]:
     """The modules of the players that are not the model's, each once: named as their state, or owned.
@@ -318,20 +340,3 @@ def objective_state(model: Model, stages: Sequence[Stage]) -> list[nn.Module]:
     inside = {id(t) for t in (*model.parameters(), *model.buffers())}
     named = {id(m): m for player in players for m in (*player.state, *player.owns)}
     return [m for m in named.values() if any(id(t) not in inside for t in (*m.parameters(), *m.buffers()))]
-
-
-def agree(flag: bool) -> bool:
-    """Whether any process says so: what all do together, all must do at the same step."""
-    if _world() == 1:
-        return flag
-    votes = torch.tensor([float(flag)])
-    distributed.all_reduce(votes)
-    return bool(votes.item())
-
-
-def _world() -> int:
-    return distributed.get_world_size() if distributed.is_initialized() else 1
-
-
-def _rank() -> int:
-    return distributed.get_rank() if distributed.is_initialized() else 0

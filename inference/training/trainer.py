@@ -27,14 +27,16 @@ from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.alarms import Alarms, at_rest
 from pyrogen.inference.training.changes import changes
 from pyrogen.inference.training.film import FILM, Film
-from pyrogen.inference.training.game import Game, NotFinite, Rules, agree, objective_state
+from pyrogen.inference.training.game import Game, NotFinite, Rules, objective_state
 from pyrogen.inference.training.kept_weights import KeptWeights
+from pyrogen.inference.training.processes import agree, as_written, everyones, rank, world
 from pyrogen.inference.training.progress import Board, Display
 from pyrogen.inference.training.run import METRICS, Run, read_history
 from pyrogen.provenance import provenance
 
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
 VALIDATED = 1000  # data at once, where no gradient needs memory
+APART = 1_000_003  # between the seeds of processes
 PRECISIONS = {"32": None, "bf16": torch.bfloat16}
 
 log = logging.getLogger("pyrogen")
@@ -153,8 +155,11 @@ class Trainer:
             with seeded(self.settings["seed"], device):
                 model.before_training(*self._all_data())  # the same in every process
         # each process has noise of its own
-        noise = self.settings["seed"] + 1_000_003 * (distributed.get_rank() if distributed.is_initialized() else 0)
-        with seeded(noise, device), pyro.validation_enabled(False), checkpoint.Stops().heard() as stops:
+        with (
+            seeded(self.settings["seed"] + APART * rank(), device),
+            pyro.validation_enabled(False),
+            checkpoint.Stops().heard() as stops,
+        ):
             board = Board(self.run.folder if tensorboard else None)
             first = self.checkpoint[1]["stage"] if self.checkpoint else 0
             ended = len(self.checkpoint[1]["history"]) if self.checkpoint and self.checkpoint[1].get("ended") else None
@@ -211,7 +216,7 @@ class Trainer:
         saved, shown, told = time.monotonic(), 0, False
         for module in (self.model, *self.owned_state):
             module.train()
-        while self.epoch < game.rules.epochs and not self._weary():
+        while self.epoch < game.rules.epochs and not agree(self._weary()):
             if game.batch == 0 or game.batch >= game.batches:
                 game.begin_epoch(self.generator)
             game.enter(self.epoch + 1)
@@ -328,13 +333,11 @@ class Trainer:
         raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {game.rules.epochs}{where}.")
 
     def _save_checkpoint(self, ended: bool = False) -> None:
-        rng = generators(self.model.device)
-        if distributed.is_initialized():
-            # every process's noise is its own
-            everyone: list[dict[str, Tensor]] = [{} for _ in range(distributed.get_world_size())]
-            distributed.all_gather_object(everyone, rng)
-            rng = {f"{k}/{rank}": v for rank, states in enumerate(everyone) for k, v in states.items()}
-        if self.target is None or self.game is None:
+        if self.game is None:
+            return
+        # every process's noise is its own, and so is what it measured
+        own = everyones({**generators(self.model.device), "game/record": self.game.record})
+        if self.target is None:
             return
         tensors = {
             **{f"model/{k}": v for k, v in self.model.state_dict().items()},
@@ -343,13 +346,14 @@ class Trainer:
             **{f"game/{k}": v for k, v in self.game.state().items()},
             **{f"state/{i}/{k}": v for i, m in enumerate(self.owned_state) for k, v in m.state_dict().items()},
             "order": self.generator.get_state(),
-            **rng,
+            **own,
         }
         facts = {
             "stage": self.stage,
             "epoch": self.epoch,
             "batch": self.game.batch,
             "terms": self.game.terms,
+            "compiled": self.game.compiled,
             "best_loss": self.kept.best_loss,
             "best_epoch": self.kept.best_epoch,
             "history": self.run.records,
@@ -362,22 +366,31 @@ class Trainer:
                 f"the checkpoint in {self.target} could not be renewed ({error}); the one before is whole."
             ) from error
 
+    def _restore_noise(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on with this process's noise, or where fewer processes wrote the checkpoint, begin one that none of them had."""
+        assert self.game is not None
+        states = {name: as_written(tensors, name) for name in generators(self.model.device)}
+        if rank() < min(map(len, states.values())):
+            restore_generators({name: each[rank()] for name, each in states.items()}, self.model.device)
+        else:
+            torch.manual_seed(self.settings["seed"] + APART * (rank() + world() * (1 + int(self.game.step))))
+
     def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         def part(name: str) -> dict[str, Tensor]:
             return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
 
         assert self.game is not None
-        device = self.model.device
         try:
             self.model.load_state_dict(part("model"))
             for i, module in enumerate(self.owned_state):
                 module.load_state_dict(part(f"state/{i}"))
             self.kept.restore(part("best"), part("ema"), facts)
             self.film.frames = part("film")
-            self.game.restore(part("game"), int(facts["batch"]), facts["terms"])
+            # a checkpoint from before there was a choice has none
+            compiled = facts.get("compiled", self.game.compiled)
+            self.game.restore(part("game"), int(facts["batch"]), facts["terms"], compiled)
             self.generator.set_state(tensors["order"])
-            rank = f"/{distributed.get_rank()}" if distributed.is_initialized() else ""
-            restore_generators({k.removesuffix(rank): v for k, v in tensors.items()}, device)
+            self._restore_noise(tensors)
             self.epoch, self.run.records = int(facts["epoch"]), list(facts["history"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
             reason = first_line(error)
@@ -390,7 +403,7 @@ class Trainer:
 
 def is_first() -> bool:
     """Whether this process is the one that writes."""
-    return not distributed.is_initialized() or distributed.get_rank() == 0
+    return rank() == 0
 
 
 def _epochs_in(history: Sequence[Any]) -> int:
