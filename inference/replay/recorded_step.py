@@ -43,7 +43,7 @@ class Step:
         modules: all modules whose parameters and buffers the loss reads.
         parameters: whose gradients are left in ``.grad``; none: no gradients are taken.
         uses: about how often it will be called, by the shape of x.
-        compile: "auto": recorded where that pays, and compiled where there are ``COMPILING_PAYS`` steps of one shape and at most
+        compile: "auto": recorded where that pays, compiled where there are ``COMPILING_PAYS`` steps of one shape and at most
             ``COMPILED_SIZE`` parameters on a CPU; True: recorded, and compiled by Inductor; False: eager.
     """
 
