@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint types benchmark readme clean
+.PHONY: install demo test test-slow lint types benchmark readme course clean
 
 install: $(STAMP)
 
@@ -47,3 +47,7 @@ clean:
 
 readme: install
 	$(BIN)/python docs/readme.py
+
+# the pictures of docs/course, by the scripts that assert its numbers
+course: install
+	for script in examples/course/*.py; do $(BIN)/python $$script --folder docs/course/pictures || exit 1; done

@@ -106,6 +106,12 @@ def test_commands_exist(page):
                 assert value in registry.choices("analysis"), command
 
 
+def test_pages_show_the_pictures_that_are_there():
+    text = "".join((PAGES / f"{page}.md").read_text(encoding="utf-8") for page in LISTED)
+    shown = set(re.findall(r"\(pictures/([\w-]+)\.png\)", text))
+    assert shown == {path.stem for path in (PAGES / "pictures").glob("*.png")}, "run: make course"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_script_runs(name, tmp_path, monkeypatch, own_names):
     monkeypatch.chdir(tmp_path)
@@ -113,4 +119,8 @@ def test_script_runs(name, tmp_path, monkeypatch, own_names):
     with contextlib.suppress(SystemExit):
         runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
     pyplot.close("all")
-    assert list((tmp_path / "pictures").glob("*.png"))
+    drawn = {path.stem for path in (tmp_path / "pictures").glob("*.png")}
+    shown = {path.stem for path in (PAGES / "pictures").glob("*.png")}
+    source = (SCRIPTS / f"{name}.py").read_text(encoding="utf-8")
+    assert drawn
+    assert {picture for picture in shown if f'"{picture}"' in source} <= drawn

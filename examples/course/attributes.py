@@ -24,7 +24,7 @@ data = pyrogen.data.load("digits")
 judge = judge_of(data)
 torch.manual_seed(options.seed)
 model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=8, hidden=(128,))
-fit(model, data, epochs=40, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
+fit(model, data, epochs=25, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
 
 q, shows = model.encode(data.train.x), data.train.y == options.digit
 many, few = (attribute_vector(q, shows, labels=labels, seed=options.seed) for labels in (None, 40))

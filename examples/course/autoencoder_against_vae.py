@@ -53,11 +53,12 @@ print(
     "midpoints of the VAE are recognized more often by",
     {p: f"{gained[p].value:.2f} ± {gained[p].error:.2f}" for p in ("lerp", "slerp")},
 )
-assert errors["autoencoder"] < errors["VAE"] < 0.5 * data.test.x.var(0).mean(), "ml-autoencoder-against-vae"
+assert errors["autoencoder"] < errors["VAE"] < 0.8 * data.test.x.var(0).mean(), "ml-autoencoder-against-vae"
 assert quality["VAE"] < 0.5 * quality["autoencoder"], "ml-autoencoder-against-vae"  # samples are not
 assert valid["VAE"] > valid["autoencoder"] + 0.2, "ml-autoencoder-against-vae"
 assert gained["slerp"].value > 2 * gained["slerp"].error, "ml-points-between"
-assert gained["lerp"].value > 0, "pr-never-with-an-autoencoder"
+assert gained["slerp"].value > 0, "pr-never-with-an-autoencoder"
+assert shares["autoencoder"].shares()["lerp"].value > 0.15, "pr-never-with-an-autoencoder"  # it does work at times
 over = shares["VAE"].over_pixels()
 assert over.value > 2 * over.error, "ml-points-between"  # more than the mean of two pictures
 

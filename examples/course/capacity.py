@@ -21,14 +21,12 @@ options = parser.parse_args()
 data = pyrogen.data.load("digits")
 
 
-def trained(latents: int, beta: float, epochs: int) -> tuple[float, float, int]:
+def trained(latents: int, beta: float) -> tuple[float, float, int]:
     """Rate and distortion in nats a datum, and how many latents are in use."""
     torch.manual_seed(options.seed)
     model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=latents, hidden=(64,))
     objective = ELBO(beta=beta)
-    fit(
-        model, data, objective, epochs=epochs, lr=4e-3, batch_size=64, seed=options.seed, validate=False, progress=False
-    )
+    fit(model, data, objective, epochs=14, lr=4e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
     with torch.no_grad():
         q = model.encode(data.test.x)
         each = 0.5 * (q.mean.square() + q.variance - q.variance.log() - 1)
@@ -39,7 +37,7 @@ def trained(latents: int, beta: float, epochs: int) -> tuple[float, float, int]:
 print("latents   nats that a code tells, at most   in use")
 sizes = {}
 for latents in (1, 2, 4, 8, 24):
-    rate, distortion, active = trained(latents, 1.0, 20)
+    rate, distortion, active = trained(latents, 1.0)
     sizes[latents] = rate, active
     print(f"{latents:7} {rate:20.2f} {active:20}")
 rates = [rate for rate, _ in sizes.values()]
@@ -49,17 +47,17 @@ assert sizes[24][1] < 24, "pr-capacity"  # some are idle
 
 print("β         rate   distortion   their sum")
 curve = {}
-for beta in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0):
-    curve[beta] = trained(8, beta, 20)[:2]
+for beta in (0.1, 0.3, 0.6, 1.0, 2.0, 6.0):
+    curve[beta] = trained(8, beta)[:2]
     rate, distortion = curve[beta]
     print(f"{beta:<6} {rate:7.2f} {distortion:12.2f} {rate + distortion:11.2f}")
 rate, distortion = zip(*curve.values(), strict=True)
 assert list(rate) == sorted(rate, reverse=True), "gm-rate-against-distortion"
 assert list(distortion) == sorted(distortion), "gm-rate-against-distortion"
 total = {beta: sum(pair) for beta, pair in curve.items()}
-assert min(total, key=total.get) in (0.5, 1.0, 2.0), "gm-rate-against-distortion"  # the ELBO is best where β is about 1
+assert min(total, key=total.get) in (0.6, 1.0, 2.0), "gm-rate-against-distortion"  # the ELBO is best where β is about 1
 assert curve[0.1][0] > 3 * curve[2.0][0], "pr-beta"
-assert curve[8.0][0] < 0.5 * curve[1.0][0], "pr-beta"
+assert curve[6.0][0] < 0.5 * curve[1.0][0], "pr-beta"
 
 figure = blank(7.4, 2.6)
 left, right = figure.subplots(1, 2)
@@ -67,7 +65,7 @@ style(left, "what a code tells", "latents", "nats a datum")
 left.plot(list(sizes), rates, "o-", color=BLUE, label="rate")
 left.plot(list(sizes), [active for _, active in sizes.values()], "s-", color=PALETTE[1], label="latents in use")
 legend(left)
-style(right, "seven β, one curve", "rate, nats", "distortion, nats")
+style(right, "six β, one curve", "rate, nats", "distortion, nats")
 right.plot(rate, distortion, "o-", color=BLUE)
 for beta, (r, d) in curve.items():
     right.annotate(f"β = {beta}", (r, d), fontsize=7, xytext=(4, 3), textcoords="offset points")

@@ -39,7 +39,7 @@ model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=8, hidden=(128,)
 noise = torch.randn(500, 8)
 rows, films, losses, near, far = [data.test.x[:10]], {}, {}, {}, {}
 print("epoch   -ELBO of test data   codes whose neighbour is of their digit   Fréchet distance of samples")
-for epoch, more in ((0, 0), (1, 1), (5, 4), (10, 5), (40, 30)):
+for epoch, more in ((0, 0), (1, 1), (5, 4), (10, 5), (30, 20)):
     if more:
         fit(model, data, epochs=more, lr=2e-3, batch_size=64, seed=options.seed + epoch, validate=False, progress=False)
     with torch.no_grad():
@@ -55,17 +55,17 @@ for epoch, more in ((0, 0), (1, 1), (5, 4), (10, 5), (40, 30)):
     print(f"{epoch:5} {losses[epoch]:14.2f} {near[epoch]:32.2f} {far[epoch]:32.2f}")
     rows += [model.reconstruct(data.test.x[:10]).detach(), made[:10]]
     if epoch in (0, 5, 10):
-        plane = TSNE(init="pca", max_iter=250, random_state=0).fit_transform(z.numpy())
+        plane = TSNE(init="pca", max_iter=600, random_state=0).fit_transform(z.numpy())
         films[f"epoch {epoch}"] = torch.from_numpy(plane)
 assert abs(losses[0] - 64 * math.log(2)) < 2.0, "pr-epoch-zero"
 assert 0 < kl < 1, "av-initialize"  # random weights believe nearly the prior of every datum
 assert losses[0] > losses[1] > losses[5] > losses[10], "pr-reconstructions-by-epoch"
 assert losses[1] < losses[0] - 10, "av-backpropagation"
-assert losses[10] > losses[40], "ml-strips-over-epochs"
+assert losses[10] > losses[30], "ml-strips-over-epochs"
 assert near[0] > 0.17, "pr-t-sne"  # the point of the figure: chance would be 0.1
 assert near[0] < near[10], "pr-t-sne"
-assert far[0] > far[1] > far[40], "pr-regions-not-filled"
-assert far[40] < 0.6 * far[1], "pr-regions-not-filled"
+assert far[0] > far[1] > far[30], "pr-regions-not-filled"
+assert far[30] < 0.6 * far[1], "pr-regions-not-filled"
 names = ["data", *(f"{what}, epoch {e}" for e in losses for what in ("reconstructed", "drawn"))]
 shown = {"film": plots.strips(torch.stack(rows), "unit", names), "film_of_codes": latent_plots.latent_film(films, y)}
 print("the pictures:", *save_figures(options.folder, shown))

@@ -50,9 +50,9 @@ for m, w, v in zip(gaps, told, value, strict=True):
 assert np.corrcoef(told, gaps)[0, 1] > 0.999, "gm-losses-say-little"
 assert np.allclose(told, gaps, atol=1e-3), "gm-losses-say-little"
 
-figure, axes = single(2.8, "Dirac's game: what the loss says, and how far the fake is", "round", "")
-axes.plot(np.abs(theta)[:400], color=PALETTE[0], label="|θ|, the fake's distance")
-axes.plot(loss[:400] + 2 * np.log(2), color=PALETTE[1], label="value of the game + 2 ln 2")
-legend(axes, loc="upper right")
+figure, axes = single(2.8, "Dirac's game", "round", "")
+axes.plot(np.abs(theta)[:400], color=PALETTE[0], label="|θ|, distance")
+axes.plot(loss[:400] + 2 * np.log(2), color=PALETTE[1], label="value + 2 ln 2")
+legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 pulls = game_plots.pulls_on_a_fake(d, {"minimax": minimax, "non-saturating": other})
 print("the pictures:", *save_figures(folder, {"flat_gradient": pulls, "losses_say_little": figure}))

@@ -88,7 +88,5 @@ axes.plot(at, middle, color=BLUE, label="the network's mean")
 for side in (inner, edge):
     axes.axvline(float(side), color=PALETTE[1], linestyle=":")
 legend(axes)
-strips = plots.strips(
-    torch.stack([data.test.x, mean, sd / sd.max(), far])[:, :8], "unit", ["data", "mean", "sd", "error"]
-)
+strips = plots.strips(torch.stack([data.test.x, mean, 2 * sd, far])[:, :8], "unit", ["data", "mean", "2 sd", "error"])
 print("the pictures:", *save_figures(options.folder, {"certain_pixels": strips, "off_support": figure}))

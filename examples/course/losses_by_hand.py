@@ -47,5 +47,5 @@ for axes, q, kl in zip(figure.subplots(1, 2), (near, far), nats, strict=True):
     for bar, term in enumerate((p * (p / q).log()).tolist()):
         axes.text(bar, 0.42, f"{term:+.3f}", ha="center", fontsize=7.5, color=MUTED)
     axes.set_ylim(0, 0.46)
-legend(axes)
+    legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 print("the picture:", *save_figures(folder, {"losses_by_hand": figure}))

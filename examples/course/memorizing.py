@@ -32,7 +32,7 @@ for width in (4, 16, 64, 256):
         hidden=(width,),
         likelihood={"name": "Normal", "scale": "fixed", "value": 0.1},
     )
-    fit(model, rows, epochs=150, lr=5e-3, batch_size=30, seed=options.seed, validate=False, progress=False)
+    fit(model, rows, epochs=110, lr=5e-3, batch_size=30, seed=options.seed, validate=False, progress=False)
     with torch.no_grad():
         errors[width] = [float((model.reconstruct(x) - x).square().mean()) for x in (few, others)]
     print(f"{width:5} {errors[width][0]:14.5f} {errors[width][1]:12.4f} {errors[width][1] / errors[width][0]:8.1f}")

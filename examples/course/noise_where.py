@@ -33,7 +33,7 @@ print("noise in training   error on clean data   on noisy data")
 for name, (entry, more) in entries.items():
     torch.manual_seed(options.seed)
     models[name] = pyrogen.create(entry, **same, **more)
-    fit(models[name], data, epochs=25, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
+    fit(models[name], data, epochs=20, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
     with torch.no_grad():
         back = models[name].generate(models[name].encode(noisy).mean)
         clean = models[name].generate(models[name].encode(x).mean)

@@ -27,7 +27,7 @@ data = pyrogen.data.load("digits")
 judge = judge_of(data)
 torch.manual_seed(options.seed)
 model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, hidden=(128, 64))
-fit(model, data, epochs=40, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
+fit(model, data, epochs=28, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
 
 four = data.test.x[choose(data.test, [0, 1, 4, 7])]
 with torch.no_grad():
@@ -58,7 +58,7 @@ assert len(seen) >= 6, "av-latent-map"
 assert steps.mean() < 0.3 * apart, "av-latent-map"
 
 wide = pyrogen.create("vae", x_shape=data.x_shape, latent_size=8, hidden=(128,))
-fit(wide, data, epochs=20, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
+fit(wide, data, epochs=12, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
 code = wide.encode(data.test.x[:1]).mean.detach()[0]
 used = wide.encode(data.test.x).mean.std(0).argsort(descending=True)[:2].tolist()
 around = torch.linspace(-2, 2, SIDE)

@@ -44,9 +44,9 @@ codes = {"local": torch.nn.functional.one_hot(data.test.y, 10).float()}  # one u
 for name, (entry, more) in systems.items():
     torch.manual_seed(options.seed)
     model = pyrogen.create(entry, x_shape=data.x_shape, likelihood=normal, **more)
-    fit(model, data, epochs=25, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
+    fit(model, data, epochs=16, lr=2e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
     codes[name] = model.code(data.test.x).detach()
-found, figure = {}, single(2.8, "how selective units are", "selectivity of a unit", "share of units")
+found, figure = {}, single(2.8, "how selective units are", "selectivity of a unit", "density of units")
 print(f"{'code':12} sparsity of a datum   of a unit   selectivity   patterns of on and off")
 for color, (name, z) in zip(PALETTE, codes.items(), strict=False):
     by_class = torch.stack([z[data.test.y == k].abs().mean(0) for k in range(10)])

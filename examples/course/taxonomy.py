@@ -43,7 +43,7 @@ for family, entry, arguments, estimator, expected in asked:
     assert bound == expected, "gm-taxonomy"
     kinds.append((f"{entry} by {type(estimator).__name__}", bound))
 
-figure, axes = single(2.6, "what is known of log p(x), before any training", "", "")
+figure, axes = single(2.6, "what is known of log p(x)", "", "")
 axes.barh(
     [k for k, _ in kinds],
     [1] * len(kinds),

@@ -14,7 +14,7 @@ import torch
 import pyrogen
 from pyrogen.figures.figure_style import PALETTE, blank, scatter, style
 from pyrogen.figures.report import save_figures
-from pyrogen.inference import ELBO, fit, judge_of
+from pyrogen.inference import ELBO, assess, fit, judge_of
 from pyrogen.inference.latents.anatomy import overlap
 from pyrogen.inference.theory import one_latent
 
@@ -44,16 +44,17 @@ data = pyrogen.data.load("digits")
 judge = judge_of(data)
 found, figure = {}, blank(8.0, 2.3)
 panels = {"reconstruction only": 0.0, "KL only": 100.0, "both": 1.0, "no noise": None}
-print("digits, two latents      spread of codes   neighbours' digit   overlap   draws of N(0, I) recognized")
+print("digits, two latents      spread of codes   neighbours' digit   overlap   Fréchet distance of draws of N(0, I)")
 for axes, (name, beta) in zip(figure.subplots(1, 4), panels.items(), strict=True):
     torch.manual_seed(options.seed)
     entry, objective = ("autoencoder", None) if beta is None else ("vae", ELBO(beta=beta))
     model = pyrogen.create(entry, x_shape=data.x_shape, latent_size=2, hidden=(128,))
-    fit(model, data, objective, epochs=25, lr=3e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
+    fit(model, data, objective, epochs=18, lr=3e-3, batch_size=64, seed=options.seed, validate=False, progress=False)
     with torch.no_grad():
         codes = model.code(data.test.x)
-        drawn = judge.recognizes(model.generate(torch.randn(500, 2))).float().mean()
+        made = model.generate(torch.randn(500, 2))
         near = torch.cdist(codes, codes).fill_diagonal_(torch.inf).argmin(1)
+    drawn = assess(made, data, ("frechet",), features=judge, draws="means").measured("frechet").value
     mixed = overlap(model, data.test.x, seed=0)[0] if beta is not None else 0.0
     found[name] = (
         float(codes.std(0).mean()),
@@ -65,12 +66,12 @@ for axes, (name, beta) in zip(figure.subplots(1, 4), panels.items(), strict=True
     style(axes, name)
     scatter(axes, codes.numpy(), s=5, c=[PALETTE[k] for k in data.test.y.tolist()], linewidths=0)
 free, pulled, both, points = (found[name] for name in panels)
-assert free[0] > 3 * both[0], "ml-three-forces"  # means explode where nothing pulls them in
+assert free[0] > 1.5 * both[0], "ml-three-forces"  # means explode where nothing pulls them in
 assert pulled[0] < 0.1, "ml-three-forces"
 assert pulled[2] > 0.95, "rl-islands"
 assert free[2] < 0.3 * both[2], "rl-islands"
 assert pulled[1] < 0.25, "rl-islands"  # one cloud: the nearest code says nothing
 assert both[1] > 0.4, "ml-three-forces"
 assert points[1] > 0.4, "ml-two-nodes"
-assert both[3] > max(free[3], pulled[3], points[3]), "ml-three-forces"
+assert both[3] < min(free[3], pulled[3], points[3]), "ml-three-forces"
 print("the picture:", *save_figures(options.folder, {"three_forces": figure}))

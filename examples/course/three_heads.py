@@ -45,10 +45,10 @@ for axes, (name, head) in zip(figure.subplots(1, 3), heads.items(), strict=True)
     fit(
         model,
         data,
-        epochs=25,
+        epochs=18,
         lr=5e-3,
         batch_size=256,
-        lr_milestones=[18],
+        lr_milestones=[13],
         seed=options.seed,
         validate=False,
         progress=False,

@@ -1,9 +1,10 @@
 """Arithmetic of word vectors: cats − cat + drum is drums, of vectors that know nothing but which words stand together.
 
-The sentences are of a grammar of six topics in which verbs and determiners agree with their nouns in number. A word's vector is its
-row of the positive mutual information with the words beside it, cut to its leading components (Levy & Goldberg 2014). Nouns of one
-topic and number stand in the same places, so that no such vector can tell them apart: right is any plural of the topic of the noun
-that was added. As usual, the words of the question are no answers. Components beyond the structure of the language drown it.
+The sentences are of a grammar of six topics in which verbs and determiners agree with their nouns in number. A word's
+vector is its row of the positive mutual information with the words beside it, cut to its leading components (Levy &
+Goldberg 2014). Nouns of one topic and number stand in the same places, so that no such vector can tell them apart:
+right is any plural of the topic of the noun that was added. As usual, the words of the question are no answers.
+Components beyond the structure of the language drown it.
 """
 
 import argparse
@@ -52,7 +53,8 @@ for topic, one, many in pairs:
             right, asked = right + int(int(near.argmax()) in plurals[other_topic]), asked + 1
 chance = len(plurals["music"]) / len(number)
 print(
-    f"of {asked} questions like cats − cat + drum, {right / asked:.2f} are answered by a plural of the topic (chance {chance:.2f})"
+    f"of {asked} questions like cats − cat + drum, {right / asked:.2f} are answered by a plural of the topic "
+    f"(chance {chance:.2f})"
 )
 assert right / asked > 0.9, "rl-word-arithmetic"
 assert chance < 0.05, "rl-word-arithmetic"
@@ -66,11 +68,13 @@ assert agree > 0.5, "rl-word-arithmetic"
 ends = torch.stack([torch.stack([vectors[one], vectors[many]]) for _, one, many in pairs])
 rest = ends - (ends @ axis).unsqueeze(-1) * axis
 across = torch.linalg.svd((rest - rest.mean((0, 1))).flatten(0, 1), full_matrices=False)[2][0]
+firsts = {min(of_topic) for of_topic in plurals.values()}
 written = {at: word for word, at in number.items()}
 figure, axes = single(3.6, "from one to many", "along the mean step", "across")
 for (_, _, many), line in zip(pairs, ends, strict=True):
     x, y = line @ axis, line @ across
     axes.plot(x, y, color=FAINT)
     axes.plot(x, y, "o", color=BLUE, markersize=3)
-    axes.annotate(written[many], (x[1], y[1]), fontsize=6, color=MUTED, xytext=(3, 0), textcoords="offset points")
+    if many in firsts:
+        axes.annotate(written[many], (x[1], y[1]), fontsize=6, color=MUTED, xytext=(3, 0), textcoords="offset points")
 print("the picture:", *save_figures(folder, {"word_arithmetic": figure}))
