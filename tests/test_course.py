@@ -25,6 +25,16 @@ ROWS = [(page, name, row) for page, rows in LISTED.items() for name, row in rows
 SHOWN = [(page, name, row) for page, name, row in ROWS if not row.get("in_passing")]
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
 IDS = [name for _, name, _ in SHOWN]
+# four seconds of a core and more: with those of the others they would be most of the suite
+LONG = {
+    "autoencoder_against_vae",
+    "capacity",
+    "film_from_epoch_zero",
+    "linear_latents",
+    "planes_and_corners",
+    "three_forces",
+}
+LONG |= {"greys_and_bits", "reject_and_classify"}
 
 
 def sections(page):
@@ -112,7 +122,7 @@ def test_pages_show_the_pictures_that_are_there():
     assert shown == {path.stem for path in (PAGES / "pictures").glob("*.png")}, "run: make course"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in LONG else []) for n in NAMES])
 def test_script_runs(name, tmp_path, monkeypatch, own_names):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [name, "--folder", "pictures"])

@@ -1,9 +1,9 @@
 """A film of training that begins before it: reconstructions, samples and codes at epoch 0, 1, 5 and 10 and later.
 
 Before the first step a decoder says about ½ of every pixel: 784 ln 2 = 543.4 nats on MNIST, 64 ln 2 = 44.4 on digits of
-8 × 8. A notebook that shows 514 has begun: its number is a mean over the first epoch, or its pixels are grey. A map by
-t-SNE looks like something even at epoch 0, for untrained codes already have neighbours; how many are of the same digit
-is the number to read.
+8 × 8, whatever the data. A notebook that shows 514 at its start has moved away from ½. A map by t-SNE looks like
+something even at epoch 0, for untrained codes already have neighbours; how many are of the same digit is the number to
+read.
 """
 
 import argparse

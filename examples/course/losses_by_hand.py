@@ -42,8 +42,8 @@ assert round(nats[1], 3) == 0.583, "av-worked-numbers"
 figure = blank(7.0, 2.4)
 for axes, q, kl in zip(figure.subplots(1, 2), (near, far), nats, strict=True):
     style(axes, f"KL(p ‖ q) = {kl:.4f} nats", "bar", "probability")
-    axes.bar(torch.arange(5) - 0.2, p, 0.38, color=PALETTE[0], label="p")
-    axes.bar(torch.arange(5) + 0.2, q, 0.38, color=PALETTE[1], label="q")
+    axes.bar([k - 0.2 for k in range(5)], p.tolist(), 0.38, color=PALETTE[0], label="p")
+    axes.bar([k + 0.2 for k in range(5)], q.tolist(), 0.38, color=PALETTE[1], label="q")
     for bar, term in enumerate((p * (p / q).log()).tolist()):
         axes.text(bar, 0.42, f"{term:+.3f}", ha="center", fontsize=7.5, color=MUTED)
     axes.set_ylim(0, 0.46)

@@ -66,12 +66,12 @@ for axes, (name, beta) in zip(figure.subplots(1, 4), panels.items(), strict=True
     style(axes, name)
     scatter(axes, codes.numpy(), s=5, c=[PALETTE[k] for k in data.test.y.tolist()], linewidths=0)
 free, pulled, both, points = (found[name] for name in panels)
-assert free[0] > 1.5 * both[0], "ml-three-forces"  # means explode where nothing pulls them in
+assert free[0] > 1.5 * both[0], "ml-three-forces"  # means spread where nothing pulls them in
 assert pulled[0] < 0.1, "ml-three-forces"
 assert pulled[2] > 0.95, "rl-islands"
 assert free[2] < 0.3 * both[2], "rl-islands"
 assert pulled[1] < 0.25, "rl-islands"  # one cloud: the nearest code says nothing
-assert both[1] > 0.4, "ml-three-forces"
-assert points[1] > 0.4, "ml-two-nodes"
-assert both[3] < min(free[3], pulled[3], points[3]), "ml-three-forces"
+assert both[1] > 0.3, "ml-three-forces"
+assert points[1] > 0.3, "ml-two-nodes"
+assert both[3] < 0.7 * min(free[3], pulled[3]), "ml-three-forces"
 print("the picture:", *save_figures(options.folder, {"three_forces": figure}))
