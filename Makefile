@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint types benchmark readme pretrained clean
+.PHONY: install demo test test-slow lint types benchmark readme pretrained course clean
 
 install: $(STAMP)
 
@@ -51,3 +51,7 @@ readme: install
 # the small weights that come with the package, and their cards
 pretrained: install
 	$(BIN)/python docs/pretrained.py
+
+# the pictures of docs/course, by the scripts that assert its numbers
+course: install
+	for script in examples/course/*.py; do $(BIN)/python $$script --folder docs/course/pictures || exit 1; done
