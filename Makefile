@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint types benchmark readme clean
+.PHONY: install demo test test-slow lint types docs benchmark measure clean
 
 install: $(STAMP)
 
@@ -45,5 +45,10 @@ benchmark: install
 clean:
 	rm -rf $(VENV) build *.egg-info
 
-readme: install
-	$(BIN)/python docs/readme.py
+measure: install
+	$(BIN)/python docs/measure.py
+
+# The book; warnings are errors.
+docs: install
+	$(BIN)/python -m sphinx -q -W -T docs build/docs
+	@echo "the book is in build/docs/index.html"

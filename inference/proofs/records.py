@@ -119,10 +119,9 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
     folder = Path(folder)
     rows, machines = [], set()
     for file in sorted(folder.glob("*.json")):
-        stated = _stated(file.stem)
         try:
-            proof = json.loads(file.read_text(encoding="utf-8"))
-            rows += [_row(proof, claim) for claim in _standing(proof, stated)]
+            proof = read_proof(file)
+            rows += [_row(proof, claim) for claim in proof["claims"]]
             machines.add(_machine_words(proof))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -143,6 +142,13 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
         *(f"*{words}.*" for words in sorted(machines)),
     ]
     return write(folder.parent / TABLE if path is None else path, "\n".join(text).rstrip() + "\n")
+
+
+def read_proof(file: Path) -> Mapping[str, Any]:
+    """What a file holds of an entry, with its claims as they are made by now: as measured, or stale."""
+    stated = _stated(file.stem)
+    proof = json.loads(file.read_text(encoding="utf-8"))
+    return {**proof, "claims": _standing(proof, stated)}
 
 
 def still_measured(path: Path, claims: Sequence[Claim], seeds: Sequence[Sequence[int]]) -> list[Measured | None]:

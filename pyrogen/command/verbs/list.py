@@ -8,6 +8,8 @@ from pyrogen import registry
 from pyrogen.command.cli import VERBS
 from pyrogen.command.plain import Parser
 
+BOOK = "Which to choose, and why: docs/choose.md of a checkout, where `make docs` builds the book."
+
 
 def run(arguments: Sequence[str]) -> int:
     """Print names, one sentence and one reference each."""
@@ -27,4 +29,5 @@ def run(arguments: Sequence[str]) -> int:
         print(f"{record.name:{width}}  {record.summary}")
         if record.details:
             print(f"{'':{width}}  {record.details['reference']}")
+    print(f"\n{BOOK}")
     return 0

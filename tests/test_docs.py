@@ -1,0 +1,143 @@
+"""The book's code runs: the Python blocks of a page one after the other, and the commands between them, at a small size.
+
+Blocks marked ``python`` and ``sh`` are run, in the order of the page, in one folder. Data are cut to a few, training to an
+epoch, and estimators to a few draws, but for pages that begin with ``% as it is``: what these assert holds as it stands there.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import re
+import shlex
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from matplotlib import pyplot
+
+from pyrogen.command import cli
+from pyrogen.data import dataset
+from pyrogen.data.named import source_named
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "generated" not in p.parts)]
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.M | re.S)
+AS_IT_IS = "% as it is"
+
+# commands that cannot run here, and why
+NOT_RUN = {
+    "make": "of the checkout, not of a page",
+    "source .venv/bin/activate": "sets a shell up",
+    "pip install": "wants a network",
+    "git clone": "wants a network",
+    "eval": "sets a shell up; pyrogen completion is tested by itself",
+    "pre-commit": "of the checkout",
+    "pyrogen demo": "make demo is what CI runs",
+    "pyrogen prove": "takes minutes; tested by itself",
+    "pyrogen explore": "waits for a browser; tested by itself",
+}
+SMALLER = {
+    r"\bepochs=\d+": "epochs=1",
+    r"\bIWAE\((k=)?\d+\)": "IWAE(10)",
+    r"\btemperatures=\d+": "temperatures=4",
+    r"\bdraws=\d+": "draws=8",
+    r"--epochs \d+": "--epochs 1",
+    r"--seeds \d+": "--seeds 2",
+    r"(--\w+\.k) \d+": r"\1 10",
+    r"(--estimator\.temperatures) \d+": r"\1 4",
+    r" --jobs \d+| --backend \w+": "",
+    # not on every machine
+    r"(--data|of=')(\s*)mnist": r"\1\2digits",
+}
+
+
+def blocks(page):
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def few(name, n=24):
+    """A named data set's first data."""
+    source = source_named(name)
+    some = {s: (x[:n], None if y is None else y[:n]) for s, (x, y) in source.splits.items()}
+    return dataclasses.replace(source, splits=some) if source.paired else source
+
+
+def commands(text):
+    """The lines of a shell block without comments, those that go on in the next line joined."""
+    lines = text.replace("\\\n", " ").splitlines()
+    return [line for line in lines if shlex.split(line, comments=True)]
+
+
+def command_runs(line):
+    if line.startswith(tuple(NOT_RUN)):
+        return
+    program, *words = shlex.split(line, comments=True)
+    assert program == "pyrogen", f"{line!r}: neither a command of pyrogen, nor in NOT_RUN"
+    if words[:1] == ["train"] and not {"--epochs", "--help", "--config"} & set(words):
+        words += ["--epochs", "1"]
+    with contextlib.suppress(SystemExit):  # of --help
+        assert cli.main(words) == 0, line
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names):
+    found = blocks(page)
+    if not found:
+        pytest.skip("no code")
+    monkeypatch.chdir(tmp_path)
+    small = AS_IT_IS not in page.read_text(encoding="utf-8").split("\n", 3)[:3]
+    if small:
+        monkeypatch.setattr(dataset, "source_named", few)
+    module = types.ModuleType("page_of_the_book")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for language, text in found:
+        for pattern, less in SMALLER.items() if small else ():
+            text = re.sub(pattern, less, text)
+        if language == "python":
+            exec(compile(text, str(page), "exec"), vars(module))
+        else:
+            for line in commands(text):
+                command_runs(line)
+    pyplot.close("all")
+
+
+def test_what_is_not_run_is_somewhere():
+    lines = [line for page in PAGES for language, text in blocks(page) if language == "sh" for line in commands(text)]
+    unused = [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)]
+    assert not unused
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+def test_make_targets_that_a_page_names_are_there(page):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    named = set(re.findall(r"`make ([\w-]+)`", page.read_text(encoding="utf-8")))
+    assert named <= targets
+
+
+@pytest.fixture(scope="module")
+def docstrings():
+    spec = importlib.util.spec_from_file_location("docstrings", DOCS / "docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("doc", "rst"),
+    [
+        ("x_<t, |z| and *x_shape.", [r"x\_<t, \|z\| and \*x_shape.", ""]),
+        ("See :func:`fit_` of ``a_``.", ["See :func:`fit_` of ``a_``.", ""]),
+        ("T. Of many.", [r"T\. Of many.", ""]),
+        ("Args:\n    n: how many,\n        at least 1.\n    *rest: others.", [
+            ":param n: how many,", "    at least 1.", r":param \*rest: others.", ""]),
+        ("Raises:\n    ValueError: too few.", [":raises ValueError: too few.", ""]),
+        ("Returns:\n    A name: and more,\n    of it.", [":returns: A name: and more,", "    of it.", ""]),
+        ("Of them:\n    - one\n      more\n    - two", ["Of them:", "", "    - one", "      more", "    - two", ""]),
+        ("As::\n\n    a * b_\n\nand *.", ["As::", "", "    a * b_", "", r"and \*.", ""]),
+    ],
+)  # fmt: skip
+def test_docstrings_are_plain_text(docstrings, doc, rst):
+    assert docstrings.to_rst(doc.splitlines()) == rst
