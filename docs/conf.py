@@ -27,7 +27,6 @@ copybutton_prompt_is_regexp = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
-autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 100
 # names of types in signatures are written short, and link where they can
 autodoc_typehints_format = "short"

@@ -9,7 +9,7 @@ import inspect
 import pkgutil
 from pathlib import Path
 
-from docstrings import described, escaped
+from docstrings import described
 from proof_figure import figure
 
 import pyrogen
