@@ -1,8 +1,11 @@
 """The book's settings: `make docs` builds it, and warnings are errors."""
 
+import functools
 import sys
 from importlib import metadata
 from pathlib import Path
+
+from sphinx.util.nodes import make_refnode
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -20,6 +23,9 @@ html_title = "pyrogen"
 html_static_path = ["static"]
 html_css_files = ["book.css"]
 html_show_sphinx = False
+html_copy_source = False
+# thousands of names in the tree that stands beside every page would be most of what a build costs
+toc_object_entries = False
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -37,16 +43,24 @@ def readable(app, what, name, thing, options, lines) -> None:
     lines[:] = to_rst(lines)
 
 
+@functools.cache
+def defined(app) -> dict[str, list[str]]:
+    """Full names of all that is documented, by their last part, and by their last two."""
+    found: dict[str, list[str]] = {}
+    for full in app.env.domains.python_domain.objects:
+        parts = full.split(".")
+        for tail in (parts[-2:], parts[-1:]):
+            found.setdefault(".".join(tail), []).append(full)
+    return found
+
+
 def elsewhere(app, env, node, contnode):
     """A name that docstrings call by a shorter path than that of the file that defines it."""
-    from sphinx.util.nodes import make_refnode
-
     target = node.get("reftarget", "").split(".")
-    objects = env.get_domain("py").objects
     for tail in (target[-2:], target[-1:]):
-        found = [full for full in objects if full.split(".")[-len(tail) :] == tail and full.startswith("pyrogen.")]
+        found = defined(app).get(".".join(tail), [])
         if len(found) == 1:
-            entry = objects[found[0]]
+            entry = env.domains.python_domain.objects[found[0]]
             return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, found[0])
     return None
 

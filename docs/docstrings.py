@@ -48,9 +48,9 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
         else:
             end = next((j for j in range(i, len(lines)) if not lines[j].strip()), len(lines))
             block = lines[i:end]
-            # code after "::", tables and doctests are markup already
-            raw = (raw and block[0].startswith(" ")) or block[0].startswith(">>>") or bool(RULE.fullmatch(block[0]))
-            yield block if raw else _paragraph(block)
+            # code after "::" and doctests are markup already
+            raw = (raw and block[0].startswith(" ")) or block[0].startswith(">>>")
+            yield block if raw else _table(block) if RULE.fullmatch(block[0]) else _paragraph(block)
             raw = block[-1].endswith("::")
         i = end
 
@@ -69,6 +69,12 @@ def _paragraph(lines: list[str]) -> list[str]:
         text = line.lstrip()
         made.append(" " * indent + (f"- {escaped(text[2:])}" if bullet else escaped(text)))
     return made
+
+
+def _table(lines: list[str]) -> list[str]:
+    """A table whose last column is escaped; in the others that would move what follows."""
+    last = lines[0].rindex(" ") + 1
+    return [line if RULE.fullmatch(line) else line[:last] + escaped(line[last:]) for line in lines]
 
 
 def _fields(kind: str, lines: list[str]) -> list[str]:

@@ -33,6 +33,8 @@ NOT_RUN = {
     "eval": "sets a shell up; pyrogen completion is tested by itself",
     "pre-commit": "of the checkout",
     "pyrogen prove": "takes minutes; tested by itself",
+    "pyrogen compare --grid objective=": "scores by long chains; tested by test_implicit",
+    "pyrogen evaluate runs/a --sigma": "scores by long chains; tested by test_implicit",
     "pyrogen explore": "waits for a browser; tested by itself",
 }
 # networks too large for a page's test: their options are read, and they are trained in tests of their own
@@ -44,6 +46,7 @@ SMALLER = {
     r"\bdraws=\d+": "draws=8",
     r"--epochs \d+": "--epochs 1",
     r"--seeds \d+": "--seeds 2",
+    r"--steps \d+": "--steps 4",
     r"--labels \d+": "--labels 12",
     r"--limit \d+": "--limit 4",
     r"(--\w+\.k) \d+": r"\1 10",
@@ -84,11 +87,15 @@ def command_runs(line, untrained):
         words.append("--print_config")
     if words[:1] == ["train"] and not {"--epochs", "--help", "--config"} & set(words):
         words += ["--epochs", "1"]
+    if "--grid" in words:
+        words += ["--jobs", "1"]  # in this process, which has but few data
     with contextlib.suppress(SystemExit):  # of --help
         assert cli.main(words) == 0, line
     pyplot.close("all")
 
 
+# of estimates as poor as those of so few draws
+@pytest.mark.filterwarnings("ignore::pyrogen.inference.BiasWarning")
 @pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
 def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names):
     found = blocks(page)
@@ -98,6 +105,10 @@ def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names):
     small = AS_IT_IS not in page.read_text(encoding="utf-8").split("\n", 3)[:3]
     if small:
         monkeypatch.setattr(dataset, "source_named", few)
+        # which has tests of its own, and is most of what a small run costs
+        monkeypatch.setattr(
+            "pyrogen.inference.pages.run_report.write_run_report", lambda folder: f"{folder}/report.html"
+        )
     module = types.ModuleType("page_of_the_book")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     untrained = set()
@@ -113,7 +124,9 @@ def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names):
 
 
 def test_what_is_not_run_is_somewhere():
-    lines = [line for page in PAGES for language, text, _ in blocks(page) if language == "sh" for line in commands(text)]
+    lines = [
+        line for page in PAGES for language, text, _ in blocks(page) if language == "sh" for line in commands(text)
+    ]
     unused = [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)]
     assert not unused
 
@@ -144,6 +157,7 @@ def docstrings():
         ("Raises:\n    ValueError: too few.", [":raises ValueError: too few.", ""]),
         ("Returns:\n    A name: and more,\n    of it.", [":returns: A name: and more,", "    of it.", ""]),
         ("Of them:\n    - one\n      more\n    - two", ["Of them:", "", "    - one", "      more", "    - two", ""]),
+        ("=====  ==\n``a``  |a| is\n=====  ==", ["=====  ==", r"``a``  \|a\| is", "=====  ==", ""]),
         ("As::\n\n    a * b_\n\nand *.", ["As::", "", "    a * b_", "", r"and \*.", ""]),
     ],
 )  # fmt: skip

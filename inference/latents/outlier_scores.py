@@ -38,7 +38,7 @@ def outlier_scores(
     =====================  =============================================================================================
     ``low evidence``       −log p(x). Known to fail: data that are simpler than those of the training get more density
                            than any of these (Nalisnick et al. 2019, arXiv:1810.09136)
-    ``typicality``         ``|log p(x) − mean log p|``, both-sided: what is too probable is strange too (Nalisnick et al. 2019,
+    ``typicality``         |log p(x) − mean log p|, both-sided: what is too probable is strange too (Nalisnick et al. 2019,
                            arXiv:1906.02994, for single data); its error leaves out that of the mean, which all share
     ``likelihood regret``  max_q ELBO(x; q) − ELBO(x; q(·|x)), see :func:`likelihood_regret`
     ``code distance``      (z − m)ᵀ S⁻¹ (z − m), z the code of x, m and S the mean and covariance of the reference's codes
