@@ -1,8 +1,8 @@
 """Docstrings as reStructuredText: plain text with equations, in which a star is a star.
 
 The house writes docstrings for people who read the source: one sentence, an equation in plain characters, then `Args:`,
-`Raises:` and the like. Of markup they hold double backticks and roles. All else that reStructuredText would take for markup is
-escaped, and the sections become fields.
+`Raises:` and the like. Of markup they hold double backticks and roles. All else that reStructuredText would take for markup
+is escaped, and the sections become fields.
 """
 
 import re

@@ -12,7 +12,6 @@ from pathlib import Path
 from docstrings import described
 from proof_figure import figure
 
-import pyrogen
 from pyrogen import registry
 from pyrogen.catalogue import ROOMS
 from pyrogen.inference.proofs.records import bound_words, control_words, measured_words, read_proof
@@ -110,9 +109,9 @@ def gallery() -> dict[str, str]:
     return pages
 
 
-GALLERY = """Every entry of the zoo, as the registry and `proofs/*.json` have it: what it is, its equation, its reference, the command
-that trains it, and what was measured of its claims. In a figure each dot is a seed: filled ones of the entry, open ones of a
-control for which the same bound must be missed, and the shaded side is where the bound holds. Entries called `*-paper` are
+GALLERY = """Every entry of the zoo, as the registry and `proofs/*.json` have it: what it is, its equation, its reference, the
+command that trains it, and what was measured of its claims. In a figure each dot is a seed: filled ones of the entry, open ones
+of a control for which the same bound must be missed, and the shaded side is where the bound holds. Entries called `*-paper` are
 recipes at the scale of a paper, for a GPU."""
 
 
@@ -176,7 +175,7 @@ def reference() -> dict[str, str]:
     for room in ROOMS:
         modules = [room, *(m.name for m in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}."))]
         for module in sorted(set(modules)):
-            if room == "pyrogen" and module.startswith(ROOMS[1:]) or module.endswith("__main__"):
+            if (room == "pyrogen" and module.startswith(ROOMS[1:])) or module.endswith("__main__"):
                 continue
             package = module if hasattr(importlib.import_module(module), "__path__") else module.rpartition(".")[0]
             groups.setdefault(package, []).append(module)
@@ -202,8 +201,8 @@ def reference() -> dict[str, str]:
     return pages
 
 
-API = """Everything public, from its docstring. Shapes are written `(B, *x_shape)`; scores are in nats, unless a name ends in `_bpd`.
-First the names that are imported from `pyrogen` and from `pyrogen.inference`, then each folder of the sources."""
+API = """Everything public, from its docstring. Shapes are written `(B, *x_shape)`; scores are in nats, unless a name ends
+in `_bpd`. First the names that are imported from `pyrogen` and from `pyrogen.inference`, then each folder of the sources."""
 
 
 def _names(room: str) -> list[list[str]]:
