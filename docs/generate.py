@@ -110,9 +110,9 @@ def gallery() -> dict[str, str]:
 
 
 GALLERY = """Every entry of the zoo, as the registry and `proofs/*.json` have it: what it is, its equation, its reference, the
-command that trains it, and what was measured of its claims. In a figure each dot is a seed: filled ones of the entry, open ones
-of a control for which the same bound must be missed, and the shaded side is where the bound holds. Entries called `*-paper` are
-recipes at the scale of a paper, for a GPU."""
+command that trains it, and what was measured of its claims. In a figure each dot is a seed: filled ones of the entry, open
+ones of a control for which the same bound must be missed, and the shaded side is where the bound holds. Entries called
+`*-paper` are recipes at the scale of a paper, for a GPU."""
 
 
 @functools.cache

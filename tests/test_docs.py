@@ -48,6 +48,7 @@ SMALLER = {
     r"\bdraws=\d+": "draws=8",
     r"--epochs \d+": "--epochs 1",
     r"--seeds \d+": "--seeds 2",
+    r'evaluate\("IWAE"\)': 'evaluate({"name": "IWAE", "k": 10})',
     r"\[:16\]": "[:4]",
     "gaps,calibration": "surgery,predictive",
     r"--steps \d+": "--steps 4",
@@ -93,6 +94,8 @@ def command_runs(line, untrained):
         words += ["--epochs", "1"]
     if "--grid" in words:
         words += ["--jobs", "1"]  # in this process, which has but few data
+    if ("--grid" in words or words[0] == "evaluate") and not {"--limit", "--quality"} & set(words):
+        words += ["--limit", "4"]
     with contextlib.suppress(SystemExit):  # of --help
         assert cli.main(words) == 0, line
     pyplot.close("all")
