@@ -183,15 +183,9 @@ def reference() -> dict[str, str]:
         lines = [f"# {package}", ""]
         for module in modules:
             own = [] if module == package else [f"## {module.rpartition('.')[2]}", ""]
-            lines += [
-                *own,
-                "```{eval-rst}",
-                f".. automodule:: {module}",
-                "   :members:",
-                "   :show-inheritance:",
-                "```",
-                "",
-            ]
+            # what a package only hands on is documented where it is defined
+            options = [f"   :{option}:" for option in ("members", "show-inheritance", "ignore-module-all")]
+            lines += [*own, "```{eval-rst}", f".. automodule:: {module}", *options, "```", ""]
         pages[f"api/{package}.md"] = "\n".join(lines)
     index = ["# API reference", "", API, ""]
     for room in ("pyrogen", "pyrogen.inference"):

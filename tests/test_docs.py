@@ -114,7 +114,7 @@ def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names):
         monkeypatch.setattr(dataset, "source_named", few)
         # which has tests of its own, and is most of what a small run costs
         monkeypatch.setattr(
-            "pyrogen.inference.pages.run_report.write_run_report", lambda folder: f"{folder}/report.html"
+            "pyrogen.inference.pages.run_report.write_run_report", lambda folder, *_: f"{folder}/report.html"
         )
     module = types.ModuleType("page_of_the_book")
     monkeypatch.setitem(sys.modules, module.__name__, module)
