@@ -36,6 +36,8 @@ NOT_RUN = {
     "pyrogen prove": "takes minutes; tested by itself",
     "pyrogen compare --grid objective=": "scores by long chains; tested by test_implicit",
     "pyrogen evaluate runs/a --sigma": "scores by long chains; tested by test_implicit",
+    'pyrogen compare --grid "prior=': "as the grid before it; tested by test_grid",
+    "pyrogen compare --grid prior.components=": "as the grid before it; tested by test_grid",
     "pyrogen latents runs/a  ": "asks all questions there are; tested by test_analyse",
     "pyrogen explore": "waits for a browser; tested by itself",
 }
@@ -51,6 +53,7 @@ SMALLER = {
     r'evaluate\("IWAE"\)': 'evaluate({"name": "IWAE", "k": 10})',
     r"\[:16\]": "[:4]",
     "gaps,calibration": "surgery,predictive",
+    ",MixtureOfGaussians,VampPrior --grid latent_size=2,8": ",VampPrior",
     r"--steps \d+": "--steps 4",
     r"--labels \d+": "--labels 12",
     r"--limit \d+": "--limit 4",
