@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint types benchmark readme pretrained course clean
+.PHONY: install demo test test-slow lint types docs benchmark measure pretrained course clean
 
 install: $(STAMP)
 
@@ -45,8 +45,8 @@ benchmark: install
 clean:
 	rm -rf $(VENV) build *.egg-info
 
-readme: install
-	$(BIN)/python docs/readme.py
+measure: install
+	$(BIN)/python docs/measure.py
 
 # the small weights that come with the package, and their cards
 pretrained: install
@@ -55,3 +55,8 @@ pretrained: install
 # the pictures of docs/course, by the scripts that assert its numbers
 course: install
 	for script in examples/course/*.py; do $(BIN)/python $$script --folder docs/course/pictures || exit 1; done
+
+# The book; warnings are errors.
+docs: install
+	$(BIN)/python -m sphinx -q -W -T docs build/docs
+	@echo "the book is in build/docs/index.html"

@@ -113,8 +113,8 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
     for file in sorted(folder.glob("*.json")):
         stated = _stated(file.stem)
         try:
-            proof = json.loads(file.read_text(encoding="utf-8"))
-            rows += [_row(proof, claim) for claim in _standing(proof, stated)]
+            proof = _read(file, stated)
+            rows += [_row(proof, claim) for claim in proof["claims"]]
             machines.add(_machine_words(proof))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -135,6 +135,11 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
         *(f"*{words}.*" for words in sorted(machines)),
     ]
     return write(folder.parent / TABLE if path is None else path, "\n".join(text).rstrip() + "\n")
+
+
+def read_proof(file: Path) -> Mapping[str, Any]:
+    """What a file holds of an entry, with its claims as they are made by now: as measured, or stale."""
+    return _read(file, _stated(file.stem))
 
 
 def still_measured(path: Path, claims: Sequence[Claim], seeds: Sequence[Sequence[int]]) -> list[Measured | None]:
@@ -166,6 +171,11 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _finite(v) for k, v in value.items()}
     return [_finite(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _read(file: Path, stated: Sequence[Any] | None) -> Mapping[str, Any]:
+    proof = json.loads(file.read_text(encoding="utf-8"))
+    return {**proof, "claims": _standing(proof, stated)}
 
 
 def _stated(entry: str) -> list[Any] | None:

@@ -9,6 +9,8 @@ from pyrogen.command.cli import VERBS
 from pyrogen.command.plain import Parser
 from pyrogen.pretrained import has_weights
 
+BOOK = "Which to choose, and why: docs/choose.md of a checkout, where `make docs` builds the book."
+
 
 def run(arguments: Sequence[str]) -> int:
     """Print names, one sentence and one reference each."""
@@ -34,4 +36,5 @@ def run(arguments: Sequence[str]) -> int:
             print(f"{'':{width}}  {record.details['reference']}")
         if record.axis == "entry" and has_weights(record.name):
             print(f"{'':{width}}  with weights: pyrogen fetch {record.name}")
+    print(f"\n{BOOK}")
     return 0

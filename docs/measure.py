@@ -1,6 +1,6 @@
-"""Fill the README's tables and picture from the registry and from runs made here: `make readme`.
+"""Measure what the book shows of swapped priors, and draw its pictures, by runs made here: `make measure`.
 
-Whatever stands between `<!-- NAME -->` and `<!-- /NAME -->` is replaced.
+What stands between `<!-- results -->` and `<!-- /results -->` in `docs/guide/swap.md` is replaced.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 import pyrogen
-from pyrogen import registry
 from pyrogen.figures import plots
 from pyrogen.figures.report import save_figures
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
@@ -22,36 +21,6 @@ from pyrogen.inference import ELBO, IWAE, fit, log_evidence, summarize
 ROOT = Path(__file__).parent.parent
 PRIORS = ("StandardNormal", "Laplace", "StudentT", "MixtureOfGaussians", "FlowPrior", "VampPrior")
 SEEDS = (0, 1, 2)
-
-
-def entries() -> str:
-    rows = ["| entry | what it is | default data | reference |", "|---|---|---|---|"]
-    for name in registry.list_models():
-        record = registry.find("entry", name)
-        cells = (f"`{name}`", record.summary, record.details["data"], record.details["reference"])
-        rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
-    return "\n".join(rows)
-
-
-def axes() -> str:
-    rows = ["| axis | choices |", "|---|---|"]
-    for axis in (
-        "prior",
-        "likelihood",
-        "posterior",
-        "objective",
-        "adversarial loss",
-        "penalty",
-        "critic",
-        "generator",
-        "sequence",
-        "telling",
-        "estimator",
-        "measure",
-        "data",
-    ):
-        rows.append(f"| {axis} | {', '.join(f'`{name}`' for name in registry.choices(axis))} |")
-    return "\n".join(rows)
 
 
 def trained(prior: str, seed: int, epochs: int) -> tuple[object, object]:
@@ -110,18 +79,11 @@ def provenance(what: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tables-only", action="store_true", help="leave results and pictures as they are")
     parser.add_argument("--epochs", type=int, default=200)
-    options = parser.parse_args()
-    blocks = {"entries": entries(), "axes": axes()}
-    if not options.tables_only:
-        blocks["results"] = results(options.epochs)
-    path = ROOT / "README.md"
+    table = results(parser.parse_args().epochs)
+    path = ROOT / "docs" / "guide" / "swap.md"
     text = path.read_text(encoding="utf-8")
-    for name, block in blocks.items():
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, b=block: f"{m[1]}{b}\n{m[2]}", text, flags=re.S
-        )
+    text = re.sub(r"(<!-- results -->\n).*?(<!-- /results -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.S)
     path.write_text(text, encoding="utf-8")
 
 
