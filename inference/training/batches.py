@@ -43,6 +43,7 @@ class Batches:
         self.places = split.x_shape[-1] if split.x_shape else 0
         self.needed = _needed(split, model) if self.full > 1 else None
         self.lengths = [self.places] if self.needed is None else lengths_for(self.needed, self.full, self.places)
+        self.cuts = [self.places] * self.count
 
     def __len__(self) -> int:
         return self.count
@@ -62,7 +63,13 @@ class Batches:
             order = order[mixed[cuts[mixed].argsort(stable=True)]]
             turns = torch.randperm(self.full, generator=generator)
             order = torch.cat([order.unflatten(0, (self.full, self.size))[turns].flatten(), rest])
+        self.go_by(order)
+
+    def go_by(self, order: Tensor) -> None:
+        """Take the data of an epoch in an order, that of one which was begun before too."""
         self.order = order
+        if len(self.lengths) > 1:
+            self.cuts = [self._length(self.index(number)) for number in range(self.count)]
 
     def index(self, number: int) -> Tensor:
         """The data of a batch."""
@@ -71,7 +78,7 @@ class Batches:
 
     def length(self, number: int) -> int:
         """How many places of its data are read."""
-        return self.places if len(self.lengths) == 1 else self._length(self.index(number))
+        return self.cuts[number]
 
     def read(self, index: Tensor, length: int) -> Batch:
         """Some data, drawn and cut."""

@@ -211,7 +211,8 @@ class Game:
         """
         device = self.step.device
         self.step.copy_(tensors["step"])
-        self.loader.order, self.batch, self.terms = tensors["order"].clone(), batch, list(terms)
+        self.loader.go_by(tensors["order"].clone())
+        self.batch, self.terms = batch, list(terms)
         self.record = self._joined(tensors).to(device)
         for mover, was in zip(self.movers, compiled, strict=True):
             mover.step.inductor = was
