@@ -150,7 +150,7 @@ def test_little_is_padding_and_it_is_as_much_as_is_said(caplog):
     with caplog.at_level(logging.INFO, "pyrogen"):
         fit(a_model(), some_data(), epochs=1, batch_size=8, progress=False)
     (said,) = [r.getMessage() for r in caplog.records if r.getMessage().startswith("padding: ")]
-    assert "of their places lie behind the ends; batches are cut to" in said
+    assert "of the places of all batches lie behind the ends; batches are cut to" in said
 
 
 def test_the_lengths_are_the_best_of_so_few():
