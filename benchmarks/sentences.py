@@ -43,9 +43,10 @@ def _work(name: str, quick: bool) -> Work:
         lambda: pyrogen.create("lstm-lm", x_shape=data.x_shape, vocabulary=data.vocabulary, net=name),
         lambda epochs: lambda: by_function(hand.train, hand.NETS[name](words, WIDTH, x.shape[1]), x, epochs, BATCH, LR),
         {RECORDED: 1.05},
-        2 if quick else 4,
+        3 if quick else 5,
         2 if quick else 5,
         modes=(RECORDED,) if quick else (EAGER, RECORDED),
+        before=-(-len(data.train) // BATCH),  # an epoch has batches of all lengths, each of which is recorded
     )
 
 

@@ -44,6 +44,7 @@ class Work:
         beside: of a mode, how often as long as several others together it may take.
         rounds: of measurement; half as many or fewer in a glance.
         moves: the most that a player makes on one batch.
+        before: batches of a fit before the clock starts, in which its steps are recorded and first checked.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Work:
     modes: tuple[str, ...] = (EAGER, RECORDED, COMPILED)
     moves: int = 1
     lr: float = LR
+    before: int = BEFORE
 
     @property
     def steps(self) -> int:
@@ -99,8 +101,8 @@ def section(title: str, works: Sequence[Work], threads: Sequence[int], notes: Se
             print(*("  ".join(row) for row in found), sep="\n", flush=True)
             table += found
     said = (
-        f"Adam {LR:g} in all. Times of fit begin after its first {BEFORE} moves, in which it records and checks; at most one "
-        "check an epoch is in them.",
+        f"Adam {LR:g} in all. Times of fit begin after its first {works[0].before} moves, in which it records "
+        "and checks; at most one check an epoch is in them.",
         *(
             f"{w.name}: {len(w.data.train)} rows of {w.data.name}, batch {w.batch_size}, {w.epochs} epochs."
             for w in works
@@ -131,13 +133,13 @@ def rows(work: Work, threads: int) -> list[tuple[str, ...]]:
 
 
 def by_fit(work: Work, mode: str, clock: Callable[[], float] | None = None) -> Callable[[], Seconds]:
-    """A fit, timed from its ``BEFORE``-th move and scaled to all steps."""
+    """A fit, timed from its ``before``-th move and scaled to all steps."""
     model, moves, started = work.model(), 0, 0.0
     clock, move = clock or CLOCK, Game.move
 
     def counted(game: Game) -> None:
         nonlocal moves, started
-        if moves == BEFORE:
+        if moves == work.before:
             started = clock()
         moves += 1
         move(game)
@@ -145,7 +147,7 @@ def by_fit(work: Work, mode: str, clock: Callable[[], float] | None = None) -> C
     def go() -> Seconds:
         with _recorded(work), _replaced(Game, "move", counted):
             train(work, model, mode)
-        return Seconds((clock() - started) * work.steps / (work.steps - BEFORE))
+        return Seconds((clock() - started) * work.steps / (work.steps - work.before))
 
     return go
 

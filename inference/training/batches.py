@@ -100,7 +100,7 @@ class Batches:
             return ""
         now, before = (f"{100 * share:.0f} %" for share in self.padding)
         cut = f"batches are cut to {', '.join(map(str, self.lengths))}" if len(self.lengths) > 1 else "no batch is cut"
-        return f"{now} of their places lie behind the ends; {cut} ({before} would if none were)"
+        return f"{now} of the places of all batches lie behind the ends; {cut} ({before} would if none were)"
 
     @property
     def padding(self) -> tuple[float, float]:
