@@ -84,10 +84,10 @@ def main() -> None:
         again = [sys.executable, __file__, "--only", item, "--threads", str(n), "--clock", args.clock, *rest]
         subprocess.run(again, check=True)
     for item in args.only if pinned else [item for item in args.only if item not in APART]:
-        where = f"pinned to {pin(args.threads[0])}, {args.clock} time; " if pinned else ""
+        where = f"; pinned to {pin(args.threads[0])}, {args.clock} time" if pinned else ""
         if pinned and args.clock == "processor":
             importlib.import_module("training").CLOCK = time.process_time
-        before = where + circumstances()
+        before = circumstances() + where
         section = measure(item, args.threads, args.quick, args.works)
         console.print(table(section), *section.notes, before, sep="\n", end="\n\n")
         if not args.quick:
