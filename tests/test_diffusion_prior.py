@@ -15,7 +15,7 @@ X = torch.bernoulli(torch.full((6, 1, 3, 3), 0.4), generator=torch.Generator().m
 
 def vae(latent_size=1, noise=0.4):
     torch.manual_seed(0)
-    prior = DiffusionPrior(hidden=(8, 8), tolerance=1e-5)
+    prior = DiffusionPrior(hidden=(8, 8), steps=8)
     made = pyrogen.create("vae", x_shape=(1, 3, 3), latent_size=latent_size, hidden=(6,), prior=prior)
     with torch.no_grad():
         for p in made.prior.parameters():
@@ -28,7 +28,7 @@ def grid(latent_size, points):
     return torch.cartesian_prod(*[line] * latent_size).reshape(-1, latent_size), (16 / (points - 1)) ** latent_size
 
 
-@pytest.mark.parametrize(("latent_size", "points"), [(1, 400), (2, 70)])
+@pytest.mark.parametrize(("latent_size", "points"), [(1, 200), (2, 45)])
 @torch.no_grad()
 def test_its_density_integrates_to_one_and_is_that_of_its_draws(latent_size, points):
     prior = vae(latent_size).prior
@@ -37,10 +37,10 @@ def test_its_density_integrates_to_one_and_is_that_of_its_draws(latent_size, poi
     assert float(mass.sum()) == pytest.approx(1, abs=2e-3)
     normal = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1).exp() * cell
     assert float((mass - normal).abs().sum()) > 0.2
-    drawn = prior().sample((8_000,))
+    drawn = prior().sample((5_000,))
     for moment in (lambda z: z, lambda z: z.square()):
         expected = (mass.unsqueeze(-1) * moment(z)).sum(0)
-        torch.testing.assert_close(moment(drawn).mean(0), expected, atol=0.09, rtol=0)
+        torch.testing.assert_close(moment(drawn).mean(0), expected, atol=0.12, rtol=0)
 
 
 def test_it_begins_as_the_standard_normal_asleep_or_not():
@@ -51,15 +51,28 @@ def test_it_begins_as_the_standard_normal_asleep_or_not():
         torch.testing.assert_close(made.prior().log_prob(z), normal)
 
 
+@torch.no_grad()
+def test_the_error_of_the_solver_falls_like_the_fourth_power_and_a_datum_is_scored_alike_in_any_batch():
+    prior, z = vae(2).double().prior, torch.randn(20, 2, dtype=torch.float64)
+    found = []
+    for steps in (4, 8, 64):
+        prior.steps = steps
+        found.append(prior().log_prob(z))
+    first, second = ((rough - found[-1]).abs().mean() for rough in found[:2])
+    assert 8 < float(first / second) < 32
+    assert float(second) < 1e-3
+    torch.testing.assert_close(prior().log_prob(z[:3]), found[-1][:3])
+
+
 def test_evidence_under_it_is_that_of_quadrature():
     made = vae(1)
-    z, cell = grid(1, 300)
+    z, cell = grid(1, 160)
     with torch.no_grad():
         log_joint = made.prior().log_prob(z).unsqueeze(1) + made.decode(z.unsqueeze(1)).log_prob(X[:3])
         truth = (log_joint.double().logsumexp(0) + math.log(cell)).numpy()
-    found = log_evidence(made, X[:3], IWAE(100))
+    found = log_evidence(made, X[:3], IWAE(60))
     assert abs((found["log_evidence"].values - truth) / found["mc_se"].values).max() < 4.5
-    assert (log_evidence(made, X[:1], ELBO(num_samples=100))["log_evidence"].values < truth[:1] + 0.05).all()
+    assert (log_evidence(made, X[:1], ELBO())["log_evidence"].values < truth[:1] + 0.05).all()
 
 
 def test_it_learns_where_codes_are():
@@ -69,7 +82,7 @@ def test_it_learns_where_codes_are():
     torch.manual_seed(0)
     z = torch.where(torch.rand(600, 1) < 0.5, -1.5, 1.5) + 0.3 * torch.randn(600, 1)
     optimizer = torch.optim.Adam(prior.parameters(), 0.02)
-    for _ in range(150):
+    for _ in range(120):
         optimizer.zero_grad()
         stage.players[0].loss(Batch(z))["loss"].backward()
         optimizer.step()
@@ -124,9 +137,9 @@ def test_a_given_objective_trains_it_with_the_rest_by_its_exact_density():
 
 def test_nonsense_is_refused_in_a_sentence():
     for build, sentence in (
-        (lambda: DiffusionPrior(hidden=()), "a denoiser has hidden layers of one width"),
+        (lambda: DiffusionPrior(hidden=(0,)).size(2), "has widths below 1"),
         (lambda: vae(300), "takes a slope for each of 300 elements"),
-        (lambda: DiffusionPrior(tolerance=1.0).size(2), "tolerance=1 of a solver is above 0, and 0.1 at most"),
+        (lambda: DiffusionPrior(steps=0).size(2), "steps=0: an equation is followed in 1 step or more"),
         (
             lambda: pyrogen.create("vae", x_shape=(4,), prior="DiffusionPrior", posterior="PointMass"),
             "the prior DiffusionPrior is learned and the posterior PointMass has no density",

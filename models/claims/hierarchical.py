@@ -16,7 +16,7 @@ CLAIMS = {
             "says": "Two levels of its path beat one of as many latents and parameters in evidence on digits, in nats.",
             "metric": "gain",
             "with": {"estimator": {"name": "IWAE", "k": 100}},
-            "at_least": 0.05,
+            "at_least": 0.07,
             "seeds": 3,
             "data": "digits",
             "arguments": DEEP,
@@ -32,10 +32,7 @@ CLAIMS = {
             "data": "digits",
             "arguments": DEEP,
             "recipe": {"epochs": 120, "lr": 3e-3, "batch_size": 128, "lr_milestones": [90, 110]},
-            "control": {
-                "says": "levels inferred apart, without a ladder",
-                "arguments": {"posterior": "DiagonalNormal"},
-            },
+            "control": {"says": "the same without a warm-up of the KL", "arguments": {"warmup": 0}},
         },
     ],
     "vae-ladder": [
