@@ -27,7 +27,7 @@ from pyrogen.inference import AIS, ELBO, Adversarial, fit, summarize
 from pyrogen.inference.programs.contexts import seeded
 
 SMALL = os.environ.get("PYROGEN_NOTEBOOKS") == "small"  # as tests run it
-EPOCHS, TEMPERATURES, SCORED = (1, 4, 4) if SMALL else (60, 300, 60)
+EPOCHS, TEMPERATURES, SCORED, NOISE = (1, 4, 4, 0.2) if SMALL else (60, 300, 60, "fitted")
 MEASURES = ["sharpness"] if SMALL else ["sharpness", "precision", "recall"]
 
 # %%
@@ -57,7 +57,7 @@ plots.image_grid(means["game"], data.kind, columns=8, title="in a game")
 
 # %%
 for name, run in runs.items():
-    score = run.evaluate(AIS(temperatures=TEMPERATURES, chains=4), sigma="fitted", limit=SCORED)
+    score = run.evaluate(AIS(temperatures=TEMPERATURES, chains=4), sigma=NOISE, limit=SCORED)
     print(f"{name}: sigma {score.attrs['sigma']:.3f}\n{summarize(score)}\n")
 
 # %% [markdown]
