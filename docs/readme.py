@@ -48,6 +48,9 @@ def axes() -> str:
         "telling",
         "estimator",
         "measure",
+        "representation",
+        "reader",
+        "augmentation",
         "data",
     ):
         rows.append(f"| {axis} | {', '.join(f'`{name}`' for name in registry.choices(axis))} |")

@@ -35,6 +35,9 @@ class Representation(ABC):
     axes: ClassVar[tuple[str, ...]] = ("representation",)
     owned: ClassVar[bool] = False
 
+    def __init__(self) -> None:
+        super().__init__()  # most have no settings, and say so
+
     @abstractmethod
     def of(self, model: Model, data: Data, seed: int = 0) -> Encoder:
         """What makes rows of data; whatever it learns, it learns from x of the training data alone.
