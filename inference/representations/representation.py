@@ -29,7 +29,7 @@ class Representation(ABC):
     A class under ``@choice("representation")`` is all that a new one needs.
 
     Attributes:
-        owned: whether it is one model's, and of another model another one.
+        owned: whether it is one model's, and of a model that was built otherwise another one.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("representation",)
