@@ -87,7 +87,9 @@ def test_what_is_told_apart_is_read_and_shuffled_labels_are_not(apart):
 
 def test_a_paired_difference_is_known_better_than_either_side(digits, encoder):
     models = {"a": encoder, "b": encoder}
-    found = compare_representations(models, digits, [PrincipalComponents(40), "Pixels"], ["Linear"], [10], 4, 400)
+    found = compare_representations(models, digits, ["Untrained", "PrincipalComponents"], ["Linear"], [10], 4, 400)
+    # alike as they are, they began alike
+    assert found.representations == ["a", "b", "untrained", "PCA(5)", SHUFFLED]
     assert found.gain("b").value == found.gain("b").error == 0
     # of pixels 40 components lose next to nothing, and both are wrong on the same data
     rival = compare_representations(encoder, digits, [PrincipalComponents(40), "Pixels"], ["Linear"], [10], 4, 400)

@@ -118,11 +118,12 @@ def _represented(
     """Rows of the pool and of those that judge, by name, models first and then their rivals; the latter also as they were."""
     encoders = {name: Codes().of(model, data, seed) for name, model in models.items()}
     raw = {name: encoder(asked.judged) for name, encoder in encoders.items()}
+    # what depends on the size alone stands there once for each size, and what a recipe began from once, if all share it
+    unlike = len({repr(model.origin) for model in models.values()}) > 1
     for rival in rivals:
         for name, model in models.items():
-            # what depends on the model's size alone stands there once for each size
             title = rival.title(raw[name].shape[1])
-            own = f"{title}, {name}" if rival.owned and len(models) > 1 else title
+            own = f"{title}, {name}" if rival.owned and unlike else title
             if own not in raw:
                 encoders[own] = rival.of(model, data, seed)
                 raw[own] = encoders[own](asked.judged)

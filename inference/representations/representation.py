@@ -29,11 +29,14 @@ class Representation(ABC):
     A class under ``@choice("representation")`` is all that a new one needs.
 
     Attributes:
-        owned: whether it is one model's, and of another model another one.
+        owned: whether it is one model's, and of a model that was built otherwise another one.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("representation",)
     owned: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()  # most have no settings, and say so
 
     @abstractmethod
     def of(self, model: Model, data: Data, seed: int = 0) -> Encoder:
