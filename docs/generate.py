@@ -19,7 +19,8 @@ from pyrogen.inference.proofs.records import bound_words, control_words, measure
 ROOT = Path(__file__).parent.parent
 TABLES = (
     "prior", "likelihood", "posterior", "objective", "adversarial loss", "penalty", "critic", "generator", "sequence",
-    "telling", "noise", "sampler", "estimator", "measure", "analysis", "representation", "reader", "augmentation", "kind", "data",
+    "telling", "noise", "sampler", "estimator", "measure", "analysis", "representation", "reader", "augmentation", "kind",
+    "data",
 )  # fmt: skip
 # families of the gallery: folders of the zoo, in the order in which one reads them
 FAMILIES = {
