@@ -104,7 +104,8 @@ def command_runs(line, untrained):
     pyplot.close("all")
 
 
-# of estimates as poor as those of so few draws
+# of estimates as poor as those of so few draws, and of chains as short
+@pytest.mark.filterwarnings("ignore::pyrogen.inference.latents.mixing.MixingWarning")
 @pytest.mark.filterwarnings("ignore::pyrogen.inference.BiasWarning")
 @pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
 def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names):
