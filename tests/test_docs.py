@@ -51,7 +51,7 @@ SMALLER = {
     r"--seeds \d+": "--seeds 2",
     r'evaluate\("IWAE"\)': 'evaluate({"name": "IWAE", "k": 10})',
     r"\[:16\]": "[:2]",
-    r"gaps\(model, x\)": "gaps(model, x, num_samples=20, steps=2, check=False)",
+    r"gaps\(model, x\)": "gaps(model, x, num_samples=100, steps=20, check=False)",
     r"calibrate\(model, x\)": "calibrate(model, x, simulations=20, num_draws=9)",
     r'"surgery", "outliers"': '"surgery"',
     r"draws=500, chains=4": "draws=100, chains=4, warm_up=10, leapfrogs=2",
