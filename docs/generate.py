@@ -7,6 +7,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 from docstrings import described
@@ -55,7 +56,7 @@ def write_all(folder: Path) -> None:
 
 def plain(text: str) -> str:
     """Words of a source in a cell of a Markdown table, or in a line: what Markdown would take for markup is escaped."""
-    text = text.replace("``", "`")
+    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))
     parts = text.split("`")
     parts[::2] = ["".join(f"\\{c}" if c in r"\*_|[]<>#$~" else c for c in part) for part in parts[::2]]
     parts[1::2] = [part.replace("|", r"\|") for part in parts[1::2]]
