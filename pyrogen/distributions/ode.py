@@ -96,11 +96,7 @@ class AlongODE(TorchDistribution):
         Raises:
             ValueError: x has too many elements for a slope of each.
         """
-        if self.like.numel() > MOST:
-            raise ValueError(
-                f"the exact density along a differential equation takes a slope for each of {self.like.numel()} elements of "
-                f"x, and {MOST} are the most; take estimator=ODE(probes=16), or smaller data, as by load(..., size=...)."
-            )
+        check_exact(self.like.numel(), "estimator=ODE(probes=16), or smaller data, as by load(..., size=...)")
         shape = torch.broadcast_shapes(self.batch_shape, value.shape[: value.dim() - len(self.event_shape)])
         x = value.to(self.like).expand(*shape, *self.event_shape).reshape(-1, *self.event_shape)
         basis = torch.eye(self.like.numel(), device=x.device, dtype=x.dtype).unflatten(1, self.event_shape)
@@ -172,6 +168,19 @@ def solved(
             "finite: train on, or raise the tolerance."
         ) from None
     return tuple(part[-1] for part in found)
+
+
+def check_exact(elements: int, instead: str) -> None:
+    """Refuse to take more slopes than can be taken.
+
+    Raises:
+        ValueError: x has too many elements for a slope of each; what to take ``instead`` is said.
+    """
+    if elements > MOST:
+        raise ValueError(
+            f"the exact density along a differential equation takes a slope for each of {elements} elements of x, and {MOST} "
+            f"are the most; take {instead}."
+        )
 
 
 def check_tolerance(tolerance: float) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import Batch, Player, Stage
-from pyrogen.distributions.ode import AlongODE, matching_error
+from pyrogen.distributions.ode import AlongODE, check_exact, matching_error
 from pyrogen.nets import mlp
 from pyrogen.registry import choice
 
@@ -51,7 +51,8 @@ class DiffusionPrior(Prior):
         shape = torch.Size([latent_size])
         self.register_buffer("like", torch.zeros(shape), persistent=False)
         self.register_buffer("asleep", torch.zeros((), dtype=torch.bool))
-        self._law()  # refuses what it could not score
+        check_exact(latent_size, "fewer latents")
+        self._law()  # refuses what it could not follow
         # smooth in t too, as so few steps must follow it: told as it is, not by fast waves
         self.net = mlp((latent_size + 1,), self.hidden, (latent_size,), nn.SiLU)
         last = self.net[-2]
