@@ -23,7 +23,9 @@ from pyrogen.data.named import source_named
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "generated" not in p.parts)]
+# commands of the course are checked by test_course
+APART = {"generated", "course"}
+PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if not APART & {*p.parts})]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.M | re.S)
 AS_IT_IS = "% as it is"
 
@@ -39,6 +41,7 @@ NOT_RUN = {
     'pyrogen compare --grid "prior=': "as the grid before it; tested by test_grid",
     "pyrogen compare --grid prior.components=": "as the grid before it; tested by test_grid",
     "pyrogen latents runs/a  ": "asks all questions there are; tested by test_analyse",
+    "pyrogen probe runs/a --data": "of data that a test cannot download; tested by test_probe_command",
     "pyrogen explore": "waits for a browser; tested by itself",
 }
 # networks too large for a page's test: their options are read, and they are trained in tests of their own

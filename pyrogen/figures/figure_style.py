@@ -35,7 +35,7 @@ def as_rows(x: Array) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-class Shown(Figure):
+class _Shown(Figure):
     """A figure that a notebook shows, whether or not pyplot was ever imported there."""
 
     def _repr_png_(self) -> bytes:
@@ -47,7 +47,7 @@ class Shown(Figure):
 def blank(width: float, height: float) -> Figure:
     """An empty figure, in inches."""
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.04)
-    return Shown(figsize=(width, height), layout=layout, facecolor="white")
+    return _Shown(figsize=(width, height), layout=layout, facecolor="white")
 
 
 def single(height: float, title: str | None, x: str = "", y: str = "", width: float = WIDTH) -> tuple[Figure, Axes]:
