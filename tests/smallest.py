@@ -16,6 +16,7 @@ SMALL = {
     "content": 2,
     "alone": 2,
     "steps": 3,
+    "tolerance": 1e-2,
 }
 SHAPES = {
     **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm"), (2,)),
