@@ -17,6 +17,7 @@ SMALL = {
     "alone": 2,
     "steps": 3,
     "levels": 2,
+    "tolerance": 1e-2,
 }
 SHAPES = {
     **dict.fromkeys(("gan-nonsaturating", "mdn", "generator-random", "rbm-gaussian", "ebm"), (2,)),

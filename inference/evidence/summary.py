@@ -33,6 +33,7 @@ class Summary:
         diagnosis: whether it can be believed, and what to try next.
         attributes: those of the estimate.
         log_partition: an estimate of log Z that is in all of them, with its error.
+        solver_gap: of what follows a differential equation, by how much half the tolerance moves it: the mean, and the most.
     """
 
     nats: float
@@ -46,6 +47,7 @@ class Summary:
     diagnosis: Diagnosis
     attributes: dict[str, Any]
     log_partition: tuple[float, float] | None = None
+    solver_gap: tuple[float, float] | None = None
 
     @property
     def perplexity(self) -> float | None:
@@ -77,6 +79,11 @@ class Summary:
             value, error = self.log_partition
             below = "; log f(x) is a lower bound" if a["bound"] == "none" else ""
             lines.insert(-1, f"log Z     {value:.3f} ± {error:.3f}, an estimate whose error all data share{below}")
+        if self.solver_gap is not None:
+            mean, most = self.solver_gap
+            lines.insert(
+                -1, f"solver    half the tolerance moved a datum by {mean:.2g} nats, and by {most:.2g} at most"
+            )
         if "valid_for" in a:
             lines.append(f"valid for {a['valid_for']}")
         if self.bits_per_dim is not None:
@@ -126,7 +133,9 @@ def summarize(evidence: xr.Dataset) -> Summary:
     shared = (
         (float(evidence["log_partition"]), float(evidence["log_partition_se"])) if "log_partition" in evidence else None
     )
-    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, failed, diagnosis, attributes, shared)
+    gap = evidence["solver_gap"].values if "solver_gap" in evidence else None
+    moved = None if gap is None else (float(gap.mean()), float(gap.max()))
+    return Summary(nats, mc_se, data_se, bits, bits_mc, bits_data, n, failed, diagnosis, attributes, shared, moved)
 
 
 def _errors(mc_se: float | None, data_se: float | None, digits: int) -> str:

@@ -51,8 +51,8 @@ def vdm(
 @entry(
     "vdm-conditional",
     reference="Ho & Salimans 2021, Classifier-free diffusion guidance, arXiv:2207.12598",
-    data="digits",
-    recipe={"epochs": 60, "lr": 2e-3, "batch_size": 64, "lr_milestones": [45]},
+    data="ring",
+    recipe={"epochs": 40, "lr": 1e-3, "batch_size": 128},
 )
 def vdm_conditional(
     x_shape: Sequence[int],
@@ -65,7 +65,7 @@ def vdm_conditional(
     predicts: str = "velocity",
     sampler: Sampler | str | Mapping[str, Any] = "Ancestral",
     guidance: float = 1.0,
-    kind: str = "unit",
+    kind: str = "real",
     objective: Objective | str | None = None,
 ) -> Diffusion:
     """The diffusion of data given labels or real numbers, whose samples may be guided to agree with them more.
@@ -87,7 +87,17 @@ def vdm_conditional(
     condition = Condition(tuple(y_shape), classes)
     net = _denoiser(x_shape, denoiser).build(x_shape, condition.size + 1)
     return Diffusion(
-        net, x_shape, steps, make("noise", noise), predicts, kind, objective, condition, dropped, sampler, guidance
+        net,
+        x_shape,
+        steps,
+        make("noise", noise),
+        predicts,
+        kind,
+        objective,
+        condition,
+        dropped,
+        make("sampler", sampler),
+        guidance,
     )
 
 
