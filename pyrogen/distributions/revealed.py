@@ -32,7 +32,7 @@ class Revealed(TorchDistribution):
         self, before: Tensor, values: Observed | Tensor, chance: float | None, inside: constraints.Constraint
     ) -> None:
         self.before, self.values, self.chance, self.inside = before, values, chance, inside
-        event = values.event_shape if isinstance(values, Observed) else values.shape[1:]
+        event = values.shape[1:] if isinstance(values, Tensor) else values.event_shape
         self.rank = len(event)
         super().__init__(before.shape[: before.dim() - self.rank], event, validate_args=False)
 
