@@ -20,6 +20,7 @@ SMALLER = {  # than their defaults, for speed
     "MixtureOfGaussians": {"components": 3},
     "DiscretizedLogisticMixture": {"components": 2},
     "FlowPrior": {"hidden": 8, "layers": 2},
+    "DiffusionPrior": {"hidden": (8,), "steps": 2},
 }
 IMAGE, VECTOR, SEQUENCE = (1, 4, 4), (3,), (1, 4)
 # priors of conditional models

@@ -54,8 +54,8 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def gaps(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Pictures of which pixels here and there are known, and the others drawn given them."""
-    part = data.test.take(FILLED)
-    if not isinstance(model, HasGaps) or not is_picture(model.x_shape) or not len(part):
+    part, fills = data.test.take(FILLED), isinstance(model, HasGaps)
+    if not fills or not is_picture(model.x_shape) or not len(part):
         return
     seen = torch.rand(model.x_shape[1:], generator=torch.Generator().manual_seed(0)) < KNOWN
     y = model.condition_for(part.y)

@@ -32,9 +32,9 @@ class Revealed(TorchDistribution):
         self, before: Tensor, values: Observed | Tensor, chance: float | None, inside: constraints.Constraint
     ) -> None:
         self.before, self.values, self.chance, self.inside = before, values, chance, inside
-        event = values.event_shape if isinstance(values, Observed) else values.shape[1:]
-        self.rank = len(event)
-        super().__init__(before.shape[: before.dim() - self.rank], event, validate_args=False)
+        self.rank = len(values.event_shape) if isinstance(values, Observed) else values.dim() - 1
+        batch = before.dim() - self.rank
+        super().__init__(before.shape[:batch], before.shape[batch:], validate_args=False)
 
     @constraints.dependent_property
     def support(self) -> constraints.Constraint:
