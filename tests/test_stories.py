@@ -28,7 +28,7 @@ def client(tmp_path_factory):
         patch.setenv("PYROGEN_NOTEBOOKS", "small")
         patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
         patch.delenv("MPLBACKEND", raising=False)  # a notebook has its own
-        client = NotebookClient(new_notebook(), kernel_name="python3", timeout=120)
+        client = NotebookClient(new_notebook(), kernel_name="python3", timeout=600)
         with client.setup_kernel(cwd=str(tmp_path_factory.mktemp("stories"))):
             yield client
 
