@@ -92,6 +92,7 @@ def labelled(
         raise ValueError(f"a probe tells 2 classes or more apart, and {said} has {len(classes)} in common.")
     if len(classes) > CLASSES:
         classes, said = np.sort(rng.choice(classes, CLASSES, replace=False)), f"{said}, {CLASSES} classes of it"
+    parts: tuple[tuple[Split, np.ndarray, np.ndarray], ...]
     if halved:
         first, second = [], []
         for k in classes:

@@ -126,7 +126,7 @@ class Notebook(Display):
     """A bar in the cell's output, which needs IPython and nothing else."""
 
     def __init__(self) -> None:
-        from IPython.display import display as show  # type: ignore[import-not-found]
+        from IPython.display import display as show
 
         self.name, self.terms, self.steps, self.done, self.drawn = "training", "", 1, 0, 0.0
         self.handle: Any = show(self._picture(), raw=True, display_id=True)

@@ -44,7 +44,14 @@ def vdm(
     """
     net = _denoiser(x_shape, denoiser)
     return Diffusion(
-        net.build(x_shape), x_shape, steps, make("noise", noise), predicts, kind, objective, sampler=sampler
+        net.build(x_shape),
+        x_shape,
+        steps,
+        make("noise", noise),
+        predicts,
+        kind,
+        objective,
+        sampler=make("sampler", sampler),
     )
 
 
