@@ -12,7 +12,7 @@ HIDING = {
     "seeds": 3,
     "data": "digits",
     "arguments": {"denoiser": {"name": "Perceptron", "hidden": [128, 128], "octaves": 0}},
-    "recipe": {"epochs": 100, "lr": 3e-3, "batch_size": 128, "lr_milestones": [70, 90]},
+    "recipe": {"epochs": 200, "lr": 3e-3, "batch_size": 128, "lr_milestones": [140, 180]},
 }
 
 CLAIMS = {
