@@ -82,28 +82,24 @@ def labelled(
     halved = len(classes) < 2 and judged_on is None
     if halved:
         # as of alphabets that were held out: their own data are all that can teach
-        classes, said = (
-            np.unique(truth),
-            f"half of test of {data.name}, of classes that train lacks, judged on the rest",
-        )
-        counts = np.unique(truth, return_counts=True)[1]
+        said = f"half of test of {data.name}, of classes that train lacks, judged on the rest"
+        classes, counts = np.unique(truth, return_counts=True)
         classes = classes[counts > 1]
+    classes = classes[classes >= 0]
     if len(classes) < 2:
         raise ValueError(f"a probe tells 2 classes or more apart, and {said} has {len(classes)} in common.")
     if len(classes) > CLASSES:
         classes, said = np.sort(rng.choice(classes, CLASSES, replace=False)), f"{said}, {CLASSES} classes of it"
     parts: tuple[tuple[Split, np.ndarray, np.ndarray], ...]
     if halved:
-        first, second = [], []
-        for k in classes:
-            rows = rng.permutation(np.flatnonzero(truth == k))
-            first.append(rows[: (len(rows) + 1) // 2])
-            second.append(rows[(len(rows) + 1) // 2 :])
-        parts = (test, truth, np.concatenate(first)), (test, truth, np.concatenate(second))
+        of_class = [rng.permutation(np.flatnonzero(truth == k)) for k in classes]
+        taught = np.concatenate([rows[: (len(rows) + 1) // 2] for rows in of_class])
+        parts = [
+            (test, truth, taught),
+            (test, truth, np.concatenate([rows[(len(rows) + 1) // 2 :] for rows in of_class])),
+        ]
     else:
-        parts = tuple(
-            (split, labels, np.flatnonzero(np.isin(labels, classes))) for split, labels in ((pool, y), (test, truth))
-        )
+        parts = [(split, known, np.flatnonzero(np.isin(known, classes))) for split, known in ((pool, y), (test, truth))]
     (a, y), (b, truth) = (_rows(split, labels, rng.permutation(rows)[:limit]) for split, labels, rows in parts)
     return Labelled(a, b, y, truth, said)
 
