@@ -34,7 +34,7 @@ lint: install
 
 # mypy cannot see pyrogen.models in the source folders: build the wheel, install it apart, check it from elsewhere.
 types: install
-	rm -rf build && mkdir -p build/types
+	rm -rf build/types build/lib build/bdist.* && mkdir -p build/types
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/types .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types/site build/types/*.whl
 	cd build/types && MYPYPATH=site ../../$(BIN)/mypy --config-file ../../pyproject.toml -p pyrogen
