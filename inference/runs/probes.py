@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 from pyrogen import storage
 from pyrogen.base import Model
 from pyrogen.data import Data, load
-from pyrogen.files import first_line, write
 from pyrogen.inference.representations.comparison import compare_representations
 from pyrogen.inference.representations.probed import Probed
+from pyrogen.inference.runs.fresh import keep, read_fresh
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.kinds import is_picture
 
@@ -50,8 +49,7 @@ def probe_runs(
     other = None if judged_on is None else like_the_data_of(names[0], first, judged_on)
     found = compare_representations(models if len(names) > 1 else first, own, judged_on=other, **settings)
     if len(names) == 1 and data is None and judged_on is None:
-        found.results.attrs.update(judged[names[0]], weights=weights)
-        write(Path(names[0]) / FACTS, json.dumps(found.to_dict(), indent=1, allow_nan=False))
+        keep(Path(names[0]) / FACTS, found, judged[names[0]], weights)
     return found
 
 
@@ -79,18 +77,4 @@ def read_probes(folder: str | Path) -> tuple[Probed | None, str]:
     Raises:
         ValueError: the file is damaged.
     """
-    path = Path(folder) / FACTS
-    if not path.is_file():
-        return None, ""
-    try:
-        found = Probed.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {first_line(error)}; renew it by pyrogen probe {folder}.") from error
-    now = storage.fingerprint(folder, str(found.results.attrs.get("weights", "last")))
-    changed = [key.removesuffix("_sha256") for key, digest in now.items() if found.results.attrs.get(key) != digest]
-    if not changed:
-        return found, ""
-    return None, (
-        f"the probes in {path} are stale and are left out, for the {' and the '.join(changed)} changed since; probe again by "
-        f"pyrogen probe {folder}"
-    )
+    return read_fresh(Path(folder) / FACTS, Probed.from_dict, "the table of probes", f"pyrogen probe {folder}")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyrogen import storage
-from pyrogen.files import first_line, write
 from pyrogen.inference.latents.judging import TrainedJudge
 from pyrogen.inference.quality.assess import USUAL, Draws, assess
 from pyrogen.inference.quality.measure import Measure
 from pyrogen.inference.quality.quality import Quality
 from pyrogen.inference.quality.spaces import FeatureSpace
+from pyrogen.inference.runs.fresh import keep, read_fresh
 from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.training.run import Run
 
@@ -56,8 +55,7 @@ def assess_run(
     # what the folder holds is what is judged, whatever became of the model in memory
     model = storage.load(run.folder, copy.deepcopy(run.model), weights)
     found = assess(model, run.data, measures, features, num, seed, split, draws)
-    found.results.attrs.update(judged, weights=weights)
-    write(run.folder / FACTS, json.dumps(found.to_dict(), indent=1, allow_nan=False))
+    keep(run.folder / FACTS, found, judged, weights)
     return found
 
 
@@ -67,20 +65,4 @@ def read_quality(folder: str | Path) -> tuple[Quality | None, str]:
     Raises:
         ValueError: the file is damaged.
     """
-    path = Path(folder) / FACTS
-    if not path.is_file():
-        return None, ""
-    try:
-        found = Quality.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is damaged: {first_line(error)}; renew it by pyrogen evaluate {folder} --quality."
-        ) from error
-    now = storage.fingerprint(folder, str(found.results.attrs.get("weights", "last")))
-    changed = [key.removesuffix("_sha256") for key, digest in now.items() if found.results.attrs.get(key) != digest]
-    if not changed:
-        return found, ""
-    return None, (
-        f"the quality in {path} is stale and is left out, for the {' and the '.join(changed)} changed since; measure "
-        f"again by pyrogen evaluate {folder} --quality"
-    )
+    return read_fresh(Path(folder) / FACTS, Quality.from_dict, "the quality", f"pyrogen evaluate {folder} --quality")

@@ -1,0 +1,68 @@
+"""What was found of a run and is kept beside it as JSON, while the folder holds what was looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import xarray as xr
+
+from pyrogen import storage
+from pyrogen.files import first_line, write
+
+
+class Finding(Protocol):
+    """Results whose attributes say of which files they are: ``config_sha256`` and the like, and which ``weights``."""
+
+    @property
+    def results(self) -> xr.Dataset:
+        """The numbers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+
+
+Found = TypeVar("Found", bound=Finding)
+
+
+def keep(path: Path, found: Finding, judged: Mapping[str, str], weights: str) -> None:
+    """Write it down, with the fingerprint of what was looked at.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    found.results.attrs.update(judged, weights=weights)
+    write(path, json.dumps(found.to_dict(), indent=1, allow_nan=False))
+
+
+def read_fresh(
+    path: Path, parse: Callable[[Mapping[str, Any]], Found], what: str, again: str
+) -> tuple[Found | None, str]:
+    """What lies there, where it is of what the folder holds now, and the sentence that says why nothing is there.
+
+    Args:
+        path: of the file, in a run's folder.
+        parse: what makes it of plain values.
+        what: it is called in the sentence.
+        again: the command that finds it anew.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    if not path.is_file():
+        return None, ""
+    try:
+        found = parse(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {first_line(error)}; renew it by {again}.") from error
+    attrs = found.results.attrs
+    now = storage.fingerprint(path.parent, str(attrs.get("weights", "last")))
+    changed = [key.removesuffix("_sha256") for key, digest in now.items() if attrs.get(key) != digest]
+    if not changed:
+        return found, ""
+    return None, (
+        f"{what} in {path} is stale and is left out, for the {' and the '.join(changed)} changed since; measure again by "
+        f"{again}"
+    )
