@@ -1,9 +1,11 @@
 """One thread, one seed and an empty parameter store for every test; small data and small models for whoever asks."""
 
+import datetime
 import ipaddress
 import math
 import os
 import socket
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,19 @@ os.environ["OMP_NUM_THREADS"] = "1"
 TORCHVISION = Path(__file__).resolve().parents[2] / "shared" / "data" / "torchvision"
 if TORCHVISION.is_dir():
     os.environ.setdefault("PYROGEN_DATA", str(TORCHVISION))
+
+
+# of all workers, at midnight too
+DAY = int(os.environ.setdefault("PYROGEN_DAY", str(datetime.date.today().toordinal())))
+TURNS = 4
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of cases that are marked "rotating" a quarter is run each day, another one every day; the others are slow that day."""
+    for item in items:
+        if item.get_closest_marker("rotating") and (zlib.crc32(item.nodeid.encode()) + DAY) % TURNS:
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

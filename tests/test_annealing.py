@@ -238,6 +238,7 @@ CONJUGATE = {
 }
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("init", ["prior", "guide"])
 @pytest.mark.parametrize("name", CONJUGATE)
 def test_conjugate_pairs_are_exact_on_any_support(name, init):

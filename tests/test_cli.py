@@ -79,6 +79,7 @@ ENTRIES = {
 }
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("words", ENTRIES.values(), ids=ENTRIES)
 def test_every_axis_swaps(words, tmp_path):
     npz = tmp_path / "mine.npz"

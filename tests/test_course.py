@@ -122,6 +122,7 @@ def test_pages_show_the_pictures_that_are_there():
     assert shown == {path.stem for path in (PAGES / "pictures").glob("*.png")}, "run: make course"
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in LONG else []) for n in NAMES])
 def test_script_runs(name, tmp_path, monkeypatch, own_names):
     monkeypatch.chdir(tmp_path)

@@ -111,6 +111,7 @@ def command_runs(line, untrained):
 
 
 # of estimates as poor as those of so few draws, and of chains as short
+@pytest.mark.rotating
 @pytest.mark.filterwarnings("ignore::pyrogen.inference.latents.mixing.MixingWarning")
 @pytest.mark.filterwarnings("ignore::pyrogen.inference.BiasWarning")
 @pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])

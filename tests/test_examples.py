@@ -48,6 +48,7 @@ def test_every_example_is_listed():
     assert {name for name in found if not name.startswith(("course/", "notebooks/"))} == set(RUNS)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", RUNS)
 def test_example_runs(name, tmp_path, monkeypatch, capsys, own_names):
     arguments, expected = RUNS[name]

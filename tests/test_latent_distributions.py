@@ -415,6 +415,7 @@ def gaussian_pair(posterior, steps=0):
     return gap / mean_field
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     ("posterior", "steps", "left"),
     [

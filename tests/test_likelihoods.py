@@ -143,6 +143,7 @@ def test_every_likelihood_is_here():
     assert set(pyrogen.choices("likelihood")) - named == {"Perceptual"}
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("scale", [0.0, 0.7, 1.2])
 @pytest.mark.parametrize("case", CASES)
 def test_the_mass_is_one_and_samples_are_what_is_scored(case, scale):

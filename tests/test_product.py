@@ -131,6 +131,7 @@ PAIRWISE = all_pairs(WORKING)
 REST = [c for c in WORKING if c not in set(PAIRWISE)]
 
 
+@pytest.mark.rotating
 @pytest.mark.usefixtures("empty_store")
 @pytest.mark.parametrize(
     ("prior", "likelihood", "posterior"),

@@ -302,6 +302,7 @@ def test_errors_are_those_of_repeated_samples(name):
     assert np.mean(np.abs(np.array(values) - np.mean(values)) < 2 * np.array(errors)) > 0.875
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", MEASURES)
 def test_samples_of_the_datas_own_distribution_are_at_the_floor(name):
     """Their differences from the floor are 0 on average, and hardly ever three errors; these may be too large by half."""

@@ -94,6 +94,7 @@ def recordings(step):
     return [e for e in step.entries.values() if e.traced is not None]
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", NAMES)
 def test_every_entry_records_to_the_bit(name, tiny_data):
     model = small(name)
@@ -132,6 +133,7 @@ def objective(name):
     return made if made.alone else ELBO() + made
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", pyrogen.choices("objective"))
 def test_objectives_record_to_the_bit(name, tiny_data):
     model = small("vae", **CHOICES.get(name, {}))
@@ -142,6 +144,7 @@ def test_objectives_record_to_the_bit(name, tiny_data):
     assert said(steps(agree(model, tiny_data(model), players=players))).startswith("recorded in ")
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 @pytest.mark.parametrize(
     ("name", "goal"),

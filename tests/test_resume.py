@@ -130,6 +130,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 @pytest.mark.parametrize("steps", [1, 13, 20])
 def test_ctrl_c_anywhere_changes_no_bit(variant, steps, tmp_path, monkeypatch):

@@ -160,6 +160,7 @@ BRINGS = {
 }
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(("words", "names", "missing"), BRINGS.values(), ids=BRINGS)
 def test_each_kind_of_model_brings_its_panels(words, names, missing, train):
     found = shown(train(words))

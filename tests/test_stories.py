@@ -33,6 +33,7 @@ def client(tmp_path_factory):
             yield client
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("path", STORIES, ids=[path.stem for path in STORIES])
 def test_story_runs_as_a_notebook(path, client):
     client.nb = notebook = jupytext.read(path)

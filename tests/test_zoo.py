@@ -137,6 +137,7 @@ def players(name):
 MOVES = [(name, player.name) for name in NAMES for player in players(name)]
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(("name", "player"), MOVES, ids=["-".join(m) for m in MOVES])
 def test_a_player_moves_what_it_owns_and_nothing_else(name, player, tiny_data):
     m = small(name)
@@ -203,6 +204,7 @@ def test_a_player_that_fails_unfreezes_the_others(tiny_data):
     assert all(n.track_running_stats for n in m.modules() if isinstance(n, nn.BatchNorm1d))
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", NAMES)
 def test_seeds_decide(name, tiny_data):
     def trained(weights, seed):
@@ -285,6 +287,7 @@ STOCK = {
 STOCK_RUNS = [(loss, name) for loss, (_, _, names) in STOCK.items() for name in names]
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(("loss", "name"), STOCK_RUNS, ids=[f"{n}-{k}" for k, n in STOCK_RUNS])
 def test_stock_svi_moves_every_parameter_of_one_pair_after_the_other(loss, name, some):
     make_loss, arguments, _ = STOCK[loss]
@@ -299,6 +302,7 @@ def test_stock_svi_moves_every_parameter_of_one_pair_after_the_other(loss, name,
         assert not pyro.get_param_store().keys()
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", PAIRS)
 def test_stock_pyro_descends_to_where_fit_does(name, some):
     """The same number: minus the ELBO of one batch, summed by Pyro, averaged here."""
@@ -505,6 +509,7 @@ def test_bad_data_are_refused(name, spoil, message, draws):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", NAMES)
 def test_every_question_is_asked_or_refused_in_a_sentence(name, tiny_data):
     m = small(name).eval()
