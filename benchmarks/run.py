@@ -43,6 +43,7 @@ ITEMS = {  # by the module that measures it
     "rbm": "boltzmann",
     "samplers": "samplers",
     "objectives": "objectives",
+    "diffusion": "diffusion",
 }
 APART = (
     "fit",

@@ -45,6 +45,7 @@ class Work:
         rounds: of measurement; half as many or fewer in a glance.
         moves: the most that a player makes on one batch.
         before: batches of a fit before the clock starts, in which its steps are recorded and first checked.
+        stock: whether a pair is trained by stock SVI too.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Work:
     moves: int = 1
     lr: float = LR
     before: int = BEFORE
+    stock: bool = True
 
     @property
     def steps(self) -> int:
@@ -69,7 +71,7 @@ class Work:
     def contestants(self) -> dict[str, Prepare]:
         found = {HAND: self.hand(self.epochs), AGAIN: self.hand(self.epochs)}
         found |= {mode: lambda mode=mode: by_fit(self, mode) for mode in self.modes}
-        if isinstance(self.model(), Pair):
+        if self.stock and isinstance(self.model(), Pair):
             found[SVI] = lambda: by_svi(self)
         return found | self.others
 
