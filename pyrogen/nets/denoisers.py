@@ -38,10 +38,15 @@ class DenoiserNet(ABC):
 class Level(nn.Module):
     """A level in [0, 1] as sines and cosines, and what comes after it as it is: ``(N, 1 + C)`` to ``(N, 2 WAVES + C)``."""
 
+    speed: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("speed", torch.logspace(0, math.log10(200.0), WAVES), persistent=False)
+
     def forward(self, told: Tensor) -> Tensor:
         """The waves."""
-        speed = torch.logspace(0, math.log10(200.0), WAVES, device=told.device, dtype=told.dtype)
-        angles = told[:, :1] * speed
+        angles = told[:, :1] * self.speed.to(told)
         return torch.cat([angles.sin(), angles.cos(), told[:, 1:]], 1)
 
 
@@ -77,9 +82,12 @@ class Perceptron(DenoiserNet):
 
 
 class _Perceptron(nn.Module):
+    octaves: Tensor
+
     def __init__(self, x_shape: Size, outputs: Size, width: int, depth: int, condition: int, octaves: int) -> None:
         super().__init__()
-        self.outputs, self.level, self.octaves = outputs, Level(), octaves
+        self.outputs, self.level = outputs, Level()
+        self.register_buffer("octaves", 2.0 ** torch.arange(octaves).unsqueeze(1), persistent=False)
         self.first = nn.Linear((1 + 2 * octaves) * x_shape.numel(), width)
         self.told = nn.ModuleList(nn.Linear(2 * WAVES + condition, width) for _ in range(depth))
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
@@ -88,7 +96,7 @@ class _Perceptron(nn.Module):
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         """The output."""
         flat = x.flatten(1)
-        waves = (flat.unsqueeze(1) * 2.0 ** torch.arange(self.octaves, device=x.device).unsqueeze(1).to(x)).flatten(1)
+        waves = (flat.unsqueeze(1) * self.octaves.to(x)).flatten(1)
         level, h = self.level(told), self.first(torch.cat([flat, waves.sin(), waves.cos()], 1))
         for layer, say in zip(self.layers, self.told, strict=True):
             h = h + layer(nn.functional.silu(h + say(level)))
