@@ -386,9 +386,7 @@ class Trainer:
                 module.load_state_dict(part(f"state/{i}"))
             self.kept.restore(part("best"), part("ema"), facts)
             self.film.frames = part("film")
-            # a checkpoint from before there was a choice has none
-            compiled = facts.get("compiled", self.game.compiled)
-            self.game.restore(part("game"), int(facts["batch"]), facts["terms"], compiled)
+            self.game.restore(part("game"), int(facts["batch"]), facts["terms"], facts["compiled"])
             self.generator.set_state(tensors["order"])
             self._restore_noise(tensors)
             self.epoch, self.run.records = int(facts["epoch"]), list(facts["history"])
