@@ -116,3 +116,9 @@ def test_latents_of_any_shape_are_counted_one_by_one():
     assert rates == pytest.approx([1.0] * 6, rel=0.15)
     assert found["active_units"] == 6
     assert in_words(found, 6).startswith("6 of 6 latents are active")
+
+
+def test_nobody_need_switch_gradients_off():
+    model = pyrogen.create("vae", x_shape=(1, 2, 2), latent_size=2, hidden=(4,))
+    # no warning of a tensor that is taken for a number while it requires a gradient
+    assert activity(model, Split(torch.rand(8, 1, 2, 2).round(), name="valid"))["active_units"] in (0, 1, 2)

@@ -25,6 +25,7 @@ DRAWS = 64
 NAMED = 10
 
 
+@torch.no_grad()
 def activity(model: HasPosterior, split: Split) -> dict[str, Any]:
     """Diagnostics of q(z|x) on the first data of a split, in nats per datum.
 
