@@ -110,6 +110,14 @@ CLAIMS = {
         },
         {
             **OF_MNIST,
+            "says": "And at most five times that of real data to other real data.",
+            "metric": "quality",
+            "with": {"statistic": "in_floors"},
+            "at_most": 5,
+            "control": {**PAIRED, **FEW_PASSES},
+        },
+        {
+            **OF_MNIST,
             "says": "And midpoints are recognized where means of pixels are not.",
             "metric": "midpoint-gain",
             "at_least": 0.1,
