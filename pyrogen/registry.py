@@ -196,6 +196,11 @@ def create(name: str, *, pretrained: bool = False, **arguments: Any) -> Any:
         ValueError: unknown entry, argument or choice, or choices that do not fit together; no weights, or weights that were
             trained with other arguments.
     """
+    if not isinstance(pretrained, bool):
+        raise ValueError(
+            f"pretrained={pretrained!r}: it is True or False; other weights are those of a run, pyrogen.load(folder), or "
+            "on a hub, pyrogen.load_from_hub(name)."
+        )
     if pretrained:
         from pyrogen.pretrained import load_pretrained
 

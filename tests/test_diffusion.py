@@ -288,7 +288,9 @@ def test_sampling_is_asked_for_on_the_command_line(tmp_path, capsys):
     assert not np.allclose(drawn["DDIM"]["mean"], drawn["1"]["mean"])
     capsys.readouterr()
     assert main([*run, "--guidance", "3", "--temperature", "0.5"]) == 2
-    assert "samples of a diffusion are guided, without a temperature" in capsys.readouterr().err
+    assert (
+        "--guidance 3: samples of a diffusion are guided, without --temperature; leave one" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("noise", ["Linear", "Cosine", "Learned"])

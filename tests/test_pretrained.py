@@ -99,6 +99,11 @@ def test_what_contradicts_the_weights_is_refused(name, arguments, message):
     assert "\n" not in str(caught.value)
 
 
+def test_weights_of_other_places_are_not_taken_for_these():
+    with pytest.raises(ValueError, match=r"pretrained='digits': it is True or False; other weights are those of a run"):
+        pyrogen.create("vae", pretrained="digits")
+
+
 def test_a_model_goes_on_from_its_weights(tmp_path):
     model = pyrogen.create("vae", pretrained=True)
     before = {k: v.clone() for k, v in model.state_dict().items()}

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyrogen.capabilities import HasODE
 from pyrogen.data import Data
 from pyrogen.data.regression import Arm
 from pyrogen.figures import density_plots
@@ -16,6 +17,8 @@ from pyrogen.inference.metrics.regression import ranks, thirds
 from pyrogen.inference.pages.panel import ADVICE, DENSITY, History, Panel
 
 SIDE, SHOWN, STRIP, DRAWS, FEW = 160, 500, 8, 99, 4
+# where each density follows a differential equation, a picture needs neither so many points nor so exact ones
+COARSE, TOLERANCE = 64, 1e-3
 
 
 def conditional_density(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -59,14 +62,17 @@ def plane(model: Any, data: Data, history: History) -> Iterator[Panel]:
         return
     x, drawn = data.test.take(2000).x.flatten(1), model.sample(SHOWN).flatten(1)
     # a model that is wider than the data is all dark where these are
-    first, second = (_grid(column) for column in torch.cat([x, drawn]).unbind(1))
+    side = COARSE if isinstance(model, HasODE) else SIDE
+    first, second = (_grid(column, side) for column in torch.cat([x, drawn]).unbind(1))
     points = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).reshape(-1, *model.x_shape)
-    nats = model.log_prob(points).reshape(1, SIDE, SIDE)
+    nats = model.log_prob_along(points, TOLERANCE) if isinstance(model, HasODE) else model.log_prob(points)
     caption = (
         f"The density p(x) of the model over the plane of x, and {SHOWN} of its samples; dark where it is high, white where "
         f"it is {density_plots.DEPTH:g} nats below its highest point."
     )
-    figure = density_plots.density_strip(nats, _extent(first, second), drawn.unsqueeze(0), ["p(x)"])
+    figure = density_plots.density_strip(
+        nats.reshape(1, side, side), _extent(first, second), drawn.unsqueeze(0), ["p(x)"]
+    )
     yield Panel(DENSITY, caption, "density", figure)
 
 
@@ -106,10 +112,10 @@ def law(model: Any, data: Data, history: History) -> Iterator[Panel]:
     )
 
 
-def _grid(values: Tensor) -> Tensor:
+def _grid(values: Tensor, side: int = SIDE) -> Tensor:
     low, high = float(values.min()), float(values.max())
     margin = 0.05 * (high - low)
-    return torch.linspace(low - margin, high + margin, SIDE, device=values.device)
+    return torch.linspace(low - margin, high + margin, side, device=values.device)
 
 
 def _extent(across: Tensor, up: Tensor) -> tuple[float, float, float, float]:

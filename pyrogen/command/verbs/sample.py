@@ -169,13 +169,13 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
     ways = {name: value for name in whose if (value := getattr(options, name)) is not None}
     for name, value in ways.items():
         capability, said = whose[name]
-        other = any(getattr(options, o) is not None for o in ("temperature", "beams", "given"))
-        if other or not isinstance(model, capability):
-            shown = f"{value:g}" if isinstance(value, float) else type(value).__name__
+        shown = f"--{name} {value:g}" if isinstance(value, float) else f"--{name} {type(value).__name__}"
+        if not isinstance(model, capability):
             raise ValueError(
-                f"--{name} {shown}: {said}, without a temperature, beams or a text, and this is a {type(model).__name__}; "
-                "leave one of them out."
+                f"{shown}: {said}, and this is a {type(model).__name__}, which is none; leave --{name} out."
             )
+        if others := [o for o in ("temperature", "beams", "given") if getattr(options, o) is not None]:
+            raise ValueError(f"{shown}: {said}, without --{others[0]}; leave one of the two out.")
     if options.given is not None:
         if words is None or model.x_shape[0] != 1:
             raise ValueError(

@@ -90,9 +90,10 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
         if not (Path(settings["folder"]) / "report.html").is_file():
             print(f"its report was missing, and is in {write_run_report(settings['folder'])}")
         return run
-    report = write_run_report(settings["folder"])
     print(speech.last_line(run.records))
-    print(f"trained in {run.seconds:.1f} s; weights, metrics and figures are in {run.folder}, the report in {report}")
+    # a report looks at the model from many sides, and may take longer than a short training
+    print(f"trained in {run.seconds:.1f} s; weights and metrics are in {run.folder}, figures are drawn", flush=True)
+    print(f"the report is in {write_run_report(settings['folder'])}")
     if isinstance(run.model, (Pair, HasLogProb, HasPartition)):
         print(_advice(run.model, data, run.folder))
     return run
