@@ -90,7 +90,7 @@ def labelled(
         raise ValueError(f"a probe tells 2 classes or more apart, and {said} has {len(classes)} in common.")
     if len(classes) > CLASSES:
         classes, said = np.sort(rng.choice(classes, CLASSES, replace=False)), f"{said}, {CLASSES} classes of it"
-    parts: tuple[tuple[Split, np.ndarray, np.ndarray], ...]
+    parts: list[tuple[Split, np.ndarray, np.ndarray]]
     if halved:
         of_class = [rng.permutation(np.flatnonzero(truth == k)) for k in classes]
         taught = np.concatenate([rows[: (len(rows) + 1) // 2] for rows in of_class])
