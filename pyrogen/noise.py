@@ -32,6 +32,11 @@ def earlier(z: Tensor, u: Tensor, before: Tensor, later: Tensor) -> tuple[Tensor
     return alpha(before) / alpha(later) * (1 - c) * z + alpha(before) * c * u, sigma(before) * c.sqrt()
 
 
+def beside(t: Tensor, rank: int) -> Tensor:
+    """Numbers of each datum, ``(..., N)``, beside elements of so many dimensions: ``(..., N, 1, …)``; one of all as it is."""
+    return t.reshape(*t.shape, *[1] * rank) if t.dim() else t
+
+
 def even_times(x: Tensor) -> Tensor:
     """Times in [0, 1) spread evenly over a batch, (u + n/B) mod 1 with one u ~ U(0, 1), ``(B,)``: each is uniform."""
     u = torch.rand((), device=x.device, dtype=x.dtype)

@@ -133,10 +133,12 @@ def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
         pattern: of names.
         pretrained: only those that ``create(name, pretrained=True)`` gives with weights.
     """
+    names = sorted(fnmatch.filter((r.name for r in registrations("entry")), pattern))
+    if not pretrained:
+        return names
     from pyrogen.pretrained import has_weights
 
-    names = sorted(fnmatch.filter((r.name for r in registrations("entry")), pattern))
-    return list(filter(has_weights, names)) if pretrained else names
+    return list(filter(has_weights, names))
 
 
 def choices(axis: str) -> list[str]:

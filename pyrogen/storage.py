@@ -195,14 +195,18 @@ def _read_weights(folder: Path, weights: str) -> tuple[Path, dict[str, Tensor]]:
     return path, saved
 
 
+def own_networks(arguments: Mapping[str, Any]) -> list[str]:
+    """Which of the arguments that an origin describes are networks of their maker's own, which no description makes anew."""
+    return [k for k, v in arguments.items() if isinstance(v, dict) and "own" in v]
+
+
 def _rebuild(origin: Mapping[str, Any], folder: Path) -> Model:
     arguments = origin.get("arguments")
     if not isinstance(origin.get("entry"), str) or not isinstance(arguments, dict):
         raise ValueError(
             f"{folder} holds a model that was made in Python; build an equal one and call load(folder, model=...)."
         )
-    own = [k for k, v in arguments.items() if isinstance(v, dict) and "own" in v]
-    if own:
+    if own := own_networks(arguments):
         raise ValueError(
             f"{folder} holds a model with networks of its maker's own ({', '.join(own)}); build an equal one and call "
             "load(folder, model=...)."

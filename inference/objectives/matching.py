@@ -13,7 +13,7 @@ from torch import Tensor
 from pyrogen.base import Batch, Objective, Player
 from pyrogen.capabilities import HasScore, HasVelocity
 from pyrogen.distributions.ode import matching_error
-from pyrogen.noise import alpha, even_times, sigma
+from pyrogen.noise import alpha, beside, even_times, sigma
 from pyrogen.registry import choice
 
 
@@ -58,7 +58,7 @@ class ScoreMatching(Objective):
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             u = model.scaled(batch.x)
             gamma, noise = model.low + (model.high - model.low) * even_times(u), torch.randn_like(u)
-            wide = gamma.reshape(-1, *[1] * (u.dim() - 1))
+            wide = beside(gamma, u.dim() - 1)
             return {"loss": self.distance(model, alpha(wide) * u + sigma(wide) * noise, noise, gamma, sigma(wide))}
 
         return [Player(name.lower(), loss, [owned])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pyrogen.data import Data, Split
+from pyrogen.inference.runs.fresh import Finding
 
 # the sections, by what a reader asks
 SAMPLES, COVERAGE, DECODED = "What it generates", "Which modes it covers", "What it makes of data"
@@ -37,6 +38,15 @@ class Panel:
     figure: Figure | None = None
     table: Sequence[Sequence[str]] = ()
     code: str = ""
+
+
+def of_finding(section: str, name: str, caption: str, found: Finding | None, stale: str) -> Iterator[Panel]:
+    """What is kept of a run, as it was read: its verdict with the table, and its picture; or why it is left out."""
+    if stale:
+        yield Panel(ADVICE, f"{stale[0].upper()}{stale[1:]}.")
+    if found is not None:
+        yield Panel(section, f"{found.verdict}\n\n{found.compared()}", table=found.table())
+        yield Panel(section, caption, name, found.plot())
 
 
 def labels_of(split: Split, data: Data) -> np.ndarray | None:

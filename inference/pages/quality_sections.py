@@ -10,7 +10,7 @@ import torch
 
 from pyrogen.data import Data
 from pyrogen.figures import quality_plots
-from pyrogen.inference.pages.panel import ADVICE, QUALITY, Panel
+from pyrogen.inference.pages.panel import QUALITY, Panel, of_finding
 from pyrogen.inference.quality.assess import compare
 from pyrogen.inference.quality.quality import Quality
 from pyrogen.inference.runs.quality import read_quality
@@ -22,17 +22,17 @@ BESIDE = 8
 def quality(folder: str | Path, model: Any, data: Data | None) -> Iterator[Panel]:
     """The measures beside their floors, and the first samples that were measured beside data and training data."""
     found, stale = read_quality(folder)
-    if stale:
-        yield Panel(ADVICE, f"{stale[0].upper()}{stale[1:]}.")
-    if found is None:
-        return
-    yield Panel(QUALITY, f"{found.verdict}\n\n{found.compared()}", table=found.table())
     caption = (
         "How many standard errors each measure is from its floor, what data give against other data; within the band samples "
         "are not told from data. Red is worse than data."
     )
-    yield Panel(QUALITY, caption, "quality", found.plot())
-    if data is not None and is_picture(data.x_shape) and found.results.attrs.get("weights") == "last":
+    yield from of_finding(QUALITY, "quality", caption, found, stale)
+    if (
+        found is not None
+        and data is not None
+        and is_picture(data.x_shape)
+        and found.results.attrs.get("weights") == "last"
+    ):
         yield from _pictures(found, model, data)
 
 

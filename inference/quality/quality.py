@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.quality.measure import Measure
 from pyrogen.registry import find
+from pyrogen.tables import aligned
 
 COLUMNS = ("value", "error", "floor", "floor_error", "excess", "excess_error")
 FAR = 4.0  # errors from the floor: of a dozen that are known to 19 degrees of freedom, one in 100 times one is beyond
@@ -101,10 +102,7 @@ class Quality:
 
     def text(self) -> str:
         """The table and the verdict as lines for a terminal."""
-        rows = self.table()
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, "", self.verdict])
+        return f"{aligned(self.table())}\n\n{self.verdict}"
 
     def plot(self) -> Figure:
         """Each measure beside its floor, in errors of their difference."""

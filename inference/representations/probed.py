@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.representations.sparsity import MEASURES
+from pyrogen.tables import aligned
 
 COLUMNS = ("accuracy", "error", "gain", "gain_error")
 SPARSE = tuple(f"{measure}{end}" for measure in MEASURES for end in ("", "_error"))
@@ -107,7 +108,7 @@ class Probed:
 
     def text(self) -> str:
         """The tables and the verdict as lines for a terminal."""
-        return "\n\n".join([_lines(self.table()), self.verdict, _lines(self.sparsity_table())])
+        return "\n\n".join([aligned(self.table()), self.verdict, aligned(self.sparsity_table())])
 
     def plot(self) -> Figure:
         """Accuracy against the number of labels, a panel for each reader."""
@@ -162,13 +163,6 @@ class Probed:
 
     def __repr__(self) -> str:
         return f"Probed({self.compared()}\n{self.text()})"
-
-
-def _lines(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def _plain(value: float) -> Any:

@@ -15,6 +15,7 @@ from pyrogen.data import Data, Split
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice, create
 from pyrogen.seeds import derived
+from pyrogen.storage import own_networks
 
 MOST = 10_000  # training data that a rival learns from
 CHUNK = 1000
@@ -95,8 +96,7 @@ class Untrained(Representation):
         """
         origin = model.origin or {}
         arguments = origin.get("arguments", {})
-        own = [k for k, v in arguments.items() if isinstance(v, dict) and "own" in v]
-        if "entry" not in origin or own:
+        if "entry" not in origin or own_networks(arguments):
             raise ValueError(
                 "a model with networks of its maker's own cannot be made anew, untrained; leave 'Untrained' out, or pass "
                 "an untrained one as a further model."

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import xarray as xr
+from matplotlib.figure import Figure
 
 from pyrogen import storage
 from pyrogen.files import first_line, write
@@ -19,6 +20,19 @@ class Finding(Protocol):
     @property
     def results(self) -> xr.Dataset:
         """The numbers."""
+
+    @property
+    def verdict(self) -> str:
+        """What they say, in a sentence."""
+
+    def compared(self) -> str:
+        """What was compared with what."""
+
+    def table(self) -> Sequence[Sequence[str]]:
+        """Rows of words, the first of them the head."""
+
+    def plot(self) -> Figure:
+        """Their picture."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""

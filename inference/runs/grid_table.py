@@ -23,6 +23,7 @@ from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.runs.grid_quality import gather_quality, quality_rows
 from pyrogen.inference.runs.grid_run import ENDED, FAILED, GridRun, Ruler, outcome, read_evidence
+from pyrogen.tables import markdown
 
 NUMBERS = {
     "nats": "mean estimate of log p(x) on test data",
@@ -89,11 +90,8 @@ class Grid:
 
     def markdown(self) -> str:
         """The same in Markdown."""
-        lines: list[str] = []
-        for header, *rows in self.tables():
-            shown = [header, ["---"] * len(header), *rows]
-            lines += ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in shown] + [""]
-        return "\n".join([*lines, *(f"- {note}" for note in self._notes())]) + "\n"
+        tables = [f"{markdown(table)}\n" for table in self.tables()]
+        return "\n".join([*tables, *(f"- {note}" for note in self._notes())]) + "\n"
 
     def write_page(self, more: Iterable[Section] = ()) -> Path:
         """Write all of it as ``grid.html``, and what else there is to show of the cells."""

@@ -15,14 +15,16 @@ from pyrogen import registry, storage
 from pyrogen.base import HasClassifier, HasLogProb, HasPartition, HasPosterior, Model
 from pyrogen.files import first_line
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.summary import summarize
+from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.metrics.classes import accuracy
 from pyrogen.inference.pages.reproduction import paper_section, recipe_section
 from pyrogen.inference.pages.score_sections import score_table
+from pyrogen.inference.quality.quality import Quality
 from pyrogen.inference.runs.quality import read_quality
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import beware, read_scores
 from pyrogen.inference.training.run import read_history
+from pyrogen.tables import markdown
 
 LICENSE = "apache-2.0"  # of the package, and so of the weights that its authors trained
 
@@ -45,6 +47,8 @@ def model_card(folder: str | Path, how: str, license: str | None = None) -> str:
     if license is not None:
         head["license"] = license
     record = registry.find("entry", entry)
+    summaries = {name: summarize(score) for name, score in read_scores(folder).items()}
+    quality, _ = read_quality(folder)
     lines = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
         f"# {entry}, trained on {source}" if source else f"# {entry}",
@@ -54,10 +58,10 @@ def model_card(folder: str | Path, how: str, license: str | None = None) -> str:
         *_of_model(config, model),
         *_of_data(data),
         *_of_training(folder, config, model),
-        *_of_scores(folder, model),
+        *_of_scores([*summaries.values()], model),
         *_of_classes(folder, model),
-        *_of_quality(folder),
-        *_of_use(folder, config, model),
+        *_of_quality(quality),
+        *_of_use(folder, config, model, summaries, quality),
         "## What to cite",
         *[section.text for section in paper_section(config)],
     ]
@@ -73,7 +77,7 @@ def _of_model(config: Mapping[str, Any], model: Model) -> Iterator[str]:
     arguments = {k: v for k, v in config["model"]["arguments"].items() if k != "vocabulary"}
     count = sum(p.numel() for p in model.parameters())
     yield "## Model"
-    yield table(
+    yield markdown(
         [
             ("what", "value"),
             ("parameters", f"{count:,}"),
@@ -93,7 +97,7 @@ def _of_data(data: Any) -> Iterator[str]:
     rows += [(f"{name} data", str(n)) for name, n in splits.items()] if isinstance(splits, dict) else []
     skip = ("name", "source", "splits", "reference", "x_shape")
     rows += [(k, f"`{_short(v)}`") for k, v in data.items() if k not in skip and v not in (None, False, "", {}, [])]
-    yield table(rows)
+    yield markdown(rows)
 
 
 def _of_training(folder: str | Path, config: Mapping[str, Any], model: Model) -> Iterator[str]:
@@ -115,25 +119,23 @@ def _of_training(folder: str | Path, config: Mapping[str, Any], model: Model) ->
         ]
     last = history[-1] if history else {}
     rows += [(f"last {k}", f"{x:.4g}") for k, x in last.items() if isinstance(x, float) and k.endswith("/loss")]
-    yield table(rows)
+    yield markdown(rows)
 
 
-def _of_scores(folder: str | Path, model: Model) -> Iterator[str]:
+def _of_scores(summaries: Sequence[Summary], model: Model) -> Iterator[str]:
     yield "## Evidence"
-    scores = read_scores(folder)
-    if not scores:
+    if not summaries:
         dense = isinstance(model, (HasPosterior, HasLogProb, HasPartition))
         none = "There is none: the model has no density of x of its own."
         yield "It was not estimated; `pyrogen evaluate RUN` does so, or says why it cannot be." if dense else none
         return
-    summaries = [summarize(score) for score in scores.values()]
     a = summaries[0].attributes
     yield (
         f"Estimates of {a.get('quantity', 'log p(x)')} in nats per datum, with the error of the draws and that of having so "
         f"many data; kind {a.get('kind')}, binarization {a.get('binarization')}, dequantization {a.get('dequantization')}. "
         "The direction says on which side of the truth the mean lies, but for its errors."
     )
-    yield table(score_table(summaries))
+    yield markdown(score_table(summaries))
     for summary in summaries:
         yield f"{request.title(summary.attributes)}:\n\n```\n{summary.diagnosis.text()}\n```"
 
@@ -155,15 +157,20 @@ def _of_classes(folder: str | Path, model: Model) -> Iterator[str]:
     )
 
 
-def _of_quality(folder: str | Path) -> Iterator[str]:
-    found, _ = read_quality(folder)
+def _of_quality(found: Quality | None) -> Iterator[str]:
     if found is not None:
         yield "## Samples"
         yield f"{found.verdict} {found.compared()}"
-        yield table(found.table())
+        yield markdown(found.table())
 
 
-def _of_use(folder: str | Path, config: Mapping[str, Any], model: Model) -> Iterator[str]:
+def _of_use(
+    folder: str | Path,
+    config: Mapping[str, Any],
+    model: Model,
+    summaries: Mapping[str, Summary],
+    quality: Quality | None,
+) -> Iterator[str]:
     data, settings = config.get("data"), config.get("fit")
     source = data.get("source") if isinstance(data, dict) else "what it was trained on"
     can = ["telling the classes of data"] if isinstance(model, HasClassifier) else ["drawing samples"]
@@ -179,24 +186,17 @@ def _of_use(folder: str | Path, config: Mapping[str, Any], model: Model) -> Iter
         limits.append(
             f"It is one run, of seed {settings['seed']}: errors above are of draws and of data, not of other seeds."
         )
-    for name, score in read_scores(folder).items():
-        diagnosis = summarize(score).diagnosis
+    for name, summary in summaries.items():
+        diagnosis = summary.diagnosis
         limits += [f"{name}: {diagnosis.verdict}."] if not diagnosis.trusted else []
         limits += [f"{name}: not checked is {diagnosis.unchecked}."] if diagnosis.unchecked else []
     limits += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in beware(folder)]
-    found, _ = read_quality(folder)
-    limits += [found.verdict] if found is not None and any(map(found.is_worse, found.names)) else []
+    limits += [quality.verdict] if quality is not None and any(map(quality.is_worse, quality.names)) else []
     yield "\n".join(f"- {limit}" for limit in limits)
     yield (
         f"Read by pyrogen {config.get('pyrogen', pyrogen.__version__)} or later from `{storage.CONFIG}` and "
         f"`{storage.WEIGHTS}`, plain names and numbers: no code is run from them."
     )
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of words, the first of them the head, as a table of Markdown."""
-    head, *rest = [[cell.replace("|", r"\|").replace("\n", " ") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rest))
 
 
 def _short(value: Any) -> str:

@@ -13,6 +13,7 @@ from torch import Size, Tensor
 from pyrogen.base import Batch, Model
 from pyrogen.data import Split
 from pyrogen.inference.programs.lengths import needed
+from pyrogen.inference.training.processes import share
 
 WASTED = 0.15  # of the places of all batches, at most, if that can be had with no more lengths than
 LENGTHS = 8  # different ones: a step is recorded anew for each
@@ -89,7 +90,7 @@ class Batches:
         """About how many batches of which shape are a process's in so many epochs."""
         uses: Counter[Size] = Counter()
         for many, length, times in self._typical():
-            shape = [len(range(rank, many, shares)), *self.split.x_shape]
+            shape = [share(many, rank, shares), *self.split.x_shape]
             uses[Size(shape if length == self.places else [*shape[:-1], length])] += round(epochs * times)
         return uses
 

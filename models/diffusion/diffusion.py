@@ -17,7 +17,7 @@ from pyrogen.conditions import Condition, Reader
 from pyrogen.dequantization import refuse_levels
 from pyrogen.inference.objectives.diffusion import DiffusionELBO
 from pyrogen.nets import BatchDims
-from pyrogen.noise import NoiseSchedule, alpha, earlier, sigma
+from pyrogen.noise import NoiseSchedule, alpha, beside, earlier, sigma
 from pyrogen.registry import make, unknown
 from pyrogen.samplers import DDIM, Sampler, Signal
 
@@ -299,7 +299,7 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
 
     def _noisy(self, u: Tensor, gamma: Tensor) -> Distribution:
         """q(z|x) at γ, a number or one for each datum."""
-        g = self._wide(gamma)
+        g = beside(gamma, len(self.x_shape))
         return dist.Normal(alpha(g) * u, sigma(g).expand_as(u)).to_event(len(self.x_shape))
 
     def _earlier(self, z: Tensor, u: Tensor, before: Tensor, later: Tensor) -> Distribution:
@@ -317,7 +317,7 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
         lead = z.shape[: z.dim() - len(self.x_shape)]
         level = ((gamma - self.noise.low) / (self.noise.high - self.noise.low)).expand(lead).unsqueeze(-1)
         said = level if told is None else torch.cat([level, told.expand(*lead, -1)], -1)
-        out, g = self.denoiser(z, said), self._wide(gamma)
+        out, g = self.denoiser(z, said), beside(gamma, len(self.x_shape))
         if self.predicts == "signal":
             signal: Tensor = out
         elif self.predicts == "noise":
@@ -325,10 +325,6 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
         else:
             signal = alpha(g) * z - sigma(g) * out
         return signal
-
-    def _wide(self, gamma: Tensor) -> Tensor:
-        """γ of each datum beside its elements."""
-        return gamma.reshape(*gamma.shape, *[1] * len(self.x_shape)) if gamma.dim() else gamma
 
     def _read(self, y: Tensor | None) -> Tensor | None:
         """What the network is told of y, and that it is told: nothing of one that is missing, or hidden in training."""

@@ -17,7 +17,7 @@ from pyrogen.inference.objectives.diffusion import DiffusionELBO
 from pyrogen.likelihoods.missing import Masked, Observed
 from pyrogen.models.autoregressive.made import element_wise
 from pyrogen.nets import BatchDims
-from pyrogen.nets.denoisers import DenoiserNet
+from pyrogen.nets.denoisers import DenoiserNet, denoiser_of
 from pyrogen.registry import entry, make
 
 
@@ -163,10 +163,11 @@ class MaskedDiffusion(Pair, HasDiffusion, HasGaps):
         first = torch.where(seen.expand(self.x_shape), 0.0, 1.0).to(x.device)
         order = (torch.rand(x.shape, device=x.device) + first).flatten(1).argsort(1)
         z, log_p = torch.full_like(x, torch.nan), x.new_zeros(len(x))
+        many = int((first == 0).sum())
         for step in range(self.x_shape.numel()):
             at = torch.zeros_like(order, dtype=torch.bool).scatter_(1, order[:, step : step + 1], True).reshape(x.shape)
             p = self.elements(z)
-            known = step < int((first == 0).sum())
+            known = step < many
             if known:
                 log_p = log_p + p.log_prob(x.masked_fill(~at, torch.nan))
             z = torch.where(at, x if known else p.sample().to(x), z)
@@ -223,7 +224,6 @@ def masked_diffusion(
         objective: the default objective of ``fit``: DiffusionELBO().
     """
     p = element_wise(x_shape, likelihood, "A masked diffusion")
-    usual: Any = "UNet" if len(x_shape) == 3 else {"name": "Perceptron", "octaves": 0}
-    net: DenoiserNet = make("denoiser", usual if denoiser is None else denoiser)
+    net = denoiser_of(x_shape, denoiser, {"name": "Perceptron", "octaves": 0})
     shape = seen_shape(p.x_shape)
     return MaskedDiffusion(net.build(shape, channels=p.channels(p.x_shape)), p, steps, objective)

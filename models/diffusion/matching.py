@@ -20,9 +20,9 @@ from pyrogen.distributions.ode import AlongODE, check_tolerance
 from pyrogen.inference.objectives.matching import DenoisingScoreMatching, FlowMatching
 from pyrogen.models.flows import RealFlow
 from pyrogen.nets import BatchDims
-from pyrogen.nets.denoisers import DenoiserNet
-from pyrogen.noise import Linear, alpha, sigma
-from pyrogen.registry import entry, make
+from pyrogen.nets.denoisers import DenoiserNet, denoiser_of
+from pyrogen.noise import Linear, alpha, beside, sigma
+from pyrogen.registry import entry
 
 
 class VelocityDensity(Density, ABC):
@@ -102,12 +102,12 @@ class ScoreDensity(VelocityDensity):
 
     def noise_in(self, z: Tensor, gamma: Tensor) -> Tensor:
         """ε̂(z, γ)."""
-        wide = gamma.reshape(-1, *[1] * len(self.x_shape))
+        wide = beside(gamma, len(self.x_shape))
         return sigma(wide) * z + alpha(wide) * self._seen(z, (gamma - self.low) / (self.high - self.low))
 
     def velocity(self, x: Tensor, t: Tensor) -> Tensor:
         """dx/dt = (γ₀ − γ₁) dx/dγ."""
-        gamma = (self.high + (self.low - self.high) * t).reshape(-1, *[1] * len(self.x_shape))
+        gamma = beside(self.high + (self.low - self.high) * t, len(self.x_shape))
         return (self.low - self.high) * 0.5 * alpha(gamma) * sigma(gamma) * self._seen(x, 1 - t)
 
     def _seen(self, z: Tensor, level: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ def flow_matching(
         objective: the default objective of ``fit``: FlowMatching().
     """
     shape = torch.Size(x_shape)
-    return FlowMatched(StraightDensity(_net(shape, net), shape, tolerance), shape, objective)
+    return FlowMatched(StraightDensity(denoiser_of(shape, net).build(shape), shape, tolerance), shape, objective)
 
 
 @entry(
@@ -236,10 +236,6 @@ def score_matching(
         objective: the default objective of ``fit``: DenoisingScoreMatching(); or SlicedScoreMatching().
     """
     shape = torch.Size(x_shape)
-    return ScoreMatched(ScoreDensity(_net(shape, net), shape, tolerance, low, high), shape, objective)
-
-
-def _net(shape: torch.Size, asked: DenoiserNet | str | Mapping[str, Any] | None) -> torch.nn.Module:
-    """The network that is asked for, or the usual one of data of that shape."""
-    made: DenoiserNet = make("denoiser", ("UNet" if len(shape) == 3 else "Perceptron") if asked is None else asked)
-    return made.build(shape)
+    return ScoreMatched(
+        ScoreDensity(denoiser_of(shape, net).build(shape), shape, tolerance, low, high), shape, objective
+    )

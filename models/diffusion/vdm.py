@@ -8,7 +8,7 @@ from typing import Any
 from pyrogen.base import Objective
 from pyrogen.conditions import Condition
 from pyrogen.models.diffusion.diffusion import Diffusion
-from pyrogen.nets.denoisers import DenoiserNet
+from pyrogen.nets.denoisers import DenoiserNet, denoiser_of
 from pyrogen.noise import NoiseSchedule
 from pyrogen.registry import entry, make
 from pyrogen.samplers import Sampler
@@ -42,7 +42,7 @@ def vdm(
         kind: of the data, "real" or "unit".
         objective: the default objective of ``fit``: DiffusionELBO().
     """
-    net = _denoiser(x_shape, denoiser)
+    net = denoiser_of(x_shape, denoiser)
     return Diffusion(
         net.build(x_shape),
         x_shape,
@@ -92,7 +92,7 @@ def vdm_conditional(
         objective: the default objective of ``fit``: DiffusionELBO().
     """
     condition = Condition(tuple(y_shape), classes)
-    net = _denoiser(x_shape, denoiser).build(x_shape, condition.size + 1)
+    net = denoiser_of(x_shape, denoiser).build(x_shape, condition.size + 1)
     return Diffusion(
         net,
         x_shape,
@@ -106,9 +106,3 @@ def vdm_conditional(
         make("sampler", sampler),
         guidance,
     )
-
-
-def _denoiser(x_shape: Sequence[int], asked: DenoiserNet | str | Mapping[str, Any] | None) -> DenoiserNet:
-    """The network that is asked for, or the usual one of data of that shape."""
-    net: DenoiserNet = make("denoiser", ("UNet" if len(x_shape) == 3 else "Perceptron") if asked is None else asked)
-    return net

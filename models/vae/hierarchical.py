@@ -12,7 +12,7 @@ from pyrogen.base import Objective
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.nets import mlp
-from pyrogen.priors.top_down import BottomUp
+from pyrogen.nets.stacks import BottomUp
 from pyrogen.registry import entry, make
 
 

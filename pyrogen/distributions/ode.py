@@ -11,7 +11,7 @@ from pyro.distributions import TorchDistribution, constraints
 from torch import Size, Tensor
 from torchdiffeq import odeint
 
-from pyrogen.noise import even_times
+from pyrogen.noise import beside, even_times
 
 LIMIT = {"max_num_steps": 2000}  # of the solver: a velocity that needs more is no smooth one
 MOST = 256  # elements of x whose slopes are taken one by one
@@ -25,7 +25,7 @@ def matching_error(velocity: Velocity, end: Tensor) -> Tensor:
     Times are spread evenly over the batch. Shapes: x₁ ``(N, *x_shape)``; a scalar.
     """
     noise, t = torch.randn_like(end), even_times(end)
-    share = t.reshape(-1, *[1] * (end.dim() - 1))
+    share = beside(t, end.dim() - 1)
     v = velocity((1 - share) * noise + share * end, t)
     return (v - (end - noise)).square().mean()
 

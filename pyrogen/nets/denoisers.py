@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Size, Tensor, nn
 
 from pyrogen.nets.conv import sides_of
-from pyrogen.registry import choice
+from pyrogen.registry import choice, make
 
 WAVES = 16  # sines and as many cosines of the level
 
@@ -33,6 +33,17 @@ class DenoiserNet(ABC):
         Raises:
             ValueError: data of a shape that it cannot read.
         """
+
+
+def denoiser_of(
+    x_shape: Sequence[int],
+    asked: DenoiserNet | str | Mapping[str, Any] | None,
+    otherwise: str | Mapping[str, Any] = "Perceptron",
+) -> DenoiserNet:
+    """The network that is asked for; of None ``UNet`` for images ``(C, H, W)``, and another one for other data."""
+    usual = "UNet" if len(x_shape) == 3 else otherwise
+    net: DenoiserNet = make("denoiser", usual if asked is None else asked)
+    return net
 
 
 class Level(nn.Module):
