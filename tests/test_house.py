@@ -143,6 +143,47 @@ def test_the_arrow_finder_finds(source, room, file, wrong):
     assert bool(wrong_arrows(source, room, file)) is wrong
 
 
+def draws_at_import(source):
+    """The lines of torch's draws that run when a file is imported: before any test has set its seed."""
+    kinds = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "normal", "multinomial"}
+
+    def visit(node):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for part in (*node.decorator_list, *node.args.defaults):
+                yield from visit(part)
+            return
+        if isinstance(node, ast.Lambda):
+            return
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in kinds:
+            named = {keyword.arg for keyword in node.keywords}
+            if "generator" not in named and ast.unparse(node.func.value) == "torch":
+                yield node.lineno
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child)
+
+    return list(visit(ast.parse(source)))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*.py")), ids=lambda path: path.stem)
+def test_no_case_draws_before_its_seed_is_set(path):
+    """What a decorator draws differs from run to run, and a message that names it fails on some days alone."""
+    assert draws_at_import(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("@parametrize('x', [torch.rand(3)])\ndef f(x): ...", [1]),
+        ("DATA = (\n    3 * torch.randn(2),\n)", [2]),
+        ("def f(x=torch.rand(3)): ...", [1]),
+        ("@parametrize('x', [lambda: torch.rand(3)])\ndef f(x):\n    return torch.rand(3)", []),
+        ("X = torch.rand(3, generator=torch.Generator().manual_seed(0))", []),
+    ],
+)
+def test_the_finder_of_draws_finds(source, lines):
+    assert draws_at_import(source) == lines
+
+
 def test_looking_around_imports_no_torch():
     code = (
         "import sys, pyrogen\n"

@@ -117,12 +117,12 @@ def test_a_model_of_another_kind_says_what_it_takes(notes):
     [
         (None, None),
         (torch.arange(9) % 3, "label"),
-        (torch.randn(9, 2), "numbers"),
-        (torch.randn(9, 2, 2), "numbers"),
-        (torch.randint(0, 256, (9, 1, 4, 4), dtype=torch.uint8), "image"),
-        (torch.randint(0, 5, (9, 4, 4)), "layout"),
-        (torch.randint(0, 5, (9, 4, 4, 1)), "layout"),
-        (torch.randint(0, 5, (9, 2)), "labels"),
+        (torch.linspace(-2, 2, 18).reshape(9, 2), "numbers"),
+        (torch.linspace(-2, 2, 36).reshape(9, 2, 2), "numbers"),
+        ((torch.arange(144) % 256).reshape(9, 1, 4, 4).to(torch.uint8), "image"),
+        ((torch.arange(144) % 5).reshape(9, 4, 4), "layout"),
+        ((torch.arange(144) % 5).reshape(9, 4, 4, 1), "layout"),
+        ((torch.arange(18) % 5).reshape(9, 2), "labels"),
     ],
 )
 def test_y_has_a_kind_too(y, expected):
