@@ -36,7 +36,7 @@ MESSAGES = {
     "use prior='Flat' with posterior='PointMass'.": "use --prior Flat with --posterior PointMass.",
     "as objective=ELBO(warmup=1000), a smaller": "as --objective 'ELBO(warmup=1000)', a smaller",
     "score by estimator=Reconstruction().": "score by --estimator Reconstruction.",
-    "go on by resume=True in a/b": "go on by --resume true in a/b",
+    "the same again with resume=True goes on": "the same again with --resume true goes on",
     "lr_milestones=[5, 3]: needs": "--lr_milestones 5,3: needs",
     "lower batch_size (now 128)": "lower --batch_size (now 128)",
     "use create('rbm', hidden=20)": "use create('rbm', hidden=20)",

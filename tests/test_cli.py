@@ -181,7 +181,7 @@ def test_ctrl_c_and_resume(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(Game, "move", interrupted)
     assert main(words) == 130
-    assert "stopped in epoch 2 of 3; go on by --resume true in" in capsys.readouterr().err
+    assert "stopped in epoch 2 of 3; the same again with --resume true goes on in" in capsys.readouterr().err
     assert main([*words, "--resume", "true"]) == 0
     (tmp_path / "run" / "report.html").unlink()
     assert main([*words, "--resume", "true"]) == 0

@@ -137,7 +137,7 @@ def test_ctrl_c_anywhere_changes_no_bit(variant, steps, tmp_path, monkeypatch):
     train("vae", tmp_path / "whole", **variant)
     with monkeypatch.context() as patch:
         StopAfter(patch, steps)
-        with pytest.raises(Stopped, match="go on by resume=True"):
+        with pytest.raises(Stopped, match="the same again with resume=True goes on"):
             train("vae", tmp_path / "cut", **variant)
     train("vae", tmp_path / "cut", resume=True, **variant)
     assert all(same(tmp_path / "cut", tmp_path / "whole").values())

@@ -329,7 +329,7 @@ class Trainer:
         return patience is not None and self.epoch - self.kept.best_epoch >= patience
 
     def _stop(self, game: Game) -> None:
-        where = f"; go on by resume=True in {self.target}" if self.target else ""
+        where = f"; the same again with resume=True goes on in {self.target}" if self.target else ""
         raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {game.rules.epochs}{where}.")
 
     def _save_checkpoint(self, ended: bool = False) -> None:

@@ -61,11 +61,17 @@ def _of_words(text: str, condition: Condition, data: Data | None) -> Tensor:
     except ValueError:
         if not condition.shape and names:
             raise unknown("class", text, names) from None
-        raise ValueError(f"{text!r}: the model takes {condition}; write them with commas between.") from None
+        raise ValueError(f"{text!r}: the model takes {condition}; {_how(condition)}.") from None
     if len(numbers) != (wanted := torch.Size(condition.shape).numel()):
         raise ValueError(f"{text!r}: the model takes {condition}, and these are {len(numbers)} instead of {wanted}.")
     kind = None if condition.classes is None else torch.long
     return torch.tensor(numbers, dtype=kind).reshape(tuple(condition.shape))
+
+
+def _how(condition: Condition) -> str:
+    if condition.shape:
+        return "write them with commas between"
+    return f"write its number, 0 to {condition.classes - 1}" if condition.classes else "write it as a number"
 
 
 def _tokens(caption: str, condition: Condition, vocabulary: Sequence[str]) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pyrogen.command.cli import VERBS
 from pyrogen.command.plain import Parser
+from pyrogen.pretrained import CARD, pretrained_folder
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -20,8 +21,9 @@ def run(arguments: Sequence[str]) -> int:
         raise ValueError(
             f"--revision {options.revision}: {options.name!r} comes with the package and has no revisions; leave it out."
         )
+    if "/" not in options.name:
+        pretrained_folder(options.name)  # a slip is said before torch is imported
     from pyrogen.inference.sharing.hub import fetch
-    from pyrogen.pretrained import CARD
 
     folder = fetch(options.name, options.folder, revision=options.revision)
     quoted = shlex.quote(str(folder))
