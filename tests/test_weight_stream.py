@@ -18,7 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import pyrogen
-from pyrogen.inference import ELBO, IWAE, log_evidence, log_weights
+from pyrogen.inference import ELBO, IWAE, compare_evidence, log_evidence, log_weights, summarize
 from pyrogen.inference.evidence import weights as core
 from pyrogen.inference.evidence.weight_stream import KEPT, WeightStream
 from pyrogen.inference.programs.contexts import seeded
@@ -346,6 +346,19 @@ def test_standardized_data_shift_every_estimate(pair):
     for name in ("log_evidence", "jackknife", "psis", "k_curve"):
         np.testing.assert_allclose(shifted[name] - raw[name], split.log_jacobian, atol=1e-5)
     np.testing.assert_allclose(shifted["k_curve_se"], raw["k_curve_se"])
+
+
+def test_a_tensor_of_standardized_numbers_is_not_taken_for_raw_values(pair):
+    """Tens of nats lie between the two densities, and a tensor does not know how many."""
+    data = pyrogen.data.load("ring")
+    vae = pair(x_shape=data.x_shape, likelihood="Normal")
+    vae.standardized = True  # as fit leaves it
+    split = data.test.take(5)
+    raw, own = log_evidence(vae, split, IWAE(50)), log_evidence(vae, split.x, IWAE(50))
+    assert "nats per datum  " in str(summarize(raw))
+    assert "nats per datum of standardized numbers" in str(summarize(own))
+    with pytest.raises(ValueError, match="unit nats per datum of standardized numbers and nats per datum"):
+        compare_evidence({"raw": raw, "own": own})
 
 
 # ----------------------------------------------------------------------------------------------- Bernoulli, in one go

@@ -13,7 +13,13 @@ from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
 from pyrogen.inference.evidence.rules import bias
 
 # what two estimates must share for their difference to be one of models
-MEANT = {"quantity": "log p(x)", "valid_for": "any data", "log_jacobian": 0.0, "dimensions": None}
+MEANT = {
+    "quantity": "log p(x)",
+    "valid_for": "any data",
+    "log_jacobian": 0.0,
+    "unit": "nats per datum",
+    "dimensions": None,
+}
 ORIGIN = (
     "data",
     "split",
@@ -68,7 +74,7 @@ def compare_evidence(estimates: Mapping[str, xr.Dataset], baseline: str | None =
         if row["doubt"]:
             warnings.warn(str(row["doubt"]), BiasWarning, stacklevel=2)
     variables = {key: ("estimate", np.array([row[key] for row in rows.values()])) for key in rows[first]}
-    attributes = {"baseline": first, "unit": "nats per datum", "count": base.sizes["datum"]}
+    attributes = {"baseline": first, "count": base.sizes["datum"]}
     attributes |= {key: base.attrs[key] for key in (*MEANT, *ORIGIN) if key in base.attrs}
     return xr.Dataset(variables, coords={"estimate": list(rows)}, attrs=attributes)
 

@@ -90,7 +90,8 @@ def log_evidence(
     Args:
         pair: a model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions.
         x: data ``(B, ...)``: a tensor, an array, a DataFrame or a torch Dataset; or a split of a data set, whose quantization
-            and binarization are then written down.
+            and binarization are then written down. A tensor is scored as it stands: of a model of standardized data in
+            the unit "nats per datum of standardized numbers", since only a split knows how far they were stretched.
         estimator: ``IWAE(k)``, ``ELBO()``, ``Exact()``, ``Reconstruction()`` or a name; by default ``Exact()`` where the
             model has a log_prob, ``ODE()`` along a differential equation, ``AIS(1000, 100)`` of an energy model too large for
             that, ``DiffusionELBO()`` of a diffusion, ``ELBO()`` where the guide is certain, else ``IWAE(5000)``.
@@ -124,7 +125,7 @@ def log_evidence(
         "averages_weights": int(judge.averages_weights),
         **judge.attributes(),
         "settings": json.dumps(settings_of(judge)),
-        "unit": "nats per datum",
+        "unit": "nats per datum of standardized numbers" if split is None and model.standardized else "nats per datum",
         "dimensions": int(x[0].numel()),
         "seed": seed,
         "dtype": str(x.dtype).removeprefix("torch."),

@@ -67,7 +67,7 @@ class Summary:
         origin = "a tensor" if a.get("data") == "a tensor" else origin
         what = a.get("quantity", "log p(x)")
         lines = [
-            f"{what:9} {self.nats:.3f} nats per datum  {_errors(self.mc_se, self.data_se, 3)}",
+            f"{what:9} {self.nats:.3f} {a.get('unit', 'nats per datum')}  {_errors(self.mc_se, self.data_se, 3)}",
             f"by        {request.title(a)}, {WORDS[a['bound']]}",
             f"on        {self.count} data of {origin}",
         ]
