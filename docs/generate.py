@@ -1,6 +1,7 @@
 """Pages of the book that are made and not typed: the gallery, tables of choices, and stubs of the API reference.
 
-Each is a pure function of the registry, the sources and `proofs/*.json`; `conf.py` writes them to `docs/generated/`.
+Each is a pure function of the registry, the sources, `proofs/*.json` and the weights in the package; `conf.py` writes them
+to `docs/generated/`.
 """
 
 import functools
@@ -11,6 +12,8 @@ import re
 from pathlib import Path
 
 from docstrings import described
+from drawn import as_png, drawn
+from matplotlib.figure import Figure
 from proof_figure import figure
 
 from pyrogen import registry
@@ -42,15 +45,15 @@ FAMILIES = {
 
 def write_all(folder: Path) -> None:
     """Write every page; those that are as they were keep their dates, so that Sphinx leaves them alone."""
-    pages = {f"tables/{axis.replace(' ', '-')}.md": table(axis) for axis in TABLES}
+    pages: dict[str, str | bytes] = {f"tables/{axis.replace(' ', '-')}.md": table(axis) for axis in TABLES}
     pages["tables/axes.md"] = axes()
     pages |= gallery() | reference()
-    for name, text in pages.items():
-        path = folder / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+    for name, page in pages.items():
+        path, content = folder / name, page.encode() if isinstance(page, str) else page
+        if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    for path in set(folder.rglob("*.md")) - {folder / name for name in pages}:
+            path.write_bytes(content)
+    for path in {p for p in folder.rglob("*") if p.is_file()} - {folder / name for name in pages}:
         path.unlink()
 
 
@@ -93,13 +96,16 @@ def families() -> dict[str, list[str]]:
     return found
 
 
-def gallery() -> dict[str, str]:
-    """A page for each family with a card for each entry, and an index with a table of all."""
-    pages, index = {}, ["# Gallery", "", GALLERY, ""]
+def gallery() -> dict[str, str | bytes]:
+    """A page for each family with a card for each entry, its pictures, and an index with a table of all."""
+    pages: dict[str, str | bytes] = {}
+    index = ["# Gallery", "", GALLERY, ""]
     for folder, names in families().items():
         title, says = FAMILIES[folder]
         page = folder or "others"
-        cards = "\n".join(card(name) for name in names)
+        shown = {name: drawn(name) for name in names}
+        pages |= {f"gallery/{name}.png": as_png(x) for name, x in shown.items() if isinstance(x, Figure)}
+        cards = "\n".join(card(name, shown[name]) for name in names)
         pages[f"gallery/{page}.md"] = f"# {title}\n\n{says}\n\n{cards}"
         cells = [
             [f"[`{r.name}`](#entry-{r.name})", plain(r.summary), verdict(r.name)]
@@ -112,9 +118,9 @@ def gallery() -> dict[str, str]:
 
 
 GALLERY = """Every entry of the zoo, as the registry and `proofs/*.json` have it: what it is, its equation, its reference, the
-command that trains it, and what was measured of its claims. In a figure each dot is a seed: filled ones of the entry, open
-ones of a control for which the same bound must be missed, and the shaded side is where the bound holds. Entries called
-`*-paper` are recipes at the scale of a paper, for a GPU."""
+command that trains it, samples where weights come with the package, and what was measured of its claims. In a figure each
+dot is a seed: filled ones of the entry, open ones of a control for which the same bound must be missed, and the shaded side
+is where the bound holds. Entries called `*-paper` are recipes at the scale of a paper, for a GPU."""
 
 
 @functools.cache
@@ -130,8 +136,8 @@ def verdict(name: str) -> str:
     return f"{sum(c['verdict'] == 'proved' for c in claims)} of {len(claims)}" if claims else "–"
 
 
-def card(name: str) -> str:
-    """An entry: picture of its proof, equation, reference, command."""
+def card(name: str, shown: Figure | list[str] | None) -> str:
+    """An entry: what it draws, its equation, its reference, the command, and pictures of its proof."""
     record = registry.find("entry", name)
     build = record.load()
     data = record.details["data"]
@@ -150,6 +156,12 @@ def card(name: str) -> str:
         lines += ["", f"It is a :class:`~{cls.__module__}.{cls.__name__}`.", ""]
         lines += [f"    {line}" if line else "" for line in described(inspect.getdoc(cls) or "")]
     lines += ["```", ""]
+    if isinstance(shown, Figure):
+        lines += [f"```{{image}} {name}.png", f":alt: samples of {name}", ":class: samples", "```", ""]
+    elif shown:
+        lines += ["```text", *shown, "```", ""]
+    if shown:
+        lines += [f'Drawn by the weights that come with it, `pyrogen.create("{name}", pretrained=True)`.', ""]
     if chosen or fixed:
         lines += [f"Unless told otherwise: {', '.join(chosen + fixed)}.", ""]
     asked = "" if data == "digits" else f' --data "{data}"' if "(" in data else f" --data {data}"
@@ -171,9 +183,10 @@ def card(name: str) -> str:
 # API reference
 
 
-def reference() -> dict[str, str]:
+def reference() -> dict[str, str | bytes]:
     """A page for each folder of sources, with all that its files define, and an index of the names that users type."""
-    pages, groups = {}, {}
+    pages: dict[str, str | bytes] = {}
+    groups: dict[str, list[str]] = {}
     for room in ROOMS:
         modules = [room, *(m.name for m in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}."))]
         for module in sorted(set(modules)):
