@@ -36,6 +36,14 @@ class Optim(ABC):
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """One optimizer over all parameters of one player."""
 
+    def remembers(self) -> set[str]:
+        """The names of what the optimizer keeps of each parameter from its first step on, as a step on one number shows."""
+        one = nn.Parameter(torch.zeros(1))
+        one.grad = torch.zeros(1)
+        optimizer = self.build([one])
+        optimizer.step()
+        return set(optimizer.state[one])
+
 
 @choice("optimizer")
 @dataclass(frozen=True)

@@ -208,6 +208,7 @@ class Game:
 
         Raises:
             KeyError: something is missing.
+            ValueError: an optimizer keeps something else.
         """
         device = self.step.device
         self.step.copy_(tensors["step"])
@@ -222,6 +223,9 @@ class Game:
                 player, _, key = rest.rpartition("/")[0].rpartition("/") if kind == "optimizer" else ("", "", "")
                 if player == mover.player.name:
                     saved.setdefault(int(key), {})[rest.rpartition("/")[2]] = tensor.clone()
+            names = mover.settings.remembers()
+            if wrong := [names ^ of_one.keys() for of_one in saved.values() if of_one.keys() != names]:
+                raise ValueError(f"of the optimizer of {mover.player.name!r}, {', '.join(sorted(wrong[0]))}")
             groups = mover.optimizer.state_dict()["param_groups"]
             mover.optimizer.load_state_dict({"state": saved, "param_groups": groups})
 
