@@ -1,0 +1,1 @@
+"""What the entry of :mod:`pyrogen.models.heads.multi_task` claims."""
