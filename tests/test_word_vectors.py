@@ -1,10 +1,15 @@
 """Vectors of words: what stands together is near, what was dealt out is not, and arithmetic hits what it asks for."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
 from pyrogen.data import load
 from pyrogen.inference import word_vectors
+
+CAPTIONS = Path(os.environ.get("PYROGEN_DATA", "/nowhere")) / ".." / "text" / "coco_captions" / "train.txt"
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +69,16 @@ def test_the_same_seed_gives_the_same_vectors(grammar):
 def test_what_has_no_vector_is_refused(act, message, grammar):
     with pytest.raises(ValueError, match=message):
         act(grammar)
+
+
+@pytest.mark.skipif(not CAPTIONS.is_file(), reason="the captions are not here")
+def test_captions_carry_number_and_gender():
+    data = load("coco-captions")
+    found, dealt = (word_vectors(data, shuffled=shuffled) for shuffled in (False, True))
+    number = [
+        (w, f"{w}s") for w in "dog cat horse boy girl plate car train elephant giraffe bird cow tree boat kite".split()
+    ]
+    gender = [("man", "woman"), ("men", "women"), ("boy", "girl"), ("his", "her")]
+    for pairs, least in ((number, 0.2), (gender, 0.5)):
+        assert found.hits(pairs).value > least
+        assert dealt.hits(pairs).value < 0.1

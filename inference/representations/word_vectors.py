@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from pyrogen.data import Data
-from pyrogen.inference.latents.measured import Measured, mean
+from pyrogen.inference.latents.measured import Measured, mean, share_error
 from pyrogen.registry import unknown
 from pyrogen.seeds import derived
 from pyrogen.vocabulary import END
@@ -73,7 +73,10 @@ class WordVectors:
             [answer in self.analogy(a, b, asked, top) for a, b in known if (a, b) != (asked, answer)]
             for asked, answer in known
         ]
-        return mean(torch.tensor(right).double().mean(1))
+        rates = torch.tensor(right).double().mean(1)
+        measured, n = mean(rates), len(known)
+        # where all agree the error is none of 0
+        return measured if measured.error > 0 else measured._replace(error=share_error(measured.value * n, n))
 
     def _place(self, word: str) -> int:
         if word not in self.words:
@@ -90,7 +93,7 @@ class WordVectors:
 
 
 def word_vectors(
-    data: Data, size: int = 50, window: int = 2, least: int = 5, shuffled: bool = False, seed: int = 0
+    data: Data, size: int = 25, window: int = 2, least: int = 5, shuffled: bool = False, seed: int = 0
 ) -> WordVectors:
     """Vectors of the words of a data set's training texts, from counts of which stand beside which.
 

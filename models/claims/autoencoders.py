@@ -78,7 +78,7 @@ CLAIMS = {
             },
         },
         {
-            "says": "By colour and size, read from its codes, it names unseen pairs: more of them than by the nearest seen pair.",
+            "says": "By colour and size, read from its codes, it names unseen pairs, more of them than by the nearest seen.",
             "metric": "zero-shot",
             "with": {"over": "the nearest seen class"},
             "at_least": 0.1,

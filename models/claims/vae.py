@@ -172,7 +172,7 @@ CLAIMS = {
             "says": "Sizes that go with a colour are learned from data resampled by its codes: more exceptions are named.",
             "metric": "debiasing",
             "with": {"factor": "size", "bias": "colour", "representation": {"name": "PrincipalComponents", "size": 32}},
-            "at_least": 0.1,
+            "at_least": 0.12,
             "seeds": 3,
             "data": BIASED,
             "arguments": {
