@@ -10,6 +10,7 @@ from pyrogen.data import load
 from pyrogen.inference import word_vectors
 
 CAPTIONS = Path(os.environ.get("PYROGEN_DATA", "/nowhere")) / ".." / "text" / "coco_captions" / "train.txt"
+NOUNS = "dog cat horse boy girl plate car train elephant giraffe bird cow tree boat kite"
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +76,7 @@ def test_what_has_no_vector_is_refused(act, message, grammar):
 def test_captions_carry_number_and_gender():
     data = load("coco-captions")
     found, dealt = (word_vectors(data, shuffled=shuffled) for shuffled in (False, True))
-    number = [
-        (w, f"{w}s") for w in "dog cat horse boy girl plate car train elephant giraffe bird cow tree boat kite".split()
-    ]
+    number = [(w, f"{w}s") for w in NOUNS.split()]
     gender = [("man", "woman"), ("men", "women"), ("boy", "girl"), ("his", "her")]
     for pairs, least in ((number, 0.2), (gender, 0.5)):
         assert found.hits(pairs).value > least
