@@ -108,7 +108,7 @@ def multi_task(
     y_shape: Sequence[int] = (2,),
     classes: int | None = None,
     sharing: Sharing = "hard",
-    tie: float = 0.01,
+    tie: float = 0.001,
     hidden: Sequence[int] = (256, 64),
     width: int | None = None,
     kind: str = "unit",
