@@ -69,14 +69,20 @@ from pyrogen.inference.objectives.persistent import PersistentContrastiveDiverge
 from pyrogen.inference.objectives.quantization import VectorQuantization
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
 from pyrogen.inference.objectives.sums import Sum
+from pyrogen.inference.objectives.tasks import Tasks
 from pyrogen.inference.objectives.tempering import ParallelTempering
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.quality.assess import assess
 from pyrogen.inference.quality.quality import Quality
+from pyrogen.inference.representations.augmenting import augment
 from pyrogen.inference.representations.comparison import compare_representations
+from pyrogen.inference.representations.debiasing import debias
 from pyrogen.inference.representations.factor_scores import disentanglement
 from pyrogen.inference.representations.probed import Probed
 from pyrogen.inference.representations.probes import probe
+from pyrogen.inference.representations.shares import Shares
+from pyrogen.inference.representations.word_vectors import WordVectors, word_vectors
+from pyrogen.inference.representations.zero_shot import zero_shot
 from pyrogen.inference.runs.bottleneck import bend, bottleneck
 from pyrogen.inference.runs.grid import grid
 from pyrogen.inference.runs.grid_table import Grid
@@ -143,18 +149,22 @@ __all__ = [
     "ReweightedWakeSleep",
     "Run",
     "Separation",
+    "Shares",
     "SlicedScoreMatching",
     "StickingTheLanding",
     "Sum",
     "Summary",
     "Surface",
+    "Tasks",
     "Thermodynamic",
     "TotalCorrelation",
     "VectorQuantization",
     "Wasserstein",
+    "WordVectors",
     "assess",
     "attribute_effect",
     "attribute_vector",
+    "augment",
     "bend",
     "bottleneck",
     "calibrate",
@@ -164,6 +174,7 @@ __all__ = [
     "compare_representations",
     "complete",
     "conformal_p_values",
+    "debias",
     "diagnose",
     "disentanglement",
     "draw_latents",
@@ -202,4 +213,6 @@ __all__ = [
     "three_numbers",
     "traverse",
     "traverse_plane",
+    "word_vectors",
+    "zero_shot",
 ]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyrogen.base import HasGenerator, HasLatents
 from pyrogen.distributions.markov import MarkovChain
@@ -284,3 +284,17 @@ class HasScore(ABC):
     @abstractmethod
     def scaled(self, x: Tensor) -> Tensor:
         """u, the data on the scale of the noise, ``(N, *x_shape)``."""
+
+
+class HasTasks(ABC):
+    """A model that names several labels of each datum, by networks that may have parts in common.
+
+    Attributes:
+        trunks: the networks below the heads: one that all tasks share, or one for each task, built alike.
+    """
+
+    trunks: Sequence[nn.Module]
+
+    @abstractmethod
+    def classify(self, x: Tensor) -> Distribution:
+        """q(y_a|x) of each task a, batch shape ``(B, A)``."""

@@ -43,6 +43,7 @@ TOLD = {
     **{name: {"y_shape": (1, 4, 4)} for name in ("superresolution", "srgan", "srgan-paper")},
     **{name: {"y_shape": (1, 8, 8)} for name in ("cyclegan", "cyclegan-paper")},
     **{name: {"y_shape": (3,)} for name in ("text-to-image", "text-to-image-paper")},
+    "multi-task": {"y_shape": (2,)},
     "vae-music": {"decoder": {"name": "Hierarchical", "bar": 4}},  # 8 steps are two bars
     "social-gan": {"y_shape": (2, 3, 2), "net": {"name": "LSTM", "width": 4}, "draws": 2},
 }

@@ -409,6 +409,40 @@ def test_layers_are_denoised_in_training_only(draws):
     assert losses[0] == losses[1]
 
 
+def contracting(**arguments):
+    torch.manual_seed(0)
+    return pyrogen.create(
+        "autoencoder-stacked-contractive", x_shape=(1, 4, 4), latent_size=3, hidden=(6,), likelihood=NORMAL, **arguments
+    )
+
+
+def test_each_layer_of_a_contractive_stack_pays_for_its_own_jacobian(draws):
+    x = draws("binary", 5, 1, 4, 4)
+    losses = []
+    for weight in (0.0, 0.5):
+        m = contracting(weight=weight)
+        losses.append([number(stage.players[0].loss(Batch(x))["loss"]) for stage in m.stages()])
+    (u1, _), (u2, _) = m.layers
+    h = u1(x)
+    jacobians = [
+        sum(torch.func.jacrev(lambda v, f=f: f(v.unsqueeze(0))[0])(row).square().sum() for row in inputs).item() / 5
+        for f, inputs in ((u1, x), (u2, h.detach()), (torch.nn.Sequential(u1, u2), x))
+    ]
+    charged = [b - a for a, b in zip(*losses, strict=True)]
+    assert charged == pytest.approx([0.5 * j for j in jacobians], rel=1e-3, abs=1e-6)
+
+
+def test_layers_of_a_contractive_stack_are_tied_and_codes_lie_between_0_and_1(draws):
+    m, x = contracting(), draws("binary", 5, 1, 4, 4)
+    z = m.code(x)
+    assert ((z > 0) & (z < 1)).all()
+    (u1, d1), (u2, d2) = m.layers
+    above = torch.sigmoid(z @ u2[1].weight + d2[0].biases[0])
+    torch.testing.assert_close(m.decode(z).mean.flatten(1), above @ u1[1].weight + d1.biases[0])
+    with pytest.raises(ValueError, match="one number for each element"):
+        pyrogen.create("autoencoder-stacked-contractive", x_shape=(1, 4, 4), likelihood="Normal")
+
+
 @pytest.mark.parametrize("steps", [3, 12])
 def test_a_stack_resumes_in_the_layer_where_it_was(steps, tmp_path, monkeypatch):
     arguments = {**QUICK, "validate": True}

@@ -38,6 +38,7 @@ RUNS = {
         ["--data", "digits", "shuffled-labels", "--epochs", "1", "--draws", "2", "--limit", "100"],
         "digits gains",
     ),
+    "words_that_stand_together.py": (["--data", "grammar", "--size", "12", "--least", "1"], "one and many, 1"),
     "find_both_elbows.py": (["--epochs", "1"], "its two exact answers: (-0.25, +1.77) (+0.97, -1.77)"),
 }
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pyrogen
-from pyrogen import storage
+from pyrogen import registry, storage
 from pyrogen.base import HasFeatures
 from pyrogen.command.cli import main
 from pyrogen.data import from_arrays, load
@@ -20,6 +20,7 @@ from pyrogen.inference.representations.readers import Linear, Neighbours
 from pyrogen.inference.representations.representation import PrincipalComponents, RandomFeatures, Untrained
 from pyrogen.inference.runs.probes import FACTS, read_probes
 
+SQUARES = {"name": "Normal", "scale": "fixed"}
 QUICK = {"labels": [2], "draws": 2, "limit": 150}
 
 
@@ -188,6 +189,14 @@ def test_a_shift_of_the_domain_is_judged_on_the_other_data(apart):
     moved = compare_representations(model, apart, ["Pixels"], ["Linear"], [20], 2, judged_on=turned)
     assert kept.accuracy("pixels").value > 0.95
     assert moved.accuracy("pixels").value < 0.1
+
+
+def test_other_data_are_read_as_a_models_own_were_loaded():
+    data = load("digits", kind="unit", dequantization=False, size=4)
+    model = pyrogen.create("autoencoder", x_shape=data.x_shape, latent_size=3, hidden=(8,), likelihood=SQUARES)
+    gain = registry.find("metric", "probe-gain").load()
+    quick = {"labels": 2, "draws": 2, "limit": 100}
+    assert gain(model, data, 0, of_data="digits", **quick) == gain(model, data, 0, **quick)
 
 
 REFUSED = {

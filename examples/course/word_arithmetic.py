@@ -15,7 +15,7 @@ import pyrogen
 from pyrogen.data.grammar import TOPICS
 from pyrogen.figures.figure_style import BLUE, FAINT, MUTED, single
 from pyrogen.figures.report import save_figures
-from pyrogen.vocabulary import END
+from pyrogen.inference import word_vectors
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", default="runs/course", help="where the picture goes")
@@ -23,35 +23,16 @@ folder = parser.parse_args().folder
 WINDOW, COMPONENTS = 2, 12
 
 data = pyrogen.data.load("grammar")
-number = data.vocabulary.numbers
-sentences = data.train.x.flatten(1).long()
-counts = torch.zeros(len(number), len(number), dtype=torch.float64)
-for apart in range(1, WINDOW + 1):
-    a, b = sentences[:, :-apart].flatten(), sentences[:, apart:].flatten()
-    both = (a != END) & (b != END)
-    counts.index_put_((a[both], b[both]), torch.ones(int(both.sum()), dtype=torch.float64), accumulate=True)
-joint = (counts + counts.T) / (2 * counts.sum())
-information = (
-    (joint / (joint.sum(0) * joint.sum(1, keepdim=True)).clamp_min(1e-12)).log().clamp_min(0)
-)  # log 0 counts as 0
-left, values, _ = torch.linalg.svd(information)
-vectors = torch.nn.functional.normalize(left[:, :COMPONENTS] * values[:COMPONENTS].sqrt(), dim=1)
-
-pairs = [
-    (topic, number[w], number[f"{w}s"])
-    for topic, (nouns, _) in TOPICS.items()
-    for w in nouns.split()
-    if f"{w}s" in number
-]
+found = word_vectors(data, COMPONENTS, WINDOW, least=1)
+pairs = [(topic, w, f"{w}s") for topic, (nouns, _) in TOPICS.items() for w in nouns.split() if f"{w}s" in found.words]
 plurals = {topic: {many for t, _, many in pairs if t == topic} for topic in TOPICS}
 right = asked = 0
 for topic, one, many in pairs:
     for other_topic, other, _ in pairs:
         if other_topic != topic:
-            near = vectors @ (vectors[many] - vectors[one] + vectors[other])
-            near[[one, many, other]] = -torch.inf
-            right, asked = right + int(int(near.argmax()) in plurals[other_topic]), asked + 1
-chance = len(plurals["music"]) / len(number)
+            (answer,) = found.analogy(one, many, other, top=1)
+            right, asked = right + (answer in plurals[other_topic]), asked + 1
+chance = len(plurals["music"]) / len(found.words)
 print(
     f"of {asked} questions like cats − cat + drum, {right / asked:.2f} are answered by a plural of the topic "
     f"(chance {chance:.2f})"
@@ -59,22 +40,21 @@ print(
 assert right / asked > 0.9, "rl-word-arithmetic"
 assert chance < 0.05, "rl-word-arithmetic"
 
-shift = torch.stack([vectors[many] - vectors[one] for _, one, many in pairs])
+shift = torch.stack([found[many] - found[one] for _, one, many in pairs])
 axis = torch.nn.functional.normalize(shift.mean(0), dim=0)
 agree = float((torch.nn.functional.normalize(shift, dim=1) @ axis).mean())
 print(f"the steps from one to many point one way: mean cosine {agree:.2f} with their mean")
 assert agree > 0.5, "rl-word-arithmetic"
 
-ends = torch.stack([torch.stack([vectors[one], vectors[many]]) for _, one, many in pairs])
+ends = torch.stack([torch.stack([found[one], found[many]]) for _, one, many in pairs])
 rest = ends - (ends @ axis).unsqueeze(-1) * axis
 across = torch.linalg.svd((rest - rest.mean((0, 1))).flatten(0, 1), full_matrices=False)[2][0]
 firsts = {min(of_topic) for of_topic in plurals.values()}
-written = {at: word for word, at in number.items()}
 figure, axes = single(3.6, "from one to many", "along the mean step", "across")
 for (_, _, many), line in zip(pairs, ends, strict=True):
     x, y = line @ axis, line @ across
     axes.plot(x, y, color=FAINT)
     axes.plot(x, y, "o", color=BLUE, markersize=3)
     if many in firsts:
-        axes.annotate(written[many], (x[1], y[1]), fontsize=6, color=MUTED, xytext=(3, 0), textcoords="offset points")
+        axes.annotate(many, (x[1], y[1]), fontsize=6, color=MUTED, xytext=(3, 0), textcoords="offset points")
 print("the picture:", *save_figures(folder, {"word_arithmetic": figure}))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from pyrogen.base import HasClassifier, Model
+from pyrogen.capabilities import HasTasks
 from pyrogen.data import Data, load
+from pyrogen.inference.latents.measured import mean, paired
 from pyrogen.inference.metrics.judge import SupportVectors, WordCounts
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.registry import choice
+from pyrogen.inference.representations.disentanglement import known_factors
+from pyrogen.registry import choice, unknown
 
 
 @choice("metric", "conditional-accuracy")
@@ -43,3 +48,40 @@ def accuracy(model: Model, data: Data, seed: int) -> float:
     with evaluating(model):
         named = model.classify(data.test.x.to(model.device)).probs.argmax(-1).cpu()
     return float((named == data.test.y).double().mean())
+
+
+@choice("metric", "labels-right")
+def labels_right(model: Model, data: Data, seed: int, against: Model | None = None, factor: str = "") -> WithError:
+    """The share of the labels of test data that a model of several tasks names, or by how much it is larger than another's.
+
+    1/NA Σₙₐ 1[argmax q(y_a|xₙ) = yₙₐ], paired datum by datum.
+
+    Args:
+        model: of several labels a datum.
+        data: with as many.
+        seed: of nothing here.
+        against: another such model, whose share is taken off.
+        factor: the one label that counts, by its name; "": all.
+
+    Raises:
+        ValueError: a model of one label or none, or no such factor.
+    """
+    names = known_factors(data)
+    if factor and factor not in names:
+        raise unknown(f"factor of {data.name!r}", factor, names or ["(none)"])
+    shares = [
+        _labels_right(m, data, names.index(factor) if factor else None) for m in (model, against) if m is not None
+    ]
+    return WithError.of(mean(shares[0]) if against is None else paired(*shares))
+
+
+def _labels_right(model: Model, data: Data, task: int | None) -> Tensor:
+    """The share of each test datum's labels that are named, ``(N,)``."""
+    if not isinstance(model, HasTasks) or data.test.y is None:
+        raise ValueError(
+            f"labels-right needs a model of several labels a datum, and such data; got {type(model).__name__} on "
+            f"{data.name!r}."
+        )
+    with evaluating(model):
+        right = model.classify(data.test.x.to(model.device)).probs.argmax(-1).cpu() == data.test.y
+    return (right if task is None else right[:, [task]]).double().mean(1)

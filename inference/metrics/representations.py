@@ -7,9 +7,11 @@ from typing import Any
 from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.inference.metrics.with_error import WithError
+from pyrogen.inference.representations import augmenting, debiasing, zero_shot
 from pyrogen.inference.representations.comparison import compare_representations
 from pyrogen.inference.representations.labelled import labelled
 from pyrogen.inference.representations.representation import Codes
+from pyrogen.inference.representations.shares import Shares
 from pyrogen.inference.representations.sparsity import MEASURES, sparsity
 from pyrogen.registry import choice, make, unknown
 
@@ -49,7 +51,7 @@ def probe_gain(
     Raises:
         ValueError: the model describes no data, or these have no labels.
     """
-    read = load(of_data, data.kind, data.binarization) if of_data else data
+    read = _alike(of_data, data) if of_data else data
     models = {"codes": model} if against is None else {"codes": model, "other": against}
     rivals = [make("representation", over)] if against is None else []
     found = compare_representations(
@@ -59,6 +61,14 @@ def probe_gain(
     name = found.readers[0]
     gained = found.gain(rival, name)
     return WithError(gained.value / gained.error) if in_errors else WithError.of(gained)
+
+
+def _alike(name: str, data: Data) -> Data:
+    """Other data as these were loaded."""
+    wishes: Any = {"binarization": data.binarization} if data.kind == "binary" else {}
+    if data.kind == "unit":
+        wishes["dequantization"] = data.dequantization
+    return load(name, data.kind, size=data.size, **wishes)
 
 
 @choice("metric", "sparsity")
@@ -78,3 +88,106 @@ def sparsity_of(model: Model, data: Data, seed: int, measure: str = "hoyer") -> 
         raise unknown("measure of sparseness", measure, MEASURES)
     asked = labelled(data, seed=seed)
     return WithError.of(sparsity(Codes().of(model, data)(asked.judged), asked.truth)[measure])
+
+
+@choice("metric", "zero-shot")
+def zero_shot_right(
+    model: Model,
+    data: Data,
+    seed: int,
+    way: str = "",
+    over: str = "",
+    column: str = zero_shot.UNSEEN,
+    reader: Any = "Linear",
+    judge: Any = "SupportVectors",
+    made: int = 100,
+) -> WithError:
+    """The share of data of classes that training lacks which are named right, see :func:`~pyrogen.inference.zero_shot`.
+
+    Args:
+        model: with codes, or conditional on the factors.
+        data: of which test has pairs of values that train lacks.
+        seed: of what is drawn.
+        way: of naming; "": the model's own.
+        over: another way, whose share is taken off, paired; "": none.
+        column: "unseen classes", or "unseen classes among all".
+        reader: what reads codes.
+        judge: what learns from pictures.
+        made: pictures of each unseen class.
+
+    Raises:
+        ValueError: as there, or there is no such way or column.
+    """
+    return _of(zero_shot.zero_shot(model, data, None, reader, judge, made, seed=seed), way, over, column)
+
+
+@choice("metric", "debiasing")
+def debiased(
+    model: Model,
+    data: Data,
+    seed: int,
+    factor: str,
+    bias: str,
+    way: str = "",
+    over: str = debiasing.PLAIN,
+    column: str = debiasing.MINORITY,
+    smoothing: float = 0.1,
+    representation: Any = "Pixels",
+    draws: int = 5,
+) -> WithError:
+    """How many more exceptions a classifier of resampled data names right, paired, see :func:`~pyrogen.inference.debias`.
+
+    Args:
+        model: with codes.
+        data: with several labels a datum.
+        seed: of the draws.
+        factor: what is learned.
+        bias: what goes with it in training.
+        way: of drawing the training data; "": by the codes.
+        over: another way, whose share is taken off; "": none.
+        column: "exceptions", or "other test data".
+        smoothing: of the weights.
+        representation: what the classifier reads.
+        draws: of training data.
+
+    Raises:
+        ValueError: as there, or there is no such way or column.
+    """
+    found = debiasing.debias(model, data, factor, bias, smoothing, representation, draws=draws, seed=seed)
+    return _of(found, way, over, column)
+
+
+@choice("metric", "augmentation")
+def augmented(
+    model: Model,
+    data: Data,
+    seed: int,
+    way: str = "",
+    over: str = augmenting.PLAIN,
+    made: int = 100,
+    augmentation: Any = None,
+    judge: Any = "SupportVectors",
+    draws: int = 5,
+) -> WithError:
+    """How many more test data a classifier names right that saw samples too, paired, see :func:`~pyrogen.inference.augment`.
+
+    Args:
+        model: conditional on one label a datum.
+        data: with labels, of which some may be hidden.
+        seed: of the draws.
+        way: what the classifier sees; "": data and samples.
+        over: another way, whose share is taken off; "": none.
+        made: samples of each class.
+        augmentation: the views of data that samples are compared with.
+        judge: the classifier.
+        draws: of samples and views.
+
+    Raises:
+        ValueError: as there, or there is no such way.
+    """
+    return _of(augmenting.augment(model, data, made, augmentation, judge, draws, seed=seed), way, over)
+
+
+def _of(found: Shares, way: str, over: str, column: str | None = None) -> WithError:
+    """A way's share, or what it has more of than another."""
+    return WithError.of(found.gain(over, column, way or None) if over else found.accuracy(way or None, column))

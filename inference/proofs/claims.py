@@ -61,7 +61,7 @@ KEYS = (
     "control",
 )
 VARIED = ("entry", "arguments", "recipe", "objective", "data", "seed", "says")
-DATA = ("name", "kind", "binarization", "dequantization", "seed", "labels", "missing", "pool")
+DATA = ("name", "kind", "binarization", "dequantization", "seed", "labels", "missing", "size", "pool")
 # what prove itself passes to fit
 RUNNERS = ("model", "data", "objective", "device", "seed", "folder", "overwrite", "resume", "validate", "progress")
 

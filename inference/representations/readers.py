@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -24,7 +25,10 @@ class Reader(ABC):
 
     def named(self, rows: np.ndarray, y: np.ndarray, unseen: np.ndarray, labels: int) -> np.ndarray:
         """The classes of unseen rows ``(M, n)``, read as rows ``(N, n)`` with labels ``(N,)`` teach it."""
-        found: np.ndarray = self.classifier(labels).fit(rows, y).predict(unseen)
+        with warnings.catch_warnings():
+            # of one label a class there are as many classes as data, and it is meant so
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            found: np.ndarray = self.classifier(labels).fit(rows, y).predict(unseen)
         return found
 
 

@@ -213,15 +213,24 @@ def autoencoder_contractive(
     """
     x_shape = torch.Size(x_shape)
     p: Likelihood = make("likelihood", likelihood)
-    if p.channels(x_shape) != x_shape[0]:
-        raise ValueError(
-            f"the contractive autoencoder's decoder, its encoder transposed, gives one number for each element of x, and the "
-            f"likelihood {type(p).__name__} reads {p.channels(x_shape) / x_shape[0]:g}; use one of a fixed scale, such as "
-            "Normal(scale='fixed'), or Bernoulli."
-        )
+    need_single(p, x_shape)
     encoder = _squashed(x_shape, hidden, latent_size)
     goal = ELBO() + weight * Contractive() if objective is None else objective
     return vae(x_shape, latent_size, hidden, prior, "PointMass", p, encoder, Transposed(encoder), goal)
+
+
+def need_single(p: Likelihood, x_shape: torch.Size) -> None:
+    """Refuse a likelihood that reads more than one number for each element of x, of which a tied decoder gives none.
+
+    Raises:
+        ValueError: it does.
+    """
+    if p.channels(x_shape) != x_shape[0]:
+        raise ValueError(
+            f"a contractive autoencoder's decoder, its encoder transposed, gives one number for each element of x, and the "
+            f"likelihood {type(p).__name__} reads {p.channels(x_shape) / x_shape[0]:g}; use one of a fixed scale, such as "
+            "Normal(scale='fixed'), or Bernoulli."
+        )
 
 
 def _squashed(x_shape: Sequence[int], hidden: Sequence[int], latent_size: int) -> nn.Module:

@@ -12,6 +12,13 @@ GENERATED = {
 # sprites with a white mark near one of four corners, or none, 2 or 6 pixels wide: of seed 3 a probe tells .23 and .998
 SMALL_MARKS = {"name": "sprites(tiny='small', n=2000)", "kind": "unit", "dequantization": False}
 LARGE_MARKS = {**SMALL_MARKS, "name": "sprites(tiny='large', n=2000)"}
+# four pairs of a colour and a size, a quarter of the test data, that training lacks; each value is there in other pairs
+UNSEEN = {
+    "name": "sprites(size=16, n=2000, tests=800, only=['circle', 'square', 'red', 'green', 'blue', 'yellow'], "
+    "held_out=['red small', 'red large', 'green small', 'green large'])",
+    "kind": "unit",
+    "dequantization": False,
+}
 
 CLAIMS = {
     "autoencoder": [
@@ -69,6 +76,17 @@ CLAIMS = {
                 "says": "a mark of 4 pixels, which is seen as well, but which squared error hardly counts",
                 "data": SMALL_MARKS,
             },
+        },
+        {
+            "says": "By colour and size, read from its codes, it names unseen pairs, more of them than by the nearest seen.",
+            "metric": "zero-shot",
+            "with": {"over": "the nearest seen class"},
+            "at_least": 0.1,
+            "seeds": 3,
+            "data": UNSEEN,
+            "arguments": {"latent_size": 32, "hidden": [256], "likelihood": SQUARES},
+            "recipe": {"epochs": 15, "batch_size": 64},
+            "control": {"says": "told the attributes of another pair", "with": {"way": "attributes of another class"}},
         },
     ],
     "autoencoder-overcomplete": [

@@ -32,7 +32,10 @@ def sprites(
     y: str = "factors",
     held_out: Sequence[str] = (),
     only: Sequence[str] = (),
+    biased: Sequence[str] = (),
+    share: float = 0.95,
     n: int = 10_000,
+    tests: int | None = None,
     seed: int = 0,
 ) -> Source:
     """Pictures of one shape each, made from six factors and more, which an oracle reads back exactly; or clips of them.
@@ -46,24 +49,32 @@ def sprites(
             picture without its colours.
         held_out: pairs of values that train and valid lack, as ("red circle", "large cross"); test has them.
         only: values, as ("large", "red", "blue"): of a factor that one is of, all data have one of those named.
-        n: training data; valid are a tenth, test a quarter as many.
+        biased: pairs of values, as ("red circle", "green square"): in train and valid a ``share`` of all that have the second
+            value, here circles, have the first one; test is drawn evenly.
+        share: of those that have the second value of a biased pair.
+        n: training data; valid are a tenth as many.
+        tests: test data; None: a quarter of n.
         seed: of the factors.
 
     Raises:
-        ValueError: what no sprites are, pairs of no two factors, or values of none.
+        ValueError: what no sprites are, pairs of no two factors, or values of none; a share outside [0, 1].
     """
     drawn = Sprites(size, tiny, frames)
     if y not in CONDITIONS:
         raise unknown("y of sprites", y, CONDITIONS)
     if n < 10:
         raise ValueError(f"n={n}: take 10 sprites or more, of which a tenth are for validation.")
+    if not 0 <= share <= 1 or (tests is not None and tests < 1):
+        raise ValueError(f"share={share}, tests={tests}: a share lies in [0, 1], and 1 datum or more is for tests.")
     generator = torch.Generator().manual_seed(seed)
-    forbidden = [pair_of(drawn, words) for words in held_out]
+    forbidden, leaning = ([pair_of(drawn, words) for words in pairs] for pairs in (held_out, biased))
     absent = all_but(drawn, only)
     names: Sequence[str] = ()
     splits: dict[str, tuple[Tensor, Tensor]] = {}
-    for split, many in zip(SPLITS, (n, n // 10, n // 4), strict=True):
-        f = draw_factors(drawn, many, generator, absent if split == "test" else [*absent, *forbidden])
+    for split, many in zip(SPLITS, (n, n // 10, tests or n // 4), strict=True):
+        f = draw_factors(drawn, many, generator, absent if split == "test" else [*absent, *forbidden, *leaning])
+        if split != "test":
+            lean(drawn, f, leaning, share, generator)
         condition, names = CONDITIONS[y](drawn, f)
         splits[split] = (drawn.pictures(f), condition)
     return Source(
@@ -135,6 +146,16 @@ def draw_factors(
     while len(again := shows_any(drawn, f, forbidden).nonzero()[:, 0]):
         f[again] = draw(len(again))
     return f
+
+
+def lean(
+    drawn: Sprites, factors: Tensor, pairs: Sequence[dict[str, int]], share: float, generator: torch.Generator
+) -> None:
+    """Give a share of the data that have the second value of a pair, which none of them shows, the first one too."""
+    for pair in pairs:
+        (name, value), (of, held) = pair.items()
+        with_it = (drawn.column(factors, of) == held) & (torch.rand(len(factors), generator=generator) < share)
+        factors[with_it, drawn.names.index(name)] = value
 
 
 def shows_any(drawn: Sprites, factors: Tensor, pairs: Sequence[dict[str, int]]) -> Tensor:
