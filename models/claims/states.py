@@ -49,7 +49,7 @@ CLAIMS = {
         {
             "seeds": 3,
             "data": "pendulum",
-            "says": "Gates beat a linear transition on a pendulum that turns over, by as many particles, sequence by sequence.",
+            "says": "Gates beat a linear transition on a pendulum that turns over, in nats a sequence by as many particles.",
             "metric": "gain",
             "with": {"estimator": {"name": "ParticleFilter", "proposal": "guide", "particles": 50, "populations": 8}},
             "at_least": 5.0,
