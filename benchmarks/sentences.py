@@ -26,9 +26,7 @@ def measure(threads: list[int], quick: bool) -> Section:
     batches = Batches(works[0].data.train, BATCH, 1, model)
     notes = (
         f"Batches of fit: {batches.said}. Those by hand are cut to their longest sentence, of data that are shuffled as they "
-        "are, as one would write it; its LSTM is torch's own, its Transformer the same operations. The zoo's LSTM is written "
-        "out cell by cell, for torch's fused one rounds otherwise when it is recorded, and a resumed run would not come to "
-        "the same bits.",
+        "are, as one would write it. Both LSTMs are torch's fused one; both Transformers are of the same operations.",
         *(_drawing(work) for work in works),
     )
     return section("sentences", works, threads, notes)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from smallest import NETS, small
 
 import pyrogen
@@ -128,7 +129,7 @@ def test_metrics_of_clips_know_right_from_wrong(data):
 
         def criticize(self, sites):
             smooth = -sites["x"].diff(dim=1).square().flatten(1).sum(1)
-            return torch.cat([smooth, torch.zeros(len(smooth))])
+            return torch.cat([torch.zeros(len(smooth)), smooth]) if "frame" in sites else smooth
 
     assert metric("shuffled-frames-caught", Judge(x), data, 0) > 0.9
     with pytest.raises(ValueError, match="asks a critic, and Shows has none"):
@@ -143,6 +144,34 @@ def test_clips_are_shown_frame_beside_frame(data):
     assert (shown[:, :, 16] == 1).all()
     for figure in (plots.samples(x, "unit"), plots.reconstructions(x, x, "unit")):
         assert figure.axes[0].images
+
+
+def write_clips(folder, frames):
+    for k, count in enumerate(frames):
+        (folder / f"clip{k}").mkdir(parents=True)
+        for t in range(count):
+            Image.fromarray(np.full((8, 8, 3), 16 * k + t, np.uint8)).save(folder / f"clip{k}" / f"{t:02}.png")
+    return folder
+
+
+def test_a_folder_of_clips_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = write_clips(tmp_path / "own", [3, 3, 3, 3, 3, 5])
+    with pytest.raises(
+        ValueError, match=r"clip5 has 5 frames, and .*clip0 3; load with length=3, and of all clips the"
+    ):
+        pyrogen.data.load(folder, sequence=True)
+    with pytest.raises(ValueError, match=r"length=4: .*clip0 has 3 frames; take length=3 or fewer"):
+        pyrogen.data.load(folder, sequence=True, length=4)
+    data = pyrogen.data.load(folder, sequence=True, length=2, kind="unit", dequantization=False)
+    assert data.x_shape == (2, 3, 8, 8)
+    shown = torch.cat([s.x for s in (data.train, data.valid, data.test)]).mul(255).round()[:, :, 0, 0, 0].tolist()
+    assert sorted(shown) == [[16 * k, 16 * k + 1] for k in range(6)]
+    assert pyrogen.data.load(folder, kind="unit").classes == 6  # images of six classes, unless told
+    with pytest.raises(ValueError, match=r"holds 2 folders of images .*; expected at least 3"):
+        pyrogen.data.load(write_clips(tmp_path / "few", [2, 2]), sequence=True)
+    with pytest.raises(ValueError, match="or the folders of images in a folder, and 'digits' is none"):
+        pyrogen.data.load("digits", sequence=True)
 
 
 def test_what_makes_no_clips_is_refused_in_a_sentence():

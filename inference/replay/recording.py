@@ -84,9 +84,7 @@ def trace(function: Callable[[Sequence[Tensor]], Sequence[Tensor]], inputs: Sequ
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # the fused LSTM of mkldnn can be recorded, and not replayed
-            with torch.backends.mkldnn.flags(enabled=False):
-                module = make_fx(function, decomposition_table=RENAMED)(list(inputs))
+            module = make_fx(function, decomposition_table=RENAMED)(list(inputs))
         _check(module.graph)
         return _lean(module)
     except Unrecordable:
@@ -121,6 +119,15 @@ def _lean(module: fx.GraphModule) -> Recording:
     return Recording(_direct(module), [i for i, node in enumerate(inputs) if node.users], module)
 
 
+def _rnn_layer(*inputs: Any) -> Any:
+    """The fused LSTM of a CPU, which keeps what its gradients need where gradients are on, and only there."""
+    with torch.enable_grad():
+        return aten.mkldnn_rnn_layer.default(*(t.detach() if isinstance(t, Tensor) else t for t in inputs))
+
+
+CALLED: dict[Any, Callable[..., Any]] = {aten.mkldnn_rnn_layer.default: _rnn_layer}
+
+
 def _direct(module: fx.GraphModule) -> Callable[..., list[Tensor]]:
     """The graph as a Python function that calls its operations without torch's lookups and wrappers: 1 of 3 µs a call."""
     code = module.graph.python_code("self")
@@ -129,7 +136,8 @@ def _direct(module: fx.GraphModule) -> Callable[..., list[Tensor]]:
     def bind(match: re.Match[str]) -> str:
         namespace, packet, overload = match.groups()
         name = f"{namespace}_{packet}_{overload}"
-        names[name] = getattr(getattr(getattr(torch.ops, namespace), packet), overload)._op
+        op = getattr(getattr(getattr(torch.ops, namespace), packet), overload)
+        names[name] = CALLED.get(op, op._op)
         return name
 
     exec(re.sub(r"torch\.ops\.(\w+)\.(\w+)\.(\w+)(?=\()", bind, code.src), names)

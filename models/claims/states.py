@@ -1,4 +1,4 @@
-"""What the entries of :mod:`pyrogen.models.sequences.states` claim, where all is linear and normal, and so known exactly."""
+"""What the entries of :mod:`pyrogen.models.sequences.states` claim: where all is known exactly, and of what swings over."""
 
 LINEAR = {
     "latent_size": 2,
@@ -14,6 +14,8 @@ ON_STATES = {
     "recipe": {"epochs": 20, "lr": 1e-2, "batch_size": 64, "lr_milestones": [12, 17]},
 }
 APART = {"says": "a guide without ties between states", "arguments": {"posterior": "DiagonalNormal"}}
+SWINGING = {"latent_size": 4, "net": {"name": "LSTM", "width": 32}}
+STRAIGHT = {**SWINGING, "transition": "Linear"}
 
 CLAIMS = {
     "vae-sequential": [
@@ -43,6 +45,18 @@ CLAIMS = {
                 "says": "as many that never resample, importance sampling from the prior",
                 "with": {"estimator": {"name": "ParticleFilter", "threshold": 0.0}},
             },
+        },
+        {
+            "seeds": 3,
+            "data": "pendulum",
+            "says": "Gates beat a linear transition on a pendulum that turns over, in nats a sequence by as many particles.",
+            "metric": "gain",
+            "with": {"estimator": {"name": "ParticleFilter", "proposal": "guide", "particles": 50, "populations": 8}},
+            "at_least": 5.0,
+            "arguments": SWINGING,
+            "recipe": {"epochs": 12, "lr": 1e-2, "batch_size": 64, "lr_milestones": [7, 10]},
+            "against": {"arguments": STRAIGHT},
+            "control": {"says": "the linear transition from other seeds", "arguments": STRAIGHT, "seed": 100},
         },
     ],
 }

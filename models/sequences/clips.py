@@ -157,8 +157,8 @@ def _sizes(who: str, x_shape: Sequence[int], content: int, generator: Any) -> tu
     """The shape of clips, their generator, and the size of z."""
     if len(x_shape) != 4 or x_shape[0] < 2:
         raise ValueError(
-            f"{who!r} makes clips of 2 frames or more, x_shape=(T, C, H, W); got x_shape={tuple(x_shape)}; load clips, as "
-            "sprites(frames=8)."
+            f"{who!r} makes clips of 2 frames or more, x_shape=(T, C, H, W); got x_shape={tuple(x_shape)}; load clips, a "
+            "folder of folders of frames by sequence=True, or sprites(frames=8)."
         )
     made: Moving = make("generator", generator)
     if not isinstance(made, Moving):

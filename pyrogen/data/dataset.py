@@ -229,7 +229,7 @@ def load(
             (:func:`pyrogen.data.npz.read`), of a ``.csv`` file (:func:`pyrogen.data.table.read`), of a ``.txt`` file
             (:func:`pyrogen.data.text.read`), of a ``.mid`` file or a folder of them (:func:`pyrogen.data.music.read`), or of
             a folder of images (:func:`pyrogen.data.folder.read`). Of ``kind="paths"`` a ``.csv`` or ``.txt`` file is one of
-            people's places (:func:`pyrogen.data.trajectories.read`).
+            people's places (:func:`pyrogen.data.trajectories.read`); so is a ``.csv`` file with a header that says so.
         kind: what x shall be, see :mod:`pyrogen.kinds`; of several, the first that the data offer.
         binarization: "dynamic" (in training anew for every batch; valid and test once), "static" (all once) or "none".
         dequantization: whether "unit" data get uniform noise within their grey level, which is the default; in training
@@ -246,8 +246,9 @@ def load(
         columns: the columns of a ``.csv`` file that are x, likewise; by default all but the label.
         token: what the sentences of a ``.txt`` file are cut into, "word" or "character"; by default words.
         length: how many of them a sentence of a ``.txt`` file may have; by default as many as the longest has. Of MIDI files
-            the sixteenth notes of a window; by default 64, four bars.
-        sequence: whether rows of a ``.npz`` or ``.npy`` file are sequences ``(C, T)``, and no images ``(H, W)``.
+            the sixteenth notes of a window; by default 64, four bars. Of clips the frames.
+        sequence: whether rows of a ``.npz`` or ``.npy`` file are sequences ``(C, T)``, and no images ``(H, W)``; of a folder,
+            whether each folder of images in it is a clip.
 
     Raises:
         ValueError: unknown name, unreadable file, or wishes that contradict one another or the data.
@@ -256,7 +257,8 @@ def load(
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
     path = path_of(name)
     only = [kind] if isinstance(kind, str) else list(kind or ())
-    if path is not None and path.suffix.lower() in trajectories.FILES and only == [trajectories.KIND]:
+    asked = path is not None and path.suffix.lower() in trajectories.FILES and only == [trajectories.KIND]
+    if path is not None and (asked or (not (label or columns or missing) and trajectories.told_by_names(path))):
         if missing or label is not None or columns or token is not None or length is not None or sequence:
             raise ValueError(
                 f"{path} is read as paths, which take no missing=, label=, columns=, token=, length=, sequence=."
@@ -352,9 +354,11 @@ def _source(
     length: int | None,
     sequence: bool,
 ) -> Source:
-    if sequence and not (path and path.suffix.lower() in (".npz", ".npy")):
+    clips = sequence and path is not None and path.is_dir() and not music.holds_music(path)
+    if sequence and not clips and not (path and path.suffix.lower() in (".npz", ".npy")):
         raise ValueError(
-            f"sequence=True says what the arrays of an .npz or .npy file are, and {str(name)!r} is none; leave it out."
+            "sequence=True says what the arrays of an .npz or .npy file are, or the folders of images in a folder, and "
+            f"{str(name)!r} is none; leave it out."
         )
     table_like = path is not None and path.suffix.lower() == ".csv" and not path.is_dir()
     if not table_like and (label is not None or columns):
@@ -364,17 +368,18 @@ def _source(
             raise ValueError(f"missing=True reads NaN in a file of numbers, and {path} is a text; leave missing out.")
         return text.read(path, token or "word", length)
     musical = path is not None and (music.holds_music(path) if path.is_dir() else path.suffix.lower() in midi.SUFFIXES)
-    if token is not None or (length is not None and not musical):
+    if token is not None or (length is not None and not musical and not clips):
         raise ValueError(
-            f"token= and length= say how a .txt file is cut, and length= how MIDI files are, and {str(name)!r} is none; "
-            "leave them out, or write them in the name of a registered text, as in \"snips(token='character')\"."
+            "token= and length= say how a .txt file is cut, and length= how MIDI files are and clips, by sequence=True, and "
+            f"{str(name)!r} is none; leave them out, or write them in the name of a registered text, as in "
+            "\"snips(token='character')\"."
         )
     if missing and (path is None or path.is_dir() or musical):
         raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")
     if path and musical and path.exists():
         return music.read(path, length)
     if path and path.is_dir():
-        return folder.read(path, size)
+        return folder.read(path, size, clips, length)
     if not path:
         return source_named(str(name))
     if not path.exists():

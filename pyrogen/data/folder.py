@@ -1,4 +1,4 @@
-"""A folder of images of the user's own, prepared once as an array on disk, however many they are."""
+"""A folder of images of the user's own, or of clips of them, prepared once as an array on disk, however many they are."""
 
 from __future__ import annotations
 
@@ -18,31 +18,45 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 VERSION = 1
 
 
-def read(folder: Path, size: int | None = None) -> Source:
+def read(folder: Path, size: int | None = None, clips: bool = False, length: int | None = None) -> Source:
     """Every image below a folder, of one size, or cut to a centred square and resized to ``size`` × ``size``.
 
     If all are in sub-folders, the first sub-folder is the class. Pixels are grey if all files are, else RGB. Train,
     valid and test are 80, 10 and 10 % of the sorted relative paths, by a fixed permutation. Changed files are noticed by
     path, length and time of change, and are prepared again.
 
+    Or every folder of images is a clip ``(T, C, H, W)`` of frames in the order of their names, without a class.
+
+    Args:
+        folder: where the images are.
+        size: of a side.
+        clips: whether folders of images are clips.
+        length: T, the first frames of each clip; None: all, as many in each.
+
     Raises:
-        ValueError: no or too few images, one that cannot be read, which is named, or sizes that differ.
+        ValueError: no or too few images or clips, one that cannot be read, which is named, or sizes or numbers of frames that
+            differ.
     """
     if size is not None and size < 1:
         raise ValueError(f"size={size}: expected at least 1 pixel.")
     paths = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if len(paths) < 3:
+    data = _clips(folder, paths, length) if clips else [[p] for p in paths]
+    if len(data) < 3:
         raise ValueError(
-            f"{folder} holds {len(paths)} images ({', '.join(SUFFIXES)}); expected at least 3, to cut train, valid and "
-            "test from."
+            f"{folder} holds {len(data)} {'folders of images' if clips else 'images'} ({', '.join(SUFFIXES)}); expected at "
+            "least 3, to cut train, valid and test from."
         )
-    rows = tenths(len(paths))
-    order = [paths[i] for part in rows.values() for i in part.tolist()]
-    prepared = store.cache() / "folders" / f"{_key(folder, paths, size)}.npy"
+    rows = tenths(len(data))
+    chosen = [data[i] for part in rows.values() for i in part.tolist()]
+    order = [p for datum in chosen for p in datum]
+    # the order of clips is not that of all their frames
+    prepared = store.cache() / "folders" / f"{_key(folder, order if clips else paths, size)}.npy"
     if not prepared.exists():
         _prepare(prepared, folder, order, size)
     x = store.read(prepared)
-    classes = sorted({p.parts[0] for p in paths}) if all(len(p.parts) > 1 for p in paths) else []
+    if clips:
+        x = x.reshape(len(data), -1, *x.shape[1:])
+    classes = [] if clips else sorted({p.parts[0] for p in paths}) if all(len(p.parts) > 1 for p in paths) else []
     y = torch.tensor([classes.index(p.parts[0]) for p in order]) if classes else None
     ends = np.cumsum([0, *map(len, rows.values())]).tolist()
     return Source(
@@ -56,6 +70,25 @@ def read(folder: Path, size: int | None = None) -> Source:
         },
         class_names=tuple(classes),
     )
+
+
+def _clips(folder: Path, paths: Sequence[Path], length: int | None) -> list[list[Path]]:
+    """The frames of each clip, all or the first ones."""
+    found: dict[Path, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.parent, []).append(path)
+    clips = sorted(found.values(), key=len)
+    if not clips:
+        return []
+    fewest, where = len(clips[0]), folder / clips[0][0].parent
+    if length is None and len(clips[-1]) > fewest:
+        raise ValueError(
+            f"{folder / clips[-1][0].parent} has {len(clips[-1])} frames, and {where} {fewest}; load with length={fewest}, "
+            "and of all clips the first are taken."
+        )
+    if length is not None and not 1 <= length <= fewest:
+        raise ValueError(f"length={length}: {where} has {fewest} frames; take length={fewest} or fewer, and 1 or more.")
+    return [clip[:length] for clip in found.values()]
 
 
 def _key(folder: Path, paths: Sequence[Path], size: int | None) -> str:

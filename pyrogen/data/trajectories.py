@@ -53,6 +53,14 @@ def read(path: Path) -> Source:
     return source_of(path.stem, f"file {path}", found)
 
 
+def told_by_names(path: Path) -> bool:
+    """Whether a file is a table with exactly the columns of paths, in a header."""
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return tuple(_cells(file.readline().decode("utf-8-sig", "replace").lower())) == COLUMNS
+
+
 def windows(frames: np.ndarray, agents: np.ndarray, places: np.ndarray, least: int = 1) -> list[Window]:
     """Whoever is there in all of 20 frames on end, for each of the windows, which begin a frame apart.
 

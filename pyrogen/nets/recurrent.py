@@ -51,18 +51,17 @@ class _Forward(Body):
 
     def forward(self, h: Tensor) -> Tensor:
         for layer in self.layers:
-            h = layer(h)
+            h, _ = layer(h)
         return h
 
     def begin(self) -> Step:
         states: list[State | None] = [None] * len(self.layers)
 
         def step(h: Tensor) -> Tensor:
+            h = h.unsqueeze(1)
             for k, layer in enumerate(self.layers):
-                assert isinstance(layer, _Layer)
-                states[k] = state = layer.step(layer.read(h), states[k])
-                h = state[0]
-            return h
+                h, states[k] = layer(h, states[k])
+            return h[:, 0]
 
         return step
 
@@ -85,31 +84,17 @@ class _BothWays(SummaryBody):
 
 
 class _Layer(nn.Module):
-    """c_t = σ(f_t) c_{t−1} + σ(i_t) tanh g_t and h_t = σ(o_t) tanh c_t, the gates linear in x_t and h_{t−1}.
-
-    torch's own has on a CPU other kernels when it is recorded than when it is not, which round otherwise: a run that is
-    resumed would not come to the same bits.
-    """
+    """c_t = σ(f_t) c_{t−1} + σ(i_t) tanh g_t and h_t = σ(o_t) tanh c_t, the gates (i, f, g, o) linear in x_t and h_{t−1}."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
+        self.width = width
         self.read, self.recall = nn.Linear(inputs, 4 * width), nn.Linear(width, 4 * width, bias=False)
 
-    def forward(self, h: Tensor) -> Tensor:
-        """All places of ``(N, T, inputs)``."""
-        state: State | None = None
-        states = []
-        for gates in self.read(h).unbind(1):
-            state = self.step(gates, state)
-            states.append(state[0])
-        return torch.stack(states, 1)
-
-    def step(self, gates: Tensor, state: State | None) -> State:
-        """One place, told what it reads of x there, ``(N, 4 width)``, and the state before it."""
-        if state is not None:
-            gates = gates + self.recall(state[0])
-        keep, write, told, show = gates.chunk(4, -1)
-        cell = write.sigmoid() * told.tanh()
-        if state is not None:
-            cell = keep.sigmoid() * state[1] + cell
-        return show.sigmoid() * cell.tanh(), cell
+    def forward(self, h: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """What all places of ``(N, T, inputs)`` show, and the state after them, from the state before, 0 at first."""
+        before = h.new_zeros(1, len(h), self.width)
+        # torch's own wants a bias of what it recalls, too
+        weights = [self.read.weight, self.recall.weight, self.read.bias, torch.zeros_like(self.read.bias)]
+        shown, last, cell = torch.lstm(h, state or (before, before), weights, True, 1, 0.0, self.training, False, True)
+        return shown, (last, cell)
