@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import pyro
 import torch
@@ -17,10 +17,12 @@ from pyrogen.distributions.certain import Certain
 from pyrogen.distributions.finite import grid_of
 from pyrogen.inference.objectives.quantization import HasCodebooks, VectorQuantization
 from pyrogen.nets.codebook import DEAD, Codebook
+from pyrogen.nets.denoisers import DenoiserNet
 from pyrogen.nets.quantizing import OneLevel, Quantizer, TwoLevels, halvings_of
 from pyrogen.posteriors import PointMass
 from pyrogen.priors.autoregressive import PixelCNNPrior
 from pyrogen.priors.code_levels import PixelCNNLevels
+from pyrogen.priors.masked import MaskedPrior
 from pyrogen.registry import entry, make
 
 
@@ -275,6 +277,46 @@ def vqvae_conditional(
     net = OneLevel(shape, p.channels(shape), times, width, _book(codes, code_size, codebook, revive))
     condition = Condition(tuple(y_shape), classes)
     return VQVAE(net, shape, PixelCNNPrior(codes, net.grids[0], prior_width), p, condition, objective)
+
+
+@entry(
+    "vqvae-masked",
+    reference="Bond-Taylor et al. 2022, Unleashing transformers: parallel token prediction with discrete absorbing "
+    "diffusion, arXiv:2111.12701",
+    fixes={"prior": "MaskedPrior"},
+    data="digits",
+    recipe={"epochs": 60, "lr": 2e-3, "batch_size": 64, "lr_milestones": [45]},
+)
+def vqvae_masked(
+    x_shape: Sequence[int],
+    codes: int = 64,
+    code_size: int = 16,
+    factor: int = 2,
+    width: int = 32,
+    denoiser: DenoiserNet | str | Mapping[str, Any] | None = None,
+    codebook: Literal["ema", "loss"] = "ema",
+    revive: float = DEAD,
+    likelihood: Likelihood | str = "Bernoulli",
+    objective: Objective | str | None = None,
+) -> VQVAE:
+    """The same with a prior that is a masked diffusion of the grid of codes.
+
+    Args:
+        x_shape: (C, H, W), sides multiples of ``factor``.
+        codes: entries of the codebook, K.
+        code_size: numbers of each.
+        factor: pixels a side that a code stands for, a power of 2.
+        width: channels of encoder and decoder.
+        denoiser: the prior's network; None: Perceptron of no octaves.
+        codebook: what moves it: running means of what its entries stand for, "ema", or a "loss" of its own.
+        revive: the fraction of an even share below which a code is put elsewhere; 0: never.
+        likelihood: p(x|z).
+        objective: instead of VectorQuantization().
+    """
+    shape, p = _told(x_shape, likelihood)
+    times = halvings_of(shape, factor, 1)
+    net = OneLevel(shape, p.channels(shape), times, width, _book(codes, code_size, codebook, revive))
+    return VQVAE(net, shape, MaskedPrior(codes, net.grids[0], denoiser), p, None, objective)
 
 
 @entry(

@@ -233,7 +233,7 @@ class Likelihood(Axis):
         per_element: how many parameters each element of x needs.
         missing: whether NaN in x stands for what was not observed.
         proper: whether it is a density, or a probability, of x itself.
-        reads_logits: whether features are log odds, which a decoder that ends in a sigmoid does not give.
+        reads_logits: whether features are log odds, or logits, which a decoder that ends in a sigmoid does not give.
         words: how many words elements of x are the numbers of; None where they are numbers.
         any_length: whether it scores x cut behind its ends, see :meth:`pyrogen.kinds.Kind.needed`, as it scores the whole.
     """

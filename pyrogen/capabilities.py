@@ -203,13 +203,25 @@ class HasDiffusion(ABC):
 
 
 class HasSampler(ABC):
-    """A diffusion whose samples can be drawn in several ways, and guided by what they are told."""
+    """A diffusion whose samples can be drawn in several ways."""
 
     @abstractmethod
-    def sample(
-        self, n: int, y: Tensor | None = None, sampler: Sampler | str | None = None, guidance: float | None = None
-    ) -> Tensor:
-        """``n`` data, ``(n, *x_shape)``, by a sampler and with a weight of y; None: those of the model.
+    def sample(self, n: int, y: Tensor | None = None, sampler: Sampler | str | None = None) -> Tensor:
+        """``n`` data, ``(n, *x_shape)``, by a sampler; None: that of the model."""
+
+
+class HasGuidance(ABC):
+    """A diffusion whose samples may be guided by what they are told.
+
+    Attributes:
+        guidance: the weight of y in samples, unless they are asked for with another: at 1 they are of the model.
+    """
+
+    guidance: float
+
+    @abstractmethod
+    def sample(self, n: int, y: Tensor | None = None, *, guidance: float | None = None) -> Tensor:
+        """``n`` data, ``(n, *x_shape)``, with a weight of y; None: that of the model.
 
         Raises:
             ValueError: a guidance by what the model does not know.

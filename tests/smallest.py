@@ -28,7 +28,7 @@ SHAPES = {
 }
 NETS = {
     "Perceptron": {"hidden": (8,)},
-    **{name: {"width": 4} for name in ("Convolutional", "Residual", "Growing", "UNet")},
+    **{name: {"width": 4} for name in ("Convolutional", "Residual", "Growing", "UNet", "SequenceTransformer")},
     "ResidualTranslator": {"width": 4, "blocks": 1},
     "Upsampling": {"width": 4, "blocks": 1},
     "Patch": {"width": 4, "halvings": 1},
@@ -66,7 +66,7 @@ def sizes(name):
         usual = accepted["hidden"].default
         deep = isinstance(usual, tuple) and len(usual) > 1 and name in ("dbn", "dbm")
         arguments["hidden"] = 6 if isinstance(usual, int) else (6, 5) if deep else (8,)
-    for axis in {"generator", "critic", "frame_critic"} & set(accepted):
+    for axis in {"generator", "critic", "frame_critic", "denoiser"} & set(accepted):
         if accepted[axis].default:
             arguments[axis] = small_net(accepted[axis].default)
     if "y_shape" in accepted and "classes" not in accepted:
@@ -75,7 +75,8 @@ def sizes(name):
         if accepted[axis].default is None:
             plain = {"name": "Perceptron", "hidden": (4,), "octaves": 1}
             arguments[axis] = plain if name in SHAPES else {"name": "UNet", "width": 4}
-    arguments |= TOLD.get(name, {}) | (TEXT if "vocabulary" in accepted else {})
+    words = {k: v for k, v in TEXT.items() if k in accepted} if "vocabulary" in accepted else {}
+    arguments |= TOLD.get(name, {}) | words
     return {"x_shape": SHAPES.get(name, (1, 8, 8)), **arguments}
 
 

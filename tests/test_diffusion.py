@@ -15,8 +15,9 @@ from pyrogen.base import Batch
 from pyrogen.command.cli import main
 from pyrogen.conditions import Condition
 from pyrogen.data import load
-from pyrogen.inference import ELBO, IWAE, ParticleFilter, fit, log_evidence
+from pyrogen.inference import ELBO, IWAE, ParticleFilter, check_guide, diagnose, fit, log_evidence
 from pyrogen.inference.objectives.diffusion import DiffusionELBO
+from pyrogen.inference.pages import sample_sections
 from pyrogen.models.diffusion.diffusion import Diffusion
 from pyrogen.noise import Cosine, Learned, Linear
 from pyrogen.samplers import DDIM, Ancestral, ProbabilityFlow
@@ -242,10 +243,10 @@ def test_guidance_goes_beyond_what_is_told():
 
 def test_y_is_hidden_in_training_and_in_nothing_else():
     model, y = told(), torch.zeros(4000, dtype=torch.long)
-    hidden = model._read(y).eq(0).all(-1).double().mean()
+    hidden = model.read_y(y).eq(0).all(-1).double().mean()
     assert float(hidden) == pytest.approx(0.5, abs=0.04)
-    assert model.eval()._read(y).ne(0).any(-1).all()
-    assert model._read(None).eq(0).all()
+    assert model.eval().read_y(y).ne(0).any(-1).all()
+    assert model.read_y(None).eq(0).all()
     x = torch.ones(4000, 2)
     by = log_evidence(model.train(), x, DiffusionELBO(2), y=y)
     np.testing.assert_array_equal(
@@ -284,13 +285,34 @@ def test_sampling_is_asked_for_on_the_command_line(tmp_path, capsys):
         assert main([*run, *way, "--out", str(tmp_path / way[1])]) == 0
         drawn[way[1]] = np.load(tmp_path / f"{way[1]}.npz")
         assert drawn[way[1]]["x"].shape == (4, 2)
+        assert "their means of p(x|z₀), without the noise of the last step (mean)" in capsys.readouterr().out
     assert not np.allclose(drawn["3"]["x"], drawn["1"]["x"])
     assert not np.allclose(drawn["DDIM"]["mean"], drawn["1"]["mean"])
     capsys.readouterr()
+    for wrong, sentence in (
+        ("nan", "--guidance takes a finite number; got 'nan'"),
+        ("-1", "it is a finite weight, 0 or more"),
+    ):
+        assert main([*run, "--guidance", wrong]) == 2
+        assert sentence in capsys.readouterr().err
     assert main([*run, "--guidance", "3", "--temperature", "0.5"]) == 2
     assert (
         "--guidance 3: samples of a diffusion are guided, without --temperature; leave one" in capsys.readouterr().err
     )
+
+
+def test_its_fixed_guide_is_said_to_be_unchecked_and_its_means_are_said_to_be_of_the_last_step(tiny_data):
+    model, x = gaussian(3), S * torch.randn(40, 2, dtype=torch.float64)
+    checked = check_guide(model, x, log_evidence(model, x, IWAE(20)))
+    assert "from_prior" not in checked
+    assert diagnose(checked).unchecked.endswith(
+        "it could not be: the guide of a diffusion is fixed, and short chains from "
+        "the prior, over all its steps, come to no x"
+    )
+    net = {"name": "Perceptron", "hidden": (4,), "octaves": 0}
+    grey = pyrogen.create("vdm", x_shape=(1, 8, 8), kind="unit", denoiser=net, steps=2)
+    said = [panel.caption for panel in sample_sections.samples(grey, tiny_data(grey), [])]
+    assert sum("without the noise of the last one" in caption for caption in said) == 1
 
 
 @pytest.mark.parametrize("noise", ["Linear", "Cosine", "Learned"])
@@ -330,7 +352,7 @@ def test_nonsense_is_refused_in_a_sentence():
         gaussian(2).sample(2, guidance=2.0)
     with pytest.raises(ValueError, match="with dropped=0 it never sees them"):
         told(dropped=0.0).sample(2, torch.zeros(2, dtype=torch.long), guidance=2.0)
-    with pytest.raises(ValueError, match="it is a weight, 0 or more"):
+    with pytest.raises(ValueError, match="it is a finite weight, 0 or more"):
         told(guidance=-1.0)
     with pytest.raises(ValueError, match="from 0 to below 1"):
         told(dropped=1.0)

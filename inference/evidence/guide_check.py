@@ -11,6 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import Model
+from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Split
 from pyrogen.data.memory import as_split
 from pyrogen.files import first_line
@@ -52,7 +53,7 @@ def check_guide(
     Returns:
         The estimate with ``from_prior`` and ``from_prior_se`` over ``datum``, nan where it was not checked; as it was where
         it owes the guide nothing; and with the attribute ``guide_unchecked``, a reason, where no chain can move in the
-        latents.
+        latents, or come anywhere in them, as in those of a diffusion.
 
     Raises:
         ValueError: chains from the guide, or data that are not those of the estimate.
@@ -63,6 +64,9 @@ def check_guide(
         )
     if not from_guide(evidence):
         return evidence
+    if isinstance(pair, HasDiffusion):
+        why = "the guide of a diffusion is fixed, and short chains from the prior, over all its steps, come to no x"
+        return evidence.assign_attrs(guide_unchecked=why)
     finite = np.flatnonzero(np.isfinite(evidence["log_evidence"].values))
     wished = min(max(len(finite) // SHARE, 1), MOST) if num_data is None else num_data
     rows = np.unique(finite[np.linspace(0, len(finite) - 1, min(wished, len(finite))).round().astype(int)])

@@ -29,7 +29,8 @@ class ODE(Estimator):
     log p(x) = log N(x(0); 0, I) − ∫₀¹ div v(x(t), t) dt, with div v = Σᵢ ∂vᵢ/∂xᵢ, or, by Hutchinson, its mean over P probes e
     of independent signs, E eᵀ (∂v/∂x) e: each gives an unbiased log p(x), and their spread is ``mc_se``. Every x is followed
     twice, at the tolerance and at half of it; ``log_evidence`` is the finer, and ``solver_gap`` by how much they differ: the
-    bias that is left is of its size or less, where halving once more would halve it.
+    bias that is left is of its size or less, where halving once more would halve it. Steps are those that the hardest datum
+    of a batch needs: beside others a datum is scored as alone up to that bias.
 
     Reference: Grathwohl et al. 2019, FFJORD, arXiv:1810.01367.
 

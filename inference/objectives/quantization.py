@@ -53,8 +53,8 @@ class VectorQuantization(Objective):
 
     −log p(x|v) + β Σ ‖e − sg v‖², and Σ ‖sg e − v‖² where the codebook is no running mean; e what the encoder says, v the
     nearest vector, sg a stop to the gradient, which passes from v to e unchanged. A second player minimizes −log p(z) of the
-    codes z. A model that is trained by it lets the two play one after the other; −log p(x|v) and −log p(z) add up to minus
-    the evidence bound, since q(z|x) is certain.
+    codes z, or what a prior with a stage of its own is fitted to codes by. A model that is trained by it lets the two play
+    one after the other; −log p(x|v) and −log p(z) add up to minus the evidence bound, since q(z|x) is certain.
 
     Reference: van den Oord et al. 2017, Neural discrete representation learning, arXiv:1711.00937.
 
@@ -87,11 +87,16 @@ class VectorQuantization(Objective):
         def prior(batch: Batch) -> Mapping[str, Tensor]:
             return {"loss": -log_prior(model, batch).mean()}
 
+        def drawn(batch: Batch) -> Tensor:
+            return codes_of(model, batch)
+
         def update() -> None:
             for book in model.books:
                 book.update()
 
         played = [Player("codes", codes, model.autoencoder_modules(), after=update)]
+        if own := [player for stage in model.prior.stages(drawn) for player in stage.players]:
+            return [*played, *own]
         learned = any(p.requires_grad for p in model.prior.parameters())
         return [*played, Player("prior", prior, [model.prior])] if learned else played
 
@@ -115,7 +120,11 @@ class VectorQuantization(Objective):
 
 def log_prior(model: HasCodebooks, batch: Batch) -> Tensor:
     """log p(z), or log p(z|y), of the codes of data in nats, ``(B,)``."""
-    with torch.no_grad():
-        z = torch.cat([hot.flatten(1) for _, hot in model.quantize(batch.x)], 1)
-    log_p: Tensor = model.prior(batch.y).log_prob(z)
+    log_p: Tensor = model.prior(batch.y).log_prob(codes_of(model, batch))
     return log_p
+
+
+@torch.no_grad()
+def codes_of(model: HasCodebooks, batch: Batch) -> Tensor:
+    """The codes of data as one-hot vectors, ``(B, latent_size)``."""
+    return torch.cat([hot.flatten(1) for _, hot in model.quantize(batch.x)], 1)

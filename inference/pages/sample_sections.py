@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyrogen.axes import Prior
 from pyrogen.base import HasPosterior
+from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference.latents.walks import interpolate
@@ -72,6 +73,10 @@ def _pictures(model: Any, drawn: Mapping[str, Tensor], kind: str, given: str) ->
 
 
 def _means_are(model: Any) -> str:
+    if isinstance(model, HasDiffusion):
+        return (
+            "The means of p(x|z₀) at the same draws of all steps: the same samples without the noise of the last one."
+        )
     noise = "p(x|z)" if isinstance(model, HasPosterior) else "the likelihood"
     return f"The means of {noise} at the same draws: the same samples before noise is added to each pixel."
 

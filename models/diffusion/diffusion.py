@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution
 from pyrogen.base import HasGenerator, Objective, Pair, announce
-from pyrogen.capabilities import HasDiffusion, HasSampler, HasSteps, Move
-from pyrogen.conditions import Condition, Reader
+from pyrogen.capabilities import HasDiffusion, HasGuidance, HasSampler, HasSteps, Move
+from pyrogen.conditions import Condition
 from pyrogen.dequantization import refuse_levels
 from pyrogen.inference.objectives.diffusion import DiffusionELBO
+from pyrogen.models.diffusion.guided import Guided
 from pyrogen.nets import BatchDims
 from pyrogen.noise import NoiseSchedule, alpha, beside, earlier, sigma
 from pyrogen.registry import make, unknown
@@ -24,7 +25,7 @@ from pyrogen.samplers import DDIM, Sampler, Signal
 PREDICTIONS = ("noise", "signal", "velocity")
 
 
-class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
+class Diffusion(Guided, Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler, HasGuidance):
     """T steps of noise, z_T → … → z₀ → x, of which the guide knows each step and the model must guess the signal u.
 
     q(z_i|x) = N(α_i u, σ_i² I) with u = (x − m) / s and α² = σ(−γ), σ² = σ(γ), γ_i = γ(i/T); and for j = i − 1,
@@ -39,10 +40,8 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
     References: Sohl-Dickstein et al. 2015, arXiv:1503.03585; Ho et al. 2020, arXiv:2006.11239; Kingma et al. 2021,
     arXiv:2107.00630.
 
-    Where the network reads y, and y is hidden from it now and then in training, it knows û with y and without; samples may be
-    guided by û(z) + w (û(z, y) − û(z)): at w = 1 they are of the model, above it they agree with y more than that, and
-    vary less. Whatever samples are told, it is the pair that is scored. Reference: Ho & Salimans 2021, Classifier-free
-    diffusion guidance, arXiv:2207.12598, whose weight is w − 1.
+    Where the network reads y, samples may be guided, by û(z) + w (û(z, y) − û(z)): see
+    :class:`~pyrogen.models.diffusion.guided.Guided`.
 
     Args:
         denoiser: ``(N, *x_shape)`` and ``(N, 1)``, the level in [0, 1], to ``(N, *x_shape)``; where it reads y ``(N, 2 + Y)``
@@ -86,27 +85,22 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
                 f"kind={kind!r}: noise is added to real numbers, or to grey values with dequantization; load the data with "
                 "kind='real' or kind='unit'."
             )
-        if not 0 <= dropped < 1:
-            raise ValueError(
-                f"dropped={dropped:g}: it is the share of data whose y is hidden in training, from 0 to below 1."
-            )
-        self.kinds, self.condition, self.dropped = (kind,), condition, dropped
+        self.kinds = (kind,)
         self.x_shape = self.latent_shape = torch.Size(x_shape)
         self.steps, self.predicts = steps, predicts
         self.middle, self.spread = (0.5, 0.5) if kind == "unit" else (0.0, 1.0)
         self.objective: Objective = DiffusionELBO() if objective is None else make("objective", objective)
         self.noise: NoiseSchedule = make("noise", noise)
         self.denoiser = BatchDims(denoiser, self.x_shape, self.x_shape, "denoiser")
-        self.reader = None if condition is None else Reader(condition)
         self.sampler: Sampler = make("sampler", sampler)
-        self.guidance = self._can_be_guided(guidance)
+        self.be_told(condition, dropped, guidance)
 
     # -- the pair --------------------------------------------------------------------------------------------------------
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z_T) Π p(z_j|z_i) p(x|z₀)."""
         announce(self)
-        gamma, told = self._gamma(x), self._read(y)
+        gamma, told = self._gamma(x), self.read_y(y)
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             z = pyro.sample(f"z_{self.steps}", self.latent_prior(y))
             for i in range(self.steps, 0, -1):
@@ -135,7 +129,7 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
         gamma, u = self._gamma(x), self._scaled(x)
         later, before = gamma[step], gamma[step - 1]
         z = self._noisy(u, later).rsample()
-        wrong = (u - self._signal(z, later, self._read(y))).square().flatten(1).sum(1)
+        wrong = (u - self._signal(z, later, self.read_y(y))).square().flatten(1).sum(1)
         # SNR_j (1 − SNR_i / SNR_j), which loses no digits where the two are near
         return 0.5 * (-before).exp() * -torch.expm1(before - later) * wrong
 
@@ -146,7 +140,7 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
 
     def denoise(self, z: Tensor, step: Tensor, y: Tensor | None = None) -> Tensor:
         """x̂ = m + s û(z_i), ``(B, *x_shape)``."""
-        return self.middle + self.spread * self._signal(z, self._gamma(z)[step], self._read(y))
+        return self.middle + self.spread * self._signal(z, self._gamma(z)[step], self.read_y(y))
 
     def reconstruction_nats(self, x: Tensor) -> Tensor:
         """−log p(x|z₀) at a draw of z₀, ``(B,)``."""
@@ -171,7 +165,7 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
                 f"{type(self).__name__} draws x around z₀ with next to no noise, and z₀ drawn from the model alone is "
                 "nowhere near it; use proposal='guide'."
             )
-        gamma, u, told = self._gamma(x), self._scaled(x), self._read(y)
+        gamma, u, told = self._gamma(x), self._scaled(x), self.read_y(y)
 
         def ahead(z: Tensor, i: int) -> Tensor:
             if i == 0:
@@ -249,7 +243,7 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
     ) -> tuple[Tensor, Tensor]:
         """z₀ at the end of the sampler's way, and γ₀."""
         way: Sampler = self.sampler if sampler is None else make("sampler", sampler)
-        weight = self.guidance if guidance is None else self._can_be_guided(guidance)
+        weight = self.can_be_guided(guidance)
         if self.condition is not None:
             self.condition.check(y, n)
         z: Tensor = self.latent_prior(y).sample((n,))
@@ -257,32 +251,16 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
 
     def _seen_by(self, y: Tensor | None, guidance: float = 1.0) -> Signal:
         """û(z, γ) as a sampler asks for it."""
-        told = self._read(y)
+        told = self.read_y(y)
         if guidance == 1:
             return lambda z, gamma: self._signal(z, gamma, told)
-        plain = self._read(None)
+        plain = self.read_y(None)
 
         def guided(z: Tensor, gamma: Tensor) -> Tensor:
             without = self._signal(z, gamma, plain)
             return without + guidance * (self._signal(z, gamma, told) - without)
 
         return guided
-
-    def _can_be_guided(self, weight: float) -> float:
-        """The weight of guidance, where it means something."""
-        if weight != 1 and self.condition is None:
-            raise ValueError(
-                f"guidance={weight:g} weighs what samples are told against what they are not, and this model is told no y; "
-                "take 'vdm-conditional', or leave guidance=1."
-            )
-        if weight != 1 and not self.dropped:
-            raise ValueError(
-                f"guidance={weight:g} needs a network that knows data without their y too, and with dropped=0 it never sees "
-                "them; train with dropped=0.1, or leave guidance=1."
-            )
-        if not 0 <= weight < float("inf"):
-            raise ValueError(f"guidance={weight:g}: it is a weight, 0 or more; at 1 samples are of the model.")
-        return weight
 
     # -- laws ------------------------------------------------------------------------------------------------------------
 
@@ -325,16 +303,3 @@ class Diffusion(Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler):
         else:
             signal = alpha(g) * z - sigma(g) * out
         return signal
-
-    def _read(self, y: Tensor | None) -> Tensor | None:
-        """What the network is told of y, and that it is told: nothing of one that is missing, or hidden in training."""
-        if self.reader is None:
-            return None
-        if y is None:
-            assert self.condition is not None
-            return next(self.parameters()).new_zeros(self.condition.size + 1)
-        told = self.reader(y)
-        said = torch.cat([told, torch.ones_like(told[..., :1])], -1)
-        if self.training and self.dropped:
-            said = said * (torch.rand_like(said[..., :1]) >= self.dropped)
-        return said

@@ -284,7 +284,9 @@ def _sentence(error: Exception) -> str:
     key, value = re.search(r'Parser key "([^"]+)"', text), re.search(r"(?:Given value|Got value): (.*)$", text)
     wanted = list(dict.fromkeys(re.findall(r"<class '([\w.]+)'>", text.split("Given value")[0])))
     if key and value and wanted:
-        names = " or ".join("nothing" if w == "NoneType" else w for w in wanted)
+        # an option that may be left out is given something where it is named
+        words = {**NEEDS, "float": "a finite number"}
+        names = " or ".join(words.get(w, w) for w in wanted if w != "NoneType")
         return f"--{key[1]} takes {names}; got {value[1]!r}."
     return text
 

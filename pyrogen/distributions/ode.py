@@ -13,7 +13,7 @@ from torchdiffeq import odeint
 
 from pyrogen.noise import beside, even_times
 
-LIMIT = {"max_num_steps": 2000}  # of the solver: a velocity that needs more is no smooth one
+LIMIT = 2000  # steps of the solver: a velocity that needs more is no smooth one
 MOST = 256  # elements of x whose slopes are taken one by one
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
@@ -35,8 +35,9 @@ class AlongODE(TorchDistribution):
 
     The divergence is exact, Σᵢ ∂vᵢ/∂xᵢ, so that what is left of an error is the solver's; or, of data of many elements, it
     is probed, div v = E eᵀ (∂v/∂x) e with e of independent signs, the same e along the whole way, whose mean is then the
-    log p of a probe. The solver is that of Dormand and Prince, with steps that adapt to the batch, or that of Runge and Kutta
-    in so many even ones, with an error like steps⁻⁴, where the density of one datum must not hang on those beside it.
+    log p of a probe. The solver is that of Dormand and Prince, in steps that keep the tolerance for the hardest datum of the
+    batch, and so for each: what stands beside it moves the density of a datum by the solver's error and no more. Where it
+    must not move it at all, the solver is that of Runge and Kutta in so many even steps, with an error like steps⁻⁴.
     References: Chen et al. 2018, Neural ordinary differential equations, arXiv:1806.07366; Hutchinson 1990; Grathwohl et al.
     2019, FFJORD, arXiv:1810.01367.
 
@@ -150,14 +151,16 @@ def solved(
     tolerance: float,
     steps: int | None = None,
 ) -> tuple[Tensor, ...]:
-    """Where dx/dt = slope(t, x) leads from ``start`` to ``end``, in steps that adapt to the batch, or in so many even ones.
+    """Where dx/dt = slope(t, x) leads from ``start`` to ``end``, in steps for the hardest datum, or in so many even ones.
+
+    Of the state the first is x, ``(N, *x_shape)``, and what else grows along the way has the data last, ``(..., N)``.
 
     Raises:
         ValueError: the tolerance is not between 0 and 0.1, or the solver cannot go on: it does not converge.
     """
     check_tolerance(tolerance)
     times = torch.tensor([start, end], device=state[0].device, dtype=state[0].dtype)
-    method: dict[str, Any] = {"method": "dopri5", "options": LIMIT}
+    method: dict[str, Any] = {"method": "dopri5", "options": {"max_num_steps": LIMIT, "norm": _of_the_hardest}}
     if steps is not None:
         method = {"method": "rk4", "options": {"step_size": abs(end - start) / steps}}
     try:
@@ -168,6 +171,13 @@ def solved(
             "finite: train on, or raise the tolerance."
         ) from None
     return tuple(part[-1] for part in found)
+
+
+def _of_the_hardest(errors: tuple[Tensor, ...]) -> Tensor:
+    """The largest error of a datum: a mean over the batch would let a hard one hide among easy ones."""
+    x, *more = errors
+    each = [x.square().flatten(1).mean(1), *(part.square().reshape(-1, len(x)).mean(0) for part in more)]
+    return torch.stack(each).max().sqrt()
 
 
 def check_exact(elements: int, instead: str) -> None:

@@ -48,6 +48,7 @@ class Categorical(_Levels):
     """
 
     per_element = LEVELS
+    reads_logits = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -117,6 +117,7 @@ class Masked(Likelihood):
             inner.per_element,
         )
         self.needs_training_data, self.reads_logits = inner.needs_training_data, inner.reads_logits
+        self.words = inner.words
         self._filler = 0.0 if bool(inner.support.check(torch.zeros(()))) else 0.5
 
     def size(self, x_shape: torch.Size) -> None:

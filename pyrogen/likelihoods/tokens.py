@@ -101,6 +101,7 @@ class Tokens(Likelihood):
 
     kinds = ("tokens",)
     any_length = True
+    reads_logits = True
 
     def __init__(self, words: int | None = None) -> None:
         super().__init__()

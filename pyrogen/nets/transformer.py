@@ -47,7 +47,7 @@ class Transformer(SequenceNet):
         return _Mean(length, self)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """h + attention(norm(h)), and then h + mlp(norm(h))."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -92,7 +92,7 @@ class _Backward(Body):
         super().__init__()
         self.enter = nn.Linear(inputs, made.width)
         self.places = nn.Parameter(0.02 * torch.randn(length, made.width))
-        self.blocks = nn.ModuleList(_Block(made.width, made.heads) for _ in range(made.layers))
+        self.blocks = nn.ModuleList(Block(made.width, made.heads) for _ in range(made.layers))
         self.last = nn.LayerNorm(made.width)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class _Mean(SummaryBody):
         super().__init__()
         self.size = made.width
         self.places = nn.Parameter(0.02 * torch.randn(length, made.width))
-        self.blocks = nn.ModuleList(_Block(made.width, made.heads) for _ in range(made.layers))
+        self.blocks = nn.ModuleList(Block(made.width, made.heads) for _ in range(made.layers))
         self.last = nn.LayerNorm(made.width)
 
     def forward(self, h: Tensor, count: Tensor) -> Tensor:

@@ -78,6 +78,7 @@ def run(arguments: Sequence[str]) -> int:
     import numpy as np
     import torch
 
+    from pyrogen.capabilities import HasDiffusion
     from pyrogen.data.said import as_said
     from pyrogen.figures import music_plots, plots
     from pyrogen.figures.report import save_figures
@@ -123,7 +124,8 @@ def run(arguments: Sequence[str]) -> int:
         said = _played(out.parent, heard)
     # a beam search draws nothing
     x = "samples (x)" if options.beams is None else "sequences of highest probability that were found (x)"
-    what = " and their ".join({"x": x, "mean": "means (mean)"}[name] for name in drawn)
+    last = " of p(x|z₀), without the noise of the last step" if isinstance(model, HasDiffusion) else ""
+    what = " and their ".join({"x": x, "mean": f"means{last} (mean)"}[name] for name in drawn)
     for lines in texts.values():
         print("\n".join(f"  {line}" for line in lines[:SHOWN]) + ("\n  …" if len(lines) > SHOWN else ""))
     print(f"{len(drawn[next(iter(drawn))])} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
@@ -155,7 +157,7 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
     """Samples "x" and their "mean", where they differ; at a temperature, or truncated, one of the two."""
     import torch
 
-    from pyrogen.capabilities import HasSampler, HasSource, HasTruncation
+    from pyrogen.capabilities import HasGuidance, HasSampler, HasSource, HasTruncation
     from pyrogen.inference.latents.imputation import impute
     from pyrogen.inference.latents.temperature import draws_in_steps, likeliest, sample_at
     from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -163,7 +165,7 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
     # what the models of a capability take as arguments of sample, by the option's name
     whose = {
         "truncation": (HasTruncation, "the latents of a GAN are truncated"),
-        "guidance": (HasSampler, "samples of a diffusion are guided"),
+        "guidance": (HasGuidance, "samples of a diffusion are guided"),
         "sampler": (HasSampler, "samplers are of a diffusion"),
     }
     ways = {name: value for name in whose if (value := getattr(options, name)) is not None}
