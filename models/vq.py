@@ -256,7 +256,7 @@ def vqvae_conditional(
     likelihood: Likelihood | str = "Bernoulli",
     objective: Objective | str | None = None,
 ) -> VQVAE:
-    """The same with a prior that is told labels or real numbers y, p(z|y); encoder and decoder are not.
+    """The VQ-VAE whose prior is told labels or real numbers y, p(z|y); encoder and decoder are not.
 
     Args:
         x_shape: (C, H, W), sides multiples of ``factor``.

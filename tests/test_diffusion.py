@@ -18,6 +18,7 @@ from pyrogen.data import load
 from pyrogen.inference import ELBO, IWAE, ParticleFilter, check_guide, diagnose, fit, log_evidence
 from pyrogen.inference.objectives.diffusion import DiffusionELBO
 from pyrogen.inference.pages import sample_sections
+from pyrogen.inference.runs.recipe import data_and_model
 from pyrogen.models.diffusion.diffusion import Diffusion
 from pyrogen.noise import Cosine, Learned, Linear
 from pyrogen.samplers import DDIM, Ancestral, ProbabilityFlow
@@ -382,3 +383,15 @@ def test_laws_of_data_are_given_y_where_a_model_is_told_it():
     each = torch.stack([grammar.log_prob(x, torch.full((50,), k)) for k in range(6)])
     torch.testing.assert_close(grammar.log_prob(x), each.logsumexp(0) - math.log(6))
     assert grammar.log_prob(x, topic).isfinite().all()
+
+
+def test_data_of_no_stated_kind_are_loaded_as_the_entry_takes_them():
+    for name, source, kind in (
+        ("vdm", "digits", "unit"),
+        ("vdm-conditional", "digits", "unit"),
+        ("vdm", "ring", "real"),
+    ):
+        data, model = data_and_model({"name": source}, registry.find("entry", name).load(), {})
+        assert (data.kind, model.kinds) == (kind, (kind,))
+    with pytest.raises(ValueError, match="kind='levels': noise is added to real numbers"):
+        data_and_model({"name": "digits", "kind": "levels"}, registry.find("entry", "vdm").load(), {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from pyrogen import storage
 from pyrogen.base import Model
@@ -19,14 +19,24 @@ from pyrogen.inference.training.run import Run, read_history
 def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[str, Any]) -> tuple[Data, Model]:
     """The data as the model takes them, and the model of their shape."""
     named = {k: v for k, v in wishes.items() if v is not None}
-    data = load(**named)
+    unsaid = not {"kind", "binarization", "dequantization"} & named.keys()
+    kinds = _kinds_of(build) if unsaid else ()
+    data = load(**named, kind=kinds) if kinds else load(**named)
     model = build(**{**data.decides(build), **own})
-    if not {"kind", "binarization", "dequantization"} & named.keys():
+    if unsaid:
         # nothing was said of the kind: take the one that the likelihood scores
         if data.kind == "real" and not {"real", "counts", "angle"} & set(model.kinds):
             raise ValueError(model.refusal(data.kind))
         data = load(**named, kind=model.kinds)
     return data, model
+
+
+def _kinds_of(build: Callable[..., Any]) -> tuple[str, ...]:
+    """The kinds of data that an entry is built for, where its argument of that name is annotated by them alone."""
+    try:
+        return get_args(get_type_hints(build).get("kind"))
+    except NameError:  # names that only a type checker imports
+        return ()
 
 
 def data_of(folder: str | Path) -> Data:

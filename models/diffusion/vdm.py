@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pyrogen.base import Objective
 from pyrogen.conditions import Condition
@@ -27,7 +27,7 @@ def vdm(
     noise: NoiseSchedule | str | Mapping[str, Any] = "Linear",
     predicts: str = "velocity",
     sampler: Sampler | str | Mapping[str, Any] = "Ancestral",
-    kind: str = "real",
+    kind: Literal["real", "unit"] = "real",
     objective: Objective | str | None = None,
 ) -> Diffusion:
     """The diffusion model as a hierarchy of latents with a fixed guide, trained on its bound one step a datum.
@@ -39,7 +39,7 @@ def vdm(
         noise: how noise grows.
         predicts: "noise", "signal" or "velocity".
         sampler: how samples are drawn, unless they are asked for by another.
-        kind: of the data, "real" or "unit".
+        kind: of the data.
         objective: the default objective of ``fit``: DiffusionELBO().
     """
     net = denoiser_of(x_shape, denoiser)
@@ -72,7 +72,7 @@ def vdm_conditional(
     predicts: str = "velocity",
     sampler: Sampler | str | Mapping[str, Any] = "Ancestral",
     guidance: float = 1.0,
-    kind: str = "real",
+    kind: Literal["real", "unit"] = "real",
     objective: Objective | str | None = None,
 ) -> Diffusion:
     """The diffusion of data given labels or real numbers, whose samples may be guided to agree with them more.
@@ -88,7 +88,7 @@ def vdm_conditional(
         predicts: "noise", "signal" or "velocity".
         sampler: how samples are drawn, unless they are asked for by another.
         guidance: the weight of y in samples, unless they are asked for with another: at 1 they are of the model.
-        kind: of the data, "real" or "unit".
+        kind: of the data.
         objective: the default objective of ``fit``: DiffusionELBO().
     """
     condition = Condition(tuple(y_shape), classes)
