@@ -58,6 +58,12 @@ class Tasks(Objective):
         return [Player("tasks", loss, [model])]
 
 
+def _tasks(model: Any) -> HasTasks:
+    if not isinstance(model, HasTasks):
+        raise ValueError(f"{type(model).__name__} names no several labels, which Tasks needs; leave objective=None.")
+    return model
+
+
 def _spread(model: HasTasks) -> Tensor:
     """Σ_a ‖w_a − w̄‖² over the weights of all trunks, a scalar."""
     alike = zip(*(trunk.parameters() for trunk in model.trunks), strict=True)
