@@ -305,7 +305,7 @@ class HasTasks(ABC):
         trunks: the networks below the heads: one that all tasks share, or one for each task, built alike.
     """
 
-    trunks: Sequence[nn.Module]
+    trunks: nn.ModuleList
 
     @abstractmethod
     def classify(self, x: Tensor) -> Distribution:

@@ -9,11 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from pyrogen.base import Batch, HasClassifier, Objective, Player
+from pyrogen.capabilities import HasTasks
 from pyrogen.registry import choice
 
 
-def cross_entropy(model: HasClassifier, batch: Batch) -> Tensor:
+def cross_entropy(model: HasClassifier | HasTasks, batch: Batch) -> Tensor:
     """−1/M Σ log q(yₙ|xₙ) over the M data of a batch whose label is known, in nats; 0 where there are none.
+
+    Of several labels a datum it is over the M that are known.
 
     Raises:
         ValueError: there are no labels at all.

@@ -44,11 +44,7 @@ class Tasks(Objective):
         Raises:
             ValueError: the model names no several labels.
         """
-        if not isinstance(model, HasTasks):
-            raise ValueError(
-                f"{type(model).__name__} names no several labels, which Tasks needs; leave objective=None."
-            )
-        tasks = model
+        tasks = _tasks(model)
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             nats = cross_entropy(tasks, batch)
@@ -56,6 +52,12 @@ class Tasks(Objective):
             return {"loss": nats + self.tie * apart, "cross_entropy": nats.detach(), "apart": apart.detach()}
 
         return [Player("tasks", loss, [model])]
+
+
+def _tasks(model: Any) -> HasTasks:
+    if not isinstance(model, HasTasks):
+        raise ValueError(f"{type(model).__name__} names no several labels, which Tasks needs; leave objective=None.")
+    return model
 
 
 def _spread(model: HasTasks) -> Tensor:

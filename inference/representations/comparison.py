@@ -19,7 +19,7 @@ from pyrogen.inference.latents.measured import Measured, crossed, share_error
 from pyrogen.inference.representations.labelled import Labelled, labelled
 from pyrogen.inference.representations.probed import COLUMNS, Probed
 from pyrogen.inference.representations.readers import Reader
-from pyrogen.inference.representations.representation import Codes, Representation
+from pyrogen.inference.representations.representation import Codes, Representation, scaled
 from pyrogen.inference.representations.sparsity import MEASURES, sparsity
 from pyrogen.registry import make, spelled
 from pyrogen.seeds import numpy_generator
@@ -127,7 +127,7 @@ def _represented(
             if own not in raw:
                 encoders[own] = rival.of(model, data, seed)
                 raw[own] = encoders[own](asked.judged)
-    return {name: _scaled(encoder(asked.pool), raw[name]) for name, encoder in encoders.items()}, raw
+    return {name: scaled(encoder(asked.pool), raw[name]) for name, encoder in encoders.items()}, raw
 
 
 def _sparse(raw: Mapping[str, np.ndarray], asked: Labelled) -> dict[str, Any]:
@@ -139,14 +139,6 @@ def _sparse(raw: Mapping[str, np.ndarray], asked: Labelled) -> dict[str, Any]:
         for measure in MEASURES
         for end, part in (("", "value"), ("_error", "error"))
     }
-
-
-def _scaled(pool: np.ndarray, judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if not (np.isfinite(pool).all() and np.isfinite(judged).all()):
-        raise ValueError("a probe reads finite numbers, and some of these are not; look at the model's training.")
-    centre = pool.mean(0)
-    scale = max(math.sqrt(float(((pool - centre) ** 2).mean())), np.finfo(float).tiny)
-    return (pool - centre) / scale, (judged - centre) / scale
 
 
 def _hits(

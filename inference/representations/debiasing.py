@@ -12,7 +12,7 @@ from pyrogen.data import Data, Split
 from pyrogen.inference.latents.analysis import Analysis, Finding
 from pyrogen.inference.representations.disentanglement import known_factors
 from pyrogen.inference.representations.readers import Reader
-from pyrogen.inference.representations.representation import Codes, Representation
+from pyrogen.inference.representations.representation import Codes, Representation, scaled
 from pyrogen.inference.representations.shares import Shares
 from pyrogen.registry import choice, make, unknown
 from pyrogen.seeds import numpy_generator
@@ -105,9 +105,7 @@ def debias(
     )
     encoder, made = Codes().of(model, data, seed), make("reader", reader)
     read = make("representation", representation).of(model, data, seed)
-    rows, asked = read(pool), read(test)
-    centre, scale = rows.mean(0), max(float(rows.std()), np.finfo(float).tiny)
-    rows, asked = (rows - centre) / scale, (asked - centre) / scale
+    rows, asked = scaled(read(pool), read(test))
     weights, rng = rarity(encoder(pool), y, smoothing), numpy_generator(seed, 13)
     usual = {k: np.bincount(y_bias[y == k]).argmax() for k in np.unique(y)}
     exception = np.array([usual.get(k, b) != b for k, b in zip(truth, other, strict=True)])

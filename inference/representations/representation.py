@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import ClassVar
@@ -179,6 +180,19 @@ class RandomFeatures(Representation):
     def title(self, size: int) -> str:
         """With their number."""
         return f"random({self.size or size})"
+
+
+def scaled(pool: np.ndarray, judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and to be judged by, centred and divided by one number, the root mean square of the former.
+
+    Raises:
+        ValueError: some are not finite.
+    """
+    if not (np.isfinite(pool).all() and np.isfinite(judged).all()):
+        raise ValueError("a probe reads finite numbers, and some of these are not; look at the model's training.")
+    centre = pool.mean(0)
+    scale = max(math.sqrt(float(((pool - centre) ** 2).mean())), np.finfo(float).tiny)
+    return (pool - centre) / scale, (judged - centre) / scale
 
 
 def _size(size: int | None, model: Model, data: Data) -> int:

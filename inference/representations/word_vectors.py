@@ -126,9 +126,9 @@ def word_vectors(
     stands = tokens != END
     if shuffled:
         rng = torch.Generator().manual_seed(derived(seed, 19)[0])
-        written = tokens[stands]
+        said = tokens[stands]
         tokens = tokens.clone()
-        tokens[stands] = written[torch.randperm(len(written), generator=rng)]
+        tokens[stands] = said[torch.randperm(len(said), generator=rng)]
     written = data.vocabulary.entries
     often = torch.bincount(tokens[stands], minlength=len(written)) >= least
     kept = often.nonzero()[:, 0]
@@ -138,8 +138,8 @@ def word_vectors(
     place[kept] = torch.arange(len(kept))
     at = torch.where(stands, place[tokens], -1)
     beside = [torch.stack([at[:, :-k].flatten(), at[:, k:].flatten()]) for k in range(1, window + 1)]
-    pairs = torch.cat(beside, 1)
-    pairs = pairs[:, (pairs >= 0).all(0)].numpy()
+    both = torch.cat(beside, 1)
+    pairs = both[:, (both >= 0).all(0)].numpy()
     counts = coo_matrix((np.ones(pairs.shape[1]), pairs), shape=(len(kept), len(kept))).tocsr()
     counts = (counts + counts.T).tocoo()
     each = np.asarray(counts.sum(1)).ravel()

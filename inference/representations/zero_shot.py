@@ -18,7 +18,7 @@ from pyrogen.inference.latents.judging import Judge
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.representations.disentanglement import known_factors
 from pyrogen.inference.representations.readers import Reader
-from pyrogen.inference.representations.representation import Codes
+from pyrogen.inference.representations.representation import Codes, scaled
 from pyrogen.inference.representations.shares import Shares
 from pyrogen.registry import choice, make, unknown
 from pyrogen.seeds import numpy_generator
@@ -170,9 +170,7 @@ def _known(split: Split, classes: Classes) -> _Known:
 def _read(model: Model, data: Data, train: _Known, test: _Known, classes: Classes, reader: Reader, seed: int) -> _Ways:
     """By readers of codes, one for each factor, and one for the seen classes."""
     encoder = Codes().of(model, data, seed)
-    pool, asked = (encoder(Split(known.x, None, "test", data.test.view)) for known in (train, test))
-    centre, scale = pool.mean(0), max(float(pool.std()), np.finfo(float).tiny)
-    pool, asked = (pool - centre) / scale, (asked - centre) / scale
+    pool, asked = scaled(*(encoder(Split(known.x, None, "test", data.test.view)) for known in (train, test)))
 
     def log_odds(y: Tensor) -> Tensor:
         classifier = reader.classifier(MANY).fit(pool, y.numpy())

@@ -6,9 +6,9 @@ READ = {
     "data": {"name": "digits", "kind": "unit", "dequantization": False},
     "arguments": {"likelihood": {"name": "Normal", "scale": "fixed"}},
 }
-# characters and digits of 14 x 14 pixels
+# of 14 x 14 pixels; back, from Omniglot to MNIST, and between digits and fashion, pixels are better: on seeds 3, 4, 5
+# codes taught on Omniglot name .03, .01, .05 fewer digits of MNIST than pixels, of 1 label each
 MNIST = {"name": "mnist", "kind": "unit", "dequantization": False, "size": 14}
-OMNIGLOT = {**MNIST, "name": "omniglot"}
 # views that differ by noise alone, and so keep where a digit stands and how it leans
 NOISE = {"name": "InfoNCE", "augmentation": {"name": "Affine", "turn": 0.0, "shear": 0.0, "scale": 0.0, "move": 0.0}}
 
@@ -53,15 +53,6 @@ CLAIMS = {
             "at_least": 0.03,
             "data": MNIST,
             "recipe": {"epochs": 2, "lr": 1e-3, "batch_size": 128},
-            "control": {"says": "random weights in the same encoder", "recipe": {"epochs": 0}},
-        },
-        {
-            **READ,
-            "says": "And back: taught on Omniglot, of 1 label each it names more digits of MNIST than pixels.",
-            "with": {"labels": 1, "of_data": "mnist", "limit": 1000, "draws": 10},
-            "at_least": 0.03,
-            "data": OMNIGLOT,
-            "recipe": {"epochs": 5, "lr": 1e-3, "batch_size": 128},
             "control": {"says": "random weights in the same encoder", "recipe": {"epochs": 0}},
         },
     ],
