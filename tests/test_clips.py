@@ -117,6 +117,11 @@ def test_metrics_of_clips_know_right_from_wrong(data):
     cut = torch.cat([x[:, :2], x.roll(1, 0)[:, 2:]], 1)
     assert 0.2 < metric("identity-drift", Shows(cut), data, 0, n=20) <= 1 / 3
     assert metric("motion-possible", Shows(cut), data, 0, n=20) < 0.3
+    assert metric("identity-drift", Shows(cut), data, 0, of="data") == 0  # whatever the model shows
+    with pytest.raises(ValueError, match="Shows has no codes of clips to remake them by; take of='samples'"):
+        metric("identity-drift", Shows(cut), data, 0, of="reconstructions")
+    with pytest.raises(ValueError, match="'dta'"):
+        metric("identity-drift", Shows(cut), data, 0, of="dta")
     # frames that stand still move by no step of the data, and are what they were
     still = x[:, :1].expand_as(x)
     assert metric("identity-drift", Shows(still), data, 0, n=20) == 0

@@ -234,6 +234,7 @@ def test_latent_scatter_names_the_explained_variance():
 
 def test_latent_scatter_draws_collapsed_latents():
     assert not offsets(latent_plots.latent_scatter(torch.ones(20, 5))).any()
+    assert not offsets(latent_plots.latent_scatter(torch.ones(1, 5))).any()  # of one datum
 
 
 def test_latent_scatter_by_tsne_is_seeded_and_bounded():

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pyrogen.base import HasGenerator, HasLatents, HasPosterior, Model
 from pyrogen.data import Data, Split
+from pyrogen.figures.latent_plots import principal_axes
 from pyrogen.figures.plots import to_image
 from pyrogen.inference.pages.panel import labels_of
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -183,10 +184,9 @@ class View:
             middle = np.where(np.isin(np.arange(self.size), coordinates), 0.0, middle)
             i, j = coordinates
             return middle, np.eye(self.size)[[i, j]], (f"z{i + 1}", f"z{j + 1}")
-        _, scale, directions = np.linalg.svd(self.codes - middle, full_matrices=False)
-        share = scale**2 / max(float((scale**2).sum()), 1e-30)
-        first, second = (f"PC {k + 1} ({share[k]:.0%} of the variance)" for k in range(2))
-        return middle, directions[:2], (first, second)
+        directions, shares = principal_axes(self.codes)
+        first, second = (f"PC {k} ({share:.0%} of the variance)" for k, share in enumerate(shares, 1))
+        return middle, directions, (first, second)
 
     def _project(self, z: np.ndarray) -> np.ndarray:
         uv: np.ndarray = (z - self.origin) @ self.directions.T

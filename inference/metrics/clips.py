@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 
-from pyrogen.base import HasCritic, Model
+from pyrogen.base import HasCritic, HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.data.sprites_reading import Frames
 from pyrogen.inference.latents.measured import mean
@@ -13,18 +15,28 @@ from pyrogen.inference.metrics.sprites import reader_of
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.modes import raw_values
-from pyrogen.registry import choice
+from pyrogen.registry import choice, unknown
 
+Clips = Literal["samples", "reconstructions", "data"]
 SHARE_OF_STEP = 0.5  # of the slowest, by which a move may miss what it should be
 
 
 @choice("metric", "identity-drift")
-def identity_drift(model: Model, data: Data, seed: int, n: int = 200) -> WithError:
+def identity_drift(model: Model, data: Data, seed: int, n: int = 200, of: Clips = "samples") -> WithError:
     """The share of frames of generated clips that show another shape, colour, size or background than the frame before.
 
-    An oracle reads every frame by itself. Reference: Tulyakov et al. 2018, arXiv:1707.04993, measure the like of faces.
+    An oracle reads every frame by itself: on the data it errs never, on clips that are blurred by 0.7, 1 and 1.5 pixels in
+    3, 16 and 17 % of the frames of 16 pixels, in their shape mostly. Reconstructions tell blurred pictures from codes that
+    are drawn of things that change. Reference: Tulyakov et al. 2018, arXiv:1707.04993, measure the like of faces.
+
+    Args:
+        model: of clips.
+        data: of sprites.
+        seed: of the draws.
+        n: clips.
+        of: "samples"; "reconstructions" of test data; or these "data" themselves, the floor of the judge.
     """
-    modes = _frames(model, data, seed, n).modes
+    modes = _frames(model, data, seed, n, of).modes
     return WithError.of(mean((modes[:, 1:] != modes[:, :-1]).double().mean(1)))
 
 
@@ -66,9 +78,17 @@ def shuffled_frames_caught(model: Model, data: Data, seed: int, n: int = 200) ->
     return WithError.of(mean((told > mixed).double()))
 
 
-def _frames(model: Model, data: Data, seed: int, n: int) -> Frames:
+def _frames(model: Model, data: Data, seed: int, n: int, of: Clips = "samples") -> Frames:
+    if of not in get_args(Clips):
+        raise unknown("clips to read", of, get_args(Clips))
+    made = data.test.x[:n]
     with evaluating(model), seeded(seed, model.device):
-        made = model.sample_mean(n)
+        if of == "samples":
+            made = model.sample_mean(n)
+        elif of == "reconstructions":
+            if not isinstance(model, HasPosterior):
+                raise ValueError(f"{type(model).__name__} has no codes of clips to remake them by; take of='samples'.")
+            made = model.reconstruct(made.to(model.device))
     return reader_of(data).read_frames(raw_values(made.cpu(), data))
 
 

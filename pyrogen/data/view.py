@@ -108,6 +108,7 @@ def choose(
         further = f"; if that is what they are, say so by load(..., kind={near[0]!r})" if near else ""
         strange = [k for k in wishes if k not in PLAIN]
         further = f", whose values are {kind_named(strange[0]).words}" if strange else further
+        further = further or f"; take a model or a likelihood of {_either(kinds)} data"
         raise ValueError(f"{source.name!r} offers kind {_either(kinds)}, not {_either(wishes)}{further}.")
     objections = {k: _objection(source, k, binarization, dequantization, standardize) for k in offered}
     chosen = next((k for k in offered if not objections[k]), None)

@@ -199,8 +199,7 @@ def _in_plane(codes: np.ndarray, *others: np.ndarray) -> tuple[list[np.ndarray],
 def _directions(codes: np.ndarray) -> np.ndarray:
     if codes.shape[1] == 2:
         return np.eye(2)
-    directions: np.ndarray = np.linalg.svd(codes - codes.mean(0), full_matrices=False)[2][:2]
-    return directions
+    return principal_axes(codes)[0]
 
 
 def _padded(values: np.ndarray) -> tuple[float, float]:
@@ -228,11 +227,19 @@ def _groups(labels: np.ndarray | None, n: int) -> Iterator[tuple[str | None, np.
             yield f"{value:g}" if np.issubdtype(labels.dtype, np.number) else str(value), labels == value, color
 
 
+def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two directions in which codes ``(N, L)``, L ≥ 2, vary most, ``(2, L)``, and their shares of the variance.
+
+    Of one code, or of codes that are all the same, any directions, and shares of 0.
+    """
+    _, scale, directions = np.linalg.svd(codes - codes.mean(0), full_matrices=len(codes) == 1)
+    variance = np.pad(scale, (0, 1))[:2] ** 2
+    return directions[:2], variance / max(float((scale**2).sum()), 1e-30)
+
+
 def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    centred = codes - codes.mean(0)
-    _, scale, directions = np.linalg.svd(centred, full_matrices=False)
-    # collapsed latents have no variance to explain
-    return centred @ directions[:2].T, scale[:2] ** 2 / max(float((scale**2).sum()), 1e-30)
+    directions, explained = principal_axes(codes)
+    return (codes - codes.mean(0)) @ directions.T, explained
 
 
 def _tsne(codes: np.ndarray) -> np.ndarray:

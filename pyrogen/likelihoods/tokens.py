@@ -60,11 +60,10 @@ class Sentences(TorchDistribution, HasTemperature, HasChoices):
         """In nats, over the voices and up to their ends."""
         ended = value == END
         shape = torch.broadcast_shapes(value.shape[:-2], self.batch_shape)
-        logits = self.logits[..., : value.shape[-1]]
-        index = (
-            torch.where(ended, logits.shape[-3] - 1, value).long().unsqueeze(-3).expand(*shape, 1, *logits.shape[-2:])
-        )
-        each = logits.expand(*shape, *logits.shape[-3:]).log_softmax(-3).gather(-3, index).squeeze(-3)
+        # words last: networks leave them side by side, and there a softmax is ten times as fast
+        logits = self.logits[..., : value.shape[-1]].movedim(-3, -1)
+        index = torch.where(ended, logits.shape[-1] - 1, value).long().expand(*shape, *logits.shape[-3:-1])
+        each = logits.expand(*shape, *logits.shape[-3:]).log_softmax(-1).gather(-1, index.unsqueeze(-1)).squeeze(-1)
         before = ended.cumsum(-1) - ended.long() > 0
         after_the_end = torch.where(ended, 0.0, -torch.inf).to(each)
         return torch.where(before, after_the_end, each).sum((-2, -1))

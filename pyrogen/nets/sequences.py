@@ -177,33 +177,33 @@ class CausalSequence(Causal, AnyLength):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The outputs at all places."""
         seen = torch.cat([self.reading.before(len(x)), self.reading(x[..., :-1], scored=True)], 1)
-        told = self._told(condition, len(x), x.shape[-1])
-        out = self._out(self.body(torch.cat([seen, told], -1)), told)
+        told = self._told(condition, x.shape[-1])
+        out = self._out(self.body(_beside(seen, told)), told)
         before = torch.cat([torch.zeros_like(x[..., :1]), x[..., :-1]], -1)
         return self._ended(out, before)
 
     def begin(self, x: Tensor, condition: Tensor | None = None) -> Walk:
         """As the contract says: the body remembers."""
-        step, all_told = self.body.begin(), self._told(condition, len(x), x.shape[-1])
+        step, all_told = self.body.begin(), self._told(condition, x.shape[-1])
 
         def at(place: Place) -> Tensor:
             (t,) = place.pixel
             seen = self.reading(x[..., t - 1 : t]) if t else self.reading.before(len(x))
-            told = all_told[:, t : t + 1]
-            h = step(torch.cat([seen, told], -1)[:, 0])
+            told = None if all_told is None else all_told[:, t : t + 1]
+            h = step(_beside(seen, told)[:, 0])
             out = self._out(h.unsqueeze(1), told)
             return self._ended(out, x[..., t - 1 : t]) if t else out
 
         return at
 
-    def _told(self, condition: Tensor | None, n: int, length: int) -> Tensor:
+    def _told(self, condition: Tensor | None, length: int) -> Tensor | None:
         if condition is None or not self.condition:
-            return next(self.parameters()).new_zeros(n, length, 0)
-        each = condition.reshape(n, self.condition, -1)[..., :length]
+            return None
+        each = condition.reshape(len(condition), self.condition, -1)[..., :length]
         return each.expand(-1, -1, length).transpose(1, 2)
 
-    def _out(self, h: Tensor, told: Tensor) -> Tensor:
-        out: Tensor = self.head(torch.cat([h, told], -1))
+    def _out(self, h: Tensor, told: Tensor | None) -> Tensor:
+        out: Tensor = self.head(_beside(h, told))
         return out.transpose(1, 2)
 
     def _ended(self, out: Tensor, before: Tensor) -> Tensor:
@@ -214,6 +214,10 @@ class CausalSequence(Causal, AnyLength):
         certain = torch.full_like(logits, torch.finfo(out.dtype).min)
         certain[:, -1] = 0
         return torch.where((before == END).unsqueeze(1), certain, logits).flatten(1, 2)
+
+
+def _beside(h: Tensor, told: Tensor | None) -> Tensor:
+    return h if told is None else torch.cat([h, told], -1)
 
 
 class SequenceEncoder(nn.Module, AnyLength):
