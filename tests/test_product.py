@@ -21,6 +21,7 @@ SMALLER = {  # than their defaults, for speed
     "DiscretizedLogisticMixture": {"components": 2},
     "FlowPrior": {"hidden": 8, "layers": 2},
     "DiffusionPrior": {"hidden": (8,), "steps": 2},
+    "MaskedPrior": {"denoiser": {"name": "Perceptron", "hidden": (8,), "octaves": 0}},
 }
 IMAGE, VECTOR, SEQUENCE = (1, 4, 4), (3,), (1, 4)
 # priors of conditional models

@@ -13,9 +13,11 @@ TRIGRAMS = {
 CLAIMS = {
     "masked-diffusion-conditional": [
         {
-            "says": "Guided by 3, its samples are of the class that was asked for, as a classifier of real digits finds.",
+            "says": "Guided by 3, its samples are of the class asked for, as often as a classifier knows that of real bits.",
             "metric": "conditional-accuracy",
-            "at_least": 0.9,
+            # what it is right on of real test data
+            "with": {"trust": 0.85},
+            "at_least": 0.86,
             "seeds": 3,
             "data": "digits",
             "arguments": {"denoiser": {"name": "Perceptron", "hidden": [128, 128], "octaves": 0}, "guidance": 3.0},
