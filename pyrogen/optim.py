@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pyrogen.registry import choice
 
+EPSILON = 1e-8  # that of torch
 FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
@@ -44,6 +45,19 @@ class Optim(ABC):
         optimizer.step()
         return set(optimizer.state[one])
 
+    @property
+    def kept(self) -> tuple[str, ...] | None:
+        """What the built optimizer keeps of a parameter from its first step on; None: its step is not written out here."""
+        return None
+
+    def rates(self, lr: float, steps: float) -> tuple[float, ...]:
+        """The numbers that are others in each :meth:`step`, at a learning rate and after so many steps."""
+        return (lr,)
+
+    def step(self, parameter: Tensor, gradient: Tensor, state: Mapping[str, Tensor], rates: Sequence[Tensor]) -> None:
+        """The step that the built optimizer takes, written out: it moves a parameter, and what is kept of it, in place."""
+        raise NotImplementedError(f"the step of {type(self).__name__} is not written out.")
+
 
 @choice("optimizer")
 @dataclass(frozen=True)
@@ -70,6 +84,25 @@ class Adam(Optim):
         moved = list(parameters)
         return family(moved, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=_fusable(moved))
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """t, m and v."""
+        return "step", "exp_avg", "exp_avg_sq"
+
+    def rates(self, lr: float, steps: float) -> tuple[float, ...]:
+        """lr / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ) and lr λ."""
+        first, second = (1 - beta ** (steps + 1) for beta in self.betas)
+        return lr / first, second**-0.5, lr * self.weight_decay
+
+    def step(self, parameter: Tensor, gradient: Tensor, state: Mapping[str, Tensor], rates: Sequence[Tensor]) -> None:
+        """m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← (1 − lr λ) θ − lr / (1 − β₁ᵗ) m / (√(v / (1 − β₂ᵗ)) + ε)."""
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        state["step"].add_(1)
+        m.copy_(self.betas[0] * m + (1 - self.betas[0]) * gradient)
+        v.copy_(self.betas[1] * v + (1 - self.betas[1]) * gradient * gradient)
+        kept = parameter - rates[2] * parameter if self.weight_decay else parameter
+        parameter.copy_(kept - rates[0] * m / (rates[1] * v.sqrt() + EPSILON))
+
 
 @choice("optimizer")
 @dataclass(frozen=True)
@@ -94,6 +127,18 @@ class SGD(Optim):
         return torch.optim.SGD(
             moved, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, fused=_fusable(moved)
         )
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """v, with momentum."""
+        return ("momentum_buffer",) if self.momentum else ()
+
+    def step(self, parameter: Tensor, gradient: Tensor, state: Mapping[str, Tensor], rates: Sequence[Tensor]) -> None:
+        """v ← μ v + g + λ θ, θ ← θ − lr v."""
+        moved = gradient + self.weight_decay * parameter if self.weight_decay else gradient
+        if self.momentum:
+            moved = state["momentum_buffer"].copy_(self.momentum * state["momentum_buffer"] + moved)
+        parameter.sub_(rates[0] * moved)
 
 
 def _fusable(parameters: Iterable[nn.Parameter]) -> bool:

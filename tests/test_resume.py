@@ -461,7 +461,7 @@ def test_a_checkpoint_whose_optimizer_lacks_a_name_is_refused(half, tmp_path):
     name = next(name for name in tensors if "/optimizer/" in name and name.endswith("/exp_avg_sq"))
     tensors[name[:-1] + "r"] = tensors.pop(name)
     checkpoint.save(tmp_path / "run" / "checkpoint.safetensors", tensors, facts)
-    with pytest.raises(ValueError, match=r"does not fit this run .of the optimizer of .*, exp_avg_sq, exp_avg_sr"):
+    with pytest.raises(ValueError, match=r"does not fit this run .of an optimizer, exp_avg_sq, exp_avg_sr"):
         train("vae", tmp_path / "run", resume=True)
 
 

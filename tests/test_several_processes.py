@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import socket
 import traceback
+from functools import partial
 
 import pytest
 import torch
@@ -151,3 +152,13 @@ def test_gradients_go_in_few_messages(tmp_path):
         distributed.destroy_process_group()
 
     by_two(job)
+
+
+def test_compiled_steps_of_two_share_gradients(tmp_path, monkeypatch):
+    """What is compiled leaves gradients, and the optimizer waits for everyone's."""
+    monkeypatch.setattr("torch._inductor.standalone_compile", lambda module, inputs, **how: module)
+    by_two(train, tmp_path / "two", "autoencoder", 0)
+    by_two(partial(train, compile=True), tmp_path / "compiled", "autoencoder", 0)
+    train(tmp_path / "one", compile=True)
+    agree(tmp_path / "two", tmp_path / "compiled")
+    agree(tmp_path / "two", tmp_path / "one")

@@ -18,6 +18,7 @@ from torch import Size, Tensor, nn
 from pyrogen.base import Batch
 from pyrogen.inference.replay.recording import Recording, Unrecordable, kind_and_line, laid_out, trace
 from pyrogen.inference.replay.snapshot import Outcome, Place, State, amount, foreign
+from pyrogen.inference.replay.update import Update
 
 Compile = Literal["auto"] | bool
 
@@ -47,6 +48,10 @@ class Step:
         uses: about how often it will be called, by the shape of x.
         compile: "auto": recorded where that pays, compiled where there are ``COMPILING_PAYS`` steps of one shape and at most
             ``COMPILED_SIZE`` parameters on a CPU; True: recorded, and compiled by Inductor; False: eager.
+        update: what moves the parameters afterwards; a compiled step does it itself, where it can.
+
+    Attributes:
+        moved: whether the last call has moved the parameters.
     """
 
     def __init__(
@@ -57,7 +62,9 @@ class Step:
         parameters: Sequence[nn.Parameter],
         uses: Mapping[Size, int],
         compile: Compile,
+        update: Update | None = None,
     ) -> None:
+        self.update, self.moved = update, False
         self.name, self.compute, self.parameters, self.uses, self.compile = name, compute, parameters, uses, compile
         self.roots = modules
         self.most = max((times for shape, times in uses.items() if shape[0]), default=0)
@@ -77,6 +84,7 @@ class Step:
 
     def __call__(self, batch: Batch) -> Mapping[str, Tensor]:
         """The terms; gradients are in the parameters' ``.grad``, and in that of shown tensors, instead of what was there."""
+        self.moved = False
         if self.eager_because or torch.is_anomaly_enabled():
             return self._eager(batch)
         if not self._unchanged():
@@ -117,7 +125,8 @@ class Step:
         return [*self.parameters, *(t for t in (batch.shown or {}).values() if t.requires_grad)]
 
     def _replay(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
-        outputs = recording([*self.live, *_tensors(batch).values()])
+        self.moved = entry.moves and recording is entry.compiled
+        outputs = recording(self._inputs(entry, batch) if self.moved else [*self.live, *_tensors(batch).values()])
         count = len(entry.terms)
         moved = self._moved(batch)
         for i in entry.still:
@@ -127,6 +136,12 @@ class Step:
             moved[i].grad = laid_out(gradient, moved[i])
         return dict(zip(entry.terms, outputs[:count], strict=True))
 
+    def _inputs(self, entry: _Entry, batch: Batch) -> list[Tensor]:
+        """Of a step that also moves the parameters."""
+        assert self.update is not None
+        kept = [home[name] for home, name in entry.kept]
+        return [*self.live, *_tensors(batch).values(), *kept, self.update.rates(entry.moved)]
+
     def _replayed(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
         try:
             terms = self._replay(entry, recording, batch)
@@ -135,7 +150,11 @@ class Step:
         return terms
 
     def _outcome(self, terms: Mapping[str, Tensor], batch: Batch) -> Outcome:
-        return Outcome(self.places, self.device, self._moved(batch), terms)
+        return Outcome(self.places, self.device, self._moved(batch), terms, self._kept())
+
+    def _kept(self) -> list[Place]:
+        """What the optimizer keeps, of all parameters."""
+        return self.update.places(range(len(self.parameters))) if self.update and self.inductor else []
 
     def _look(self) -> None:
         """Find what the loss may read, and forget what was recorded of anything else."""
@@ -176,7 +195,7 @@ class Step:
 
         What is returned and left behind is the replay's where the two agree, so that it does not matter when one looks.
         """
-        before, others = State(self.places, self.device), foreign()
+        before, others = State(self.places, self.device, self._kept()), foreign()
         truth = self._outcome(self._eager(batch), batch)
         try:
             if others != foreign():
@@ -248,24 +267,70 @@ class Step:
 
     def _compiled(self, entry: _Entry, before: State, truth: Outcome, traced: Outcome, batch: Batch) -> Outcome:
         """The same by Inductor, unless it cannot or differs: then it is replayed as it was recorded from here on."""
+        if self.update and self.update.begins(entry.moved):
+            return traced  # what there is to be kept of parameters is there from their first step on
         before.put_back()
-        assert entry.traced is not None
         try:
             if entry.compiled is None:
                 started = time.perf_counter()
-                entry.compiled = entry.traced.compiled([*self.live, *_tensors(batch).values()])
+                self._compile(entry, batch)
+                before.put_back()
                 self.compiling = (self.compiling or 0.0) + time.perf_counter() - started
-            replayed = self._outcome(self._replayed(entry, entry.compiled, batch), batch)
-            what, by = truth.furthest(replayed, before)
+            replayed = self._outcome(self._replayed(entry, entry.fastest, batch), batch)
+            what, by = self._expected(truth, replayed, before).furthest(replayed, before)
             why = f"it differs in its {amount(what, by)}" if by > COMPILED_TOLERANCE else ""
         except Unrecordable as error:
             why = str(error)
         if not why:
+            replayed.put_back()  # gradients, parameters and what is kept of them by the eager optimizer stand there now
             return replayed
         log.warning("the recorded step of the player %r is replayed without Inductor: %s.", self.name, why)
-        self.inductor, self.compiling, entry.compiled = False, None, None
+        self.inductor, self.compiling, self.moved = False, None, False
+        for each in self.entries.values():
+            each.compiled = None
         traced.put_back()
         return traced
+
+    def _compile(self, entry: _Entry, batch: Batch) -> None:
+        assert entry.traced is not None
+        inputs = [*self.live, *_tensors(batch).values()]
+        entry.moves = self.update is not None and self.update.within
+        if not entry.moves:
+            entry.compiled = entry.traced.compiled(inputs)
+            return
+        assert self.update is not None
+        traced, update, count, read = entry.traced, self.update, len(entry.terms), len(inputs)
+        entry.kept = update.places(entry.moved)
+        at = {id(t): i for i, t in enumerate(self.live)}
+        places = [at[id(self.parameters[i])] for i in entry.moved]
+
+        def function(inputs: Sequence[Tensor]) -> list[Tensor]:
+            with torch.no_grad():
+                outputs = traced.module(*[inputs[i] for i in traced.reads])
+                moved = [inputs[i] for i in places]
+                used = update.written_out(entry.moved, moved, outputs[count:], inputs[read:-1], inputs[-1])
+            return [*outputs[:count], *used]
+
+        inputs = self._inputs(entry, batch)
+        entry.compiled = trace(function, inputs).compiled(inputs)
+
+    def _expected(self, truth: Outcome, replayed: Outcome, before: State) -> Outcome:
+        """What the eager step leaves, and its optimizer by the very gradients that are to be checked.
+
+        By gradients of its own it would move parameters whose gradients are nothing but rounding anywhere.
+        """
+        if not self.moved:
+            return truth
+        assert self.update is not None
+        truth.put_back()
+        self.update.clipped()
+        before.put_back()
+        for p, gradient in zip(replayed.parameters, replayed.gradients, strict=True):
+            p.grad = gradient
+        self.update.optimizer.step()
+        by_hand = State(replayed.places, self.device)
+        truth.values = [by_hand.values[i] if i in before.moved else v for i, v in enumerate(truth.values)]
+        return truth
 
 
 @dataclass
@@ -278,6 +343,8 @@ class _Entry:
     terms: list[str] = field(default_factory=list)
     moved: list[int] = field(default_factory=list)  # places among all that may have a gradient
     still: list[int] = field(default_factory=list)
+    moves: bool = False  # whether what is compiled moves the parameters too
+    kept: list[Place] = field(default_factory=list)  # what the optimizer keeps of them
     exact: bool = False
     replays: int = 0
     checks: int = 0

@@ -14,7 +14,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 aten = torch.ops.aten
 
-INDUCTOR: dict[str, Any] = {"fallback_random": True}  # Inductor's own random numbers are another stream
+INDUCTOR: dict[str, Any] = {
+    "fallback_random": True,  # Inductor's own random numbers are another stream
+    "size_asserts": False,  # after every kernel, though only inputs of one shape ever come
+}
 
 
 def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, *settings: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyrogen.inference.programs import contexts
 
@@ -18,13 +18,17 @@ Place = tuple[dict[str, Any], str]  # where a module keeps a tensor
 
 
 class State:
-    """What a step changes besides gradients: the model's tensors and the random numbers to come."""
+    """What a step changes besides gradients: the model's tensors, what an optimizer keeps, and the random numbers to come."""
 
-    def __init__(self, places: Sequence[Place], device: torch.device) -> None:
-        self.places, self.device = places, device
+    def __init__(self, places: Sequence[Place], device: torch.device, kept: Sequence[Place] = ()) -> None:
+        self.places, self.device = [*places, *kept], device
         self.bound: list[Tensor] = [home[name] for home, name in self.places]
         self.values = [t.detach().clone() for t in self.bound]
         self.generators = contexts.generators(self.device)
+        last = len(places)
+        self.moved = {
+            i for i, t in enumerate(self.bound) if i >= last or isinstance(t, nn.Parameter)
+        }  # by an optimizer
 
     def put_back(self) -> None:
         """Let everything be as it was."""
@@ -45,8 +49,9 @@ class Outcome(State):
         device: torch.device,
         parameters: Sequence[Tensor],
         terms: Mapping[str, Tensor],
+        kept: Sequence[Place] = (),
     ) -> None:
-        super().__init__(places, device)
+        super().__init__(places, device, kept)
         self.terms = {name: t.detach().clone() for name, t in terms.items()}
         self.parameters, self.gradients = parameters, [p.grad for p in parameters]
 
@@ -63,15 +68,25 @@ class Outcome(State):
             for i, value in enumerate(before.values)
             if not (_same(value, self.values[i]) and _same(value, other.values[i]))
         ]
-        parts: dict[str, tuple[Sequence[Tensor | None], Sequence[Tensor | None]]] = {
+        parts: dict[str, tuple[list[Tensor | None], list[Tensor | None]]] = {
             "loss": (list(self.terms.values()), list(other.terms.values())),
-            "gradient": (self.gradients, other.gradients),
-            "running statistics": ([self.values[i] for i in changed], [other.values[i] for i in changed]),
+            "gradient": (list(self.gradients), list(other.gradients)),
         }
+        for i in changed:
+            mine, theirs = parts.setdefault(self._part(i), ([], []))
+            for found, outcome in ((mine, self), (theirs, other)):
+                value = outcome.values[i]
+                # a step is small beside what it moves
+                found.append(value.double() - before.values[i].double() if i in self.moved else value)
         distances = {name: distance(mine, theirs) for name, (mine, theirs) in parts.items()}
         drawn = all(torch.equal(state, other.generators[name]) for name, state in self.generators.items())
         distances["random numbers"] = 0.0 if drawn else math.inf
         return max(distances.items(), key=lambda item: item[1])
+
+    def _part(self, i: int) -> str:
+        if i not in self.moved:
+            return "running statistics"
+        return "parameters" if isinstance(self.bound[i], nn.Parameter) else f"optimizer's {self.places[i][1]}"
 
 
 def distance(a: Sequence[Tensor | None], b: Sequence[Tensor | None]) -> float:

@@ -31,9 +31,10 @@ class Batches:
         size: data in a batch, of all processes.
         shares: how many processes share a batch.
         model: that reads them, of any length or not.
+        late: whether x may be drawn by :meth:`drawn` only.
     """
 
-    def __init__(self, split: Split, size: int, shares: int, model: Model) -> None:
+    def __init__(self, split: Split, size: int, shares: int, model: Model, late: bool = False) -> None:
         self.split, self.size, self.data = split, size, len(split)
         rest = self.data % size
         # a batch norm cannot train on a share of one datum, so a last batch that gives such shares joins the one before
@@ -45,6 +46,7 @@ class Batches:
         self.needed = _needed(split, model) if self.full > 1 else None
         self.lengths = [self.places] if self.needed is None else lengths_for(self.needed, self.full, self.places)
         self.cuts = [self.places] * self.count
+        self.late = late and len(self.lengths) == 1  # what is cut is drawn as a whole
 
     def __len__(self) -> int:
         return self.count
@@ -82,9 +84,13 @@ class Batches:
         return self.cuts[number]
 
     def read(self, index: Tensor, length: int) -> Batch:
-        """Some data, drawn and cut."""
-        batch = self.split.batch(index)
+        """Some data, cut; undrawn where that comes late."""
+        batch = self.split.undrawn(index) if self.late else self.split.batch(index)
         return batch if length == self.places else replace(batch, x=batch.x[..., :length].contiguous())
+
+    def drawn(self, batch: Batch) -> Batch:
+        """The batch as players see it."""
+        return self.split.drawn(batch) if self.late else batch
 
     def uses(self, epochs: int, rank: int, shares: int) -> Mapping[Size, int]:
         """About how many batches of which shape are a process's in so many epochs."""

@@ -14,6 +14,7 @@ from pyrogen.base import Batch, Model, Player, Stage
 from pyrogen.data import Split
 from pyrogen.inference.programs.contexts import REMEMBERING, remembering_apart, standing_still
 from pyrogen.inference.replay.recorded_step import Compile, Step, said
+from pyrogen.inference.replay.update import Update
 from pyrogen.inference.training.batches import Batches
 from pyrogen.inference.training.processes import as_written, rank, share, share_gradients, world
 from pyrogen.nets.batch_dims import computing_in
@@ -61,9 +62,11 @@ class Game:
 
     def __init__(self, model: Model, players: Sequence[Player], train: Split, rules: Rules) -> None:
         self.model, self.players, self.train, self.rules = model, players, train, rules
-        self.loader = Batches(train, rules.batch_size, world(), model)
+        # players of one game see the same draw; that of one alone is a part of its step
+        late = len(players) == 1 and players[0].shows is None
+        self.loader = Batches(train, rules.batch_size, world(), model, late)
         uses = self.loader.uses(rules.epochs, rank(), world())
-        self.movers = [_Mover(model, players, player, rules, uses) for player in players]
+        self.movers = [_Mover(model, players, player, rules, uses, self.loader.drawn) for player in players]
         self.measures: list[Step] = []
         # a tensor, so that schedules read it without leaving the device
         self.step = torch.zeros((), dtype=torch.long, device=model.device)
@@ -178,8 +181,7 @@ class Game:
         """Everything that the next move depends on, but for the model and the generators."""
         tensors = {"step": self.step, "order": self.loader.order}
         for mover in self.movers:
-            for i, values in mover.optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer/{mover.player.name}/{i}/{k}": v for k, v in values.items()}
+            tensors |= {f"optimizer/{mover.player.name}/{'/'.join(k)}": v for k, v in mover.update.state().items()}
         return tensors
 
     def _joined(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -217,29 +219,30 @@ class Game:
         self.record = self._joined(tensors).to(device)
         for mover, was in zip(self.movers, compiled, strict=True):
             mover.step.inductor = was
-            saved: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in tensors.items():
-                kind, _, rest = name.partition("/")
-                player, _, key = rest.rpartition("/")[0].rpartition("/") if kind == "optimizer" else ("", "", "")
-                if player == mover.player.name:
-                    saved.setdefault(int(key), {})[rest.rpartition("/")[2]] = tensor.clone()
-            names = mover.settings.remembers()
-            if wrong := [names ^ of_one.keys() for of_one in saved.values() if of_one.keys() != names]:
-                raise ValueError(f"of the optimizer of {mover.player.name!r}, {', '.join(sorted(wrong[0]))}")
-            groups = mover.optimizer.state_dict()["param_groups"]
-            mover.optimizer.load_state_dict({"state": saved, "param_groups": groups})
+            of = f"optimizer/{mover.player.name}"
+            mover.update.restore(
+                {tuple(k.rsplit("/", 2)[1:]): v for k, v in tensors.items() if k.rsplit("/", 2)[0] == of}
+            )
 
 
 class _Mover:
     def __init__(
-        self, model: Model, players: Sequence[Player], player: Player, rules: Rules, uses: Mapping[Size, int]
+        self,
+        model: Model,
+        players: Sequence[Player],
+        player: Player,
+        rules: Rules,
+        uses: Mapping[Size, int],
+        drawn: Callable[[Batch], Batch],
     ) -> None:
-        self.player, self.rules = player, rules
+        self.player, self.rules, self.drawn = player, rules, drawn
         self.parameters = player.parameters()
         if not self.parameters:
             raise ValueError(f"the player {player.name!r} owns no parameters, so there is nothing to train.")
         self.settings = player.optimizer if rules.lr is None else player.optimizer.with_lr(rules.lr)
-        self.optimizer = self.settings.build(self.parameters)
+        # nothing may come between the gradients and a compiled step's own update of the parameters
+        within = world() == 1 and player.shows is None
+        self.update = Update(self.settings, self.parameters, rules.clip, within)
         self.modules = [model, *(module for p in players for module in (*p.owns, *p.state))]
         owned = {id(p) for p in self.parameters}
         self.own_modules = {m for owned_module in player.owns for m in owned_module.modules()}
@@ -251,10 +254,10 @@ class _Mover:
         self.begun = False
         self.made: Mapping[str, Tensor] = {}  # shown to the player before, and not yet answered for
         uses = {shape: player.steps * times for shape, times in uses.items()}
-        self.step = Step(player.name, self._loss, self.modules, self.parameters, uses, rules.compile)
+        self.step = Step(player.name, self._loss, self.modules, self.parameters, uses, rules.compile, self.update)
 
     def _loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        return self._alone(self.player.loss, batch)
+        return self._alone(self.player.loss, self.drawn(batch))
 
     def _alone(self, compute: Callable[[Batch], Mapping[str, Tensor]], batch: Batch) -> Mapping[str, Tensor]:
         # opponents stand still
@@ -282,8 +285,7 @@ class _Mover:
         """Take the learning rate of an epoch, by its number alone, so that it does not matter where a run was cut."""
         self.step.epoch = epoch
         falls = sum(epoch >= milestone for milestone in self.rules.milestones)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr * self.rules.decay**falls
+        self.update.enter(self.settings.lr * self.rules.decay**falls)
 
     def move(self, batch: Batch | None, whole: int) -> Mapping[str, Tensor]:
         """One step down the player's loss; nobody else's parameters or statistics change.
@@ -292,7 +294,8 @@ class _Mover:
         """
         terms: Mapping[str, Tensor] = {}
         if batch is None:
-            self.optimizer.zero_grad()
+            self.update.optimizer.zero_grad()
+            self.step.moved = False
         else:
             made, self.made = self.made, {}
             if made:
@@ -303,9 +306,8 @@ class _Mover:
                 self._need_gradients()
         if world() > 1:
             share_gradients(self.parameters, (0 if batch is None else len(batch.x)) / whole)
-        if self.rules.clip is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.rules.clip)
-        self.optimizer.step()
+        if not self.step.moved:
+            self.update()
         self.player.after()
         return terms
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,14 +99,22 @@ class Split(TensorDataset):
 
     def batch(self, index: Tensor) -> Batch:
         """The rows of an index on the split's device; fresh splits draw x by torch's global generator."""
+        return self.drawn(self.undrawn(index))
+
+    def undrawn(self, index: Tensor) -> Batch:
+        """The same rows, those of fresh splits as raw values from which :meth:`drawn` makes x."""
         raw = self.raw if self.fresh else None
         if raw is None:
             x = self._fixed(index)
         elif isinstance(raw, np.ndarray):
-            x = self.view.draw(store.rows(raw, self._rows(index)).to(self.device))
+            x = store.rows(raw, self._rows(index)).to(self.device)
         else:
-            x = self.view.draw(raw[index])
+            x = raw[index]
         return Batch(x=x, y=None if self.y is None else self.y[index], index=index)
+
+    def drawn(self, batch: Batch) -> Batch:
+        """An :meth:`undrawn` batch with x drawn."""
+        return replace(batch, x=self.view.draw(batch.x)) if self.fresh else batch
 
     def chunks(self, size: int = CHUNK) -> Iterator[Tensor]:
         """All of x in parts of at most ``size`` rows, on the split's device; the same x, whatever the size.

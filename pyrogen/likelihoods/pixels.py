@@ -53,11 +53,14 @@ class _BernoulliLogProb(torch.autograd.Function):
 
 
 def _products(t: Tensor, factors: int) -> Tensor:
-    """Products of up to so many elements of the last dimension, each taken once; ``t`` is overwritten."""
+    """Products of up to so many elements of the last dimension, each taken once."""
     while factors > 1:
         half = (t.shape[-1] + 1) // 2
-        t[..., : t.shape[-1] - half].mul_(t[..., half:])
-        t, factors = t[..., :half], factors // 2
+        left = t.shape[-1] - half
+        # not in place: a compiler would follow what was overwritten through every later slice, element by element
+        pairs = t[..., :left] * t[..., half:]
+        t = pairs if left == half else torch.cat([pairs, t[..., left:half]], -1)
+        factors //= 2
     return t
 
 
