@@ -524,7 +524,7 @@ def test_one_real_claim_a_day():
 
 
 def test_a_classifier_is_trained_alone_as_the_control_of_semi_supervision_is():
-    (claim,) = claims_of("vae-semi-supervised")
+    claim, *_ = claims_of("vae-semi-supervised")
     setup = claim.setup.varied(claim.control)
     untrained, _ = Bench("cpu").model(replace(setup, recipe=[{"epochs": 0}]))
     model, _ = Bench("cpu").model(replace(setup, recipe=[{"epochs": 1, "batch_size": 64}]))
