@@ -299,7 +299,7 @@ def vqvae_masked(
     likelihood: Likelihood | str = "Bernoulli",
     objective: Objective | str | None = None,
 ) -> VQVAE:
-    """The same with a prior that is a masked diffusion of the grid of codes.
+    """The VQ-VAE whose prior is a masked diffusion of the grid of codes.
 
     Args:
         x_shape: (C, H, W), sides multiples of ``factor``.

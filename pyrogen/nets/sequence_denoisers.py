@@ -9,7 +9,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from pyrogen.nets.denoisers import WAVES, DenoiserNet, Level
-from pyrogen.nets.transformer import Block
+from pyrogen.nets.transformer import Block, need_heads
 from pyrogen.registry import choice
 
 
@@ -33,11 +33,7 @@ class SequenceTransformer(DenoiserNet):
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        if min(self.width, self.layers, self.heads) < 1 or self.width % self.heads:
-            raise ValueError(
-                f"SequenceTransformer(width={self.width}, layers={self.layers}, heads={self.heads}): needs 1 layer or more, "
-                "and a width that the heads divide."
-            )
+        need_heads("SequenceTransformer", self.width, self.layers, self.heads)
 
     def build(self, x_shape: Sequence[int], condition: int = 0, channels: int | None = None) -> nn.Module:
         """The network."""

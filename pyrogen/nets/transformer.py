@@ -32,11 +32,7 @@ class Transformer(SequenceNet):
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        if min(self.width, self.layers, self.heads) < 1 or self.width % self.heads:
-            raise ValueError(
-                f"Transformer(width={self.width}, layers={self.layers}, heads={self.heads}): needs 1 layer or more, and a "
-                "width that the heads divide."
-            )
+        need_heads("Transformer", self.width, self.layers, self.heads)
 
     def backward_looking(self, inputs: int, length: int) -> Body:
         """Blocks that look at what is before a place, and at the place."""
@@ -45,6 +41,18 @@ class Transformer(SequenceNet):
     def summary(self, length: int) -> SummaryBody:
         """Blocks that look everywhere."""
         return _Mean(length, self)
+
+
+def need_heads(who: str, width: int, layers: int, heads: int) -> None:
+    """Refuse widths that heads cannot share.
+
+    Raises:
+        ValueError: no layer, or a width that the heads do not divide.
+    """
+    if min(width, layers, heads) < 1 or width % heads:
+        raise ValueError(
+            f"{who}(width={width}, layers={layers}, heads={heads}): needs 1 layer or more, and a width that the heads divide."
+        )
 
 
 class Block(nn.Module):
