@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Size, Tensor, nn
 
 from pyrogen.base import Batch
+from pyrogen.inference.replay.entry import Entry, batch_of, tensors_of
 from pyrogen.inference.replay.recording import Recording, Unrecordable, kind_and_line, laid_out, trace
 from pyrogen.inference.replay.snapshot import Outcome, Place, State, amount, foreign
 from pyrogen.inference.replay.update import Update
@@ -28,8 +28,6 @@ PAYS = 500
 # Compiling takes seconds, and saves about half a millisecond of each step, little where products of matrices take most of it.
 COMPILING_PAYS = 50_000  # steps
 COMPILED_SIZE = 2**20  # numbers in the parameters
-CHECKED = 3  # the first replays, all of which are checked
-APART = 50  # replays at least between later checks, which take more than an eager step: they cost small epochs 3 %
 TOLERANCE = 1e-3  # relative, of recordings whose operations are not the eager ones to the bit
 COMPILED_TOLERANCE = 1e-2  # of what Inductor makes of a recording that is itself compared to the bit
 RECORDINGS = 16  # of one step; whatever changes its shapes more often stays eager
@@ -77,7 +75,7 @@ class Step:
             self.eager_because = f"recording does not pay for {self.most} steps"
         self.seconds = 0.0  # of recording
         self.epoch = 0
-        self.entries: dict[Any, _Entry] = {}
+        self.entries: dict[Any, Entry] = {}
         self.recordings = 0
         if not self.eager_because:
             self._look()
@@ -92,7 +90,7 @@ class Step:
             return self(batch)
         key = self._key(batch)
         if key not in self.entries:
-            self.entries[key] = _Entry(self._worth(batch.x.shape))
+            self.entries[key] = Entry(self._worth(batch.x.shape))
         entry = self.entries[key]
         if not entry.worth:
             return self._eager(batch)
@@ -124,9 +122,9 @@ class Step:
         """All that may have a gradient."""
         return [*self.parameters, *(t for t in (batch.shown or {}).values() if t.requires_grad)]
 
-    def _replay(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
+    def _replay(self, entry: Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
         self.moved = entry.moves and recording is entry.compiled
-        outputs = recording(self._inputs(entry, batch) if self.moved else [*self.live, *_tensors(batch).values()])
+        outputs = recording(self._inputs(entry, batch) if self.moved else [*self.live, *tensors_of(batch).values()])
         count = len(entry.terms)
         moved = self._moved(batch)
         for i in entry.still:
@@ -136,13 +134,13 @@ class Step:
             moved[i].grad = laid_out(gradient, moved[i])
         return dict(zip(entry.terms, outputs[:count], strict=True))
 
-    def _inputs(self, entry: _Entry, batch: Batch) -> list[Tensor]:
+    def _inputs(self, entry: Entry, batch: Batch) -> list[Tensor]:
         """Of a step that also moves the parameters."""
         assert self.update is not None
         kept = [home[name] for home, name in entry.kept]
-        return [*self.live, *_tensors(batch).values(), *kept, self.update.rates(entry.moved)]
+        return [*self.live, *tensors_of(batch).values(), *kept, self.update.rates(entry.moved)]
 
-    def _replayed(self, entry: _Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
+    def _replayed(self, entry: Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
         try:
             terms = self._replay(entry, recording, batch)
         except Exception as error:
@@ -186,11 +184,11 @@ class Step:
 
     def _key(self, batch: Batch) -> Any:
         shapes = [
-            (t.shape, t.stride(), t.dtype, t.device, t.requires_grad, name) for name, t in _tensors(batch).items()
+            (t.shape, t.stride(), t.dtype, t.device, t.requires_grad, name) for name, t in tensors_of(batch).items()
         ]
         return *shapes, *[m.training for m in self.modules], *[t.requires_grad for t in self.live]
 
-    def _checked(self, entry: _Entry, batch: Batch) -> Mapping[str, Tensor]:
+    def _checked(self, entry: Entry, batch: Batch) -> Mapping[str, Tensor]:
         """Replay beside the eager step, from the same state; record first, if that is still to be done.
 
         What is returned and left behind is the replay's where the two agree, so that it does not matter when one looks.
@@ -226,16 +224,16 @@ class Step:
         entry.checks, entry.epoch, entry.checked_at = entry.checks + 1, self.epoch, entry.replays
         return replayed.terms
 
-    def _record(self, entry: _Entry, batch: Batch) -> None:
+    def _record(self, entry: Entry, batch: Batch) -> None:
         self.recordings += 1
         if self.recordings > RECORDINGS:
             raise Unrecordable("shapes or modes change all the time")
         moved = self._moved(batch)
         wanted = [i for i, t in enumerate(moved) if t.requires_grad]
-        names, tensors = list(_tensors(batch)), self.live
+        names, tensors = list(tensors_of(batch)), self.live
 
         def function(inputs: Sequence[Tensor]) -> list[Tensor]:
-            terms = self.compute(_batch(dict(zip(names, inputs[len(tensors) :], strict=True))))
+            terms = self.compute(batch_of(dict(zip(names, inputs[len(tensors) :], strict=True))))
             asked = [moved[i] for i in wanted] if self.parameters else []
             gradients = torch.autograd.grad(terms["loss"], asked, allow_unused=True) if asked else ()
             found = [(i, g) for i, g in zip(wanted, gradients, strict=True) if g is not None]
@@ -247,11 +245,11 @@ class Step:
             return [t.detach() for t in terms.values()] + [g for _, g in found]
 
         started = time.perf_counter()
-        entry.traced = trace(function, [*tensors, *_tensors(batch).values()])
+        entry.traced = trace(function, [*tensors, *tensors_of(batch).values()])
         entry.still = [i for i in range(len(moved)) if i not in {*entry.moved}]
         self.seconds += time.perf_counter() - started
 
-    def _difference(self, entry: _Entry, before: State, truth: Outcome, replayed: Outcome, batch: Batch) -> str:
+    def _difference(self, entry: Entry, before: State, truth: Outcome, replayed: Outcome, batch: Batch) -> str:
         """What the replay got wrong, in words; nothing where it agrees as far as rounding lets it."""
         what, by = truth.furthest(replayed, before)
         allowed = 0.0 if entry.exact else TOLERANCE
@@ -265,7 +263,7 @@ class Step:
             entry.exact = by == 0
         return amount(what, by) if by > allowed else ""
 
-    def _compiled(self, entry: _Entry, before: State, truth: Outcome, traced: Outcome, batch: Batch) -> Outcome:
+    def _compiled(self, entry: Entry, before: State, truth: Outcome, traced: Outcome, batch: Batch) -> Outcome:
         """The same by Inductor, unless it cannot or differs: then it is replayed as it was recorded from here on."""
         if self.update and self.update.begins(entry.moved):
             return traced  # what there is to be kept of parameters is there from their first step on
@@ -291,9 +289,9 @@ class Step:
         traced.put_back()
         return traced
 
-    def _compile(self, entry: _Entry, batch: Batch) -> None:
+    def _compile(self, entry: Entry, batch: Batch) -> None:
         assert entry.traced is not None
-        inputs = [*self.live, *_tensors(batch).values()]
+        inputs = [*self.live, *tensors_of(batch).values()]
         entry.moves = self.update is not None and self.update.within
         if not entry.moves:
             entry.compiled = entry.traced.compiled(inputs)
@@ -333,55 +331,11 @@ class Step:
         return truth
 
 
-@dataclass
-class _Entry:
-    """What is known of the step for one kind of batch."""
-
-    worth: bool
-    traced: Recording | None = None
-    compiled: Recording | None = None
-    terms: list[str] = field(default_factory=list)
-    moved: list[int] = field(default_factory=list)  # places among all that may have a gradient
-    still: list[int] = field(default_factory=list)
-    moves: bool = False  # whether what is compiled moves the parameters too
-    kept: list[Place] = field(default_factory=list)  # what the optimizer keeps of them
-    exact: bool = False
-    replays: int = 0
-    checks: int = 0
-    checked_at: int = 0
-    epoch: int = 0
-
-    @property
-    def fastest(self) -> Recording:
-        recording = self.compiled or self.traced
-        assert recording is not None
-        return recording
-
-    def due(self, epoch: int) -> bool:
-        """Whether the next replay is to be checked."""
-        if self.checks < CHECKED:
-            return True
-        return self.epoch != epoch and self.replays - self.checked_at >= APART
-
-
 def _alike(a: Tensor, b: Tensor | None) -> bool:
     """Whether a buffer was replaced by one of its kind; a parameter is only ever itself."""
     if b is None or isinstance(a, nn.Parameter):
         return False
     return (a.shape, a.dtype, a.device, a.stride()) == (b.shape, b.dtype, b.device, b.stride())
-
-
-SHOWN = "shown/"
-
-
-def _tensors(batch: Batch) -> dict[str, Tensor]:
-    plain = {name: t for name, t in vars(batch).items() if isinstance(t, Tensor)}
-    return plain | {f"{SHOWN}{name}": t for name, t in (batch.shown or {}).items()}
-
-
-def _batch(tensors: Mapping[str, Tensor]) -> Batch:
-    shown = {name.removeprefix(SHOWN): t for name, t in tensors.items() if name.startswith(SHOWN)}
-    return Batch(**{name: t for name, t in tensors.items() if not name.startswith(SHOWN)}, shown=shown or None)
 
 
 def said(steps: Sequence[Step]) -> str:
