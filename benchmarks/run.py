@@ -44,6 +44,7 @@ ITEMS = {  # by the module that measures it
     "samplers": "samplers",
     "objectives": "objectives",
     "diffusion": "diffusion",
+    "bits": "bits",
 }
 APART = (
     "fit",
