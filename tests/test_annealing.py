@@ -81,6 +81,7 @@ def scores(ev, truth):
     return (ev["log_evidence"].values - truth) / ev["mc_se"].values
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     "estimator",
     [AIS(200), AIS(200, schedule="geometric"), AIS(30, init="guide"), SMC(60, particles=8)],
@@ -99,6 +100,7 @@ def test_pca_is_exact_and_so_is_the_error(pca, estimator):
     assert ev.attrs["bound"] == "lower"
 
 
+@pytest.mark.rotating
 def test_too_few_temperatures_are_seen_by_doubling_them():
     pca = Linear(30, 10)
     truth = pca.log_prob(pca.x).mean()
@@ -110,6 +112,7 @@ def test_too_few_temperatures_are_seen_by_doubling_them():
     assert abs(gain.mean()) < 4 * math.sqrt((error**2).sum()) / len(gain) + 0.1
 
 
+@pytest.mark.rotating
 def test_without_moves_it_is_importance_sampling(pca):
     """The control: at absurd steps no chain moves, and the estimate is that of so few draws of the prior."""
     with latent_spaces(Program(*pca.pair), pca.x, None, "prior", 0) as (space,):
@@ -248,6 +251,7 @@ def test_conjugate_pairs_are_exact_on_any_support(name, init):
     assert float(ev["mc_se"].max()) < 0.2
 
 
+@pytest.mark.rotating
 def test_nonlinear_decoder_against_quadrature():
     """One latent, two modes: x = sin(3z) + z² / 2 with noise."""
 
@@ -539,6 +543,7 @@ def test_annealing_agrees_with_quadrature_on_a_generator():
     assert abs(one["log_evidence"].values - exact.numpy()).mean() > 1
 
 
+@pytest.mark.rotating
 def test_annealed_error_fits_the_noise_and_is_small():
     gan, data = scaled_gan(2, 0.5), load("ring")
     assert annealed_error(gan, data, 0, temperatures=30, chains=64, num_data=8, cells=300) < 0.1
@@ -668,6 +673,7 @@ def errors(seeds, **settings):
     return np.array(found)
 
 
+@pytest.mark.rotating
 def test_strides_of_equal_length_err_less_than_those_of_a_sigmoid():
     few = {"temperatures": 60, "chains": 16, "leapfrogs": 5, "doubling": False}
     even, sigmoid = (errors(range(3), schedule=schedule, **few) for schedule in ("even", "sigmoid"))

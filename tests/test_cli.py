@@ -114,6 +114,7 @@ def test_a_runs_config_makes_the_same_run(run, tmp_path, capsys):
     assert yaml.safe_load(capsys.readouterr().out) == printed
 
 
+@pytest.mark.rotating
 def test_seeds_make_one_table_and_compare_pairs_them(tmp_path, capsys):
     words = f"train vae --data digits --epochs 1 --hidden 8 --seeds 3 --seed 4 --folder {tmp_path / 'runs'}"
     assert main(words.split()) == 0
@@ -149,6 +150,7 @@ def test_seeds_make_one_table_and_compare_pairs_them(tmp_path, capsys):
     assert main(["report", folders[0]]) == 0
 
 
+@pytest.mark.rotating
 def test_runs_on_other_data_are_not_compared(run, tmp_path, capsys):
     other = tmp_path / "other"
     words = f"train vae --data digits --data_seed 7 --epochs 1 --hidden 8 --folder {other}"

@@ -156,6 +156,7 @@ def test_a_step_that_moves_wrongly_is_noticed(tiny_data, uncompiled, monkeypatch
     assert (moving(g), furthest) == ([False], 0.0)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("stopped", [1, 2, 20])
 @pytest.mark.parametrize("optimizer", ["as it is", "with clipping and a schedule"])
 def test_a_resumed_run_changes_no_bit(stopped, optimizer, tiny_data, tmp_path, monkeypatch, uncompiled):

@@ -100,6 +100,7 @@ def test_a_wrong_constant_would_be_seen():
     assert (np.abs((score["log_evidence"].values - wrong) / score["mc_se"].values) > 5).mean() > 0.8
 
 
+@pytest.mark.rotating
 def test_the_bias_of_few_draws_is_half_the_error_squared():
     """E log 1/k Σ w = log p − se²/2 + O(k⁻²), and error bars that z-scores of variance one confirm."""
     model, guide, x, truth = gamma_poisson(0.05)

@@ -22,6 +22,7 @@ def kl_of_wider(spread, latents=2):
     return latents * (spread**2 / 2 - 0.5 - math.log(spread))
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_gaps_are_the_closed_forms_within_a_fiftieth_of_a_nat(linear, seed):
     """Mean field loses ½ (Σ log P_ii − log det P) whatever the network; a full covariance nothing."""
@@ -184,6 +185,7 @@ def test_where_chains_cannot_move_the_weights_answer(pair):
     assert np.abs(found["log_evidence"] - exact["log_evidence"]).max() < 0.05
 
 
+@pytest.mark.rotating
 def test_the_analysis_and_the_metric():
     data = load("digits")
     model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2, hidden=(8,))
@@ -198,6 +200,7 @@ def test_the_analysis_and_the_metric():
     assert math.isfinite(inference_gap(model, data, 0, num_data=4, steps=20))
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("components", [8, 5])
 def test_the_best_posterior_leaves_a_prior_alone_that_is_made_of_the_encoder(components):
     # as many pseudo-inputs as data: the prior would read the data's features for its own, and its best bound exceed log p(x)

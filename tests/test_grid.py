@@ -132,6 +132,7 @@ def test_epochs_that_were_chosen_for_other_data_are_said(made, tmp_path):
     assert "recipe for" not in made.text()
 
 
+@pytest.mark.rotating
 def test_means_over_seeds(tmp_path):
     shared = {key: value for key, value in SMALL.items() if key != "latent_size"}
     found = grid({"latent_size": [2, 3]}, seeds=2, seed=5, folder=tmp_path, **shared, **SCORED)
@@ -152,6 +153,7 @@ def test_means_over_seeds(tmp_path):
     assert "means over 2 seeds" in found.text()
 
 
+@pytest.mark.rotating
 def test_unlike_data_are_not_paired(tmp_path):
     found = grid({"likelihood": ["Normal", "Bernoulli", "ContinuousBernoulli"]}, folder=tmp_path, **SMALL, **SCORED)
     assert found.numbers["kind_of_data"].values.tolist() == ["unit", "binary", "unit"]
@@ -164,6 +166,7 @@ def test_unlike_data_are_not_paired(tmp_path):
     assert "are not compared: differences are to the first cell that scores the same data" in found.text()
 
 
+@pytest.mark.rotating
 def test_a_choices_own_argument_and_numbers_are_axes(tmp_path):
     over = {"prior.components": [2, 3], "objective": ["ELBO", IWAE(4)]}
     found = grid(over, prior="VampPrior", folder=tmp_path, **SMALL, **SCORED)
@@ -197,6 +200,7 @@ def test_a_crash_is_shown_and_the_others_go_on(tmp_path, capsys):
     assert re.search(r"│ 0.001 +│ -\d", printed)
 
 
+@pytest.mark.rotating
 def test_what_has_ended_is_not_run_again(made, monkeypatch):
     over = {"prior": PRIORS, "posterior": ["DiagonalNormal", "LowRankNormal"]}
     monkeypatch.setattr("pyrogen.inference.runs.evaluate.log_evidence", None)
@@ -207,6 +211,7 @@ def test_what_has_ended_is_not_run_again(made, monkeypatch):
     np.testing.assert_array_equal(again.numbers["seconds"].values, part["seconds"].values)
 
 
+@pytest.mark.rotating
 def test_another_ruler_does_not_train_again(made, monkeypatch):
     monkeypatch.setattr(cells, "fit", None)
     over = {"prior": PRIORS, "posterior": ["DiagonalNormal"]}
@@ -223,6 +228,7 @@ def test_another_ruler_does_not_train_again(made, monkeypatch):
     assert not grid(over, folder=made.folder, **SMALL, **SCORED).failed
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     ("changed", "said"), [("weights", "stale .*the weights changed since"), ("lost", "has lost its score")]
 )
@@ -291,10 +297,12 @@ def same(found, made):
         np.testing.assert_array_equal(found.numbers[key].values, part[key].values)
 
 
+@pytest.mark.rotating
 def test_processes_of_loky_give_the_same_bits(made, tmp_path):
     same(grid(OVER, folder=tmp_path, **SMALL, **{**SCORED, "jobs": 2}), made)
 
 
+@pytest.mark.rotating
 def test_a_cluster_of_dask_gives_the_same_bits(made, tmp_path):
     from dask.distributed import Client
 

@@ -512,6 +512,7 @@ def test_validation_is_recorded_too(tiny_data):
     assert states[0] == states[1]
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", ["vae", "gan-nonsaturating", "rbm", "made"])
 def test_a_resumed_run_records_anew_and_changes_no_bit(name, tiny_data, tmp_path, monkeypatch):
     """In the middle of an epoch, of which the rest is replayed from another recording."""

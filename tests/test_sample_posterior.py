@@ -289,6 +289,7 @@ def one_root_turned(x):
         pyro.sample("z", dist.Normal(centre @ DIRECTIONS, 0.25).to_event(1))
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("pair", [(two_roots, one_root), (two_roots_turned, one_root_turned)], ids=["line", "plane"])
 def test_a_mode_that_the_guide_does_not_know_is_met_or_the_chains_say_so(pair):
     """Of 60 data with draws of their own; by half of the chains at the prior's draws it was one in four that was missed."""
@@ -307,6 +308,7 @@ def test_a_mode_that_the_guide_does_not_know_is_met_or_the_chains_say_so(pair):
     assert (guided > 0.99).all()  # the control: what the guide alone would say
 
 
+@pytest.mark.rotating
 def test_a_datum_against_pyro_s_own_nuts(pair):
     torch.manual_seed(3)
     vae = pair(likelihood="Bernoulli")

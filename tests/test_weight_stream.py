@@ -78,6 +78,7 @@ KINDS = {
 }
 
 
+@pytest.mark.rotating
 @settings(max_examples=25, deadline=None)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
