@@ -259,6 +259,28 @@ def test_a_gan_made_for_other_data_is_told_how_to_make_it():
         )
 
 
+@pytest.mark.rotating
+def test_layers_below_an_untrained_one_are_not_said_to_have_collapsed(caplog):
+    """Of the first stages of a stack the top says nothing yet."""
+    data = pyrogen.data.load("digits")
+    model = pyrogen.create("autoencoder-stacked", x_shape=data.x_shape, latent_size=32)
+    with caplog.at_level(logging.WARNING, logger="pyrogen"):
+        run = fit(model, data, epochs=14, lr=3e-3, batch_size=32, device="cpu", progress=False)
+    assert run.records[14]["valid/active_units"] == 0
+    assert run.records[-1]["valid/active_units"] == 32
+    assert "collapsed" not in caplog.text
+
+
+def test_codes_that_are_points_are_not_told_of_a_kl(caplog):
+    rows = np.random.default_rng(0).normal(size=(300, 4))
+    dear = {"name": "Laplace", "scale": 1e-3}  # which is charged a thousand nats for every unit of a code
+    model = pyrogen.create("autoencoder-sparse", x_shape=(4,), latent_size=2, prior=dear, likelihood="Normal")
+    with caplog.at_level(logging.WARNING, logger="pyrogen"):
+        fit(model, rows, epochs=40, batch_size=16, device="cpu", progress=False)
+    assert "the codes have collapsed: none of them varies over data, by 0.01 or more" in caplog.text
+    assert "KL" not in caplog.text
+
+
 class Idling(ELBO):
     """Something that is no encoder rests, which is no reason to be silent of the encoder."""
 

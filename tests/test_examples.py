@@ -39,6 +39,10 @@ RUNS = {
         "digits gains",
     ),
     "words_that_stand_together.py": (["--data", "grammar", "--size", "12", "--least", "1"], "one and many, 1"),
+    "how_sparse_are_codes.py": (
+        ["--epochs", "1", "--entries", "autoencoder-sparse", "autoencoder-text"],
+        "autoencoder-text: 'autoencoder-text' needs vocabulary",
+    ),
     "find_both_elbows.py": (["--epochs", "1"], "its two exact answers: (-0.25, +1.77) (+0.97, -1.77)"),
 }
 

@@ -61,6 +61,19 @@ def has_learned(line: Mapping[str, Any]) -> bool:
     return isinstance(step, (int, float)) and step >= LEARNED
 
 
+def collapse_in_words(line: Mapping[str, Any]) -> tuple[str, str]:
+    """What it is that no latent is active by the metrics of an epoch, and what to try: a point has no KL to be lowered."""
+    if any(f"valid/{name}" in line for name in ("mutual_information", "kl_per_dim", "information_per_dim")):
+        return (
+            f"the posterior has collapsed: no latent is active, at {ACTIVE:g} nat or more",
+            "try a KL warm-up, as objective=ELBO(warmup=1000), a smaller beta, or a weaker decoder.",
+        )
+    return (
+        f"the codes have collapsed: none of them varies over data, by {VARIES:g} or more",
+        "try a smaller lr, or less of what is charged for codes.",
+    )
+
+
 def in_words(found: Mapping[str, Any], size: int) -> str:
     """How many of ``size`` latents are active, by what measure, and the rates, largest first."""
     counted = f"{found['active_units']} of {size} latents are active"

@@ -11,7 +11,7 @@ from torch import Tensor
 from pyrogen.axes import Prior
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
-from pyrogen.inference.latents.activity import has_learned, in_words
+from pyrogen.inference.latents.activity import collapse_in_words, has_learned, in_words
 from pyrogen.inference.latents.walks import aggregate
 from pyrogen.inference.pages.panel import (
     ADVICE,
@@ -141,10 +141,8 @@ def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
     measured = {"active_units": int(active), **{k: v for k, v in rates.items() if v is not None}}
     said = f"{in_words(measured, model.latent_size)}."
     if active == 0 and has_learned(history[-1]):
-        said = (
-            f"The posterior has collapsed: {said} The codes say next to nothing of the data. A smaller weight on the KL, its "
-            "warm-up, or a weaker decoder may revive them."
-        )
+        found, advice = collapse_in_words(history[-1])
+        said = f"{found[0].upper()}{found[1:]}. {said} The codes say next to nothing of the data; {advice}"
     shared = last(history, "valid/mutual_information")
     if shared is not None:
         noise = ", here below 0 by the noise of few draws" if round(shared, 2) < 0 else ""

@@ -20,7 +20,7 @@ from pyrogen.inference.adversarial.collapse import said_of
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.summary import summarize
-from pyrogen.inference.latents.activity import has_learned
+from pyrogen.inference.latents.activity import collapse_in_words, has_learned
 from pyrogen.inference.runs.density import trained_by
 from pyrogen.inference.training.run import read_history
 from pyrogen.registry import unknown
@@ -182,7 +182,4 @@ def beware(folder: str | Path) -> Iterator[str]:
     objective = trained_by(config.get("fit") or {})
     # what a game trained is scored without its posterior, which the game may have left at rest
     if history[-1].get("valid/active_units") == 0 and not (objective and objective.implicit):
-        yield (
-            "the posterior has collapsed: no latent is active, at 0.1 nat or more, and the score is that of a model that "
-            "does without"
-        )
+        yield f"{collapse_in_words(history[-1])[0]}, and the score is that of a model that does without"

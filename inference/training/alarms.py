@@ -11,7 +11,7 @@ import torch
 from pyrogen.base import HasPosterior, Model, Player
 from pyrogen.data import Split
 from pyrogen.inference.adversarial import collapse
-from pyrogen.inference.latents.activity import ACTIVE, has_learned
+from pyrogen.inference.latents.activity import collapse_in_words, has_learned
 from pyrogen.inference.programs.contexts import evaluating, reached
 
 log = logging.getLogger("pyrogen")
@@ -42,11 +42,8 @@ class Alarms:
         # before it has learned anything no latent is active either: wait for many steps, and a fall, or half of the epochs
         ever = any(line.get("valid/active_units") for line in records if line["epoch"])
         if terms.get("valid/active_units") == 0 and trained and (ever or late) and not rests():
-            self._say(
-                "collapse",
-                f"the posterior has collapsed: no latent is active, at {ACTIVE:g} nat or more, after epoch {terms['epoch']}; "
-                "try a KL warm-up, as objective=ELBO(warmup=1000), a smaller beta, or a weaker decoder.",
-            )
+            found, advice = collapse_in_words(terms)
+            self._say("collapse", f"{found}, after epoch {terms['epoch']}; {advice}")
         if trained and late and (said := collapse.said_of(terms)):
             advice = "try a smaller lr, or more steps of the critic."
             self._say("generator", f"{said} after epoch {terms['epoch']}; {advice}")
@@ -65,9 +62,10 @@ class Alarms:
 
 
 def at_rest(model: Model, split: Split, players: Sequence[Player]) -> bool:
-    """Whether no player moves what q(z|x) depends on, as in a game over x: such an encoder has not collapsed."""
+    """Whether nobody moves some of what q(z|x) depends on: as in a game over x, or in a stage of lower layers alone."""
     assert isinstance(model, HasPosterior)
     part = split.take(1)
     with evaluating(model), torch.enable_grad():
         encoder = reached(model.encode(part.x, part.y).mean.sum(), model.parameters())
-    return not any(encoder & ({*map(id, player.parameters())} - player.resting().keys()) for player in players)
+    moved = {id(p) for player in players for p in player.parameters() if id(p) not in player.resting()}
+    return bool(encoder - moved)
