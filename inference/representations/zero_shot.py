@@ -226,7 +226,7 @@ def _useless(model: Model, data: Data) -> str:
         return ""
     return (
         f"{type(model).__name__} neither encodes data nor is told their factors, by which unseen classes are named; take an "
-        "encoder, or `vae-conditional`."
+        "encoder, or vae-conditional."
     )
 
 
@@ -266,5 +266,5 @@ class ZeroShot(Analysis):
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Ask it."""
         found = zero_shot(model, data, self.factors, self.reader, self.judge, self.made, self.limit, seed)
-        advice = "codes that keep each factor apart name unseen pairs: ask `pyrogen probe RUN --factor` which they keep"
+        advice = "codes that keep each factor apart name unseen pairs: pyrogen probe RUN --factor says which they keep"
         return found.finding("zero-shot", advice)
