@@ -303,7 +303,12 @@ def test_a_posterior_is_called_collapsed_only_after_many_steps(caplog):
 def test_a_score_and_a_page_wait_for_many_steps_too(step, said, tmp_path):
     from pyrogen.inference.pages.latent_sections import usage
 
-    line = {"epoch": 12, "valid/active_units": 0, **({} if step is None else {"step": step})}
+    line = {
+        "epoch": 12,
+        "valid/active_units": 0,
+        "valid/mutual_information": 0.0,
+        **({} if step is None else {"step": step}),
+    }
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     assert any("has collapsed" in sentence for sentence in beware(tmp_path)) == said
     model = pyrogen.create("vae", x_shape=(4,), latent_size=2, hidden=(3,))
