@@ -123,7 +123,7 @@ def test_a_game_leaves_the_likelihood_unfitted_so_that_noise_is_what_is_scored(b
 
 
 def test_a_posterior_that_a_game_leaves_at_rest_is_not_said_to_have_collapsed(both, monkeypatch):
-    last = {"epoch": 9, "step": 5000, "valid/active_units": 0}
+    last = {"epoch": 9, "step": 5000, "valid/active_units": 0, "valid/mutual_information": 0.0}
     monkeypatch.setattr("pyrogen.inference.runs.scores.read_history", lambda folder: [last])
     assert "the posterior has collapsed" in " ".join(beware(both[False].folder))
     assert list(beware(both[True].folder)) == []

@@ -25,7 +25,7 @@ from pyrogen.base import Batch, Player
 from pyrogen.data import load
 from pyrogen.inference import ELBO, Adversarial, fit
 from pyrogen.inference.adversarial.information import Information
-from pyrogen.inference.replay import recorded_step
+from pyrogen.inference.replay import entry, recorded_step
 from pyrogen.inference.replay.recorded_step import Step, said
 from pyrogen.inference.training.game import Game, Rules
 
@@ -292,7 +292,7 @@ def test_what_python_changes_is_caught(loss, caplog):
 def test_a_number_that_changes_between_epochs_is_caught_in_the_next(caplog):
     model = Loss(slow_number)
     model.weight, step = 1.0, model.step()
-    run(step, recorded_step.APART + recorded_step.CHECKED)
+    run(step, entry.APART + entry.CHECKED)
     assert not step.eager_because
     model.weight, step.epoch = 1.0 + 1e-6, 1
     with caplog.at_level(logging.WARNING, "pyrogen"):

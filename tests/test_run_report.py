@@ -287,7 +287,12 @@ def test_validation_losses_are_read(losses, parts):
 
 
 USAGE = {
-    "collapsed": ({"valid/active_units": 0}, 0, "has collapsed: 0 of 2 latents are active"),
+    "collapsed": ({"valid/active_units": 0, "valid/mutual_information": 0.0}, 0, "has collapsed: no latent is active"),
+    "points": (
+        {"valid/active_units": 0},
+        0,
+        "The codes have collapsed: none of them varies over data, by 0.01 or more.",
+    ),
     "one": ({"valid/active_units": 1, "valid/mutual_information": 1.234}, 0, "1 of 2 latents are active"),
     "kl": ({"valid/kl_per_dim": [1.5, 0.25]}, 1, "1.75 nats together"),
     "strange": ({"valid/kl_per_dim": [1.0], "valid/active_units": "many"}, 0, None),
