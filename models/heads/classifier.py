@@ -21,6 +21,23 @@ from pyrogen.registry import entry, make
 BOUNDED = ("unit", "binary")
 
 
+def kinds_read(kind: str, reads: str) -> tuple[str, ...]:
+    """The kinds of data that a network of labels takes, of the one that it was made for: those of the same range.
+
+    Args:
+        kind: of the data.
+        reads: what reads them, as a refusal begins.
+
+    Raises:
+        ValueError: it is another.
+    """
+    if kind not in (*BOUNDED, "real"):
+        raise ValueError(
+            f"kind={kind!r}: {reads} real numbers, or numbers from 0 to 1; load the data with kind='real' or kind='unit'."
+        )
+    return BOUNDED if kind in BOUNDED else ("real",)
+
+
 class Classifier(Model, HasClassifier, HasFeatures):
     """y ~ Categorical(softmax(net(x))): of x it knows nothing but the class.
 
@@ -47,12 +64,7 @@ class Classifier(Model, HasClassifier, HasFeatures):
         objective: Objective | str | None = None,
     ) -> None:
         super().__init__()
-        if kind not in (*BOUNDED, "real"):
-            raise ValueError(
-                f"kind={kind!r}: a classifier reads real numbers, or numbers from 0 to 1; load the data with kind='real' or "
-                "kind='unit'."
-            )
-        self.x_shape, self.kinds = torch.Size(x_shape), BOUNDED if kind in BOUNDED else ("real",)
+        self.x_shape, self.kinds = torch.Size(x_shape), kinds_read(kind, "a classifier reads")
         # a label may be missing: the loss leaves the datum out
         self.condition: Condition = Condition((), classes, optional=True)
         self.objective: Objective = Classification() if objective is None else make("objective", objective)

@@ -16,10 +16,10 @@ from pyrogen.conditions import Condition
 from pyrogen.inference.attacks import activation
 from pyrogen.inference.attacks.training import range_of
 from pyrogen.inference.objectives.tasks import Tasks
+from pyrogen.models.heads.classifier import kinds_read
 from pyrogen.nets import ConvEncoder, mlp
 from pyrogen.registry import entry, make
 
-BOUNDED = ("unit", "binary")
 Sharing = Literal["hard", "soft", "none"]
 
 
@@ -52,14 +52,10 @@ class MultiTask(Model, HasTasks, HasFeatures):
         objective: Objective | str | None = None,
     ) -> None:
         super().__init__()
-        if kind not in (*BOUNDED, "real"):
-            raise ValueError(
-                f"kind={kind!r}: tasks are read from real numbers, or numbers from 0 to 1; load the data with kind='real' or "
-                "kind='unit'."
-            )
+        kinds = kinds_read(kind, "tasks are read from")
         if len(trunks) not in (1, tasks):
             raise ValueError(f"{len(trunks)} trunks for {tasks} tasks: needs one that all share, or one for each.")
-        self.x_shape, self.kinds = torch.Size(x_shape), BOUNDED if kind in BOUNDED else ("real",)
+        self.x_shape, self.kinds = torch.Size(x_shape), kinds
         # labels may be missing: the loss leaves them out
         self.condition: Condition = Condition((tasks,), classes, optional=True)
         self.objective: Objective = Tasks() if objective is None else make("objective", objective)
