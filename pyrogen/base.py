@@ -187,13 +187,18 @@ class Model(nn.Module, ABC):
 
         return refusal(f"the model {type(self).__name__}", self.kinds, kind)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it has to be told y, and does not infer it."""
+        return self.condition is not None and not self.condition.optional
+
     def condition_for(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
         """The y that must be told beside data or samples: None where the model takes none, or infers it.
 
         What is decoded needs a y of every model that takes one: with data x it is, where the model infers it, the y that it
         infers of them, ``(B,)``.
         """
-        return y if self.condition is not None and not self.condition.optional else None
+        return y if self.is_told else None
 
     @property
     def device(self) -> torch.device:

@@ -173,7 +173,7 @@ class Adversarial(Objective):
                 f"{type(model).__name__} has no critic and is no (model, guide) pair that could be given one, so it "
                 "cannot be trained by Adversarial; leave objective=None."
             )
-        told = model.condition is not None and not model.condition.optional and "y" not in self.sites
+        told = model.is_told and "y" not in self.sites
         assert self.critic is None or isinstance(self.critic, CriticNet)
         pair_game = PairGame(model, (*self.sites, "y") if told else self.sites, self.critic, self.means)
         return pair_game, pair_game.unmoved

@@ -85,7 +85,7 @@ class InfoNCE(Objective):
         """
         if not (isinstance(model, Pair) and isinstance(model, HasPosterior)):
             raise ValueError(f"{type(model).__name__} is no pair that encodes, and InfoNCE compares codes; take one.")
-        if model.condition is not None and not model.condition.optional:
+        if model.is_told:
             raise ValueError(f"{type(model).__name__} is told y, which no view has; take a model without a condition.")
         projection: nn.Module = mlp((model.latent_size,), self.hidden, (self.size,)).to(model.device)
         augment = make("augmentation", self.augmentation)

@@ -160,7 +160,7 @@ class Debiasing(Analysis):
 
     def refusal(self, model: Model, data: Data) -> str:
         """Why it cannot be asked."""
-        if not isinstance(model, HasFeatures) or (model.condition is not None and not model.condition.optional):
+        if not isinstance(model, HasFeatures) or model.is_told:
             return f"{type(model).__name__} has no codes that it makes of x alone, by which rare data are found."
         if None in (self.factor, self.bias) and not biased_factors(data):
             return (

@@ -70,7 +70,7 @@ class Codes(Representation):
                 f"{type(model).__name__} has neither codes nor hidden units that describe data, which a probe reads; take "
                 "one that encodes, or `classifier`, `rbm`."
             )
-        if model.condition is not None and not model.condition.optional:
+        if model.is_told:
             raise ValueError(
                 f"{type(model).__name__} is told y beside x, and a probe would only read it back; take a model without a "
                 "condition."

@@ -73,7 +73,7 @@ def zero_shot(
     train, test = _known(some, classes), _known(data.test, classes)
     test = test.rows(classes.number(test.y, classes.unseen) >= 0)
     rng = numpy_generator(seed, 11)
-    if _is_told(model):
+    if model.is_told:
         first, ways = MADE, _taught(model, train, test, classes, make("judge", judge), made, rng, seed)
     else:
         first, ways = ATTRIBUTES, _read(model, data, train, test, classes, make("reader", reader), seed)
@@ -210,13 +210,9 @@ def _taught(
     return _Ways(named, named(classes.seen))
 
 
-def _is_told(model: Model) -> bool:
-    return model.condition is not None and not model.condition.optional
-
-
 def _useless(model: Model, data: Data) -> str:
     """Why a model tells nothing of unseen classes, in one sentence; "" where it does."""
-    if _is_told(model):
+    if model.is_told:
         assert model.condition is not None
         told = model.condition.classes is not None and torch.Size(model.condition.shape) == data.y_shape
         return (

@@ -69,7 +69,7 @@ def model_card(folder: str | Path, how: str, license: str | None = None) -> str:
 
 
 def _first_call(model: Model) -> str:
-    told = model.condition is not None and not model.condition.optional
+    told = model.is_told
     return f"x = model.sample(16{', y' if told else ''})  # (16, {', '.join(map(str, model.x_shape))})"
 
 
