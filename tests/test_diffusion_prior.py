@@ -101,7 +101,7 @@ def test_fit_trains_the_model_first_and_then_the_prior_alone(tmp_path):
     first, second = made.stages()
     assert second.name == "prior"
     first.enter()
-    assert made.prior.asleep
+    assert not made.prior.awake.on
     data = {"x_train": X.repeat(4, 1, 1, 1).numpy()}
     kept = {}
 
@@ -114,7 +114,7 @@ def test_fit_trains_the_model_first_and_then_the_prior_alone(tmp_path):
     fit(made, data, epochs=2, batch_size=8, progress=False, device="cpu", validate=False)
     moved = {k.split(".")[0] for k, v in made.named_parameters() if not torch.equal(v, kept[k])}
     assert moved == {"encoder", "decoder", "prior"}
-    assert not made.prior.asleep
+    assert made.prior.awake.on
     # of the second stage alone only the prior
     made.zero_grad()
     second.players[0].loss(Batch(X))["loss"].backward()

@@ -84,7 +84,7 @@ def test_of_a_vae_of_bits_evidence_is_that_of_enumeration_and_fit_trains_it_last
     found = log_evidence(model, x[:3], IWAE(400))
     assert abs((found["log_evidence"].values - truth.numpy()) / found["mc_se"].values).max() < 4.5
     fit(model, {"x_train": x.numpy()}, epochs=1, batch_size=8, progress=False, device="cpu", validate=False)
-    assert not model.prior.asleep
+    assert model.prior.awake.on
 
 
 def test_a_vqvae_fits_it_to_its_codes_by_the_bound():

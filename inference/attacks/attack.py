@@ -263,8 +263,8 @@ def clipped(x: Tensor, bounds: Bounds | None) -> Tensor:
     """x within its range."""
     if bounds is None:
         return x
-    low, high = (torch.as_tensor(bound).to(x) for bound in bounds)
-    return x.maximum(low).minimum(high)
+    low, high = (bound.to(x) if isinstance(bound, Tensor) else bound for bound in bounds)
+    return x.clamp(min=low).clamp(max=high)
 
 
 def judged(outputs: Tensor, x: Tensor, y: Tensor, targeted: bool, distance: Tensor) -> Attacked:

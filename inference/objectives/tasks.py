@@ -64,4 +64,4 @@ def _spread(model: HasTasks) -> Tensor:
     """Σ_a ‖w_a − w̄‖² over the weights of all trunks, a scalar."""
     alike = zip(*(trunk.parameters() for trunk in model.trunks), strict=True)
     stacked = [torch.stack(own) for own in alike]
-    return sum(((w - w.mean(0)).square().sum() for w in stacked), torch.zeros(()).to(stacked[0]))
+    return sum(((w - w.mean(0)).square().sum() for w in stacked), stacked[0].new_zeros(()))

@@ -266,7 +266,7 @@ def seen_shape(likelihood: Likelihood) -> torch.Size:
 def _one_hot(z: Tensor, words: int) -> Tensor:
     """Words and ends of ``(..., voices, T)`` as ``(..., (words + 1) voices, T)``, the end last; 0 where they are hidden."""
     values = torch.arange(words + 1, device=z.device)
-    values[-1] = END
+    values = values.where(values < words, END)
     return (z.unsqueeze(-3) == values[:, None, None]).to(z).flatten(-3, -2)
 
 

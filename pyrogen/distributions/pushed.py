@@ -64,7 +64,7 @@ class Pushed(TorchDistribution):
         lead = torch.broadcast_shapes(value.shape[: value.dim() - len(self.event_shape)], self.batch_shape)
         flat = value.expand(*lead, *self.event_shape).reshape(-1, *self.event_shape)
         z, log_det = self.inward(flat, *self._told(lead))
-        base = dist.Normal(torch.zeros_like(z), 1.0).log_prob(z).flatten(1).sum(1)
+        base = dist.Normal(torch.zeros_like(z), torch.ones_like(z)).log_prob(z).flatten(1).sum(1)
         return (base + log_det).reshape(lead)
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008  (torch's own signature)

@@ -73,7 +73,7 @@ class RelaxedOneHot(dist.RelaxedOneHotCategorical):
     @property
     def mean(self) -> Tensor:
         """The mean of 128 draws from points that are spread evenly, as there is no closed form."""
-        u = spread(self.event_shape[0]).to(self.logits)
+        u = spread(self.event_shape[0], dtype=self.logits.dtype, device=self.logits.device)
         gumbel = -(-u.log()).log()
         z = (self.logits + gumbel.reshape(len(u), *[1] * len(self.batch_shape), -1)) / self.temperature
         return z.softmax(-1).mean(0)

@@ -17,10 +17,14 @@ POINTS = 128  # that stand for a distribution in its mean
 
 
 @functools.cache
-def spread(size: int, points: int = POINTS) -> Tensor:
-    """Points that fill the unit cube evenly, each with its mirror image, always the same: ``(points, size)`` in float64."""
+def spread(
+    size: int, points: int = POINTS, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Points that fill the unit cube evenly, each with its mirror image, always the same: ``(points, size)``."""
+    if torch.device(device).type != "cpu":
+        return spread(size, points, dtype).to(device)  # once
     half = SobolEngine(size, scramble=True, seed=0).draw(points // 2, dtype=torch.float64)
-    return torch.cat([half, 1 - half])
+    return torch.cat([half, 1 - half]).to(dtype)
 
 
 class Transformed(dist.TransformedDistribution):
@@ -33,7 +37,7 @@ class Transformed(dist.TransformedDistribution):
     def mean(self) -> Tensor:
         """The mean of the images of points that are spread evenly over the base."""
         base = self.base_dist.base_dist
-        u = spread(base.batch_shape[-1]).to(base.loc)
+        u = spread(base.batch_shape[-1], dtype=base.loc.dtype, device=base.loc.device)
         z = base.icdf(u.reshape(len(u), *[1] * (len(base.batch_shape) - 1), -1))
         for transform in self.transforms:
             z = transform(z)

@@ -52,7 +52,8 @@ class Seen(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(φ(x)|·) in nats, of the features and not of x."""
-        seen = FAMILIES[self.family](self._look(self.center), self.scale, validate_args=False)
+        center = self._look(self.center)
+        seen = FAMILIES[self.family](center, torch.full_like(center, self.scale), validate_args=False)
         log_p: Tensor = seen.log_prob(self._look(value)).sum(-1)
         return log_p
 

@@ -30,12 +30,17 @@ class NADENet(Causal):
         ValueError: an order that is no permutation.
     """
 
+    taken: Tensor
+    back: Tensor
+
     def __init__(self, shape: Sequence[int], hidden: int, parameters: int, order: Sequence[int] | None = None) -> None:
         super().__init__()
         self.shape, self.parameters_each = Size(shape), parameters
         size = self.shape.numel()
         self.order = permutation(order, size)
         self.places = places_of(self.shape, self.order)
+        self.register_buffer("taken", torch.tensor(self.order), persistent=False)
+        self.register_buffer("back", self.taken.argsort(), persistent=False)
         # a sum of up to D columns, and one of all hidden units
         self.columns = nn.Parameter((2 * torch.rand(size, hidden) - 1) / size**0.5)
         self.offset = nn.Parameter(torch.zeros(hidden))
@@ -44,11 +49,10 @@ class NADENet(Causal):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The parameters of every element."""
-        added = x.flatten(1)[:, self.order[:-1]].unsqueeze(-1) * self.columns[:-1]
+        added = x.flatten(1)[:, self.taken[:-1]].unsqueeze(-1) * self.columns[:-1]
         h = torch.sigmoid(self.offset + pad(added.cumsum(1), (0, 0, 1, 0)))
         out = torch.einsum("ndh,dph->npd", h, self.weight) + self.bias.T
-        back = torch.tensor(self.order, device=x.device).argsort()
-        return out[:, :, back].reshape(len(x), self.parameters_each * self.shape[0], *self.shape[1:])
+        return out[:, :, self.back].reshape(len(x), self.parameters_each * self.shape[0], *self.shape[1:])
 
     def begin(self, x: Tensor, condition: Tensor | None = None) -> Walk:
         """As the contract says: one column is added at each place."""

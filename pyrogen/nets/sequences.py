@@ -211,8 +211,8 @@ class CausalSequence(Causal, AnyLength):
         if self.reading.words is None:
             return out
         logits = out.unflatten(1, (-1, self.shape[0]))
-        certain = torch.full_like(logits, torch.finfo(out.dtype).min)
-        certain[:, -1] = 0
+        least = torch.finfo(out.dtype).min
+        certain = torch.cat([torch.full_like(logits[:, :-1], least), torch.zeros_like(logits[:, -1:])], 1)
         return torch.where((before == END).unsqueeze(1), certain, logits).flatten(1, 2)
 
 

@@ -16,13 +16,15 @@ from pyrogen.registry import choice
 
 
 @functools.cache
-def _points(size: int, draws: int) -> Tensor:
+def _points(size: int, draws: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Points that stand for a standard normal, with mean 0 and variances 1, uncorrelated where they are enough."""
+    if device.type != "cpu":
+        return _points(size, draws, dtype, torch.device("cpu")).to(device)
     half = torch.special.ndtri(spread(size, draws)[: draws // 2])
     left, _, right = torch.linalg.svd(half, full_matrices=False)
     half = left @ right  # the orthogonal matrix nearest to it
     half = half / half.square().mean(0).sqrt()
-    return torch.cat([half, -half])
+    return torch.cat([half, -half]).to(dtype)
 
 
 @choice("posterior")
@@ -71,7 +73,7 @@ class SemiAmortized(Posterior):
                 "posterior='DiagonalNormal', or create('vae', posterior='SemiAmortized')."
             )
         learning = torch.is_grad_enabled()
-        noise = _points(features.shape[-1] // 2, self.draws).to(features)
+        noise = _points(features.shape[-1] // 2, self.draws, features.dtype, features.device)
         noise = noise.reshape(self.draws, *[1] * (features.dim() - 1), -1)
         with torch.enable_grad():
             # where nothing is learned there may be nothing to differentiate yet

@@ -12,6 +12,7 @@ from pyrogen.axes import Distribution, Prior
 from pyrogen.base import Batch, Player, Stage
 from pyrogen.distributions.ode import AlongODE, check_exact, matching_error
 from pyrogen.nets import mlp
+from pyrogen.nets.switch import Switch
 from pyrogen.registry import choice
 
 
@@ -36,7 +37,6 @@ class DiffusionPrior(Prior):
 
     learned = True
     like: Tensor
-    asleep: Tensor
 
     def __init__(self, hidden: Sequence[int] = (64, 64), steps: int = 10) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class DiffusionPrior(Prior):
         """
         shape = torch.Size([latent_size])
         self.register_buffer("like", torch.zeros(shape), persistent=False)
-        self.register_buffer("asleep", torch.zeros((), dtype=torch.bool))
+        self.awake = Switch(True)
         check_exact(latent_size, "fewer latents")
         self._law()  # refuses what it could not follow
         # smooth in t too, as so few steps must follow it: told as it is, not by fast waves
@@ -67,7 +67,7 @@ class DiffusionPrior(Prior):
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """What v makes of noise; before it is learned, N(0, I)."""
-        if self.asleep:
+        if not self.awake.on:
             return dist.Normal(self.like, torch.ones_like(self.like)).to_event(1)
         return self._law()
 
@@ -86,4 +86,4 @@ class DiffusionPrior(Prior):
 
     def wake(self, awake: bool) -> None:
         """Let the law be that of v, or N(0, I)."""
-        self.asleep.fill_(not awake)
+        self.awake.turn(awake)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pyro.distributions as dist
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Blueprint, Distribution, Prior
 from pyrogen.distributions.mixtures import Mixture
+from pyrogen.nets.switch import Switch
 from pyrogen.registry import choice
 
 
@@ -47,8 +47,7 @@ class ExemplarPrior(Prior):
         self.logits = nn.Parameter(torch.zeros(self.components))
         self.log_scale = nn.Parameter(torch.tensor(math.log(0.5)))
         self.register_buffer("exemplars", torch.zeros(self.components, *plan.x_shape))
-        self.register_buffer("prepared", torch.zeros((), dtype=torch.bool))
-        self._ready = False
+        self.prepared = Switch()
 
     @torch.no_grad()
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -63,8 +62,7 @@ class ExemplarPrior(Prior):
                 f"components={len(x)} or fewer, or prior='VampPrior', which learns its own."
             )
         self.exemplars.copy_(x[torch.randperm(len(x), device=x.device)[: self.components]])
-        self.prepared.fill_(True)
-        self._ready = True
+        self.prepared.turn(True)
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The mixture around the codes of the exemplars.
@@ -72,7 +70,7 @@ class ExemplarPrior(Prior):
         Raises:
             ValueError: it has seen no training data.
         """
-        if not self._ready:
+        if not self.prepared.on:
             raise ValueError(
                 "the ExemplarPrior has seen no training data; call model.before_training(x) before anything else, or use "
                 "prior='VampPrior', which needs none."
@@ -80,8 +78,3 @@ class ExemplarPrior(Prior):
         codes = self._code(self._encode(self.exemplars))
         parts = dist.Normal(codes, self.log_scale.exp()).to_event(1)
         return Mixture(dist.Categorical(logits=self.logits), parts)
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        # kept beside the tensor: to look at a tensor is to wait for the device
-        self._ready = bool(self.prepared)

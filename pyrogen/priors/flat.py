@@ -26,6 +26,10 @@ class FlatOver(dist.ImproperUniform):
         """The same for another batch shape."""
         return FlatOver(self.draw, self.event_shape, batch_shape)
 
+    def log_prob(self, value: Tensor) -> Tensor:
+        """0 over the batch shape, where the value is: Pyro's own zeros are on a CPU."""
+        return value.new_zeros(torch.broadcast_shapes(value.shape[: value.dim() - self.event_dim], self.batch_shape))
+
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draws of the fitted distribution."""
         return self.draw().sample(torch.Size(sample_shape) + self.batch_shape)

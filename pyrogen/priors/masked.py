@@ -14,6 +14,7 @@ from pyrogen.base import Batch, Player, Stage
 from pyrogen.distributions.finite import Bits, one_hots
 from pyrogen.nets.causal import Causal, permutation, raster
 from pyrogen.nets.denoisers import DenoiserNet
+from pyrogen.nets.switch import Switch
 from pyrogen.nets.unmasking import OneByOne
 from pyrogen.priors.autoregressive import GridPrior
 from pyrogen.registry import choice, make
@@ -46,8 +47,6 @@ class MaskedPrior(GridPrior):
         ValueError: classes without a grid.
     """
 
-    asleep: Tensor
-
     def __init__(
         self,
         classes: int | None = None,
@@ -59,7 +58,7 @@ class MaskedPrior(GridPrior):
         usual = {"name": "Perceptron", "octaves": 0}
         self.denoiser: DenoiserNet = make("denoiser", usual if denoiser is None else denoiser)
         self.order = tuple(order)
-        self.register_buffer("asleep", torch.zeros((), dtype=torch.bool))
+        self.awake = Switch(True)
 
     def network(self, shape: torch.Size, told: int) -> Causal:
         """The denoiser, asked place by place."""
@@ -70,7 +69,7 @@ class MaskedPrior(GridPrior):
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """p(z), or p(z|y); before it is learned, all alike."""
-        if not self.asleep:
+        if self.awake.on:
             return self.law(y)
         c, h, w = self.net.inputs
         even = self.get_buffer("values").new_zeros(c * h * w)
@@ -101,4 +100,4 @@ class MaskedPrior(GridPrior):
 
     def wake(self, awake: bool) -> None:
         """Let the law be what was learned, or even chances."""
-        self.asleep.fill_(not awake)
+        self.awake.turn(awake)
