@@ -32,7 +32,6 @@ class ExemplarPrior(Prior):
     needs_training_data = True
     made_of_posteriors = True
     exemplars: Tensor
-    prepared: Tensor
 
     def __init__(self, components: int = 500) -> None:
         super().__init__()
