@@ -32,6 +32,7 @@ EAGER, RECORDED, COMPILED = "fit, eager", "fit, recorded", "fit, compiled by Ind
 MODES: Mapping[str, bool | str] = {EAGER: False, RECORDED: "auto", COMPILED: True}
 BEFORE = 20  # moves of a fit before the clock starts: the recording and its first checks are in them
 CLOCK = time.perf_counter
+SWEEP, RUN_STEPS = 100_000, 46_900  # trainings, and steps of each
 FASTER = 5.0  # times as fast as stock SVI, where Python dominates
 
 
@@ -88,11 +89,20 @@ def measure(threads: list[int], quick: bool) -> Section:
         f"{PRODUCTS} and {DRAWS} are those of its steps alone, by torch.",
         *(f"{name} is not installed (see benchmarks/rivals.py)." for name in RIVALS if not rivals.installed(name)),
     )
-    return section("fit", works, threads, notes)
+    return section("fit", works, threads, notes, sweep)
 
 
-def section(title: str, works: Sequence[Work], threads: Sequence[int], notes: Sequence[str]) -> Section:
-    """Whole epochs of each, interleaved."""
+Rows = Sequence[tuple[str, ...]]
+
+
+def section(
+    title: str,
+    works: Sequence[Work],
+    threads: Sequence[int],
+    notes: Sequence[str],
+    paper: Callable[[Work, Rows, int], str] | None = None,
+) -> Section:
+    """Whole epochs of each, interleaved; with what can be said on paper from those of the first."""
     torch.manual_seed(0)
     table = []
     for work in works:
@@ -109,10 +119,23 @@ def section(title: str, works: Sequence[Work], threads: Sequence[int], notes: Se
             f"{w.name}: {len(w.data.train)} rows of {w.data.name}, batch {w.batch_size}, {w.epochs} epochs."
             for w in works
         ),
+        *([paper(works[0], table, threads[0])] if paper else []),
     )
     columns = ("model", "threads", "", "ms a step", "ratio to hand", "bar")
     counts = f"{' and '.join(map(str, threads))} thread{'s' * (list(threads) != [1])}"
     return Section(f"{title}, {counts}", (*said, *notes), columns, tuple(table))
+
+
+def sweep(work: Work, table: Rows, threads: int) -> str:
+    """What a large sweep costs, from the medians of a table, in a sentence."""
+    medians = {row[2]: float(row[3].split()[0]) for row in table if row[:2] == (work.name, str(threads))}
+    hours = {name: milliseconds * SWEEP * RUN_STEPS / 3.6e6 for name, milliseconds in medians.items()}
+    return (
+        f"On paper: {SWEEP:,} trainings of the {work.name} for {RUN_STEPS:,} steps each (100 epochs of MNIST) are, in "
+        f"thousands of hours of {threads} core{'s' * (threads > 1)}: "
+        + ", ".join(f"{name} {hour / 1e3:.1f}" for name, hour in hours.items() if name not in (AGAIN, PRODUCTS, DRAWS))
+        + "."
+    )
 
 
 def rows(work: Work, threads: int) -> list[tuple[str, ...]]:

@@ -82,7 +82,14 @@ class Adam(Optim):
         """A fused Adam (AdamW where ``weight_decay`` is not zero), where torch has one for these parameters."""
         family = torch.optim.AdamW if self.weight_decay else torch.optim.Adam
         moved = list(parameters)
-        return family(moved, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=_fusable(moved))
+        return family(
+            moved,
+            lr=self.lr,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            fused=_fusable(moved),
+            capturable=all(p.device.type == "cuda" for p in moved),  # it counts its steps on the device
+        )
 
     @property
     def kept(self) -> tuple[str, ...]:

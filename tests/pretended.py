@@ -51,3 +51,47 @@ def there(t: Tensor) -> Tensor:
     """One like it on the GPU that is not there."""
     fake = torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=GPU)
     return nn.Parameter(fake, t.requires_grad) if isinstance(t, nn.Parameter) else fake
+
+
+class Graph(TorchDispatchMode):
+    """A CUDA graph on a processor: operations between tensors that stay where they were as it was captured.
+
+    As on a device nothing has happened when it has been captured; there no kernel ran, here what they changed is put back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations, self.before, self.random = [], {}, torch.get_rng_state()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        written = [a for a, named in zip(args, func._schema.arguments, strict=False) if _writes(named)]
+        for t in tree_leaves(
+            [written, [kwargs[a.name] for a in func._schema.arguments if a.name in kwargs and _writes(a)]]
+        ):
+            if isinstance(t, Tensor):
+                self.before.setdefault(id(t), (t, t.clone()))
+        made = func(*args, **kwargs)
+        self.operations.append((func, args, kwargs, made, torch.is_grad_enabled()))
+        return made
+
+    @torch.no_grad()
+    def captured(self) -> None:
+        """Let everything be as it was."""
+        for t, value in self.before.values():
+            t.copy_(value)
+        torch.set_rng_state(self.random)
+
+    @torch.no_grad()
+    def replay(self) -> None:
+        """Do it all again."""
+        for func, args, kwargs, made, grad in self.operations:
+            with torch.set_grad_enabled(grad):
+                again = func(*args, **kwargs)
+            for kept, new in zip(tree_leaves(made), tree_leaves(again), strict=True):
+                if isinstance(kept, Tensor) and isinstance(new, Tensor) and kept.data_ptr() != new.data_ptr():
+                    kept.copy_(new)
+
+
+def _writes(argument) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write

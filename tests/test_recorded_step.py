@@ -463,7 +463,7 @@ def test_what_is_compiled_wrongly_is_replayed_without_inductor(monkeypatch, capl
     with caplog.at_level(logging.WARNING, "pyrogen"):
         losses = run(step)
     assert "is replayed without Inductor: it differs in its" in caplog.messages[0]
-    eager = Loss(plain, step.roots[0].net).step(compile=False)
+    eager = Loss(plain, step.reads.roots[0].net).step(compile=False)
     assert losses == run(eager)
 
 

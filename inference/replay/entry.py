@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -15,6 +15,8 @@ CHECKED = 3  # the first replays, all of which are checked
 APART = 50  # replays at least between later checks, which take more than an eager step: they cost small epochs 3 %
 SHOWN = "shown/"
 
+Replayed = Callable[[Sequence[Tensor]], list[Tensor]]
+
 
 @dataclass
 class Entry:
@@ -23,7 +25,7 @@ class Entry:
     Attributes:
         worth: whether it is recorded at all.
         traced: the recording.
-        compiled: the same by Inductor.
+        compiled: the same by Inductor, or captured, or both.
         terms: names of what the loss gives.
         moved: which of all that may have a gradient have one.
         still: the others.
@@ -38,7 +40,7 @@ class Entry:
 
     worth: bool
     traced: Recording | None = None
-    compiled: Recording | None = None
+    compiled: Replayed | None = None
     terms: list[str] = field(default_factory=list)
     moved: list[int] = field(default_factory=list)
     still: list[int] = field(default_factory=list)
@@ -51,7 +53,7 @@ class Entry:
     epoch: int = 0
 
     @property
-    def fastest(self) -> Recording:
+    def fastest(self) -> Replayed:
         """What is replayed."""
         recording = self.compiled or self.traced
         assert recording is not None

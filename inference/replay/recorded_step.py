@@ -15,9 +15,11 @@ import torch
 from torch import Size, Tensor, nn
 
 from pyrogen.base import Batch
-from pyrogen.inference.replay.entry import Entry, batch_of, tensors_of
-from pyrogen.inference.replay.recording import Recording, Unrecordable, kind_and_line, laid_out, trace
+from pyrogen.inference.replay import captured
+from pyrogen.inference.replay.entry import Entry, Replayed, batch_of, tensors_of
+from pyrogen.inference.replay.recording import Unrecordable, kind_and_line, laid_out, trace
 from pyrogen.inference.replay.snapshot import Outcome, Place, State, amount, foreign
+from pyrogen.inference.replay.structure import Structure
 from pyrogen.inference.replay.update import Update
 
 Compile = Literal["auto"] | bool
@@ -45,7 +47,8 @@ class Step:
         parameters: whose gradients are left in ``.grad``; none: no gradients are taken.
         uses: about how often it will be called, by the shape of x.
         compile: "auto": recorded where that pays, compiled where there are ``COMPILING_PAYS`` steps of one shape and at most
-            ``COMPILED_SIZE`` parameters on a CPU; True: recorded, and compiled by Inductor; False: eager.
+            ``COMPILED_SIZE`` parameters on a CPU; True: recorded, and compiled by Inductor; False: eager. What is recorded on
+            a GPU is captured there.
         update: what moves the parameters afterwards; a compiled step does it itself, where it can.
 
     Attributes:
@@ -64,9 +67,10 @@ class Step:
     ) -> None:
         self.update, self.moved = update, False
         self.name, self.compute, self.parameters, self.uses, self.compile = name, compute, parameters, uses, compile
-        self.roots = modules
+        self.reads = Structure(modules)
         self.most = max((times for shape, times in uses.items() if shape[0]), default=0)
         self.compiling: float | None = None  # seconds; None where nothing is compiled
+        self.captures, self.capturable = False, bool(parameters)
         self.inductor = bool(parameters) and (compile is True or (compile == "auto" and self._compiling_pays()))
         self.eager_because = ""
         if compile is False:
@@ -85,7 +89,7 @@ class Step:
         self.moved = False
         if self.eager_because or torch.is_anomaly_enabled():
             return self._eager(batch)
-        if not self._unchanged():
+        if not self.reads.unchanged():
             self._look()
             return self(batch)
         key = self._key(batch)
@@ -122,25 +126,29 @@ class Step:
         """All that may have a gradient."""
         return [*self.parameters, *(t for t in (batch.shown or {}).values() if t.requires_grad)]
 
-    def _replay(self, entry: Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
+    def _replay(self, entry: Entry, recording: Replayed, batch: Batch) -> Mapping[str, Tensor]:
         self.moved = entry.moves and recording is entry.compiled
-        outputs = recording(self._inputs(entry, batch) if self.moved else [*self.live, *tensors_of(batch).values()])
-        count = len(entry.terms)
-        moved = self._moved(batch)
+        outputs = recording(self._inputs(entry, batch, self.moved and not self.captures))
+        self._leave(entry, outputs, self._moved(batch))
+        return dict(zip(entry.terms, outputs, strict=False))
+
+    def _leave(self, entry: Entry, outputs: Sequence[Tensor], moved: Sequence[Tensor]) -> None:
+        """The gradients where they belong."""
         for i in entry.still:
             moved[i].grad = None
-        for i, gradient in zip(entry.moved, outputs[count:], strict=True):
+        for i, gradient in zip(entry.moved, outputs[len(entry.terms) :], strict=True):
             # the kernels that are replayed may leave it in another layout than those that were recorded
             moved[i].grad = laid_out(gradient, moved[i])
-        return dict(zip(entry.terms, outputs[:count], strict=True))
 
-    def _inputs(self, entry: Entry, batch: Batch) -> list[Tensor]:
-        """Of a step that also moves the parameters."""
-        assert self.update is not None
-        kept = [home[name] for home, name in entry.kept]
-        return [*self.live, *tensors_of(batch).values(), *kept, self.update.rates(entry.moved)]
+    def _inputs(self, entry: Entry, batch: Batch, more: bool = False) -> list[Tensor]:
+        """What a step reads; more where its optimizer is written out."""
+        inputs = [*self.reads.live, *tensors_of(batch).values()]
+        if more:
+            assert self.update is not None
+            inputs += [*(home[name] for home, name in entry.kept), self.update.rates(entry.moved)]
+        return inputs
 
-    def _replayed(self, entry: Entry, recording: Recording, batch: Batch) -> Mapping[str, Tensor]:
+    def _replayed(self, entry: Entry, recording: Replayed, batch: Batch) -> Mapping[str, Tensor]:
         try:
             terms = self._replay(entry, recording, batch)
         except Exception as error:
@@ -148,52 +156,35 @@ class Step:
         return terms
 
     def _outcome(self, terms: Mapping[str, Tensor], batch: Batch) -> Outcome:
-        return Outcome(self.places, self.device, self._moved(batch), terms, self._kept())
+        return Outcome(self.reads.places, self.reads.device, self._moved(batch), terms, self._kept())
 
     def _kept(self) -> list[Place]:
         """What the optimizer keeps, of all parameters."""
-        return self.update.places(range(len(self.parameters))) if self.update and self.inductor else []
+        faster = self.inductor or self.captures
+        return self.update.places(range(len(self.parameters))) if self.update and faster else []
 
     def _look(self) -> None:
         """Find what the loss may read, and forget what was recorded of anything else."""
-        self.modules = list({id(m): m for root in self.roots for m in root.modules()}.values())
-        places: dict[int, Place] = {}
-        for module in self.modules:
-            for home in (module._parameters, module._buffers):
-                places |= {id(t): (home, name) for name, t in home.items() if t is not None}
-        self.places = list(places.values())
-        self.homes = [h for m in self.modules for h in (m._parameters, m._buffers, m._modules, m._forward_hooks)]
-        self.children = [(m._modules, name, child) for m in self.modules for name, child in m._modules.items()]
-        self.sizes = [len(h) for h in self.homes]
-        self.live: list[Tensor] = [home[name] for home, name in self.places]
-        self.device = self.live[0].device if self.live else torch.device("cpu")
+        self.reads.look()
         self.entries.clear()
-        if any(m._forward_hooks for m in self.modules):
+        self.captures = self.capturable and captured.captures(self.reads.device)
+        if self.reads.hooked:
             self.eager_because = "a module has a forward hook, which a recording would not call"
-
-    def _unchanged(self) -> bool:
-        """Whether the model has the structure and the parameters that it had; its tensors as of now are ``live``."""
-        known = self.live
-        live: list[Any] = [home.get(name) for home, name in self.places]
-        self.live = live
-        return (
-            self.sizes == [len(h) for h in self.homes]
-            and all(home.get(name) is child for home, name, child in self.children)
-            and all(a is b or _alike(a, b) for a, b in zip(known, self.live, strict=True))
-        )
 
     def _key(self, batch: Batch) -> Any:
         shapes = [
             (t.shape, t.stride(), t.dtype, t.device, t.requires_grad, name) for name, t in tensors_of(batch).items()
         ]
-        return *shapes, *[m.training for m in self.modules], *[t.requires_grad for t in self.live]
+        # a number that a graph has as it was
+        rate = (self.update.lr,) if self.update and self.captures else ()
+        return *shapes, *rate, *self.reads.modes()
 
     def _checked(self, entry: Entry, batch: Batch) -> Mapping[str, Tensor]:
         """Replay beside the eager step, from the same state; record first, if that is still to be done.
 
         What is returned and left behind is the replay's where the two agree, so that it does not matter when one looks.
         """
-        before, others = State(self.places, self.device, self._kept()), foreign()
+        before, others = State(self.reads.places, self.reads.device, self._kept()), foreign()
         truth = self._outcome(self._eager(batch), batch)
         try:
             if others != foreign():
@@ -218,7 +209,7 @@ class Step:
             )
             truth.put_back()
             return truth.terms
-        if self._inductor(batch.x.shape):
+        if self._inductor(batch.x.shape) or self.captures:
             replayed = self._compiled(entry, before, truth, replayed, batch)
         entry.replays += 1
         entry.checks, entry.epoch, entry.checked_at = entry.checks + 1, self.epoch, entry.replays
@@ -230,7 +221,7 @@ class Step:
             raise Unrecordable("shapes or modes change all the time")
         moved = self._moved(batch)
         wanted = [i for i, t in enumerate(moved) if t.requires_grad]
-        names, tensors = list(tensors_of(batch)), self.live
+        names, tensors = list(tensors_of(batch)), self.reads.live
 
         def function(inputs: Sequence[Tensor]) -> list[Tensor]:
             terms = self.compute(batch_of(dict(zip(names, inputs[len(tensors) :], strict=True))))
@@ -239,7 +230,7 @@ class Step:
             found = [(i, g) for i, g in zip(wanted, gradients, strict=True) if g is not None]
             entry.terms, entry.moved = list(terms), [i for i, _ in found]
             with torch.no_grad():
-                for (home, name), tensor in zip(self.places, tensors, strict=True):
+                for (home, name), tensor in zip(self.reads.places, tensors, strict=True):
                     if home[name] is not tensor:
                         tensor.copy_(home[name])  # a buffer that the loss replaced
             return [t.detach() for t in terms.values()] + [g for _, g in found]
@@ -264,7 +255,7 @@ class Step:
         return amount(what, by) if by > allowed else ""
 
     def _compiled(self, entry: Entry, before: State, truth: Outcome, traced: Outcome, batch: Batch) -> Outcome:
-        """The same by Inductor, unless it cannot or differs: then it is replayed as it was recorded from here on."""
+        """The same faster, unless it cannot or differs: then it is replayed as it was recorded from here on."""
         if self.update and self.update.begins(entry.moved):
             return traced  # what there is to be kept of parameters is there from their first step on
         before.put_back()
@@ -273,7 +264,8 @@ class Step:
                 started = time.perf_counter()
                 self._compile(entry, batch)
                 before.put_back()
-                self.compiling = (self.compiling or 0.0) + time.perf_counter() - started
+                if self._inductor(batch.x.shape):
+                    self.compiling = (self.compiling or 0.0) + time.perf_counter() - started
             replayed = self._outcome(self._replayed(entry, entry.fastest, batch), batch)
             what, by = self._expected(truth, replayed, before).furthest(replayed, before)
             why = f"it differs in its {amount(what, by)}" if by > COMPILED_TOLERANCE else ""
@@ -282,8 +274,10 @@ class Step:
         if not why:
             replayed.put_back()  # gradients, parameters and what is kept of them by the eager optimizer stand there now
             return replayed
-        log.warning("the recorded step of the player %r is replayed without Inductor: %s.", self.name, why)
+        how = " or ".join(["Inductor"] * self.inductor + ["a CUDA graph"] * self.captures)
+        log.warning("the recorded step of the player %r is replayed without %s: %s.", self.name, how, why)
         self.inductor, self.compiling, self.moved = False, None, False
+        self.captures = self.capturable = False
         for each in self.entries.values():
             each.compiled = None
         traced.put_back()
@@ -291,15 +285,20 @@ class Step:
 
     def _compile(self, entry: Entry, batch: Batch) -> None:
         assert entry.traced is not None
-        inputs = [*self.live, *tensors_of(batch).values()]
-        entry.moves = self.update is not None and self.update.within
-        if not entry.moves:
-            entry.compiled = entry.traced.compiled(inputs)
+        inputs = self._inputs(entry, batch)
+        # on devices whose steps are not captured, numbers from Python would be copied there
+        within = self.update is not None and self.update.within
+        entry.moves = within and (self.captures or self.reads.device.type == "cpu")
+        if self.captures or not entry.moves:
+            entry.compiled = entry.traced.compiled(inputs) if self._inductor(batch.x.shape) else entry.traced
+            if self.captures:
+                entry.compiled(inputs)  # what is compiled is made ready at its first call
+                entry.compiled = self._captured(entry, entry.compiled, batch)
             return
         assert self.update is not None
         traced, update, count, read = entry.traced, self.update, len(entry.terms), len(inputs)
         entry.kept = update.places(entry.moved)
-        at = {id(t): i for i, t in enumerate(self.live)}
+        at = {id(t): i for i, t in enumerate(self.reads.live)}
         places = [at[id(self.parameters[i])] for i in entry.moved]
 
         def function(inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -309,8 +308,22 @@ class Step:
                 used = update.written_out(entry.moved, moved, outputs[count:], inputs[read:-1], inputs[-1])
             return [*outputs[:count], *used]
 
-        inputs = self._inputs(entry, batch)
+        inputs = self._inputs(entry, batch, True)
         entry.compiled = trace(function, inputs).compiled(inputs)
+
+    def _captured(self, entry: Entry, run: Replayed, batch: Batch) -> Replayed:
+        """A CUDA graph of it, with the built optimizer in it where nothing comes before that."""
+        update, moved = self.update, self._moved(batch)
+
+        def function(inputs: Sequence[Tensor]) -> list[Tensor]:
+            outputs = run(inputs)
+            if entry.moves:
+                assert update is not None
+                self._leave(entry, outputs, moved)
+                update()
+            return outputs
+
+        return captured.Captured(function, self._inputs(entry, batch), len(self.reads.live), len(entry.terms))
 
     def _expected(self, truth: Outcome, replayed: Outcome, before: State) -> Outcome:
         """What the eager step leaves, and its optimizer by the very gradients that are to be checked.
@@ -326,16 +339,9 @@ class Step:
         for p, gradient in zip(replayed.parameters, replayed.gradients, strict=True):
             p.grad = gradient
         self.update.optimizer.step()
-        by_hand = State(replayed.places, self.device)
+        by_hand = State(replayed.places, self.reads.device)
         truth.values = [by_hand.values[i] if i in before.moved else v for i, v in enumerate(truth.values)]
         return truth
-
-
-def _alike(a: Tensor, b: Tensor | None) -> bool:
-    """Whether a buffer was replaced by one of its kind; a parameter is only ever itself."""
-    if b is None or isinstance(a, nn.Parameter):
-        return False
-    return (a.shape, a.dtype, a.device, a.stride()) == (b.shape, b.dtype, b.device, b.stride())
 
 
 def said(steps: Sequence[Step]) -> str:
@@ -346,5 +352,7 @@ def said(steps: Sequence[Step]) -> str:
         return f"eager, because {steps[0].eager_because}"
     compiling = [step.compiling for step in steps if step.compiling is not None]
     compiled = f" and compiled in {sum(compiling):.1f} s" if compiling else ""
-    recorded = [f"recorded in {seconds:.1f} s{compiled}"] if seconds else []
+    graphs = any(step.captures and entry.compiled for step in steps for entry in step.entries.values())
+    launched = ", each launched as one CUDA graph" if graphs else ""
+    recorded = [f"recorded in {seconds:.1f} s{compiled}{launched}"] if seconds else []
     return "; ".join(recorded + [f"those of {name} eager, because {why}" for name, why in reasons.items()])

@@ -26,8 +26,7 @@ class Update:
         self.settings, self.parameters, self.clip = settings, parameters, clip
         self.optimizer = settings.build(parameters)
         self.lr = settings.lr
-        # elsewhere numbers from Python would be copied to the device
-        self.within = within and settings.kept is not None and all(p.device.type == "cpu" for p in parameters)
+        self.within = within and settings.kept is not None
 
     def enter(self, lr: float) -> None:
         """Go on with a learning rate."""

@@ -89,10 +89,10 @@ def fit(
         lr_milestones: epochs, counted from 1 in each stage, from which on the learning rate of every player is
             ``lr_decay`` times what it was before; by default the recipe's, or none.
         lr_decay: factor of the learning rates at the milestones; by default the recipe's, or 0.1.
-        compile: "auto" records each player's step below Pyro's handlers and replays it, where that pays; True also has it
-            compiled (seconds, a C++ compiler; other rounding), as "auto" does for small models on a CPU from 50,000 steps
-            on; False computes every step eagerly. Recordings are checked against eager steps, and given up where they
-            differ or cannot be made; ``Run.steps`` says what was done.
+        compile: "auto" records each player's step below Pyro's handlers and replays it, where that pays, on a GPU as one
+            CUDA graph; True also has it compiled (seconds, a C++ compiler; other rounding), as "auto" does for small models
+            on a CPU from 50,000 steps on; False computes every step eagerly. Recordings are checked against eager steps,
+            and given up where they differ or cannot be made; ``Run.steps`` says what was done.
         clip_gradients: the largest norm of a player's gradient, all its parameters together; larger ones are scaled down.
         checkpoint_seconds: time between checkpoints.
         tensorboard: also write TensorBoard event files into the folder (needs the package ``tensorboard``).
