@@ -192,7 +192,9 @@ FILES = {
         {"images": COLOUR, "factors": np.stack([HALF] * 5, 1), "factor_names": np.array(list("abcde"))},
     ),
     "emoji-line-colour": ("emoji/emojitwo_line_colour_64", {"line": COLOUR[..., 0], "colour": COLOUR}),
-    "emoji-styles": ("emoji/emoji_two_styles_64", {"emojitwo": COLOUR, "noto": 255 - COLOUR}),
+    **dict.fromkeys(
+        ("emoji-styles", "emoji-domains"), ("emoji/emoji_two_styles_64", {"emojitwo": COLOUR, "noto": 255 - COLOUR})
+    ),
     "omniglot": (
         "omniglot/omniglot_28",
         {"images": COLOUR[:, :28, :28, 0], "character": HALF.astype(np.uint16), "evaluation": np.arange(40) // 30},
@@ -244,6 +246,14 @@ def test_no_person_and_no_emoji_is_in_two_splits(tmp_path, monkeypatch):
     half = len(data.test) // 2
     assert torch.equal(data.test.x[:half], 255 - data.test.x[half:])
     assert data.test.y.tolist() == [0] * half + [1] * half
+    data = load("emoji-domains", kind="levels")
+    assert not data.paired
+    assert torch.equal(255 - data.test.x, 255 * data.test.y)
+    for split in (data.train, data.valid):  # the same emoji, in other orders
+        mirrored = [(255 - x).numpy().tobytes() for x in split.x]
+        partners = [(255 * y).round().numpy().tobytes() for y in split.y]
+        assert sorted(mirrored) == sorted(partners)
+        assert mirrored != partners
     people = {x.numpy().tobytes(): i // 2 for i, x in enumerate(torch.from_numpy(COLOUR).movedim(-1, 1).float())}
     data = load("faces", kind="levels")
     parts = [{people[x.numpy().tobytes()] for x in s.x} for s in (data.train, data.valid, data.test)]
@@ -257,6 +267,7 @@ def test_no_person_and_no_emoji_is_in_two_splits(tmp_path, monkeypatch):
         ("lpc-sprites", 3888, 6),
         ("emoji-line-colour", 1404, None),
         ("emoji-styles", 2182, 2),
+        ("emoji-domains", 1091, None),
         ("omniglot", 32_460, 1623),
         ("cifar10-subset", 4000, 10),
     ],

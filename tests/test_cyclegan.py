@@ -12,7 +12,7 @@ from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial.cycle import CycleConsistency
 from pyrogen.inference.adversarial.history import History
 from pyrogen.inference.adversarial.penalties import R1
-from pyrogen.inference.metrics.translation import cycle_error, pair_error, partners_found
+from pyrogen.inference.metrics.translation import ANOTHER, OWN, cycle_error, nearest, pair_error, partners_found
 from pyrogen.inference.pages import translation_sections
 from pyrogen.inference.programs.contexts import remembering_apart
 from pyrogen.models.adversarial.cyclegan import CycleGAN
@@ -231,6 +231,16 @@ def test_metrics_of_the_true_translation_of_nothing_and_of_draws(data):
         def forward(self, x):
             return x + self.by * (x.amax(1, keepdim=True) < (0.4 if self.by > 0 else 0.96)).to(x)
 
+    class Elsewhere(nn.Module):
+        """The partner of the datum before."""
+
+        def __init__(self, partners):
+            super().__init__()
+            self.partners = partners
+
+        def forward(self, x):
+            return self.partners.roll(1, 0)
+
     critics = [nn.Sequential(nn.Flatten(), nn.Linear(768, 1)) for _ in range(2)]
     likelihood = {"name": "Laplace", "scale": "fixed", "value": 0.1}
     nothing = CycleGAN(nn.Identity(), nn.Identity(), *critics, SHAPE, likelihood, kind="unit")
@@ -239,6 +249,9 @@ def test_metrics_of_the_true_translation_of_nothing_and_of_draws(data):
     near = CycleGAN(Lighter(LIGHTER), Lighter(-LIGHTER), *critics, SHAPE, likelihood, kind="unit")
     assert pair_error(near, data, 0) < 0.7
     assert partners_found(near, data, 0) > 0.4
+    assert set(nearest(nothing, data).tolist()) == {OWN}
+    lost = CycleGAN(Elsewhere(data.test.y), Elsewhere(data.test.x), *critics, SHAPE, likelihood, kind="unit")
+    assert set(nearest(lost, data).tolist()) == {ANOTHER}
 
 
 def test_metrics_need_two_domains(data):
@@ -263,8 +276,20 @@ def test_its_page_shows_both_ways_and_warns_of_what_is_hidden(data):
     model.eval()
     with torch.no_grad():
         shown = [*translation_sections.translations(model, data, []), *translation_sections.cycles(model, data, [])]
-    assert [p.name for p in shown if p.figure is not None] == ["to_y", "to_x"]
+    assert [p.name for p in shown if p.figure is not None] == ["to_y", "to_x"]  # and of ten test data all are shown
     assert "hidden in them rather than translated" in shown[-1].caption
+
+
+def test_its_page_shows_the_worst_translations_of_many():
+    many = load("domains(size=16, n=60)", dequantization=False)
+    critics = [nn.Sequential(nn.Flatten(), nn.Linear(768, 1)) for _ in range(2)]
+    model = CycleGAN(Times(1.0), Times(1.0), *critics, SHAPE, {"name": "Laplace", "scale": "fixed", "value": 0.1})
+    model.eval()
+    with torch.no_grad():
+        assert [p.name for p in translation_sections.translations(model, many, [])] == ["to_y", "to_x", "farthest"]
+        x, _, y, _ = translation_sections.farthest(model, many)
+    apart = (many.test.x - many.test.y).abs().flatten(1).mean(1)
+    torch.testing.assert_close((x - y).abs().flatten(1).mean(1), apart.sort(descending=True).values[: len(x)])
 
 
 @pytest.mark.parametrize("normalization", ["none", "batch", "instance", "layer"])

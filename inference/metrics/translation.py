@@ -12,6 +12,8 @@ from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
+PARTNER, ANOTHER, OWN = range(3)
+
 
 @choice("metric", "partners-found")
 def partners_found(model: Model, data: Data, seed: int, limit: int = 500) -> WithError:
@@ -20,11 +22,24 @@ def partners_found(model: Model, data: Data, seed: int, limit: int = 500) -> Wit
     1/2N Σₙ 1[yₙ = argmin_d ‖G(xₙ) − d‖] + 1[xₙ = argmin_d ‖F(yₙ) − d‖], d all test data of both domains. Where nothing is
     changed, xₙ itself is the nearest and the share is 0; of a draw from the right domain it is 1/N.
     """
+    return WithError.of(share(nearest(model, data, limit) == PARTNER))
+
+
+def nearest(model: Model, data: Data, limit: int = 500) -> Tensor:
+    """What of all test data of either domain is nearest to each translation, ``(2 N,)``, first those of x, then those of y.
+
+    :data:`PARTNER`, the datum's own; :data:`ANOTHER` of the other domain; or one of its :data:`OWN` domain, as where nothing
+    was changed.
+    """
     x, y, as_y, as_x = _translated(model, data, limit)
     everything = torch.cat([x, y]).flatten(1)
-    first = torch.arange(len(x), device=x.device)
-    found = [torch.cdist(made.flatten(1), everything).argmin(1) for made in (as_y, as_x)]
-    return WithError.of(share(torch.cat([found[0] == first + len(x), found[1] == first])))
+    n, first = len(x), torch.arange(len(x), device=x.device)
+    found = []
+    for made, partner, own in ((as_y, first + n, 0), (as_x, first, n)):
+        it = torch.cdist(made.flatten(1), everything).argmin(1)
+        unmoved = (own <= it) & (it < own + n)
+        found.append(torch.where(it == partner, PARTNER, torch.where(unmoved, OWN, ANOTHER)))
+    return torch.cat(found)
 
 
 @choice("metric", "pair-error")

@@ -9,12 +9,18 @@ import torch
 
 from pyrogen.data import Data
 from pyrogen.figures import plots
-from pyrogen.inference.metrics.translation import cycle_error, pair_error, partners_found
+from pyrogen.inference.metrics.translation import ANOTHER, OWN, PARTNER, cycle_error, nearest, pair_error
 from pyrogen.inference.pages.panel import ADVICE, TRANSLATED, History, Panel
 from pyrogen.kinds import is_picture
 
 SIDE_BY_SIDE = 10
 NOISE = (0.01, 0.03, 0.1)  # standard deviations; of 256 grey levels the middle one is eight
+SEARCHED = 250
+FATES = {
+    PARTNER: "partners found: nearer to the partner than to any other datum",
+    ANOTHER: "taken for another: nearer to another datum of that domain",
+    OWN: "left as they were: nearer to a datum of their own domain",
+}
 SUSPECT = 3.0  # times the cycle error, from which on faint noise says that it was bought by what cannot be seen
 
 
@@ -39,17 +45,36 @@ def translations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     yield Panel(
         TRANSLATED, "The same from the second domain to the first.", "to_x", plots.strips(back, data.kind, rows)
     )
+    if len(data.test) > SIDE_BY_SIDE:
+        yield Panel(
+            TRANSLATED,
+            f"Where it fails: of the first {SEARCHED} test data of the first domain those whose translation is farthest from "
+            "the partner. What a cycle leaves open goes wrong alike in many: a colour taken for another, or a shape left as "
+            "it was, comes back as well as a right one (Moriakov et al. 2020, arXiv:2001.09061).",
+            "farthest",
+            plots.strips(farthest(model, data), data.kind, rows),
+        )
+
+
+def farthest(model: Any, data: Data) -> torch.Tensor:
+    """Rows of the test data that fare worst, what is made of them, their partners, and what comes back."""
+    part = data.test.take(SEARCHED)
+    assert part.y is not None
+    x, y = part.x, part.y.to(part.x)
+    as_y = model.to_y(x)
+    worst = (as_y - y).abs().flatten(1).mean(1).argsort(descending=True)[:SIDE_BY_SIDE]
+    return torch.stack([x[worst], as_y[worst], y[worst], model.to_x(as_y[worst])])
 
 
 def cycles(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How near translations are to partners, and how much of what comes back had been hidden in them."""
     if data.test.y is None:
         return
-    found, apart = partners_found(model, data, 0), pair_error(model, data, 0)
+    fates, apart = nearest(model, data), pair_error(model, data, 0)
     plain = cycle_error(model, data, 0)
     disturbed = {noise: cycle_error(model, data, 0, noise=noise) for noise in NOISE}
     rows = [("of test data, both ways", "value")]
-    rows += [("partners found: nearer to the partner than to any other datum", f"{found:.3f}")]
+    rows += [(words, f"{float((fates == fate).double().mean()):.3f}") for fate, words in FATES.items()]
     rows += [("distance from the partner, where that of the datum itself is 1", f"{apart:.3f}")]
     rows += [("cycle error, where the distance of two data is 1", f"{plain:.3f}")]
     rows += [

@@ -10,6 +10,8 @@ from pyrogen.data import store
 from pyrogen.data.source import IMAGE_KINDS, PHOTO_KINDS, SPLITS, Source, tenths
 from pyrogen.registry import choice
 
+TWO_STYLES = "Emojitwo and Noto Emoji"
+
 
 @choice("data", "faces")
 def faces() -> Source:
@@ -59,17 +61,30 @@ def emoji_line_colour() -> Source:
 @choice("data", "emoji-styles")
 def emoji_styles() -> Source:
     """1,091 emoji of 64 × 64 pixels in colour in two styles, which are the labels; no emoji is in two splits."""
-    where = "github.com/EmojiTwo/emojitwo and github.com/googlefonts/noto-emoji"
-    found = _read("emoji-styles", "emoji/emoji_two_styles_64.npz", ("emojitwo", "noto"), where)
-    n = len(found["noto"])
+    styles = _two_styles("emoji-styles")
+    n = len(styles[0])
     return _source(
         "emoji-styles",
-        "Emojitwo and Noto Emoji",
-        torch.cat([_pixels(found["emojitwo"]), _pixels(found["noto"])]),
+        TWO_STYLES,
+        torch.cat(styles),
         torch.arange(2).repeat_interleave(n),
         {split: torch.cat([rows, rows + n]) for split, rows in tenths(n).items()},
         names=("emojitwo", "noto"),
     )
+
+
+@choice("data", "emoji-domains")
+def emoji_domains() -> Source:
+    """1,091 emoji of 64 × 64 pixels in colour by Emojitwo as x, and by Noto as y: unpaired, hidden partners in test.
+
+    y is in [0, 1]. In train and valid y is in an order of its own; in test it is the same emoji as x.
+    """
+    x, y = _two_styles("emoji-domains")
+    rows = tenths(len(x))
+    generator = torch.Generator().manual_seed(0)
+    others = {s: r if s == "test" else r[torch.randperm(len(r), generator=generator)] for s, r in rows.items()}
+    splits = {s: (x[rows[s]], y[others[s]].float() / 255) for s in SPLITS}
+    return Source("emoji-domains", TWO_STYLES, PHOTO_KINDS, 256, splits, wished=("real",), paired=False)
 
 
 @choice("data", "omniglot")
@@ -108,6 +123,13 @@ def cifar10_subset() -> Source:
         tenths(len(found["images"])),
         names=tuple(found["class_names"].tolist()),
     )
+
+
+def _two_styles(name: str) -> tuple[Tensor, Tensor]:
+    """The same emoji by Emojitwo and by Noto, ``(N, 3, 64, 64)`` each."""
+    where = "github.com/EmojiTwo/emojitwo and github.com/googlefonts/noto-emoji"
+    found = _read(name, "emoji/emoji_two_styles_64.npz", ("emojitwo", "noto"), where)
+    return _pixels(found["emojitwo"]), _pixels(found["noto"])
 
 
 def _read(name: str, file: str, keys: tuple[str, ...], original: str) -> dict[str, np.ndarray]:

@@ -33,6 +33,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The image with what its positions found."""
-        found = self.value(x).flatten(2) @ self.weights(x).transpose(1, 2)
-        y: Tensor = x + self.strength * self.back(found.unflatten(2, x.shape[2:]))
+        # in this order, since the gradient by weights that were transposed would be copied twice
+        found = self.weights(x) @ self.value(x).flatten(2).transpose(1, 2)
+        y: Tensor = x + self.strength * self.back(found.transpose(1, 2).unflatten(2, x.shape[2:]))
         return y
