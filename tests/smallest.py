@@ -35,6 +35,7 @@ NETS = {
     "Spade": {"width": 4, "hidden": 4},
     "Styled": {"width": 4, "style": 4},
     "Moving": {"frame": {"name": "Convolutional", "width": 4, "normalization": "none"}, "motion": 2, "states": 3},
+    "Layered": {"frame": {"name": "Convolutional", "width": 4, "normalization": "none"}, "motion": 2, "hidden": 4},
     "Stacked": {"of": {"name": "Convolutional", "width": 4}},
 }
 # what those are told who are told pictures, a second domain, or sentences of several words

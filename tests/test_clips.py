@@ -16,6 +16,7 @@ from pyrogen.data.sprites_sets import draw_factors
 from pyrogen.figures import plots
 from pyrogen.inference import Adversarial, fit
 from pyrogen.nets.clips import Course, Moving, PartsFirst, Stacked
+from pyrogen.nets.layered import Layered, shares
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,64 @@ def test_frames_differ_by_the_motion_alone():
     with torch.no_grad():
         assert (g(still)[0] != g(still)[1]).any()
         assert g(still).shape == (2, 3, 1, 8, 8)
+
+
+def layered(**settings):
+    torch.manual_seed(0)
+    return Layered(**{**NETS["Layered"], **settings}).build(3 + 2, (4, 1, 8, 8)).eval()
+
+
+def test_what_a_clip_of_layers_shows_is_drawn_once():
+    net = layered(wraps=True)
+    (scene,) = net.layers
+    z = torch.randn(6, 5)
+    moved = torch.cat([z[:, :3], torch.randn(6, 2)], 1)
+
+    # whole pixels: 0, 1, 3 and 8 downwards, where it is again
+    by = (torch.tensor([[0.0, 0], [1, 0], [3, 0], [8, 0]]) / 8).expand(6, 4, 2)
+    with torch.no_grad():
+        assert (net(z) != net(moved)).any()
+        scene.way.forward = lambda motion: by
+        x = net(z)
+        torch.testing.assert_close(net(moved), x, rtol=0, atol=0)  # whatever is said of the way
+    for t, rows in enumerate((0, 1, 3, 8)):
+        torch.testing.assert_close(x[:, t], x[:, 0].roll(rows, 1 + 1))
+    assert (x[1:, 0] != x[:1, 0]).any()
+
+
+def test_what_leaves_comes_back_only_if_it_is_told_to():
+    for wraps in (True, False):
+        (scene,) = layered(wraps=wraps).layers
+        scene.way.forward = lambda motion: torch.full((len(motion), 4, 2), 1.0)  # a side down, and one to the right
+        with torch.no_grad():
+            x, behind = scene(torch.ones(1, 5)), scene.background(torch.ones(1, 3))
+        assert torch.allclose(x[:, 0], behind) is not wraps
+
+
+def test_a_pixel_is_the_mean_of_what_it_covers():
+    at = torch.tensor([0.0, 1 / 32, -3 / 8], requires_grad=True)
+    covers = shares(at, 8, 16, wraps=True)  # twice as fine
+    torch.testing.assert_close(covers.sum(-1), torch.ones(3, 8))
+    assert covers[0, 2, 4:6].tolist() == [0.5, 0.5]
+    # a quarter of a pixel further on: a quarter of the cell before comes in
+    torch.testing.assert_close(covers[1, 2, 3:6], torch.tensor([0.25, 0.5, 0.25]))
+    assert covers[2, 0, 6:8].tolist() == [0.5, 0.5]  # three pixels back
+    covers[1, 2, 3].backward()
+    assert at.grad[1] == 8
+    assert shares(torch.tensor(0.5), 8, 16, wraps=False)[0].sum() == 0
+
+
+def test_a_thing_begins_as_a_disc_that_moves_evenly():
+    (scene,) = layered().layers
+    mask = torch.sigmoid(scene.thing[-1].log_odds)
+    assert mask[8, 8] > 0.9
+    assert mask[0, 0] < 0.02
+    torch.testing.assert_close(mask, mask.flip(0).T)
+    way = scene.way(torch.randn(100, 2)).diff(dim=1)
+    assert (way.diff(dim=1).abs().mean() < 0.3 * way.abs().mean()).all()
+    wide = layered(cells=3).layers[0].background(torch.ones(2, 3))
+    assert wide.shape == (2, 1, 8, 8)
+    assert wide[0, 0].unique().numel() > 9
 
 
 def test_parameters_come_before_frames():
@@ -182,7 +241,10 @@ def test_a_folder_of_clips_of_ones_own(tmp_path, monkeypatch):
 def test_what_makes_no_clips_is_refused_in_a_sentence():
     for wrong, sentence in (
         ({"x_shape": (1, 8, 8)}, r"'video-gan' makes clips of 2 frames or more, .*got x_shape=\(1, 8, 8\)"),
-        ({"generator": "Convolutional"}, "the generator Convolutional pictures; take generator="),
+        (
+            {"generator": "Convolutional"},
+            r"clips, \(T, C, H, W\), are made of pictures by generator='Layered' or 'Moving'",
+        ),
         ({"content": 0}, "content=0: what a clip shows is said by 1 number or more"),
     ):
         with pytest.raises(ValueError, match=sentence):
@@ -193,5 +255,8 @@ def test_what_makes_no_clips_is_refused_in_a_sentence():
         Moving().build(20, (3, 1, 8, 8), condition=Condition((), 3))
     with pytest.raises(ValueError, match="reads clips, x_shape="):
         Stacked().build((1, 8, 8))
-    with pytest.raises(ValueError, match="not of clips"):
-        Moving(frame="Moving")
+    for of in (Moving(frame="Moving"), Layered(frame="Layered")):
+        with pytest.raises(ValueError, match=r"makes clips of 2 frames or more, .*got x_shape=\(., "):
+            of.build(40, (3, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"window=0.*: needs numbers of 1 or more, and a window in \(0, 1\]"):
+        Layered(window=0)

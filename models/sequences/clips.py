@@ -13,8 +13,9 @@ from pyrogen.base import Batch, Objective
 from pyrogen.models.adversarial.gan import GAN
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import BatchDims, ConvEncoder
-from pyrogen.nets.clips import Frames, Moving, PartsFirst
+from pyrogen.nets.clips import Frames, PartsFirst
 from pyrogen.nets.critics import CriticNet
+from pyrogen.nets.generators import GeneratorNet
 from pyrogen.registry import entry, make
 
 CLIPS = "sprites(size=16, frames=8, n=4000)"
@@ -86,7 +87,7 @@ def _one_frame(x: Tensor) -> Tensor:
 def video_gan(
     x_shape: Sequence[int],
     content: int = 24,
-    generator: Moving | str | Mapping[str, Any] = "Moving",
+    generator: GeneratorNet | str | Mapping[str, Any] = "Moving",
     critic: CriticNet | str = "Stacked",
     frame_critic: CriticNet | str = "Convolutional",
     prior: Prior | str = "StandardNormal",
@@ -122,7 +123,7 @@ def vae_video(
     x_shape: Sequence[int],
     content: int = 24,
     width: int = 32,
-    generator: Moving | str | Mapping[str, Any] = LONELY,
+    generator: GeneratorNet | str | Mapping[str, Any] = LONELY,
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
     likelihood: Likelihood | str | Mapping[str, Any] = "ContinuousBernoulli",
@@ -153,19 +154,14 @@ def vae_video(
     return VAE(encoder, decoder, shape, size, pz, q, p, objective)
 
 
-def _sizes(who: str, x_shape: Sequence[int], content: int, generator: Any) -> tuple[torch.Size, Moving, int]:
+def _sizes(who: str, x_shape: Sequence[int], content: int, generator: Any) -> tuple[torch.Size, GeneratorNet, int]:
     """The shape of clips, their generator, and the size of z."""
     if len(x_shape) != 4 or x_shape[0] < 2:
         raise ValueError(
             f"{who!r} makes clips of 2 frames or more, x_shape=(T, C, H, W); got x_shape={tuple(x_shape)}; load clips, a "
             "folder of folders of frames by sequence=True, or sprites(frames=8)."
         )
-    made: Moving = make("generator", generator)
-    if not isinstance(made, Moving):
-        raise ValueError(
-            f"{who!r} makes clips, and the generator {type(made).__name__} pictures; take "
-            f"generator={{'name': 'Moving', 'frame': {type(made).__name__!r}}}."
-        )
     if content < 1:
         raise ValueError(f"content={content}: what a clip shows is said by 1 number or more.")
-    return torch.Size(x_shape), made, content + x_shape[0] * made.motion
+    made: GeneratorNet = make("generator", generator)
+    return torch.Size(x_shape), made, made.latents(content, x_shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,25 +39,40 @@ class Moving(GeneratorNet):
         """Refuse what means nothing."""
         if self.motion < 1 or self.states < 1:
             raise ValueError(f"Moving(motion={self.motion}, states={self.states}): each is made of 1 number or more.")
-        if isinstance(made := make("generator", self.frame), Moving):
-            raise ValueError(f"Moving(frame={made}) makes clips of pictures, not of clips; take frame='Convolutional'.")
-        object.__setattr__(self, "frame", made)
+        object.__setattr__(self, "frame", make("generator", self.frame))
+
+    def latents(self, content: int, x_shape: Sequence[int]) -> int:
+        """Those of c, and e_t of every frame."""
+        return content + x_shape[0] * self.motion
 
     def layers(self, latent_size: int, x_shape: Size, condition: Condition | None) -> list[nn.Module]:
         """The layers: of all frames as if they were many pictures."""
-        if len(x_shape) != 4:
-            raise ValueError(f"the generator Moving makes clips, x_shape=(T, C, H, W); got x_shape={tuple(x_shape)}.")
-        if condition is not None:
-            raise ValueError("the generator Moving reads no y; take data without one, as sprites(frames=8).")
-        frames, content = x_shape[0], latent_size - x_shape[0] * self.motion
-        if content < 1:
-            raise ValueError(
-                f"Moving(motion={self.motion}) takes {frames * self.motion} of the latents for {frames} frames, and of "
-                f"latent_size={latent_size} nothing is left for what they show; take {frames * self.motion + 1} or more."
-            )
+        frames = x_shape[0]
+        content = content_of(self, latent_size, frames * self.motion, x_shape, condition)
         course = Course(frames, content, self.motion, self.states)
         pictures = self.frame.layers(content + self.states, x_shape[1:], None)
         return [course, *pictures, nn.Unflatten(0, (-1, frames))]
+
+
+def content_of(of: GeneratorNet, latent_size: int, motion: int, x_shape: Size, condition: Condition | None) -> int:
+    """How many latents of a generator of clips say what they show, where ``motion`` of them say how it moves.
+
+    Raises:
+        ValueError: data that are no clips of 2 frames or more, a condition, or none are left.
+    """
+    name = type(of).__name__
+    if len(x_shape) != 4 or x_shape[0] < 2:
+        raise ValueError(
+            f"the generator {name} makes clips of 2 frames or more, x_shape=(T, C, H, W); got x_shape={tuple(x_shape)}."
+        )
+    if condition is not None:
+        raise ValueError(f"the generator {name} reads no y; take data without one, as sprites(frames=8).")
+    if latent_size <= motion:
+        raise ValueError(
+            f"{name} takes {motion} of the latents for how {x_shape[0]} frames move, and of latent_size={latent_size} "
+            f"nothing is left for what they show; take {motion + 1} or more."
+        )
+    return latent_size - motion
 
 
 class Course(nn.Module):

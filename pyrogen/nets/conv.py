@@ -14,7 +14,8 @@ def sides_of(x_shape: Sequence[int]) -> list[tuple[int, int]]:
     if len(x_shape) != 3 or min(x_shape) < 1 or max(x_shape[1:]) < 4:
         raise ValueError(
             f"convolutional networks here take images of 4 pixels or more, (C, H, W); got x_shape={tuple(x_shape)}. "
-            "Use a fully connected entry, or your own networks: pyrogen.vae(encoder=..., decoder=...)."
+            "Use a fully connected entry, or your own networks: pyrogen.vae(encoder=..., decoder=...); clips, (T, C, H, W), "
+            "are made of pictures by generator='Layered' or 'Moving'."
         )
     sides = [(x_shape[1], x_shape[2])]
     # 8 pixels are halved once, 4 not further than once

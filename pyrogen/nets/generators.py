@@ -47,6 +47,15 @@ class GeneratorNet(ABC):
         one_of("kind that a generator makes", kind, tuple(ENDS))
         return Grown(self.layers(latent_size, Size(x_shape), condition), ENDS[kind]())
 
+    def latents(self, content: int, x_shape: Sequence[int]) -> int:
+        """How many numbers z has where ``content`` of them say what is shown: those of clips need more, for how it moves.
+
+        Args:
+            content: numbers.
+            x_shape: shape of one datum.
+        """
+        return content
+
     @abstractmethod
     def layers(self, latent_size: int, x_shape: Size, condition: Condition | None) -> list[nn.Module]:
         """The layers, all but the last that keeps numbers in their range; those that look at y take it with h."""
