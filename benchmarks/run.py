@@ -45,6 +45,7 @@ ITEMS = {  # by the module that measures it
     "objectives": "objectives",
     "diffusion": "diffusion",
     "bits": "bits",
+    "bits-mnist": "bits_mnist",
 }
 APART = (
     "fit",

@@ -8,19 +8,19 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import softplus
 
 from pyrogen.registry import choice
 
 
 def alpha(gamma: Tensor) -> Tensor:
     """What is left of the signal, √σ(−γ)."""
-    return (logsigmoid(-gamma) / 2).exp()
+    return torch.sigmoid(-gamma).sqrt()
 
 
 def sigma(gamma: Tensor) -> Tensor:
     """What noise was added, √σ(γ)."""
-    return (logsigmoid(gamma) / 2).exp()
+    return torch.sigmoid(gamma).sqrt()
 
 
 def earlier(z: Tensor, u: Tensor, before: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:

@@ -277,6 +277,31 @@ def test_programs_without_weights_per_datum_are_refused(case):
         log_weights((model, guide), torch.linspace(-1, 1, 5), 10)
 
 
+class Overflowing(dist.Uniform):
+    """Draws of which half are no number, as of a flow whose inverse overflows, and a density as always."""
+
+    def sample(self, sample_shape=()):
+        draws = super().sample(sample_shape)
+        return torch.where(draws < 0.5, torch.nan, draws)
+
+
+def overflowing_model(x):
+    with pyro.plate("people", x.shape[0]):
+        z = pyro.sample("z", Overflowing(torch.zeros_like(x), 1.0))
+        pyro.sample("x", dist.Normal(z, 0.5), obs=x)
+
+
+def unit_guide(x):
+    with pyro.plate("people", x.shape[0]):
+        pyro.sample("z", dist.Uniform(torch.zeros_like(x), 1.0))
+
+
+def test_draws_that_overflow_are_not_taken_for_another_support():
+    x = torch.linspace(-1, 1, 5)
+    found = log_weights((overflowing_model, unit_guide), x, 20)
+    assert bool(np.isfinite(found.values).all())
+
+
 BAD_DATA = {
     "grey": (torch.full((3, 1, 4, 4), 0.5), "ContinuousBernoulli.*DiscretizedLogisticMixture"),
     "shape": (torch.zeros(3, 16), r"x of shape \(B, 1, 4, 4\); got \(3, 16\)"),

@@ -124,10 +124,13 @@ def _need_reach(found: Checked) -> None:
                 f"{found.scored[name]['fn'].support}: a density is not weighed against a mass. Give both the same kind."
             )
         try:
-            reachable = site["fn"].support.check(found.scored[name]["fn"].sample((100,)))
+            draws = found.scored[name]["fn"].sample((100,))
+            reachable = site["fn"].support.check(draws)
         except NotImplementedError:
             continue
-        if not reachable.all():
+        # what overflowed, as the inverses of flows may that score data well, is nowhere
+        nowhere = draws.isnan().reshape(*reachable.shape, -1).any(-1)
+        if not (reachable | nowhere).all():
             raise ValueError(
                 f"the guide's {name!r} stays within {site['fn'].support}, and the model's does not: what the guide never "
                 "draws would be missing from p(x). Give the guide the support of the model."

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrogen.inference.replay.lean import make_lean
+
 aten = torch.ops.aten
 
 INDUCTOR: dict[str, Any] = {
@@ -106,13 +108,9 @@ def _check(graph: fx.Graph) -> None:
 
 
 def _lean(module: fx.GraphModule) -> Recording:
-    """Without what only autograd and Python needed, and without inputs that nothing reads."""
+    """Without what it can do without, and without inputs that nothing reads."""
+    make_lean(module)
     graph = module.graph
-    for node in list(graph.nodes):
-        if node.target in (aten.alias.default, aten.detach.default):
-            node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
-    graph.eliminate_dead_code()
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     for node in inputs:
         if not node.users:

@@ -120,18 +120,21 @@ class Diffusion(Guided, Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler, 
 
     def prior_nats(self, x: Tensor) -> Tensor:
         """KL(q(z_T|x) ‖ N(0, I)) in closed form, ``(B,)``."""
-        noisy = self._noisy(self._scaled(x), self._gamma(x)[-1])
-        kl: Tensor = torch.distributions.kl_divergence(noisy, self.latent_prior())
+        gamma = self._gamma(x)[-1]
+        variance = torch.sigmoid(gamma)
+        of_each = variance - variance.log() - 1
+        kl: Tensor = 0.5 * ((alpha(gamma) * self._scaled(x)).square().flatten(1).sum(1) + self.latent_size * of_each)
         return kl
 
     def step_nats(self, x: Tensor, step: Tensor, y: Tensor | None = None) -> Tensor:
         """½ (SNR_j − SNR_i) ‖u − û(z_i)‖² at a draw of z_i, ``(B,)``."""
         gamma, u = self._gamma(x), self._scaled(x)
-        later, before = gamma[step], gamma[step - 1]
-        z = self._noisy(u, later).rsample()
-        wrong = (u - self._signal(z, later, self.read_y(y))).square().flatten(1).sum(1)
+        later, before = gamma[1:], gamma[:-1]
         # SNR_j (1 − SNR_i / SNR_j), which loses no digits where the two are near
-        return 0.5 * (-before).exp() * -torch.expm1(before - later) * wrong
+        weights = 0.5 * (-before).exp() * -torch.expm1(before - later)
+        z = self._noisy(u, later[step - 1]).rsample()
+        wrong = (u - self._signal(z, later[step - 1], self.read_y(y))).square().flatten(1).sum(1)
+        return weights[step - 1] * wrong
 
     def add_noise(self, x: Tensor, step: Tensor) -> Tensor:
         """A draw of q(z_i|x), ``(B, *x_shape)``."""
