@@ -6,6 +6,7 @@ import pyro
 import pytest
 import torch
 from pretended import MODE, Strayed, Watched, gpu, there
+from pyro.poutine import trace
 from smallest import small
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import (
@@ -106,6 +107,60 @@ def test_samples_are_drawn_on_their_gpu(name, tiny_data, conditions):
     model.sample(3, y)
     with moved(model), suppress(DataDependentOutputException, DynamicOutputShapeException):  # Python may look here
         assert model.sample(3, None if y is None else there(y)).device.type == "cuda"
+
+
+VERBS = {
+    "log_prob": lambda m, x, y: m.log_prob(x, y),
+    "log_conditionals": lambda m, x, y: m.log_conditionals(x, y),
+    "complete": lambda m, x, y: m.complete(x, 5, y),
+    "free_energy": lambda m, x, y: m.free_energy(x),
+    "gibbs": lambda m, x, y: m.gibbs(x),
+    "log_unnormalized": lambda m, x, y: m.log_unnormalized(x)[0],
+    "base_states": lambda m, x, y: m.move(m.base_states(3), 0.5),
+    "climb": lambda m, x, y: m.climb(m.base_states(3), 0.2, 0.4)[0],
+    "base_log_partition": lambda m, x, y: m.base_log_partition(),
+    "encode": lambda m, x, y: m.encode(x, y).sample(),
+    "code": lambda m, x, y: m.code(x, y),
+    "reconstruct": lambda m, x, y: m.reconstruct(x, y),
+    "features": lambda m, x, y: m.features(x),
+    "classify": lambda m, x, y: m.classify(x).sample(),
+    "latent_prior": lambda m, x, y: m.generate(m.latent_prior(y).expand(x.shape[:1]).sample(), y),
+    "to_x": lambda m, x, y: m.to_x(y),
+    "to_y": lambda m, x, y: m.to_y(x),
+    "prior_nats": lambda m, x, y: m.prior_nats(x),
+    "reconstruction_nats": lambda m, x, y: m.reconstruction_nats(x),
+    "step_nats": lambda m, x, y: m.step_nats(x, torch.ones_like(x.flatten(1)[:, 0]).long(), y),
+    "log_prob_along": lambda m, x, y: m.log_prob_along(x, 1e-2),
+    "fill": lambda m, x, y: m.fill(x, torch.ones_like(x[0, 0]).bool(), y)[0],
+    "sample_mean": lambda m, x, y: m.sample_mean(len(x), y),
+    "model": lambda m, x, y: trace(m.model).get_trace(x, y).log_prob_sum() + x.sum(),
+    "guide": lambda m, x, y: trace(m.guide).get_trace(x, y).log_prob_sum() + x.sum(),
+}
+
+
+@pytest.mark.rotating
+@pytest.mark.parametrize("name", pyrogen.list_models())
+def test_what_is_asked_of_a_model_is_answered_on_its_gpu(name, tiny_data, conditions):
+    model = small(name).eval()
+    train = tiny_data(model).train
+    model.after_training(train.x, train.y)
+    x, y = train.x[:4], conditions(model, 4)
+    asked = [verb for verb in VERBS if hasattr(model, verb) and answers(VERBS[verb], model, x, y)]
+    assert asked
+    with moved(model):
+        x, y = there(x), None if y is None else there(y)
+        for verb in asked:
+            with suppress(DataDependentOutputException, DynamicOutputShapeException):
+                assert VERBS[verb](model, x, y).device.type == "cuda", verb
+
+
+def answers(verb, model, x, y):
+    """Whether it does here."""
+    try:
+        verb(model, x, y)
+    except (ValueError, NotImplementedError):
+        return False
+    return True
 
 
 STRAYS = {
