@@ -51,6 +51,7 @@ APART = (
     "fit",
     "games",
     "sentences",
+    "diffusion",
 )  # each number of threads is a section of its own, measured by a process of its own
 HEAD = """# Benchmarks
 
@@ -73,7 +74,10 @@ def main() -> None:
         "--works", nargs="+", metavar="NAME", help="of fit or games, these functions' alone, as a section of its own"
     )
     parser.add_argument(
-        "--clock", choices=["wall", "processor"], default="wall", help="of fit and games; by processor: one thread only"
+        "--clock",
+        choices=["wall", "processor"],
+        default="wall",
+        help="of what is pinned; by processor: one thread only",
     )
     parser.add_argument("--quick", action="store_true", help="a glance with small sizes: prints, writes nothing")
     args = parser.parse_args()

@@ -39,11 +39,17 @@ CASES = {  # a function, and what is left of it
     "nothing added": (lambda x: [((x - 0.0) / 1.0).expand(4, 3).view(4, 3).exp()], {"exp": 1}),
     "added 0.0, which makes 0.0 of -0.0": (lambda x: [(x + 0.0).exp()], {"add": 1, "exp": 1}),
     "turned twice": (lambda x: [(x.t().t() @ x.t()).exp()], {"t": 1, "mm": 1, "exp": 1}),
+    "negated twice": (lambda x: [x.neg().neg().exp()], {"neg": 0, "exp": 1}),
+    "a sum and its shape": (
+        lambda x: [x.sum(0, keepdim=True).view(3), x.sum(1, True).view(2, 2)],
+        {"sum": 2, "view": 1},
+    ),
     "drawn twice": (lambda x: [torch.rand(3) - torch.rand(3) + x], {"rand": 2}),
     "filled in place": (filled, {"zeros": 1, "add": 2}),
     "read before and after a write": (read_around_a_write, {"exp": 2}),
     "outputs alike": (lambda x: [x.exp(), x.exp()], {"exp": 2}),
     "a constant output": (lambda x: [torch.zeros(3), x + 1], {"zeros": 1}),
+    "an output that is -(-x)": (lambda x: [x.neg().neg()], {"neg": 2}),
     "an output that is nearly x": (lambda x: [x * 1.0], {"mul": 1}),
 }
 

@@ -50,8 +50,10 @@ def make_lean(module: fx.GraphModule) -> None:
     for node in _calls(graph):
         if _gives_back(node, bound):
             _replace(node, node.args[0])
-        elif node.target is aten.t.default and _target(node.args[0]) is aten.t.default:
+        elif _undoes(node, bound):
             _replace(node, node.args[0].args[0])  # type: ignore[union-attr]
+        elif _drops_what_was_summed(node):
+            _replace(node, _summed(graph, node))
     graph.eliminate_dead_code()
     bound = _bound(graph)
     _compute_once(graph, bound)
@@ -145,6 +147,37 @@ def _gives_back(node: fx.Node, bound: set[fx.Node]) -> bool:
     return _laid_out(node) == _laid_out(node.args[0])
 
 
+def _undoes(node: fx.Node, bound: set[fx.Node]) -> bool:
+    """Whether it turns or negates what was turned or negated: the same memory of views, of others where nobody writes."""
+    before = node.args[0] if node.args else None
+    twice = isinstance(before, fx.Node) and before.target is node.target
+    if node.target is aten.neg.default:
+        return twice and not {node, before, before.args[0]} & bound  # type: ignore[union-attr]
+    return twice and node.target is aten.t.default
+
+
+def _drops_what_was_summed(node: fx.Node) -> bool:
+    """Whether it is the shape of a sum, read by nothing else, without the dimensions that were kept of it as ones."""
+    before = node.args[0] if node.args else None
+    if node.target is not aten.view.default or not isinstance(before, fx.Node) or len(before.users) > 1:
+        return False
+    if before.target is not aten.sum.dim_IntList or before.kwargs or before.args[2:] != (True,):
+        return False
+    shape = before.args[0].meta["val"].shape  # type: ignore[union-attr]
+    gone = {d % len(shape) for d in before.args[1]}  # type: ignore[union-attr]
+    return list(node.meta["val"].shape) == [n for i, n in enumerate(shape) if i not in gone]
+
+
+def _summed(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    """The sum of that shape."""
+    before = node.args[0]
+    assert isinstance(before, fx.Node)
+    with graph.inserting_before(node):
+        found = graph.call_function(aten.sum.dim_IntList, before.args[:2])
+    found.meta = node.meta
+    return found
+
+
 def _laid_out(node: Any) -> Any:
     like = node.meta["val"]
     return like.shape, like.stride(), like.dtype
@@ -158,10 +191,6 @@ def _stand_in(node: fx.Node) -> Tensor:
 
 def _calls(graph: fx.Graph) -> list[fx.Node]:
     return [node for node in graph.nodes if node.op == "call_function"]
-
-
-def _target(node: Any) -> Any:
-    return node.target if isinstance(node, fx.Node) else None
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

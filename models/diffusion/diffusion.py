@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -146,11 +147,10 @@ class Diffusion(Guided, Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler, 
         return self.middle + self.spread * self._signal(z, self._gamma(z)[step], self.read_y(y))
 
     def reconstruction_nats(self, x: Tensor) -> Tensor:
-        """−log p(x|z₀) at a draw of z₀, ``(B,)``."""
-        gamma = self._gamma(x)[0]
-        z = self._noisy(self._scaled(x), gamma).rsample()
-        log_p: Tensor = self._seen(z, gamma).log_prob(x)
-        return -log_p
+        """−log p(x|z₀) at a draw of z₀ = α₀ u + σ₀ ε, from which x is s (σ₀/α₀) ε away, ``(B,)``."""
+        log_scale = math.log(self.spread) + self._gamma(x)[0] / 2
+        error = 0.5 * torch.randn_like(x).square().flatten(1).sum(1)
+        return error + self.latent_size * (log_scale + 0.5 * math.log(2 * math.pi))
 
     @property
     def step_size(self) -> int:
