@@ -295,6 +295,10 @@ def test_arrays_are_resized_as_images_are():
     halves = np.tile(np.repeat(np.array([-1.0, 1.0]), 2), (40, 1, 4, 1))
     torch.testing.assert_close(from_arrays(halves, size=4).test.x[0], torch.from_numpy(halves[0]).float())
     assert load("digits", kind="levels", size=4).x_shape == (1, 4, 4)
+    # the weights of a mean sum to 1 but for rounding, and yet nothing leaves the range of the data
+    white = np.random.default_rng(5).random((40, 1, 64, 64), np.float32)
+    white[::2] = 1
+    assert from_arrays(white, kind="unit", size=5).train.x.amax() == 1
     with pytest.raises(ValueError, match="size=2 resizes images, and 'arrays' has none"):
         from_arrays(ROWS, size=2)
 

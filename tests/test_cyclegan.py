@@ -288,6 +288,8 @@ def test_its_page_shows_the_worst_translations_of_many():
     with torch.no_grad():
         assert [p.name for p in translation_sections.translations(model, many, [])] == ["to_y", "to_x", "farthest"]
         x, _, y, _ = translation_sections.farthest(model, many)
+        said = [p.caption for p in translation_sections.cycles(model, many, [])]
+    assert any("100% of the translations are nearer to data of the domain that they came from" in s for s in said)
     apart = (many.test.x - many.test.y).abs().flatten(1).mean(1)
     torch.testing.assert_close((x - y).abs().flatten(1).mean(1), apart.sort(descending=True).values[: len(x)])
 

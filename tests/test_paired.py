@@ -372,7 +372,7 @@ def test_a_run_is_reported_and_sampled_by_its_picture(tmp_path, capsys):
     assert np.load(run / "samples.npz")["mean"].shape == (3, 3, 8, 8)
     np.save(tmp_path / "wide.npy", np.eye(9, dtype=np.float32)[None])
     assert main(["sample", str(run), "--y", str(tmp_path / "wide.npy")]) == 2
-    assert "holds 1 × 9 × 9 numbers, and the model takes an image of 1 × 8 × 8" in capsys.readouterr().err
+    assert "holds 1 × 9 × 9 numbers, and the model takes an image of 1 × 8 × 8; resize it." in capsys.readouterr().err
 
 
 def test_layouts_are_shown_in_shades():

@@ -62,9 +62,12 @@ def judged(model: Any, part: Split) -> tuple[Tensor, str, str] | None:
     for capability, judge, label, words in JUDGES:
         if isinstance(model, capability):
             try:
-                return judge(model, part).double().cpu(), label, words
+                scores = judge(model, part).double().cpu()
             except (ValueError, NotImplementedError):
                 continue  # of a model that has it for other data, or for fewer units, only
+            told = model.condition is not None and not model.condition.optional
+            law = "log p(x|y)" if told else "log p(x)"
+            return scores, label.replace("log p(x)", law), words.replace("log p(x)", law)
     return None
 
 

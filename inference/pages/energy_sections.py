@@ -121,7 +121,7 @@ def criticism(model: Any, data: Data, history: History) -> Iterator[Panel]:
     order = float(((real[:, None] > fake).double() + 0.5 * (real[:, None] == fake).double()).mean())
     yield Panel(
         ADVICE,
-        f"The critic scores a test datum above a generated one in {order:.0%} of all pairs; at 50 % it cannot tell them "
+        f"The critic scores a test datum above a generated one in {order:.0%} of all pairs; at 50% it cannot tell them "
         "apart, which is as true of a weak critic as of a good generator.",
     )
     if math.prod(model.x_shape) == 2:

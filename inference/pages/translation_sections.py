@@ -48,7 +48,7 @@ def translations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if len(data.test) > SIDE_BY_SIDE:
         yield Panel(
             TRANSLATED,
-            f"Where it fails: of the first {SEARCHED} test data of the first domain those whose translation is farthest from "
+            f"Where it fails: of {min(SEARCHED, len(data.test))} test data those whose translation is farthest from "
             "the partner. What a cycle leaves open goes wrong alike in many: a colour taken for another, or a shape left as "
             "it was, comes back as well as a right one (Moriakov et al. 2020, arXiv:2001.09061).",
             "farthest",
@@ -85,6 +85,14 @@ def cycles(model: Any, data: Data, history: History) -> Iterator[Panel]:
         "faint to be seen, and read it back from there (Chu et al. 2017, arXiv:1712.02950). Noise as faint destroys it."
     )
     yield Panel(TRANSLATED, caption, table=rows)
+    left = float((fates == OWN).double().mean())
+    if left > 0.5:
+        yield Panel(
+            ADVICE,
+            f"{left:.0%} of the translations are nearer to data of the domain that they came from than to any of the other: "
+            "the networks change too little, since what is left as it was comes back best; train for longer, raise the "
+            "weight of the game, or lower that of identity.",
+        )
     if disturbed[NOISE[1]] > SUSPECT * plain:
         yield Panel(
             ADVICE,

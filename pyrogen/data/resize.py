@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -56,5 +57,7 @@ def _resized(images: Tensor | np.ndarray, size: int) -> Tensor:
         part = images[start : start + CHUNK, :, top : top + side, left : left + side]
         whole = part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))
         values = interpolate(whole.float(), (size, size), mode="bilinear", antialias=True, align_corners=False)
+        # means lie between what they are of, and rounding must not leave [0, 1]
+        values = values.clamp(whole.nan_to_num(math.inf).min(), whole.nan_to_num(-math.inf).max())
         parts.append(values if whole.is_floating_point() else values.round().to(whole.dtype))
     return torch.cat(parts)

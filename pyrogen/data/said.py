@@ -100,7 +100,8 @@ def _of_file(path: Path, condition: Condition) -> Tensor:
     if values.shape != shape and values.shape == (1, *shape):
         values = values[0]
     if values.shape != shape:
-        raise ValueError(f"{path} holds {_by(values.shape)} numbers, and the model takes {condition}, {_by(shape)}.")
+        told = "; resize it" if condition.picture else f", {_by(shape)}"
+        raise ValueError(f"{path} holds {_by(values.shape)} numbers, and the model takes {condition}{told}.")
     whole = values.dtype.kind in "biu"
     if condition.classes is not None:
         return torch.from_numpy(values.astype(np.int64) if whole else values)
