@@ -164,6 +164,18 @@ def test_an_oracle_reads_every_frame_and_its_motion(data):
     step = drawn.steps[drawn.column(factors, "direction"), drawn.column(factors, "speed")]
     moves = torch.remainder(found.centres.diff(dim=1) + 0.5, 1) - 0.5
     torch.testing.assert_close(moves, step.unsqueeze(1).expand(-1, 3, -1), rtol=0, atol=1e-6)
+    # what stays itself and goes anywhere: a quarter of a pixel to the right and an eighth down at each frame
+    kind = [drawn.column(factors, name) for name in ("shape", "size")]
+    centres = torch.rand(30, 1, 2) + torch.arange(4).view(1, 4, 1) / 16 * torch.tensor([1 / 4, 1 / 8])
+    covered = drawn.covering(*kind, centres).unsqueeze(2)
+    colour, behind = (
+        of[drawn.column(factors, name)].view(30, 1, 3, 1, 1)
+        for name, of in (("colour", drawn.colours), ("background", drawn.backgrounds))
+    )
+    found = reader.read_frames(behind + covered * (colour - behind))
+    assert (found.modes == reader.mode_of(factors).unsqueeze(1)).double().mean() > 0.98
+    off = torch.remainder(found.centres - centres + 0.5, 1) - 0.5
+    assert off.abs().max() < 1 / 32
     with pytest.raises(ValueError, match="clips of them are read frame by frame"):
         SpriteReader(Sprites(16)).read_frames(x[:, 0])
 

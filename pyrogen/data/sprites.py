@@ -242,17 +242,21 @@ class Sprites:
     @cached_property
     def silhouettes(self) -> Tensor:
         """What every shape covers of every pixel, a in [0, 1], ``(silhouettes, T · size²)``."""
-        value, radii, centres = self._moving_values, torch.tensor(list(RADII.values())), self.centres
-        middles = (torch.arange(self.size) + 0.5) / self.size
+        value = self._moving_values
+        return self.covering(value["shape"], value["size"], self.centres).flatten(1)
+
+    def covering(self, shape: Tensor, size: Tensor, centres: Tensor) -> Tensor:
+        """What shapes of these sizes cover of every pixel, ``(K,)``, ``(K,)`` and ``(K, T, 2)`` to ``(K, T, side, side)``."""
+        radii, middles = torch.tensor(list(RADII.values())), (torch.arange(self.size) + 0.5) / self.size
         # the picture is a torus: the nearest way from the centre
         u, v = (torch.remainder(middles - centres[..., i : i + 1] + 0.5, 1) - 0.5 for i in range(2))
-        covered = torch.empty(len(centres), self.frames, self.size, self.size)
+        covered = torch.empty(*centres.shape[:2], self.size, self.size)
         for k, distance in enumerate(SHAPES.values()):
-            here = value["shape"] == k
-            r = radii[value["size"][here]].view(-1, 1, 1, 1)
+            here = shape == k
+            r = radii[size[here]].view(-1, 1, 1, 1)
             edge = self.size * distance(u[here].unsqueeze(2), v[here].unsqueeze(3), r)
             covered[here] = self._covered(edge).clamp(0, 1)
-        return covered.flatten(1)
+        return covered
 
     @cached_property
     def _moving_values(self) -> Mapping[str, Tensor]:
