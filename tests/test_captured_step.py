@@ -5,6 +5,7 @@ import logging
 import pyro
 import pytest
 import torch
+from playing import played
 from pretended import Graph
 from smallest import small
 from torch import nn
@@ -13,7 +14,6 @@ import pyrogen
 from pyrogen.inference import Adversarial, PersistentContrastiveDivergence, fit
 from pyrogen.inference.replay import captured, recorded_step
 from pyrogen.inference.replay.recorded_step import said
-from pyrogen.inference.training.game import Game, Rules
 
 # its network runs on the people who are there, others in every batch
 EAGER = {"social-gan"}
@@ -43,28 +43,13 @@ def graphs(monkeypatch):
     return made
 
 
-def played(model, data, players=None, epochs=4, compile="auto", between=lambda g: None, **rules):
-    torch.manual_seed(1)
-    model.train()
-    players = players or model.stages()[0].players
-    g = Game(model, players, data.train, Rules(batch_size=12, epochs=epochs, compile=compile, **rules))
-    generator = torch.Generator().manual_seed(0)
-    for epoch in range(epochs):
-        g.begin_epoch(generator)
-        g.enter(epoch + 1)
-        while g.batch < g.batches:
-            g.move()
-        between(g)
-    return g
-
-
 def agree(name, tiny_data, goal=None, **rules):
     """The captured game, after it was compared with the eager one: weights, buffers, and all terms of all moves."""
     games = []
     for compile in ("auto", False):
         model = small(name)
         players = None if goal is None else goal.players(model)
-        games.append(played(model, tiny_data(model), players, compile=compile, **rules))
+        games.append(played(model, tiny_data(model), compile, players, batch_size=12, **rules))
     captured_game, eager = games
     assert torch.equal(captured_game.record, eager.record)
     for (key, a), b in zip(captured_game.model.state_dict().items(), eager.model.state_dict().values(), strict=True):
@@ -119,7 +104,7 @@ def test_a_model_whose_memory_moves_is_captured_anew(tiny_data, graphs):
     ends = []
     for compile in ("auto", False):
         model = small("vae")
-        g = played(model, tiny_data(model), compile=compile, between=move, epochs=6)
+        g = played(model, tiny_data(model), compile, between=move, epochs=6)
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
         if compile:
             assert all(m.step.captures for m in g.movers)

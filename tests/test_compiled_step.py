@@ -10,12 +10,13 @@ from dataclasses import replace
 import pyro
 import pytest
 import torch
+from playing import played
 from smallest import small
 from torch import nn
 
 from pyrogen.inference import Adversarial, PersistentContrastiveDivergence, fit
 from pyrogen.inference.replay import recorded_step
-from pyrogen.inference.training.game import Game, Rules
+from pyrogen.inference.training.game import Game
 from pyrogen.optim import SGD, Adam, Optim
 
 
@@ -60,20 +61,6 @@ def test_steps_written_out_are_those_of_the_built_optimizer(settings):
     torch.testing.assert_close(written, built, rtol=1e-6, atol=1e-7)
     for name, kept in optimizer.state[built].items():
         torch.testing.assert_close(state[name], kept)
-
-
-def played(model, data, compile, players=None, epochs=4, **rules):
-    torch.manual_seed(1)
-    model.train()
-    players = players or model.stages()[0].players
-    g = Game(model, players, data.train, Rules(batch_size=16, epochs=epochs, compile=compile, **rules))
-    generator = torch.Generator().manual_seed(0)
-    for epoch in range(epochs):
-        g.begin_epoch(generator)
-        g.enter(epoch + 1)
-        while g.batch < g.batches:
-            g.move()
-    return g
 
 
 def moving(g):
