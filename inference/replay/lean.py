@@ -161,7 +161,7 @@ def _drops_what_was_summed(node: fx.Node) -> bool:
     before = node.args[0] if node.args else None
     if node.target is not aten.view.default or not isinstance(before, fx.Node) or len(before.users) > 1:
         return False
-    if before.target is not aten.sum.dim_IntList or before.kwargs or before.args[2:] != (True,):
+    if before.target is not aten.sum.dim_IntList or before.kwargs or before.args[2:] != (True,) or not before.args[1]:
         return False
     shape = before.args[0].meta["val"].shape  # type: ignore[union-attr]
     gone = {d % len(shape) for d in before.args[1]}  # type: ignore[union-attr]
