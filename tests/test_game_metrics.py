@@ -10,6 +10,7 @@ from pyrogen.inference.latents.judging import judge_of
 from pyrogen.inference.latents.walks import draw_latents
 from pyrogen.inference.metrics.games import classes_recognized, midpoint_gain, steepest_layer
 from pyrogen.inference.metrics.quality import quality_ratio
+from pyrogen.inference.quality.assess import assess
 from pyrogen.models.adversarial.gan import GAN
 from pyrogen.nets.critics import Perceptron
 from pyrogen.seeds import derived
@@ -90,6 +91,11 @@ def test_the_ratio_of_a_measure_is_that_of_two_models(digits):
     # the logarithms of a ratio and of its inverse have one error
     assert there.error / there == pytest.approx(back.error / back)
     assert there.error > 0
+    over = quality_ratio(few, digits, 0, against=many, statistic="over_floor")
+    worse, better = (assess(m, digits, ["frechet"]).excess("frechet").value for m in (few, many))
+    assert over == pytest.approx(worse / better)
+    with pytest.raises(ValueError, match=r"no statistic of quality-ratio called 'errors'; .*'over_floor'"):
+        quality_ratio(few, digits, 0, against=many, statistic="errors")
 
 
 @pytest.mark.parametrize("metric", [classes_recognized, midpoint_gain])

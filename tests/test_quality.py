@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+import pyrogen
 from pyrogen import registry
-from pyrogen.data import load
+from pyrogen.data import from_arrays, load
 from pyrogen.inference import assess
 from pyrogen.inference.adversarial import collapse
-from pyrogen.inference.quality.assess import with_errors
+from pyrogen.inference.quality.assess import compare, with_errors
 from pyrogen.inference.quality.copies import Memorization
 from pyrogen.inference.quality.distributions import Frechet, Kernel
 from pyrogen.inference.quality.measure import Measure, parts, standard_error
@@ -56,6 +57,25 @@ def test_the_bias_of_frechet_falls_as_one_over_the_rows():
     torch.manual_seed(0)
     found = {n: np.mean([float(Frechet().value(*torch.randn(2, n, 3))) for _ in range(200)]) for n in (50, 200)}
     assert found[50] / found[200] == pytest.approx(4, rel=0.15)
+
+
+def test_a_model_that_answers_with_the_truth_is_as_far_from_data_as_other_data_are():
+    """It is told the y of other data: with those of the data that it is compared with it would be nearer than any can be."""
+    x = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    data = from_arrays(x, x)
+    model = pyrogen.create("pix2pix", x_shape=(1, 8, 8), y_shape=(1, 8, 8), generator={"name": "UNet", "width": 4})
+    model.sample = model.sample_mean = lambda n, y: y
+    found = assess(model, data, ["frechet", "kernel", "coverage"], split="train")
+    for name in found.names:
+        assert found.excess(name).value == pytest.approx(0, abs=1e-9)
+        assert found.floor(name).value != 0
+
+
+def test_the_first_of_what_is_compared_are_the_same_for_every_number():
+    data = load("digits", kind="unit")
+    few, many = (compare(data.train.x, data, n, 0) for n in (8, 40))
+    for part in ("made", "real", "other"):
+        assert torch.equal(getattr(few, part), getattr(many, part)[:8])
 
 
 def test_kernel_by_loops():

@@ -49,12 +49,20 @@ def quality_ratio(
     seed: int,
     against: Model,
     measure: str = "frechet",
+    statistic: str = "value",
     features: str = "auto",
     num: int = USUAL,
 ) -> WithError:
-    """What a measure says of samples, as a multiple of what it says of another model's; the error as if of other data."""
+    """What a measure says of samples, as a multiple of what it says of another model's; the error as if of other data.
+
+    Its "value"; or by how much it is above its floor, "over_floor": of two models that are near to data the floor is most of
+    the value.
+    """
+    if statistic not in STATISTICS[:2]:
+        raise unknown("statistic of quality-ratio", statistic, STATISTICS[:2])
     own, other = (assess(m, data, [measure], features, num, seed) for m in (model, against))
-    return _quotient(own.measured(*own.names), other.measured(*other.names))
+    over, under = (q.excess(*q.names) if statistic == "over_floor" else q.measured(*q.names) for q in (own, other))
+    return _quotient(over, under)
 
 
 def _quotient(over: Measured, under: Measured) -> WithError:

@@ -40,7 +40,7 @@ def _pictures(found: Quality, model: Any, data: Data) -> Iterator[Panel]:
     a = found.results.attrs
     seen = compare(model, data, BESIDE, int(a["seed"]), str(a["split"]), a["draws"])
     distances = torch.cdist(seen.made.flatten(1).double(), seen.train.flatten(1).double())
-    figure = quality_plots.beside_data(seen.made, seen.real, seen.train[distances.argmin(1)], seen.data.kind)
+    figure = quality_plots.beside_data(seen.made, seen.other, seen.train[distances.argmin(1)], seen.data.kind)
     caption = (
         f"The first {BESIDE} of what was measured, below each the nearest of {len(seen.train)} training data, and data of "
         f"split {a['split']}."

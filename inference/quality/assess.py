@@ -30,10 +30,10 @@ SPLITS, DRAWS = ("train", "valid", "test"), get_args(Draws)
 
 
 class Compared(NamedTuple):
-    """What is compared, row n of the samples given the y of row n of the data where the model is conditional.
+    """What is compared.
 
     Attributes:
-        made: samples, ``(N, *x_shape)``.
+        made: samples, ``(N, *x_shape)``; where the model is conditional each is given the y of its row of ``other``.
         real: data, as many.
         other: further data, as many, which stand in for samples at the floor.
         train: training data.
@@ -61,8 +61,9 @@ def assess(
 ) -> Quality:
     """Measure samples against held-out data, and these against as many others, which is the floor.
 
-    The split is cut at random into two halves: samples are compared with the one, and so is the other one. The errors of both
-    numbers, and of their difference, are from parts of all that is compared, see
+    The split is cut at random into two halves: samples are compared with the one, and so is the other one, whose y a
+    conditional model is given: if it answers with the truth, the floor is what it has. The errors of both numbers, and of
+    their difference, are from parts of all that is compared, see
     :func:`pyrogen.inference.quality.measure.standard_error`; what a model learned, a judge for one, stands still in them. Of
     samples of the data's own distribution the difference is 0 on average, exactly, for every measure and any number of data.
 
@@ -142,8 +143,9 @@ def compare(
     if isinstance(model_or_samples, Tensor):
         made = model_or_samples[:num].detach().cpu()
     else:
-        # y as the model was told it, which may hide labels that the data as decoded have
-        y = None if known.y is None else known.y[first.to(known.y.device)]
+        # y as the model was told it, which may hide labels that the data as decoded have; of those that stand in for
+        # samples, since what is made of the y of the data themselves may be nearer to them than other data ever are
+        y = None if known.y is None else known.y[second.to(known.y.device)]
         made = draw(model_or_samples, num, y, seed, draws)
     if made.shape[1:] != data.x_shape:
         raise ValueError(
@@ -188,9 +190,9 @@ def _rows(part: Split, rows: Tensor) -> Tensor:
 
 
 def halves(split: Split, num: int, seed: int) -> tuple[Tensor, Tensor]:
-    """The rows of two disjoint parts of a split, ``num`` of each, chosen at random."""
+    """The rows of two disjoint parts of a split, ``num`` of each, at random; the first are the same for every number."""
     order = torch.from_numpy(numpy_generator(seed).permutation(len(split)))
-    return order[:num], order[len(order) - num :]
+    return order[:num], order.flip(0)[:num]
 
 
 def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: Data) -> dict[str, Measure]:

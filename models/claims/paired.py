@@ -93,7 +93,8 @@ CLAIMS = {
     "srgan": [
         {
             **GAME,
-            "says": "What it makes is nearer to data than what the net alone makes, by the Fréchet distance as a fraction.",
+            "says": "What it makes of small pictures is nearer to other data than what the net alone makes of them, by the "
+            "Fréchet distance as a fraction.",
             "metric": "quality-ratio",
             "at_most": 0.95,
             "against": THE_NET,
