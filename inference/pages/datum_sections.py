@@ -59,14 +59,13 @@ JUDGES: Sequence[tuple[type, Callable[[Any, Split], Tensor], str, str]] = (
 
 def judged(model: Any, part: Split) -> tuple[Tensor, str, str] | None:
     """A score of each datum, the higher the better, its name on an axis, and in words; None where a model has none."""
+    law = "log p(x)" if model.condition is None or model.condition.optional else "log p(x|y)"
     for capability, judge, label, words in JUDGES:
         if isinstance(model, capability):
             try:
                 scores = judge(model, part).double().cpu()
             except (ValueError, NotImplementedError):
                 continue  # of a model that has it for other data, or for fewer units, only
-            told = model.condition is not None and not model.condition.optional
-            law = "log p(x|y)" if told else "log p(x)"
             return scores, label.replace("log p(x)", law), words.replace("log p(x)", law)
     return None
 

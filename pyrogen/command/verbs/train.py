@@ -144,7 +144,8 @@ def _sections(
 
 def _models(asked: bool) -> int:
     entries = [registry.find("entry", name) for name in registry.list_models()]
-    names = "\n".join(f"  {r.name:20}{r.summary}" for r in entries)
+    wide = max(len(r.name) for r in entries)
+    names = "\n".join(f"  {r.name:{wide}}  {r.summary}" for r in entries)
     usage = "usage: pyrogen train MODEL [options]"
     stream = sys.stdout if asked else sys.stderr
     print(f"{usage}\n\nMODEL is one of:\n{names}\n\npyrogen train MODEL --help lists its options.", file=stream)
