@@ -81,6 +81,15 @@ def test_what_a_clip_of_layers_shows_is_drawn_once():
     assert (x[1:, 0] != x[:1, 0]).any()
 
 
+@pytest.mark.parametrize("entry", ["vae-video", "video-gan"])
+@pytest.mark.parametrize("generator", ["Layered", "Moving", "Perceptron"])
+def test_the_generator_says_how_large_z_is(entry, generator):
+    of = {"name": generator, **NETS[generator]}
+    m = small(entry, generator=of)
+    assert m.latent_shape == (2 + {"Layered": 2, "Moving": 2 * 3, "Perceptron": 0}[generator],)
+    assert m.sample(2).shape == (2, 3, 1, 8, 8)
+
+
 def test_what_leaves_comes_back_only_if_it_is_told_to():
     for wraps in (True, False):
         (scene,) = layered(wraps=wraps).layers
@@ -103,7 +112,7 @@ def test_a_pixel_is_the_mean_of_what_it_covers():
     assert shares(torch.tensor(0.5), 8, 16, wraps=False)[0].sum() == 0
 
 
-def test_a_thing_begins_as_a_disc_that_moves_evenly():
+def test_a_thing_begins_as_a_disc_and_its_way_bends_little():
     (scene,) = layered().layers
     mask = torch.sigmoid(scene.thing[-1].log_odds)
     assert mask[8, 8] > 0.9

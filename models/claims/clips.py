@@ -19,6 +19,9 @@ GAME = {
 }
 PLAYED = {"epochs": 60, "lr": None, "batch_size": 32}
 
+LONELY = {"name": "Convolutional", "width": 32, "normalization": "none"}
+LAYERED = {"name": "Layered", "frame": LONELY, "window": 0.625, "wraps": True}
+
 CLAIMS = {
     "video-gan": [
         {
@@ -50,12 +53,12 @@ CLAIMS = {
             "says": "What its clips show stays what it is from frame to frame.",
             "metric": "identity-drift",
             "at_most": 0.05,
-            "arguments": {"content": 16},
-            "recipe": {"epochs": 30, "lr": 1e-3, "batch_size": 32},
+            "arguments": {"content": 12, "generator": LAYERED, "likelihood": {"name": "Normal", "scale": "shared"}},
+            "recipe": {"epochs": 40, "lr": 2e-3, "batch_size": 32, "lr_milestones": [34]},
+            "objective": {"name": "ELBO", "warmup": 400},
             "control": {
-                "says": "the VAE of clips as vectors",
-                "entry": "vae",
-                "arguments": {"latent_size": 48, "likelihood": "ContinuousBernoulli"},
+                "says": "the generator that draws each frame anew, from what moves too",
+                "arguments": {"generator": {"name": "Moving", "frame": LONELY}},
             },
         },
     ],

@@ -98,7 +98,7 @@ def video_gan(
 
     Args:
         x_shape: (T, C, H, W).
-        content: numbers of z for what a clip shows; the generator's motion adds to them for every frame.
+        content: numbers of z for what a clip shows; the generator adds its own for how that moves.
         generator: of clips.
         critic: of clips.
         frame_critic: of single frames.
@@ -133,7 +133,7 @@ def vae_video(
 
     Args:
         x_shape: (T, C, H, W).
-        content: numbers of z for what a clip shows; the generator's motion adds to them for every frame.
+        content: numbers of z for what a clip shows; the generator adds its own for how that moves.
         width: channels of the encoder's first layer.
         generator: of clips.
         prior: p(z).

@@ -120,7 +120,7 @@ class SpriteReader(Oracle):
         counts = (len(self.sprites.values["shape"]), len(self.sprites.values["size"]), ALONG, ALONG)
         every = torch.cartesian_prod(*map(torch.arange, counts))
         kinds, centres = every[:, :2], every[:, 2:] / ALONG
-        return kinds, centres, self.sprites.covering(*kinds.T, centres.unsqueeze(1)).flatten(1)
+        return kinds, centres, self.sprites.covering(kinds[:, 0], kinds[:, 1], centres.unsqueeze(1)).flatten(1)
 
     def place(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The combination of shape, colour, size and background, and whether the picture is valid."""

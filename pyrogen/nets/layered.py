@@ -18,7 +18,7 @@ from pyrogen.registry import choice, make
 
 FINER = 2  # pixels of the thing's picture along one of a frame
 RADIUS, WITHIN, WITHOUT = 0.2, 3.0, -4.0  # of the disc: radius, of the side; log odds in its middle, and the least
-VELOCITY, BEND = 0.25, 0.02  # sides a frame, and a frame more, that the network's numbers stand for
+VELOCITY, BEND = 0.1, 0.02  # sides a frame, and a frame more, that 1 of the network's numbers stands for
 
 
 @choice("generator")
@@ -27,8 +27,9 @@ class Layered(GeneratorNet):
     """Frames x_t = a(· − s_t) o(· − s_t) + (1 − a(· − s_t)) b of one thing o with mask a, and one background b: z = (c, m).
 
     c draws o, a and b once for all frames, and m says the places s_t, so that what is shown cannot change. The thing begins
-    as a disc that moves evenly, s_t − s_{t−1} = v; how its way bends is learned. A pixel of a frame is the mean of what it
-    covers of the thing's picture, which is twice as fine.
+    as a disc that moves slowly; where it starts, its velocity and how that changes are learned. A pixel of a frame is the
+    mean of what it covers of the thing's picture, which is twice as fine. A VAE needs a likelihood that minds small errors,
+    and a warm-up, or else the thing vanishes before its places are known.
 
     Should not be confused with :class:`~pyrogen.nets.clips.Moving`, which draws each frame anew. References: layers: Wang &
     Adelson 1994, Representing moving images with layers; a mask before a background that stands still: Vondrick et al. 2016,
