@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
@@ -163,8 +163,9 @@ def _drops_what_was_summed(node: fx.Node) -> bool:
         return False
     if before.target is not aten.sum.dim_IntList or before.kwargs or before.args[2:] != (True,) or not before.args[1]:
         return False
-    shape = before.args[0].meta["val"].shape  # type: ignore[union-attr]
-    gone = {d % len(shape) for d in before.args[1]}  # type: ignore[union-attr]
+    summed, dimensions = cast("tuple[fx.Node, list[int]]", before.args[:2])
+    shape = summed.meta["val"].shape
+    gone = {d % len(shape) for d in dimensions}
     return list(node.meta["val"].shape) == [n for i, n in enumerate(shape) if i not in gone]
 
 
