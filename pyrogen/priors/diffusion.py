@@ -26,6 +26,9 @@ class DiffusionPrior(Prior):
     E ‖v(z_t, t) − (z₁ − z₀)‖² of codes z₁ ~ q(z|x), which follows no equation. Trained by an objective that is given to
     ``fit`` instead, v goes with the rest, by its exact density, which is slow.
 
+    What it can gain in the ELBO is KL(q(z) ‖ N(0, I)) of the codes of all data, which a model that was trained under N(0, I)
+    has made small: more is left where that weighed less, as by ``objective=ELBO(beta=0.2)``.
+
     Should not be confused with :class:`~pyrogen.priors.flow.FlowPrior`, of few layers that are inverted exactly.
     Shapes: event ``(latent_size,)``, of 256 at most. References: Vahdat, Kreis & Kautz 2021, Score-based generative modeling
     in latent space, arXiv:2106.05931; Rombach et al. 2022, arXiv:2112.10752; Lipman et al. 2023, arXiv:2210.02747.
