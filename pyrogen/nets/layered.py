@@ -29,7 +29,7 @@ class Layered(GeneratorNet):
     c draws o, a and b once for all frames, and m says the places s_t, so that what is shown cannot change. The thing begins
     as a disc that moves slowly; where it starts, its velocity and how that changes are learned. A pixel of a frame is the
     mean of what it covers of the thing's picture, which is twice as fine. A VAE needs a likelihood that minds small errors,
-    and a warm-up, or else the thing vanishes before its places are known.
+    and on some seeds the thing vanishes before its places are known: reconstructions show it.
 
     Should not be confused with :class:`~pyrogen.nets.clips.Moving`, which draws each frame anew. References: layers: Wang &
     Adelson 1994, Representing moving images with layers; a mask before a background that stands still: Vondrick et al. 2016,
