@@ -54,7 +54,7 @@ CLAIMS = {
             "with": {"estimator": {"name": "ParticleFilter", "proposal": "guide", "particles": 50, "populations": 8}},
             "at_least": 5.0,
             "arguments": SWINGING,
-            "recipe": {"epochs": 12, "lr": 1e-2, "batch_size": 64, "lr_milestones": [7, 10]},
+            "recipe": {"epochs": 30, "lr": 5e-3, "batch_size": 64, "lr_milestones": [20, 26], "clip_gradients": 10.0},
             "against": {"arguments": STRAIGHT},
             "control": {"says": "the linear transition from other seeds", "arguments": STRAIGHT, "seed": 100},
         },
