@@ -16,6 +16,7 @@ import torch
 import pyrogen
 from pyrogen import registry
 from pyrogen.data import load
+from pyrogen.inference.replay import recorded_step
 from pyrogen.vocabulary import END
 
 torch.set_num_threads(1)
@@ -247,3 +248,11 @@ class LinearModel:
 def linear():
     """A linear model with closed forms, for all that judges an encoder."""
     return LinearModel()
+
+
+@pytest.fixture
+def steps_pay(monkeypatch):
+    """Steps are recorded however few they are."""
+    monkeypatch.setattr(recorded_step, "PAYS", 1)
+    with pyro.validation_enabled(False):
+        yield

@@ -2,7 +2,6 @@
 
 import logging
 
-import pyro
 import pytest
 import torch
 from playing import played
@@ -12,18 +11,13 @@ from torch import nn
 
 import pyrogen
 from pyrogen.inference import Adversarial, PersistentContrastiveDivergence, fit
-from pyrogen.inference.replay import captured, recorded_step
+from pyrogen.inference.replay import captured
 from pyrogen.inference.replay.recorded_step import said
+
+pytestmark = pytest.mark.usefixtures("steps_pay")
 
 # its network runs on the people who are there, others in every batch
 EAGER = {"social-gan"}
-
-
-@pytest.fixture(autouse=True)
-def _always_worth(monkeypatch):
-    monkeypatch.setattr(recorded_step, "PAYS", 1)
-    with pyro.validation_enabled(False):
-        yield
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import logging
 import signal
 from dataclasses import replace
 
-import pyro
 import pytest
 import torch
 from playing import played
@@ -15,16 +14,10 @@ from smallest import small
 from torch import nn
 
 from pyrogen.inference import Adversarial, PersistentContrastiveDivergence, fit
-from pyrogen.inference.replay import recorded_step
 from pyrogen.inference.training.game import Game
 from pyrogen.optim import SGD, Adam, Optim
 
-
-@pytest.fixture(autouse=True)
-def _always_worth(monkeypatch):
-    monkeypatch.setattr(recorded_step, "PAYS", 1)
-    with pyro.validation_enabled(False):
-        yield
+pytestmark = pytest.mark.usefixtures("steps_pay")
 
 
 @pytest.fixture

@@ -29,16 +29,11 @@ from pyrogen.inference.replay import entry, recorded_step
 from pyrogen.inference.replay.recorded_step import Step, said
 from pyrogen.inference.training.game import Game, Rules
 
+pytestmark = pytest.mark.usefixtures("steps_pay")
+
 NAMES = pyrogen.list_models()
 # whose networks run on the people who are there, others in every batch
 EAGER = {"social-gan": "Python reads the value of a tensor (by .item(), int, float, bool or an if)"}
-
-
-@pytest.fixture(autouse=True)
-def _always_worth(monkeypatch):
-    monkeypatch.setattr(recorded_step, "PAYS", 1)
-    with pyro.validation_enabled(False):
-        yield
 
 
 class Unread(TorchDispatchMode):
