@@ -90,7 +90,7 @@ def test_each_learning_rate_has_a_graph_of_its_own(tiny_data, graphs):
     assert len(graphs) == plain + 2 * plain
 
 
-def test_a_model_whose_memory_moves_is_captured_anew(tiny_data, graphs):
+def test_a_model_whose_memory_moves_goes_on_without_its_graph(tiny_data, graphs):
     def move(g):
         for p in g.model.parameters():
             p.data = p.data.clone()

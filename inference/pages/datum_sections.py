@@ -59,7 +59,7 @@ JUDGES: Sequence[tuple[type, Callable[[Any, Split], Tensor], str, str]] = (
 
 def judged(model: Any, part: Split) -> tuple[Tensor, str, str] | None:
     """A score of each datum, the higher the better, its name on an axis, and in words; None where a model has none."""
-    law = "log p(x)" if model.condition is None or model.condition.optional else "log p(x|y)"
+    law = "log p(x|y)" if model.is_told else "log p(x)"
     for capability, judge, label, words in JUDGES:
         if isinstance(model, capability):
             try:

@@ -20,8 +20,7 @@ BESIDE, AGAIN = 8, 3
 
 def shows_given(model: Any, part: Split) -> bool:
     """Whether a model makes pictures of pictures."""
-    condition = model.condition
-    pictured = condition is not None and not condition.optional and condition.picture is not None
+    pictured = model.is_told and model.condition.picture is not None
     return pictured and is_picture(model.x_shape) and part.y is not None
 
 

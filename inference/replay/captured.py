@@ -46,22 +46,19 @@ class Captured:
         self, function: Callable[[Sequence[Tensor]], Outputs], inputs: Sequence[Tensor], fixed: int, fresh: int
     ) -> None:
         self.function, self.fixed, self.fresh = function, fixed, fresh
-        self._capture(inputs)
+        self.read = [*inputs[:fixed], *(t.detach().clone() for t in inputs[fixed:])]
+        self.places = [t.data_ptr() for t in self.read[:fixed]]
+        try:
+            with torch.no_grad():
+                self.outputs, self.replay = capture(lambda: function(self.read))
+        except Exception as error:
+            raise Unrecordable(f"the device cannot capture it ({kind_and_line(error)})") from error
 
     def __call__(self, inputs: Sequence[Tensor]) -> Outputs:
         """What the function would give."""
         if any(t.data_ptr() != at for t, at in zip(inputs, self.places, strict=False)):
-            self._capture(inputs)  # the model was moved, or keeps other tensors than before
+            return self.function(inputs)  # the model was moved, or keeps other tensors than the graph reads and writes
         for read, given in zip(self.read[self.fixed :], inputs[self.fixed :], strict=True):
             read.copy_(given)
         self.replay()
         return [t.clone() for t in self.outputs[: self.fresh]] + self.outputs[self.fresh :]
-
-    def _capture(self, inputs: Sequence[Tensor]) -> None:
-        self.read = [*inputs[: self.fixed], *(t.detach().clone() for t in inputs[self.fixed :])]
-        self.places = [t.data_ptr() for t in self.read[: self.fixed]]
-        try:
-            with torch.no_grad():
-                self.outputs, self.replay = capture(lambda: self.function(self.read))
-        except Exception as error:
-            raise Unrecordable(f"the device cannot capture it ({kind_and_line(error)})") from error

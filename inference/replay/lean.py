@@ -16,9 +16,8 @@ from torch._ops import OpOverload
 
 aten = torch.ops.aten
 
-FOLDED = (
-    2**20
-)  # numbers at most in a tensor that is kept instead of computed anew: more cost memory, and little of Python
+# numbers at most in a tensor that is kept instead of computed anew: more cost memory, and little of Python
+FOLDED = 2**20
 # x of these with that number is x
 NEUTRAL: dict[Any, float] = {
     aten.sub.Tensor: 0.0,

@@ -95,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
         model, data = pyrogen.load(options.run), data_of(options.run)
         y = data.test.y
         if options.y is not None:
-            if model.condition is None or model.condition.optional:
+            if not model.is_told:
                 raise ValueError(f"--y {options.y}: the model in {options.run} is not conditional; leave --y out.")
             one = as_said(options.y, model.condition, data)
             y = one.expand(options.n, *one.shape)
