@@ -53,6 +53,12 @@ class Recording:
         with torch.no_grad():
             return self.run(*[inputs[i] for i in self.reads])
 
+    @property
+    def draws(self) -> bool:
+        """Whether some of the operations draw random numbers."""
+        seeded = torch.Tag.nondeterministic_seeded
+        return any(seeded in getattr(node.target, "tags", ()) for node in self.module.graph.nodes)
+
     def compiled(self, inputs: Sequence[Tensor]) -> Recording:
         """The same operations, compiled by Inductor for inputs like these: in seconds, or read from its cache on disk.
 
