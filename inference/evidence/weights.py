@@ -199,7 +199,8 @@ class _Scores:
     def _weigh(self, x: Tensor, log_q: Tensor, *rest: Tensor) -> list[Tensor]:
         values = dict(zip(self.names, rest, strict=False))
         scored = self.scored(x, rest[len(values)] if len(rest) > len(values) else None, values, len(log_q))
-        return [total_log_prob(scored, self.pair, *log_q.shape, self.plate) - log_q]
+        n, data = log_q.shape
+        return [total_log_prob(scored, self.pair, n, data, self.plate) - log_q]
 
     def scored(self, x: Tensor, y: Tensor | None, values: dict[str, Tensor], n: int) -> dict[str, Site]:
         """The sites of the model there."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrogen.inference.replay.channels_last import channels_last
 from pyrogen.inference.replay.lean import make_lean
 
 aten = torch.ops.aten
@@ -74,7 +75,7 @@ class Recording:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 made = standalone_compile(
-                    self.module,
+                    channels_last(self.module),
                     [inputs[i] for i in self.reads],
                     dynamic_shapes="from_example_inputs",
                     options={"config_patches": INDUCTOR},
