@@ -68,7 +68,7 @@ def fit(
         objective: by default the model's own.
         epochs: passes over the data, in each stage that names no number of its own; by default those of the recipe.
         lr: learning rate of every player, a critic's too, instead of what their optimizers say, be these equal or not; by
-            default the recipe's, or each player's own.
+            default the recipe's, or each player's own, also where ``objective`` was given optimizers.
         batch_size: by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32.
@@ -135,8 +135,10 @@ def fit(
         "tensorboard": tensorboard,
     }
     usual = {**FALLBACK, **_recipe(model)}
-    asked = check_settings({k: usual.get(k) if v is None else v for k, v in given.items()})
     goal = model.objective if objective is None else make("objective", objective)
+    if objective is not None and goal.has_rates:
+        usual["lr"] = None  # the recipe's is meant for optimizers of which nobody said anything
+    asked = check_settings({k: usual.get(k) if v is None else v for k, v in given.items()})
     if not goal.alone:
         raise ValueError(
             f"{spelled(goal)} is a term beside others; train by a sum, as 'ELBO() + 0.1 * {spelled(goal)}'."
