@@ -66,6 +66,7 @@ def test_contrastive_divergence_raises_the_exact_likelihood(digits):
     assert log_evidence(rbm, digits.test, Exact())["log_evidence"].mean() > before + 10
 
 
+@pytest.mark.rotating
 def test_adversary_moves_samples_towards_the_ring():
     ring = pyrogen.data.load("ring")
     torch.manual_seed(0)
