@@ -10,7 +10,7 @@ import torch
 import torch.distributed as distributed
 from torch import Size, Tensor, nn
 
-from pyrogen.base import Batch, Model, Player, Stage
+from pyrogen.base import Batch, Model, Player, Stage, nothing
 from pyrogen.data import Split
 from pyrogen.inference.programs.contexts import REMEMBERING, remembering_apart, standing_still
 from pyrogen.inference.replay.again import Again
@@ -112,9 +112,7 @@ class Game:
                 break
             index = self.loader.index(self.batch).to(self.step.device)
             batch = replace(self.loader.read(index, length), step=self.step, turn=self.step)
-            terms = again(batch)
-            mover.player.after()
-            self.write(terms)
+            self.write(again(batch))
             now = paused()
         if batch is not None:
             mover.step.leave(again, batch)
@@ -345,7 +343,8 @@ class _Mover:
 
     def again(self) -> Again | None:
         """What moves once more as the last move did, where that is all that a move takes."""
-        alone = world() == 1 and self.player.steps == self.player.every == 1
+        p = self.player
+        alone = world() == 1 and p.steps == p.every == 1 and p.after is nothing
         return self.step.again() if alone and self.begun else None
 
     def _answer(self, made: Mapping[str, Tensor], shown: Mapping[str, Tensor]) -> None:
