@@ -37,7 +37,7 @@ NAMES = (OURS, HAND, AGAIN, RENYI, RENYI_ONE, PYTHAE, DECODER, MATMUL)
 FASTER = {HAND: 1 / 1.5, RENYI: 1.7, RENYI_ONE: 1.7, PYTHAE: 3.0}  # times as fast as these at least
 OF_MATMUL, MEGABYTES = 0.85, 100.0
 SIDE = 2048  # of the large matrices
-IMAGES = 20
+IMAGES = 80
 MARK = "turn "  # before a contestant's answer, among what libraries print
 
 
