@@ -28,8 +28,9 @@ Compile = Literal["auto"] | bool
 # Steps after which recording has paid. Of one shape: each has a recording of its own, which took as long as 35 to 50 eager
 # steps of language models and text VAEs and saved a seventh to a fifth of each, so that it paid after 170 to 340 of them.
 PAYS = 500
-# Compiling takes seconds, and saves about half a millisecond of each step, little where products of matrices take most of it.
-COMPILING_PAYS = 50_000  # steps
+# Compiling takes some ten seconds, and saves half a millisecond of each step or more, little where products of large
+# matrices take most of it.
+COMPILING_PAYS = 20_000  # steps
 COMPILED_SIZE = 2**20  # numbers in the parameters
 TOLERANCE = 1e-3  # relative, of recordings whose operations are not the eager ones to the bit
 COMPILED_TOLERANCE = 1e-2  # of what Inductor makes of a recording that is itself compared to the bit

@@ -91,7 +91,7 @@ def fit(
         lr_decay: factor of the learning rates at the milestones; by default the recipe's, or 0.1.
         compile: "auto" records each player's step below Pyro's handlers and replays it, where that pays, on a GPU as one
             CUDA graph; True also has it compiled (seconds, a C++ compiler; other rounding), as "auto" does for small models
-            on a CPU from 50,000 steps on; False computes every step eagerly. Recordings are checked against eager steps,
+            on a CPU from 20,000 steps on; False computes every step eagerly. Recordings are checked against eager steps,
             and given up where they differ or cannot be made; ``Run.steps`` says what was done.
         clip_gradients: the largest norm of a player's gradient, all its parameters together; larger ones are scaled down.
         checkpoint_seconds: time between checkpoints.
