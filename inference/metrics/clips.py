@@ -28,9 +28,9 @@ def identity_drift(model: Model, data: Data, seed: int, n: int = 200, of: Clips 
 
     So does a frame that shows nothing, or comes after one: a shape of which less than half of its contrast is left. An
     oracle reads every frame by itself, wherever the shape is: on the data it errs never, on clips that are blurred by
-    0.5, 0.7, 1 and 1.5 pixels in 0, 4, 18 and 35 % of the frames of 16 pixels, in their shape mostly. Reconstructions tell blurred
-    pictures from codes that are drawn of things that change. Reference: Tulyakov et al. 2018, arXiv:1707.04993, measure the
-    like of faces.
+    0.5, 0.7, 1 and 1.5 pixels in 0, 4, 18 and 35 % of the frames of 16 pixels, in their shape mostly. Reconstructions tell
+    blurred pictures from codes that are drawn of things that change. Reference: Tulyakov et al. 2018, arXiv:1707.04993,
+    measure the like of faces.
 
     Args:
         model: of clips.
