@@ -125,16 +125,29 @@ class VideoVAE(VAE, HasWay):
     Args:
         encoder: ``(N, T, C, H, W)`` to ``(N, posterior.width(latent_size))``.
         decoder: ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), C, H, W)``.
-        given: as of a :class:`~pyrogen.models.vae.vae.VAE`; the default objective is ELBO() + Way() where the decoder says
-            the way of the thing, else ELBO().
+        x_shape: (T, C, H, W).
+        latent_size: size of z.
+        prior: p(z).
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        objective: by default ELBO() + Way() where the decoder says the way of the thing, else ELBO().
     """
 
     def __init__(
-        self, encoder: Following, decoder: nn.Module, *given: Any, objective: Objective | str | None = None
+        self,
+        encoder: Following,
+        decoder: nn.Module,
+        x_shape: Sequence[int],
+        latent_size: int,
+        prior: Prior | str = "StandardNormal",
+        posterior: Posterior | str = "DiagonalNormal",
+        likelihood: Likelihood | str = "Normal",
+        objective: Objective | str | None = None,
     ) -> None:
         says = [part for part in decoder.modules() if isinstance(part, SaysWay)]
         usual = ELBO() + Way() if says else ELBO()
-        super().__init__(encoder, decoder, *given, objective=usual if objective is None else objective)
+        axes = prior, posterior, likelihood
+        super().__init__(encoder, decoder, x_shape, latent_size, *axes, usual if objective is None else objective)
         self.follows, self.says = [encoder], says  # in lists: they are parts of other parts
 
     def way_seen(self, x: Tensor) -> Tensor:
@@ -190,7 +203,7 @@ def vae_video(
         PartsFirst(parts),
     )
     encoder = Following(shape, q.width(size), width)
-    return VideoVAE(encoder, decoder, shape, size, pz, q, p, objective=objective)
+    return VideoVAE(encoder, decoder, shape, size, pz, q, p, objective)
 
 
 def _sizes(who: str, x_shape: Sequence[int], content: int, generator: Any) -> tuple[torch.Size, GeneratorNet, int]:
