@@ -77,6 +77,7 @@ from pyrogen.inference.objectives.tasks import Tasks
 from pyrogen.inference.objectives.tempering import ParallelTempering
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
 from pyrogen.inference.objectives.up_down import UpDown
+from pyrogen.inference.objectives.ways import Way
 from pyrogen.inference.quality.assess import assess
 from pyrogen.inference.quality.quality import Quality
 from pyrogen.inference.representations.augmenting import augment
@@ -174,6 +175,7 @@ __all__ = [
     "Variety",
     "VectorQuantization",
     "Wasserstein",
+    "Way",
     "WordVectors",
     "assess",
     "attribute_effect",
