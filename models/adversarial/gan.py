@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -144,6 +145,8 @@ class GAN(Model, HasCritic, HasTruncation):
         if self.condition is not None:
             self.condition.check(y, n)
         return self.generate(self._draw(n, y) if truncation is None else self._draw_within(n, truncation), y)
+
+    untruncated = math.inf
 
     @property
     def truncations(self) -> Sequence[float]:
