@@ -625,7 +625,11 @@ WRONG = {
     "too small": (lambda: small("stylegan", 4), r"\(1, 4, 4\) is not \(C, side, side\) of such a side"),
     "nothing grows": (
         lambda: small("progan", generator="Convolutional"),
-        r"one Growing generator and one Growing critic .*got networks of levels \[\] and \[2\]",
+        r"a ProgressiveGAN has one generator that grows.*got networks of levels \[\] and \[2\]",
+    ),
+    "one grows alone": (
+        lambda: small("stylegan", fade=3),
+        r"a GrownStyleGAN has one generator .* and one Growing critic .*got networks of levels \[2\] and \[\]",
     ),
     "no step to fade": (lambda: small("progan", fade=0), "fades in 1 step or more; .*fade=0"),
     "no styles": (lambda: small("stylegan", generator="Convolutional"), "the generator of a StyleGAN is told a style"),

@@ -106,7 +106,10 @@ class StyleGAN(GAN, HasStyles):
 
 
 class GrownStyleGAN(ProgressiveGAN, StyleGAN):
-    """A StyleGAN that grows while it is trained: coarse layers learn images of their size before finer ones are there."""
+    """A StyleGAN that grows while it is trained: coarse layers learn images of their size before finer ones are there.
+
+    Its arguments are those of :class:`ProgressiveGAN`. Raises: as these two.
+    """
 
 
 @entry(
@@ -128,14 +131,16 @@ def stylegan(
 ) -> StyleGAN:
     """The GAN whose generator maps z to a style, told to every layer: layers of one size decide what is of that size.
 
-    Coarse layers say where things are and what they are, fine ones their colours; noise says what styles do not.
+    Coarse layers say where things are and what they are, fine ones their colours; noise says what styles do not. Where the
+    networks grow, as in the reference of 2019, coarse layers have learned their part before there are finer ones.
 
     Args:
         x_shape: shape of one datum, (C, side, side), the side 8, 16, 32 ….
         latent_size: size of z.
         generator: the network that makes data of z, a Styled one; its ``styling`` may be that of StyleGAN2.
         critic: the network that tells them from real ones.
-        fade: where the networks grow, steps until a new size is wholly in; 0: all sizes are trained at once.
+        fade: of networks that grow, steps until a new size is wholly in, see the entry 'progan'; the critic is a Growing one
+            then. 0: all sizes are trained at once, as in the reference of 2020.
         prior: p(z), a fixed one.
         objective: the default objective of ``fit``, with a term that keeps paths of styles even.
         kind: of the data; for "unit" and "binary" the generator ends in a sigmoid.
