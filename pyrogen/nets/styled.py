@@ -113,7 +113,7 @@ class StyledNet(Growing, ReadsCondition):
     @property
     def layers(self) -> list[StyledLayer]:
         """All that are told a style, from coarse to fine."""
-        return [layer for block in (self.first, *self.blocks) for layer in block]  # type: ignore[union-attr]
+        return [layer for block in (self.first, *self.blocks) for layer in block]
 
     @property
     def sides(self) -> list[int]:
