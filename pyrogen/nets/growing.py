@@ -61,6 +61,7 @@ class Growing(nn.Module):
     """
 
     level: Tensor
+    grows = True
 
     def __init__(self, blocks: Sequence[nn.Module], colours: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -70,7 +71,8 @@ class Growing(nn.Module):
 
     def now(self, like: Tensor) -> tuple[int, Tensor]:
         """The level l, and the share α by which it is in."""
-        level, share = _grown.get() or (int(self.level), None)
+        # of one that does not grow the level is no tensor's value, so that a step can be recorded
+        level, share = (_grown.get() or (int(self.level), None)) if self.grows else (self.top, None)
         return level, like.new_ones(()) if share is None else share
 
     def faded(self, before: Tensor | None, made: Tensor, number: int, level: int, share: Tensor) -> Tensor:
@@ -82,6 +84,10 @@ class Growing(nn.Module):
             return made
         inside = share if number == level else torch.ones_like(share)
         return (1 - inside) * repeated(before, 1) + inside * made
+
+    def settle(self) -> None:
+        """Grow no more: of all images only the largest is left."""
+        self.colours, self.grows = self.colours[-1:], False
 
     def above(self, level: int) -> list[nn.Module]:
         """The layers that are not used at a level."""

@@ -69,7 +69,7 @@ class StyledNet(Growing, ReadsCondition):
     """x = g(w₁ … w_L, noise), w = f(z): a mapping, a learned image of 4 × 4 pixels, and L styled layers, two of each size.
 
     In training a share of the data has two styles: that of the datum before it in the batch from a random layer on. Each
-    size has an image of its own, so that the network can grow; of one that does not, only the last is seen.
+    size has an image of its own, so that the network can grow, unless it is told to ``settle``.
 
     Args:
         latent_size: numbers of z.
@@ -131,9 +131,9 @@ class StyledNet(Growing, ReadsCondition):
         h, x = self.start.expand(len(styles), -1, -1, -1), None
         for number, layer in enumerate(self.layers[: 2 * level + 2]):
             h = layer(h, styles[:, number], None if noise is None else noise[number])
-            if number % 2:
+            if number % 2 and self.grows:
                 x = self.faded(x, self.colours[number // 2](h), number // 2, level, share)
-        assert x is not None
+        x = self.colours[-1](h) if x is None else x
         return repeated(x, self.top - level)
 
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
