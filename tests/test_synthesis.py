@@ -378,6 +378,17 @@ def test_a_stylegan_grows_and_mixes_the_styles_of_layers_that_are_there():
     assert all(not torch.equal(p, before[k]) for k, p in model.named_parameters() if "strength" not in k)
 
 
+def test_a_net_that_settles_makes_the_same_image_and_no_other():
+    torch.manual_seed(0)
+    net = Styled(4, style=3).build(3, (1, 16, 16)).layers[0].eval()
+    z = torch.randn(2, 3)
+    before = net(z, None)
+    net.settle()
+    assert torch.equal(net(z, None), before)
+    assert len(net.colours) == len(small("stylegan").styled.colours) == 1
+    assert len(small("stylegan", **GROWING["stylegan"]).styled.colours) == 3
+
+
 def test_a_recorded_step_goes_on_fading(monkeypatch):
     monkeypatch.setattr(recorded_step, "PAYS", 1)
     finals = []

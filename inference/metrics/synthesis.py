@@ -76,9 +76,9 @@ def truncation_trade(
     """In which share of steps from loose to tight truncation density rises and coverage falls: 1 if in all of them.
 
     The first step is from no truncation to the first level, by default of the model's own. Both are means over ``draws`` of
-    as many samples as test data, and a draw's random numbers are the same at each level: from one draw of 360 coverage has a
-    standard deviation of 0.02, more than a step may cost. The error is from halves of all samples and data, and no less than
-    that of a share of so many steps.
+    as many samples as test data, and a draw's random numbers are the same at each level: from one draw of 360 what a step
+    costs in coverage has a standard deviation of 0.01, as much as a loose one costs. The error is from halves of all samples
+    and data, and no less than that of a share of so many steps.
     """
     if draws < 1:
         raise ValueError(f"draws={draws}: density and coverage are means over 1 draw or more.")

@@ -28,7 +28,7 @@ TRADED = {
     "says": "The tighter its latents are truncated, the denser lie its samples among data and the fewer data they cover, at "
     "every step from all of them to those within 1, 1/2 and 1/4.",
     "metric": "truncation-trade",
-    # within 2 lie most of the latents: data that this costs are fewer than can be told
+    # of each number of z 95 % lie within 2: what that costs in coverage is less than can be told
     "with": {"truncations": [1.0, 0.5, 0.25]},
     "at_least": 1.0,
 }
