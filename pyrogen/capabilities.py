@@ -45,7 +45,13 @@ class HasWay(ABC):
 
 
 class HasTruncation(HasGenerator):
-    """A generator that can keep to what is typical: the tighter its latents are truncated, the less various its samples."""
+    """A generator that can keep to what is typical: the tighter its latents are truncated, the less various its samples.
+
+    Attributes:
+        untruncated: the level at which nothing is, whose draws go over into those of tighter levels of one seed.
+    """
+
+    untruncated: float
 
     @property
     @abstractmethod

@@ -160,8 +160,13 @@ def test_truncated_latents_are_normal_ones_that_lie_within():
     # the variance of N(0, 1) given |z| ≤ 1: 1 − 2 φ(1) / (2 Φ(1) − 1)
     expected = 1 - 2 * math.exp(-0.5) / math.sqrt(2 * math.pi) / math.erf(1 / math.sqrt(2))
     assert float(z.var()) == pytest.approx(expected, rel=0.01)
-    wide = model._draw_within(20_000, 10.0)
+    torch.manual_seed(0)
+    wide = model._draw_within(20_000, model.untruncated)
+    assert wide.isfinite().all()
     assert float(wide.std()) == pytest.approx(1, rel=0.01)
+    # the same draws, pushed together
+    assert ((z > 0) == (wide > 0)).all()
+    assert (z.abs() <= wide.abs()).all()
 
 
 def test_truncation_to_nothing_is_the_mean_style():
@@ -260,8 +265,9 @@ def test_synthesis_of_one_style_is_generation_and_noise_is_what_is_left():
 
 def test_lengths_of_paths_are_norms_of_jacobians():
     model = small("stylegan", side=8).eval()
-    for p in model.styled.layers.parameters():
-        nn.init.normal_(p, std=0.5)
+    for layer in model.styled.layers:
+        for p in layer.parameters():
+            nn.init.normal_(p, std=0.5)
     n = 200
     torch.manual_seed(0)
     lengths = path_lengths(model, n, Batch(torch.zeros(n, 1, 8, 8))).detach()
@@ -302,8 +308,13 @@ def grown(model):
     return [m for m in model.modules() if isinstance(m, Growing)]
 
 
-def test_before_it_fades_in_a_grown_net_is_the_old_one_doubled():
-    model = small("progan", 32).eval()
+# a StyleGAN may grow as the progressive GAN does
+GROWING = {"progan": {}, "stylegan": {"critic": GrowingCritic(4), "fade": 3}}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_before_it_fades_in_a_grown_net_is_the_old_one_doubled(name):
+    model = small(name, 32, **GROWING[name]).eval()
     assert isinstance(model, HasGrowth)
     z = torch.randn(4, 6)
     for level in (1, 2, 3):
@@ -347,6 +358,44 @@ def test_stages_grow_and_levels_above_rest():
     assert len(run.records) == 3
     assert [int(net.level) for net in grown(model)] == [2, 2]
     assert all(not torch.equal(p, before[k]) for k, p in model.named_parameters() if "blocks" in k)
+
+
+def test_a_stylegan_grows_and_mixes_the_styles_of_layers_that_are_there():
+    model = small("stylegan", **GROWING["stylegan"])
+    assert isinstance(model, HasGrowth)
+    assert isinstance(model, HasStyles)
+    before = {k: p.detach().clone() for k, p in model.named_parameters()}
+    seen = []
+    for layer in model.styled.layers:
+        layer.register_forward_pre_hook(lambda layer, inputs: seen.append((layer, inputs[1])))
+    with grown_to(0):
+        model.train().generate(torch.randn(40, 6))
+    (first, own), (second, other) = seen
+    assert [first, second] == model.styled.layers[:2]
+    assert not (own == other).all(1).all()
+    run = quick(model, torch.rand(24, 1, 16, 16), validate=False)
+    assert len(run.records) == 3
+    assert all(not torch.equal(p, before[k]) for k, p in model.named_parameters() if "strength" not in k)
+
+
+def test_a_net_that_settles_makes_the_same_image_and_no_other():
+    torch.manual_seed(0)
+    net = Styled(4, style=3).build(3, (1, 16, 16)).layers[0].eval()
+    z = torch.randn(2, 3)
+    before = net(z, None)
+    net.settle()
+    assert torch.equal(net(z, None), before)
+    assert len(net.colours) == len(small("stylegan").styled.colours) == 1
+    assert len(small("stylegan", **GROWING["stylegan"]).styled.colours) == 3
+
+
+@pytest.mark.parametrize("generator", ["Styled(width=4)", "Growing(width=4)"])
+def test_networks_that_nobody_grows_are_grown_and_their_steps_recorded(generator, monkeypatch):
+    monkeypatch.setattr(recorded_step, "PAYS", 1)
+    m = pyrogen.create("dcgan", x_shape=(1, 16, 16), generator=generator, critic=GrowingCritic(4))
+    run = quick(m, torch.rand(24, 1, 16, 16), compile="auto")
+    assert "recorded" in run.steps
+    assert "eager" not in run.steps
 
 
 def test_a_recorded_step_goes_on_fading(monkeypatch):
@@ -504,7 +553,7 @@ def test_truncation_that_narrows_to_the_middle_trades(scale, kept):
     class Normal(GAN):
         """N(0, I), narrowed by truncation, or not."""
 
-        truncations = (0.7, 0.4)
+        truncations, untruncated = (0.7, 0.4), 1.0
 
         def __init__(self):
             nn.Module.__init__(self)
@@ -596,7 +645,11 @@ WRONG = {
     "too small": (lambda: small("stylegan", 4), r"\(1, 4, 4\) is not \(C, side, side\) of such a side"),
     "nothing grows": (
         lambda: small("progan", generator="Convolutional"),
-        r"one Growing generator and one Growing critic .*got networks of levels \[\] and \[2\]",
+        r"a ProgressiveGAN has one generator that grows.*got networks of levels \[\] and \[2\]",
+    ),
+    "one grows alone": (
+        lambda: small("stylegan", fade=3),
+        r"a GrownStyleGAN has one generator .* and one Growing critic .*got networks of levels \[2\] and \[\]",
     ),
     "no step to fade": (lambda: small("progan", fade=0), "fades in 1 step or more; .*fade=0"),
     "no styles": (lambda: small("stylegan", generator="Convolutional"), "the generator of a StyleGAN is told a style"),

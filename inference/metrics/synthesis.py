@@ -23,6 +23,7 @@ from pyrogen.inference.quality.modes import raw_values
 from pyrogen.inference.quality.neighbours import Coverage, Density
 from pyrogen.inference.quality.spaces import FeatureSpace, space_of
 from pyrogen.registry import choice
+from pyrogen.seeds import derived
 
 
 @choice("metric", "distant-agreement")
@@ -65,26 +66,36 @@ def distant_agreement(
 
 @choice("metric", "truncation-trade")
 def truncation_trade(
-    model: Model, data: Data, seed: int, truncations: Sequence[float] = (), features: str = "pixels"
+    model: Model,
+    data: Data,
+    seed: int,
+    truncations: Sequence[float] = (),
+    features: str = "pixels",
+    draws: int = 20,
 ) -> WithError:
     """In which share of steps from loose to tight truncation density rises and coverage falls: 1 if in all of them.
 
-    The first step is from no truncation to the first level, by default of the model's own; as many samples as test data. The
-    error is from halves of all samples and data, and no less than that of a share of so many steps.
+    The first step is from no truncation to the first level, by default of the model's own. Both are means over ``draws`` of
+    as many samples as test data, and a draw's random numbers are the same at each level: from one draw of 360 what a step
+    costs in coverage has a standard deviation of 0.01, as much as a loose one costs. The error is from halves of all samples
+    and data, and no less than that of a share of so many steps.
     """
+    if draws < 1:
+        raise ValueError(f"draws={draws}: density and coverage are means over 1 draw or more.")
     if not isinstance(model, HasTruncation) or not (levels := [*(truncations or model.truncations)]):
         raise ValueError(
             f"the latents of this {type(model).__name__} are not truncated, so that nothing is traded; take a "
             "GAN with a StandardNormal prior."
         )
     measures, masks = (Density(), Coverage()), parts(Density.halved)
-    rows: list[Tensor] = []
-    for made, real in _truncated(model, data.test, [None, *levels], seed, space_of(data, features)):
-        whole_and_parts = [
-            torch.cat([m.value(made, real).reshape(1), m.repeated(made, real, None, masks)]) for m in measures
+    space, found = space_of(data, features), []
+    for draw in derived(seed, count=draws):
+        rows = [
+            torch.stack([torch.cat([m.value(*of).reshape(1), m.repeated(*of, None, masks)]) for m in measures])
+            for of in _truncated(model, data.test, [None, *levels], draw, space)
         ]
-        rows.append(torch.stack(whole_and_parts))
-    dense, covered = torch.stack(rows).diff(dim=0).unbind(1)
+        found.append(torch.stack(rows))
+    dense, covered = torch.stack(found).mean(0).diff(dim=0).unbind(1)
     traded = (dense > 0) & (covered < 0)
     value, *halves = traded.double().mean(0).tolist()
     error = standard_error(torch.tensor(halves), Density.halved)
@@ -109,7 +120,7 @@ def _truncated(
     n, real, y = len(part), space(part.x), model.condition_for(part.y)
     for level in levels:
         with evaluating(model), seeded(seed, model.device):
-            made = space(model.sample(n, y, truncation=level))
+            made = space(model.sample(n, y, truncation=model.untruncated if level is None else level))
         yield made, real
 
 

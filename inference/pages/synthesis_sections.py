@@ -41,7 +41,8 @@ def truncation(model: Any, data: Data, history: History) -> Iterator[Panel]:
     for level in levels:
         with seeded(0, model.device):
             y = model.condition_for(None if data.test.y is None else data.test.y[:EACH])
-            shown.append(model.sample(EACH if y is None else len(y), y, truncation=level))
+            within = model.untruncated if level is None else level
+            shown.append(model.sample(EACH if y is None else len(y), y, truncation=within))
     caption = "The same draws, each row with its latents truncated more tightly than the one above."
     yield Panel(SAMPLES, caption, "truncated", plots.strips(torch.stack(shown), data.kind, names))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, HasCentre, Prior
 from pyrogen.base import Batch, HasCritic, Model, Objective, announce
-from pyrogen.capabilities import HasTruncation
+from pyrogen.capabilities import HasGrowth, HasTruncation
 from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.nets import BatchDims
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
+from pyrogen.nets.growing import settle
 from pyrogen.registry import make
 
 BOUNDED = ("unit", "binary")
@@ -69,6 +71,8 @@ class GAN(Model, HasCritic, HasTruncation):
                 f"a GAN draws z from a fixed prior such as StandardNormal; got {type(self.prior).__name__}."
             )
         self.prior.size(latent_size)
+        if not isinstance(self, HasGrowth):
+            settle(self)
         if self.kinds == BOUNDED:
             self._try_generator()
 
@@ -144,6 +148,8 @@ class GAN(Model, HasCritic, HasTruncation):
         if self.condition is not None:
             self.condition.check(y, n)
         return self.generate(self._draw(n, y) if truncation is None else self._draw_within(n, truncation), y)
+
+    untruncated = math.inf
 
     @property
     def truncations(self) -> Sequence[float]:

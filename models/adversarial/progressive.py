@@ -52,9 +52,9 @@ class ProgressiveGAN(GAN, HasGrowth):
         tops = [[m.top for m in net.modules() if isinstance(m, Growing)] for net in (generator, critic)]
         if len(tops[0]) != 1 or tops[0] != tops[1] or fade < 1:
             raise ValueError(
-                f"a ProgressiveGAN has one Growing generator and one Growing critic of as many levels, and fades in 1 "
-                f"step or more; got networks of levels {tops[0]} and {tops[1]}, and fade={fade}. Take generator='Growing' "
-                "and critic='Growing', or the entry 'dcgan'."
+                f"a {type(self).__name__} has one generator that grows, Growing or Styled, and one Growing critic of as many "
+                f"levels, and fades in 1 step or more; got networks of levels {tops[0]} and {tops[1]}, and fade={fade}. Take "
+                "such networks, or the entry 'dcgan'."
             )
         self.growths, self.fade = tops[0][0] + 1, fade
 

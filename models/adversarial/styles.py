@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from pyrogen.base import Objective
 from pyrogen.capabilities import HasStyles
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.models.adversarial.gan import GAN, gan_of
+from pyrogen.models.adversarial.progressive import ProgressiveGAN
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
 from pyrogen.nets.styled import StyledNet
@@ -65,6 +67,8 @@ class StyleGAN(GAN, HasStyles):
         """Standard normal numbers, ``(n, 1, H_l, W_l)`` for each layer."""
         return [torch.randn(n, 1, side, side, device=self.device) for side in self.styled.sides]
 
+    untruncated = 1.0
+
     @property
     def truncations(self) -> Sequence[float]:
         """ψ, the share of a style's way from the mean."""
@@ -101,6 +105,13 @@ class StyleGAN(GAN, HasStyles):
         return w.unsqueeze(1).expand(-1, self.style_layers, -1)
 
 
+class GrownStyleGAN(ProgressiveGAN, StyleGAN):
+    """A StyleGAN that grows while it is trained: coarse layers learn images of their size before finer ones are there.
+
+    Its arguments are those of :class:`ProgressiveGAN`. Raises: as these two.
+    """
+
+
 @entry(
     "stylegan",
     reference="Karras et al. 2019, A style-based generator architecture for generative adversarial networks, "
@@ -113,24 +124,29 @@ def stylegan(
     latent_size: int = 64,
     generator: GeneratorNet | str = "Styled",
     critic: CriticNet | str = CRITIC,  # type: ignore[assignment]
+    fade: int = 0,
     prior: Prior | str = "StandardNormal",
     objective: Objective | str | None = PATHS,  # type: ignore[assignment]
     kind: str = "unit",
 ) -> StyleGAN:
     """The GAN whose generator maps z to a style, told to every layer: layers of one size decide what is of that size.
 
-    Coarse layers say where things are and what they are, fine ones their colours; noise says what styles do not.
+    Coarse layers say where things are and what they are, fine ones their colours; noise says what styles do not. Where the
+    networks grow, as in the reference of 2019, coarse layers have learned their part before there are finer ones.
 
     Args:
         x_shape: shape of one datum, (C, side, side), the side 8, 16, 32 ….
         latent_size: size of z.
         generator: the network that makes data of z, a Styled one; its ``styling`` may be that of StyleGAN2.
         critic: the network that tells them from real ones.
+        fade: of networks that grow, steps until a new size is wholly in, see the entry 'progan'; the critic is a Growing one
+            then. 0: all sizes are trained at once, as in the reference of 2020.
         prior: p(z), a fixed one.
         objective: the default objective of ``fit``, with a term that keeps paths of styles even.
         kind: of the data; for "unit" and "binary" the generator ends in a sigmoid.
     """
-    return gan_of(generator, critic, x_shape, latent_size, prior, objective, kind, of=StyleGAN)
+    made = partial(GrownStyleGAN, fade=fade) if fade else StyleGAN
+    return gan_of(generator, critic, x_shape, latent_size, prior, objective, kind, of=made)
 
 
 stylegan_paper = variant(

@@ -17,10 +17,27 @@ from pyrogen.conditions import Condition
 from pyrogen.nets.critics import SLOPE, CriticNet, Scores, check_critic, widths
 from pyrogen.nets.equalized import PixelNorm, equalized
 from pyrogen.nets.generators import GeneratorNet, Joined, ReadsCondition, numbers_of
-from pyrogen.nets.styled import SMALLEST, doublings
 from pyrogen.registry import choice
 
+SMALLEST = 4  # pixels
+
 _grown: ContextVar[tuple[int, Tensor | None] | None] = ContextVar("grown", default=None)
+
+
+def doublings(x_shape: Sequence[int], what: str) -> int:
+    """How often an image of 4 × 4 pixels is doubled to have the size of x.
+
+    Raises:
+        ValueError: x is no image, or of another size.
+    """
+    side = x_shape[-1]
+    times = (side // SMALLEST).bit_length() - 1
+    if len(x_shape) != 3 or x_shape[1] != side or times < 1 or SMALLEST * 2**times != side:
+        raise ValueError(
+            f"{what} doubles {SMALLEST} × {SMALLEST} pixels once or more, to 8, 16, 32 …, and x_shape={tuple(x_shape)} is "
+            f"not (C, side, side) of such a side; resize the data (data.load(..., size=32)), or take Convolutional."
+        )
+    return times
 
 
 @contextmanager
@@ -44,6 +61,7 @@ class Growing(nn.Module):
     """
 
     level: Tensor
+    grows = True
 
     def __init__(self, blocks: Sequence[nn.Module], colours: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -53,8 +71,23 @@ class Growing(nn.Module):
 
     def now(self, like: Tensor) -> tuple[int, Tensor]:
         """The level l, and the share α by which it is in."""
-        level, share = _grown.get() or (int(self.level), None)
+        # of one that does not grow the level is no tensor's value, so that a step can be recorded
+        level, share = (_grown.get() or (int(self.level), None)) if self.grows else (self.top, None)
         return level, like.new_ones(()) if share is None else share
+
+    def faded(self, before: Tensor | None, made: Tensor, number: int, level: int, share: Tensor) -> Tensor:
+        """What is seen of level l ``number``: x_l, and at the ``level`` that fades in (1 − α) up(x_{l−1}) + α x_l.
+
+        Below that level x_{l−1} has the weight 0, so that its colours have a gradient; the first has none ``before`` it.
+        """
+        if before is None:
+            return made
+        inside = share if number == level else torch.ones_like(share)
+        return (1 - inside) * repeated(before, 1) + inside * made
+
+    def settle(self) -> None:
+        """Grow no more: all levels are in, whatever the level says."""
+        self.grows = False
 
     def above(self, level: int) -> list[nn.Module]:
         """The layers that are not used at a level."""
@@ -95,8 +128,7 @@ class GrowingGenerator(Growing, ReadsCondition):
         x: Tensor = self.colours[0](h)
         for number in range(1, level + 1):
             h = self.blocks[number - 1](repeated(h, 1))
-            inside = share if number == level else torch.ones_like(share)
-            x = (1 - inside) * repeated(x, 1) + inside * self.colours[number](h)
+            x = self.faded(x, self.colours[number](h), number, level, share)
         return repeated(x, self.top - level)
 
 
@@ -205,3 +237,9 @@ def _layer(before: int, after: int) -> list[nn.Module]:
 def _some_width(width: int, what: str) -> None:
     if width < 1:
         raise ValueError(f"Growing(width={width}): a {what} has 1 channel or more.")
+
+
+def settle(model: nn.Module) -> None:
+    """Let no network of a model grow, since nobody makes it: so its steps can be recorded."""
+    for module in [m for m in model.modules() if isinstance(m, Growing)]:
+        module.settle()

@@ -14,28 +14,12 @@ from pyrogen.conditions import Condition
 from pyrogen.nets.critics import SLOPE, one_of, widths
 from pyrogen.nets.equalized import PixelNorm, equalized
 from pyrogen.nets.generators import GeneratorNet, Joined, ReadsCondition, numbers_of
+from pyrogen.nets.growing import SMALLEST, Growing, doublings, repeated
 from pyrogen.registry import choice
 
 STYLINGS = ("instance", "demodulation")
-SMALLEST = 4  # pixels
 TINY = 1e-8
 MAPPING_RATE = 0.01
-
-
-def doublings(x_shape: Sequence[int], what: str) -> int:
-    """How often an image of 4 × 4 pixels is doubled to have the size of x.
-
-    Raises:
-        ValueError: x is no image, or of another size.
-    """
-    side = x_shape[-1]
-    times = (side // SMALLEST).bit_length() - 1
-    if len(x_shape) != 3 or x_shape[1] != side or times < 1 or SMALLEST * 2**times != side:
-        raise ValueError(
-            f"{what} doubles {SMALLEST} × {SMALLEST} pixels once or more, to 8, 16, 32 …, and x_shape={tuple(x_shape)} is "
-            f"not (C, side, side) of such a side; resize the data (data.load(..., size=32)), or take Convolutional."
-        )
-    return times
 
 
 class StyledLayer(nn.Module):
@@ -81,10 +65,11 @@ class StyledLayer(nn.Module):
         return (1 + scale) * centred * (centred.square().mean((2, 3), keepdim=True) + TINY).rsqrt() + shift
 
 
-class StyledNet(ReadsCondition):
+class StyledNet(Growing, ReadsCondition):
     """x = g(w₁ … w_L, noise), w = f(z): a mapping, a learned image of 4 × 4 pixels, and L styled layers, two of each size.
 
-    In training a share of the data has two styles: that of the datum before it in the batch from a random layer on.
+    In training a share of the data has two styles: that of the datum before it in the batch from a random layer on. Each
+    size has an image of its own, so that the network can grow, unless it is told to ``settle``.
 
     Args:
         latent_size: numbers of z.
@@ -108,19 +93,27 @@ class StyledNet(ReadsCondition):
         mixing: float,
         styling: str,
     ) -> None:
-        super().__init__()
-        self.mixing, self.normal = mixing, PixelNorm()
-        self.joined = Joined()
         sizes = [latent_size + condition, *[style] * depth]
+        pairs = [
+            nn.ModuleList(
+                [StyledLayer(a, b, sizes[-1], styling, number > 0), StyledLayer(b, b, sizes[-1], styling, False)]
+            )
+            for number, (a, b) in enumerate(pairwise([channels[0], *channels]))
+        ]
+        super().__init__(pairs[1:], [nn.Conv2d(width, outputs, 1) for width in channels])
+        self.mixing, self.normal, self.joined = mixing, PixelNorm(), Joined()
         steps = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.LeakyReLU(SLOPE))]
         self.mapping, self.style_size = nn.Sequential(*steps), sizes[-1]
-        self.start = nn.Parameter(torch.randn(channels[0], SMALLEST, SMALLEST))
-        layers: list[nn.Module] = []
-        for number, (before, after) in enumerate(pairwise([channels[0], *channels])):
-            layers += [StyledLayer(before, after, self.style_size, styling, number > 0)]
-            layers += [StyledLayer(after, after, self.style_size, styling, False)]
-        self.layers = nn.ModuleList(layers)
-        self.last = nn.Conv2d(channels[-1], outputs, 1)
+        self.start, self.first = nn.Parameter(torch.randn(channels[0], SMALLEST, SMALLEST)), pairs[0]
+        equalized(self.mapping, rate=MAPPING_RATE)
+        equalized(self.first)
+        equalized(self.blocks)
+        equalized(self.colours, gain=1.0)
+
+    @property
+    def layers(self) -> list[StyledLayer]:
+        """All that are told a style, from coarse to fine."""
+        return [layer for block in (self.first, *self.blocks) for layer in block]
 
     @property
     def sides(self) -> list[int]:
@@ -132,17 +125,26 @@ class StyledNet(ReadsCondition):
         w: Tensor = self.mapping(self.joined(self.normal(z), condition))
         return w
 
+    def settle(self) -> None:
+        """Grow no more: of all images only the largest is left."""
+        super().settle()
+        self.colours = self.colours[-1:]
+
     def synthesize(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """g(w₁ … w_L, noise), ``(N, L, style)`` to ``(N, outputs, H, W)``."""
-        h = self.start.expand(len(styles), -1, -1, -1)
-        for number, layer in enumerate(self.layers):
+        level, share = self.now(styles)
+        h, x = self.start.expand(len(styles), -1, -1, -1), None
+        for number, layer in enumerate(self.layers[: 2 * level + 2]):
             h = layer(h, styles[:, number], None if noise is None else noise[number])
-        x: Tensor = self.last(h)
-        return x
+            if number % 2 and self.grows:
+                x = self.faded(x, self.colours[number // 2](h), number // 2, level, share)
+        x = self.colours[-1](h) if x is None else x
+        return repeated(x, self.top - level)
 
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """``(N, latent_size)`` to ``(N, outputs, H, W)``."""
-        w, count = self.style(h, condition), len(self.layers)
+        w = self.style(h, condition)
+        count = 2 * self.now(w)[0] + 2  # layers above are not computed
         styles = w.unsqueeze(1).expand(-1, count, -1)
         if self.training and self.mixing:
             other = w.roll(1, 0) if condition is None else self.style(h.roll(1, 0), condition)
@@ -189,10 +191,5 @@ class Styled(GeneratorNet):
     def layers(self, latent_size: int, x_shape: Size, condition: Condition | None) -> list[nn.Module]:
         """The network as one layer."""
         channels = widths(self.width, doublings(x_shape, "a Styled generator") + 1)[::-1]
-        net = StyledNet(
-            latent_size, channels, x_shape[0], numbers_of(condition), self.style, self.depth, self.mixing, self.styling
-        )
-        equalized(net.mapping, rate=MAPPING_RATE)
-        equalized(net.layers)
-        equalized(net.last, gain=1.0)
-        return [net]
+        told = numbers_of(condition)
+        return [StyledNet(latent_size, channels, x_shape[0], told, self.style, self.depth, self.mixing, self.styling)]

@@ -52,7 +52,8 @@ class StandardNormal(_Elementwise, HasCentre):
 
     def draw_within(self, n: int, most: float) -> Tensor:
         """Its quantiles √2 erf⁻¹(u), u uniform on ±erf(most / √2)."""
-        share = torch.rand(n, len(self.loc), device=self.loc.device)
+        # a share of 0 would be at −∞ where nothing is cut off
+        share = torch.rand(n, len(self.loc), device=self.loc.device).clamp(min=2.0**-25)
         return (math.sqrt(2) * torch.erfinv((2 * share - 1) * math.erf(most / math.sqrt(2)))).clamp(-most, most)
 
 
