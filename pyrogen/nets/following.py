@@ -62,8 +62,8 @@ class Places(nn.Module):
     """Where a thing is in each frame, from the middle and of the side: ``(N, T, C, H, W)`` to ``(N, T, 2)``, down and right.
 
     s = arg(Σ_p w_p exp 2πi p) / 2π along either side, w_p = ‖x_p − x̄‖ with the mean colour x̄ of the clip: the middle, on a
-    torus, of what differs from the rest. Nothing of it is learned. Before a background of one colour it is exact to a tenth
-    of a pixel; before another it is where most stands out, and what reads it has to make the best of that.
+    torus, of what differs from the rest. Nothing of it is learned. Before a background of one colour its steps are exact
+    to a fifth of a pixel; before another it is where most stands out, and what reads it has to make the best of that.
 
     Args:
         sides: H and W.

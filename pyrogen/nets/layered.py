@@ -32,7 +32,8 @@ class Layered(GeneratorNet):
     c draws o, a and b once for all frames, and m says the places s_t, so that what is shown cannot change. The thing begins
     as a disc that moves slowly; where it starts, its velocity and how that changes are learned. A pixel of a frame is the
     mean of what it covers of the thing's picture, which is twice as fine. A VAE needs a likelihood that minds small errors,
-    and on some seeds the thing vanishes before its places are known: reconstructions show it.
+    and to be told where the thing is: under the ELBO alone it vanishes before its places are known, see
+    :class:`pyrogen.inference.objectives.ways.Way`.
 
     Should not be confused with :class:`~pyrogen.nets.clips.Moving`, which draws each frame anew. References: layers: Wang &
     Adelson 1994, Representing moving images with layers; a mask before a background that stands still: Vondrick et al. 2016,
@@ -90,7 +91,7 @@ class Layered(GeneratorNet):
         picture = Size((channels + 1, *(max(4, round(FINER * self.window * side)) for side in sides)))
         thing = nn.Sequential(*self.frame.layers(content, picture, None), Masked(picture, sides, ENDS[kind]()))
         behind = nn.Sequential(Background(content, self.hidden, x_shape[1:], self.cells), ENDS[kind]())
-        return Scene(thing, behind, Way(self.motion, self.hidden, frames), sides, self.wraps)
+        return Scene(thing, behind, Path(self.motion, self.hidden, frames), sides, self.wraps)
 
 
 class SaysWay(nn.Module, ABC):
@@ -116,7 +117,7 @@ class Scene(SaysWay):
         wraps: whether what leaves on one side comes back on the other.
     """
 
-    def __init__(self, thing: nn.Module, background: nn.Module, way: Way, sides: Sequence[int], wraps: bool) -> None:
+    def __init__(self, thing: nn.Module, background: nn.Module, way: Path, sides: Sequence[int], wraps: bool) -> None:
         super().__init__()
         self.thing, self.background, self.way, self.sides, self.wraps = thing, background, way, sides, wraps
 
@@ -209,7 +210,7 @@ class Background(nn.Module):
         return x
 
 
-class Way(nn.Module):
+class Path(nn.Module):
     """Where a thing is: s₁, s₂ = s₁ + v₂, and from then on s_t = s_{t−1} + v_t and v_t = v_{t−1} + b_t.
 
     Args:
