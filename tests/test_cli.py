@@ -402,3 +402,23 @@ def test_what_is_refused_does_not_steer_the_terminal(capsys):
     printed = capsys.readouterr().err
     assert "\x1b" not in printed
     assert r"\x1b[31m" in printed
+
+
+LISTED = """
+import contextlib, io, sys, pyrogen
+from pyrogen.command.cli import main
+
+# of this the default is a likelihood that nothing has loaded before
+for name in ("vae-video", *pyrogen.list_models()):
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+        main(["train", name, "--help"])
+    if told.getvalue().split()[:4] != ["usage:", "pyrogen", "train", name]:
+        sys.exit(name)
+"""
+
+
+def test_what_can_be_said_to_train_an_entry_is_listed():
+    """In a process where no choice is loaded yet, as on a command line."""
+    ran = subprocess.run([sys.executable, "-c", LISTED], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

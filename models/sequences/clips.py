@@ -175,10 +175,10 @@ def vae_video(
     x_shape: Sequence[int],
     content: int = 8,
     width: int = 32,
-    generator: GeneratorNet | str | Mapping[str, Any] = LONELY,
+    generator: GeneratorNet | str = LONELY,  # type: ignore[assignment]
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
-    likelihood: Likelihood | str | Mapping[str, Any] = SHARP,
+    likelihood: Likelihood | str = SHARP,  # type: ignore[assignment]
     objective: Objective | str | None = None,
 ) -> VideoVAE:
     """The VAE of clips: one thing that moves before a background as its decoder, and an encoder that follows the thing.

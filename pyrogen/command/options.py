@@ -73,7 +73,8 @@ def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: 
     kind: Any = base if default is not None else base | None
     if isinstance(default, Mapping):  # as jsonargparse spells {"name": ..., argument: value}
         settings = {k: v for k, v in default.items() if k != "name"}
-        default = {"class_path": registry.find(axis, default["name"]).attribute, "init_args": settings}
+        # jsonargparse looks for its name among the classes that are loaded
+        default = {"class_path": registry.find(axis, default["name"]).load().__name__, "init_args": settings}
     elif isinstance(default, str):
         default = registry.find(axis, default).attribute
     action = parser.add_argument(f"--{name}", type=kind, default=default, help=f"{text.rstrip('.')}. One of: {listed}.")
