@@ -23,8 +23,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         key, query, value = self.key(x).flatten(2), self.query(x).flatten(2), self.value(x).flatten(2)
-        found = value @ torch.softmax(query.transpose(1, 2) @ key, -1).transpose(1, 2)
-        return x + self.strength * self.back(found.unflatten(2, x.shape[2:]))
+        found = torch.softmax(query.transpose(1, 2) @ key, -1) @ value.transpose(1, 2)
+        return x + self.strength * self.back(found.transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
 class HandSAGAN(nn.Module):

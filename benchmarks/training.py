@@ -160,17 +160,17 @@ def rows(work: Work, threads: int) -> list[tuple[str, ...]]:
 def by_fit(work: Work, mode: str, clock: Callable[[], float] | None = None) -> Callable[[], Seconds]:
     """A fit, timed from its ``before``-th move and scaled to all steps."""
     model, moves, started = work.model(), 0, 0.0
-    clock, move = clock or CLOCK, Game.move
+    clock, write = clock or CLOCK, Game.write
 
-    def counted(game: Game) -> None:
+    def counted(game: Game, terms: Sequence[Tensor]) -> None:
         nonlocal moves, started
+        write(game, terms)
+        moves += 1
         if moves == work.before:
             started = clock()
-        moves += 1
-        move(game)
 
     def go() -> Seconds:
-        with _recorded(work), _replaced(Game, "move", counted):
+        with _recorded(work), _replaced(Game, "write", counted):
             train(work, model, mode)
         return Seconds((clock() - started) * work.steps / (work.steps - work.before))
 

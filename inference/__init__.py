@@ -14,10 +14,12 @@ from pyrogen.inference.adversarial.losses import (
     Wasserstein,
 )
 from pyrogen.inference.adversarial.penalties import R1, R2, Clipping, Consistency, GradientPenalty, LipschitzPenalty
+from pyrogen.inference.adversarial.regularization import Orthogonality, PathLength
 from pyrogen.inference.adversarial.similarity import LearnedSimilarity
 from pyrogen.inference.adversarial.variational import AVB
+from pyrogen.inference.adversarial.variety import Variety
 from pyrogen.inference.attacks.activation import maximize_activation
-from pyrogen.inference.attacks.attack import FastGradient, ProjectedGradient
+from pyrogen.inference.attacks.attack import FastGradient, Noise, ProjectedGradient
 from pyrogen.inference.attacks.robustness import robustness
 from pyrogen.inference.attacks.training import AdversarialTraining
 from pyrogen.inference.evidence.ais import AIS
@@ -54,6 +56,7 @@ from pyrogen.inference.latents.states import filter_states, forecast, smooth_sta
 from pyrogen.inference.latents.surgery import surgery
 from pyrogen.inference.latents.temperature import sample_at
 from pyrogen.inference.latents.walks import draw_latents, interpolate, reconstruct_by_chance, traverse, traverse_plane
+from pyrogen.inference.objectives.augmentations import Affine, Corrupted
 from pyrogen.inference.objectives.betatc import BetaTC
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
@@ -65,6 +68,7 @@ from pyrogen.inference.objectives.factor import TotalCorrelation
 from pyrogen.inference.objectives.importance import IWAE, DReG, StickingTheLanding
 from pyrogen.inference.objectives.infonce import InfoNCE
 from pyrogen.inference.objectives.matching import DenoisingScoreMatching, FlowMatching, SlicedScoreMatching
+from pyrogen.inference.objectives.penalized import Contractive, SparseActivation
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.inference.objectives.quantization import VectorQuantization
 from pyrogen.inference.objectives.renyi import CUBO, Renyi
@@ -72,6 +76,8 @@ from pyrogen.inference.objectives.sums import Sum
 from pyrogen.inference.objectives.tasks import Tasks
 from pyrogen.inference.objectives.tempering import ParallelTempering
 from pyrogen.inference.objectives.thermodynamic import Thermodynamic
+from pyrogen.inference.objectives.up_down import UpDown
+from pyrogen.inference.objectives.ways import Way
 from pyrogen.inference.quality.assess import assess
 from pyrogen.inference.quality.quality import Quality
 from pyrogen.inference.representations.augmenting import augment
@@ -106,12 +112,15 @@ __all__ = [
     "VIMCO",
     "Adversarial",
     "AdversarialTraining",
+    "Affine",
     "BetaTC",
     "BiasWarning",
     "Classification",
     "Clipping",
     "Consistency",
+    "Contractive",
     "ContrastiveDivergence",
+    "Corrupted",
     "CycleConsistency",
     "DReG",
     "DenoisingScoreMatching",
@@ -132,10 +141,13 @@ __all__ = [
     "LeastSquares",
     "LipschitzPenalty",
     "Minimax",
+    "Noise",
     "NonSaturating",
     "Observed",
+    "Orthogonality",
     "ParallelTempering",
     "ParticleFilter",
+    "PathLength",
     "PersistentContrastiveDivergence",
     "Probed",
     "ProjectedGradient",
@@ -151,6 +163,7 @@ __all__ = [
     "Separation",
     "Shares",
     "SlicedScoreMatching",
+    "SparseActivation",
     "StickingTheLanding",
     "Sum",
     "Summary",
@@ -158,8 +171,11 @@ __all__ = [
     "Tasks",
     "Thermodynamic",
     "TotalCorrelation",
+    "UpDown",
+    "Variety",
     "VectorQuantization",
     "Wasserstein",
+    "Way",
     "WordVectors",
     "assess",
     "attribute_effect",

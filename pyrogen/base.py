@@ -9,6 +9,7 @@ inherits.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -120,6 +121,12 @@ class Objective(ABC):
         Raises:
             ValueError: the model lacks a capability that the objective needs.
         """
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether it was given an optimizer other than its kind's, so that a recipe's learning rate is not meant for it."""
+        arguments = inspect.signature(type(self)).parameters
+        return any(isinstance(p.default, Optim) and getattr(self, name) != p.default for name, p in arguments.items())
 
     def __add__(self, other: object) -> Objective:
         return _sum([(1.0, self), (1.0, other)]) if isinstance(other, Objective) else NotImplemented

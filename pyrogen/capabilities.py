@@ -28,6 +28,22 @@ class HasSource(ABC):
         return draws
 
 
+class HasWay(ABC):
+    """A pair of clips that tells of its code where a thing is in each frame, and sees it in the clip."""
+
+    @abstractmethod
+    def way_seen(self, x: Tensor) -> Tensor:
+        """Where it is seen, in sides from the middle down and to the right, ``(N, T, 2)``; nothing learns from it."""
+
+    @abstractmethod
+    def way_told(self, x: Tensor) -> Tensor:
+        """Where a draw of q(z|x) says that it is, ``(N, T, 2)``."""
+
+    @abstractmethod
+    def way_modules(self) -> Sequence[nn.Module]:
+        """The networks by which it is told; none where the generator tells nothing."""
+
+
 class HasTruncation(HasGenerator):
     """A generator that can keep to what is typical: the tighter its latents are truncated, the less various its samples.
 

@@ -124,6 +124,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("advice")
 
 
+@pytest.mark.rotating
 def test_what_training_says_to_type_next_works(folder, capsys):
     for words in ("vae --hidden 8 --latent_size 2", "rbm --hidden 30", "autoencoder --hidden 8"):
         target = folder / words.split()[0]

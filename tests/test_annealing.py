@@ -127,6 +127,7 @@ def test_without_moves_it_is_importance_sampling(pca):
     assert abs(log_mean_exp(stuck.log_weights.numpy()) - truth).mean() > 2
 
 
+@pytest.mark.rotating
 def test_bidirectional_bounds_bracket_the_truth_and_close():
     pca = Linear(50, 10)
     gaps = []
@@ -288,6 +289,7 @@ ESTIMATORS = [
 NAMES = ["ais", "guide", "bdmc", "smc"]
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=NAMES)
 def test_chunks_and_seeds(vae, binary, estimator):
     whole, parts, again, other = (
@@ -387,6 +389,7 @@ def test_the_encoder_runs_once(vae, binary):
     assert counts[0] == counts[1]
 
 
+@pytest.mark.rotating
 def test_scales_stay_outside_and_masks_count():
     def masked(x):
         with pyro.plate("n", x.shape[0]):

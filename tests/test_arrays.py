@@ -321,6 +321,7 @@ def test_real_images_are_standardized_by_channel():
 FAR = np.random.default_rng(6).uniform(0, 300, (200, 1, 1, 2)) * np.ones((1, 1, 131, 1))
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("raw", [FAR, FAR.round().astype(np.uint16)], ids=["floats", "whole"])
 def test_images_far_from_one_train_with_defaults(raw, tmp_path):
     torch.manual_seed(0)

@@ -42,6 +42,7 @@ def told(samples, data, seed=0):
 FIDELITY, DIVERSITY = {"precision", "density"}, {"recall", "coverage", "mode-dropping"}
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("seed", SEEDS)
 def test_each_measure_goes_its_way(seed):
     data, fresh = points(seed), clusters(300, 77 + seed)

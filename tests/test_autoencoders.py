@@ -123,6 +123,7 @@ def test_kl_sparsity_is_nothing_at_its_target_and_finite_where_codes_are_saturat
     assert 0 < number(SparseActivation(0.2).penalty(m, Batch(x))) < 100
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("entry", ["autoencoder-contractive", "autoencoder-sparse-kl", "autoencoder-denoising"])
 def test_their_steps_can_be_recorded(entry):
     arguments = {"weight": 0.1} if entry != "autoencoder-denoising" else {}

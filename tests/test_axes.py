@@ -94,6 +94,7 @@ def test_a_prior_of_one_latent_integrates_to_one(prior, name):
     assert float((density * weights).sum()) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", PRIORS)
 def test_the_sampled_prior_is_the_scored_prior(prior, name):
     m = prior(name)

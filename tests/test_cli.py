@@ -25,6 +25,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.rotating
 def test_train_leaves_a_run(run):
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["model"]["arguments"]["prior"] == {"name": "VampPrior", "components": 5}
@@ -55,6 +56,7 @@ def test_sample_writes_numbers_and_a_picture(run):
     np.testing.assert_array_equal(np.load(run / "samples.npz")["x"], first)
 
 
+@pytest.mark.rotating
 def test_demo_reports(tmp_path, capsys):
     assert main(["demo", "--folder", str(tmp_path / "demo"), "--epochs", "2"]) == 0
     assert main(["demo", "--folder", str(tmp_path / "demo"), "--epochs", "1"]) == 0  # again, over itself

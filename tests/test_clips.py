@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from smallest import NETS, small
+from torch.nn.functional import avg_pool2d, conv2d, pad
 
 import pyrogen
 from pyrogen import registry
@@ -14,8 +15,10 @@ from pyrogen.data.sprites import Sprites
 from pyrogen.data.sprites_reading import SpriteReader
 from pyrogen.data.sprites_sets import draw_factors
 from pyrogen.figures import plots
-from pyrogen.inference import Adversarial, fit
+from pyrogen.inference import ELBO, Adversarial, fit
+from pyrogen.inference.objectives.ways import Way
 from pyrogen.nets.clips import Course, Moving, PartsFirst, Stacked
+from pyrogen.nets.following import Following, Places
 from pyrogen.nets.layered import Layered, shares
 
 
@@ -125,6 +128,72 @@ def test_a_thing_begins_as_a_disc_and_its_way_bends_little():
     assert wide[0, 0].unique().numel() > 9
 
 
+def test_an_encoder_finds_a_thing_wherever_it_is():
+    drawn = Sprites(16, None, 4)
+    factors = draw_factors(drawn, 40, torch.Generator().manual_seed(0))
+    x = drawn.render(factors)
+    net = Places((16, 16))
+    step = drawn.steps[drawn.column(factors, "direction"), drawn.column(factors, "speed")].flip(1)
+    moves = torch.remainder(net(x).diff(dim=1) + 0.5, 1) - 0.5
+    assert (moves - step.unsqueeze(1)).abs().max() < 0.2 / 16
+    centres = torch.tensor([1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4]) - 0.5
+    rows, columns = (centres[drawn.column(factors, name)] for name in ("row", "column"))
+    found = net(x)[:, 0] - torch.stack([rows, columns], 1)
+    assert found.abs().max() < 1 / 16
+    blank = torch.full((2, 4, 3, 16, 16), 0.5, requires_grad=True)
+    net(blank).sum().backward()
+    assert net(blank).abs().max() < 1e-2
+    assert torch.isfinite(blank.grad).all()
+
+
+def test_and_sees_it_as_if_it_stood_still():
+    torch.manual_seed(0)
+    x = Sprites(16, None, 4).render(draw_factors(Sprites(16, None, 4), 5, torch.Generator().manual_seed(0)))
+    net, seen = Following((4, 3, 16, 16), 6, width=4, hidden=8), []
+    net.looks.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    before = net(x)
+    rolled = net(torch.stack([x[:, t].roll((t, -2 * t), (2, 3)) for t in range(4)], 1))
+    torch.testing.assert_close(*seen, rtol=0, atol=0.02)
+    assert seen[0].diff(dim=1).abs().mean() < 0.3 * x.diff(dim=1).abs().mean()
+    assert (before - rolled).abs().amax(1).min() > 1e-3
+
+
+def dots(n):
+    """A bright square of 2 pixels that moves by whole pixels."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.zeros(n, 3, 1, 8, 8)
+    x[..., 3:5, 3:5] = 1
+    steps = torch.randint(-1, 2, (n, 2), generator=generator)
+    starts = torch.randint(-2, 3, (n, 2), generator=generator)
+    for clip, start, step in zip(x, starts, steps, strict=True):
+        for t in range(3):
+            clip[t] = clip[t].roll((start + t * step).tolist(), (1, 2))
+    return x
+
+
+def test_where_a_thing_is_drawn_is_kept_to_where_it_is_seen():
+    x, of = dots(128), {"name": "Layered", **NETS["Layered"], "motion": 4, "hidden": 16}
+    m = small("vae-video", generator=of, likelihood={"name": "Normal", "scale": "shared"})
+    assert m.objective == ELBO() + Way()
+    seen = 8 * m.way_seen(x)
+    torch.testing.assert_close(seen, seen.round(), rtol=0, atol=0.05)
+    charged, only = Way().players(m)[0], ELBO().players(m)[0]
+    gradients = torch.autograd.grad(charged.loss(Batch(x))["loss"], charged.parameters(), allow_unused=True)
+    assert all(g is not None for g in gradients)
+    owned = {id(p) for p in charged.parameters()}
+    others = [k for k, p in only.owns[0].named_parameters() if id(p) not in owned]
+    assert all(".thing." in k or ".background." in k or ".looks." in k or "likelihood" in k for k in others)
+    start = float(charged.loss(Batch(x))["loss"].detach())
+    fit(m, x, epochs=12, batch_size=32, lr=1e-2, validate=False, progress=False)
+    assert float(charged.loss(Batch(x))["loss"].detach()) < 0.1 * start
+    anew = small("vae-video", generator="Moving")
+    assert anew.objective == ELBO()
+    with pytest.raises(ValueError, match="VideoVAE says nowhere where a thing is"):
+        Way().players(anew)
+    with pytest.raises(ValueError, match=r"Way\(sd=0\): the error of a place"):
+        Way(sd=0)
+
+
 def test_parameters_come_before_frames():
     h = torch.arange(2 * 3 * 2 * 1 * 4).reshape(2, 3, 2, 2, 2).float()  # (N, T, k C, H, W), k = 2
     made = PartsFirst(2)(h)
@@ -219,6 +288,24 @@ def test_metrics_of_clips_know_right_from_wrong(data):
     assert metric("shuffled-frames-caught", Judge(x), data, 0) > 0.9
     with pytest.raises(ValueError, match="asks a critic, and Shows has none"):
         metric("shuffled-frames-caught", Shows(x), data, 0)
+
+
+def test_what_is_not_there_is_not_what_it_was(data):
+    x, reader = data.train.x[:12], data.oracle
+    colours = reader.sprites.backgrounds[reader.sprites.column(data.train.y[:12], "background")]
+    behind = colours.view(-1, 1, 3, 1, 1)
+    assert (reader.read_frames(x).visible - 1).abs().max() < 0.01
+    fading = behind + torch.tensor([1, 0.8, 0.4, 0]).view(4, 1, 1, 1) * (x - behind)
+    assert 2 / 3 <= metric("identity-drift", Shows(fading), data, 0, n=12) < 0.75
+    assert metric("motion-possible", Shows(fading), data, 0, n=12) == 0
+    for nothing in (behind.expand_as(x), behind + 0.15 * (x - behind), torch.full_like(x, 0.5), torch.rand_like(x)):
+        assert metric("identity-drift", Shows(nothing), data, 0, n=4) > 0.9
+    # what is there and blurred a little is what it is; blurred by far it is lost
+    shares = torch.tensor([1, 6, 1]) / 8
+    around = pad(x.flatten(0, 2).unsqueeze(1), (1, 1, 1, 1), "circular")
+    blurred = conv2d(around, torch.outer(shares, shares).view(1, 1, 3, 3)).view_as(x)
+    assert metric("identity-drift", Shows(blurred), data, 0, n=12) < 0.06
+    assert metric("identity-drift", Shows(avg_pool2d(x.flatten(0, 1), 9, 1, 4).view_as(x)), data, 0, n=12) > 0.3
 
 
 def test_clips_are_shown_frame_beside_frame(data):

@@ -14,6 +14,9 @@ from smallest import small
 from torch import nn
 
 from pyrogen.inference import Adversarial, PersistentContrastiveDivergence, fit
+from pyrogen.inference.replay.again import Again
+from pyrogen.inference.replay.entry import CHECKED
+from pyrogen.inference.replay.recorded_step import Step
 from pyrogen.inference.training.game import Game
 from pyrogen.optim import SGD, Adam, Optim
 
@@ -145,16 +148,16 @@ def test_a_resumed_run_changes_no_bit(stopped, optimizer, tiny_data, tmp_path, m
     arguments |= {} if optimizer == "as it is" else {"clip_gradients": 0.1, "lr_milestones": [2]}
     data = tiny_data(small("vae"))
     whole = fit(small("vae"), data, folder=tmp_path / "whole", **arguments)
-    move, left = Game.move, [stopped]
+    write, left = Game.write, [stopped]
 
-    def cut(game):
-        move(game)
+    def cut(game, terms):
+        write(game, terms)
         left[0] -= 1
         if left[0] == 0:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "move", cut)
+        patch.setattr(Game, "write", cut)
         with pytest.raises(KeyboardInterrupt):
             fit(small("vae"), data, folder=tmp_path / "cut", **arguments)
     resumed = fit(small("vae"), data, folder=tmp_path / "cut", resume=True, **arguments)
@@ -162,6 +165,32 @@ def test_a_resumed_run_changes_no_bit(stopped, optimizer, tiny_data, tmp_path, m
     assert resumed.records == whole.records
     state = resumed.model.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in whole.model.state_dict().items())
+
+
+@pytest.mark.parametrize("batch_size", [4, 5], ids=["batches alike", "a smaller batch at last"])
+def test_steps_that_look_at_nothing_in_between_change_no_bit(batch_size, tiny_data, monkeypatch, uncompiled):
+    """They are all but the checked ones, the first of each epoch, and smaller batches."""
+    arguments = {"epochs": 5, "batch_size": batch_size, "progress": False, "compile": True, "lr_milestones": [3]}
+    found, taken = [], []
+    plain = Again.__call__
+
+    def counted(again, batch):
+        taken.append(1)
+        return plain(again, batch)
+
+    monkeypatch.setattr(Again, "__call__", counted)
+    for looking in (False, True):
+        with monkeypatch.context() as patch:
+            if looking:
+                patch.setattr(Step, "again", lambda step: None)
+            model = small("vae")
+            found.append(fit(model, tiny_data(model), **arguments))
+            taken.append(0)
+    plain_run, looked = found
+    assert plain_run.records == looked.records
+    state = looked.model.state_dict()
+    assert all(torch.equal(v, state[k]) for k, v in plain_run.model.state_dict().items())
+    assert len(taken) - 2 == taken.index(0) == 5 * (24 // batch_size - 1) - CHECKED
 
 
 @pytest.mark.slow

@@ -358,6 +358,7 @@ def test_where_labels_were_shuffled_a_judge_learns_from_others():
 # -------------------------------------------------------------------------------------------------- from end to end
 
 
+@pytest.mark.rotating
 def test_a_conditional_run_is_reported_and_sampled_by_class(tmp_path, capsys):
     from pyrogen.command.cli import main
 

@@ -302,6 +302,7 @@ def gan(critic, penalty):
     return GAN(*nets, (2,), 2, objective=Adversarial("Hinge", penalty))
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", GAMES)
 def test_games_with_them_are_recorded_and_equal_the_eager_ones(name, monkeypatch):
     monkeypatch.setattr(recorded_step, "PAYS", 1)

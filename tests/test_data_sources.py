@@ -146,7 +146,11 @@ NAN = np.where(np.arange(50)[:, None] == 7, np.nan, ROWS)
             r"y_train has shape \(9,\); expected one label for each of 50",
         ),
         ({"x_train": ROWS, "y_train": ROWS[:, 0]}, {}, r"y_train holds float64; expected labels"),
-        ({"x_train": ROWS, "y_train": np.arange(50) - 1}, {}, r"y_train holds int64; expected labels, whole numbers"),
+        (
+            {"x_train": ROWS, "y_train": np.arange(50) - 1},
+            {},
+            r"y_train holds int64, the least -1; expected labels, whole",
+        ),
         ({"x_train": ROWS, "y_test": np.arange(50)}, {}, r"y_test labels a split that is not there; add x_test"),
         ({"x_train": IMAGES > 9}, {"binarization": "dynamic"}, r"'own' is binary already"),
         ({"x_train": IMAGES / 255}, {"dequantization": True}, r"no grey levels to dequantize"),

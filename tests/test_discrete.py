@@ -205,6 +205,7 @@ def test_stock_pyro_moves_every_parameter(vae, x, stock):
     assert [k for k, p in vae.named_parameters() if torch.equal(p, before[k])] == []
 
 
+@pytest.mark.rotating
 def test_stock_pyro_finds_the_exact_number(vae, x):
     exact = -float(exact_elbo(vae, x).detach().sum())
     enumerated = TraceEnum_ELBO(max_plate_nesting=1).loss(vae.model, config_enumerate(vae.guide), x)

@@ -111,6 +111,7 @@ def test_error_bar_of_iwae_is_honest(pca):
     assert abs(z.mean()) < 0.3
 
 
+@pytest.mark.rotating
 def test_trained_linear_vae_reaches_the_maximum_likelihood(pca):
     x = pca.draw(2000, torch.Generator().manual_seed(1))
     covariance = torch.cov(x.T.double())

@@ -183,6 +183,7 @@ def test_the_server_answers_whoever_has_the_token(served):
         assert b"<title>pyrogen explore</title>" in page.read()
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
@@ -254,6 +255,7 @@ def command(tmp_path):
     process.communicate()
 
 
+@pytest.mark.rotating
 def test_the_command_serves_until_it_is_stopped(command):
     url = command.stdout.readline().split()[-1]
     with urllib.request.urlopen(url) as page:
@@ -263,6 +265,7 @@ def test_the_command_serves_until_it_is_stopped(command):
     assert "stopped" in command.stdout.read()
 
 
+@pytest.mark.rotating
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, of Debian's package of that name")
 @pytest.mark.parametrize("width", [1280, 390])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyro
 import pytest
+import smallest
 import torch
 import yaml
 from pyro.infer import SVI, Trace_ELBO
@@ -18,6 +19,7 @@ import pyrogen
 from pyrogen.base import Batch, Objective, Player, Stage, unannounced
 from pyrogen.data.dataset import Data, Split
 from pyrogen.inference import ELBO, IWAE, Exact, fit, log_evidence
+from pyrogen.inference.training.game import Game
 from pyrogen.models.adversarial.gan import GAN
 from pyrogen.models.energy.boltzmann import RBM
 from pyrogen.registry import describe
@@ -64,6 +66,7 @@ def test_contrastive_divergence_raises_the_exact_likelihood(digits):
     assert log_evidence(rbm, digits.test, Exact())["log_evidence"].mean() > before + 10
 
 
+@pytest.mark.rotating
 def test_adversary_moves_samples_towards_the_ring():
     ring = pyrogen.data.load("ring")
     torch.manual_seed(0)
@@ -399,3 +402,26 @@ def test_gradients_are_clipped(digits, monkeypatch):
     monkeypatch.setattr(torch.optim.Adam, "step", measured)
     fit(small(), digits, epochs=1, batch_size=500, clip_gradients=0.01, validate=False)
     assert norms == pytest.approx([0.01] * 3, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("objective", "lr", "rates"),
+    [
+        (None, None, [2e-4, 2e-4]),
+        ("Adversarial()", None, [2e-4, 2e-4]),
+        ("Adversarial(critic_optimizer=Adam(lr=0.5))", None, [0.5, 1e-3]),
+        ("0.5 * Adversarial(critic_optimizer=Adam(lr=0.5))", None, [0.5, 1e-3]),
+        ("Adversarial(critic_optimizer=Adam(lr=0.5))", 0.25, [0.25, 0.25]),
+    ],
+)
+def test_a_recipes_rate_is_not_meant_for_optimizers_that_are_given(objective, lr, rates, tiny_data, monkeypatch):
+    model, seen = smallest.small("dcgan"), []
+    move = Game.move
+
+    def looked(game):
+        seen.append([m.update.lr for m in game.movers])
+        move(game)
+
+    monkeypatch.setattr(Game, "move", looked)
+    fit(model, tiny_data(model), objective, lr=lr, epochs=1, validate=False, progress=False)
+    assert seen[0] == rates

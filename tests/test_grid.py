@@ -63,6 +63,7 @@ def score(folder, estimator):
 # -- numbers ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rotating
 def test_a_cell_is_the_run_that_train_makes(made, tmp_path):
     words = ["--prior", "VampPrior", "--prior.components", "3", "--posterior", "LowRankNormal"]
     assert main(["train", "vae", *WORDS, *words, "--folder", str(tmp_path / "run")]) == 0

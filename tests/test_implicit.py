@@ -192,6 +192,7 @@ def both_ways(folder):
     return pyrogen.grid(over, folder=folder, **judged, **common)
 
 
+@pytest.mark.rotating
 def test_one_generator_is_trained_both_ways_and_judged_by_the_same_rulers(tmp_path, quickly, monkeypatch):
     # few samples: what they are is not asked here
     monkeypatch.setattr(quality, "assess", lambda *given: assess(*given[:4], 60, *given[5:]))

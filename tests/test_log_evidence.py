@@ -121,6 +121,62 @@ def test_chunks_do_not_change_the_answer(chunk, tuple_):
     )
 
 
+def masking(x):
+    with pyro.plate("people", x.shape[0]):
+        z = pyro.sample("z", dist.Normal(torch.zeros(()), 1.0))
+        pyro.sample("x", dist.Normal(z, 0.5), obs=x, obs_mask=torch.arange(x.shape[0]) % 3 > 0)
+
+
+def branching(x):
+    with pyro.plate("people", x.shape[0]):
+        z = pyro.sample("z", dist.Normal(torch.zeros(()), 1.0))
+        pyro.sample("x", dist.Normal(z if z.mean() > 0 else -z, 0.5), obs=x)
+
+
+def labelled(x, y):
+    normal_model(x - y)
+
+
+OFTEN = {
+    "plain": (normal_model, normal_guide, None, True),
+    "with y": (labelled, lambda x, y: normal_guide(x - y), torch.linspace(0, 1, 23), True),
+    "drawing": (masking, normal_guide, None, False),
+    "branching": (branching, normal_guide, None, False),
+}
+
+
+@pytest.mark.parametrize("case", OFTEN.values(), ids=OFTEN)
+def test_what_is_weighed_often_is_recorded_and_changes_no_bit(case, monkeypatch):
+    """But for programs that draw, or whose course depends on values."""
+    model, guide, y, recorded = case
+    x, calls = torch.linspace(-2, 2, 23), []
+
+    def counted(*arguments):
+        calls.append(1)
+        model(*arguments)
+
+    found, ran = [], []
+    for habit in (10**9, 5):
+        monkeypatch.setattr("pyrogen.inference.replay.often.HABIT", habit)
+        del calls[:]
+        found.append(log_weights((counted, guide), x, 3000, y=y))
+        ran.append(len(calls))
+    assert np.array_equal(*(f.values for f in found))
+    assert (ran[1] < ran[0] / 4) == recorded, ran
+
+
+def test_a_vae_that_is_weighed_often_is_recorded(vae, x, monkeypatch):
+    found, calls = [], []
+    hook = vae.decoder.register_forward_hook(lambda *_: calls.append(1))
+    for habit in (10**9, 5):
+        monkeypatch.setattr("pyrogen.inference.replay.often.HABIT", habit)
+        found.append(log_weights(vae, x, 2000))
+        calls.append(0)
+    hook.remove()
+    assert found[0].equals(found[1])
+    assert len(calls) - 1 - calls.index(0) < calls.index(0) / 2
+
+
 def test_more_draws_begin_with_the_fewer(vae, x):
     few, many = log_weights(vae, x, 130), log_weights(vae, x, 260)
     np.testing.assert_allclose(few, many[:130], atol=1e-4)

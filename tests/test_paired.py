@@ -10,6 +10,7 @@ from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays, load
 from pyrogen.inference import AIS, BDMC, ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.adversarial.sites import PairGame
+from pyrogen.inference.quality.spaces import space_of
 from pyrogen.nets import pictures
 from pyrogen.registry import find, make
 
@@ -128,10 +129,20 @@ def test_reduced_pictures():
     for call, sentence in (
         ("reduced(of='digits', by=3)", r"sides are multiples of it; 'digits' has x of shape \(1, 8, 8\)"),
         ("reduced(of='ring')", r"'ring' has x of shape \(2,\)"),
+        ("reduced(of='digits', by=2, n=9000)", r"'digits' has \d+ training data; keep 10 to as many"),
         ("outlines(n=3)", "take 10 outlines or more"),
     ):
         with pytest.raises(ValueError, match=sentence):
             load(call)
+
+
+def test_fewer_reduced_pictures_are_judged_by_the_labels_of_what_they_are_of():
+    data = load("reduced(of='digits', by=2, n=200)", kind="unit", dequantization=False)
+    digits = load("digits", kind="unit", dequantization=False)
+    assert [len(data.train), len(data.valid), len(data.test)] == [200, 20, len(digits.test)]
+    space = space_of(data)
+    assert (space.name, space.digest) == ("judge", space_of(digits).digest)
+    assert space_of(load("reduced(of='outlines(n=100)')", kind="unit", dequantization=False)).name == "pixels"
 
 
 def test_pictures_of_ones_own_have_channels_first_on_both_sides(tmp_path):

@@ -297,6 +297,7 @@ def _missing(kind):
 ANNEALED = [AIS(temperatures=30, leapfrogs=4, doubling=False, init=init) for init in ("prior", "guide")]
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("estimator", [IWAE(2000), *ANNEALED], ids=["iwae", "prior", "guide"])
 @pytest.mark.parametrize("kind", MASKS)
 def test_missing_values_that_the_program_masks_count_nothing(kind, estimator):

@@ -309,6 +309,7 @@ def error_of(measure, made, real, train, least=0.0):
     return max(standard_error(measure.repeated(made, real, train, parts(measure.halved)), measure.halved), least)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", MEASURES)
 def test_errors_are_those_of_repeated_samples(name):
     """Two errors hold the mean of all repetitions in about 95 of 100; their squares are on average the variance, or more."""

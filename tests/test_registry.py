@@ -340,3 +340,14 @@ def test_a_decoder_is_said_once():
 def test_what_one_calls_first_is_importable_from_the_top():
     assert (pyrogen.fit, pyrogen.grid, pyrogen.log_evidence) == (inference.fit, inference.grid, inference.log_evidence)
     assert {"fit", "grid", "log_evidence", "variant"} <= set(dir(pyrogen))
+
+
+# which are chosen by name, and whose files load what few need
+BY_NAME = {"analysis", "judge", "measure", "metric", "reader", "representation"}
+
+
+def test_choices_of_training_and_scoring_are_importable_from_inference():
+    records = [r for axis in {*registry.axes()} - BY_NAME for r in registry.registrations(axis)]
+    ours = {r.attribute for r in records if r.module.startswith("pyrogen.inference.")}
+    assert {"Contractive", "IWAE", "R1", "Noise"} <= ours
+    assert {name for name in ours if not hasattr(inference, name)} == set()

@@ -252,6 +252,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
     train("vae", tmp_path, resume=True)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     "error", [MemoryError("8 GiB"), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("not enough memory")]
 )
@@ -419,6 +420,7 @@ def half(tmp_path_factory):
     return folder
 
 
+@pytest.mark.rotating
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
 @given(seed=st.integers(0, 2**32), finished=st.booleans())

@@ -168,6 +168,7 @@ def test_each_kind_of_model_brings_its_panels(words, names, missing, train):
     assert {panel.caption.split(":")[0] for panel in found if panel.section == MISSING} == missing
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", ["vae", "gan", "large rbm", "missing cells"])
 def test_the_page_holds_every_panel(name, train):
     words, names, missing = BRINGS[name]

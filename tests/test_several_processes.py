@@ -97,6 +97,7 @@ def test_a_run_moves_between_one_and_two(first, then, tmp_path):
     agree(tmp_path / "one", tmp_path / "moved")
 
 
+@pytest.mark.rotating
 def test_two_that_are_stopped_change_no_bit(tmp_path):
     """Each goes on with its own noise, and recorded steps are recorded anew."""
 

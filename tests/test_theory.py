@@ -45,6 +45,7 @@ def test_the_kl_alone_makes_all_beliefs_the_prior():
     assert overlap(last.mean, last.sd) == pytest.approx(1, abs=1e-9)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("noise", [0.3, 0.5, 0.9])
 def test_both_are_the_posterior_and_the_decoder_of_greatest_likelihood(noise):
     world = OneLatent(noise=noise)

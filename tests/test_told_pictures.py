@@ -1,5 +1,7 @@
 """Pictures of sentences and of layouts: what their networks read, what the critic is shown, and what is refused."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -13,8 +15,8 @@ from pyrogen.inference.adversarial.game import of_others
 from pyrogen.inference.metrics.sprites import layout_iou, slots_right, style_carried
 from pyrogen.inference.pages import told_sections
 from pyrogen.nets.spade import Spade, SpatialNorm
-from pyrogen.nets.words import Told
-from pyrogen.registry import find
+from pyrogen.nets.words import OfSentences
+from pyrogen.registry import describe, find, make
 
 GENERATOR = {"name": "Convolutional", "width": 4}
 WORDS = {"name": "LSTM", "width": 8}
@@ -49,7 +51,7 @@ def test_a_sentence_is_told_by_whatever_reads_sequences(captions, words):
     model = text_to_image(captions, words={"name": words, "width": 8})
     y = captions.test.y[[0, 1, 0]]
     y[2, :2] = y[0, :2].flip(0)  # two words change places
-    first, second, swapped = model.generator.net.reader(y.unsqueeze(1))
+    first, second, swapped = model.net.net.reader(y.unsqueeze(1))
     assert first.shape == (8,)
     assert not torch.allclose(first, second)
     # a mean over words cannot tell which word stood where
@@ -71,13 +73,42 @@ def test_settings_that_mean_nothing(make, said):
 
 def test_text_to_image_trains_both_readers_and_is_asked_in_words(captions):
     model = text_to_image(captions)
-    assert all(isinstance(part.net, Told) for part in (model.generator, model.critic))
-    before = {k: v.clone() for k, v in model.state_dict().items()}
+    table = "net.net.reader.reading.table.weight"
+    before = model.state_dict()[table].clone()
     run = fit(model, captions, epochs=1, batch_size=50, progress=False)
-    moved = {k for k, v in model.state_dict().items() if not torch.equal(before[k], v)}
-    assert {f"{part}.net.reader.reading.table.weight" for part in ("generator", "critic")} <= moved
-    assert "train/critic/mismatched" in run.history.columns
+    assert not torch.equal(before, model.state_dict()[table])
+    assert {"train/critic/mismatched", "train/generator/reconstruction"} <= set(run.history.columns)
     assert model.sample(3, captions.test.y[:3]).shape == (3, 3, 16, 16)
+    critic, _ = model.objective.players(model)
+    critic.loss(Batch(captions.train.x[:4], captions.train.y[:4]))["loss"].backward()
+    (site_critic,) = critic.owns
+    assert float(site_critic.net.net.reader.reading.table.weight.grad.abs().sum()) > 0
+
+
+def test_text_to_image_is_held_to_the_datum_by_the_mean_squared_difference(captions):
+    model = text_to_image(captions, weight=7.0, scale=0.3).eval()
+    x, y = captions.train.x[:4], captions.train.y[:4]
+    (_, generator), ((_, game), (weight, _)) = model.objective.players(model), model.objective.parts
+    with torch.no_grad():
+        model.net.net.net.layers[1].weight[:, :2] = 0  # z says nothing
+        terms = generator.loss(Batch(x, y))
+        apart = (model.generate(torch.zeros(4, 2), y) - x).square().mean()
+    assert isinstance(game, Adversarial)
+    # D log √(2π) s is the same for all pictures
+    constant = 768 * math.log(0.3 * math.sqrt(2 * math.pi))
+    torch.testing.assert_close(weight * (terms["elbo"] - constant), 7 * apart)
+
+
+def test_a_critic_of_sentences_reads_packs_and_refuses_what_is_none(captions):
+    told = Condition(captions.y_shape, captions.classes)
+    of = {"name": "Convolutional", "width": 4, "normalization": "none", "pack": 2}
+    critic = OfSentences(of, WORDS)
+    x, y = captions.train.x[:6], told.read(captions.train.y[:6])
+    assert critic.build((3, 16, 16), told)(x, y).shape == (3, 1)
+    assert make("critic", describe(critic)) == critic
+    for condition, said in ((None, "and is told none"), (Condition((4,)), r"reads words, .* y is 4 real numbers")):
+        with pytest.raises(ValueError, match=said):
+            critic.build((3, 16, 16), condition)
 
 
 def test_text_to_image_needs_words(layouts):
@@ -99,7 +130,8 @@ def test_the_nearest_y_that_is_another_is_called_false():
 
 
 def test_the_critic_is_shown_true_pictures_with_the_captions_of_others(captions):
-    model = text_to_image(captions)
+    critic = {"name": "Convolutional", "width": 4, "normalization": "none", "conditioning": "projection"}
+    model = made_for(captions, "cgan", latent_size=2, generator=GENERATOR, critic=critic)
     loss = {"loss": "LeastSquares"}
     plain, matching = (Adversarial(**loss, mismatched=m).players(model)[0] for m in (False, True))
     model.eval()

@@ -36,19 +36,13 @@ REST = {
 }
 
 
-def is_pair(name):
-    return isinstance(small(name), Pair)
-
-
-def is_weighable(name):
+def is_weighable(m):
     """Pairs of which every latent has a density."""
-    m = small(name)
     return isinstance(m, Pair) and (not hasattr(m, "posterior") or m.posterior.has_density)
 
 
-def is_reparameterized(name):
+def is_reparameterized(m):
     """Of these, the pairs through whose draws gradients flow."""
-    m = small(name)
     trace = poutine.trace(m.guide).get_trace(torch.zeros(2, *m.x_shape), condition_of(m, 2))
     return all(trace.nodes[site]["fn"].has_rsample for site in trace.stochastic_nodes)
 
@@ -60,9 +54,10 @@ def condition_of(m, n):
     return torch.zeros(n, *m.condition.shape, dtype=torch.float32 if real else torch.long)
 
 
-PAIRS = [name for name in NAMES if is_pair(name)]
-WEIGHABLE = [name for name in PAIRS if is_weighable(name)]
-SMOOTH = [name for name in WEIGHABLE if is_reparameterized(name)]
+ONE = {name: small(name) for name in NAMES}  # to be asked what it is, and no more
+PAIRS = [name for name, m in ONE.items() if isinstance(m, Pair)]
+WEIGHABLE = [name for name in PAIRS if is_weighable(ONE[name])]
+SMOOTH = [name for name in WEIGHABLE if is_reparameterized(ONE[name])]
 
 
 @pytest.fixture
@@ -91,7 +86,7 @@ def quick(model, data, **settings):
 
 
 def test_the_zoo_is_about_models_and_not_about_vaes():
-    models = [small(name) for name in NAMES]
+    models = ONE.values()
     assert all(isinstance(m, Model) for m in models)
     for capability in (Pair, HasPosterior, HasLogProb, HasFreeEnergy):
         assert 0 < sum(isinstance(m, capability) for m in models) < len(models)
@@ -229,6 +224,7 @@ def estimator(m):
     return IWAE(30) if m.origin["entry"] in WEIGHABLE else Reconstruction(10)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", NAMES)
 def test_the_global_generators_are_left_alone(name, tiny_data):
     m = small(name)
@@ -241,7 +237,7 @@ def test_the_global_generators_are_left_alone(name, tiny_data):
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if is_scored(small(n))])
+@pytest.mark.parametrize("name", [n for n in NAMES if is_scored(ONE[n])])
 def test_scoring_changes_nothing_and_repeats(name, some):
     m = small(name)
     m.train()
@@ -255,6 +251,7 @@ def test_scoring_changes_nothing_and_repeats(name, some):
     assert all(p.grad is None and p.requires_grad for p in m.parameters())
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", NAMES)
 def test_save_and_load(name, tiny_data, conditions, tmp_path):
     m = small(name)
@@ -330,6 +327,7 @@ def test_beta_weighs_the_kl(beta, draws):
     assert torch.allclose(terms["loss"], beta * terms["kl"] - terms["reconstruction"])
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", PAIRS)
 def test_predictive(name, some):
     for m in (small(name), small(name, seed=1)):
@@ -357,7 +355,7 @@ def test_programs_have_one_plate_called_datum(name, some):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in WEIGHABLE if hasattr(small(n), "prior") and isinstance(small(n), HasPosterior)]
+    "name", [n for n in WEIGHABLE if hasattr(ONE[n], "prior") and isinstance(ONE[n], HasPosterior)]
 )
 def test_condition(name, some):
     m = small(name).eval()  # words that are left out in training are others each time
@@ -371,7 +369,7 @@ def test_condition(name, some):
 # ------------------------------------------------------------------------------------------------ leading dimensions
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if isinstance(small(n), HasPosterior)])
+@pytest.mark.parametrize("name", [n for n in NAMES if isinstance(ONE[n], HasPosterior)])
 def test_leading_dimensions(name, some):
     m = small(name)
     z, (_, *y) = torch.randn(3, 2, m.latent_size), some(m, 2)

@@ -29,6 +29,7 @@ from pyrogen.inference.programs.record import (
     particles,
     record,
 )
+from pyrogen.inference.replay.often import Recorded
 from pyrogen.memory import enough_memory
 from pyrogen.seeds import derived
 
@@ -106,13 +107,16 @@ def weigh(pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size:
     different = 1 if found.certain else num_samples
     order = by_length(pair, x)
 
+    calls = -(-len(order) // DATA_BLOCK) * -(-different // chunk_size)
+    scores = _Scores(pair, found.plate, calls)
+
     def blocks() -> Generator[tuple[int, Iterator[Tensor]], None, None]:
         _keep_freed_memory()
         with evaluating(pair):
             for start in range(0, x.shape[0], DATA_BLOCK):
                 rows = order[start : start + DATA_BLOCK]
                 some, labels = cut(pair, x[rows]), None if y is None else y[rows]
-                block = _Block(pair, some, labels, (seed, start // DATA_BLOCK), found.plate)
+                block = _Block(pair, some, labels, (seed, start // DATA_BLOCK), scores)
                 yield len(some), _gather(block.weigh(different, chunk_size), num_samples // different)
 
     return Weighed(found.certain, order.argsort(), blocks())
@@ -174,6 +178,36 @@ def check_weighable(pair: Pair, x: Tensor, y: Tensor | None) -> Weighing:
     return Weighing("particles" if pair.vectorized else trial.plate, certain)
 
 
+class _Scores:
+    """log p(x, z) − log q(z|x) of given draws, below Python where there are many of a kind.
+
+    Args:
+        pair: whose.
+        plate: as in :class:`Weighing`.
+        calls: how many are to be expected.
+    """
+
+    def __init__(self, pair: Pair, plate: str, calls: int) -> None:
+        self.pair, self.plate, self.names = pair, plate, tuple[str, ...]()
+        self.weigh = Recorded(self._weigh, calls)
+
+    def __call__(self, x: Tensor, y: Tensor | None, values: dict[str, Tensor], log_q: Tensor) -> Tensor:
+        """The log weights ``(n, data)``."""
+        self.names = tuple(values)
+        return self.weigh(x, log_q, *values.values(), *(() if y is None else (y,)))[0]
+
+    def _weigh(self, x: Tensor, log_q: Tensor, *rest: Tensor) -> list[Tensor]:
+        values = dict(zip(self.names, rest, strict=False))
+        scored = self.scored(x, rest[len(values)] if len(rest) > len(values) else None, values, len(log_q))
+        n, data = log_q.shape
+        return [total_log_prob(scored, self.pair, n, data, self.plate) - log_q]
+
+    def scored(self, x: Tensor, y: Tensor | None, values: dict[str, Tensor], n: int) -> dict[str, Site]:
+        """The sites of the model there."""
+        with seeded(0, x.device):  # what obs_mask leaves out is drawn, and counts nothing
+            return run(self.pair.model, self.pair, x, y, n, values)
+
+
 @dataclass
 class _Block:
     """Some data with their place among all, from which the seeds of their draws come."""
@@ -182,7 +216,7 @@ class _Block:
     x: Tensor
     y: Tensor | None
     place: tuple[int, int]
-    plate: str
+    scores: _Scores
     only: dict[str, Site] | None = None
 
     def weigh(self, num_samples: int, chunk_size: int) -> Iterator[Tensor]:
@@ -199,11 +233,10 @@ class _Block:
             for start in range(0, n, at_once):
                 stop = min(start + at_once, n)
                 values = {k: _cut([d[0][k] for d in drawn], start, stop, data, self.pair) for k in drawn[0][0]}
-                with seeded(0, self.x.device):  # what obs_mask leaves out is drawn, and counts nothing
-                    scored = run(self.pair.model, self.pair, self.x, self.y, stop - start, values)
                 if first == start == 0:
-                    need_support(scored)
-                yield total_log_prob(scored, self.pair, stop - start, data, self.plate) - log_q[start:stop]
+                    one = {k: _cut([d[0][k] for d in drawn], 0, 1, data, self.pair) for k in values}
+                    need_support(self.scores.scored(self.x, self.y, one, 1))
+                yield self.scores(self.x, self.y, values, log_q[start:stop])
             done += n
 
     def draw(self, number: int) -> tuple[dict[str, tuple[Tensor, int]], Tensor]:
@@ -212,11 +245,11 @@ class _Block:
         with seeded(state, self.x.device):
             sites = self._guide()
         values = {
-            name: (value, plate_dim(sites[name], self.plate) - sites[name]["fn"].event_dim)
+            name: (value, plate_dim(sites[name], self.scores.plate) - sites[name]["fn"].event_dim)
             for name, value in latents(sites).items()
         }
         # what a guide observes, a factor say, is part of no log q
-        return values, total_log_prob(latent_sites(sites), self.pair, SAMPLE_BLOCK, self.x.shape[0], self.plate)
+        return values, total_log_prob(latent_sites(sites), self.pair, SAMPLE_BLOCK, self.x.shape[0], self.scores.plate)
 
     def _guide(self) -> dict[str, Site]:
         if self.only is None:

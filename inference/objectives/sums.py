@@ -55,6 +55,11 @@ class Sum(Objective):
             spelled(part) if weight == 1 else f"{_number(weight)} * {spelled(part)}" for weight, part in self.parts
         )
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether one of its parts has."""
+        return any(part.has_rates for _, part in self.parts)
+
     def __repr__(self) -> str:
         return self.of
 

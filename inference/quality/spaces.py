@@ -56,7 +56,8 @@ def space_of(data: Data, features: str | FeatureSpace | TrainedJudge = "auto") -
     ``x``          x itself, each element centred and in units of its standard deviation among training data; of angles
                    their cosines and sines
     ``pixels``     the first 64 principal axes of x among training data, all in one unit, in which their mean variance is 1
-    ``judge``      what a classifier sees that was trained on the data's own labels, in one unit as well
+    ``judge``      what a classifier sees that was trained on the data's own labels, in one unit as well; of data whose y is
+                   made of x, as ``reduced(of='mnist')``, on those of the data that they are of
     ``Inception``  the last hidden layer, 2048 wide, of torchvision's Inception, where its weights lie on this machine; not
                    the network whose distances are published
     ``auto``       of pictures ``judge``, or ``pixels`` where there can be none; of all else ``x``
@@ -74,7 +75,7 @@ def space_of(data: Data, features: str | FeatureSpace | TrainedJudge = "auto") -
     if features == "auto":
         return _usual(data)
     if features == "judge":
-        return _judged(judge_of(grey(data)), data)
+        return _judged(judge_of(grey(labelled(data))), data)
     made: Mapping[str, Callable[[Data], FeatureSpace]] = {
         "x": standardized,
         "pixels": principal,
@@ -89,6 +90,13 @@ def grey(data: Data) -> Data:
     if data.source == MEMORY or data.kind not in ("binary", "unit") or not drawn:
         return data
     return load(data.source, kind="unit", dequantization=False, seed=data.seed, size=data.size)
+
+
+def labelled(data: Data) -> Data:
+    """Such x with y of their own, where that of the data is made of x; of all others the data themselves."""
+    if not data.labelled:
+        return data
+    return load(data.labelled, kind=data.kind, dequantization=data.dequantization, seed=data.seed, size=data.size)
 
 
 def standardized(data: Data) -> FeatureSpace:
@@ -153,9 +161,10 @@ def inception(data: Data) -> FeatureSpace:
 def _usual(data: Data) -> FeatureSpace:
     if not is_picture(data.x_shape):
         return standardized(data)
-    why = "there are no labels of one class a datum" if unjudged(data) else ""
+    known = labelled(data)
+    why = "there are no labels of one class a datum" if unjudged(known) else ""
     try:
-        return principal(data, why) if why else _judged(judge_of(grey(data)), data)
+        return principal(data, why) if why else _judged(judge_of(grey(known)), data)
     except ValueError:
         return principal(data, "no classifier of these data can be trusted")
 

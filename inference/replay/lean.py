@@ -45,26 +45,26 @@ def make_lean(module: fx.GraphModule) -> None:
         if node.target in (aten.alias.default, aten.detach.default):
             _replace(node, node.args[0])
     graph.eliminate_dead_code()
-    bound = _bound(graph)
+    held = bound(graph)
     for node in _calls(graph):
-        if _gives_back(node, bound):
+        if _gives_back(node, held):
             _replace(node, node.args[0])
-        elif _undoes(node, bound):
+        elif _undoes(node, held):
             _replace(node, node.args[0].args[0])  # type: ignore[union-attr]
         elif _drops_what_was_summed(node):
             _replace(node, _summed(graph, node))
     graph.eliminate_dead_code()
-    bound = _bound(graph)
-    _compute_once(graph, bound)
-    _fold(module, bound)
+    held = bound(graph)
+    _compute_once(graph, held)
+    _fold(module, held)
     graph.eliminate_dead_code()
 
 
-def _compute_once(graph: fx.Graph, bound: set[fx.Node]) -> None:
+def _compute_once(graph: fx.Graph, held: set[fx.Node]) -> None:
     """Of operations alike on the same tensors, the first alone."""
     known: dict[Any, fx.Node] = {}
     for node in _calls(graph):
-        if node in bound or not _pure(node) or any(given in bound for given in node.all_input_nodes):
+        if node in held or not _pure(node) or any(given in held for given in node.all_input_nodes):
             continue
         # as text 1, 1.0 and True differ, and so do 0.0 and −0.0
         first = known.setdefault((node.target, repr(node.args), repr(node.kwargs)), node)
@@ -72,13 +72,13 @@ def _compute_once(graph: fx.Graph, bound: set[fx.Node]) -> None:
             _replace(node, first)
 
 
-def _fold(module: fx.GraphModule, bound: set[fx.Node]) -> None:
+def _fold(module: fx.GraphModule, held: set[fx.Node]) -> None:
     """What depends on no input is computed once, here."""
     values: dict[fx.Node, Any] = {}
     with torch.no_grad():
         for node in _calls(module.graph):
             known = all(given in values for given in node.all_input_nodes) or node.target in FILLED
-            if node in bound or not known or not _pure(node):
+            if node in held or not known or not _pure(node):
                 continue
             args, kwargs = fx.node.map_arg(
                 (node.args, dict(node.kwargs)), lambda given: values[given] if given in values else _stand_in(given)
@@ -93,15 +93,15 @@ def _fold(module: fx.GraphModule, bound: set[fx.Node]) -> None:
                 node.replace_all_uses_with(module.graph.create_node("get_attr", f"folded_{i}"))
 
 
-def _bound(graph: fx.Graph) -> set[fx.Node]:
-    """What is written in place, or shares memory with that or with an output."""
+def bound(graph: fx.Graph, by_outputs: bool = True) -> set[fx.Node]:
+    """What is written in place, or shares memory with that or, unless these do not matter, with an output."""
     roots: dict[fx.Node, set[fx.Node]] = {}
     held: set[fx.Node] = set()
     for node in graph.nodes:
         shared, written = _shares(node)
         roots[node] = {node}.union(*(roots[given] for given in shared))
         held = held.union(*(roots[given] for given in written))
-        if node.op == "output":
+        if by_outputs and node.op == "output":
             held = held.union(*(roots[given] for given in node.all_input_nodes))
     return {node for node, its in roots.items() if its & held}
 
@@ -136,22 +136,22 @@ def _pure(node: fx.Node) -> bool:
     return known and torch.Tag.nondeterministic_seeded not in op.tags  # type: ignore[union-attr]
 
 
-def _gives_back(node: fx.Node, bound: set[fx.Node]) -> bool:
+def _gives_back(node: fx.Node, held: set[fx.Node]) -> bool:
     """Whether its output is its first input: the same memory, or the same numbers laid out alike that nobody writes to."""
     neutral = NEUTRAL.get(node.target)
-    if node.target not in VIEWS and (neutral is None or node in bound or {node.args[0]} & bound):
+    if node.target not in VIEWS and (neutral is None or node in held or {node.args[0]} & held):
         return False
     if neutral is not None and (isinstance(node.args[1], (fx.Node, bool)) or node.args[1] != neutral or node.kwargs):
         return False
     return _laid_out(node) == _laid_out(node.args[0])
 
 
-def _undoes(node: fx.Node, bound: set[fx.Node]) -> bool:
+def _undoes(node: fx.Node, held: set[fx.Node]) -> bool:
     """Whether it turns or negates what was turned or negated: the same memory of views, of others where nobody writes."""
     before = node.args[0] if node.args else None
     twice = isinstance(before, fx.Node) and before.target is node.target
     if node.target is aten.neg.default:
-        return twice and not {node, before, before.args[0]} & bound  # type: ignore[union-attr]
+        return twice and not {node, before, before.args[0]} & held  # type: ignore[union-attr]
     return twice and node.target is aten.t.default
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Size, Tensor
+from torch import Tensor
 
 from pyrogen.inference.replay.recording import Recording, Unrecordable, trace
 
@@ -14,36 +15,48 @@ HABIT = 300  # calls after which a recording, which takes as long as some hundre
 
 
 class Recorded:
-    """A function of one tensor, recorded below Python once it has been called often with one shape.
+    """A function of tensors, recorded below Python once it has been called often with such shapes.
 
-    A recording that does not give the function's own answer elsewhere is not used, nor is a function recorded whose course
-    depends on values: then every call runs it as it is.
+    It is recorded at one call and compared at the next. A recording that does not give the function's own answer there is
+    not used, nor one that draws, nor is a function recorded whose course depends on values: then every call runs it as it is.
 
     Args:
-        function: tensor to tensors, without side effects.
+        function: tensors to tensors, without side effects.
+        calls: how many are to be expected with the shapes of the first, where that is known: if they are many, it is recorded
+            at once.
     """
 
-    def __init__(self, function: Callable[[Tensor], list[Tensor]]) -> None:
+    def __init__(self, function: Callable[..., list[Tensor]], calls: int = 0) -> None:
         self.function = function
-        self._calls: Counter[Size] = Counter()
-        self._recordings: dict[Size, Recording] = {}
+        self.habit = 1 if calls > HABIT else HABIT
+        self._calls: Counter[Any] = Counter()
+        self._tried: dict[Any, Recording] = {}
+        self._recordings: dict[Any, Recording] = {}
 
-    def __call__(self, z: Tensor) -> list[Tensor]:
+    def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """What the function returns."""
-        recording = self._recordings.get(z.shape)
+        shapes = tuple(t.shape for t in inputs)
+        recording = self._recordings.get(shapes)
         if recording is not None:
-            return recording([z])
-        values = self.function(z)
-        self._calls[z.shape] += 1
-        if self._calls[z.shape] == HABIT:
-            self._record(z, values)
+            return recording(inputs)
+        values = self.function(*inputs)
+        self._calls[shapes] += 1
+        if self._calls[shapes] == self.habit:
+            self._record(shapes, inputs)
+        elif shapes in self._tried and _same(values, self._tried[shapes](inputs)):
+            self._recordings[shapes] = self._tried.pop(shapes)
+        else:
+            self._tried.pop(shapes, None)
         return values
 
-    def _record(self, z: Tensor, values: list[Tensor]) -> None:
+    def _record(self, shapes: Any, inputs: Sequence[Tensor]) -> None:
         try:
-            recording = trace(lambda inputs: self.function(inputs[0]), [z.roll(1, 0) / 2])
+            recording = trace(lambda given: self.function(*given), inputs)
         except Unrecordable:
             return
-        again = recording([z])
-        if all(torch.allclose(a, b, rtol=1e-4, atol=1e-4, equal_nan=True) for a, b in zip(values, again, strict=True)):
-            self._recordings[z.shape] = recording
+        if not recording.draws:
+            self._tried[shapes] = recording
+
+
+def _same(values: Sequence[Tensor], again: Sequence[Tensor]) -> bool:
+    return all(torch.allclose(a, b, rtol=1e-4, atol=1e-4, equal_nan=True) for a, b in zip(values, again, strict=True))

@@ -16,6 +16,7 @@ from torch import Size, Tensor, nn
 
 from pyrogen.base import Batch
 from pyrogen.inference.replay import captured
+from pyrogen.inference.replay.again import Again
 from pyrogen.inference.replay.entry import Entry, Replayed, batch_of, tensors_of
 from pyrogen.inference.replay.recording import Unrecordable, kind_and_line, laid_out, trace
 from pyrogen.inference.replay.snapshot import Outcome, Place, State, amount, foreign
@@ -27,8 +28,9 @@ Compile = Literal["auto"] | bool
 # Steps after which recording has paid. Of one shape: each has a recording of its own, which took as long as 35 to 50 eager
 # steps of language models and text VAEs and saved a seventh to a fifth of each, so that it paid after 170 to 340 of them.
 PAYS = 500
-# Compiling takes seconds, and saves about half a millisecond of each step, little where products of matrices take most of it.
-COMPILING_PAYS = 50_000  # steps
+# Compiling takes some ten seconds, and saves half a millisecond of each step or more, little where products of large
+# matrices take most of it.
+COMPILING_PAYS = 20_000  # steps
 COMPILED_SIZE = 2**20  # numbers in the parameters
 TOLERANCE = 1e-3  # relative, of recordings whose operations are not the eager ones to the bit
 COMPILED_TOLERANCE = 1e-2  # of what Inductor makes of a recording that is itself compared to the bit
@@ -66,6 +68,7 @@ class Step:
         update: Update | None = None,
     ) -> None:
         self.update, self.moved = update, False
+        self.last: Entry | None = None  # of which the last call was a replay that moved the parameters
         self.name, self.compute, self.parameters, self.uses, self.compile = name, compute, parameters, uses, compile
         self.reads = Structure(modules)
         self.most = max((times for shape, times in uses.items() if shape[0]), default=0)
@@ -86,7 +89,7 @@ class Step:
 
     def __call__(self, batch: Batch) -> Mapping[str, Tensor]:
         """The terms; gradients are in the parameters' ``.grad``, and in that of shown tensors, instead of what was there."""
-        self.moved = False
+        self.moved, self.last = False, None
         if self.eager_because or torch.is_anomaly_enabled():
             return self._eager(batch)
         if not self.reads.unchanged():
@@ -101,7 +104,21 @@ class Step:
         if entry.due(self.epoch):
             return self._checked(entry, batch)
         entry.replays += 1
-        return self._replay(entry, entry.fastest, batch)
+        terms = self._replay(entry, entry.fastest, batch)
+        self.last = entry if self.moved else None
+        return terms
+
+    def again(self) -> Again | None:
+        """What takes steps like the last, see :class:`Again`; None where that was none of this kind."""
+        if self.last is None or self.captures:
+            return None
+        assert self.update is not None
+        return Again(self.last, self.reads.live, self.update)
+
+    def leave(self, again: Again, batch: Batch) -> None:
+        """Leave the gradients of its last step."""
+        if again.outputs:
+            self._leave(again.entry, again.outputs, self._moved(batch))
 
     def _worth(self, shape: Size) -> bool:
         return self.uses.get(shape, 0) >= PAYS or self._inductor(shape)
@@ -145,7 +162,7 @@ class Step:
         inputs = [*self.reads.live, *tensors_of(batch).values()]
         if more:
             assert self.update is not None
-            inputs += [*(home[name] for home, name in entry.kept), self.update.rates(entry.moved)]
+            inputs += [*(home[name] for home, name in entry.kept), *self.update.rates(self.update.steps(entry.moved))]
         return inputs
 
     def _replayed(self, entry: Entry, recording: Replayed, batch: Batch) -> Mapping[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrogen.inference.replay.channels_last import channels_last
 from pyrogen.inference.replay.lean import make_lean
 
 aten = torch.ops.aten
@@ -53,6 +54,12 @@ class Recording:
         with torch.no_grad():
             return self.run(*[inputs[i] for i in self.reads])
 
+    @property
+    def draws(self) -> bool:
+        """Whether some of the operations draw random numbers."""
+        seeded = torch.Tag.nondeterministic_seeded
+        return any(seeded in getattr(node.target, "tags", ()) for node in self.module.graph.nodes)
+
     def compiled(self, inputs: Sequence[Tensor]) -> Recording:
         """The same operations, compiled by Inductor for inputs like these: in seconds, or read from its cache on disk.
 
@@ -68,7 +75,7 @@ class Recording:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 made = standalone_compile(
-                    self.module,
+                    channels_last(self.module),
                     [inputs[i] for i in self.reads],
                     dynamic_shapes="from_example_inputs",
                     options={"config_patches": INDUCTOR},

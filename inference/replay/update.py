@@ -57,11 +57,14 @@ class Update:
         """Whether it could be a part of a step, had each of these moved before: what it keeps of them is not there yet."""
         return self.within and not all(self._kept(i).keys() >= {*(self.settings.kept or ())} for i in moved)
 
-    def rates(self, moved: Sequence[int]) -> Tensor:
-        """The numbers of the next step of each of these, see :meth:`pyrogen.optim.Optim.rates`."""
-        steps = [float(self._kept(i).get("step", 0.0)) for i in moved]
-        found = {t: self.settings.rates(self.lr, t) for t in {*steps}}
-        return torch.tensor([found[t] for t in steps])
+    def steps(self, moved: Sequence[int]) -> list[float]:
+        """How many each of these has made, where the optimizer counts them."""
+        return [float(self._kept(i).get("step", 0.0)) for i in moved]
+
+    def rates(self, steps: Sequence[float], count: int = 1) -> tuple[Tensor, ...]:
+        """The numbers of the next steps of parameters that have made so many, see :meth:`pyrogen.optim.Optim.rates`."""
+        found = {t: self.settings.rates(self.lr, t) for t in {t + i for t in steps for i in range(count)}}
+        return torch.tensor([[found[t + i] for t in steps] for i in range(count)]).unbind()
 
     def written_out(
         self,

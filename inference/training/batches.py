@@ -79,6 +79,10 @@ class Batches:
         end = (number + 1) * self.size if number + 1 < self.count else self.data
         return self.order[number * self.size : end]
 
+    def many(self, number: int) -> int:
+        """How many data a batch has."""
+        return self.size if number + 1 < self.count else self.data - number * self.size
+
     def length(self, number: int) -> int:
         """How many places of its data are read."""
         return self.cuts[number]

@@ -68,7 +68,7 @@ def fit(
         objective: by default the model's own.
         epochs: passes over the data, in each stage that names no number of its own; by default those of the recipe.
         lr: learning rate of every player, a critic's too, instead of what their optimizers say, be these equal or not; by
-            default the recipe's, or each player's own.
+            default the recipe's, or each player's own, also where ``objective`` was given optimizers.
         batch_size: by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32.
@@ -91,7 +91,7 @@ def fit(
         lr_decay: factor of the learning rates at the milestones; by default the recipe's, or 0.1.
         compile: "auto" records each player's step below Pyro's handlers and replays it, where that pays, on a GPU as one
             CUDA graph; True also has it compiled (seconds, a C++ compiler; other rounding), as "auto" does for small models
-            on a CPU from 50,000 steps on; False computes every step eagerly. Recordings are checked against eager steps,
+            on a CPU from 20,000 steps on; False computes every step eagerly. Recordings are checked against eager steps,
             and given up where they differ or cannot be made; ``Run.steps`` says what was done.
         clip_gradients: the largest norm of a player's gradient, all its parameters together; larger ones are scaled down.
         checkpoint_seconds: time between checkpoints.
@@ -135,8 +135,10 @@ def fit(
         "tensorboard": tensorboard,
     }
     usual = {**FALLBACK, **_recipe(model)}
-    asked = check_settings({k: usual.get(k) if v is None else v for k, v in given.items()})
     goal = model.objective if objective is None else make("objective", objective)
+    if objective is not None and goal.has_rates:
+        usual["lr"] = None  # the recipe's is meant for optimizers of which nobody said anything
+    asked = check_settings({k: usual.get(k) if v is None else v for k, v in given.items()})
     if not goal.alone:
         raise ValueError(
             f"{spelled(goal)} is a term beside others; train by a sum, as 'ELBO() + 0.1 * {spelled(goal)}'."

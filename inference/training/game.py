@@ -10,9 +10,10 @@ import torch
 import torch.distributed as distributed
 from torch import Size, Tensor, nn
 
-from pyrogen.base import Batch, Model, Player, Stage
+from pyrogen.base import Batch, Model, Player, Stage, nothing
 from pyrogen.data import Split
 from pyrogen.inference.programs.contexts import REMEMBERING, remembering_apart, standing_still
+from pyrogen.inference.replay.again import Again
 from pyrogen.inference.replay.recorded_step import Compile, Step, said
 from pyrogen.inference.replay.update import Update
 from pyrogen.inference.training.batches import Batches
@@ -92,6 +93,31 @@ class Game:
         self.loader.shuffle(generator)
         self.batch, self.terms = 0, []
 
+    def play(self, paused: Callable[[], bool]) -> None:
+        """Move to the end of the epoch, or until it is paused, which is asked after each batch."""
+        while self.batch < self.batches:
+            self.move()
+            if paused() or self._go_on(paused):
+                return
+
+    def _go_on(self, paused: Callable[[], bool]) -> bool:
+        """Move as before where one player's step does all that there is to do; whether it was paused."""
+        again = self.movers[0].again() if len(self.movers) == 1 else None
+        if again is None:
+            return False
+        mover, batch, now = self.movers[0], None, False
+        size, length = (f(self.batch - 1) for f in (self.loader.many, self.loader.length))
+        while not now and self.batch < self.batches and not again.entry.due(self.epoch):
+            if (self.loader.many(self.batch), self.loader.length(self.batch)) != (size, length):
+                break
+            index = self.loader.index(self.batch).to(self.step.device)
+            batch = replace(self.loader.read(index, length), step=self.step, turn=self.step)
+            self.write(again(batch))
+            now = paused()
+        if batch is not None:
+            mover.step.leave(again, batch)
+        return now
+
     def move(self) -> None:
         """One batch: every player moves, as often as it asked to."""
         index, length = self.loader.index(self.batch), self.loader.length(self.batch)
@@ -109,9 +135,13 @@ class Game:
         if not self.terms:
             self.terms = list(measured)
             self.record = torch.zeros(self.batches, len(self.terms), device=self.step.device)
-        if measured:
+        self.write(list(measured.values()))
+
+    def write(self, terms: Sequence[Tensor]) -> None:
+        """Keep what was measured in a batch, which is over."""
+        if terms:
             # one row a batch, read once an epoch: nothing waits for the device in between
-            torch.stack([v.float() for v in measured.values()], out=self.record[self.batch])
+            torch.stack([t.float() for t in terms], out=self.record[self.batch])
         self.step += 1
         self.batch += 1
 
@@ -310,6 +340,12 @@ class _Mover:
             self.update()
         self.player.after()
         return terms
+
+    def again(self) -> Again | None:
+        """What moves once more as the last move did, where that is all that a move takes."""
+        p = self.player
+        alone = world() == 1 and p.steps == p.every == 1 and p.after is nothing
+        return self.step.again() if alone and self.begun else None
 
     def _answer(self, made: Mapping[str, Tensor], shown: Mapping[str, Tensor]) -> None:
         """Pass on what the loss says of the tensors that were shown to what they were made by."""

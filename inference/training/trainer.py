@@ -214,6 +214,21 @@ class Trainer:
 
     def _play(self, game: Game, stops: checkpoint.Stops, display: Display, seconds: float, board: Board) -> None:
         saved, shown, told = time.monotonic(), 0, False
+
+        def paused(game: Game) -> bool:
+            """What is done beside the steps; whether there is something to be done without them."""
+            nonlocal shown, told
+            self.kept.average(self.epoch * game.batches + game.batch)
+            if not told and game.said:
+                told = True
+                log.info("steps: %s.", game.said)
+                display.say(f"steps: {game.said}.")
+            shown += 1
+            if shown == 10 or game.batch == game.batches:
+                display.advance(shown)
+                shown = 0
+            return game.batch < game.batches and agree(stops.wished or time.monotonic() - saved >= seconds)
+
         for module in (self.model, *self.owned_state):
             module.train()
         while self.epoch < game.rules.epochs and not agree(self._weary()):
@@ -221,17 +236,8 @@ class Trainer:
                 game.begin_epoch(self.generator)
             game.enter(self.epoch + 1)
             while game.batch < game.batches:
-                game.move()
-                self.kept.average(self.epoch * game.batches + game.batch)
-                if not told and game.said:
-                    told = True
-                    log.info("steps: %s.", game.said)
-                    display.say(f"steps: {game.said}.")
-                shown += 1
-                if shown == 10 or game.batch == game.batches:
-                    display.advance(shown)
-                    shown = 0
-                if game.batch < game.batches and agree(stops.wished or time.monotonic() - saved >= seconds):
+                game.play(functools.partial(paused, game))
+                if game.batch < game.batches:
                     self._checked(game)
                     self._save_checkpoint()
                     saved = time.monotonic()

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, HasCentre, Prior
 from pyrogen.base import Batch, HasCritic, Model, Objective, announce
-from pyrogen.capabilities import HasTruncation
+from pyrogen.capabilities import HasGrowth, HasTruncation
 from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.nets import BatchDims
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
+from pyrogen.nets.growing import settle
 from pyrogen.registry import make
 
 BOUNDED = ("unit", "binary")
@@ -70,6 +71,8 @@ class GAN(Model, HasCritic, HasTruncation):
                 f"a GAN draws z from a fixed prior such as StandardNormal; got {type(self.prior).__name__}."
             )
         self.prior.size(latent_size)
+        if not isinstance(self, HasGrowth):
+            settle(self)
         if self.kinds == BOUNDED:
             self._try_generator()
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Prior
 from pyrogen.base import Objective
-from pyrogen.capabilities import HasGrowth, HasStyles
+from pyrogen.capabilities import HasStyles
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.models.adversarial.gan import GAN, gan_of
 from pyrogen.models.adversarial.progressive import ProgressiveGAN
@@ -48,8 +48,6 @@ class StyleGAN(GAN, HasStyles):
                 "generator='Styled', or the entry 'dcgan'."
             )
         self.style_layers = len(found[0].layers)
-        if not isinstance(self, HasGrowth):
-            found[0].settle()
 
     @property
     def styled(self) -> StyledNet:

@@ -21,11 +21,9 @@ PLAYED = {"epochs": 60, "lr": None, "batch_size": 32}
 
 LONELY = {"name": "Convolutional", "width": 32, "normalization": "none"}
 LAYERED = {"name": "Layered", "frame": LONELY, "window": 0.625, "wraps": True}
-# on some seeds the thing vanishes, with a warm-up or without, and what hardly is there hardly changes: hence the second claim
 IN_LAYERS = {
-    "arguments": {"content": 12, "generator": LAYERED, "likelihood": {"name": "Normal", "scale": "shared"}},
-    "recipe": {"epochs": 40, "lr": 2e-3, "batch_size": 32, "lr_milestones": [34]},
-    "objective": {"name": "ELBO", "warmup": 400},
+    "arguments": {"generator": LAYERED},
+    "data": {"name": "sprites(size=16, frames=8, n=4000)", "kind": "unit"},
 }
 
 CLAIMS = {
@@ -56,10 +54,10 @@ CLAIMS = {
     "vae-video": [
         {
             **CLIPS,
+            **IN_LAYERS,
             "says": "What its clips show stays what it is from frame to frame.",
             "metric": "identity-drift",
             "at_most": 0.05,
-            **IN_LAYERS,
             "control": {
                 "says": "the generator that draws each frame anew, from what moves too",
                 "arguments": {"generator": {"name": "Moving", "frame": LONELY}},
@@ -67,11 +65,23 @@ CLAIMS = {
         },
         {
             **CLIPS,
-            "says": "And a thing is seen that moves: clips come back from their codes four times as near as those of others.",
-            "metric": "reconstruction-ratio",
-            "at_most": 0.25,
             **IN_LAYERS,
-            "control": {"says": "without a warm-up, the thing vanishes", "objective": "ELBO"},
+            "says": "So does what clips show that come back from their codes.",
+            "metric": "identity-drift",
+            "with": {"of": "reconstructions"},
+            "at_most": 0.05,
+            "control": {
+                "says": "the generator that draws each frame anew, from what moves too",
+                "arguments": {"generator": {"name": "Moving", "frame": LONELY}},
+            },
+        },
+        {
+            **CLIPS,
+            **IN_LAYERS,
+            "says": "And a thing is seen that moves: clips come back from their codes twenty times as near as others do.",
+            "metric": "reconstruction-ratio",
+            "at_most": 0.05,
+            "control": {"says": "under the ELBO alone, the thing vanishes", "objective": "ELBO"},
         },
     ],
 }

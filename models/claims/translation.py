@@ -23,34 +23,37 @@ GAME_ALONE = {
     "says": "the two games without the cycle",
     "objective": "Adversarial(loss=Hinge, reuse=True, history=50)",
 }
-# of two sizes and nine places: at 16 pixels a small circle and a small diamond differ in a few corners
+# of two sizes and nine places: at 16 pixels a small circle and a small diamond differ in a few corners. Pairs of many kinds
+# are held out. Of a shape at a size or in a row that it never had, no pixel was ever seen so: it is drawn halfway to another,
+# and misread; where 'large cross' was one of two pairs, as in proofs before these, 0.87 of slots were right on seed 3
 CAPTIONS = {
     "seeds": 3,
     "data": {
-        "name": "sprites(size=16, n=4000, y='caption', held_out=['red circle', 'large cross'], only=['medium', 'large', "
-        "'left', 'centre', 'right', 'upper', 'middle', 'lower'])",
+        "name": "sprites(size=16, n=4000, y='caption', held_out=['red circle', 'large cross', 'upper ring', 'navy square', "
+        "'yellow medium', 'cyan forest'], only=['medium', 'large', 'left', 'centre', 'right', 'upper', 'middle', 'lower'])",
         "kind": "unit",
         "dequantization": False,
     },
     "arguments": {
         "latent_size": 8,
-        "generator": {"name": "Convolutional", "width": 32},
+        "generator": {"name": "Convolutional", "width": 64},
         "critic": {"name": "Convolutional", "width": 40, "normalization": "none", "conditioning": "projection"},
         "words": {"name": "NGram", "width": 64},
     },
-    "objective": "Adversarial(mismatched=True, penalty=R1(weight=0.2), penalty_every=8)",
-    "recipe": {"epochs": 12, "lr": 1e-3, "batch_size": 32, "lr_milestones": [11], "lr_decay": 0.3},
+    "recipe": {"epochs": 18, "lr": 2e-3, "batch_size": 64, "lr_milestones": [12, 16], "lr_decay": 0.2},
 }
 SHUFFLED_CAPTIONS = {
-    "says": "the same, told captions that were dealt out at random, and right by chance",
+    "says": "the same, told captions that were dealt out at random, and no more often right than by chance",
     "data": {
-        "name": "shuffled-labels(of=\"sprites(size=16, n=4000, y='caption', held_out=['red circle', 'large cross'], "
-        "only=['medium', 'large', 'left', 'centre', 'right', 'upper', 'middle', 'lower'])\")",
+        "name": "shuffled-labels(of=\"sprites(size=16, n=4000, y='caption', held_out=['red circle', 'large cross', "
+        "'upper ring', 'navy square', 'yellow medium', 'cyan forest'], only=['medium', 'large', 'left', 'centre', 'right', "
+        "'upper', 'middle', 'lower'])\")",
         "kind": "unit",
         "dequantization": False,
     },
     "recipe": {"epochs": 4},
-    "between": [0.2, 0.38],
+    # sprites drawn at random have 0.29 of them; a mean of sprites may be read as small, or at a place, that none has
+    "at_most": 0.38,
 }
 LAYOUTS = {
     "seeds": 3,

@@ -61,6 +61,7 @@ class Data:
         token: what a user's text was cut into, see :func:`load`.
         length: how many tokens a user's text may have, or a window of a user's music has, as it was wished.
         sequence: whether rows of a user's arrays are sequences ``(C, T)``, as it was said.
+        labelled: what :func:`load` takes to find such x with y of their own, where here y is made of x; "" of most data.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Data:
     token: str | None = None
     length: int | None = None
     sequence: bool = False
+    labelled: str = ""
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -340,6 +342,7 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
         token=wishes.token,
         length=wishes.length,
         sequence=wishes.sequence,
+        labelled=source.labelled,
     )
 
 

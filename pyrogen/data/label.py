@@ -105,9 +105,10 @@ def _check(where: str, split: str, values: np.ndarray, missing: bool) -> None:
     if usable and labels and values.size:
         usable = bool(values.min() >= 0) and not (fraction and (values != values.round()).any())
     if not usable:
+        least = f", the least {values.min()}" if values.size and values.dtype.kind == "i" else ""
         raise ValueError(
-            f"{where}: y_{split} holds {values.dtype}; expected labels, whole numbers from 0 or names, or rows of finite "
-            "real numbers."
+            f"{where}: y_{split} holds {values.dtype}{least}; expected labels, whole numbers from 0 or names, or rows of "
+            "finite real numbers."
         )
 
 

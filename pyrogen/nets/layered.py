@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,14 @@ from torch.nn.functional import interpolate
 
 from pyrogen.conditions import Condition
 from pyrogen.nets.clips import content_of
-from pyrogen.nets.generators import GeneratorNet
+from pyrogen.nets.critics import one_of
+from pyrogen.nets.generators import ENDS, GeneratorNet, Grown
 from pyrogen.nets.mlp import mlp
 from pyrogen.registry import choice, make
 
 FINER = 2  # pixels of the thing's picture along one of a frame
 RADIUS, WITHIN, WITHOUT = 0.2, 3.0, -4.0  # of the disc: radius, of the side; log odds in its middle, and the least
+SHARP = 5.0  # log odds of the mask that 1 of the network's numbers stands for
 VELOCITY, BEND = 0.1, 0.02  # sides a frame, and a frame more, that 1 of the network's numbers stands for
 
 
@@ -39,7 +42,7 @@ class Layered(GeneratorNet):
     Args:
         frame: the network that draws the thing and its mask.
         motion: numbers of m; c has what is left of z.
-        hidden: width of the hidden layer between m and the way.
+        hidden: width of the hidden layers between m and the way, and between c and the background.
         window: side of the thing's picture, of that of a frame.
         cells: side of the background in numbers that are enlarged to a frame; 1: it has one colour.
         wraps: whether what leaves on one side comes back on the other.
@@ -68,15 +71,41 @@ class Layered(GeneratorNet):
 
     def layers(self, latent_size: int, x_shape: Size, condition: Condition | None) -> list[nn.Module]:
         """The one layer that all is."""
+        return [self._scene(latent_size, x_shape, condition, "real")]
+
+    def build(
+        self, latent_size: int, x_shape: Sequence[int], kind: str = "real", condition: Condition | None = None
+    ) -> nn.Module:
+        """As any generator's; colours are kept in their range before the thing is laid upon the background.
+
+        Raises:
+            ValueError: data of this shape or kind, or a condition, that the network cannot make, or read.
+        """
+        one_of("kind that a generator makes", kind, tuple(ENDS))
+        return Grown([self._scene(latent_size, Size(x_shape), condition, kind)], nn.Identity())
+
+    def _scene(self, latent_size: int, x_shape: Size, condition: Condition | None, kind: str) -> Scene:
         content = content_of(self, latent_size, self.motion, x_shape, condition)
         frames, channels, *sides = x_shape
         picture = Size((channels + 1, *(max(4, round(FINER * self.window * side)) for side in sides)))
-        thing = nn.Sequential(*self.frame.layers(content, picture, None), Masked(picture, sides))
-        behind = Background(content, x_shape[1:], self.cells)
-        return [Scene(thing, behind, Way(self.motion, self.hidden, frames), sides, self.wraps)]
+        thing = nn.Sequential(*self.frame.layers(content, picture, None), Masked(picture, sides, ENDS[kind]()))
+        behind = nn.Sequential(Background(content, self.hidden, x_shape[1:], self.cells), ENDS[kind]())
+        return Scene(thing, behind, Way(self.motion, self.hidden, frames), sides, self.wraps)
 
 
-class Scene(nn.Module):
+class SaysWay(nn.Module, ABC):
+    """What says of z where a thing is in every frame."""
+
+    @abstractmethod
+    def way_of(self, z: Tensor) -> Tensor:
+        """How far down and to the right of the middle it is, of the sides: ``(N, latents)`` to ``(N, T, 2)``."""
+
+    @abstractmethod
+    def way_modules(self) -> Sequence[nn.Module]:
+        """The networks that say it."""
+
+
+class Scene(SaysWay):
     """A thing before a background: ``(N, content + motion)`` to ``(N, T, C, H, W)``.
 
     Args:
@@ -93,33 +122,43 @@ class Scene(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """The frames."""
-        content, motion = z[:, : -self.way.motion], z[:, -self.way.motion :]
+        content = z[:, : -self.way.motion]
         picture, behind = self.thing(content).unsqueeze(1), self.background(content).unsqueeze(1)
         rows, columns = (
             shares(at, side, cells, self.wraps).unsqueeze(2)
-            for at, side, cells in zip(self.way(motion).unbind(-1), self.sides, picture.shape[-2:], strict=True)
+            for at, side, cells in zip(self.way_of(z).unbind(-1), self.sides, picture.shape[-2:], strict=True)
         )
         # two products for the one translation: they are the same to the bit on any device, as grid_sample's gradient is not
         seen = rows @ picture @ columns.mT
         x: Tensor = seen[:, :, :-1] + (1 - seen[:, :, -1:]) * behind
         return x
 
+    def way_of(self, z: Tensor) -> Tensor:
+        """What m says."""
+        at: Tensor = self.way(z[:, -self.way.motion :])
+        return at
 
-def shares(at: Tensor, side: int, cells: int, wraps: bool) -> Tensor:
+    def way_modules(self) -> Sequence[nn.Module]:
+        """That of m."""
+        return [self.way]
+
+
+def shares(at: Tensor, side: int, cells: int, wraps: bool, finer: int = FINER) -> Tensor:
     """How much of each pixel of a frame lies over each cell of a picture: ``(..., )`` to ``(..., side, cells)``.
 
     Args:
         at: how far the middle of the picture is from that of the frame, of the side.
         side: pixels of the frame along it.
-        cells: of the picture along it, ``FINER`` to a pixel.
+        cells: of the picture along it.
         wraps: whether the frame goes on at its other end.
+        finer: cells to a pixel.
     """
     pixel = torch.arange(side, device=at.device) + (1 - side) / 2
-    cell = (torch.arange(cells, device=at.device) + (1 - cells) / 2) / FINER
+    cell = (torch.arange(cells, device=at.device) + (1 - cells) / 2) / finer
     apart = pixel[:, None] - cell - side * at[..., None, None]
     if wraps:
         apart = torch.remainder(apart + side / 2, side) - side / 2
-    return ((1 + 1 / FINER) / 2 - apart.abs()).clamp(0, 1 / FINER)
+    return ((1 + 1 / finer) / 2 - apart.abs()).clamp(0, 1 / finer)
 
 
 class Masked(nn.Module):
@@ -128,10 +167,12 @@ class Masked(nn.Module):
     Args:
         picture: (C + 1, h, w).
         sides: H and W of a frame.
+        end: what keeps colours in their range.
     """
 
-    def __init__(self, picture: Size, sides: Sequence[int]) -> None:
+    def __init__(self, picture: Size, sides: Sequence[int], end: nn.Module) -> None:
         super().__init__()
+        self.end = end
         down, right = (
             ((torch.arange(cells) + (1 - cells) / 2) / (FINER * side)).square()
             for cells, side in zip(picture[1:], sides, strict=True)
@@ -141,22 +182,23 @@ class Masked(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """The thing before nothing, and where it is."""
-        mask = (h[:, -1:] + self.log_odds).sigmoid()
-        return torch.cat([mask * h[:, :-1], mask], 1)
+        mask = (SHARP * h[:, -1:] + self.log_odds).sigmoid()
+        return torch.cat([mask * self.end(h[:, :-1]), mask], 1)
 
 
 class Background(nn.Module):
-    """``cells²`` colours, linear in the content and in between: ``(N, content)`` to ``(N, C, H, W)``.
+    """``cells²`` colours, and linear in between: ``(N, content)`` to ``(N, C, H, W)``.
 
     Args:
         content: numbers.
+        hidden: width of the hidden layer.
         frame: (C, H, W).
         cells: colours along each side.
     """
 
-    def __init__(self, content: int, frame: Size, cells: int) -> None:
+    def __init__(self, content: int, hidden: int, frame: Size, cells: int) -> None:
         super().__init__()
-        self.colours = nn.Sequential(nn.Linear(content, frame[0] * cells**2), nn.Unflatten(1, (frame[0], cells, cells)))
+        self.colours = mlp((content,), (hidden,), (frame[0], cells, cells))
         for name, side in zip(("down", "right"), frame[1:], strict=True):
             between = interpolate(torch.eye(cells).unsqueeze(0), size=side, mode="linear")[0]
             self.register_buffer(name, between, persistent=False)
@@ -178,7 +220,7 @@ class Way(nn.Module):
 
     def __init__(self, motion: int, hidden: int, frames: int) -> None:
         super().__init__()
-        self.motion, self.net = motion, mlp((motion,), (hidden,), (frames, 2))
+        self.motion, self.net = motion, nn.Sequential(Bent(motion, hidden, 2 * frames), nn.Unflatten(1, (frames, 2)))
         units = torch.tensor([VELOCITY, *[BEND] * (frames - 2)]).unsqueeze(1)
         self.register_buffer("units", units, persistent=False)
 
@@ -187,3 +229,22 @@ class Way(nn.Module):
         said = self.net(motion)
         velocity = (self.get_buffer("units") * said[:, 1:]).cumsum(1)
         return torch.cat([said[:, :1], velocity], 1).cumsum(1)
+
+
+class Bent(nn.Module):
+    """What is linear, and what a hidden layer adds to it: ``(N, inputs)`` to ``(N, outputs)``.
+
+    Args:
+        inputs: numbers.
+        hidden: width of the hidden layer.
+        outputs: numbers.
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.straight, self.bend = nn.Linear(inputs, outputs), mlp((inputs,), (hidden,), (outputs,))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """The sum of both."""
+        made: Tensor = self.straight(h) + self.bend(h)
+        return made

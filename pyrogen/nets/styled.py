@@ -125,6 +125,11 @@ class StyledNet(Growing, ReadsCondition):
         w: Tensor = self.mapping(self.joined(self.normal(z), condition))
         return w
 
+    def settle(self) -> None:
+        """Grow no more: of all images only the largest is left."""
+        super().settle()
+        self.colours = self.colours[-1:]
+
     def synthesize(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """g(w₁ … w_L, noise), ``(N, L, style)`` to ``(N, outputs, H, W)``."""
         level, share = self.now(styles)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Size, Tensor, nn
 
 from pyrogen.conditions import Condition
+from pyrogen.nets.critics import CriticNet
+from pyrogen.nets.sequences import SequenceNet
+from pyrogen.registry import choice, make
 
 
 class Told(nn.Module):
@@ -26,3 +33,62 @@ class Told(nn.Module):
         words = self.condition.as_words(condition).argmax(-1)
         made: Tensor = self.net(x, self.reader(words.unsqueeze(-2)))
         return made
+
+
+def told_by(words: SequenceNet | str, condition: Condition, build: Callable[[Condition], nn.Module]) -> nn.Module:
+    """A network that is told sentences by a new network of sequences.
+
+    Args:
+        words: what the latter is made of; it says a sentence with as many numbers as it is wide.
+        condition: what y is, words.
+        build: what makes a network that is told so many numbers.
+
+    Raises:
+        ValueError: y is no words.
+    """
+    if condition.words is None:
+        raise ValueError(f"a network of sentences reads words, (L,) of so many in a vocabulary; y is {condition}.")
+    read: SequenceNet = make("sequence", words)
+    length, vocabulary = condition.words
+    return Told(build(Condition((read.width,))), read.encoder((1, length), read.width, vocabulary), condition)
+
+
+@choice("critic")
+@dataclass(frozen=True)
+class OfSentences(CriticNet):
+    """A critic that is told sentences through a network of sequences of its own.
+
+    Args:
+        of: the critic, which is told the vector that sums a sentence up.
+        words: what the network that reads sentences is made of.
+    """
+
+    of: Any = "Convolutional"
+    words: Any = "LSTM"
+    minibatch: str = field(init=False)
+    pack: int = field(init=False)
+    conditioning: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The settings are those of the critic that is told."""
+        object.__setattr__(self, "of", make("critic", self.of))
+        object.__setattr__(self, "words", make("sequence", self.words))
+        for name in ("minibatch", "pack", "conditioning"):
+            object.__setattr__(self, name, getattr(self.of, name))
+
+    def build(self, x_shape: Sequence[int], condition: Condition | None = None) -> nn.Module:
+        """As of any critic.
+
+        Raises:
+            ValueError: there is no y, or it is no words.
+        """
+        if condition is None:
+            raise ValueError(
+                "the critic OfSentences reads data beside sentences, and is told none; take what it is of."
+            )
+        return told_by(self.words, condition, lambda told: self.of.build(x_shape, told))
+
+    def scores(self, x_shape: Size, condition: int) -> nn.Module:
+        """Those of the critic that is told."""
+        net: nn.Module = self.of.scores(x_shape, condition)
+        return net
