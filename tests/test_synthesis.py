@@ -502,8 +502,8 @@ def test_paths_straight_in_a_style_that_is_z_are_as_short_as_chords(sprites):
     assert 0.5 < ratio < 0.8
 
 
-class Colours(Judge):
-    """Sees colours, and names nothing right."""
+class Contrasts(Judge):
+    """Sees colours and how they change to the right and downwards, and names nothing right."""
 
     trust = 0.0
 
@@ -511,37 +511,44 @@ class Colours(Judge):
         def scores(images):
             return images.new_zeros(len(images), 6)
 
-        return Learned(
-            scores, lambda images: scores(images).argmax(1), scores, "colours", len(x), lambda images: images
-        )
+        def maps(images):
+            edges = [(images - images.roll(1, axis)).sum(1, keepdim=True) for axis in (2, 3)]
+            return torch.cat([images, *edges], 1)
+
+        return Learned(scores, lambda images: scores(images).argmax(1), scores, "contrasts", len(x), maps)
 
 
-def test_parts_of_real_objects_agree_and_those_of_halves_do_not():
+class Drawn(GAN):
+    """Large sprites, as they are, blurred, or with right halves that are those of others."""
+
+    def __init__(self, drawn, how=""):
+        nn.Module.__init__(self)
+        self.drawn, self.how = drawn, how
+
+    def sample(self, n, y=None, truncation=None):
+        factors = draw_factors(self.drawn, n, torch.Generator().manual_seed(0))
+        factors[:, 2] = 2
+        x = self.drawn.render(factors)
+        if self.how == "blurred":
+            x = nn.functional.avg_pool2d(x, 7, 1, 3, count_include_pad=False)
+        if self.how == "halves":
+            x[..., 16:] = x[..., 16:].roll(1, 0)
+        return x
+
+
+def test_distant_parts_agree_as_those_of_real_objects_and_of_halves_and_blurred_ones_they_do_not():
     data = load("sprites(y='label', n=200)", kind="unit", dequantization=False)
-    drawn = data.oracle.sprites
+    judge = Contrasts()
 
-    class Drawn(GAN):
-        """Sprites of seven places and sizes; ``halves`` of another colour each."""
+    def found(model, against=None):
+        return float(distant_agreement(model, data, 0, against, n=60, judge=judge))
 
-        def __init__(self, halves):
-            nn.Module.__init__(self)
-            self.halves = halves
-
-        def sample(self, n, y=None, truncation=None):
-            factors = draw_factors(drawn, n, torch.Generator().manual_seed(0))
-            factors[:, 2] = 2
-            x = drawn.render(factors)
-            if self.halves:
-                factors[:, 1] = (factors[:, 1] + 1) % 6
-                x[..., 16:] = drawn.render(factors)[..., 16:]
-            return x
-
-    whole, halves = Drawn(False), Drawn(True)
-    judge = Colours()
-    high, low = (float(distant_agreement(m, data, 0, n=60, judge=judge)) for m in (whole, halves))
-    assert high > low
-    assert float(distant_agreement(whole, data, 0, halves, n=60, judge=judge)) > 3
-    assert float(distant_agreement(halves, data, 0, whole, n=60, judge=judge)) < -3
+    whole, halves, blurred = (Drawn(data.oracle.sprites, how) for how in ("", "halves", "blurred"))
+    assert found(whole) < 0.001  # of rounding to 256 levels
+    assert min(found(halves), found(blurred)) > 0.05
+    for other in (halves, blurred):
+        assert found(whole, other) > 3
+        assert found(other, whole) < -3
     with pytest.raises(
         ValueError, match="of 60 pictures 0 have an object with parts 30 cells apart; take a smaller apart="
     ):

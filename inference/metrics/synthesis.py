@@ -36,11 +36,13 @@ def distant_agreement(
     n: int = 500,
     judge: Judge | Mapping[str, Any] | str | None = None,
 ) -> WithError:
-    """How alike a frozen judge finds parts of one object that lie far apart: a mean cosine; or its gain, in paired errors.
+    """How wrongly parts of one object that lie far apart agree, by a frozen judge; or by how much less than another model's.
 
-    Mean over pictures of cos(φ_p − φ̄, φ_q − φ̄) over positions p and q of the shape that the nearest sprite has, at least
-    ``apart`` cells from one another; φ are what a classifier of real sprites sees at a position, φ̄ their mean over real ones.
-    With ``against`` the mean difference from the other model's n-th picture, divided by its standard error.
+    A picture's agreement a(x) is the mean of cos(φ_p − φ̄, φ_q − φ̄) over positions p and q of the shape of the nearest
+    sprite s, at least ``apart`` cells from one another; φ are what a classifier of real sprites sees at a position, φ̄ their
+    mean over real ones. The metric is the mean of |a(x) − a(s)|, 0 of sprites: parts of two objects agree less than those of
+    one, and parts of a blurred one more. With ``against`` it is the other model's less this one's, picture by picture,
+    divided by its standard error.
 
     Raises:
         ValueError: the data have no objects that an oracle finds, or fewer than two pictures have one that is so large.
@@ -50,8 +52,8 @@ def distant_agreement(
             f"objects are found in sprites, and {data.name!r} has no oracle that finds any; take sprites with y='label'."
         )
     eyes = judge_of(data, judge)
-    own = _agreement(model, data, data.oracle, eyes, seed, apart, n)
-    other = own if against is None else _agreement(against, data, data.oracle, eyes, seed, apart, n)
+    own = _disagreement(model, data, data.oracle, eyes, seed, apart, n)
+    other = own if against is None else _disagreement(against, data, data.oracle, eyes, seed, apart, n)
     both = own.isfinite() & other.isfinite()
     if both.sum() < 2:
         raise ValueError(
@@ -60,7 +62,7 @@ def distant_agreement(
         )
     if against is None:
         return WithError.of(mean(own[both]))
-    gain = paired(own[both], other[both])
+    gain = paired(other[both], own[both])
     return WithError(gain.value / gain.error)
 
 
@@ -124,22 +126,30 @@ def _truncated(
         yield made, real
 
 
-def _agreement(
+def _disagreement(
     model: Model, data: Data, reader: SpriteReader, judge: TrainedJudge, seed: int, apart: int, n: int
 ) -> Tensor:
-    """The mean cosine within each of n pictures, ``(n,)``; nan where no two positions lie so far apart."""
+    """|a(x) − a(s)| of each of n pictures, ``(n,)``; nan where no two positions lie so far apart."""
     y = given(model, data, n)
     with evaluating(model), seeded(seed, model.device):
         x = model.sample_mean(n, y).cpu()
-    usual = judge.maps(data.test.x[:n]).mean((0, 2, 3))
-    seen = normalize((judge.maps(x) - usual[:, None, None]).flatten(2), dim=1)
-    drawn = reader.sprites
-    inside = drawn.silhouettes[drawn.silhouette_of(reader.read(raw_values(x, data)).factors)] > 0.5
+    drawn, factors = reader.sprites, reader.read(raw_values(x, data)).factors
+    inside = drawn.silhouettes[drawn.silhouette_of(factors)] > 0.5
     places = torch.cartesian_prod(*(torch.arange(side) for side in drawn.x_shape[1:])).float()
     far = torch.cdist(places, places) >= apart
+    usual = judge.maps(data.test.x[:n]).mean((0, 2, 3))
+    made, true = (
+        _agreement((judge.maps(shown) - usual[:, None, None]).flatten(2), inside, far)
+        for shown in (x, data.like(drawn.pictures(factors)).x.cpu())
+    )
+    return (made - true).abs()
+
+
+def _agreement(seen: Tensor, inside: Tensor, far: Tensor) -> Tensor:
+    """The mean cosine of ``(N, C, P)`` over two of the positions ``(N, P)`` that lie ``(P, P)`` far apart, ``(N,)``."""
     found = []
-    for phi, mine in zip(seen, inside, strict=True):
+    for phi, mine in zip(normalize(seen, dim=1), inside, strict=True):
         here = mine.nonzero()[:, 0]  # few of all positions
-        cosines, apart_enough = phi[:, here].T @ phi[:, here], far[here][:, here]
-        found.append((cosines * apart_enough).sum().double() / apart_enough.sum())
+        cosines, apart = phi[:, here].T @ phi[:, here], far[here][:, here]
+        found.append((cosines * apart).sum().double() / apart.sum())
     return torch.stack(found)

@@ -66,8 +66,8 @@ WIDE = {
     },
 }
 AGREES = {
-    "says": "A frozen judge finds parts of one object that lie a quarter of the picture or more apart alike, by their mean "
-    "cosine, more than those of an equal convolutional net, in paired errors.",
+    "says": "Parts of one object that lie a quarter of the picture or more apart agree for a frozen judge as those of the "
+    "sprite that it shows, more nearly than in an equal convolutional net, in paired errors.",
     "metric": "distant-agreement",
     "with": {"apart": 4},
     "at_least": 3.0,
