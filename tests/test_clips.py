@@ -17,6 +17,7 @@ from pyrogen.data.sprites_sets import draw_factors
 from pyrogen.figures import plots
 from pyrogen.inference import ELBO, Adversarial, fit
 from pyrogen.inference.objectives.ways import Way
+from pyrogen.inference.pages import datum_sections
 from pyrogen.nets.clips import Course, Moving, PartsFirst, Stacked
 from pyrogen.nets.following import Following, Places
 from pyrogen.nets.layered import Layered, shares
@@ -368,3 +369,15 @@ def test_what_makes_no_clips_is_refused_in_a_sentence():
             of.build(40, (3, 1, 8, 8))
     with pytest.raises(ValueError, match=r"window=0.*: needs numbers of 1 or more, and a window in \(0, 1\]"):
         Layered(window=0)
+
+
+def test_clips_that_are_found_best_and_worst_are_shown_as_clips(monkeypatch):
+    """One below the other, since they are long, and not as the heights of their thousand numbers."""
+    model = small("vae-video")
+    x = torch.rand(20, *model.x_shape)
+    data = pyrogen.data.from_arrays(x, x_test=x)
+    seen = []
+    monkeypatch.setattr(plots, "strips", lambda x, *rest, **named: seen.append((x.shape, named)) or "a figure")
+    (panel,) = datum_sections.extremes(model, data, [])
+    assert panel.figure == "a figure"
+    assert seen == [((8, 2, *model.x_shape), {"columns": ["best", "worst"]})]

@@ -17,7 +17,7 @@ from pyrogen.figures import plots
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, labels_of
-from pyrogen.kinds import is_picture
+from pyrogen.kinds import is_picture, is_shown
 
 JUDGED, WEIGHED, EXTREMES, CLASSES = 500, 50, 8, 30
 
@@ -80,8 +80,12 @@ def extremes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     finite = torch.isfinite(scores)
     ranked = torch.where(finite, scores, -math.inf).argsort(descending=True, stable=True)
     best, worst = ranked[:EXTREMES], ranked.flip(0)[:EXTREMES]
-    if is_picture(model.x_shape) and len(part) >= 2 * EXTREMES:
-        figure = plots.strips(torch.stack([part.x[best], part.x[worst]]), data.kind, ["best", "worst"])
+    if is_shown(model.x_shape) and len(part) >= 2 * EXTREMES:
+        both, names = [part.x[best], part.x[worst]], ["best", "worst"]
+        if is_picture(model.x_shape):
+            figure = plots.strips(torch.stack(both), data.kind, names)
+        else:  # clips are long
+            figure = plots.strips(torch.stack(both, 1), data.kind, columns=names)
         caption = (
             f"Of {len(part)} test data those with the best scores ({_range(scores[best])}) and those with the worst "
             f"({_range(scores[worst])}), by {words}."
