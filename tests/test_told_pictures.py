@@ -14,6 +14,7 @@ from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial.game import of_others
 from pyrogen.inference.metrics.sprites import layout_iou, slots_right, style_carried
 from pyrogen.inference.pages import told_sections
+from pyrogen.models.adversarial.layouts import StyleEncoder
 from pyrogen.nets.spade import Spade, SpatialNorm
 from pyrogen.nets.words import OfSentences
 from pyrogen.registry import describe, find, make
@@ -184,10 +185,31 @@ def test_spade_is_a_conditional_pair_with_a_game_beside(layouts):
     assert {"train/elbo/reconstruction", "train/critic/fake"} <= set(run.history.columns)
     x, y = layouts.test.x[:3], layouts.test.y[:3]
     model.eval()
-    torch.testing.assert_close(model.code(x, y), model.code(x, y.roll(1, 0)))  # the style is of x alone
     assert model.decode(model.code(x, y), y.roll(1, 0)).mean.shape == x.shape
     with pytest.raises(ValueError, match="numbered 0 to 6; y holds int64 from 7 to 7"):
         model.check(x, 0 * y + 7)
+
+
+def test_a_style_says_how_things_look_and_not_where_they_are():
+    told = Condition((16, 16), 3)
+    torch.manual_seed(0)
+    encoder = StyleEncoder((3, 16, 16), told, 5, 4)
+
+    def code(top, left, size, shape=2, colours=((0.1, 0.1, 0.4), (0.9, 0.9, 0.1))):
+        y = torch.zeros(1, 16, 16, dtype=torch.long)
+        y[:, top : top + size, left : left + size] = shape
+        return encoder(torch.tensor(colours)[y.clamp(max=1)].movedim(-1, 1), told.read(y))
+
+    here = code(2, 3, 4)
+    assert here.shape == (1, 5)
+    torch.testing.assert_close(here, code(9, 8, 6))
+    for other in (code(2, 3, 4, shape=1), code(2, 3, 4, colours=((0.9, 0.9, 0.1), (0.1, 0.1, 0.4)))):
+        assert not torch.allclose(here, other, atol=1e-3)
+
+
+def test_a_style_is_of_classes(layouts):
+    with pytest.raises(ValueError, match="this model takes an image of 16 × 16, which has no classes"):
+        spade(layouts, classes=None)
 
 
 def test_metrics_know_who_draws_what_was_asked(captions, layouts):

@@ -60,11 +60,11 @@ LAYOUTS = {
     "data": {"name": "sprites(size=16, n=4000, y='layout')", "kind": "unit", "dequantization": False},
     "arguments": {
         "latent_size": 8,
-        "width": 8,
+        "width": 32,
         "generator": {"name": "Spade", "width": 12, "hidden": 8},
         "critic": {"name": "Convolutional", "width": 8, "normalization": "spectral", "conditioning": "picture"},
     },
-    "recipe": {"epochs": 20, "lr": 5e-3, "batch_size": 16, "lr_milestones": [11, 17], "lr_decay": 0.3},
+    "recipe": {"epochs": 8, "lr": 5e-3, "batch_size": 16, "lr_milestones": [5, 7], "lr_decay": 0.3},
 }
 SHUFFLED_LAYOUTS = {
     "says": "the same, told layouts that were dealt out at random",
