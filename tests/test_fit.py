@@ -19,6 +19,7 @@ import pyrogen
 from pyrogen.base import Batch, Objective, Player, Stage, unannounced
 from pyrogen.data.dataset import Data, Split
 from pyrogen.inference import ELBO, IWAE, Exact, fit, log_evidence
+from pyrogen.inference.training.alarms import Alarms
 from pyrogen.inference.training.game import Game
 from pyrogen.models.adversarial.gan import GAN
 from pyrogen.models.energy.boltzmann import RBM
@@ -425,3 +426,25 @@ def test_a_recipes_rate_is_not_meant_for_optimizers_that_are_given(objective, lr
     monkeypatch.setattr(Game, "move", looked)
     fit(model, tiny_data(model), objective, lr=lr, epochs=1, validate=False, progress=False)
     assert seen[0] == rates
+
+
+def test_a_loss_that_falls_far_alarms_where_no_density_is_told(caplog):
+    """The density of small noise rises by hundreds of nats; the score of a critic has no reason to."""
+    players = [Player(name, dict, []) for name in ("generator", "critic")]
+    begun = {"epoch": 0, "train/generator/loss": 2.0, "train/critic/loss": 1.0}
+    told = {
+        "epoch": 1,
+        "train/generator/loss": -400.0,
+        "train/generator/reconstruction": 410.0,
+        "train/critic/loss": 1.0,
+    }
+    for terms in (told, {**told, "train/critic/loss": -400.0}, {**told, "train/generator/loss": 900.0}):
+        caplog.clear()
+        with caplog.at_level("WARNING", "pyrogen"):
+            Alarms().hear([begun, terms], players, late=False)
+        said = [record.getMessage() for record in caplog.records]
+        if terms is told:
+            assert said == []
+        else:
+            assert len(said) == 1
+            assert "runs away: its loss went from" in said[0]

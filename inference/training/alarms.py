@@ -48,10 +48,13 @@ class Alarms:
             advice = "try a smaller lr, or more steps of the critic."
             self._say("generator", f"{said} after epoch {terms['epoch']}; {advice}")
         for player in players:
-            key = "train/loss" if len(players) == 1 else f"train/{player.name}/loss"
+            of = "train" if len(players) == 1 else f"train/{player.name}"
+            key = f"{of}/loss"
             first, now = next((line[key] for line in records if key in line), None), terms[key]
-            # one who plays alone and whose loss falls, however far, does what it should: densities have no greatest value
-            if first is not None and abs(now) > 100 + 100 * abs(first) and (len(players) > 1 or now > first):
+            # who plays alone, or is told a likelihood, and whose loss falls, however far, does what it should: densities have
+            # no greatest value
+            dense = len(players) == 1 or f"{of}/reconstruction" in terms
+            if first is not None and abs(now) > 100 + 100 * abs(first) and (now > first or not dense):
                 said = f"the player {player.name!r} runs away: its loss went from {first:.4g} to {now:.4g}."
                 self._say(f"player {player.name}", said)
 
