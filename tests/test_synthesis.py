@@ -392,8 +392,8 @@ def test_a_net_that_settles_makes_the_same_image_and_no_other():
 @pytest.mark.parametrize("generator", ["Styled(width=4)", "Growing(width=4)"])
 def test_networks_that_nobody_grows_are_grown_and_their_steps_recorded(generator, monkeypatch):
     monkeypatch.setattr(recorded_step, "PAYS", 1)
-    m = pyrogen.create("dcgan", x_shape=(1, 16, 16), generator=generator, critic=GrowingCritic(4))
-    run = quick(m, torch.rand(24, 1, 16, 16), compile="auto")
+    m = pyrogen.create("dcgan", x_shape=(1, 8, 8), generator=generator, critic=GrowingCritic(4))
+    run = quick(m, torch.rand(24, 1, 8, 8), compile="auto")
     assert "recorded" in run.steps
     assert "eager" not in run.steps
 
