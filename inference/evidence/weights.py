@@ -107,7 +107,7 @@ def weigh(pair: Pair, x: Tensor, y: Tensor | None, num_samples: int, chunk_size:
     different = 1 if found.certain else num_samples
     order = by_length(pair, x)
 
-    calls = -(-len(order) // DATA_BLOCK) * -(-different // chunk_size)
+    calls = -(-len(order) // DATA_BLOCK) * (-(-different // chunk_size) - 1)  # but for the first of each block
     scores = _Scores(pair, found.plate, calls)
 
     def blocks() -> Generator[tuple[int, Iterator[Tensor]], None, None]:
@@ -199,8 +199,12 @@ class _Scores:
     def _weigh(self, x: Tensor, log_q: Tensor, *rest: Tensor) -> list[Tensor]:
         values = dict(zip(self.names, rest, strict=False))
         scored = self.scored(x, rest[len(values)] if len(rest) > len(values) else None, values, len(log_q))
+        return [self.weighed(scored, log_q)]
+
+    def weighed(self, scored: dict[str, Site], log_q: Tensor) -> Tensor:
+        """The log weights ``(n, data)`` of sites that were scored already."""
         n, data = log_q.shape
-        return [total_log_prob(scored, self.pair, n, data, self.plate) - log_q]
+        return total_log_prob(scored, self.pair, n, data, self.plate) - log_q
 
     def scored(self, x: Tensor, y: Tensor | None, values: dict[str, Tensor], n: int) -> dict[str, Site]:
         """The sites of the model there."""
@@ -234,9 +238,12 @@ class _Block:
                 stop = min(start + at_once, n)
                 values = {k: _cut([d[0][k] for d in drawn], start, stop, data, self.pair) for k in drawn[0][0]}
                 if first == start == 0:
-                    one = {k: _cut([d[0][k] for d in drawn], 0, 1, data, self.pair) for k in values}
-                    need_support(self.scores.scored(self.x, self.y, one, 1))
-                yield self.scores(self.x, self.y, values, log_q[start:stop])
+                    # as it is, since what is recorded has no sites to be looked at
+                    scored = self.scores.scored(self.x, self.y, values, stop - start)
+                    need_support(scored)
+                    yield self.scores.weighed(scored, log_q[start:stop])
+                else:
+                    yield self.scores(self.x, self.y, values, log_q[start:stop])
             done += n
 
     def draw(self, number: int) -> tuple[dict[str, tuple[Tensor, int]], Tensor]:

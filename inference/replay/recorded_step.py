@@ -117,8 +117,7 @@ class Step:
 
     def leave(self, again: Again, batch: Batch) -> None:
         """Leave the gradients of its last step."""
-        if again.outputs:
-            self._leave(again.entry, again.outputs, self._moved(batch))
+        self._leave(again.entry, again.outputs, self._moved(batch))
 
     def _worth(self, shape: Size) -> bool:
         return self.uses.get(shape, 0) >= PAYS or self._inductor(shape)
