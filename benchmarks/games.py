@@ -11,7 +11,7 @@ import torch
 from measure import Section
 from subjects import SHAPE, digits
 from torch import Tensor
-from training import EAGER, LR, RECORDED, Work, by_function, section, where
+from training import COMPILED, EAGER, LR, RECORDED, Work, by_function, section, where
 
 import pyrogen
 from pyrogen.data import Data, load
@@ -59,7 +59,7 @@ def wgan_gp(quick: bool) -> Work:
         256,
         lambda: pyrogen.create("wgan-gp"),
         lambda epochs: lambda: by_function(hand.train_wgan_gp, hand.HandGAN(), data.train.x, epochs, 256, LR),
-        {RECORDED: 1.05},
+        {RECORDED: 1.05, COMPILED: 0.95},
         1 if quick else 2,
         2 if quick else 5,
         moves=5,
@@ -78,7 +78,7 @@ def dcgan(quick: bool) -> Work:
         64,
         lambda: pyrogen.create("dcgan", x_shape=SHAPE, generator=net, critic=net, objective=Adversarial(reuse=True)),
         lambda epochs: lambda: by_function(by_hand, hand.HandDCGAN(WIDTH), epochs),
-        {RECORDED: 1.05},
+        {RECORDED: 1.05, COMPILED: 0.95},
         epochs,
         3 if quick else 5,
         {} if quick else {HAND_COMPILED: lambda: by_function(by_hand, compiled(), epochs)},

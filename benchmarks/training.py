@@ -325,7 +325,7 @@ def wide(quick: bool) -> Work:
 
 
 def convolutional(quick: bool) -> Work:
-    data = digits(640 if quick else 1920, side=32)
+    data = digits(640 if quick else 5760, side=32)
     return Work(
         "convolutional VAE, 32 × 32",
         data,
@@ -333,7 +333,7 @@ def convolutional(quick: bool) -> Work:
         lambda: pyrogen.create("vae-conv", x_shape=(1, 32, 32)),
         _by_hand(lambda: hand.HandConvVAE(), _raw(data), 64),
         {EAGER: 1.10, RECORDED: 1.04, COMPILED: 0.95},
-        3,
+        2,
         2 if quick else 5,
     )
 

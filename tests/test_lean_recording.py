@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pyrogen.inference.replay import lean
+from pyrogen.inference.replay.biases import biases_apart
 from pyrogen.inference.replay.recording import trace
 
 X = torch.linspace(-2, 3, 12).reshape(4, 3)
@@ -78,3 +79,16 @@ def test_a_large_constant_is_made_anew(monkeypatch):
     recording = trace(lambda inputs: [inputs[0] * torch.arange(12.0).reshape(4, 3).exp()], [X.clone()])
     assert ops(recording)["arange"] == 1
     assert torch.equal(recording([X])[0], X * torch.arange(12.0).reshape(4, 3).exp())
+
+
+def test_biases_are_added_apart_where_it_is_compiled():
+    """But for what scales them."""
+    b, w = torch.linspace(0, 1, 2), torch.linspace(-1, 1, 6).reshape(3, 2)
+    recording = trace(
+        lambda t: [torch.addmm(t[1], t[0], t[2]).relu(), torch.addmm(t[1], t[0], t[2], beta=0.5)], [X, b, w]
+    )
+    apart = biases_apart(recording.module)
+    kinds = [Counter(node.name.split("_")[0] for node in m.graph.nodes) for m in (recording.module, apart)]
+    assert [(k["addmm"], k["mm"], k["add"]) for k in kinds] == [(2, 0, 0), (1, 1, 1)]
+    for a, before in zip(apart(X, b, w), recording([X, b, w]), strict=True):
+        torch.testing.assert_close(a, before)

@@ -1,5 +1,6 @@
 """The ruler itself: log_weights and log_evidence on the zoo's pairs and on anybody's Pyro programs."""
 
+import logging
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from pyro import poutine
 import pyrogen
 from pyrogen.inference import ELBO, IWAE, Exact, Reconstruction, log_evidence, log_weights, summarize
 from pyrogen.inference.evidence.weight_stream import WeightStream, log_mean_exp
+from pyrogen.inference.replay.recording import Recording
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +177,42 @@ def test_a_vae_that_is_weighed_often_is_recorded(vae, x, monkeypatch):
     hook.remove()
     assert found[0].equals(found[1])
     assert len(calls) - 1 - calls.index(0) < calls.index(0) / 2
+
+
+@pytest.mark.parametrize("compiler", ["one that works", "none"])
+def test_what_is_weighed_very_often_is_compiled_for_the_shapes_of_the_first(compiler, vae, x, monkeypatch, caplog):
+    """And not for the few data of the last block; a machine without a compiler says so and goes on."""
+    made = []
+
+    def compile(module, inputs, **how):
+        made.append(inputs)
+        if compiler == "none":
+            raise RuntimeError("InvalidCxxCompiler")
+        return module
+
+    monkeypatch.setattr("torch._inductor.standalone_compile", compile)
+    found = [log_weights(vae, x, 2000)]
+    monkeypatch.setattr("pyrogen.inference.replay.often.COMPILED", 5)
+    monkeypatch.setattr("pyrogen.inference.replay.often.HABIT", 4)
+    with caplog.at_level(logging.WARNING, "pyrogen"):
+        found.append(log_weights(vae, x, 2000))
+    assert len(made) == 1
+    np.testing.assert_allclose(*(f.values for f in found), atol=1e-5)
+    why = "a function that is called often is replayed without Inductor: there is no C++ compiler on this machine"
+    assert [m.split(" (")[0] for m in caplog.messages] == ([why] if compiler == "none" else [])
+
+
+@pytest.mark.slow
+def test_compiled_weights_are_those_of_the_programs(vae, x, monkeypatch):
+    found = [log_weights(vae, x, 2000)]
+    monkeypatch.setattr("pyrogen.inference.replay.often.COMPILED", 5)
+    monkeypatch.setattr("pyrogen.inference.replay.often.HABIT", 4)
+    made, compiled = [], Recording.compiled
+    monkeypatch.setattr(Recording, "compiled", lambda *given: made.append(compiled(*given)) or made[-1])
+    found.append(log_weights(vae, x, 2000))
+    assert len(made) == 1
+    assert not found[0].equals(found[1])  # other kernels did it
+    np.testing.assert_allclose(*(f.values for f in found), rtol=1e-6, atol=1e-4)
 
 
 def test_more_draws_begin_with_the_fewer(vae, x):

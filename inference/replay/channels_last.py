@@ -35,7 +35,7 @@ def channels_last(module: fx.GraphModule) -> fx.GraphModule:
             given = node.args[i]
             if given not in laid_out:
                 with graph.inserting_before(node):
-                    turned = graph.call_function(aten.clone.default, (given,), {"memory_format": torch.channels_last})
+                    turned = _turned(graph, given)
                 turned.meta = dict(given.meta)
                 if given.op != "call_function" or given in written:
                     node.update_arg(i, turned)  # it may be written to before it is read again
@@ -43,6 +43,18 @@ def channels_last(module: fx.GraphModule) -> fx.GraphModule:
                 laid_out[given] = turned
             node.update_arg(i, laid_out[given])
     return fx.GraphModule(module, graph)
+
+
+def _turned(graph: fx.Graph, given: fx.Node) -> fx.Node:
+    """The same numbers, laid out so."""
+    like = given.meta["val"]
+    channels, height, width = like.shape[1:]
+    if channels > 1:
+        return graph.call_function(aten.clone.default, (given,), {"memory_format": torch.channels_last})
+    # Of one channel both layouts are the same, but for the stride of channels, by which kernels tell them apart: a compiler
+    # would fill in any, and a gradient would be taken across two layouts, in four times the time.
+    plain = given if like.is_contiguous() else graph.call_function(aten.clone.default, (given,))
+    return graph.call_function(aten.as_strided.default, (plain, [*like.shape], [height * width, 1, width, 1]))
 
 
 def _is_flat(node: fx.Node) -> bool:

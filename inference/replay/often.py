@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,9 @@ from torch import Tensor
 from pyrogen.inference.replay.recording import Recording, Unrecordable, trace
 
 HABIT = 300  # calls after which a recording, which takes as long as some hundreds, begins to pay
+COMPILED = 10_000  # calls for which compiling, which takes some seconds and saves an eighth of each, pays
+
+log = logging.getLogger("pyrogen")
 
 
 class Recorded:
@@ -22,13 +26,14 @@ class Recorded:
 
     Args:
         function: tensors to tensors, without side effects.
-        calls: how many are to be expected with the shapes of the first, where that is known: if they are many, it is recorded
-            at once.
+        calls: how many are to be expected with the shapes of the first, where that is known: if they are many, these are
+            recorded at once, and from ``COMPILED`` on compiled by Inductor where they are computed on a CPU.
     """
 
     def __init__(self, function: Callable[..., list[Tensor]], calls: int = 0) -> None:
         self.function = function
-        self.habit = 1 if calls > HABIT else HABIT
+        # by numbers that are known before the first call: were it by the clock, equal seeds would differ
+        self.many, self.compiles = calls > HABIT, calls >= COMPILED
         self._calls: Counter[Any] = Counter()
         self._tried: dict[Any, Recording] = {}
         self._recordings: dict[Any, Recording] = {}
@@ -40,22 +45,29 @@ class Recorded:
         if recording is not None:
             return recording(inputs)
         values = self.function(*inputs)
+        first = not self._calls
         self._calls[shapes] += 1
-        if self._calls[shapes] == self.habit:
-            self._record(shapes, inputs)
+        if (first and self.many) or self._calls[shapes] == HABIT:
+            self._record(shapes, inputs, first and self.compiles)
         elif shapes in self._tried and _same(values, self._tried[shapes](inputs)):
             self._recordings[shapes] = self._tried.pop(shapes)
         else:
             self._tried.pop(shapes, None)
         return values
 
-    def _record(self, shapes: Any, inputs: Sequence[Tensor]) -> None:
+    def _record(self, shapes: Any, inputs: Sequence[Tensor], compiles: bool) -> None:
         try:
             recording = trace(lambda given: self.function(*given), inputs)
         except Unrecordable:
             return
-        if not recording.draws:
-            self._tried[shapes] = recording
+        if recording.draws:
+            return
+        self._tried[shapes] = recording
+        if compiles and all(t.device.type == "cpu" for t in inputs):
+            try:
+                self._tried[shapes] = recording.compiled(inputs)
+            except Unrecordable as error:
+                log.warning("a function that is called often is replayed without Inductor: %s.", error)
 
 
 def _same(values: Sequence[Tensor], again: Sequence[Tensor]) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrogen.inference.replay.biases import biases_apart
 from pyrogen.inference.replay.channels_last import channels_last
 from pyrogen.inference.replay.lean import make_lean
 
@@ -20,6 +21,7 @@ aten = torch.ops.aten
 INDUCTOR: dict[str, Any] = {
     "fallback_random": True,  # Inductor's own random numbers are another stream
     "size_asserts": False,  # after every kernel, though only inputs of one shape ever come
+    "pattern_matcher": False,  # what it looks for is of GPUs, but for biases, which it would join to products again
 }
 
 
@@ -75,7 +77,7 @@ class Recording:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 made = standalone_compile(
-                    channels_last(self.module),
+                    channels_last(biases_apart(self.module)),
                     [inputs[i] for i in self.reads],
                     dynamic_shapes="from_example_inputs",
                     options={"config_patches": INDUCTOR},
