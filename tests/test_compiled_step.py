@@ -148,16 +148,16 @@ def test_a_resumed_run_changes_no_bit(stopped, optimizer, tiny_data, tmp_path, m
     arguments |= {} if optimizer == "as it is" else {"clip_gradients": 0.1, "lr_milestones": [2]}
     data = tiny_data(small("vae"))
     whole = fit(small("vae"), data, folder=tmp_path / "whole", **arguments)
-    write, left = Game.write, [stopped]
+    over, left = Game.over, [stopped]
 
-    def cut(game, terms):
-        write(game, terms)
+    def cut(game):
+        over(game)
         left[0] -= 1
         if left[0] == 0:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "write", cut)
+        patch.setattr(Game, "over", cut)
         with pytest.raises(KeyboardInterrupt):
             fit(small("vae"), data, folder=tmp_path / "cut", **arguments)
     resumed = fit(small("vae"), data, folder=tmp_path / "cut", resume=True, **arguments)
@@ -179,6 +179,7 @@ def test_steps_that_look_at_nothing_in_between_change_no_bit(batch_size, tiny_da
         return plain(again, batch)
 
     monkeypatch.setattr(Again, "__call__", counted)
+    monkeypatch.setattr("pyrogen.inference.training.game.TOGETHER", 4)  # fewer than an epoch's
     for looking in (False, True):
         with monkeypatch.context() as patch:
             if looking:

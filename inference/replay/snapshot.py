@@ -77,7 +77,7 @@ class Outcome(State):
             for found, outcome in ((mine, self), (theirs, other)):
                 value = outcome.values[i]
                 # a step is small beside what it moves
-                found.append(value.double() - before.values[i].double() if i in self.moved else value)
+                found.append(_exact(value) - _exact(before.values[i]) if i in self.moved else value)
         distances = {name: distance(mine, theirs) for name, (mine, theirs) in parts.items()}
         drawn = all(torch.equal(state, other.generators[name]) for name, state in self.generators.items())
         distances["random numbers"] = 0.0 if drawn else math.inf
@@ -96,15 +96,28 @@ def distance(a: Sequence[Tensor | None], b: Sequence[Tensor | None]) -> float:
         return math.inf
     if all(torch.equal(x, y) for x, y in pairs):
         return 0.0
-    square, size = 0.0, 0.0
-    for x, y in pairs:
-        wide, other = x.double(), y.double()
-        same = (wide == other) | (wide.isnan() & other.isnan())
-        square += float(torch.where(same, 0, wide - other).square().sum())
-        size += float(torch.where(wide.isfinite(), wide, 0).square().sum())
-    if square == 0:
+    wide = [(_exact(x), _exact(y)) for x, y in pairs]
+    by, size = _norm([x - y for x, y in wide]), _norm([x for x, _ in wide])
+    if not (math.isfinite(by) and math.isfinite(size)):
+        finite = [(x.isfinite(), x, y) for x, y in wide]
+        by = _norm([torch.where((x == y) | (x.isnan() & y.isnan()), 0, x - y) for _, x, y in finite])
+        size = _norm([torch.where(there, x, 0) for there, x, _ in finite])
+    if by == 0:
         return 0.0
-    return math.sqrt(square / size) if size and math.isfinite(square) else math.inf
+    return by / size if size and math.isfinite(by) else math.inf
+
+
+def _exact(t: Tensor) -> Tensor:
+    """In a type in which differences of numbers that are near each other are exact."""
+    return (
+        t if t.dtype in (torch.float32, torch.float64) else t.to(torch.complex128 if t.is_complex() else torch.float64)
+    )
+
+
+def _norm(tensors: Sequence[Tensor]) -> float:
+    return math.hypot(
+        *(float(torch.linalg.vector_norm(t, dtype=torch.promote_types(t.dtype, torch.float64))) for t in tensors)
+    )
 
 
 def amount(what: str, by: float) -> str:

@@ -21,6 +21,8 @@ from pyrogen.inference.training.processes import as_written, rank, share, share_
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.schedules import training_at
 
+TOGETHER = 100  # terms of compiled steps that are written at once: one step's alone take longer than a small kernel
+
 
 class NotFinite(FloatingPointError):
     """A term of a player's loss is nan or infinite."""
@@ -106,14 +108,19 @@ class Game:
         if again is None:
             return False
         mover, batch, now = self.movers[0], None, False
+        found: list[Tensor] = []
         size, length = (f(self.batch - 1) for f in (self.loader.many, self.loader.length))
         while not now and self.batch < self.batches and not again.entry.due(self.epoch):
             if (self.loader.many(self.batch), self.loader.length(self.batch)) != (size, length):
                 break
             index = self.loader.index(self.batch).to(self.step.device)
             batch = replace(self.loader.read(index, length), step=self.step, turn=self.step)
-            self.write(again(batch))
+            found += again(batch)
+            self.over()
+            if len(found) >= TOGETHER:
+                self._keep(found)
             now = paused()
+        self._keep(found)
         if batch is not None:
             mover.step.leave(again, batch)
         return now
@@ -135,13 +142,19 @@ class Game:
         if not self.terms:
             self.terms = list(measured)
             self.record = torch.zeros(self.batches, len(self.terms), device=self.step.device)
-        self.write(list(measured.values()))
+        self.over()
+        # one row a batch, read once an epoch: nothing waits for the device in between
+        self._keep(list(measured.values()))
 
-    def write(self, terms: Sequence[Tensor]) -> None:
-        """Keep what was measured in a batch, which is over."""
-        if terms:
-            # one row a batch, read once an epoch: nothing waits for the device in between
-            torch.stack([t.float() for t in terms], out=self.record[self.batch])
+    def _keep(self, found: list[Tensor]) -> None:
+        """Write what was measured in the last batches, and forget it."""
+        if found:
+            rows = torch.stack([t.float() for t in found]).unflatten(0, (-1, len(self.terms)))
+            self.record[self.batch - len(rows) : self.batch] = rows
+            found.clear()
+
+    def over(self) -> None:
+        """Count a batch."""
         self.step += 1
         self.batch += 1
 
