@@ -74,6 +74,11 @@ class Condition:
         return hot.reshape(*lead, self.size).to(torch.get_default_dtype())
 
     @property
+    def one_of(self) -> int | None:
+        """Of how many classes y is one, a label a datum; None where it is anything else."""
+        return None if self.shape else self.classes
+
+    @property
     def picture(self) -> torch.Size | None:
         """As a picture of what shape y may be read: of an image its own, of a layout a channel for each class."""
         if self.classes is not None:
