@@ -121,6 +121,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
                 raise _misplaced(option, axes[option], nested, chosen[option].name, accepted)
         elif flag.startswith("--") and nested and option in axes and nested != "help":
             raise _misplaced(option, axes[option], nested, None, [])
+        elif flag.startswith("--") and nested and flag not in known and f"--{option}" in known:
+            raise _without(option, nested, value_of(arguments, f"--{option}") or parser.get_default(option), known)
         elif flag.startswith("--") and option not in chosen and flag not in known:
             raise unknown_option(f"--{option}", sorted(known))
     try:
@@ -173,6 +175,20 @@ def _misplaced(option: str, axis: str, nested: str, chosen: str | None, accepted
     if chosen is None:
         return ValueError(f"no {axis} has an option called {nested!r}; see --{option}.help.")
     return registry.unknown(f"option of {chosen}", nested, accepted or ["(it has no options)"])
+
+
+def _without(option: str, nested: str, value: object, known: Collection[str]) -> ValueError:
+    """The error for ``--epochs.foo``, or ``--data.length``: an option with no others after a point."""
+    said = f"--{option} has no option .{nested}"
+    if option == "data":
+        from pyrogen.data.named import settings_of
+
+        name, accepted = str(value).partition("(")[0], settings_of(str(value))
+        if nested in accepted:
+            return ValueError(f"the settings of {name} stand in brackets; write --data '{name}({nested}=...)'.")
+        said += f", and {name} takes {', '.join(accepted)} in brackets" if accepted else ""
+    alone = f"--{nested} is an option by itself" if f"--{nested}" in known else "leave it out"
+    return ValueError(f"{said}; {alone}.")
 
 
 def _names_first(arguments: Sequence[str], axes: Mapping[str, str]) -> list[str]:
