@@ -136,6 +136,10 @@ class Condition:
             if self.optional:
                 return
             raise ValueError(f"the model is conditional, and got no y: pass {self} for each datum.")
+        if not isinstance(y, Tensor):
+            raise ValueError(
+                f"the model takes {self}, y as a tensor of shape {(n, *self.shape)}; got {type(y).__name__} {y!r}."
+            )
         if y.shape != (n, *self.shape):
             raise ValueError(f"the model takes {self}, y of shape {(n, *self.shape)}; got {tuple(y.shape)}.")
         if self.classes is None:
