@@ -260,6 +260,7 @@ def test_no_person_and_no_emoji_is_in_two_splits(tmp_path, monkeypatch):
     assert sum(map(len, parts)) == len(set.union(*parts)) == 20
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     ("name", "count", "classes"),
     [
