@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC
 from collections.abc import Sequence
 
@@ -19,6 +20,8 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets.glow import MultiScale
 from pyrogen.priors.flow import FlowPrior
 from pyrogen.registry import entry, make
+
+log = logging.getLogger("pyrogen")
 
 GREY, FEW = 256, 64  # levels, and as many as are told from all of them
 
@@ -41,6 +44,16 @@ class Flow(Pair, HasSource, ABC):
     def needs_training_data(self) -> bool:
         """It starts where the data are."""
         return True
+
+    def _drawn(self, n: int) -> Tensor:
+        """Draws of the density; those that are no numbers are said to be none."""
+        x: Tensor = self.density().sample((n,))
+        if lost := n - int(x.flatten(1).isfinite().all(1).sum()):
+            log.warning(
+                f"{lost} of {n} samples are not finite: away from data this flow divides by scales that training left too "
+                "small, as happens at a large learning rate; train at a smaller lr."
+            )
+        return x
 
 
 class RealFlow(Flow, HasLogProb):
@@ -70,8 +83,7 @@ class RealFlow(Flow, HasLogProb):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw ``n`` data, ``(n, *x_shape)``."""
-        x: Tensor = self.density().sample((n,))
-        return x
+        return self._drawn(n)
 
     def source(self) -> Distribution:
         """p(x)."""
@@ -138,7 +150,7 @@ class LevelsFlow(Flow):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw ``n`` data, ``(n, *x_shape)``."""
-        return self._level_of(self._cube().sample((n,)))
+        return self._level_of(cumulative(self.levels)(self._drawn(n)))
 
     def source(self) -> Distribution:
         """p(z)."""

@@ -74,6 +74,11 @@ class Condition:
         return hot.reshape(*lead, self.size).to(torch.get_default_dtype())
 
     @property
+    def one_of(self) -> int | None:
+        """Of how many classes y is one, a label a datum; None where it is anything else."""
+        return None if self.shape else self.classes
+
+    @property
     def picture(self) -> torch.Size | None:
         """As a picture of what shape y may be read: of an image its own, of a layout a channel for each class."""
         if self.classes is not None:
@@ -131,6 +136,10 @@ class Condition:
             if self.optional:
                 return
             raise ValueError(f"the model is conditional, and got no y: pass {self} for each datum.")
+        if not isinstance(y, Tensor):
+            raise ValueError(
+                f"the model takes {self}, y as a tensor of shape {(n, *self.shape)}; got {type(y).__name__} {y!r}."
+            )
         if y.shape != (n, *self.shape):
             raise ValueError(f"the model takes {self}, y of shape {(n, *self.shape)}; got {tuple(y.shape)}.")
         if self.classes is None:

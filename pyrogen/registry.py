@@ -269,13 +269,14 @@ def make(axis: str, spec: Any) -> Any:
             raise ValueError(f"{axis}= as a mapping needs a 'name', one of {', '.join(choices(axis))}.")
         arguments = {k: _revive(v) for k, v in spec.items() if k != "name"}
         return _construct(find(axis, str(spec.get("name"))), arguments)
-    if isinstance(spec, type):
+    if isinstance(spec, type) and axis in getattr(spec, "axes", ()):
         raise ValueError(
             f"{axis}= takes an object or a name; got the class {spec.__name__}, write {spec.__name__}(...)."
         )
     axes = getattr(spec, "axes", ())
     if axis not in axes:
-        got = f"the {' and '.join(axes)} {type(spec).__name__}" if axes else f"an object of type {type(spec).__name__}"
+        one, what = (spec, "the class") if isinstance(spec, type) else (type(spec), "an object of type")
+        got = f"the {' and '.join(axes)} {one.__name__}" if axes else f"{what} {one.__name__}"
         raise ValueError(f"{axis}= takes a {axis} or its name ({', '.join(choices(axis))}); got {got}.")
     return copy.deepcopy(spec)
 

@@ -406,6 +406,7 @@ def test_scales_stay_outside_and_masks_count():
     np.testing.assert_allclose(plain["log_evidence"][1::2], 0, atol=1e-6)
 
 
+@pytest.mark.rotating
 def test_autoencoders_are_scored_from_the_prior():
     """No posterior is needed: a point mass, which importance weights refuse, will do."""
     pca = Linear(6, 2)
@@ -619,6 +620,7 @@ def test_the_error_of_smc_is_its_error():
     assert z.std() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.rotating
 def test_bounds_of_simulated_whole_rows_are_in_raw_units(tmp_path):
     """Columns of sd 10, 0.1 and 1000, 30 % of the cells empty: the closed form N(b, WWᵀ + 0.25 I) at simulated."""
     rng = np.random.default_rng(0)

@@ -260,6 +260,7 @@ def test_no_person_and_no_emoji_is_in_two_splits(tmp_path, monkeypatch):
     assert sum(map(len, parts)) == len(set.union(*parts)) == 20
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     ("name", "count", "classes"),
     [
@@ -319,6 +320,13 @@ def test_real_images_are_standardized_by_channel():
 
 
 FAR = np.random.default_rng(6).uniform(0, 300, (200, 1, 1, 2)) * np.ones((1, 1, 131, 1))
+
+
+def test_what_is_no_data_at_all_is_said(pair):
+    with pytest.raises(ValueError, match=r"there is no x_train, got nothing; pass the data"):
+        fit(pair(), None, epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"there is no x_train, got x_test; pass the data"):
+        from_arrays(None, x_test=ROWS)
 
 
 @pytest.mark.rotating

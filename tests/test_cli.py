@@ -1,5 +1,6 @@
 """The command line: every verb on real digits, every refusal one sentence and a status."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from pyrogen.command.cli import main
+from pyrogen.command.cli import VERBS, main
 from pyrogen.inference import compare_evidence
 from pyrogen.registry import choices
 
@@ -239,6 +240,11 @@ REFUSED = {
     "train vae --objective.nothing 3": "no objective has an option called 'nothing'",
     "train vae --likelihood Normal --likelihood.scale foo": "--likelihood.scale takes 'fixed' or 'shared' or",
     "train vae --likelihood.help Nrmal": "did you mean 'Normal'",
+    "train vae-video --data.frames 2": "settings of sprites stand in brackets; write --data 'sprites\\(frames=...\\)'",
+    "train vae-video --data.length 2": "--data has no option .length, and sprites takes size, .* in brackets; --length is",
+    "train vae-video --length 2": "'sprites.*' is none; leave them out: in its brackets it takes size=, tiny=, frames=",
+    "train vae --data digits --data.frames 2": "--data has no option .frames; leave it out",
+    "train vae --epochs.many 2": "--epochs has no option .many; leave it out",
     "train vae --epoch 3": "did you mean '--epochs'",
     "train vae --epochs many": "--epochs takes a whole number",
     "train vae --data digits --prior Flat": "PointMass",
@@ -331,9 +337,7 @@ def test_help_is_made_from_docstrings(capsys):
     assert stop.value.code == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "widths of the encoder's hidden layers" in printed
-    assert (
-        "size of z; by default no more than x has numbers, which the data decide. (type: int, default: 20)" in printed
-    )
+    assert "by default no more than x has numbers, which the data decide (a whole number; default: 20)" in printed
     assert "VampPrior" in printed
     assert "known subclasses" not in printed
     assert "class '" not in printed
@@ -397,6 +401,30 @@ def test_folders_named_like_markup_are_compared(tmp_path, capsys):
     assert "y[/b]" in "".join(printed.split())
 
 
+@pytest.mark.parametrize("verb", [*VERBS, "train vae-video", "compare --grid entry=vae", "train vae --prior.help"])
+def test_help_fits_the_terminal_and_speaks_no_python(verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with contextlib.suppress(SystemExit):
+        main([*verb.split(), *(["--help"] if ".help" not in verb else [])])
+    printed = capsys.readouterr().out
+    assert [line for line in printed.splitlines() if len(line) > 80] == []
+    for mark in ("``", ":func:", ":mod:", ":class:", "Union[", "null)", "class_path", "type: ", "--kind+"):
+        assert mark not in printed, mark
+
+
+def test_a_list_is_folded_for_those_who_read_and_whole_for_those_who_search(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    main(["list", "biggan-paper"])
+    whole = capsys.readouterr().out.splitlines()
+    assert whole[0].startswith("biggan-paper  The GAN of many classes")
+    assert whole[0].endswith(".")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    main(["list", "biggan-paper"])
+    folded = capsys.readouterr().out.splitlines()
+    assert max(map(len, folded[:-1])) <= 60
+    assert " ".join(" ".join(folded).split()) == " ".join(" ".join(whole).split())
+
+
 def test_what_is_refused_does_not_steer_the_terminal(capsys):
     assert main(["train", "v\x1b[31mae"]) == 2
     printed = capsys.readouterr().err
@@ -406,7 +434,7 @@ def test_what_is_refused_does_not_steer_the_terminal(capsys):
 
 LISTED = """
 import contextlib, io, sys, pyrogen
-from pyrogen.command.cli import main
+from pyrogen.command.cli import VERBS, main
 
 # of this the default is a likelihood that nothing has loaded before
 for name in ("vae-video", *pyrogen.list_models()):

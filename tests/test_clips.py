@@ -187,6 +187,7 @@ def test_where_a_thing_is_drawn_is_kept_to_where_it_is_seen():
     start = float(charged.loss(Batch(x))["loss"].detach())
     fit(m, x, epochs=12, batch_size=32, lr=1e-2, validate=False, progress=False)
     assert float(charged.loss(Batch(x))["loss"].detach()) < 0.1 * start
+    assert "__init__" not in vars(type(m))  # it is built as any VAE: the entry says what it is trained by
     anew = small("vae-video", generator="Moving")
     assert anew.objective == ELBO()
     with pytest.raises(ValueError, match="VideoVAE says nowhere where a thing is"):

@@ -20,6 +20,7 @@ from pyrogen.inference import (
     fit,
     log_evidence,
 )
+from pyrogen.inference.latents.bayes_rule import classes_of
 from pyrogen.inference.objectives.classification import cross_entropy
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.likelihoods import Normal
@@ -42,6 +43,8 @@ def test_classes_are_read_as_one_hot_vectors_and_numbers_as_they_are():
 
 WRONG = {
     "none": (Condition((), 3), None, r"conditional, and got no y: pass one of 3 classes"),
+    "a number": (Condition((), 3), 2, r"takes one of 3 classes, y as a tensor of shape \(4,\); got int 2"),
+    "numpy": (Condition((), 3), np.arange(4) % 3, r"y as a tensor of shape \(4,\); got ndarray"),
     "too few": (Condition((), 3), torch.zeros(3, dtype=torch.long), r"y of shape \(4,\); got \(3,\)"),
     "another shape": (Condition((2,)), torch.zeros(4), r"takes 2 real numbers, y of shape \(4, 2\); got \(4,\)"),
     "too large": (Condition((), 3), torch.tensor([0, 1, 2, 3]), r"numbered 0 to 2; y holds int64 from 0 to 3"),
@@ -428,3 +431,13 @@ def test_numbers_of_order_one_are_read_as_they_are():
     assert torch.equal(reader(constant), torch.zeros(5, 2))
     assert not Reader(Condition((), 3)).needs_training_data
     assert Reader(Condition((), 3)).state_dict() == {}
+
+
+def test_what_is_one_label_a_datum_is_said_in_one_place():
+    assert Condition((), 10).one_of == Condition((), 10, optional=True).one_of == 10
+    assert (Condition((2,)).one_of, Condition((3,), 10).one_of) == (None, None)
+    told = {"x_shape": (1, 4, 4), "latent_size": 2, "hidden": (8,)}
+    assert classes_of(pyrogen.create("vae-conditional", classes=3, **told)) == 3
+    assert classes_of(pyrogen.create("vae-semi-supervised", classes=3, **told)) is None  # it may be told nothing
+    assert classes_of(pyrogen.create("vae-conditional", y_shape=(2,), **told)) is None
+    assert classes_of(pyrogen.create("vae", **told)) is None

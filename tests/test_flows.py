@@ -294,6 +294,20 @@ def test_what_cannot_work_is_refused_in_a_sentence(name, arguments, says):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("dequantizer", [None, "Uniform"])
+def test_samples_that_overflow_are_said(dequantizer, caplog):
+    flow = pyrogen.create("flow-glow", x_shape=(1, 4, 4), scales=1, depth=1, dequantizer=dequantizer)
+    assert flow.sample(5).isfinite().all()
+    assert "samples are not finite" not in caplog.text
+    # the coupling's scale σ(s + 2) is at most 1, and what the inverse divides by as small as s makes it
+    coupling = next(part for part in flow.modules() if isinstance(part, ImageCoupling))
+    with torch.no_grad():
+        coupling.net[-1].bias[2:] = -300.0
+    flow.sample(5)
+    assert "5 of 5 samples are not finite" in caplog.text
+    assert "train at a smaller lr" in caplog.text
+
+
 def test_the_page_shows_the_density_of_the_plane():
     data = pyrogen.data.from_arrays(x_train=torch.randn(50, 2), x_test=torch.randn(50, 2), standardize=False)
     with torch.no_grad():

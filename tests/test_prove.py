@@ -243,6 +243,50 @@ def test_an_interrupted_proof_keeps_what_it_has(zoo, tmp_path):
     assert [c["settings"]["of"] for c in json.loads(path.read_text(encoding="utf-8"))["claims"]] == ["a", "b", "c"]
 
 
+def test_what_was_measured_elsewhere_stays_until_it_is_measured_again(zoo, tmp_path, caplog):
+    path, stop = tmp_path / "proofs" / "fake.json", []
+
+    def told(model, data, seed, of=""):
+        if of in stop:
+            raise KeyboardInterrupt
+        return size(model, data, seed)
+
+    def held():
+        rows = json.loads(path.read_text(encoding="utf-8"))["claims"]
+        return {row["settings"]["of"]: (row["machine"].get("cpu"), row["date"], row["seeds"]) for row in rows}
+
+    registry.choice("metric", "told")(told)
+    claims = [{**CLAIM, "says": f"It is {of}.", "metric": "told", "with": {"of": of}} for of in "abcd"]
+    zoo("fake", *claims[1:])
+    run("fake", tmp_path)
+    today = datetime.date.today().isoformat()
+    proof = json.loads(path.read_text(encoding="utf-8"))
+    proof["machine"]["cpu"], proof["date"] = "Abacus", "2020-01-01"
+    path.write_text(json.dumps(proof), encoding="utf-8")
+    # of four claims one is new, one is measured again, and before the third the run is stopped; the fourth is made no more
+    zoo("fake", *claims[:3])
+    stop.append("c")
+    with pytest.raises(KeyboardInterrupt):
+        prove("fake", folder=path.parent, progress=False, only_stale=True)
+    assert held() == {"a": (None, "", [0, 1]), "b": (None, "", [0, 1]), "c": ("Abacus", "2020-01-01", [0, 1])}
+    assert (
+        "0 of 3 claims are kept as they were measured, and 2 measured again that were measured elsewhere (Abacus"
+        in caplog.text
+    )
+    assert "a claim that is made no more is left out of the proof: It is d." in caplog.text
+    table = (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert "*Abacus, " in table
+    assert "stale" not in table
+    # so do numbers of other seeds, of which the interrupted run had none yet
+    with pytest.raises(KeyboardInterrupt):
+        prove("fake", seeds=[7], folder=path.parent, progress=False)
+    assert held() == {"a": (None, "", [7]), "b": (None, "", [7]), "c": ("Abacus", "2020-01-01", [0, 1])}
+    stop.clear()
+    caplog.clear()
+    run("fake", tmp_path, "--only_stale", "--seeds", "7,")
+    assert held() == {"a": (None, today, [7]), "b": (None, today, [7]), "c": (None, "", [7])}
+
+
 def test_proofs_of_entries_that_are_not_known_here_stand(zoo, tmp_path):
     zoo("fake", CLAIM)
     run("fake", tmp_path)

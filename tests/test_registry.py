@@ -111,6 +111,7 @@ REFUSALS = {
     "number as prior": (lambda: create(prior=5), r"prior= takes a prior .*int"),
     "none as prior": (lambda: create(prior=None), r"prior= takes a prior"),
     "class as prior": (lambda: create(prior=VampPrior), r"prior.*VampPrior"),
+    "another class as prior": (lambda: create(prior=int), r"prior= takes a prior or its name .*got the class int\."),
     "no latents": (lambda: create(latent_size=0), r"latent_size=0"),
     "no shape": (lambda: create(x_shape=()), r"x_shape=\(\)"),
     "objective": (lambda: create(objective="ELBOW"), r"no objective called 'ELBOW'; did you mean 'ELBO'"),

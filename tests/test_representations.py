@@ -261,7 +261,10 @@ def test_the_verb_prints_keeps_and_shows(run, capsys, monkeypatch):
     again = Probed.from_dict(json.loads((run / FACTS).read_text()))
     assert again.text() in told
     shown = [p for p in panels(run, storage.read_config(run), pyrogen.load(run)) if "codes are good" in p.section]
-    assert [p.name for p in shown] == ["", "probes"]
+    assert [p.name for p in shown] == ["", "probes", ""]
+    # what the terminal says of sparsity, the page does too, and a notebook
+    assert shown[-1].table == found.sparsity_table()
+    assert all(cell in found._repr_html_() for row in found.sparsity_table() for cell in row)
 
 
 def test_probes_of_other_weights_are_stale(run, tmp_path):

@@ -18,6 +18,7 @@ from pyrogen.inference.evidence.progress import track
 from pyrogen.seeds import derived
 
 Classes = Model | Mapping[int, Model]
+UNTOLD = "{} is not conditional on one label, so that it has no p(x|y)"
 
 
 def classify(
@@ -118,17 +119,22 @@ def sureness(found: xr.Dataset, typical: float) -> dict[str, np.ndarray]:
     }
 
 
+def classes_of(model: Model) -> int | None:
+    """Of how many classes a model has p(x|y); None where it is told something else than one label, or is not always told."""
+    condition = model.condition
+    return None if condition is None or condition.optional else condition.one_of
+
+
 def _labels(model: Classes) -> Sequence[int]:
     if isinstance(model, Mapping):
         labels: Sequence[int] = list(model)
     else:
-        condition = model.condition
-        if condition is None or condition.classes is None or condition.shape or condition.optional:
+        if (classes := classes_of(model)) is None:
             raise ValueError(
-                f"{type(model).__name__} is not conditional on one label, so that it has no p(x|y); train 'vae-conditional', "
-                "or one model for each class, and pass {label: model}."
+                f"{UNTOLD.format(type(model).__name__)}; train 'vae-conditional', or one model for each class, and pass "
+                "{label: model}."
             )
-        labels = range(condition.classes)
+        labels = range(classes)
     if len(labels) < 2:
         raise ValueError(f"{len(labels)} class leaves nothing to decide; pass a model for each of at least two.")
     return labels

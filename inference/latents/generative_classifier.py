@@ -9,7 +9,7 @@ from pyrogen.base import HasLogProb, Model
 from pyrogen.data import Data
 from pyrogen.figures import outlier_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
-from pyrogen.inference.latents.bayes_rule import classify, sureness
+from pyrogen.inference.latents.bayes_rule import UNTOLD, classes_of, classify, sureness
 from pyrogen.inference.latents.conformal import separation
 from pyrogen.inference.latents.outlier_scores import unweighable
 from pyrogen.inference.latents.rejection import Rejection, rejection
@@ -34,9 +34,8 @@ class Classifier(Analysis):
 
     def refusal(self, model: Model, data: Data) -> str:
         """Why it cannot be asked."""
-        condition = model.condition
-        if condition is None or condition.classes is None or condition.shape or condition.optional:
-            return f"{type(model).__name__} is not conditional on one label, so that it has no p(x|y)."
+        if classes_of(model) is None:
+            return f"{UNTOLD.format(type(model).__name__)}."
         if data.test.y is None or data.valid.y is None:
             return f"{data.name!r} has no labels to be right about."
         return unweighable(model, data.test)
@@ -46,10 +45,11 @@ class Classifier(Analysis):
         test, valid = (part.take(min(self.limit, len(part))) for part in (data.test, data.valid))
         assert test.y is not None
         assert data.train.y is not None
-        assert model.condition is not None
+        classes = classes_of(model)
+        assert classes is not None
         known = data.train.y[data.train.y >= 0]
         # half a datum more of each, so that a class without training data is not impossible
-        counts = torch.bincount(known, minlength=model.condition.classes or 0).double() + 0.5
+        counts = torch.bincount(known, minlength=classes).double() + 0.5
         prior = (counts / counts.sum()).tolist()
         estimator = None if isinstance(model, HasLogProb) else {"name": "IWAE", "k": self.draws}
         found, ordinary = (classify(model, part, prior, estimator, seed) for part in (test, valid))

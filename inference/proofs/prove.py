@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,11 +29,14 @@ from pyrogen.inference.proofs.records import (
     FOLDER,
     Measured,
     Proof,
-    still_measured,
+    machine_words,
+    measured_before,
     write_table,
 )
 from pyrogen.inference.training.fit import fit
 from pyrogen.provenance import provenance
+
+log = logging.getLogger("pyrogen")
 
 PAPER = "-paper"
 
@@ -49,8 +53,9 @@ def prove(
 ) -> list[Proof]:
     """Run the claims of all entries that match a pattern, and write them down.
 
-    Files and table are written after each claim, so that an interrupted run keeps what it has, beside what the file held of
-    the other claims, if this machine and these versions measured it.
+    Files and table are written after each claim. What the file held of the other claims stays until they are measured again,
+    with its commit and date, and with the machine and versions where these were others, so that an interrupted run loses
+    nothing. What it held of claims that are made no more is named, and left out.
 
     Args:
         pattern: a glob; entries called ``*-paper`` run only by their exact name.
@@ -62,7 +67,8 @@ def prove(
             changes the last digits.
         progress: show a bar; by default on a terminal.
         only_stale: measure only claims that the proof in the folder has not, as they are by now, on the same seeds, machine
-            and versions; the others keep what was measured, with its commit and date.
+            and versions; the others keep what was measured, with its commit and date. What was measured elsewhere is said to
+            be measured again.
 
     Returns:
         A proof for each matching entry that claims something; none if there is none.
@@ -92,10 +98,13 @@ def prove(
         for name, claims in claimed.items():
             runs = [_run_on(c.seeds if seeds is None else seeds) for c in claims]
             path, record = folder / f"{name}.json", registry.find("entry", name)
-            held = still_measured(path, claims, runs)
+            held, dropped = measured_before(path, claims)
+            kept = [only_stale and holds(before, run) for before, run in zip(held, runs, strict=True)]
+            for line in _told(name, held, kept, dropped, only_stale):
+                log.warning(line)
             proof: Proof | None = None
             for i, (claim, run) in enumerate(zip(claims, runs, strict=True)):
-                if only_stale and held[i]:
+                if kept[i]:
                     tell(f"{name}: measured before", 2 * len(run))
                 else:
                     held[i] = measure(claim, run, bench, tell)
@@ -107,6 +116,26 @@ def prove(
             assert proof is not None
             proofs.append(proof)
     return proofs
+
+
+def holds(before: Measured | None, run: Sequence[int]) -> bool:
+    """Whether a measurement is what would be made again: with no error, on these seeds, this machine, these versions."""
+    return before is not None and not before.error and list(before.seeds) == list(run) and not before.machine
+
+
+def _told(
+    name: str, held: Sequence[Measured | None], kept: Sequence[bool], dropped: Sequence[str], only_stale: bool
+) -> Iterator[str]:
+    """What becomes of measurements that somebody may take for safe."""
+    elsewhere = [m for m, stays in zip(held, kept, strict=True) if m and m.machine and not stays]
+    if only_stale and elsewhere:
+        where = " and ".join(sorted({machine_words(asdict(m)) for m in elsewhere}))
+        yield (
+            f"{name}: {sum(kept)} of {len(kept)} claims are kept as they were measured, and {len(elsewhere)} measured again "
+            f"that were measured elsewhere ({where}); the proof keeps their numbers until then."
+        )
+    for says in dropped:
+        yield f"{name}: what was measured of a claim that is made no more is left out of the proof: {says}"
 
 
 def matching(pattern: str) -> list[str]:

@@ -33,6 +33,8 @@ class Measured:
         error: why there is no answer; else empty.
         commit: of the run that measured it, where that is not the run that wrote the proof.
         date: likewise.
+        machine: that measured it, where the run that wrote the proof was on another one, or had other versions.
+        versions: likewise.
     """
 
     says: str
@@ -53,6 +55,8 @@ class Measured:
     error: str = ""
     commit: str = ""
     date: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def proved(self) -> bool:
@@ -115,7 +119,7 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
         try:
             proof = _read(file, stated)
             rows += [_row(proof, claim) for claim in proof["claims"]]
-            machines.add(_machine_words(proof))
+            machines |= {machine_words(of) for of in (proof, *proof["claims"]) if of.get("machine")}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{file} is no proof that `pyrogen prove` wrote ({type(error).__name__}: {error}); remove it."
@@ -142,27 +146,29 @@ def read_proof(file: Path) -> Mapping[str, Any]:
     return _read(file, _stated(file.stem))
 
 
-def still_measured(path: Path, claims: Sequence[Claim], seeds: Sequence[Sequence[int]]) -> list[Measured | None]:
-    """What a proof has of each claim as it is by now, on its seeds, by this machine and these versions; None of the rest.
+def measured_before(path: Path, claims: Sequence[Claim]) -> tuple[list[Measured | None], list[str]]:
+    """What a proof has of each claim as it is by now, wherever and on whatever seeds; and what else it has, in words.
 
     Args:
         path: of the proof, which there need not be.
         claims: what is claimed by now.
-        seeds: those of each claim.
     """
     if not path.exists():
-        return [None] * len(claims)
-    proof, here = json.loads(path.read_text(encoding="utf-8")), provenance()
-    alike = all(proof[what] == here[what] for what in ("machine", "versions"))
-    rows = [row for row in proof["claims"] if alike and not row["error"]]
-    found: list[Measured | None] = []
-    for claim, run in zip(claims, seeds, strict=True):
-        now = json.loads(json.dumps(claim.stated()))
-        held = [row for row in rows if _is_of(row, now) and row["seeds"] == list(run)]
-        of_proof = {"commit": proof["commit"], "date": proof["date"]}
-        known = {f.name: held[0][f.name] for f in fields(Measured) if f.name in held[0]} if held else {}
-        found.append(Measured(**{**known, **({} if known.get("date") else of_proof)}) if held else None)
-    return found
+        return [None] * len(claims), []
+    proof = json.loads(path.read_text(encoding="utf-8"))
+    stated = json.loads(json.dumps([claim.stated() for claim in claims]))
+    found = [next((row for row in proof["claims"] if _is_of(row, now)), None) for now in stated]
+    others = [row["says"] for row in proof["claims"] if not any(_is_of(row, now) for now in stated)]
+    return [None if row is None else _as_of(proof, row) for row in found], others
+
+
+def _as_of(proof: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
+    """A measurement with where and when it was made, as far as another run, by now, would not say the same of itself."""
+    made = {what: row.get(what) or proof[what] for what in ("commit", "date", "machine", "versions")}
+    here = provenance()
+    if all(made[what] == here[what] for what in ("machine", "versions")):
+        made |= {"machine": {}, "versions": {}}
+    return Measured(**{**{f.name: row[f.name] for f in fields(Measured) if f.name in row}, **made})
 
 
 def _finite(value: Any) -> Any:
@@ -227,8 +233,9 @@ def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _machine_words(proof: Mapping[str, Any]) -> str:
-    m, v = proof["machine"], proof["versions"]
+def machine_words(of: Mapping[str, Any]) -> str:
+    """The machine and the versions of a proof, or of a claim that was measured on others."""
+    m, v = of["machine"], of["versions"]
     return (
         f"{m['cpu']}, {m['cpus']} CPUs, {m['threads']} threads, {m['system']}; pyrogen {v['pyrogen']}, torch {v['torch']}, "
         f"Pyro {v['pyro']}, Python {v['python']}"

@@ -127,7 +127,7 @@ class Augmented(Analysis):
 def _useless(model: Model, data: Data) -> str:
     """Why a model's samples teach no classes, in one sentence; "" where they may."""
     condition = model.condition
-    if condition is None or condition.classes is None or condition.shape:
+    if condition is None or condition.one_of is None:
         return f"{type(model).__name__} makes no data of a given class, as one that is conditional on one label does."
     return unjudged(data)
 

@@ -158,8 +158,8 @@ class Probed:
     def _repr_html_(self) -> str:
         from pyrogen import html
 
-        head, *rows = self.table()
-        return html.block(self.verdict, html.table(rows, head), html.picture(self.plot(), "accuracy against labels"))
+        accuracies, sparse = (html.table(rows, head) for head, *rows in (self.table(), self.sparsity_table()))
+        return html.block(self.verdict, accuracies, html.picture(self.plot(), "accuracy against labels"), sparse)
 
     def __repr__(self) -> str:
         return f"Probed({self.compared()}\n{self.text()})"

@@ -120,49 +120,30 @@ def video_gan(
 
 
 class VideoVAE(VAE, HasWay):
-    """A VAE of clips whose encoder follows a thing.
-
-    Args:
-        encoder: ``(N, T, C, H, W)`` to ``(N, posterior.width(latent_size))``.
-        decoder: ``(N, latent_size)`` to ``(N, likelihood.channels(x_shape), C, H, W)``.
-        x_shape: (T, C, H, W).
-        latent_size: size of z.
-        prior: p(z).
-        posterior: q(z|x).
-        likelihood: p(x|z).
-        objective: by default ELBO() + Way() where the decoder says the way of the thing, else ELBO().
-    """
-
-    def __init__(
-        self,
-        encoder: Following,
-        decoder: nn.Module,
-        x_shape: Sequence[int],
-        latent_size: int,
-        prior: Prior | str = "StandardNormal",
-        posterior: Posterior | str = "DiagonalNormal",
-        likelihood: Likelihood | str = "Normal",
-        objective: Objective | str | None = None,
-    ) -> None:
-        says = [part for part in decoder.modules() if isinstance(part, SaysWay)]
-        usual = ELBO() + Way() if says else ELBO()
-        axes = prior, posterior, likelihood
-        super().__init__(encoder, decoder, x_shape, latent_size, *axes, usual if objective is None else objective)
-        self.follows, self.says = [encoder], says  # in lists: they are parts of other parts
+    """A VAE of clips, ``(T, C, H, W)``, whose encoder is a :class:`pyrogen.nets.following.Following`: it follows a thing."""
 
     def way_seen(self, x: Tensor) -> Tensor:
         """What the encoder follows."""
-        return self.follows[0].way(x).detach()
+        return self._encoder().way(x).detach()
 
     def way_told(self, x: Tensor) -> Tensor:
         """What the decoder says of a draw."""
         q = self.infer(x)
         z = self.prior.bottom(q.rsample() if q.has_rsample else q.sample())
-        return self.says[0].way_of(z)
+        return says_way(self.decoder)[0].way_of(z)
 
     def way_modules(self) -> Sequence[nn.Module]:
         """Those of the encoder, and of the decoder that say the way."""
-        return [self.follows[0].reads, *self.says[0].way_modules()] if self.says else []
+        return [self._encoder().reads, *says[0].way_modules()] if (says := says_way(self.decoder)) else []
+
+    def _encoder(self) -> Following:
+        assert isinstance(self.encoder.net, Following)
+        return self.encoder.net
+
+
+def says_way(decoder: nn.Module) -> list[SaysWay]:
+    """The parts of a decoder that say where a thing is."""
+    return [part for part in decoder.modules() if isinstance(part, SaysWay)]
 
 
 @entry(
@@ -203,7 +184,8 @@ def vae_video(
         PartsFirst(parts),
     )
     encoder = Following(shape, q.width(size), width)
-    return VideoVAE(encoder, decoder, shape, size, pz, q, p, objective)
+    usual = ELBO() + Way() if says_way(decoder) else ELBO()
+    return VideoVAE(encoder, decoder, shape, size, pz, q, p, usual if objective is None else objective)
 
 
 def _sizes(who: str, x_shape: Sequence[int], content: int, generator: Any) -> tuple[torch.Size, GeneratorNet, int]:

@@ -43,14 +43,14 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
 
     def __init__(self, vae: VAE, classifier: nn.Module, objective: Objective) -> None:
         super().__init__()
-        if vae.condition is None or vae.condition.classes is None or vae.condition.shape:
+        if vae.condition is None or (classes := vae.condition.one_of) is None:
             raise ValueError("a semi-supervised VAE is made of a VAE that is conditional on one label a datum.")
         if vae.prior.needs_training_data or not vae.posterior.has_density:
             raise ValueError(
                 f"a semi-supervised VAE weighs classes by densities of z; got the prior {type(vae.prior).__name__} and the "
                 f"posterior {type(vae.posterior).__name__}; use StandardNormal and DiagonalNormal."
             )
-        self.vae, self.classes = vae, vae.condition.classes
+        self.vae, self.classes = vae, classes
         self.x_shape, self.latent_shape, self.objective = vae.x_shape, vae.latent_shape, objective
         self.kinds, self.missing = vae.kinds, vae.missing
         self.condition: Condition = Condition((), self.classes, optional=True)

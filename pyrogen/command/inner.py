@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyrogen import registry
+from pyrogen.command.plain import listed
+from pyrogen.command.speech import unmarked
 
 
 def axis_class(hint: Any) -> Any:
@@ -94,9 +96,8 @@ def in_brackets(option: str, nested: str, record: registry.Registration, named: 
 
 def _all_of(option: str, axis: str) -> str:
     records = sorted(registry.registrations(axis), key=lambda record: record.name)
-    width = max(len(record.name) for record in records)
-    lines = [f"  {record.name:{width}}  {record.summary}" for record in records]
-    return "\n".join([f"--{option} takes one of:", *lines, f"--{option}.help NAME lists the options of one."])
+    names = listed((record.name, record.summary) for record in records)
+    return "\n".join([f"--{option} takes one of:", names, f"--{option}.help NAME lists the options of one."])
 
 
 def _settings(option: str, axis: str, name: str) -> str:
@@ -106,7 +107,7 @@ def _settings(option: str, axis: str, name: str) -> str:
     record = registry.find(axis, name)
     told, within = parse(inspect.getdoc(record.load()) or ""), axes_within(record)
     helps = {p.arg_name: " ".join((p.description or "").split()) for p in told.params}
-    shown = ArgumentParser(usage=SUPPRESS, description=f"{name}: {record.summary}", add_help=False)
+    shown = ArgumentParser(usage=SUPPRESS, description=unmarked(f"{name}: {record.summary}"), add_help=False)
     deep = "." in option  # the settings of what stands within a choice are written in brackets
     group = shown.add_argument_group(f"in brackets, as --{option} '{name}(...)'" if deep else "options")
     for key, parameter in inspect.signature(record.load()).parameters.items():
@@ -118,7 +119,7 @@ def _settings(option: str, axis: str, name: str) -> str:
             default = parameter.default
             text += f" (default: {default if isinstance(default, str) else registry.spelled(default)})"
         flag = key if deep else f"--{option}.{key}"
-        group.add_argument(flag, metavar=None if deep else key.upper(), help=text.replace("%", "%%"))
+        group.add_argument(flag, metavar=None if deep else key.upper(), help=unmarked(text).replace("%", "%%"))
     return shown.format_help().strip()
 
 

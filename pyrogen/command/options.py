@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import re
 import typing
 import warnings
-from argparse import Action
+from argparse import SUPPRESS, Action, _HelpAction
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,56 @@ from pyrogen import plain_yaml, registry
 from pyrogen.arguments import NEEDS
 from pyrogen.command import inner
 from pyrogen.command.inner import axis_class
-from pyrogen.command.plain import lacking, unknown_option
-from pyrogen.command.speech import understand
+from pyrogen.command.plain import lacking, sentence, unknown_option
+from pyrogen.command.speech import understand, unmarked
 from pyrogen.files import first_line
 
 
 class Help(DefaultHelpFormatter):
-    """Help in which a choice is a name: jsonargparse would tell its class, and as subclasses those imported so far."""
+    """Help in the words of people: a choice is a name, a type what one writes, and no docstring's marks."""
 
     def _get_help_string(self, action: Action) -> str:
-        if getattr(action, "chosen_by_name", False):
-            return f"{action.help} (default: %(default)s)"
-        return str(super()._get_help_string(action))
+        text = re.sub(r"(?<!\.)\.$", "", unmarked(str(action.help or "")))
+        if not action.option_strings or isinstance(action, _HelpAction):
+            return text
+        by_name = getattr(action, "chosen_by_name", None)
+        told = [] if by_name else _written(getattr(action, "_typehint", None) or action.type)
+        if action.default not in (None, SUPPRESS, ()):
+            told.append(f"default: {by_name or _as_word(action.default)}")
+        return f"{text} ({'; '.join(told)})" if told else text
+
+    def _format_action_invocation(self, action: Action) -> str:
+        shown = copy.copy(action)
+        shown.option_strings = [flag for flag in action.option_strings if not flag.endswith("+")]
+        return str(super()._format_action_invocation(shown))
 
 
-def parser(prog: str, description: str) -> ArgumentParser:
-    """A parser that raises instead of leaving."""
-    return ArgumentParser(prog=prog, description=description, exit_on_error=False, formatter_class=Help)
+def _written(hint: Any) -> list[str]:
+    """How a value of a type is written, in words; nothing of what says it by itself."""
+    words = {
+        "int": "a whole number",
+        "float": "a number",
+        "list[int]": "whole numbers, as 8,4",
+        "list[float]": "as 0.5,2",
+    }
+    return [words[name] for part in typing.get_args(hint) or (hint,) if (name := _name_of(part)) in words][:1]
+
+
+def _name_of(hint: Any) -> str:
+    return str(hint) if typing.get_origin(hint) else getattr(hint, "__name__", "")
+
+
+def _as_word(value: Any) -> str:
+    """A default as one would type it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parser(prog: str, description: str, words: str = "[options]") -> ArgumentParser:
+    """A parser that raises instead of leaving; words are what may follow the command."""
+    said = {"description": unmarked(sentence(description)), "usage": f"{prog} {words}"}
+    return ArgumentParser(prog=prog, **said, exit_on_error=False, formatter_class=Help)
 
 
 def add_function(
@@ -71,6 +105,9 @@ def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: 
     """An option that takes the name of a choice on an axis, with the choice's own options below it."""
     listed = ", ".join(registry.choices(axis))
     kind: Any = base if default is not None else base | None
+    word = (
+        default if isinstance(default, str) else registry.spelled(registry.make(axis, default)) if default else "none"
+    )
     if isinstance(default, Mapping):  # as jsonargparse spells {"name": ..., argument: value}
         settings = {k: v for k, v in default.items() if k != "name"}
         # jsonargparse looks for its name among the classes that are loaded
@@ -78,7 +115,7 @@ def add_axis(parser: ArgumentParser, name: str, base: type, default: Any, text: 
     elif isinstance(default, str):
         default = registry.find(axis, default).attribute
     action = parser.add_argument(f"--{name}", type=kind, default=default, help=f"{text.rstrip('.')}. One of: {listed}.")
-    action.chosen_by_name = True
+    action.chosen_by_name = word
     for other in parser._actions:
         if f"--{name}.help" in other.option_strings:
             other.metavar, other.help = "NAME", f"what each {axis} is, or the options of one, and exit"
@@ -121,6 +158,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
                 raise _misplaced(option, axes[option], nested, chosen[option].name, accepted)
         elif flag.startswith("--") and nested and option in axes and nested != "help":
             raise _misplaced(option, axes[option], nested, None, [])
+        elif flag.startswith("--") and nested and flag not in known and f"--{option}" in known:
+            raise _without(option, nested, value_of(arguments, f"--{option}") or parser.get_default(option), known)
         elif flag.startswith("--") and option not in chosen and flag not in known:
             raise unknown_option(f"--{option}", sorted(known))
     try:
@@ -173,6 +212,20 @@ def _misplaced(option: str, axis: str, nested: str, chosen: str | None, accepted
     if chosen is None:
         return ValueError(f"no {axis} has an option called {nested!r}; see --{option}.help.")
     return registry.unknown(f"option of {chosen}", nested, accepted or ["(it has no options)"])
+
+
+def _without(option: str, nested: str, value: object, known: Collection[str]) -> ValueError:
+    """The error for ``--epochs.foo``, or ``--data.length``: an option with no others after a point."""
+    said = f"--{option} has no option .{nested}"
+    if option == "data":
+        from pyrogen.data.named import settings_of
+
+        name, accepted = str(value).partition("(")[0], settings_of(str(value))
+        if nested in accepted:
+            return ValueError(f"the settings of {name} stand in brackets; write --data '{name}({nested}=...)'.")
+        said += f", and {name} takes {', '.join(accepted)} in brackets" if accepted else ""
+    alone = f"--{nested} is an option by itself" if f"--{nested}" in known else "leave it out"
+    return ValueError(f"{said}; {alone}.")
 
 
 def _names_first(arguments: Sequence[str], axes: Mapping[str, str]) -> list[str]:

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from pyrogen.command.speech import understand
+from pyrogen.command.speech import understand, unmarked
 from pyrogen.registry import unknown
+
+
+class Layout(argparse.HelpFormatter):
+    """Help whose paragraphs are filled, and whose lists, see :func:`listed`, stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+def listed(rows: Iterable[tuple[str, str]], columns: int | None = None) -> str:
+    """Names with what they are beside them, in lines that are no longer than so many columns, or than the terminal's."""
+    rows = list(rows)
+    columns, wide = columns or shutil.get_terminal_size().columns, max(len(name) for name, _ in rows)
+    space = max(columns - wide - 4, 24)  # where the terminal is as narrow as a name, its edge is not kept to
+    told = ((name, textwrap.wrap(unmarked(says), space, break_on_hyphens=False) or [""]) for name, says in rows)
+    lines = (zip([name, *[""] * (len(parts) - 1)], parts, strict=True) for name, parts in told)
+    return "\n".join(f"  {name:{wide}}  {part}".rstrip() for line in lines for name, part in line)
 
 
 class Parser(argparse.ArgumentParser):
     """A parser that raises instead of printing its usage and leaving."""
 
     def __init__(self, prog: str, description: str, **others: Any) -> None:
-        super().__init__(prog, description=f"{description[0].upper()}{description[1:]}.", allow_abbrev=False, **others)
+        said = {"description": sentence(description), "allow_abbrev": False, "formatter_class": Layout}
+        super().__init__(prog, **said, **others)
 
     def parse_args(self, arguments: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
         """The options.
@@ -42,6 +62,11 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(
             lacking(self.prog, message) or f"{message.removeprefix('argument ')}; {self.prog} --help says more."
         )
+
+
+def sentence(words: str) -> str:
+    """What a verb does as a sentence."""
+    return f"{words[0].upper()}{words[1:].rstrip('.')}."
 
 
 def unknown_option(flag: str, known: Sequence[str]) -> ValueError:

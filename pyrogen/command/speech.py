@@ -55,6 +55,12 @@ def told(message: str, more: Iterable[str] = ()) -> str:
     return in_words(short, {**_options.get(), **{name: name for name in more}})
 
 
+def unmarked(text: str) -> str:
+    """A docstring's text without its marks: ``size`` is size, and :func:`augment` is augment()."""
+    text = re.sub(r":(\w+):`~?([\w.]+)`", lambda mark: mark[2] + "()" * (mark[1] in ("func", "meth")), text)
+    return text.replace("``", "")
+
+
 def in_words(message: str, options: Mapping[str, str]) -> str:
     """The message with settings written as options: those of the verb at work, and those of ``pyrogen train``.
 

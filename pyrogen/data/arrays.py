@@ -40,6 +40,10 @@ def read(
     Raises:
         ValueError: an array is not what was expected.
     """
+    if "x_train" not in arrays:
+        raise ValueError(
+            f"{where}: there is no x_train, got {', '.join(arrays) or 'nothing'}; pass the data, (N, ...)."
+        )
     x = {s: _values(where, f"x_{s}", arrays, missing) for s in SPLITS if f"x_{s}" in arrays}
     if sequence:
         x = {split: _steps(where, f"x_{split}", values) for split, values in x.items()}

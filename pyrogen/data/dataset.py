@@ -18,7 +18,7 @@ from pyrogen.conditions import Condition
 from pyrogen.data import folder, music, npz, table, text, trajectories
 from pyrogen.data.label import BLANK
 from pyrogen.data.law import Law
-from pyrogen.data.named import path_of, source_named
+from pyrogen.data.named import path_of, settings_of, source_named
 from pyrogen.data.oracle import Oracle
 from pyrogen.data.resize import resize
 from pyrogen.data.source import Source, hide
@@ -372,10 +372,11 @@ def _source(
         return text.read(path, token or "word", length)
     musical = path is not None and (music.holds_music(path) if path.is_dir() else path.suffix.lower() in midi.SUFFIXES)
     if token is not None or (length is not None and not musical and not clips):
+        own = settings_of(str(name)) if path is None else []
         raise ValueError(
             "token= and length= say how a .txt file is cut, and length= how MIDI files are and clips, by sequence=True, and "
-            f"{str(name)!r} is none; leave them out, or write them in the name of a registered text, as in "
-            "\"snips(token='character')\"."
+            f"{str(name)!r} is none; leave them out"
+            + (f": in its brackets it takes {', '.join(f'{setting}=' for setting in own)}." if own else ".")
         )
     if missing and (path is None or path.is_dir() or musical):
         raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")

@@ -39,6 +39,12 @@ def source_named(text: str) -> Source:
     return make(**conform(make, arguments))
 
 
+def settings_of(text: str) -> list[str]:
+    """The arguments that registered data take in their brackets; none of a path."""
+    name = text.partition("(")[0]
+    return list(inspect.signature(find("data", name).load()).parameters) if _is_name(text) else []
+
+
 def _is_name(text: str) -> bool:
     """Whether it names registered data, without arguments or with."""
     head, bracket, _ = text.partition("(")

@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     from pyrogen.inference.runs.scores import beware, named, save_score
     from pyrogen.memory import enough_memory
 
-    parser = opt.parser("pyrogen evaluate", VERBS["evaluate"])
+    parser = opt.parser("pyrogen evaluate", VERBS["evaluate"], "RUN [options]")
     parser.add_argument("run", type=str, help="folder of a run")
     what = "exact where the model has a log_prob, AIS of large energy models and where there is no density, else IWAE"
     opt.add_axis(parser, "estimator", Estimator, None, what, "estimator")

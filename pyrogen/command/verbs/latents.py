@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from pyrogen.command import speech
 from pyrogen.command.cli import VERBS
-from pyrogen.command.plain import Parser
+from pyrogen.command.plain import Parser, listed
 from pyrogen.registry import registrations
 
 
 def run(arguments: Sequence[str]) -> int:
     """Analyse, print what was found, and write it down."""
-    analyses = {record.name: record.summary for record in registrations("analysis")}
-    listed = "\n".join(f"  {name:16}{summary}" for name, summary in sorted(analyses.items()))
-    parser = Parser("pyrogen latents", VERBS["latents"], epilog=f"The analyses:\n{listed}")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    analyses = sorted((record.name, record.summary) for record in registrations("analysis"))
+    parser = Parser("pyrogen latents", VERBS["latents"], epilog=f"the analyses:\n{listed(analyses)}")
     parser.add_argument("run", help="folder of a run")
     parser.add_argument(
         "--analysis",

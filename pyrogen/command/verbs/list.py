@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from pyrogen import registry
 from pyrogen.command.cli import VERBS
-from pyrogen.command.plain import Parser
+from pyrogen.command.plain import Parser, listed
 from pyrogen.pretrained import has_weights
 
 BOOK = "Which to choose, and why: docs/choose.md of a checkout, where `make docs` builds the book."
@@ -29,12 +31,17 @@ def run(arguments: Sequence[str]) -> int:
         raise ValueError(f"no model with weights matches {options.pattern!r}; there are: {known}.")
     if not found:
         raise ValueError(f"no model matches {options.pattern!r}; pyrogen list shows all.")
-    width = max(len(r.name) for r in found)
-    for record in found:
-        print(f"{record.name:{width}}  {record.summary}")
-        if record.details:
-            print(f"{'':{width}}  {record.details['reference']}")
-        if record.axis == "entry" and has_weights(record.name):
-            print(f"{'':{width}}  with weights: pyrogen fetch {record.name}")
+    # on a terminal lines are folded; whoever searches them gets each whole
+    columns = None if sys.stdout.isatty() else sys.maxsize
+    rows = [row for record in found for row in _rows(record)]
+    print(textwrap.dedent(listed(rows, columns)))
     print(f"\n{BOOK}")
     return 0
+
+
+def _rows(record: registry.Registration) -> Iterator[tuple[str, str]]:
+    yield record.name, record.summary
+    if record.details:
+        yield "", record.details["reference"]
+    if record.axis == "entry" and has_weights(record.name):
+        yield "", f"with weights: pyrogen fetch {record.name}"

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from pyrogen.command.cli import VERBS
-from pyrogen.command.plain import Parser
+from pyrogen.command.plain import Parser, listed
 from pyrogen.registry import registrations
 
 
 def run(arguments: Sequence[str]) -> int:
     """Compare what probes read from runs, beside their rivals; of one run, keep it and show it in the report."""
-    listed = {axis: sorted((r.name, r.summary) for r in registrations(axis)) for axis in ("representation", "reader")}
-    told = "\n".join(
-        f"The choices of --{option}:\n" + "\n".join(f"  {name:20}{says}" for name, says in listed[axis])
+    listings = {axis: sorted((r.name, r.summary) for r in registrations(axis)) for axis in ("representation", "reader")}
+    told = "\n\n".join(
+        f"the choices of --{option}:\n{listed(listings[axis])}"
         for option, axis in (("rivals", "representation"), ("readers", "reader"))
     )
     parser = Parser("pyrogen probe", VERBS["probe"], epilog=told)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("runs", nargs="+", help="folders of runs; differences are to the first")
     parser.add_argument("--data", help="other data than the first run's own, resized to what its model reads: transfer")
     parser.add_argument(

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--only_stale",
         action="store_true",
-        help="measure only claims that are not measured yet; the others keep their numbers",
+        help="measure only claims that this machine and these versions have not measured yet; the others keep their numbers",
     )
     options = parser.parse_args(arguments)
     from rich.console import Console
@@ -76,11 +76,12 @@ def _lines(claim: Measured, entry: str) -> str:
 
     style = "green" if claim.proved else "red"
     row = asdict(claim)
+    when = f"{claim.minutes:.1f} minutes{f', kept from {claim.date}' if claim.date else ''}"
     control = f"control ({escape(claim.control_says)}) {control_words(row)}"
     return (
         f"[{style}]{escape(claim.verdict)}[/]  {entry}: {escape(claim.says)}\n"
         f"    {claim.metric} {bound_words(claim.bound)}, measured {measured_words(row)}; {control}; "
-        f"seeds {', '.join(map(str, claim.seeds))}, {claim.minutes:.1f} minutes"
+        f"seeds {', '.join(map(str, claim.seeds))}, {when}"
     )
 
 

@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
     """Draw, and write numbers and pictures."""
     from pyrogen.samplers import Sampler
 
-    parser = opt.parser("pyrogen sample", VERBS["sample"])
+    parser = opt.parser("pyrogen sample", VERBS["sample"], "RUN [options]")
     parser.add_argument("run", type=str, help="folder of a run")
     parser.add_argument("--n", type=int, default=64, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")

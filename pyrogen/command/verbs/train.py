@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyrogen import registry
 from pyrogen.command import options as opt
 from pyrogen.command import speech
+from pyrogen.command.plain import listed
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -144,8 +145,7 @@ def _sections(
 
 def _models(asked: bool) -> int:
     entries = [registry.find("entry", name) for name in registry.list_models()]
-    wide = max(len(r.name) for r in entries)
-    names = "\n".join(f"  {r.name:{wide}}  {r.summary}" for r in entries)
+    names = listed((r.name, r.summary) for r in entries)
     usage = "usage: pyrogen train MODEL [options]"
     stream = sys.stdout if asked else sys.stderr
     print(f"{usage}\n\nMODEL is one of:\n{names}\n\npyrogen train MODEL --help lists its options.", file=stream)
