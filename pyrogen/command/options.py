@@ -94,8 +94,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     for word in arguments:
         plain_yaml.refuse_anchors(word)
     lists = {o for a in parser._actions if _is_list(getattr(a, "_typehint", None)) for o in a.option_strings}
-    named = {o for a in parser._actions if _is_mapping(getattr(a, "_typehint", None)) for o in a.option_strings}
-    arguments = _with_lists(lists, _with_mappings(named, lists, arguments))
+    mapped = {o for a in parser._actions if _is_mapping(getattr(a, "_typehint", None)) for o in a.option_strings}
+    arguments = _with_lists(lists, _with_mappings(mapped, lists, arguments))
     arguments = _names_first(_called(_with_truth(parser, arguments), axes), axes)
     known = {o for action in parser._actions for o in action.option_strings}
     names = {o.removeprefix("--") for o in known}
@@ -227,7 +227,7 @@ def _with_lists(lists: Collection[str], arguments: Sequence[str]) -> list[str]:
     return bracketed
 
 
-def _with_mappings(named: Collection[str], lists: Collection[str], arguments: Sequence[str]) -> list[str]:
+def _with_mappings(mapped: Collection[str], lists: Collection[str], arguments: Sequence[str]) -> list[str]:
     """The arguments, with values by name as people type them put into braces.
 
     That is ``--epochs codes=60,prior=200``, or ``--epochs.codes 60 --epochs.prior 200``.
@@ -240,7 +240,7 @@ def _with_mappings(named: Collection[str], lists: Collection[str], arguments: Se
         flag, equals, value = word.partition("=")
         option, dot, name = flag.partition(".")
         told = value if equals else words[0] if words and not words[0].startswith("--") else ""
-        if option not in named or not (dot or "=" in told) or told.startswith("{"):
+        if option not in mapped or not (dot or "=" in told) or told.startswith("{"):
             rest.append(word)
             continue
         if told and not equals:
