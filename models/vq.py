@@ -285,7 +285,12 @@ def vqvae_conditional(
     "diffusion, arXiv:2111.12701",
     fixes={"prior": "MaskedPrior"},
     data="digits",
-    recipe={"epochs": 60, "lr": 2e-3, "batch_size": 64, "lr_milestones": [45]},
+    recipe={
+        "epochs": {"codes": 60, "prior": 300},
+        "lr": 2e-3,
+        "batch_size": 64,
+        "lr_milestones": {"codes": [45], "prior": [225]},
+    },
 )
 def vqvae_masked(
     x_shape: Sequence[int],

@@ -18,6 +18,9 @@ NEEDS = {
     "Sequence[int]": "whole numbers, as (8, 4)",
     "Sequence[float]": "numbers, as (0.5, 2)",
     "Sequence[str]": "strings, as ('a', 'b')",
+    "Mapping[str, int]": "whole numbers by name, as {'a': 8, 'b': 4}",
+    "Mapping[str, float]": "numbers by name, as {'a': 0.5, 'b': 2}",
+    "Mapping[str, Sequence[int]]": "whole numbers by name, as {'a': (8, 4), 'b': ()}",
 }
 
 
@@ -26,7 +29,7 @@ class Unfit(Exception):
 
 
 def conform(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as the annotations of a function ask for them, where those are of numbers, strings and their sequences.
+    """Arguments as the annotations of a function ask for them, where those are of numbers, strings, and several of them.
 
     One number or string where a sequence is asked for is a sequence of one; NumPy's numbers become Python's, so that
     a config can hold them. What is annotated otherwise is left as it is.
@@ -66,13 +69,21 @@ def _allowed(function: Callable[..., Any]) -> dict[str, tuple[str, ...]]:
 def _conformed(name: str, value: Any, types: tuple[str, ...]) -> Any:
     for kind in types:
         try:
-            return _sequence(value, kind[9:-1]) if kind.startswith("Sequence") else _single(value, kind)
+            return _of_kind(value, kind)
         except Unfit:
             continue
     if not types:
         return value
     needs = " or ".join(NEEDS[kind] for kind in types)
     raise ValueError(f"{name}={value!r:.60}: needs {needs}.")
+
+
+def _of_kind(value: Any, kind: str) -> Any:
+    if kind.startswith("Mapping"):
+        if not (isinstance(value, Mapping) and value and all(isinstance(name, str) for name in value)):
+            raise Unfit
+        return {name: _of_kind(part, kind[len("Mapping[str, ") : -1]) for name, part in value.items()}
+    return _sequence(value, kind[9:-1]) if kind.startswith("Sequence") else _single(value, kind)
 
 
 def _single(value: Any, kind: str) -> Any:

@@ -89,8 +89,9 @@ class Player:
 class Stage:
     """One of the games that training plays one after the other.
 
-    What is None is as :func:`pyrogen.inference.fit` was told. ``enter()`` is called once, before the stage's first step, to
-    prepare the model; a run that is resumed inside the stage has what it left in the checkpoint.
+    What is None is as :func:`pyrogen.inference.fit` was told, which may tell it by the stage's name, and no two have the
+    same. ``enter()`` is called once, before the stage's first step, to prepare the model; a run that is resumed inside the
+    stage has what it left in the checkpoint.
     """
 
     players: Sequence[Player]

@@ -51,6 +51,7 @@ SMALLER = {
     r"\bIWAE\((k=)?\d+\)": "IWAE(10)",
     r"\btemperatures=\d+": "temperatures=4",
     r"--epochs \d+": "--epochs 1",
+    r"\bcodes=\d+,prior=\d+": "codes=1,prior=1",
     r"--seeds \d+": "--seeds 2",
     r'evaluate\("IWAE"\)': 'evaluate({"name": "IWAE", "k": 10})',
     r"\[:16\]": "[:2]",

@@ -20,6 +20,7 @@ from pyrogen.base import Model, Objective
 from pyrogen.figures.report import Section
 from pyrogen.files import first_line
 from pyrogen.inference.training.fit import FALLBACK, fit
+from pyrogen.inference.training.stages import BY_STAGE, shared
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
 from pyrogen.nets.sequences import SequenceNet
@@ -50,7 +51,7 @@ def command(config: Mapping[str, Any], model: Model) -> list[str]:
     if isinstance(made, dict) and made.get("from_weights"):
         raise ValueError(f"its training went on from the saved weights {made['from_weights']}.")
     auto, arguments = "cuda" if torch.cuda.is_available() else "cpu", dict(origin["arguments"])
-    own = {k: v for k, v in settings.items() if k != "device" or v != auto}
+    own = {k: shared(v) if k in BY_STAGE else v for k, v in settings.items() if k != "device" or v != auto}
     # a model's own objective is an argument of its entry
     same = describe(make("objective", own["objective"])) == describe(model.objective)
     (own if same else arguments).pop("objective", None)
@@ -119,6 +120,8 @@ def _plain(value: Any) -> Any:
 
 
 def _word(name: str, value: Any) -> str:
+    if isinstance(value, dict) and name in BY_STAGE:
+        return ",".join(f"{stage}={json.dumps(part)}" for stage, part in value.items())
     if isinstance(value, dict):
         raise ValueError(f"its {name} is {value.get('name') or value.get('own')} with settings of its own.")
     return value if isinstance(value, str) else json.dumps(value, default=str)

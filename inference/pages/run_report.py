@@ -77,6 +77,7 @@ from pyrogen.inference.runs.kept_findings import read_findings
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.run import METRICS, Run, read_history
+from pyrogen.inference.training.stages import each
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
@@ -269,7 +270,8 @@ def _analysed(folder: Path) -> Iterator[Panel]:
 
 def _unfinished(folder: Path, config: Mapping[str, Any], history: History) -> Iterator[Panel]:
     if not (folder / storage.WEIGHTS).is_file():
-        wished = config["fit"].get("epochs") if isinstance(config.get("fit"), dict) else None
+        told = config["fit"].get("epochs") if isinstance(config.get("fit"), dict) else None
+        wished = sum(n for n in each(told) if isinstance(n, int))
         done = max((row.get("epoch", 0) for row in history), default=0)
         yield Panel(
             ADVICE,

@@ -21,6 +21,7 @@ from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.progress import display
 from pyrogen.inference.training.run import Run
 from pyrogen.inference.training.settings import refuse_meaningless
+from pyrogen.inference.training.stages import BY_STAGE, by_stage, written
 from pyrogen.inference.training.trainer import Trainer, is_first
 from pyrogen.memory import enough_memory
 from pyrogen.registry import describe, find, make, spelled
@@ -36,9 +37,9 @@ def fit(
     data: Any,
     objective: Objective | str | None = None,
     *,
-    epochs: int | None = None,
-    lr: float | None = None,
-    batch_size: int | None = None,
+    epochs: int | Mapping[str, int] | None = None,
+    lr: float | Mapping[str, float] | None = None,
+    batch_size: int | Mapping[str, int] | None = None,
     device: str = "auto",
     precision: str = "32",
     seed: int = 0,
@@ -49,7 +50,7 @@ def fit(
     patience: int | None = None,
     ema: float | None = None,
     deterministic: bool = False,
-    lr_milestones: Sequence[int] | None = None,
+    lr_milestones: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     lr_decay: float | None = None,
     compile: bool | str = "auto",
     clip_gradients: float | None = None,
@@ -61,15 +62,20 @@ def fit(
 
     Under ``torchrun`` every process takes its share of each batch, and gradients are averaged over all data.
 
+    Of a model that is trained in stages ``epochs``, ``lr``, ``batch_size`` and ``lr_milestones`` may be told by stage, as
+    ``epochs={"codes": 60, "prior": 200}``; the stages are those of ``model.stages()``, and every one must be named that has
+    no value of its own.
+
     Args:
         model: any model of the zoo; it is trained in place.
         data: a data set, its name, or a path; or what :func:`pyrogen.data.from_arrays` takes: an array, a tensor, a
             DataFrame, a torch Dataset, ``(x, y)``, or a mapping of ``x_train``, ``y_train`` ...
         objective: by default the model's own.
-        epochs: passes over the data, in each stage that names no number of its own; by default those of the recipe.
-        lr: learning rate of every player, a critic's too, instead of what their optimizers say, be these equal or not; by
-            default the recipe's, or each player's own, also where ``objective`` was given optimizers.
-        batch_size: by default the recipe's.
+        epochs: passes over the data, in each stage that names no number of its own, or by stage; by default those of the
+            recipe. 0: nothing is trained in any stage.
+        lr: learning rate of every player, a critic's too, instead of what their optimizers say, be these equal or not, or
+            by stage; by default the recipe's, or each player's own, also where ``objective`` was given optimizers.
+        batch_size: data a step, or by stage; by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32.
         seed: of order, noise and draws; the global generator is left as it was. Fits in several threads of one process wait
@@ -87,7 +93,7 @@ def fit(
             at most (1 + t) / (10 + t), so that the start is soon forgotten.
         deterministic: only deterministic algorithms, for the same bits on a GPU.
         lr_milestones: epochs, counted from 1 in each stage, from which on the learning rate of every player is
-            ``lr_decay`` times what it was before; by default the recipe's, or none.
+            ``lr_decay`` times what it was before, or by stage; by default the recipe's, or none.
         lr_decay: factor of the learning rates at the milestones; by default the recipe's, or 0.1.
         compile: "auto" records each player's step below Pyro's handlers and replays it, where that pays, on a GPU as one
             CUDA graph; True also has it compiled (seconds, a C++ compiler; other rounding), as "auto" does for small models
@@ -149,12 +155,14 @@ def fit(
             "objective": describe(goal),
             **{k: v for k, v in asked.items() if k not in OF_THIS_CALL},
             "device": where.type,
-            "lr_milestones": list(asked["lr_milestones"]),
         }
         model.to(where)
         model.standardized = data.standardize
         with seeded(settings["seed"], where):  # of networks that an objective brings
             stages = model.stages() if objective is None else [Stage(goal.players(model))]
+        for setting in BY_STAGE:
+            values = by_stage(setting, asked[setting], stages, usual=given[setting] is None)
+            settings[setting] = describe(written(setting, values))
         if patience is not None and any(len(stage.players) > 1 for stage in stages):
             raise ValueError("patience waits for one loss to fall, and this game has several players; leave it out.")
         target = Path(folder) if folder is not None and is_first() else None

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pyrogen.inference.training.stages import each
 from pyrogen.inference.training.trainer import PRECISIONS
 from pyrogen.seeds import check_seed
 
@@ -25,11 +26,12 @@ def refuse_meaningless(given: Mapping[str, Any]) -> None:
     check_seed(said.get("seed", 0))
     if not 0 < (clip := said.get("clip_gradients", 1)) < math.inf:
         raise ValueError(f"clip_gradients={clip}: the largest norm must be positive and finite, or None.")
-    if (epochs := said.get("epochs", 0)) < 0:
+    epochs, batch_size, lr = (said.get(k, 1) for k in ("epochs", "batch_size", "lr"))
+    if min(each(epochs)) < 0:
         raise ValueError(f"epochs={epochs}: needs epochs >= 0.")
-    if (batch_size := said.get("batch_size", 1)) < 1:
+    if min(each(batch_size)) < 1:
         raise ValueError(f"batch_size={batch_size}: needs batch_size >= 1.")
-    if not 0 < (lr := said.get("lr", 1)) < math.inf:
+    if not all(0 < rate < math.inf for rate in each(lr)):
         raise ValueError(f"lr={lr}: needs lr > 0, and finite.")
     if (precision := said.get("precision", "32")) not in PRECISIONS:
         raise ValueError(f"precision={precision!r}: choose '32' or 'bf16'.")
@@ -39,7 +41,8 @@ def refuse_meaningless(given: Mapping[str, Any]) -> None:
         raise ValueError(f"patience={patience}, validate={validate}: patience counts epochs of validation, 1 or more.")
     if not (seconds := said.get("checkpoint_seconds", 30)) >= 0:
         raise ValueError(f"checkpoint_seconds={seconds}: needs 0 or more.")
-    _refuse_schedule(said.get("lr_milestones", ()), said.get("lr_decay", 0.1))
+    for milestones in each(said.get("lr_milestones", ())):
+        _refuse_schedule(milestones, said.get("lr_decay", 0.1))
     if (recorded := said.get("compile", "auto")) not in ("auto", True, False):
         raise ValueError(f"compile={recorded!r}: choose 'auto', True or False.")
     if resume and overwrite:

@@ -32,6 +32,7 @@ from pyrogen.inference.training.kept_weights import KeptWeights
 from pyrogen.inference.training.processes import agree, as_written, everyones, rank, world
 from pyrogen.inference.training.progress import Board, Display
 from pyrogen.inference.training.run import METRICS, Run, read_history
+from pyrogen.inference.training.stages import BY_STAGE, of_stage
 from pyrogen.provenance import provenance
 
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
@@ -163,9 +164,11 @@ class Trainer:
             board = Board(self.run.folder if tensorboard else None)
             first = self.checkpoint[1]["stage"] if self.checkpoint else 0
             ended = len(self.checkpoint[1]["history"]) if self.checkpoint and self.checkpoint[1].get("ended") else None
-            for number in range(first, len(self.stages)):
+            # a stage of no epochs is entered for the sake of those after it
+            trained = [i for i, stage in enumerate(self.stages) if of_stage(self.settings["epochs"], stage.name)]
+            for number in range(first, max([first, *trained]) + 1):
                 self.stage, stage = number, self.stages[number]
-                if not self.checkpoint:
+                if trained and not self.checkpoint:
                     stage.enter()
                 self.game = game = Game(model, stage.players, self.train_split, self._rules(stage))
                 self.epoch = 0
@@ -173,6 +176,8 @@ class Trainer:
                 if self.checkpoint:
                     self._restore(*self.checkpoint)
                     self.checkpoint = None
+                    if trained and not game.step:  # what trained nothing so far did not enter
+                        stage.enter()
                 self._begin(game)
                 done = self.epoch * game.batches + game.batch
                 total = game.rules.epochs * game.batches
@@ -200,12 +205,12 @@ class Trainer:
         return whole.x, whole.y
 
     def _rules(self, stage: Stage) -> Rules:
-        s = self.settings
+        s, own = self.settings, {setting: of_stage(self.settings[setting], stage.name) for setting in BY_STAGE}
         return Rules(
-            batch_size=s["batch_size"] if stage.batch_size is None else stage.batch_size,
-            epochs=s["epochs"] if stage.epochs is None else stage.epochs,
-            lr=s["lr"] if stage.lr is None else stage.lr,
-            milestones=s["lr_milestones"],
+            batch_size=own["batch_size"],
+            epochs=own["epochs"],
+            lr=own["lr"],
+            milestones=own["lr_milestones"],
             decay=s["lr_decay"],
             dtype=PRECISIONS[s["precision"]],
             compile=s["compile"],

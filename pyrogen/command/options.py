@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
+import json
 import re
 import typing
 import warnings
@@ -130,7 +131,9 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     for word in arguments:
         plain_yaml.refuse_anchors(word)
     lists = {o for a in parser._actions if _is_list(getattr(a, "_typehint", None)) for o in a.option_strings}
-    arguments = _names_first(_called(_with_truth(parser, _with_lists(lists, arguments)), axes), axes)
+    mapped = {o for a in parser._actions if _is_mapping(getattr(a, "_typehint", None)) for o in a.option_strings}
+    arguments = _with_lists(lists, _with_mappings(mapped, lists, arguments))
+    arguments = _names_first(_called(_with_truth(parser, arguments), axes), axes)
     known = {o for action in parser._actions for o in action.option_strings}
     names = {o.removeprefix("--") for o in known}
     understand(names)
@@ -266,15 +269,44 @@ def _with_lists(lists: Collection[str], arguments: Sequence[str]) -> list[str]:
     while words:
         word = words.pop(0)
         flag, equals, value = word.partition("=")
-        if flag not in lists or value.startswith("["):
+        if flag not in lists or value.startswith(("[", "{")):
             bracketed.append(word)
             continue
         items = [value] if equals else []
         while words and not words[0].startswith("--") and not equals:
             items.append(words.pop(0))
-        plain = len(items) == 1 and items[0].startswith("[")
+        plain = len(items) == 1 and items[0].startswith(("[", "{"))
         bracketed += [flag, items[0] if plain else f"[{','.join(items)}]"] if items else [flag]
     return bracketed
+
+
+def _with_mappings(mapped: Collection[str], lists: Collection[str], arguments: Sequence[str]) -> list[str]:
+    """The arguments, with values by name as people type them put into braces.
+
+    That is ``--epochs codes=60,prior=200``, or ``--epochs.codes 60 --epochs.prior 200``.
+    """
+    found: dict[str, dict[str, str]] = {}
+    rest: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        flag, equals, value = word.partition("=")
+        option, dot, name = flag.partition(".")
+        told = value if equals else words[0] if words and not words[0].startswith("--") else ""
+        if option not in mapped or not (dot or "=" in told) or told.startswith("{"):
+            rest.append(word)
+            continue
+        if told and not equals:
+            words.pop(0)
+        values = found.setdefault(option, {})
+        for part in [f"{name}={told}"] if dot else _unbracketed(told):
+            key, begins, first = part.partition("=")
+            key = key.strip() if begins else [*values][-1]
+            values[key] = first or "null" if begins else f"{values[key]},{part}"  # of a list
+    for option, values in found.items():
+        listed = {k: f"[{v}]" if option in lists and not v.startswith("[") else v for k, v in values.items()}
+        rest += [option, f"{{{', '.join(f'{json.dumps(k, ensure_ascii=False)}: {v}' for k, v in listed.items())}}}"]
+    return rest
 
 
 def _with_truth(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
@@ -309,6 +341,10 @@ def _is_list(hint: Any) -> bool:
     return any(typing.get_origin(part) is list for part in (hint, *typing.get_args(hint)))
 
 
+def _is_mapping(hint: Any) -> bool:
+    return any(typing.get_origin(part) is Mapping for part in typing.get_args(hint))
+
+
 def _of_a_choice(error: Exception, chosen: Mapping[str, registry.Registration], arguments: Sequence[str]) -> str:
     """What is wrong with the value of a choice's own option; nothing where something else is."""
     nested = re.search(r"NestedArg\(key='(\w+)'", str(error))
@@ -335,12 +371,12 @@ def _sentence(error: Exception) -> str:
     if literal := re.search(r"Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)$", text):
         keys = ".".join(re.findall(r'Parser key "([^"]+)"', text))
         return f"--{keys} takes {literal[1].replace(', ', ' or ')}; got {literal[2]!r}."
-    key, value = re.search(r'Parser key "([^"]+)"', text), re.search(r"(?:Given value|Got value): (.*)$", text)
-    wanted = list(dict.fromkeys(re.findall(r"<class '([\w.]+)'>", text.split("Given value")[0])))
+    key, value = re.search(r'Parser key "([^"]+)"', text), re.search(r".*(?:Given value|Got value): (.*)$", text)
+    wanted = list(dict.fromkeys(re.findall(r"(?<=<class ')[\w.]+(?='>)|abc\.Mapping", text.split("Given value")[0])))
     if key and value and wanted:
         # an option that may be left out is given something where it is named
-        words = {**NEEDS, "float": "a finite number"}
-        names = " or ".join(words.get(w, w) for w in wanted if w != "NoneType")
+        words = {**NEEDS, "float": "a finite number", "abc.Mapping": "one for each stage, as NAME=60,NAME=200"}
+        names = " or ".join(words.get(w, w) for w in wanted if w not in ("NoneType", "collections.abc.Mapping"))
         return f"--{key[1]} takes {names}; got {value[1]!r}."
     return text
 
@@ -350,7 +386,8 @@ def _plain(hint: Any) -> Any:
     for part in (hint, *typing.get_args(hint)):
         if typing.get_origin(part) is Sequence:
             items: Any = list[typing.get_args(part)[0]]  # type: ignore[misc]
-            return items | None if type(None) in typing.get_args(hint) else items
+            accepted = items | Mapping[str, items] if _is_mapping(hint) else items
+            return accepted | None if type(None) in typing.get_args(hint) else accepted
     if {Path, str} & set(typing.get_args(hint)) and bool not in typing.get_args(hint):
         return str | None if type(None) in typing.get_args(hint) else str
     return hint

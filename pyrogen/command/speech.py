@@ -22,7 +22,7 @@ from pyrogen.command import completion
 _options: ContextVar[Mapping[str, str]] = ContextVar("options", default={})  # noqa: B039  (never changed)
 
 VALUE = (
-    r"'[^']*'|\"[^\"]*\"|\[[^\[\]]*\]|\([^()]*\)|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\.\.\."
+    r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|\[[^\[\]]*\]|\([^()]*\)|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\.\.\."
     r"|[A-Za-z]\w*(?:\((?:[^()]|\([^()]*\))*\))?"
 )
 SETTING = re.compile(rf"(?<![\w.'\"-])([a-z]\w*)=({VALUE})")
@@ -112,6 +112,8 @@ def _word(value: str) -> str:
         return {True: "true", False: "false", None: "null"}[plain]
     if isinstance(plain, (int, float)):
         return value
+    if isinstance(plain, dict):
+        return shlex.quote(",".join(f"{name}={_word(repr(part))}" for name, part in plain.items()) or "{}")
     if isinstance(plain, (list, tuple)):
         return ",".join(map(str, plain)) or "[]"
     return shlex.quote(str(plain))
