@@ -160,17 +160,17 @@ def rows(work: Work, threads: int) -> list[tuple[str, ...]]:
 def by_fit(work: Work, mode: str, clock: Callable[[], float] | None = None) -> Callable[[], Seconds]:
     """A fit, timed from its ``before``-th move and scaled to all steps."""
     model, moves, started = work.model(), 0, 0.0
-    clock, over = clock or CLOCK, Game.over
+    clock, count = clock or CLOCK, Game.count
 
     def counted(game: Game) -> None:
         nonlocal moves, started
-        over(game)
+        count(game)
         moves += 1
         if moves == work.before:
             started = clock()
 
     def go() -> Seconds:
-        with _recorded(work), _replaced(Game, "over", counted):
+        with _recorded(work), _replaced(Game, "count", counted):
             train(work, model, mode)
         return Seconds((clock() - started) * work.steps / (work.steps - work.before))
 

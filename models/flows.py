@@ -45,12 +45,16 @@ class Flow(Pair, HasSource, ABC):
         """It starts where the data are."""
         return True
 
+    overflows = False
+
     def _drawn(self, n: int) -> Tensor:
         """Draws of the density; those that are no numbers are said to be none."""
         x: Tensor = self.density().sample((n,))
-        if lost := n - int(x.flatten(1).isfinite().all(1).sum()):
+        lost = n - int(x.flatten(1).isfinite().all(1).sum())
+        if lost and not self.overflows:  # said once: many samples are drawn in parts
+            self.overflows = True
             log.warning(
-                f"{lost} of {n} samples are not finite: away from data this flow divides by scales that training left too "
+                f"{lost} of {n} samples are not finite: away from data this flow may divide by scales that training left too "
                 "small, as happens at a large learning rate; train at a smaller lr."
             )
         return x

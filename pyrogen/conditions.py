@@ -138,7 +138,7 @@ class Condition:
             raise ValueError(f"the model is conditional, and got no y: pass {self} for each datum.")
         if not isinstance(y, Tensor):
             raise ValueError(
-                f"the model takes {self}, y as a tensor of shape {(n, *self.shape)}; got {type(y).__name__} {y!r}."
+                f"the model takes {self}, y as a tensor of shape {(n, *self.shape)}; got {type(y).__name__}."
             )
         if y.shape != (n, *self.shape):
             raise ValueError(f"the model takes {self}, y of shape {(n, *self.shape)}; got {tuple(y.shape)}.")

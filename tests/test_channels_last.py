@@ -38,6 +38,22 @@ NETS = {
 }
 
 
+class Turned(nn.Module):
+    def forward(self, x):
+        return x.mT
+
+
+class First(nn.Module):
+    """One of several channels, of which it is a slice."""
+
+    def forward(self, h):
+        return h[:, :1]
+
+
+NETS["transposed, of one channel"] = lambda: nn.Sequential(nn.Conv2d(1, 1, 3), Turned(), nn.Conv2d(1, 4, 3))
+NETS["of a slice"] = lambda: nn.Sequential(nn.Conv2d(1, 4, 3), First(), nn.Conv2d(1, 4, 3))
+
+
 class Seen(Interpreter):
     """Keeps how the inputs of convolutions lie."""
 
@@ -65,10 +81,11 @@ class Read(TorchDispatchMode):
 
 
 @pytest.mark.slow
-def test_inductor_keeps_the_layout_of_one_channel_too():
+@pytest.mark.parametrize(("name", "size"), [(name, n) for name in NETS if "of" in name for n in (1, 5)])
+def test_inductor_keeps_the_layout_of_one_channel_too(name, size):
     """Or a gradient would be taken across two layouts, in four times the time."""
-    function, parameters = gradients(NETS["of one channel"]())
-    inputs = [*parameters, torch.randn(5, 1, 12, 12)]
+    function, parameters = gradients(NETS[name]())
+    inputs = [*parameters, torch.randn(size, 1, 12, 12)]
     compiled = trace(function, inputs).compiled(inputs)
     with Read() as read:
         found = compiled([t.detach() for t in inputs])

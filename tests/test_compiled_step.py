@@ -13,7 +13,7 @@ from playing import played
 from smallest import small
 from torch import nn
 
-from pyrogen.inference import Adversarial, PersistentContrastiveDivergence, fit
+from pyrogen.inference import ELBO, Adversarial, PersistentContrastiveDivergence, fit
 from pyrogen.inference.replay.again import Again
 from pyrogen.inference.replay.entry import CHECKED
 from pyrogen.inference.replay.recorded_step import Step
@@ -148,16 +148,16 @@ def test_a_resumed_run_changes_no_bit(stopped, optimizer, tiny_data, tmp_path, m
     arguments |= {} if optimizer == "as it is" else {"clip_gradients": 0.1, "lr_milestones": [2]}
     data = tiny_data(small("vae"))
     whole = fit(small("vae"), data, folder=tmp_path / "whole", **arguments)
-    over, left = Game.over, [stopped]
+    count, left = Game.count, [stopped]
 
     def cut(game):
-        over(game)
+        count(game)
         left[0] -= 1
         if left[0] == 0:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "over", cut)
+        patch.setattr(Game, "count", cut)
         with pytest.raises(KeyboardInterrupt):
             fit(small("vae"), data, folder=tmp_path / "cut", **arguments)
     resumed = fit(small("vae"), data, folder=tmp_path / "cut", resume=True, **arguments)
@@ -192,6 +192,20 @@ def test_steps_that_look_at_nothing_in_between_change_no_bit(batch_size, tiny_da
     state = looked.model.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in plain_run.model.state_dict().items())
     assert len(taken) - 2 == taken.index(0) == 5 * (24 // batch_size - 1) - CHECKED
+
+
+def test_a_term_that_is_a_parameter_is_written_as_it_was_at_each_step(tiny_data, uncompiled):
+    class Watched(ELBO):
+        def terms(self, model, batch):
+            return {**super().terms(model, batch), "bias": [*model.decoder.parameters()][-1][0]}
+
+    means = []
+    for compile in (True, False):
+        model = small("vae")
+        run = fit(model, tiny_data(model), Watched(), epochs=3, batch_size=4, progress=False, compile=compile, lr=0.01)
+        means.append([value for record in run.records for key, value in record.items() if key == "train/bias"])
+    assert len(means[0]) == 3
+    assert means[0] == pytest.approx(means[1], rel=1e-4)
 
 
 @pytest.mark.slow

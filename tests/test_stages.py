@@ -1,6 +1,7 @@
 """Stages of training: each by numbers of its own, in what is asked, trained, resumed, written down, shown and refused."""
 
 import copy
+import logging
 import signal
 
 import pytest
@@ -115,6 +116,12 @@ def test_two_stages_of_one_name_are_refused():
         by_stage("epochs", 1, [Stage([]), Stage([], epochs=3)])
 
 
+def test_a_rate_of_one_stage_is_said_of_that_one():
+    values = by_stage("lr", {"codes": 0.1}, [STAGES[0], Stage([], name="prior")])
+    assert written("lr", values) == {"codes": 0.1}
+    assert by_stage("lr", written("lr", values), [Stage([], name="prior"), Stage([], name="codes")]) == values
+
+
 def test_what_is_written_down_is_short_where_stages_agree():
     assert written("batch_size", {"codes": 3, "prior": 3}) == 3
     assert written("batch_size", {"codes": 3, "prior": 4}) == {"codes": 3, "prior": 4}
@@ -196,6 +203,19 @@ def test_a_stage_that_is_not_over_takes_new_numbers(tmp_path):
     assert same(state(cut.model), state(train(epochs=more, compile=False).model))
     (change,) = yaml.safe_load((tmp_path / "cut" / "config.yaml").read_text())["changes"]
     assert change == {"stage": 2, "epoch": 3, "step": 3, "epochs": {"was": BY_NAME["epochs"], "now": more}}
+
+
+@pytest.mark.parametrize("more", [{"codes": 9, "prior": 5}, {"codes": 9, "prior": 3}], ids=["and another", "alone"])
+def test_a_stage_that_is_over_stays_as_it_was_trained(more, tmp_path, caplog):
+    stopped(tmp_path / "cut", 11)
+    with caplog.at_level(logging.WARNING, "pyrogen"):
+        cut = train(folder=tmp_path / "cut", resume=True, compile=False, epochs=more)
+    assert "the stage 'codes' is over, so its epochs stays 2." in caplog.messages
+    kept = {**more, "codes": 2}
+    assert same(state(cut.model), state(train(epochs=kept, compile=False).model))
+    config = yaml.safe_load((tmp_path / "cut" / "config.yaml").read_text())
+    assert config["fit"]["epochs"] == kept
+    assert [c["epochs"]["now"] for c in config.get("changes", [])] == ([kept] if kept != BY_NAME["epochs"] else [])
 
 
 def test_a_batch_size_of_a_stage_may_not_change(tmp_path):
@@ -282,6 +302,28 @@ def test_the_command_line_refuses_in_its_own_words(words, tmp_path, capsys):
     said = capsys.readouterr().err
     assert REFUSED[words] in said
     assert said.count("\n") == 1
+
+
+def test_help_says_how_a_stage_is_named(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "vqvae", "--help"])
+    assert "(a whole number, or STAGE=...,STAGE=...)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_of_several_flags_the_last_counts(capsys):
+    for words, epochs in (("--epochs.prior 3 --epochs 10", 10), ("--epochs 10 --epochs a=1,b=2", {"a": 1, "b": 2})):
+        assert main(["train", "vqvae", *words.split(), "--lr_milestones.prior", "2", "4", "--print_config"]) == 0
+        told = yaml.safe_load(capsys.readouterr().out)["fit"]
+        assert (told["epochs"], told["lr_milestones"]) == (epochs, {"prior": [2, 4]})
+
+
+def test_a_config_whose_stages_agree_serves_other_priors(tmp_path, capsys):
+    file = tmp_path / "config.yaml"
+    epochs = {"training": 3, "prior": 3}
+    sections = {"model": {"entry": "vae", "arguments": {}}, "data": {"source": "digits"}, "fit": {"epochs": epochs}}
+    file.write_text(yaml.safe_dump(sections))
+    assert main(["train", "--config", str(file), "--print_config"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["fit"]["epochs"] == 3
 
 
 def test_the_command_of_a_run_names_the_stages_that_differ():

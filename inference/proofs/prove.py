@@ -135,7 +135,7 @@ def _told(
             f"that were measured elsewhere ({where}); the proof keeps their numbers until then."
         )
     for says in dropped:
-        yield f"{name}: what was measured of a claim that is made no more is left out of the proof: {says}"
+        yield f"{name}: what was measured of a claim that is made otherwise by now, or no more, is left out: {says}"
 
 
 def matching(pattern: str) -> list[str]:

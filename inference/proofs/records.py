@@ -216,7 +216,9 @@ def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
     few = f"{run} of {claimed} seeds" if 0 < run < claimed else ""
     # a plain number of seeds counts from 0; what was measured on others says so
     named = f"seeds {', '.join(map(str, claim['seeds']))}" if list(claim["seeds"]) != list(range(run)) else ""
-    said = f" ({': '.join(filter(None, [few, named]))})" if few or named else ""
+    elsewhere = f"on {claim['machine']['cpu']}, torch {claim['versions']['torch']}" if claim.get("machine") else ""
+    seeds = ": ".join(filter(None, [few, named]))
+    said = f" ({'; '.join(filter(None, [seeds, elsewhere]))})" if seeds or elsewhere else ""
     cells = [
         f"`{proof['entry']}`",
         claim["says"],

@@ -53,7 +53,9 @@ def _turned(graph: fx.Graph, given: fx.Node) -> fx.Node:
         return graph.call_function(aten.clone.default, (given,), {"memory_format": torch.channels_last})
     # Of one channel both layouts are the same, but for the stride of channels, by which kernels tell them apart: a compiler
     # would fill in any, and a gradient would be taken across two layouts, in four times the time.
-    plain = given if like.is_contiguous() else graph.call_function(aten.clone.default, (given,))
+    plain = given
+    if given.op != "placeholder" or not like.is_contiguous():  # which may lie otherwise than when it was recorded
+        plain = graph.call_function(aten.clone.default, (given,), {"memory_format": torch.contiguous_format})
     return graph.call_function(aten.as_strided.default, (plain, [*like.shape], [height * width, 1, width, 1]))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrogen.inference.replay.recording import Recording, Unrecordable, trace
+from pyrogen.inference.replay.recording import Recording, Unrecordable, kind_and_line, trace
 
 HABIT = 300  # calls after which a recording, which takes as long as some hundreds, begins to pay
 COMPILED = 10_000  # calls for which compiling, which takes some seconds and saves an eighth of each, pays
@@ -40,7 +40,7 @@ class Recorded:
 
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """What the function returns."""
-        shapes = tuple(t.shape for t in inputs)
+        shapes = tuple((t.shape, t.stride(), t.dtype) for t in inputs)
         recording = self._recordings.get(shapes)
         if recording is not None:
             return recording(inputs)
@@ -65,9 +65,12 @@ class Recorded:
         self._tried[shapes] = recording
         if compiles and all(t.device.type == "cpu" for t in inputs):
             try:
-                self._tried[shapes] = recording.compiled(inputs)
-            except Unrecordable as error:
-                log.warning("a function that is called often is replayed without Inductor: %s.", error)
+                compiled = recording.compiled(inputs)
+                compiled(inputs)
+                self._tried[shapes] = compiled
+            except Exception as error:  # of the compiler, or of what it made
+                why = error if isinstance(error, Unrecordable) else f"what it made fails ({kind_and_line(error)})"
+                log.warning("a function that is called often is replayed without Inductor: %s.", why)
 
 
 def _same(values: Sequence[Tensor], again: Sequence[Tensor]) -> bool:

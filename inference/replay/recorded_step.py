@@ -136,7 +136,8 @@ class Step:
         terms = self.compute(batch)
         if self.parameters:
             terms["loss"].backward()
-        return terms
+        # a term that is a parameter would become what the optimizer makes of that
+        return {name: t.clone() for name, t in terms.items()}
 
     def _moved(self, batch: Batch) -> list[Tensor]:
         """All that may have a gradient."""
@@ -249,7 +250,10 @@ class Step:
                 for (home, name), tensor in zip(self.reads.places, tensors, strict=True):
                     if home[name] is not tensor:
                         tensor.copy_(home[name])  # a buffer that the loss replaced
-            return [t.detach() for t in terms.values()] + [g for _, g in found]
+            # as in eager steps, but for what is nobody else's
+            live = {t.untyped_storage().data_ptr() for t in tensors}
+            apart = [t.clone() if t.untyped_storage().data_ptr() in live else t for t in terms.values()]
+            return [t.detach() for t in apart] + [g for _, g in found]
 
         started = time.perf_counter()
         entry.traced = trace(function, [*tensors, *tensors_of(batch).values()])

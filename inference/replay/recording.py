@@ -21,8 +21,10 @@ aten = torch.ops.aten
 INDUCTOR: dict[str, Any] = {
     "fallback_random": True,  # Inductor's own random numbers are another stream
     "size_asserts": False,  # after every kernel, though only inputs of one shape ever come
-    "pattern_matcher": False,  # what it looks for is of GPUs, but for biases, which it would join to products again
 }
+ON_CPU: dict[str, Any] = {
+    "pattern_matcher": False
+}  # which would join biases to products again, and finds little else there
 
 
 def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, *settings: Any) -> Any:
@@ -73,14 +75,17 @@ class Recording:
         """
         from torch._inductor import standalone_compile  # slow to import, and rarely asked for
 
+        module, settings = channels_last(self.module), INDUCTOR
+        if all(inputs[i].device.type == "cpu" for i in self.reads):
+            module, settings = biases_apart(module), INDUCTOR | ON_CPU
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 made = standalone_compile(
-                    channels_last(biases_apart(self.module)),
+                    module,
                     [inputs[i] for i in self.reads],
                     dynamic_shapes="from_example_inputs",
-                    options={"config_patches": INDUCTOR},
+                    options={"config_patches": settings},
                 )
         except Exception as error:
             raise Unrecordable(_not_compiled(error)) from error

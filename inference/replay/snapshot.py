@@ -99,9 +99,8 @@ def distance(a: Sequence[Tensor | None], b: Sequence[Tensor | None]) -> float:
     wide = [(_exact(x), _exact(y)) for x, y in pairs]
     by, size = _norm([x - y for x, y in wide]), _norm([x for x, _ in wide])
     if not (math.isfinite(by) and math.isfinite(size)):
-        finite = [(x.isfinite(), x, y) for x, y in wide]
-        by = _norm([torch.where((x == y) | (x.isnan() & y.isnan()), 0, x - y) for _, x, y in finite])
-        size = _norm([torch.where(there, x, 0) for there, x, _ in finite])
+        by = _norm([torch.where((x == y) | (x.isnan() & y.isnan()), 0, x - y) for x, y in wide])
+        size = _norm([torch.where(x.isfinite(), x, 0) for x, _ in wide])
     if by == 0:
         return 0.0
     return by / size if size and math.isfinite(by) else math.inf

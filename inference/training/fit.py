@@ -21,7 +21,7 @@ from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.progress import display
 from pyrogen.inference.training.run import Run
 from pyrogen.inference.training.settings import refuse_meaningless
-from pyrogen.inference.training.stages import BY_STAGE, by_stage, written
+from pyrogen.inference.training.stages import BY_STAGE, by_stage, each, written
 from pyrogen.inference.training.trainer import Trainer, is_first
 from pyrogen.memory import enough_memory
 from pyrogen.registry import describe, find, make, spelled
@@ -174,8 +174,8 @@ def fit(
         )
         with checkpoint.owned(target), _algorithms(deterministic), display(progress, is_first()) as shown:
             if trainer.claim(resume, overwrite):
-                size = settings["batch_size"]
-                lower = f"lower batch_size (now {size}), the draws of the objective or the width of the networks"
+                sizes = ", ".join(map(str, each(settings["batch_size"])))
+                lower = f"lower batch_size (now {sizes}), the draws of the objective or the width of the networks"
                 with enough_memory(lower, lambda: checkpoint.stands(target)):
                     trainer.train(shown, checkpoint_seconds, tensorboard)
     return trainer.run

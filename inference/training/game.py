@@ -116,7 +116,7 @@ class Game:
             index = self.loader.index(self.batch).to(self.step.device)
             batch = replace(self.loader.read(index, length), step=self.step, turn=self.step)
             found += again(batch)
-            self.over()
+            self.count()
             if len(found) >= TOGETHER:
                 self._keep(found)
             now = paused()
@@ -142,7 +142,7 @@ class Game:
         if not self.terms:
             self.terms = list(measured)
             self.record = torch.zeros(self.batches, len(self.terms), device=self.step.device)
-        self.over()
+        self.count()
         # one row a batch, read once an epoch: nothing waits for the device in between
         self._keep(list(measured.values()))
 
@@ -153,7 +153,7 @@ class Game:
             self.record[self.batch - len(rows) : self.batch] = rows
             found.clear()
 
-    def over(self) -> None:
+    def count(self) -> None:
         """Count a batch."""
         self.step += 1
         self.batch += 1

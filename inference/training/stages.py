@@ -47,7 +47,7 @@ def by_stage(setting: str, told: Any, stages: Sequence[Stage], usual: bool = Fal
     there = f"this model is trained in the stages {', '.join(map(repr, names))}"
     if foreign := [name for name in told if name not in names]:
         raise ValueError(f"{setting}={dict(told)}: there is no stage {foreign[0]!r}; {there}.")
-    said = {**own, **told}
+    said = {**(dict.fromkeys(names) if setting == "lr" else {}), **own, **told}
     if missing := [name for name in names if name not in said]:
         raise ValueError(
             f"{setting}={dict(told)} says nothing of the stage {missing[0]!r}; {there}: name each of them, or say one value "
@@ -58,9 +58,12 @@ def by_stage(setting: str, told: Any, stages: Sequence[Stage], usual: bool = Fal
 
 def written(setting: str, values: Mapping[str, Any]) -> Any:
     """The values of a setting as a run writes them down: one where all stages share it, but epochs are counted by stage."""
-    return dict(values) if setting == "epochs" and len(values) > 1 else shared(values)
+    if setting == "epochs" and len(values) > 1:
+        return dict(values)
+    # a stage without a learning rate has those of its players
+    return told if not isinstance(told := shared(values), Mapping) else {k: v for k, v in told.items() if v is not None}
 
 
 def of_stage(told: Any, name: str) -> Any:
     """What such a setting is in a stage."""
-    return told[name] if isinstance(told, Mapping) else told
+    return told.get(name) if isinstance(told, Mapping) else told

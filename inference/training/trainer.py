@@ -32,7 +32,7 @@ from pyrogen.inference.training.kept_weights import KeptWeights
 from pyrogen.inference.training.processes import agree, as_written, everyones, rank, world
 from pyrogen.inference.training.progress import Board, Display
 from pyrogen.inference.training.run import METRICS, Run, read_history
-from pyrogen.inference.training.stages import BY_STAGE, of_stage
+from pyrogen.inference.training.stages import BY_STAGE, of_stage, written
 from pyrogen.provenance import provenance
 
 SHOWN = 10_000  # data that a streamed split shows to what a model does before and after its games
@@ -112,7 +112,7 @@ class Trainer:
                 self.run.records = read_history(self.target)
                 return False
             if (self.target / checkpoint.CHECKPOINT).exists():
-                self._go_on(changed)
+                self._go_on(changed, before)
                 return True
             if ended:
                 raise ValueError(
@@ -128,7 +128,7 @@ class Trainer:
         write(self.target / METRICS, "")
         return True
 
-    def _go_on(self, changed: dict[str, Any]) -> None:
+    def _go_on(self, changed: dict[str, Any], before: Mapping[str, Any]) -> None:
         """Read the checkpoint, and write down which settings change at it."""
         assert self.target is not None
         self.checkpoint = tensors, facts = checkpoint.read(self.target / checkpoint.CHECKPOINT)
@@ -137,6 +137,7 @@ class Trainer:
                 f"the checkpoint in {self.target} is of a stage that this run does not have; start anew with "
                 "overwrite=True."
             )
+        self._keep_what_is_over(facts["stage"], changed, before["fit"])
         if not changed:
             return
         if "game/step" not in tensors or not isinstance(facts.get("history"), list):
@@ -147,6 +148,18 @@ class Trainer:
         for name in storage.SAVED.values():
             (self.target / name).unlink(missing_ok=True)
         storage.write_config(self.model, self.target, **self.sections)
+
+    def _keep_what_is_over(self, stage: int, changed: dict[str, Any], was: Mapping[str, Any]) -> None:
+        """Stages before this one stay as they were trained, whatever is said of them by now."""
+        over = {s.name for s in self.stages[:stage]}
+        for setting in changed.keys() & {*BY_STAGE}:
+            asked = {s.name: of_stage(self.settings[setting], s.name) for s in self.stages}
+            values = {name: of_stage(was[setting], name) if name in over else value for name, value in asked.items()}
+            if late := [name for name in asked if values[name] != asked[name]]:
+                log.warning("the stage %r is over, so its %s stays %s.", late[-1], setting, values[late[-1]])
+            self.settings[setting] = changed[setting]["now"] = written(setting, values)
+            if changed[setting]["now"] == was[setting]:
+                del changed[setting]
 
     def train(self, display: Display, checkpoint_seconds: float, tensorboard: bool) -> None:
         """Play all games to their end, and write what they leave."""

@@ -52,7 +52,9 @@ def _written(hint: Any) -> list[str]:
         "list[int]": "whole numbers, as 8,4",
         "list[float]": "as 0.5,2",
     }
-    return [words[name] for part in typing.get_args(hint) or (hint,) if (name := _name_of(part)) in words][:1]
+    parts = typing.get_args(hint) or (hint,)
+    said = [words[name] for part in parts if (name := _name_of(part)) in words][:1]
+    return [f"{told}, or STAGE=...,STAGE=..." if _is_mapping(hint) else told for told in said]
 
 
 def _name_of(hint: Any) -> str:
@@ -218,7 +220,7 @@ def _misplaced(option: str, axis: str, nested: str, chosen: str | None, accepted
 
 
 def _without(option: str, nested: str, value: object, known: Collection[str]) -> ValueError:
-    """The error for ``--epochs.foo``, or ``--data.length``: an option with no others after a point."""
+    """The error for ``--patience.foo``, or ``--data.length``: an option with no others after a point."""
     said = f"--{option} has no option .{nested}"
     if option == "data":
         from pyrogen.data.named import settings_of
@@ -293,11 +295,16 @@ def _with_mappings(mapped: Collection[str], lists: Collection[str], arguments: S
         flag, equals, value = word.partition("=")
         option, dot, name = flag.partition(".")
         told = value if equals else words[0] if words and not words[0].startswith("--") else ""
-        if option not in mapped or not (dot or "=" in told) or told.startswith("{"):
+        named = dot or "=" in _unbracketed(told)[0]
+        if option not in mapped or not named or told.startswith("{"):
+            if option in mapped:
+                found.pop(option, None)  # what is said last counts
             rest.append(word)
             continue
         if told and not equals:
             words.pop(0)
+        while dot and option in lists and words and not words[0].startswith("--"):
+            told += f",{words.pop(0)}"
         values = found.setdefault(option, {})
         for part in [f"{name}={told}"] if dot else _unbracketed(told):
             key, begins, first = part.partition("=")

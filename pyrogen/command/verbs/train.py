@@ -121,6 +121,7 @@ def _sections(
     """Arguments of the model, of ``load`` and of ``fit``: flags before the config, the config before defaults."""
     from pyrogen.data import Data, load
     from pyrogen.inference import fit
+    from pyrogen.inference.training.stages import BY_STAGE, shared
 
     flags = {k: getattr(options, k) for k in vars(options)}
     own = {k: flags[k] for k in inspect.signature(build).parameters if k in flags and k not in registry.DECIDED}
@@ -135,7 +136,8 @@ def _sections(
     for section, target, given in (("model", own, written), ("data", wishes, data), ("fit", settings, config["fit"])):
         for key, value in given.items():
             if key in target and DATA_FLAGS.get(key, key) not in spoken:
-                target[key] = value
+                # one value for all stages is no word on those of another prior or objective
+                target[key] = shared(value) if section == "fit" and key in BY_STAGE else value
             elif key not in target and key not in (*FOLLOWING, *(dir(Data) if section == "data" else ())):
                 raise registry.unknown(f"setting in the section {section!r} of the config", key, target)
     for decided in {"latent_size", "objective"} - {*spoken, *written}:
