@@ -22,9 +22,8 @@ INDUCTOR: dict[str, Any] = {
     "fallback_random": True,  # Inductor's own random numbers are another stream
     "size_asserts": False,  # after every kernel, though only inputs of one shape ever come
 }
-ON_CPU: dict[str, Any] = {
-    "pattern_matcher": False
-}  # which would join biases to products again, and finds little else there
+# it would join biases to products again, and finds little else there
+ON_CPU: dict[str, Any] = {"pattern_matcher": False}
 
 
 def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, *settings: Any) -> Any:
