@@ -157,7 +157,8 @@ class Trainer:
             values = {name: of_stage(was[setting], name) if name in over else value for name, value in asked.items()}
             if late := [name for name in asked if values[name] != asked[name]]:
                 log.warning("the stage %r is over, so its %s stays %s.", late[-1], setting, values[late[-1]])
-            self.settings[setting] = changed[setting]["now"] = written(setting, values)
+            changed[setting]["now"] = written(setting, values)
+            self.settings = self.run.settings = {**self.settings, setting: changed[setting]["now"]}
             if changed[setting]["now"] == was[setting]:
                 del changed[setting]
 

@@ -70,7 +70,7 @@ def _as_word(value: Any) -> str:
 
 def parser(prog: str, description: str, words: str = "[options]") -> ArgumentParser:
     """A parser that raises instead of leaving; words are what may follow the command."""
-    said = {"description": unmarked(sentence(description)), "usage": f"{prog} {words}"}
+    said: dict[str, Any] = {"description": unmarked(sentence(description)), "usage": f"{prog} {words}"}
     return ArgumentParser(prog=prog, **said, exit_on_error=False, formatter_class=Help)
 
 

@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
     """A parser that raises instead of printing its usage and leaving."""
 
     def __init__(self, prog: str, description: str, **others: Any) -> None:
-        said = {"description": sentence(description), "allow_abbrev": False, "formatter_class": Layout}
+        said: dict[str, Any] = {"description": sentence(description), "allow_abbrev": False, "formatter_class": Layout}
         super().__init__(prog, **said, **others)
 
     def parse_args(self, arguments: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
