@@ -245,7 +245,7 @@ REFUSED = {
     "train vae-video --length 2": "'sprites.*' is none; leave them out: in its brackets it takes size=, tiny=, frames=",
     "train vae --data digits --data.frames 2": "--data has no option .frames; leave it out",
     "train vae --patience.many 2": "--patience has no option .many; leave it out",
-    "train vae --epochs.many 2": "there is no stage 'many'; this model is trained in the stages 'training'",
+    "train vae --data digits --epochs.many 2": "there is no stage 'many'; this model is trained in the stages 'training'",
     "train vae --epochs 5,training=2": "--epochs takes a whole number",
     "train vae --epoch 3": "did you mean '--epochs'",
     "train vae --epochs many": "--epochs takes a whole number",
