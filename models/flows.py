@@ -33,7 +33,12 @@ class Flow(Pair, HasSource, ABC):
         density: the flow.
         x_shape: shape of one datum.
         objective: what :func:`pyrogen.inference.fit` optimizes unless told otherwise.
+
+    Attributes:
+        overflows: whether it was said that samples are not finite.
     """
+
+    overflows = False
 
     def __init__(self, density: Density, x_shape: torch.Size, objective: Objective | str | None = None) -> None:
         super().__init__()
@@ -44,8 +49,6 @@ class Flow(Pair, HasSource, ABC):
     def needs_training_data(self) -> bool:
         """It starts where the data are."""
         return True
-
-    overflows = False
 
     def _drawn(self, n: int) -> Tensor:
         """Draws of the density; those that are no numbers are said to be none."""

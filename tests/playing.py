@@ -1,8 +1,23 @@
-"""A game on tiny data, from fixed seeds."""
+"""A game on tiny data, from fixed seeds, and runs that are stopped."""
+
+import signal
 
 import torch
 
 from pyrogen.inference.training.game import Game, Rules
+
+
+def stop_after(patch, batches):
+    """Let a run hear Ctrl-C after so many batches, however its steps are taken."""
+    count, left = Game.count, [batches]
+
+    def counted(game):
+        count(game)
+        left[0] -= 1
+        if left[0] == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    patch.setattr(Game, "count", counted)
 
 
 def played(model, data, compile="auto", players=None, epochs=4, batch_size=16, between=lambda g: None, **rules):

@@ -2,11 +2,11 @@
 
 import copy
 import math
-import signal
 from dataclasses import replace
 
 import pytest
 import torch
+from playing import stop_after
 from torch import nn
 from torch.distributions import Bernoulli, kl_divergence
 
@@ -20,7 +20,6 @@ from pyrogen.inference.pages.fields import arrows, grid, reconstruction_field
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.training.checkpoint import Stopped
-from pyrogen.inference.training.game import Game
 from pyrogen.nets import Dictionary, Noisy
 from pyrogen.registry import find
 
@@ -449,15 +448,7 @@ def test_a_stack_resumes_in_the_layer_where_it_was(steps, tmp_path, monkeypatch)
     arguments = {**QUICK, "validate": True}
     fit(stacked(), "digits", folder=tmp_path / "whole", **arguments)
     with monkeypatch.context() as patch:
-        move, left = Game.move, [steps]
-
-        def counted(game):
-            move(game)
-            left[0] -= 1
-            if left[0] == 0:
-                signal.raise_signal(signal.SIGINT)
-
-        patch.setattr(Game, "move", counted)
+        stop_after(patch, steps)
         with pytest.raises(Stopped):
             fit(stacked(), "digits", folder=tmp_path / "cut", **arguments)
     fit(stacked(), "digits", folder=tmp_path / "cut", resume=True, **arguments)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
+from playing import stop_after
 
 from pyrogen.command.cli import VERBS, main
 from pyrogen.inference import compare_evidence
@@ -171,20 +172,9 @@ def test_runs_on_other_data_are_not_compared(run, tmp_path, capsys):
 
 
 def test_ctrl_c_and_resume(tmp_path, capsys, monkeypatch):
-    import signal
-
-    from pyrogen.inference.training.game import Game
 
     words = f"train vae --data digits --epochs 3 --hidden 8 --folder {tmp_path / 'run'}".split()
-    move, left = Game.move, [12]
-
-    def interrupted(game):
-        move(game)
-        left[0] -= 1
-        if left[0] == 0:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Game, "move", interrupted)
+    stop_after(monkeypatch, 12)
     assert main(words) == 130
     assert "stopped in epoch 2 of 3; the same again with --resume true goes on in" in capsys.readouterr().err
     assert main([*words, "--resume", "true"]) == 0

@@ -4,12 +4,11 @@ Most of these replay what would be compiled: Inductor's own work is checked by t
 """
 
 import logging
-import signal
 from dataclasses import replace
 
 import pytest
 import torch
-from playing import played
+from playing import played, stop_after
 from smallest import small
 from torch import nn
 
@@ -17,7 +16,6 @@ from pyrogen.inference import ELBO, Adversarial, PersistentContrastiveDivergence
 from pyrogen.inference.replay.again import Again
 from pyrogen.inference.replay.entry import CHECKED
 from pyrogen.inference.replay.recorded_step import Step
-from pyrogen.inference.training.game import Game
 from pyrogen.optim import SGD, Adam, Optim
 
 pytestmark = pytest.mark.usefixtures("steps_pay")
@@ -148,16 +146,8 @@ def test_a_resumed_run_changes_no_bit(stopped, optimizer, tiny_data, tmp_path, m
     arguments |= {} if optimizer == "as it is" else {"clip_gradients": 0.1, "lr_milestones": [2]}
     data = tiny_data(small("vae"))
     whole = fit(small("vae"), data, folder=tmp_path / "whole", **arguments)
-    count, left = Game.count, [stopped]
-
-    def cut(game):
-        count(game)
-        left[0] -= 1
-        if left[0] == 0:
-            signal.raise_signal(signal.SIGINT)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "count", cut)
+        stop_after(patch, stopped)
         with pytest.raises(KeyboardInterrupt):
             fit(small("vae"), data, folder=tmp_path / "cut", **arguments)
     resumed = fit(small("vae"), data, folder=tmp_path / "cut", resume=True, **arguments)

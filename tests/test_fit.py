@@ -2,7 +2,6 @@
 
 import json
 import math
-import signal
 import threading
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ import pytest
 import smallest
 import torch
 import yaml
+from playing import stop_after
 from pyro.infer import SVI, Trace_ELBO
 from torch import nn
 
@@ -163,21 +163,12 @@ def test_learning_rates_fall_at_milestones(monkeypatch, tmp_path):
 
 
 def test_learning_rates_do_not_depend_on_where_a_run_was_cut(tmp_path):
-    from pyrogen.inference.training.game import Game
 
     schedule = {"data": "digits", "epochs": 4, "lr_milestones": [2, 3], "batch_size": 500, "progress": False}
     whole = fit(small(), folder=tmp_path / "whole", **schedule).model.state_dict()
     for moves in (2, 3, 7):
-        move, left = Game.move, [moves]
-
-        def cut(game, move=move, left=left):
-            move(game)
-            left[0] -= 1
-            if left[0] == 0:
-                signal.raise_signal(signal.SIGINT)
-
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Game, "move", cut)
+            stop_after(patch, moves)
             with pytest.raises(KeyboardInterrupt):
                 fit(small(), folder=tmp_path / str(moves), **schedule)
         resumed = fit(small(), folder=tmp_path / str(moves), resume=True, **schedule).model.state_dict()

@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import signal
 import sys
 import threading
 import warnings
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from playing import stop_after
 from safetensors.torch import load_file, save_file
 
 import pyrogen
@@ -20,7 +20,6 @@ from pyrogen.command import options
 from pyrogen.command.cli import main
 from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence
 from pyrogen.inference.runs import grid_run as cells
-from pyrogen.inference.training.game import Game
 from pyrogen.priors import VampPrior
 
 SMALL = {"data": "digits", "epochs": 1, "hidden": [8], "latent_size": 2, "batch_size": 512, "compile": False}
@@ -264,15 +263,7 @@ def test_other_settings_in_the_same_folder_are_refused(made, monkeypatch):
 def test_ctrl_c_loses_nothing_that_has_ended(made, tmp_path, capsys, monkeypatch):
     words = ["compare", "--grid=prior=StandardNormal,VampPrior(components=3)", "--grid", "posterior=DiagonalNormal"]
     words += [*WORDS, *SCORED_WORDS, "--folder", str(tmp_path)]
-    move, left = Game.move, [4]  # steps: 3 an epoch, so that the second cell is stopped in its second
-
-    def interrupted(game):
-        move(game)
-        left[0] -= 1
-        if left[0] == 0:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Game, "move", interrupted)
+    stop_after(monkeypatch, 4)  # steps: 3 an epoch, so that the second cell is stopped in its second
     assert main(words) == 130
     assert "cells that have ended are kept" in capsys.readouterr().err
     first, second = (

@@ -3,12 +3,12 @@
 import dataclasses
 import itertools
 import math
-import signal
 
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from playing import stop_after
 from pyro import poutine
 from torch import nn
 
@@ -123,16 +123,8 @@ def test_a_resumed_schedule_changes_no_bit(name, tiny_data, tmp_path, monkeypatc
     settings = {"epochs": 4, "batch_size": 8, "progress": False}
     data = tiny_data(relaxed(name))
     whole = fit(relaxed(name, **COOLING), data, folder=tmp_path / "whole", **settings)
-    move, left = Game.move, [4]
-
-    def cut(game):
-        move(game)
-        left[0] -= 1
-        if left[0] == 0:
-            signal.raise_signal(signal.SIGINT)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "move", cut)
+        stop_after(patch, 4)
         with pytest.raises(KeyboardInterrupt):
             fit(relaxed(name, **COOLING), data, folder=tmp_path / "cut", **settings)
     resumed = fit(relaxed(name, **COOLING), data, folder=tmp_path / "cut", resume=True, **settings)

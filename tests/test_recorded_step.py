@@ -4,7 +4,6 @@ import inspect
 import logging
 import os
 import random
-import signal
 import subprocess
 import sys
 import warnings
@@ -15,6 +14,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from playing import stop_after
 from smallest import small
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -514,16 +514,8 @@ def test_a_resumed_run_records_anew_and_changes_no_bit(name, tiny_data, tmp_path
     arguments = {"epochs": 12, "batch_size": 4, "progress": False}
     data = tiny_data(small(name))
     whole = fit(small(name), data, folder=tmp_path / "whole", **arguments)
-    move, left = Game.move, [20]
-
-    def cut(game):
-        move(game)
-        left[0] -= 1
-        if left[0] == 0:
-            signal.raise_signal(signal.SIGINT)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "move", cut)
+        stop_after(patch, 20)
         with pytest.raises(KeyboardInterrupt):
             fit(small(name), data, folder=tmp_path / "cut", **arguments)
     resumed = fit(small(name), data, folder=tmp_path / "cut", resume=True, **arguments)

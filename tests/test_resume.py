@@ -15,6 +15,7 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from playing import stop_after
 from torch import nn
 
 import pyrogen
@@ -102,24 +103,6 @@ def test_twenty_kills_change_no_bit(name, tmp_path):
     assert all(same(tmp_path / "killed", tmp_path / "whole").values())
 
 
-class StopAfter:
-    """Wishes for a stop after so many steps, as Ctrl-C does."""
-
-    def __init__(self, monkeypatch, steps):
-        from pyrogen.inference.training.game import Game
-
-        move = Game.move
-        left = [steps]
-
-        def counted(game):
-            move(game)
-            left[0] -= 1
-            if left[0] == 0:
-                signal.raise_signal(signal.SIGINT)
-
-        monkeypatch.setattr(Game, "move", counted)
-
-
 VARIANTS = {
     "warm-up": {"objective": ELBO(warmup=40)},
     "iwae": {"objective": IWAE(3)},
@@ -136,7 +119,7 @@ VARIANTS = {
 def test_ctrl_c_anywhere_changes_no_bit(variant, steps, tmp_path, monkeypatch):
     train("vae", tmp_path / "whole", **variant)
     with monkeypatch.context() as patch:
-        StopAfter(patch, steps)
+        stop_after(patch, steps)
         with pytest.raises(Stopped, match="the same again with resume=True goes on"):
             train("vae", tmp_path / "cut", **variant)
     train("vae", tmp_path / "cut", resume=True, **variant)
@@ -164,7 +147,7 @@ def test_stages_resume_where_they_were(steps, tmp_path, monkeypatch):
     arguments = {"epochs": 2, "progress": False}
     fit(two_stages(), "digits", folder=tmp_path / "whole", **arguments)
     with monkeypatch.context() as patch:
-        StopAfter(patch, steps)
+        stop_after(patch, steps)
         with pytest.raises(Stopped):
             fit(two_stages(), "digits", folder=tmp_path / "cut", **arguments)
     fit(two_stages(), "digits", folder=tmp_path / "cut", resume=True, **arguments)
@@ -235,7 +218,7 @@ def test_a_second_process_is_refused(tmp_path):
 
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        StopAfter(patch, 15)
+        stop_after(patch, 15)
         with pytest.raises(Stopped):
             train("vae", tmp_path)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
@@ -413,7 +396,7 @@ def half(tmp_path_factory):
     """A run that was stopped on its way."""
     folder = tmp_path_factory.mktemp("half") / "run"
     patch = pytest.MonkeyPatch()
-    StopAfter(patch, 50)
+    stop_after(patch, 50)
     with pytest.raises(Stopped):
         train("vae", folder)
     patch.undo()
@@ -512,7 +495,7 @@ class CriticOfCodes(ELBO):
 def test_modules_of_an_objective_resume_to_the_bit(steps, tmp_path, monkeypatch):
     train("vae", tmp_path / "whole", objective=CriticOfCodes())
     with monkeypatch.context() as patch:
-        StopAfter(patch, steps)
+        stop_after(patch, steps)
         with pytest.raises(Stopped):
             train("vae", tmp_path / "cut", objective=CriticOfCodes())
     train("vae", tmp_path / "cut", objective=CriticOfCodes(), resume=True)
@@ -535,7 +518,7 @@ def test_a_run_is_extended_as_if_it_had_been_longer(start, half, whole, tmp_path
     train("vae", tmp_path / "long", epochs=9)
     shutil.copytree(half if start == "stopped" else whole / "vae", tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:
-        StopAfter(patch, 5)
+        stop_after(patch, 5)
         with pytest.raises(Stopped):
             train("vae", tmp_path / "run", resume=True, epochs=9)
     assert not (tmp_path / "run" / "weights.safetensors").exists()

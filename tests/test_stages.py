@@ -2,11 +2,11 @@
 
 import copy
 import logging
-import signal
 
 import pytest
 import torch
 import yaml
+from playing import stop_after
 from smallest import small
 
 import pyrogen
@@ -171,15 +171,7 @@ def test_a_stage_of_no_epochs_makes_way_for_those_after_it(tiny_data):
 def stopped(folder, steps, **more):
     """A run that Ctrl-C ends after so many steps."""
     with pytest.MonkeyPatch.context() as patch:
-        move, left = Game.move, [steps]
-
-        def counted(game):
-            move(game)
-            left[0] -= 1
-            if left[0] == 0:
-                signal.raise_signal(signal.SIGINT)
-
-        patch.setattr(Game, "move", counted)
+        stop_after(patch, steps)
         with pytest.raises(Stopped, match="stopped in epoch"):
             train(folder=folder, compile=False, **more)
 
