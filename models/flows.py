@@ -52,6 +52,7 @@ class Flow(Pair, HasSource, ABC):
 
     def _drawn(self, n: int) -> Tensor:
         """Draws of the density; those that are no numbers are said to be none."""
+        self.check_draws(n)
         x: Tensor = self.density().sample((n,))
         lost = n - int(x.flatten(1).isfinite().all(1).sum())
         if lost and not self.overflows:  # said once: many samples are drawn in parts

@@ -181,8 +181,7 @@ class VQVAE(Pair, HasPosterior, HasGenerator, HasCodebooks):
         return Certain(torch.cat(passed, 1), self.support)
 
     def _generated(self, n: int, y: Tensor | None) -> Distribution:
-        if self.condition is not None:
-            self.condition.check(y, n)
+        self.check_draws(n, y)
         prior = self.prior.generator(y)
         return self.decode(prior.sample(() if prior.batch_shape else (n,)))
 

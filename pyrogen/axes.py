@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from pyrogen.base import Batch, Stage
 from pyrogen.conditions import Condition
-from pyrogen.kinds import kind_named, kind_of
+from pyrogen.kinds import IMAGE_KINDS, kind_named, kind_of
 from pyrogen.registry import Registration, registrations
 
 bit_vector = constraints.independent(constraints.boolean, 1)
@@ -306,10 +306,9 @@ def refusal(who: str, kinds: Sequence[str], got: str) -> str:
     listed = [f"{k} data: {', '.join(names) or 'none'}" for k, names in by_kind.items()]
     made = " (grey images are then binarized or dequantized)" if kinds[0] in ("binary", "unit") else ""
     wanted, came = (f"{kind} data ({kind_named(kind).words})" for kind in (kinds[0], got))
-    return (
-        f"{who} scores {' or '.join((*kinds[1:], wanted))}, and these are {came}; load them with kind={kinds[0]!r}{made}, or "
-        f"choose another likelihood ({'; '.join(listed)})."
-    )
+    load, choose = f"load them with kind={kinds[0]!r}{made}", f"choose another likelihood ({'; '.join(listed)})"
+    ways = f"{load}, or {choose}" if got in IMAGE_KINDS else f"{choose}, or, were they images once, {load}"
+    return f"{who} scores {' or '.join((*kinds[1:], wanted))}, and these are {came}; {ways}."
 
 
 def refuse_images(likelihood: str, x_shape: torch.Size, instead: str) -> None:

@@ -24,6 +24,7 @@ from pyro.poutine.runtime import am_i_wrapped, effectful
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from pyrogen.arguments import conform
 from pyrogen.conditions import Condition
 from pyrogen.kinds import PLAIN
 from pyrogen.nets.causal import Place
@@ -163,7 +164,11 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """Draw ``n`` data from the model, each given its y where the model is conditional: ``(n, *x_shape)``."""
+        """Draw ``n`` data from the model, each given its y where the model is conditional: ``(n, *x_shape)``.
+
+        Raises:
+            ValueError: of :meth:`check_draws`.
+        """
 
     def sample_mean(self, n: int, y: Tensor | None = None) -> Tensor:
         """``n`` generated data as one looks at them: by default samples; means, where p(x|z) only adds pixel noise."""
@@ -250,6 +255,17 @@ class Model(nn.Module, ABC):
             )
         if self.condition is not None:
             self.condition.check(y, len(x))
+
+    def check_draws(self, n: int, y: Tensor | None = None) -> None:
+        """Refuse what cannot be the number of draws, and what is no y for each of them.
+
+        Raises:
+            ValueError: n is no whole number or below 0; no y, or a wrong one, where the model is conditional.
+        """
+        if conform(Model.sample, {"n": n})["n"] < 0:
+            raise ValueError(f"n={n}: the number of draws is 0 or more.")
+        if self.condition is not None:
+            self.condition.check(y, n)
 
     def _repr_html_(self) -> str:
         from pyrogen import html

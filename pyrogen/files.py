@@ -43,6 +43,13 @@ def saving(otherwise: str) -> Iterator[None]:
         raise OSError(f"{otherwise}: {first_line(error)}") from error
 
 
+def message(error: BaseException) -> str:
+    """What an error says, or its name; one of the system without its number, and with the file that it is about."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return str(error).strip() or type(error).__name__
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its name."""
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    """The first line of :func:`message`."""
+    return message(error).split("\n")[0]

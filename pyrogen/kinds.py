@@ -20,7 +20,8 @@ from torch.distributions import constraints
 from pyrogen.registry import choice, find
 from pyrogen.vocabulary import END
 
-PLAIN = ("binary", "unit", "levels", "real", "counts", "angle")
+IMAGE_KINDS = ("binary", "unit", "levels")
+PLAIN = (*IMAGE_KINDS, "real", "counts", "angle")
 """The kinds that a network of numbers takes, in the order in which data are asked for them."""
 SMALLEST = 4  # pixels on a side: what convolutions here take, and where frequencies can be told
 

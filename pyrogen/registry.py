@@ -277,7 +277,7 @@ def make(axis: str, spec: Any) -> Any:
     if axis not in axes:
         one, what = (spec, "the class") if isinstance(spec, type) else (type(spec), "an object of type")
         got = f"the {' and '.join(axes)} {one.__name__}" if axes else f"{what} {one.__name__}"
-        raise ValueError(f"{axis}= takes a {axis} or its name ({', '.join(choices(axis))}); got {got}.")
+        raise ValueError(f"{axis}= takes an object of this axis or its name ({', '.join(choices(axis))}); got {got}.")
     return copy.deepcopy(spec)
 
 

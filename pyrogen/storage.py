@@ -25,6 +25,7 @@ from pyrogen.seeds import ALONE
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"  # of a run that has not ended: its weights are in here
 SAVED = {"last": WEIGHTS, "best": "best.safetensors", "ema": "ema.safetensors"}
+AGAIN = "copy the folder again from where it is whole, or train it anew"
 # what judges or shows the weights of a run, and is worth nothing beside others
 DERIVED = (
     "scores/*.nc",
@@ -125,7 +126,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     try:
         config = plain_yaml.read((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{folder / CONFIG} cannot be read as YAML; it is damaged: {first_line(error)}") from error
+        raise ValueError(f"{folder / CONFIG} cannot be read as YAML ({first_line(error)}); {AGAIN}.") from error
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         raise ValueError(f"{folder / CONFIG} was not written by pyrogen: it has no section 'model'.")
     return config
@@ -189,7 +190,7 @@ def _read_weights(folder: Path, weights: str) -> tuple[Path, dict[str, Tensor]]:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  (not a mapping)
             saved = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     except (OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
+        raise ValueError(f"{path} is damaged ({first_line(error)}); {AGAIN}.") from error
     if prefix and not saved:
         raise ValueError(f"{folder} holds no {SAVED[weights]}: its last checkpoint has no such weights.")
     return path, saved

@@ -237,7 +237,7 @@ REFUSED = {
     "no batch": ({"batch_size": 0}, "batch_size >= 1"),
     "nan lr": ({"lr": math.nan}, "lr > 0"),
     "no such objective": ({"objective": "ELB"}, "did you mean 'ELBO'"),
-    "a likelihood as objective": ({"objective": pyrogen.likelihoods.Bernoulli()}, "takes a objective or its name"),
+    "a likelihood as objective": ({"objective": pyrogen.likelihoods.Bernoulli()}, "takes an object of this axis or its name"),
     "an objective for others": ({"objective": "ContrastiveDivergence"}, "no free energy"),
     "milestones that do not rise": ({"lr_milestones": [5, 3]}, "each later than the one before"),
     "a milestone before the start": ({"lr_milestones": [1]}, "epochs from 2 on"),
@@ -246,6 +246,7 @@ REFUSED = {
     "no such way to compile": ({"compile": "always"}, "choose 'auto', True or False"),
     "no such device": ({"device": "tpu9"}, "cannot be used here"),
     "half an epoch": ({"epochs": 1.5}, "epochs=1.5: needs a whole number"),
+    "a device by no name of torch": ({"device": "gpu"}, r"device='gpu' cannot be used here \(.{,80}\); choose .*'cpu'"),
     "a device without values": ({"device": "meta"}, "cannot be used here"),
     "a seed of too many bits": ({"seed": 2**70}, "at most 63 bits"),
     "no gradients": ({"clip_gradients": 0.0}, "must be positive"),
@@ -267,6 +268,13 @@ def test_refusals(digits, case, tmp_path):
     with pytest.raises(ValueError, match=message):
         fit(small(), data, folder=tmp_path / "run", **rest)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_inside_of_a_file_is_refused(digits, tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(ValueError, match=r"a run's folder cannot be made here \(.*notes.*: Not a directory\); choose another"):
+        fit(small(), digits, folder=tmp_path / "notes" / "run")
+    assert (tmp_path / "notes").read_text() == "mine"
 
 
 def test_plain_functions_are_sent_to_pyro(digits):

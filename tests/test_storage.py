@@ -100,7 +100,7 @@ MUTATIONS = {
     "objective a number": (edit(objective=5), r"objective"),
     "another size": (edit(latent_size=5), r"does not fit the model of config\.yaml: .* differ"),
     "another prior": (edit(prior="StandardNormal"), r"does not fit .*prior\.pseudo"),
-    "weights empty": (raw_weights(lambda b: b""), r"weights\.safetensors is damaged"),
+    "weights empty": (raw_weights(lambda b: b""), r"weights\.safetensors is damaged \(.*\); copy the folder again"),
     "weights cut": (raw_weights(lambda b: b[: len(b) // 2]), r"weights\.safetensors is damaged"),
     "weights cut in the header": (raw_weights(lambda b: b[:20]), r"weights\.safetensors is damaged"),
     "weights random": (raw_weights(lambda b: os.urandom(len(b))), r"weights\.safetensors is damaged"),

@@ -17,7 +17,7 @@ import safetensors.torch
 from torch import Tensor
 
 from pyrogen import storage
-from pyrogen.files import first_line, write
+from pyrogen.files import first_line, message, write
 
 CHECKPOINT = storage.CHECKPOINT
 LOCK = ".lock"
@@ -67,12 +67,15 @@ def owned(folder: Path | None) -> Iterator[None]:
     """Hold a run's folder: no other process may train into it. The lock falls with the process that holds it.
 
     Raises:
-        ValueError: another process is training into the folder.
+        ValueError: another process is training into the folder, or it cannot be made.
     """
     if folder is None:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"a run's folder cannot be made here ({message(error)}); choose another.") from error
     lock = filelock.FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()

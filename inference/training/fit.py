@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from pyrogen.arguments import conform
 from pyrogen.base import Model, Objective, Stage
 from pyrogen.data import Data
 from pyrogen.data.memory import as_data
+from pyrogen.files import first_line
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.progress import display
@@ -250,9 +252,9 @@ def _device(device: str) -> torch.device:
         found = torch.device(device)
         torch.zeros((), device=found).item()
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device={device!r} cannot be used here: {str(error).splitlines()[0].split('. ')[0]}."
-        ) from error
+        here = "'auto', 'cpu', 'cuda' or one as 'cuda:0'" if torch.cuda.is_available() else "'auto' or 'cpu'"
+        why = shorten(first_line(error).split(". ")[0], 80, placeholder=" …")
+        raise ValueError(f"device={device!r} cannot be used here ({why}); choose {here}.") from error
     return found
 
 

@@ -146,8 +146,7 @@ class CycleGAN(Model, HasCritic, HasTranslation):
         Raises:
             ValueError: no y, or a wrong one.
         """
-        assert self.condition is not None
-        self.condition.check(y, n)
+        self.check_draws(n, y)
         assert y is not None
         return self.to_x(y)
 

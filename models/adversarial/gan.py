@@ -145,8 +145,7 @@ class GAN(Model, HasCritic, HasTruncation):
             ValueError: no y, or a wrong one, where the model is conditional; a truncation that is not above 0, or of a prior
                 without a centre.
         """
-        if self.condition is not None:
-            self.condition.check(y, n)
+        self.check_draws(n, y)
         return self.generate(self._draw(n, y) if truncation is None else self._draw_within(n, truncation), y)
 
     untruncated = math.inf

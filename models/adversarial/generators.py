@@ -124,8 +124,7 @@ class Generator(Pair, HasGenerator):
         self.likelihood.before_training(x, y)
 
     def _drawn(self, n: int, y: Tensor | None) -> Distribution:
-        if self.condition is not None:
-            self.condition.check(y, n)
+        self.check_draws(n, y)
         return self.decode(self.prior().sample((n,)), y)
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:

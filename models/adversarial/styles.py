@@ -89,6 +89,7 @@ class StyleGAN(GAN, HasStyles):
             raise ValueError(
                 f"truncation={truncation:g} scales how far a style is from the mean of all; it is 0 or more."
             )
+        self.check_draws(n, y)
         w = self.style(self._draw(n, y), y)
         return self.synthesize(self.each(self.mean_style(y).lerp(w, truncation)))
 

@@ -73,8 +73,7 @@ class Density(Pair, HasLogProb):
         Raises:
             ValueError: no y, or a wrong one, where the model is conditional.
         """
-        if self.condition is not None:
-            self.condition.check(y, n)
+        self.check_draws(n, y)
         p = self.distribution(y)
         with torch.no_grad():
             return p.sample(() if p.batch_shape else (n,))

@@ -247,8 +247,7 @@ class Diffusion(Guided, Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler, 
         """z₀ at the end of the sampler's way, and γ₀."""
         way: Sampler = self.sampler if sampler is None else make("sampler", sampler)
         weight = self.can_be_guided(guidance)
-        if self.condition is not None:
-            self.condition.check(y, n)
+        self.check_draws(n, y)
         z: Tensor = self.latent_prior(y).sample((n,))
         return way.walk(z, self.noise, self.steps, self._seen_by(y, weight)), self._gamma(z)[0]
 

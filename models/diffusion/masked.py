@@ -198,8 +198,7 @@ class MaskedDiffusion(Guided, Pair, HasDiffusion, HasGaps, HasGuidance):
         if steps is not None and steps < 1:
             raise ValueError(f"steps={steps}: data are drawn in 1 step or more.")
         weight = self.can_be_guided(guidance)
-        if self.condition is not None:
-            self.condition.check(y, n)
+        self.check_draws(n, y)
         z, told = next(self.parameters()).new_full((n, *self.x_shape), torch.nan), self.read_y(y)
         for i in range(steps or self.steps, 0, -1):
             chance = self._chance(i) if steps is None else 1 / i

@@ -291,6 +291,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Chains of the top from its base, then down, ``(n, *x_shape)``."""
+        self.check_draws(n)
         return self.emit(self.machine.sample(n))
 
 

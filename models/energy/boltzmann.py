@@ -148,6 +148,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """States of ``n`` Gibbs chains after ``burn_in`` steps from the base, ``(n, *x_shape)``."""
+        self.check_draws(n)
         x = self.base_states(n)
         for _ in range(self.burn_in):
             x = self.move(x)

@@ -196,6 +196,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """What ``n`` Gibbs chains emit after ``burn_in`` steps from the base, ``(n, *x_shape)``."""
+        self.check_draws(n)
         states = self.base_states(n)
         for _ in range(self.burn_in):
             states = self.move(states)

@@ -138,6 +138,7 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Chains after ``burn_in`` moves from the base, ``(n, *x_shape)``."""
+        self.check_draws(n)
         x = self.base_states(n)
         for _ in range(self.burn_in):
             x = self.move(x)

@@ -101,7 +101,7 @@ class Classifier(Model, HasClassifier, HasFeatures):
         Raises:
             ValueError: classes that there are not.
         """
-        self.condition.check(y, n)
+        self.check_draws(n, y)
         drawn = torch.randint(self.condition.size, (n,), device=self.device)
         target = drawn if y is None else torch.where(y < 0, drawn, y)
         bounds = range_of(self.kinds)

@@ -99,7 +99,7 @@ class Regression(Pair, HasLogProb):
         Raises:
             ValueError: no y, or a wrong one.
         """
-        self.condition.check(y, n)
+        self.check_draws(n, y)
         return self._given(y).sample()
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:

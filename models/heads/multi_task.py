@@ -78,7 +78,7 @@ class MultiTask(Model, HasTasks, HasFeatures):
         Raises:
             ValueError: labels that there are not.
         """
-        self.condition.check(y, n)
+        self.check_draws(n, y)
         drawn = torch.randint(self.condition.classes or 0, (n, *self.condition.shape), device=self.device)
         target = drawn if y is None else torch.where(y < 0, drawn, y)
 

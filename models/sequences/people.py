@@ -120,8 +120,7 @@ class SocialGAN(Model, HasCritic, HasGenerator):
         Raises:
             ValueError: no y, or a wrong one.
         """
-        assert self.condition is not None
-        self.condition.check(y, n)
+        self.check_draws(n, y)
         return self.generate(self.latent_prior(y).sample((n,)), y)
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:

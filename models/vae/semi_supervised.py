@@ -141,6 +141,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         return self._label(x, y).logits.argmax(-1)
 
     def _drawn(self, n: int, y: Tensor | None) -> Tensor:
+        self.check_draws(n, y)
         return torch.randint(self.classes, (n,), device=self.device) if y is None else y
 
 

@@ -207,8 +207,7 @@ class VAE(Pair, HasPosterior, HasGenerator):
         return None if self.reader is None or y is None else self.reader(y)
 
     def _generated(self, n: int, y: Tensor | None) -> Distribution:
-        if self.condition is not None:
-            self.condition.check(y, n)
+        self.check_draws(n, y)
         prior = self.prior.generator(y)
         return self.decode(prior.sample(() if prior.batch_shape else (n,)), y)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pyrogen
 from pyrogen import registry
 from pyrogen.command import speech
+from pyrogen.files import message
 
 VERBS = {
     "list": "name the models of the zoo, or the choices on an axis",
@@ -86,5 +87,5 @@ def _underscored(arguments: Sequence[str]) -> list[str]:
 
 
 def _complain(error: BaseException | str, status: int) -> int:
-    print(f"pyrogen: {speech.told(str(error) or type(error).__name__)}", file=sys.stderr)
+    print(f"pyrogen: {speech.told(error if isinstance(error, str) else message(error))}", file=sys.stderr)
     return status

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from pyrogen.data.label import Named, number
-from pyrogen.data.source import IMAGE_KINDS, LARGEST_COUNT, SPLITS, Source, cut, within_a_turn
+from pyrogen.data.source import LARGEST_COUNT, SPLITS, Source, cut, within_a_turn
+from pyrogen.kinds import IMAGE_KINDS
 
 NAMES = ("x_train", "x_valid", "x_test", "y_train", "y_valid", "y_test", "levels")
 

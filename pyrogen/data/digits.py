@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from sklearn.datasets import load_digits
 
-from pyrogen.data.source import IMAGE_KINDS, SPLITS, Source, cut
+from pyrogen.data.source import SPLITS, Source, cut
+from pyrogen.kinds import IMAGE_KINDS
 from pyrogen.registry import choice
 
 

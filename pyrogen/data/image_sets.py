@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pyrogen.data import store
-from pyrogen.data.source import IMAGE_KINDS, PHOTO_KINDS, SPLITS, Source, tenths
+from pyrogen.data.source import PHOTO_KINDS, SPLITS, Source, tenths
+from pyrogen.kinds import IMAGE_KINDS
 from pyrogen.registry import choice
 
 TWO_STYLES = "Emojitwo and Noto Emoji"

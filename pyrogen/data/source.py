@@ -15,7 +15,6 @@ from pyrogen.data.law import Law
 from pyrogen.data.oracle import Oracle
 from pyrogen.vocabulary import Vocabulary
 
-IMAGE_KINDS = ("binary", "unit", "levels")
 # float32 has all whole numbers up to here
 LARGEST_COUNT = 2**24
 PHOTO_KINDS = ("unit", "levels", "binary")

@@ -11,8 +11,9 @@ from pathlib import Path
 from torchvision.datasets import MNIST, FashionMNIST
 from torchvision.datasets.utils import check_integrity
 
-from pyrogen.data.source import IMAGE_KINDS, Source
+from pyrogen.data.source import Source
 from pyrogen.data.store import cache, roots
+from pyrogen.kinds import IMAGE_KINDS
 from pyrogen.registry import choice
 
 
