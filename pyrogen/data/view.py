@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pyrogen.data.scale import Scale
-from pyrogen.data.source import IMAGE_KINDS, Source
-from pyrogen.kinds import PLAIN, kind_named
+from pyrogen.data.source import Source
+from pyrogen.kinds import IMAGE_KINDS, PLAIN, kind_named
 from pyrogen.registry import choices, unknown
 from pyrogen.vocabulary import Vocabulary, numbered
 
