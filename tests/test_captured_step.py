@@ -11,7 +11,7 @@ from torch import nn
 
 import pyrogen
 from pyrogen.inference import Adversarial, PersistentContrastiveDivergence, fit
-from pyrogen.inference.replay import captured
+from pyrogen.inference.replay import captured, recorded_step
 from pyrogen.inference.replay.recorded_step import said
 
 pytestmark = pytest.mark.usefixtures("steps_pay")
@@ -88,6 +88,13 @@ def test_each_learning_rate_has_a_graph_of_its_own(tiny_data, graphs):
     model = small("vae")
     played(model, tiny_data(model), milestones=(3,))
     assert len(graphs) == plain + 2 * plain
+
+
+def test_any_number_of_learning_rates_is_captured(tiny_data, graphs, monkeypatch):
+    monkeypatch.setattr(recorded_step, "RECORDINGS", 2)
+    g = agree("vae", tiny_data, milestones=(2, 3, 4), epochs=4)
+    step = g.movers[0].step
+    assert (step.captures, step.eager_because, len(step.entries)) == (True, "", step.recordings)
 
 
 def test_a_model_whose_memory_moves_goes_on_without_its_graph(tiny_data, graphs):

@@ -74,6 +74,7 @@ class Step:
         self.most = max((times for shape, times in uses.items() if shape[0]), default=0)
         self.compiling: float | None = None  # seconds; None where nothing is compiled
         self.captures, self.capturable = False, bool(parameters)
+        self.captured_lr: float | None = None
         self.inductor = bool(parameters) and (compile is True or (compile == "auto" and self._compiling_pays()))
         self.eager_because = ""
         if compile is False:
@@ -95,6 +96,10 @@ class Step:
         if not self.reads.unchanged():
             self._look()
             return self(batch)
+        if self.captures and self.update and self.update.lr != self.captured_lr:
+            # a graph has a number as it was, and those of a rate that is over are needed no more
+            self.captured_lr, self.recordings = self.update.lr, 0
+            self.entries.clear()
         key = self._key(batch)
         if key not in self.entries:
             self.entries[key] = Entry(self._worth(batch.x.shape))
@@ -192,9 +197,7 @@ class Step:
         shapes = [
             (t.shape, t.stride(), t.dtype, t.device, t.requires_grad, name) for name, t in tensors_of(batch).items()
         ]
-        # a number that a graph has as it was
-        rate = (self.update.lr,) if self.update and self.captures else ()
-        return *shapes, *rate, *self.reads.modes()
+        return *shapes, *self.reads.modes()
 
     def _checked(self, entry: Entry, batch: Batch) -> Mapping[str, Tensor]:
         """Replay beside the eager step, from the same state; record first, if that is still to be done.

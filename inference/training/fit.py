@@ -20,11 +20,12 @@ from pyrogen.data.memory import as_data
 from pyrogen.files import first_line
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.training import checkpoint
+from pyrogen.inference.training.processes import announced, is_first, world
 from pyrogen.inference.training.progress import display
 from pyrogen.inference.training.run import Run
 from pyrogen.inference.training.settings import refuse_meaningless
 from pyrogen.inference.training.stages import BY_STAGE, by_stage, each, written
-from pyrogen.inference.training.trainer import Trainer, is_first
+from pyrogen.inference.training.trainer import Trainer
 from pyrogen.memory import enough_memory
 from pyrogen.registry import describe, find, make, spelled
 from pyrogen.seeds import ALONE
@@ -79,7 +80,8 @@ def fit(
             by stage; by default the recipe's, or each player's own, also where ``objective`` was given optimizers.
         batch_size: data a step, or by stage; by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
-        precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32.
+        precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32, and so do flows and
+            Boltzmann machines, which are densities.
         seed: of order, noise and draws; the global generator is left as it was. Fits in several threads of one process wait
             for one another, see :data:`pyrogen.seeds.ALONE`.
         folder: where to write config, metrics, checkpoints and weights.
@@ -165,6 +167,11 @@ def fit(
         for setting in BY_STAGE:
             values = by_stage(setting, asked[setting], stages, usual=given[setting] is None)
             settings[setting] = describe(written(setting, values))
+        if (least := min(*each(settings["batch_size"]), len(data.train))) < world():
+            raise ValueError(
+                f"{world()} processes share a batch of {least}, of which some would get nothing; start at most {least}, or "
+                "raise batch_size."
+            )
         if patience is not None and any(len(stage.players) > 1 for stage in stages):
             raise ValueError("patience waits for one loss to fall, and this game has several players; leave it out.")
         target = Path(folder) if folder is not None and is_first() else None
@@ -233,7 +240,7 @@ def _recipe(model: Model) -> Mapping[str, Any]:
 @contextmanager
 def _processes(device: str) -> Iterator[torch.device]:
     """The device of this process, and the group of all processes where torchrun started several."""
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized()
+    several = announced()[1] > 1 and not distributed.is_initialized()
     if several:
         cuda = device != "cpu" and torch.cuda.is_available()
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,6 +11,7 @@ import torch.distributed as distributed
 from torch import Tensor, nn
 
 from pyrogen.inference.replay.recording import laid_out
+from pyrogen.together import of_first
 
 BUCKET = 2**22  # numbers a message: few enough that the first are unpacked while the last are under way
 
@@ -21,6 +24,40 @@ def world() -> int:
 def rank() -> int:
     """Which one this is; the first, 0, writes."""
     return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def announced() -> tuple[int, int]:
+    """Which process this is, and of how many, as `torchrun` says before they have met."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and speaks; also before they have met, and after they parted."""
+    return (rank() if distributed.is_initialized() else announced()[0]) == 0
+
+
+def begin_alike(modules: Sequence[nn.Module]) -> None:
+    """Give every process the parameters and buffers of the first."""
+    if world() > 1:
+        with torch.no_grad():
+            for module in modules:
+                for tensor in (*module.parameters(), *module.buffers()):
+                    tensor.copy_(of_first(tensor.contiguous()))
+
+
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of the tensors that are not the same in all processes."""
+    if world() == 1:
+        return {}
+    # what is large and alike is not sent
+    digests = {name: _digest(tensor) for name, tensor in tensors.items()}
+    gathered: list[dict[str, str]] = [{} for _ in range(world())]
+    distributed.all_gather_object(gathered, digests)
+    return {name: t for name, t in tensors.items() if len({each[name] for each in gathered}) > 1}
+
+
+def _digest(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()).hexdigest()
 
 
 def share(size: int, of: int | None = None, among: int | None = None) -> int:
@@ -56,16 +93,22 @@ def share_gradients(parameters: Sequence[nn.Parameter], portion: float) -> None:
     """The gradient of the mean over all processes' data, wherever they lie, where this one's are such a portion of them.
 
     Many parameters go in one message, and all messages are under way at once: a message a parameter waits for each in turn.
+    What has no gradient in any process has none afterwards.
     """
     sent = []
-    for bucket in _buckets(parameters):
-        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in bucket])
-        flat *= portion
-        sent.append((bucket, flat, distributed.all_reduce(flat, async_op=True)))
-    for bucket, flat, message in sent:
+    for bucket in _buckets([p for p in parameters if p.requires_grad]):
+        there = [p.grad is not None for p in bucket]
+        told = torch.tensor(there).to(bucket[0])
+        flat = torch.cat([*((torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in bucket), told])
+        flat[: -len(bucket)] *= portion
+        sent.append((bucket, there, flat, distributed.all_reduce(flat, async_op=True)))
+    for bucket, there, flat, message in sent:
         message.wait()
-        for p, part in zip(bucket, flat.split([p.numel() for p in bucket]), strict=True):
-            p.grad = laid_out(part.view(p.shape), p)
+        *parts, told = flat.split([*(p.numel() for p in bucket), len(bucket)])
+        # numbers are asked of the device only where some other process may know more
+        known = there if all(there) else told.bool().tolist()
+        for p, part, known_of in zip(bucket, parts, known, strict=True):
+            p.grad = laid_out(part.view(p.shape), p) if known_of else None
 
 
 def _buckets(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:

@@ -29,7 +29,7 @@ from pyrogen.inference.training.changes import changes
 from pyrogen.inference.training.film import FILM, Film
 from pyrogen.inference.training.game import Game, NotFinite, Rules, objective_state
 from pyrogen.inference.training.kept_weights import KeptWeights
-from pyrogen.inference.training.processes import agree, as_written, everyones, rank, world
+from pyrogen.inference.training.processes import agree, apart, as_written, begin_alike, everyones, is_first, rank, world
 from pyrogen.inference.training.progress import Board, Display
 from pyrogen.inference.training.run import METRICS, Run, read_history
 from pyrogen.inference.training.stages import BY_STAGE, of_stage, written
@@ -86,9 +86,12 @@ class Trainer:
         left = self._claim(resume, overwrite) if is_first() else True
         if distributed.is_initialized():
             # only the first process reads the folder; the others hear of it
-            found: list[Any] = [left, self.checkpoint]
+            found: list[Any] = [left, self.checkpoint, self.run.records, self.model.read_weights]
             distributed.broadcast_object_list(found)
-            left, self.checkpoint = found
+            left, self.checkpoint, self.run.records, self.model.read_weights = found
+            begin_alike([self.model, *self.owned_state])
+        if not left:
+            self.model.eval()
         return left
 
     def _claim(self, resume: bool, overwrite: bool) -> bool:
@@ -108,7 +111,6 @@ class Trainer:
             ended = (self.target / storage.WEIGHTS).exists()
             if ended and not changed:
                 storage.load(self.target, self.model)
-                self.model.eval()
                 self.run.records = read_history(self.target)
                 return False
             if (self.target / checkpoint.CHECKPOINT).exists():
@@ -169,6 +171,7 @@ class Trainer:
         if self.checkpoint is None and model.needs_training_data:
             with seeded(self.settings["seed"], device):
                 model.before_training(*self._all_data())  # the same in every process
+            begin_alike([model])
         # each process has noise of its own
         with (
             seeded(self.settings["seed"] + APART * rank(), device),
@@ -213,6 +216,7 @@ class Trainer:
                 if weights:
                     storage.write_weights(self.target / storage.SAVED[name], weights)
             storage.save(model, self.target, **self.sections)
+        agree(False)  # no process goes on before the folder is whole
 
     def _all_data(self) -> tuple[Tensor, Tensor | None]:
         whole = self.train_split.take(SHOWN) if self.train_split.streamed else self.train_split
@@ -250,7 +254,7 @@ class Trainer:
 
         for module in (self.model, *self.owned_state):
             module.train()
-        while self.epoch < game.rules.epochs and not agree(self._weary()):
+        while self.epoch < game.rules.epochs and not agree(is_first() and self._weary()):
             if game.batch == 0 or game.batch >= game.batches:
                 game.begin_epoch(self.generator)
             game.enter(self.epoch + 1)
@@ -360,8 +364,9 @@ class Trainer:
     def _save_checkpoint(self, ended: bool = False) -> None:
         if self.game is None:
             return
-        # every process's noise is its own, and so is what it measured
-        own = everyones({**generators(self.model.device), "game/record": self.game.record})
+        # every process's noise is its own, and so is what it measured, and what its own data and noise left in buffers
+        buffers = {f"own/{name}": tensor for name, tensor in apart(self._buffers()).items()}
+        own = everyones({**generators(self.model.device), "game/record": self.game.record, **buffers})
         if self.target is None:
             return
         tensors = {
@@ -391,6 +396,22 @@ class Trainer:
                 f"the checkpoint in {self.target} could not be renewed ({error}); the one before is whole."
             ) from error
 
+    def _buffers(self) -> dict[str, Tensor]:
+        """Buffers that a checkpoint keeps, by their names there."""
+        modules = {"model": self.model, **{f"state/{i}": module for i, module in enumerate(self.owned_state)}}
+        return {
+            f"{where}/{name}": tensor
+            for where, module in modules.items()
+            for name, tensor in module.named_buffers()
+            if name in module.state_dict()
+        }
+
+    def _restore_buffers(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on with this process's own buffers where it had any; one that joins has those of the first."""
+        for name, buffer in self._buffers().items():
+            if (its := tensors.get(f"own/{name}/{rank()}")) is not None:
+                buffer.copy_(its)
+
     def _restore_noise(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on with this process's noise, or where fewer processes wrote the checkpoint, begin one that none of them had."""
         assert self.game is not None
@@ -409,6 +430,7 @@ class Trainer:
             self.model.load_state_dict(part("model"))
             for i, module in enumerate(self.owned_state):
                 module.load_state_dict(part(f"state/{i}"))
+            self._restore_buffers(tensors)
             self.kept.restore(part("best"), part("ema"), facts)
             self.film.frames = part("film")
             self.game.restore(part("game"), int(facts["batch"]), facts["terms"], facts["compiled"])
@@ -422,11 +444,6 @@ class Trainer:
             ) from error
         if self.target is not None:
             write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.records))
-
-
-def is_first() -> bool:
-    """Whether this process is the one that writes."""
-    return rank() == 0
 
 
 def _epochs_in(history: Sequence[Any]) -> int:

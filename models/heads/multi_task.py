@@ -18,6 +18,7 @@ from pyrogen.inference.attacks.training import range_of
 from pyrogen.inference.objectives.tasks import Tasks
 from pyrogen.models.heads.classifier import kinds_read
 from pyrogen.nets import ConvEncoder, mlp
+from pyrogen.nets.batch_dims import lowered
 from pyrogen.registry import entry, make
 
 Sharing = Literal["hard", "soft", "none"]
@@ -64,13 +65,13 @@ class MultiTask(Model, HasTasks, HasFeatures):
 
     def classify(self, x: Tensor) -> Distribution:
         """q(y_a|x) of each task a, batch shape ``(B, A)``."""
-        seen = [trunk(x).relu() for trunk in self.trunks]
+        seen = [lowered(trunk, x).relu() for trunk in self.trunks]
         seen *= len(self.heads) // len(seen)
         return dist.Categorical(logits=torch.stack([head(h) for head, h in zip(self.heads, seen, strict=True)], 1))
 
     def features(self, x: Tensor) -> Tensor:
         """What the heads read, ``(B, size)`` of a shared trunk; of several, side by side."""
-        return torch.cat([trunk(x).relu() for trunk in self.trunks], 1)
+        return torch.cat([lowered(trunk, x).relu() for trunk in self.trunks], 1)
 
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Data of which it is sure: noise, climbed towards the given labels or drawn ones, ``(n, *x_shape)``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -25,6 +25,15 @@ def computing_in(dtype: torch.dtype | None) -> Iterator[None]:
         yield
     finally:
         _dtype.reset(token)
+
+
+def lowered(compute: Callable[..., Tensor], x: Tensor, *more: Tensor) -> Tensor:
+    """What a network makes of x, computed in the type of :func:`computing_in` and given in that of x."""
+    dtype = _dtype.get()
+    if dtype is None:
+        return compute(x, *more)
+    with torch.autocast(x.device.type, dtype):
+        return compute(x, *more).to(x.dtype)
 
 
 class AnyLength(ABC):
@@ -100,11 +109,7 @@ class BatchDims(nn.Module):
         return isinstance(self.net, AnyLength) and self.net.any_length
 
     def _compute(self, x: Tensor, *condition: Tensor) -> Tensor:
-        dtype = _dtype.get()
-        if dtype is None:
-            return self._read(self.net(x, *condition))
-        with torch.autocast(x.device.type, dtype):
-            return self._read(self.net(x, *condition)).to(x.dtype)
+        return lowered(lambda *read: self._read(self.net(*read)), x, *condition)
 
     def _read(self, outputs: Any) -> Tensor:
         return as_tensor(outputs, self.role, self.outputs, self.pair)

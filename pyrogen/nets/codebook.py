@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pyrogen.together import of_first, summed
+
 DEAD, RIDGE = 0.1, 1e-6
 
 
@@ -92,16 +94,20 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move running means towards what was observed, and dead codes to where something lies."""
-        self.counts.lerp_(self.seen, 1 - self.decay)
-        self.sums.lerp_(self.seen_sums, 1 - self.decay)
+        """Move running means towards what all processes observed, and dead codes to where something lies."""
+        seen = summed(torch.cat([self.seen.unsqueeze(1), self.seen_sums], 1))
+        self.counts.lerp_(seen[:, 0], 1 - self.decay)
+        self.sums.lerp_(seen[:, 1:], 1 - self.decay)
+        rows = of_first(self.rows)
+        self.seen.zero_()  # of a batch of which a process gets nothing it observes nothing
+        self.seen_sums.zero_()
         share = self.counts.mean()
         # no number is asked of the device, so that training does not wait for it
         dead = (self.counts < self.revive * share).unsqueeze(1)
         mean = self.sums / self.counts.clamp(min=1e-12).unsqueeze(1)
         kept = torch.where(self.counts.unsqueeze(1) > 0, mean, self.vectors) if self.ema else self.vectors
-        self.vectors.copy_(torch.where(dead, self.rows, kept))
-        self.sums.copy_(torch.where(dead, self.rows * share, self.sums))
+        self.vectors.copy_(torch.where(dead, rows, kept))
+        self.sums.copy_(torch.where(dead, rows * share, self.sums))
         self.counts.copy_(torch.where(dead.squeeze(1), share, self.counts))
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from pyrogen.nets.batch_dims import lowered
 from pyrogen.nets.codebook import Codebook
 
 
@@ -101,13 +102,12 @@ class OneLevel(Quantizer):
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """One level."""
-        e = self.encoder(x).movedim(1, -1).contiguous()
+        e = lowered(self.encoder, x).movedim(1, -1).contiguous()
         return [(e, self.book(0).nearest(e))]
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """The features, ``(N, outputs, H, W)``."""
-        features: Tensor = self.decoder(vectors[0].movedim(-1, 1).contiguous())
-        return features
+        return lowered(self.decoder, vectors[0].movedim(-1, 1).contiguous())
 
 
 class TwoLevels(Quantizer):
@@ -139,18 +139,18 @@ class TwoLevels(Quantizer):
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """The top level, and the bottom one given it."""
-        h = self.lower(x)
-        e = self.upper(h).movedim(1, -1).contiguous()
+        h = lowered(self.lower, x)
+        e = lowered(self.upper, h).movedim(1, -1).contiguous()
         hot = self.book(0).nearest(e)
-        told = self.below(through(e, hot @ self.book(0).vectors.detach()).movedim(-1, 1).contiguous())
-        finer = self.join(torch.cat([relu(h), relu(told)], 1)).movedim(1, -1).contiguous()
+        coarse = through(e, hot @ self.book(0).vectors.detach()).movedim(-1, 1).contiguous()
+        told = lowered(self.below, coarse)
+        finer = lowered(self.join, torch.cat([relu(h), relu(told)], 1)).movedim(1, -1).contiguous()
         return [(e, hot), (finer, self.book(1).nearest(finer))]
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """The features, ``(N, outputs, H, W)``."""
         top, bottom = (v.movedim(-1, 1).contiguous() for v in vectors)
-        features: Tensor = self.decoder(torch.cat([self.raised(top), bottom], 1))
-        return features
+        return lowered(self.decoder, torch.cat([lowered(self.raised, top), bottom], 1))
 
 
 def halvings_of(x_shape: Sequence[int], factor: int, levels: int) -> int:

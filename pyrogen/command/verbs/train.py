@@ -38,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     entry = registry.find("entry", str(name))
     from pyrogen.inference import fit
     from pyrogen.inference.training.fit import check_settings
+    from pyrogen.inference.training.processes import is_first
 
     build = entry.load()
     parser = opt.parser(f"pyrogen train {name}", f"{entry.summary} {entry.details['reference']}.")
@@ -68,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     for seed in range(settings["seed"], settings["seed"] + options.seeds):
         folder = Path(settings["folder"]) / f"seed-{seed}" if options.seeds > 1 else settings["folder"]
         runs.append(_train_one(build, own, wishes, {**settings, "seed": seed, "folder": folder}))
-    if options.seeds > 1:
+    if options.seeds > 1 and is_first():
         from pyrogen.inference.runs.compare import seeds_table
 
         print(seeds_table(runs))
@@ -81,11 +82,15 @@ def _train_one(build: Callable[..., Any], own: dict[str, Any], wishes: dict[str,
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.programs.contexts import seeded
     from pyrogen.inference.runs.recipe import data_and_model
+    from pyrogen.inference.training.processes import is_first
 
     with seeded(settings["seed"]):
         data, model = data_and_model(wishes, build, own)
-        print(data)
+        if is_first():
+            print(data)
         run = fit(model, data, **settings)
+    if not is_first():
+        return run
     if not run.seconds:
         print(f"the run in {run.folder} has ended already; nothing was changed.")
         if not (Path(settings["folder"]) / "report.html").is_file():
