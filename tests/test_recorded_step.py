@@ -287,11 +287,27 @@ def test_what_python_changes_is_caught(loss, caplog):
 def test_a_number_that_changes_between_epochs_is_caught_in_the_next(caplog):
     model = Loss(slow_number)
     model.weight, step = 1.0, model.step()
-    run(step, entry.APART + entry.CHECKED)
+    run(step, entry.EARLY + entry.CHECKED)
     assert not step.eager_because
     model.weight, step.epoch = 1.0 + 1e-6, 1
     with caplog.at_level(logging.WARNING, "pyrogen"):
         assert float(step(batch())["loss"].detach()) == float(slow_number(model, batch())["loss"].detach())
+    assert len(caplog.messages) == 1
+
+
+def test_one_that_changes_late_is_caught_within_some_hundred_steps(caplog):
+    model = Loss(slow_number)
+    model.weight, step = 1.0, model.step()
+    run(step, entry.EARLY + entry.CHECKED)
+    step.epoch = 1
+    run(step, 1)
+    model.weight = 1.0 + 1e-6
+    for epoch in range(2, 2 + entry.APART // 20 + 1):
+        step.epoch = epoch
+        assert not step.eager_because
+        with caplog.at_level(logging.WARNING, "pyrogen"):
+            run(step, 20)
+    assert step.eager_because
     assert len(caplog.messages) == 1
 
 

@@ -12,7 +12,8 @@ from pyrogen.inference.replay.recording import Recording
 from pyrogen.inference.replay.snapshot import Place
 
 CHECKED = 3  # the first replays, all of which are checked
-APART = 50  # replays at least between later checks, which take more than an eager step: they cost small epochs 3 %
+# replays at least before the first check of a later epoch, and between those after it, which take as long as 10 to 30 replays
+EARLY, APART = 50, 500
 SHOWN = "shown/"
 
 Replayed = Callable[[Sequence[Tensor]], list[Tensor]]
@@ -63,7 +64,8 @@ class Entry:
         """Whether the next replay is to be checked."""
         if self.checks < CHECKED:
             return True
-        return self.epoch != epoch and self.replays - self.checked_at >= APART
+        apart = EARLY if self.checks == CHECKED else APART
+        return self.epoch != epoch and self.replays - self.checked_at >= apart
 
 
 def tensors_of(batch: Batch) -> dict[str, Tensor]:

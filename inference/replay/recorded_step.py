@@ -1,7 +1,8 @@
 """The recorded step: a loss and its gradients replayed without Pyro's handlers, and checked against the eager ones.
 
 A step is recorded once for each shape of batch and state of the model. What Python computed stays in a recording as it was,
-so it is compared with the eager step at its first replays and in every epoch: from the same state the two must agree.
+so it is compared with the eager step at its first replays, in the next epoch, and in a new epoch every 500 replays: from
+the same state the two must agree.
 """
 
 from __future__ import annotations
