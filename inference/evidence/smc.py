@@ -119,8 +119,10 @@ class Crowd:
     def resample(self, log_weights: Tensor, point: Held) -> tuple[Tensor, Held]:
         """Draw anew where weights have become too uneven; both are over ``(population × particle, datum)``."""
         weights, particles = log_weights.unflatten(0, self._shape), self._shape[1]
-        normal, increments = self._before.log_softmax(1), weights - self._before
+        normal = self._before.log_softmax(1)
+        increments = (weights - self._before).masked_fill(self._before.isneginf(), 0.0)  # of what weighs nothing
         evenness = (2 * (normal + increments).logsumexp(1) - (normal + 2 * increments).logsumexp(1)).exp()
+        evenness = evenness.nan_to_num(nan=0.0)  # where no particle is left
         self.incremental_ess = torch.minimum(self.incremental_ess, particles * evenness)
         uneven = (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp() < self._threshold * particles
         if uneven.any():

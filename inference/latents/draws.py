@@ -40,7 +40,8 @@ def named(space: LatentSpace, z: Tensor, predicting: np.ndarray) -> tuple[Values
             with space.seeded(STATES, i):
                 logits = space.by_state(part)[1].movedim(1, -1)
                 nowhere = ~(logits > -torch.inf).any(-1, keepdim=True)
-                logits = logits.nan_to_num(nan=-torch.inf).masked_fill(nowhere, 0.0)  # a chain that is lost
+                logits = logits.nan_to_num(nan=-torch.inf, neginf=-torch.inf)
+                logits = logits.masked_fill(nowhere, 0.0)  # a chain that is lost
                 which = dist.Categorical(logits=logits).sample()
             states = space.states.chosen(which, not space.pair.vectorized)
         sites, _ = space.run_at(part, states)
