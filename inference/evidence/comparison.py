@@ -141,7 +141,7 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
 
 
 def shared_variance(evidence: xr.Dataset) -> float:
-    """The covariance of any two data's estimates: of what all have in common, as one log Z, or on average one set of samples."""
+    """The covariance of any two data's estimates, or its mean: of what all share, as one log Z or one set of samples."""
     return sum(float(evidence[key]) ** 2 for key in SHARED if key in evidence)
 
 
