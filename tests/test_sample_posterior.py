@@ -358,6 +358,7 @@ def test_chains_that_diverge_everywhere_are_reported_and_not_averaged_in():
     assert abs(scores(rest, x[[0, 1, 3]].numpy() / 2, math.sqrt(0.5))).max() < bound(3)
 
 
+@pytest.mark.rotating
 def test_draws_are_of_the_support_that_the_datum_leaves():
     """x ~ U(0, z), z ~ Exp(1): p(z|x) is that of z > x, E z = exp(−x) / E₁(x); half of what the guide draws is below."""
 
@@ -374,7 +375,7 @@ def test_draws_are_of_the_support_that_the_datum_leaves():
     for temperatures in (1, 4):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MixingWarning)
-            tree = sample_posterior((model, guide), x, draws=300, warm_up=200, temperatures=temperatures)
+            tree = sample_posterior((model, guide), x, **QUICK, temperatures=temperatures)
         z, lost = tree["posterior"]["z"].values, tree["diagnostics"]["lost"].values
         assert (lost < 3).all()
         assert np.isnan(z).any(1).sum(0).tolist() == lost.tolist()

@@ -24,7 +24,7 @@ from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.door import taken
 from pyrogen.inference.programs.lengths import by_length, cut
-from pyrogen.inference.programs.record import latents, log_prob, record
+from pyrogen.inference.programs.record import latents, log_density, record
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice, describe, make
 from pyrogen.vocabulary import scored
@@ -278,5 +278,5 @@ class Reconstruction(Estimator):
 def _log_likelihood(pair: Pair, x: Tensor, y: Tensor | None) -> Tensor:
     sites = record(pair.model, x, y, latents(record(pair.guide, x, y)), guarded=True)
     need_support(sites)
-    observed = [log_prob(site).double() for site in sites.values() if site["is_observed"]]
+    observed = [log_density(site).double() for site in sites.values() if site["is_observed"]]
     return torch.stack([value.reshape(len(x), -1).sum(1) for value in observed]).sum(0)

@@ -28,7 +28,7 @@ from pyrogen.inference.programs.record import (
     lacks_density,
     latent_sites,
     latents,
-    log_prob,
+    log_density,
     outside,
     record,
 )
@@ -201,8 +201,8 @@ class LatentSpace:
         n = len(z)
         sites, log_jacobians = self.run_at(z, {})
         stretch = self._sum({name: (log_jacobians[name], sites[name]) for name in self._spots}, n)
-        prior = self._sum({name: (_log_density(sites[name]), sites[name]) for name in self._spots}, n)
-        seen = self._sum({k: (_log_density(s), s) for k, s in sites.items() if k not in self._spots}, n)
+        prior = self._sum({name: (log_density(sites[name]), sites[name]) for name in self._spots}, n)
+        seen = self._sum({k: (log_density(s), s) for k, s in sites.items() if k not in self._spots}, n)
         if self.init == "prior":
             return prior + stretch, seen
         base = self._log_guide(latents(sites), n)
@@ -214,8 +214,8 @@ class LatentSpace:
         every = len(z) * self.states.count  # positions the slower
         values = self.states.values(0, every) if self.pair.vectorized else self.states.along_batch(0, every, self.data)
         sites, log_jacobians = self.run_at(z.repeat_interleave(self.states.count, 0), values)
-        drawn = {k: (_log_density(s), s) for k, s in sites.items() if k in self._spots or k in self.states.supports}
-        seen = {k: (_log_density(s), s) for k, s in sites.items() if k not in drawn}
+        drawn = {k: (log_density(s), s) for k, s in sites.items() if k in self._spots or k in self.states.supports}
+        seen = {k: (log_density(s), s) for k, s in sites.items() if k not in drawn}
         prior = self._sum(drawn, every)
         if self._spots:
             prior = prior + self._sum({k: (log_jacobians[k], sites[k]) for k in self._spots}, every)
@@ -226,7 +226,7 @@ class LatentSpace:
     def _log_guide(self, values: dict[str, Tensor], n: int) -> Tensor:
         if self._guide is None:
             sites = latent_sites(run(self.pair.guide, self.pair, self.x, self.y, n, values))
-            return self._sum({name: (_log_density(site), site) for name, site in sites.items()}, n)
+            return self._sum({name: (log_density(site), site) for name, site in sites.items()}, n)
         site = self._guide
         (value,) = values.values()
         dim = plate_dim(site, self.plate)
@@ -236,7 +236,7 @@ class LatentSpace:
         at_value = {**site, "value": value}
         if moves(site["fn"]):
             at_value["outside"] = ~inside(site["fn"], value)
-        log_q = _log_density(at_value).movedim(dim, 1)
+        log_q = log_density(at_value).movedim(dim, 1)
         return log_q.flatten(2).sum(2).double() if log_q.dim() > 2 else log_q.double()
 
     def _sum(self, terms: dict[str, tuple[Tensor, Site]], n: int) -> Tensor:
@@ -264,12 +264,6 @@ class LatentSpace:
             self._spots[name] = Spot(sum(p.shape[2] for p in parts), u[0, 0].numel(), u.shape[2:], dims)
             parts.append(u.flatten(2) if u.dim() > 2 else u.unsqueeze(2))
         return torch.cat(parts, 2) if parts else self.x.new_zeros(n, self.data, 0)
-
-
-def _log_density(site: Site) -> Tensor:
-    """log p of one site over its batch shape; −∞ where its value is outside the support, whatever the formula gives there."""
-    value, lost = log_prob(site), outside(site)
-    return value if lost is None else torch.where(lost, -torch.inf, value)
 
 
 @contextmanager
