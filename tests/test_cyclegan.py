@@ -85,7 +85,8 @@ def test_each_critic_s_scores_are_relative_to_its_own(loss):
     pairs = [(net(real[k]).squeeze(-1), net(fake[k]).squeeze(-1)) for k, net in (("x", score_x), ("y", score_y))]
     torch.testing.assert_close(before[0], sum(goal.critic(*pair) for pair in pairs) / 2)
     torch.testing.assert_close(before[1], sum(goal.generator(*pair) for pair in pairs) / 2)
-    shifted = CycleGAN(Times(2.0), Times(0.5), nn.Sequential(score_x.net, Plus(7.0)), score_y.net, (2,))
+    likelihood = {"name": "Laplace", "scale": "fixed"}
+    shifted = CycleGAN(Times(2.0), Times(0.5), nn.Sequential(score_x.net, Plus(7.0)), score_y.net, (2,), likelihood)
     for player, was in zip(Adversarial(loss=loss).players(shifted), before, strict=True):
         torch.testing.assert_close(player.loss(batch)["loss"], was)
     absolute = [Adversarial(loss="Hinge").players(m)[1].loss(batch)["loss"] for m in (model, shifted)]

@@ -57,8 +57,8 @@ def test_data_share_the_error_of_their_samples():
     model, rng = affine(), np.random.default_rng(0)
     again = log_evidence(model, X[1:2].expand(100, 1), KDE(0.3, 900))
     assert summarize(again).mc_se == pytest.approx(float(again["mc_se"][0]), rel=1e-6)
-    x = torch.tensor(rng.normal(1, 0.3, (150, 1)), dtype=torch.float32)
-    runs = [log_evidence(model, x, KDE(0.3, 1000), seed=seed) for seed in range(60)]
+    x = torch.tensor(rng.normal(1, 0.3, (60, 1)), dtype=torch.float32)
+    runs = [log_evidence(model, x, KDE(0.3, 300), seed=seed) for seed in range(60)]
     means, told = np.array([(float(run["log_evidence"].mean()), summarize(run).mc_se) for run in runs]).T
     assert means.std(ddof=1) == pytest.approx(told.mean(), rel=0.3)
     apart = float((runs[0]["mc_se"] ** 2).sum()) ** 0.5 / len(x)
@@ -73,7 +73,7 @@ def test_data_share_the_error_of_their_samples():
 def test_the_error_of_a_mean_is_what_leaving_out_each_sample_tells():
     model, samples = affine(), 7
     found = log_evidence(model, X, KDE(1.5, samples))
-    with evaluating(model), seeded(derived(0, 0)[0], "cpu"):
+    with evaluating(model), seeded(derived(0, 0)[0]):
         made = model.sample_mean(1000).double()[:samples, 0].numpy()
     windows = norm.pdf(X[:, 0].double().numpy(), made[:, None], 1.5)
     without = np.array([np.log(np.delete(windows, i, 0).mean(0)).mean() for i in range(samples)])
@@ -84,11 +84,11 @@ def test_the_error_of_a_mean_is_what_leaving_out_each_sample_tells():
 
 def test_what_two_data_have_in_common_is_what_the_error_of_their_mean_leaves():
     variances = np.array([0.3, 0.1, 0.2])
-    for error in (0.3, 0.4):
+    for error in (0.1, 0.3, 0.4):
         assert error_of_mean(variances, in_common(error, variances)) == pytest.approx(error)
     independent = math.sqrt(0.6) / 3
     assert in_common(independent, variances) == pytest.approx(0, abs=1e-15)
-    assert in_common(0.1, variances) == 0  # errors that cancel have nothing in common
+    assert in_common(0.1, variances) < 0  # errors that cancel
     assert in_common(0.3, variances[:1]) == pytest.approx(0.09)
 
 

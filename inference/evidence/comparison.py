@@ -33,8 +33,6 @@ ORIGIN = (
 )
 # what two estimates share that were made from the same draws
 MADE = ("estimator", "settings", "seed", "dtype")
-# errors that all data of an estimate have in common
-SHARED = ("log_partition_se", "shared_se")
 WORDS = {"lower": "a lower bound", "upper": "an upper bound", "exact": "exact", "none": "no bound"}
 
 
@@ -142,18 +140,19 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
 
 def shared_variance(evidence: xr.Dataset) -> float:
     """The covariance of any two data's estimates, or its mean: of what all share, as one log Z or one set of samples."""
-    return sum(float(evidence[key]) ** 2 for key in SHARED if key in evidence)
+    own = float(evidence["log_partition_se"]) ** 2 if "log_partition_se" in evidence else 0.0
+    return own + (float(evidence["shared_variance"]) if "shared_variance" in evidence else 0.0)
 
 
 def error_of_mean(variances: np.ndarray, shared: float = 0.0) -> float:
-    """√(Σ (v − s) / N² + s), of variances ``(datum,)`` of which s is shared: that does not average out."""
-    return math.sqrt(max(float((variances - shared).sum()), 0.0) / len(variances) ** 2 + shared)
+    """√(Σ (v − s) / N² + s), of variances ``(datum,)`` of which s is shared: that does not average out, nor where s < 0."""
+    return math.sqrt(max(float((variances - shared).sum()) / len(variances) ** 2 + shared, 0.0))
 
 
 def in_common(error: float, variances: np.ndarray) -> float:
-    """The covariance of any two estimates, or the mean of them, where that of all has this error: the s of error_of_mean."""
+    """The mean covariance of two estimates where the mean of all has this error: the s of :func:`error_of_mean`."""
     n = len(variances)
-    return max(n * error**2 - float(variances.mean()), 0.0) / (n - 1) if n > 1 else error**2
+    return (n * error**2 - float(variances.mean())) / (n - 1) if n > 1 else error**2
 
 
 def _same_draws(evidence: xr.Dataset, base: xr.Dataset) -> np.ndarray:

@@ -21,7 +21,7 @@ from pyrogen.seeds import derived
 
 BLOCK = 100  # data that are compared with all samples at once
 DRAWN = 1000  # samples that are drawn from one seed, whatever their number
-SHARED = "of any two data, which are compared with the same samples: the root of their errors' covariance, on average"
+SHARED = "of the errors of two data, which are compared with the same samples: their covariance, on average"
 NARROWEST, WIDEST, TRIED = 0.005, 2.0, 121  # bandwidths, in units of the data's spread
 
 
@@ -35,8 +35,9 @@ class KDE(Estimator):
     the dimensions of the manifold for the same error, and models are not ranked by it as by their likelihood: it is here to
     be compared with :class:`AIS`, which :func:`pyrogen.inference.observe` gives the same noise.
 
-    All data are compared with the same samples, and so their errors are not independent: ``shared_se`` is the root of the
-    covariance of any two, on average, with which the error of a mean over data is what leaving out each sample tells.
+    All data are compared with the same samples, and so their errors are not independent: ``shared_variance`` is the
+    covariance of two, on average, with which the error of a mean over data is what leaving out each sample tells. It is below
+    0 where data lie far from one another, for where samples are too many at one, they are too few at another.
 
     Of conditional models there would be samples for every y, and they are refused.
 
@@ -112,8 +113,8 @@ class KDE(Estimator):
         variables = joined(parts)
         mean = (changes / len(x)).cpu().numpy()
         error = float(jackknife_error(((mean - mean.mean()) ** 2).sum(), self.samples))
-        shared = in_common(error, variables["mc_se"][1] ** 2) ** 0.5
-        return {**variables, "shared_se": ((), np.array(shared), {"description": SHARED})}
+        shared = in_common(error, variables["mc_se"][1] ** 2)
+        return {**variables, "shared_variance": ((), np.array(shared), {"description": SHARED})}
 
 
 def _means(model: Model, n: int, seed: int) -> Tensor:

@@ -31,7 +31,7 @@ class Nats(float):
 
     Args:
         each: one value for each datum, ``(N,)``; a difference of two models on the same data is so a paired one.
-        shared: s, the variance of what all values have in common, as the error of a log Z: they do not show it.
+        shared: s, the covariance of the errors of any two, as the variance of a log Z: the spread does not show it.
     """
 
     error: float
@@ -43,9 +43,7 @@ class Nats(float):
         found = super().__new__(cls, float(each.mean()))
         found.failed = tuple(np.flatnonzero(~np.isfinite(each)).tolist())
         told = len(each) > 1 and not found.failed
-        found.error = (
-            math.hypot(float(each.std(ddof=1)) / math.sqrt(len(each)), math.sqrt(shared)) if told else math.nan
-        )
+        found.error = math.sqrt(max(float(each.var(ddof=1)) / len(each) + shared, 0.0)) if told else math.nan
         return found
 
 
@@ -54,7 +52,7 @@ class Scores(NamedTuple):
 
     Attributes:
         each: log p(x) of each datum in nats, ``(N,)``.
-        shared: the variance that all have in common.
+        shared: the covariance of the errors of any two, on average.
     """
 
     each: np.ndarray

@@ -31,7 +31,7 @@ def perplexity(model: Model, data: Data, seed: int, estimator: Mapping[str, Any]
     nats, tokens = scores(model, data, seed, estimator), scored(data.test.x).double().cpu()
     each = ratio(-torch.from_numpy(nats.each), tokens)
     found = math.exp(each.value)
-    return WithError(found, found * math.hypot(each.error, math.sqrt(nats.shared) / float(tokens.mean())))
+    return WithError(found, found * math.sqrt(max(each.error**2 + nats.shared / float(tokens.mean()) ** 2, 0.0)))
 
 
 @choice("metric", "sentences-kept")

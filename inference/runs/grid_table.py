@@ -314,8 +314,8 @@ def mean_over_seeds(evidence: Sequence[xr.Dataset]) -> xr.Dataset:
         key: first[key] for key in ("datum", "fingerprint", "fingerprint_y", "tokens") if key in first.coords
     }
     variables = {"log_evidence": ("datum", values), "mc_se": ("datum", errors)}
-    shared = math.sqrt(sum(shared_variance(e) for e in evidence)) / len(evidence)
-    return xr.Dataset({**variables, "shared_se": ((), shared)}, coordinates, first.attrs)
+    shared = sum(shared_variance(e) for e in evidence) / len(evidence) ** 2
+    return xr.Dataset({**variables, "shared_variance": ((), shared)}, coordinates, first.attrs)
 
 
 def _coordinate(values: Sequence[Any]) -> list[Any]:
