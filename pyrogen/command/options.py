@@ -20,7 +20,7 @@ from pyrogen import plain_yaml, registry
 from pyrogen.arguments import NEEDS
 from pyrogen.command import inner
 from pyrogen.command.inner import axis_class
-from pyrogen.command.plain import lacking, sentence, unknown_option
+from pyrogen.command.plain import joined, lacking, sentence, unknown_option
 from pyrogen.command.speech import understand, unmarked
 from pyrogen.files import first_line
 
@@ -170,7 +170,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            return parser.instantiate(parser.parse_args(_by_class(arguments, chosen)))
+            return parser.instantiate(parser.parse_args(joined(_by_class(arguments, chosen))))
     except (ArgumentError, ValueError) as error:
         said = lacking(parser.prog, str(error)) or _of_a_choice(error, chosen, arguments) or _sentence(error)
         raise ValueError(said) from None
