@@ -19,6 +19,7 @@ from pyrogen.axes import Axis
 from pyrogen.base import Model, Objective
 from pyrogen.data import load
 from pyrogen.data.dataset import MEMORY, found_again
+from pyrogen.data.named import path_of
 from pyrogen.figures.report import Section
 from pyrogen.files import first_line
 from pyrogen.inference.training.fit import FALLBACK, fit
@@ -70,7 +71,7 @@ def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> 
     source, kind, shape = str(asked["name"]), asked["kind"], data.get("x_shape") or ()
     if source != record.details["data"]:
         yield from ("--data", source)
-    own, pictured = Path(source).is_absolute(), kind == "real" and len(shape) > 1
+    own, pictured = path_of(source) is not None, kind == "real" and len(shape) > 1
     plain = kind == "unit" and data.get("levels") is not None and not asked["dequantization"]
     # some kinds are offered to nobody who does not name them: of files, and real numbers of pictures
     named = own or pictured or plain or asked["binarization"] == "static" or model.kinds[:1] != (kind,)
