@@ -307,7 +307,6 @@ REFUSED = {
     "train vae --seeds 0": "at least 1",
     "train vae --resume true --overwrite true": "choose one",
     "train --folder here vae": "MODEL comes first, as in pyrogen train vae",
-    "train --config own.yaml": "the config own.yaml names no entry of the zoo: its model was made in Python",
     "list --axis prior zzz": "no prior matches 'zzz'; pyrogen list --axis prior shows all",
     "list --axis prior --pretrained": "--pretrained lists models, and --axis prior its choices",
     "sample {run} --y -0.5,1": "--y -0.5,1: the model in .* is not conditional; leave --y out",
@@ -319,7 +318,6 @@ REFUSED = {
 @pytest.mark.parametrize("words", REFUSED)
 def test_refusals_are_one_sentence(words, run, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"model": {"class": "Own"}, "fit": {"epochs": 1}}))
     message = REFUSED[words]
     try:
         status = main(words.format(run=run).split())
@@ -331,6 +329,15 @@ def test_refusals_are_one_sentence(words, run, capsys, tmp_path, monkeypatch):
     assert "Traceback" not in printed
     assert not message or printed.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_config_of_a_model_that_was_made_in_python_is_said_to_be_one(run, tmp_path, capsys):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**config, "model": {"class": "Own"}}))
+    assert main(["train", "--config", str(tmp_path / "own.yaml")]) == 2
+    printed = capsys.readouterr().err
+    assert "own.yaml names no entry of the zoo: its model was made in Python" in printed
+    assert printed.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", ["--help", "list", "list --axis prior", "--version"])
