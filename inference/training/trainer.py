@@ -378,7 +378,7 @@ class Trainer:
             "epoch": self.epoch,
             "batch": self.game.batch,
             "terms": self.game.terms,
-            "compiled": self.game.compiled,
+            "settled": self.game.settled,
             "best_loss": self.kept.best_loss,
             "best_epoch": self.kept.best_epoch,
             "history": self.run.records,
@@ -411,7 +411,7 @@ class Trainer:
                 module.load_state_dict(part(f"state/{i}"))
             self.kept.restore(part("best"), part("ema"), facts)
             self.film.frames = part("film")
-            self.game.restore(part("game"), int(facts["batch"]), facts["terms"], facts["compiled"])
+            self.game.restore(part("game"), int(facts["batch"]), facts["terms"], facts["settled"])
             self.generator.set_state(tensors["order"])
             self._restore_noise(tensors)
             self.epoch, self.run.records = int(facts["epoch"]), list(facts["history"])
