@@ -237,7 +237,10 @@ REFUSED = {
     "no batch": ({"batch_size": 0}, "batch_size >= 1"),
     "nan lr": ({"lr": math.nan}, "lr > 0"),
     "no such objective": ({"objective": "ELB"}, "did you mean 'ELBO'"),
-    "a likelihood as objective": ({"objective": pyrogen.likelihoods.Bernoulli()}, "takes an object of this axis or its name"),
+    "a likelihood as objective": (
+        {"objective": pyrogen.likelihoods.Bernoulli()},
+        "takes an object of this axis or its name",
+    ),
     "an objective for others": ({"objective": "ContrastiveDivergence"}, "no free energy"),
     "milestones that do not rise": ({"lr_milestones": [5, 3]}, "each later than the one before"),
     "a milestone before the start": ({"lr_milestones": [1]}, "epochs from 2 on"),
@@ -272,7 +275,9 @@ def test_refusals(digits, case, tmp_path):
 
 def test_a_folder_inside_of_a_file_is_refused(digits, tmp_path):
     (tmp_path / "notes").write_text("mine")
-    with pytest.raises(ValueError, match=r"a run's folder cannot be made here \(.*notes.*: Not a directory\); choose another"):
+    with pytest.raises(
+        ValueError, match=r"a run's folder cannot be made here \(.*notes.*: Not a directory\); choose another"
+    ):
         fit(small(), digits, folder=tmp_path / "notes" / "run")
     assert (tmp_path / "notes").read_text() == "mine"
 
