@@ -269,7 +269,7 @@ def test_options_of_the_other_way_to_evaluate_are_refused(run, capsys):
     assert main(["evaluate", str(run.folder), "--quality", "--sigma", "1"]) != 0
     assert "--sigma belongs to scores of log p(x), which --quality leaves out" in capsys.readouterr().err
     assert main(["evaluate", str(run.folder), "--measure", "frechet"]) != 0
-    assert "--measure belongs to --quality" in capsys.readouterr().err
+    assert "--measure belongs to --quality; add --quality." in capsys.readouterr().err
 
 
 def test_what_judged_other_weights_is_left_out_and_then_gone(run):
