@@ -27,7 +27,7 @@ from pyrogen.base import (
 from pyrogen.capabilities import HasAttention, HasDiffusion, HasGrowth, HasStates, HasStyles, HasTruncation
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
-from pyrogen.files import first_line
+from pyrogen.files import first_line, reason
 from pyrogen.inference.objectives.quantization import HasCodebooks
 from pyrogen.inference.pages import (
     autoregressive_sections,
@@ -78,6 +78,7 @@ from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.run import METRICS, Run, read_history
 from pyrogen.inference.training.stages import each
+from pyrogen.memory import is_lack
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
@@ -198,8 +199,8 @@ def report(run: Run | str | Path) -> Path:
         return write_run_report(run)
     if run.folder is None:
         raise ValueError("a report is written into the folder of a run, and this one has none; fit(..., folder=...).")
-    # a model of the same networks, to be filled with what the folder holds
-    return write_run_report(run.folder, copy.deepcopy(run.model), run.data)
+    # a model of the same networks, to be filled with what the folder holds, where the data are
+    return write_run_report(run.folder, copy.deepcopy(run.model).cpu(), run.data)
 
 
 def panels(folder: Path, config: Mapping[str, Any], model: Model, data: Data | None = None) -> list[Panel]:
@@ -295,11 +296,16 @@ def _alone(model: Model, kind: str) -> Iterator[Panel]:
 
 
 def _tried(name: str, model: Model, panels: Callable[[], Iterator[Panel]]) -> list[Panel]:
+    found = []
     try:
         with evaluating(model), seeded(0):
-            return list(panels())
-    except (ValueError, NotImplementedError) as error:
-        return [Panel(MISSING, f"{name.replace('_', ' ').capitalize()}: {first_line(error)}")]
+            for panel in panels():
+                found.append(panel)  # what came before a failure stays
+    except Exception as error:  # one section that fails does not take the others with it
+        if is_lack(error):
+            raise
+        found.append(Panel(MISSING, f"{name.replace('_', ' ').capitalize()}: {reason(error)}"))
+    return found
 
 
 def _section(title: str, shown: Sequence[Panel]) -> Section:
