@@ -80,9 +80,7 @@ class Walks(Analysis):
         )
 
     def _ends(self, model: Model, data: Data, seed: int) -> tuple[Tensor, Tensor | None]:
-        """First and second ends, one after the other: data with their conditions, or latents."""
-        if not isinstance(model, HasPosterior):
-            return draw_latents(model, 2 * ENDS, seed=seed), None
+        """First and second ends, one after the other: data, or latents, with the conditions of data."""
         places = list(range(2 * ENDS))
         if self.pair is not None:
             start, end = self.pair
@@ -90,7 +88,8 @@ class Walks(Analysis):
         x = data.test[places][0].to(model.device)
         with evaluating(model):
             y = model.condition_for(None if data.test.y is None else data.test.y[places], x)
-        return x, None if y is None else y.to(model.device)
+        y = None if y is None else y.to(model.device)
+        return x if isinstance(model, HasPosterior) else draw_latents(model, len(places), y, seed), y
 
 
 def own_latents(model: Model) -> str:
@@ -100,19 +99,23 @@ def own_latents(model: Model) -> str:
 
 def _norms(model: Model, data: Data, seed: int) -> dict[str, Tensor]:
     """Lengths of codes (of models without an encoder of draws of the prior), and of what lies midway between them."""
-    part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
-    y = model.condition_for(part.y)
-    with evaluating(model):
-        if isinstance(model, HasPosterior):
-            z = codes_of(model, part.x, y).flatten(1)
-        else:
-            z = draw_latents(model, COUNTED, seed=seed).flatten(1)
+    z = _latents(model, data, seed)
     half = len(z) // 2
     t = z.new_tensor(0.5)
     norms = {own_latents(model): z, "line's middle": lerp(z[:half], z[half : 2 * half], t)}
     if z.shape[1] > 1:
         norms["arc's middle"] = slerp(z[:half], z[half : 2 * half], t)
     return {name: v.norm(dim=1).double() for name, v in norms.items()}
+
+
+def _latents(model: Model, data: Data, seed: int = 0) -> Tensor:
+    """Codes of test data, or, without an encoder, draws of the prior, given the y of test data where it looks at one."""
+    part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
+    y = model.condition_for(part.y)
+    if not isinstance(model, HasPosterior):
+        return draw_latents(model, COUNTED if y is None else len(y), y, seed).flatten(1)
+    with evaluating(model):
+        return codes_of(model, part.x, y).flatten(1)
 
 
 def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int) -> Iterator[Picture]:
@@ -123,6 +126,8 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
     walked = [interpolate(model, first, second, steps, given, path) for path in paths]
     encodes = isinstance(model, HasPosterior)
     between, made = ("the codes of two test data", "Means of p(x|z)") if encodes else ("two draws of the prior", "g(z)")
+    if y is not None:
+        made += " with the y of the first end"
     if not is_picture(data.x_shape):
         shown = data.test.take(min(COUNTED, len(data.test))).x
         figure = walk_plots.trails(walked[0].flatten(2), walked[-1].flatten(2), shown)
@@ -141,12 +146,8 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
 
 def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
     """The two latents whose codes vary most, moved together."""
+    codes = _latents(model, data)
     with evaluating(model):
-        if isinstance(model, HasPosterior):
-            part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
-            codes = codes_of(model, part.x, model.condition_for(part.y)).flatten(1)
-        else:
-            codes = draw_latents(model, COUNTED).flatten(1)
         start = codes_of(model, x[:1], None if y is None else y[:1])[0]
     i, j = codes.var(0).argsort(descending=True, stable=True)[:2].tolist()
     reach = torch.linspace(-2, 2, SIDE + 1, device=codes.device)

@@ -42,11 +42,16 @@ CLIPS = 5  # dimensions of a batch of them, (N, T, C, H, W)
 # -- data ------------------------------------------------------------------------------------------------------------
 
 
-def to_image(x: Array, kind: str) -> np.ndarray:
+def to_image(x: Array, kind: str, within: tuple[float, float] | None = None) -> np.ndarray:
     """Data as pictures: ``(N, C, H, W)`` of a data kind -> ``(N, H, W, C)`` in [0, 1].
 
     Clips ``(N, T, C, H, W)`` are pictures of all their frames side by side, a white line between them. Real values are
     stretched from the least to the greatest of the whole batch, so that its pictures can be compared.
+
+    Args:
+        x: the pictures.
+        kind: of the data.
+        within: what is black and what is white where the kind does not say so; see :func:`limits`.
 
     Raises:
         ValueError: an unknown kind, or not pictures of one or three channels.
@@ -54,7 +59,7 @@ def to_image(x: Array, kind: str) -> np.ndarray:
     values = as_array(x)
     if not _is_image(values):
         raise ValueError(f"pictures are (N, 1 or 3, H, W); got {values.shape}. Other data: see profiles().")
-    low, high = _limits(values, kind)
+    low, high = within or limits(values, kind)
     scaled = np.nan_to_num((values - low) / (high - low if high > low else 1.0)).clip(0.0, 1.0)
     if scaled.ndim == CLIPS:
         lined = np.pad(scaled, [(0, 0)] * 4 + [(0, 1)], constant_values=1.0).transpose(0, 2, 3, 1, 4)
@@ -289,8 +294,10 @@ def _is_plane(x: np.ndarray) -> bool:
     return math.prod(x.shape[1:]) == 2
 
 
-def _limits(x: np.ndarray, kind: str) -> tuple[float, float]:
-    finite = x[np.isfinite(x)]
+def limits(x: Array, kind: str) -> tuple[float, float]:
+    """What is black and what is white of data of a kind: of real values and counts, the least and the greatest of them."""
+    values = as_array(x)
+    finite = values[np.isfinite(values)]
     return kind_named(kind).limits or ((float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0))
 
 
@@ -319,7 +326,7 @@ def _picture(canvas: np.ndarray, width: float, title: str | None = None) -> Figu
 def heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
     """Vectors as rows of colour, one map above the other, in the same colours; what is missing is grey."""
     vectors = [as_rows(x)[:48] for x in named.values()]
-    low, high = _limits(np.concatenate(vectors), kind)
+    low, high = limits(np.concatenate(vectors), kind)
     colors = "Blues"
     if kind == "real":
         low, high, colors = -max(-low, high), max(-low, high), "RdBu_r"
