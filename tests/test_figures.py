@@ -453,6 +453,14 @@ def test_estimates_point_to_where_the_truth_lies():
     assert np.ptp(thick[0][:, 0]) == pytest.approx(0.2)
 
 
+def test_an_estimate_that_is_not_finite_has_no_place():
+    means = [-4.0, float("nan"), float("-inf")]
+    axes = score_plots.estimates(list("abc"), means, [0.1] * 3, [0.5] * 3, ["lower"] * 3).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["a", "b", "nan, not finite", "c", "−inf, not finite"]
+    assert [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == ">"] == [-4.0]
+    assert axes.get_xlim()[0] > -6
+
+
 def test_pareto_histogram_without_any_estimate():
     assert "0 of 2 above 0.7, 2 exact" in score_plots.pareto_histogram([-np.inf, -np.inf]).axes[0].get_xlabel()
 

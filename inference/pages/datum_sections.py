@@ -16,6 +16,7 @@ from pyrogen.data import Data, Split
 from pyrogen.figures import plots
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.weights import log_weights
+from pyrogen.inference.latents.measured import share
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, labels_of
 from pyrogen.kinds import is_picture, is_shown
 
@@ -119,12 +120,14 @@ def classified(model: HasClassifier, data: Data, history: History) -> Iterator[P
     labels = labels_of(part, data)
     if part.y is None or labels is None:
         return
-    right = (model.classify(part.x).probs.argmax(-1) == part.y).double().cpu().numpy()
+    right = (model.classify(part.x).probs.argmax(-1) == part.y).cpu()
     names = np.unique(labels)[:CLASSES]
-    shares = [right[labels == name] for name in names]
-    errors = [math.sqrt(max(s.mean() * (1 - s.mean()), 0) / len(s)) for s in shares]
-    caption = f"How often the model's own classifier is right on {len(part)} test data: {right.mean():.1%} of all."
-    figure = plots.class_bars([str(n) for n in names], [s.mean() for s in shares], errors, "fraction right")
+    shares = [share(right[torch.from_numpy(labels == name)]) for name in names]
+    caption = (
+        f"How often the model's own classifier is right on {len(part)} test data: {right.double().mean():.1%} of all."
+    )
+    values, errors = [s.value for s in shares], [s.error for s in shares]
+    figure = plots.class_bars([str(n) for n in names], values, errors, "fraction right")
     yield Panel(DENSITY, caption, "classified", figure)
 
 
