@@ -10,7 +10,7 @@ import torch
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from pyrogen.figures import latent_plots, plots, report, score_plots
+from pyrogen.figures import latent_plots, plots, posterior_plots, report, score_plots
 from pyrogen.figures.figure_style import MUTED
 from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.figures.svg import DARK, Drawing, data_uri, pixels, to_svg
@@ -251,6 +251,23 @@ def test_tsne_of_collapsed_latents_is_a_point(n):
 
 def test_latent_scatter_with_many_labels_has_a_colour_bar():
     assert len(latent_plots.latent_scatter(draws("real", 40, 2), torch.arange(40)).axes) == 2
+
+
+def test_latent_scatter_with_many_names_has_them_beside_its_colours():
+    names = np.array([chr(ord("a") + i % 26) for i in range(52)])
+    for method in ("auto", "tsne"):
+        bar = latent_plots.latent_scatter(draws("real", 52, 3), names, method).axes[1]
+        assert [text.get_text() for text in bar.get_yticklabels()] == sorted(set(names))
+    colours = latent_plots.latent_scatter(draws("real", 52, 2), names).axes[0].collections[0].get_array()
+    assert list(colours) == [ord(name) - ord("a") for name in names]
+
+
+def test_beliefs_show_draws_of_all_chains():
+    draws_ = np.random.default_rng(0).normal(size=(1, 1200, 2))
+    draws_[0, 300:] += 50  # chains that have not met
+    shown = posterior_plots.beliefs(draws_, draws_, ["datum 0"]).axes[0].collections[0].get_offsets()
+    far = np.linalg.norm(shown - shown[0], axis=1) > 1
+    assert (len(shown), far.mean()) == (300, pytest.approx(0.75, abs=0.01))
 
 
 def test_latent_scatter_of_one_latent_is_a_histogram():

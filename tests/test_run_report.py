@@ -12,13 +12,13 @@ import pytest
 import torch
 import xarray as xr
 import yaml
-from pretended import gpu
 from torch import nn
 
 import pyrogen
 from pyrogen import registry, storage
 from pyrogen.command.cli import main
 from pyrogen.data import load
+from pyrogen.figures import report
 from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
@@ -186,6 +186,25 @@ def test_the_page_holds_every_panel(name, train):
     assert html.escape(registry.find("entry", words.split()[0]).details["reference"].split(",")[0]) in page
 
 
+def test_every_table_of_a_section_is_on_the_page(tmp_path):
+    found = [
+        Panel(SAMPLES, "First.", table=[("a",), ("1",)]),
+        Panel(SAMPLES, "Between."),
+        Panel(SAMPLES, "Second.", table=[("b",), ("2",)]),
+    ]
+    section = run_report._section(SAMPLES, found)
+    page = report.write_report(tmp_path / "report.html", "", "", [section]).read_text()
+    assert re.findall(r"First\.|Between\.|Second\.|>[ab12]<", page) == [
+        "First.",
+        "Between.",
+        ">a<",
+        ">1<",
+        "Second.",
+        ">b<",
+        ">2<",
+    ]
+
+
 def failing(model, data, history):
     """A section that fails in a way that nobody foresaw."""
     yield Panel(SAMPLES, "Before it failed.")
@@ -193,7 +212,7 @@ def failing(model, data, history):
 
 
 def test_a_section_that_fails_leaves_the_others(train, monkeypatch):
-    folder = train(*BRINGS["vae"][0])
+    folder = train(BRINGS["vae"][0])
     monkeypatch.setattr(run_report, "PANELS", ((nn.Module, (failing, sample_sections.samples)),))
     captions = [panel.caption for panel in shown(folder)]
     assert "Before it failed." in captions
@@ -204,11 +223,12 @@ def test_a_section_that_fails_leaves_the_others(train, monkeypatch):
 def test_a_report_of_a_run_on_a_device_is_made_where_its_data_are(files, tmp_path, monkeypatch):
     model = pyrogen.create("vae", x_shape=(1, 6, 6), latent_size=2, hidden=(8,))
     run = fit(model, files["pictures"], epochs=1, folder=tmp_path, progress=False)
-    moved = []
-    monkeypatch.setattr(run_report, "write_run_report", lambda folder, model, data: moved.append(model.device.type))
-    with gpu(run.model):
-        run_report.report(run)
-    assert moved == ["cpu"]
+    brought, filled = [], []
+    monkeypatch.setattr(nn.Module, "cpu", lambda self: brought.append(self) or self)
+    monkeypatch.setattr(run_report, "write_run_report", lambda folder, model, data: filled.append(model))
+    run_report.report(run)
+    assert brought == filled
+    assert filled[0] is not run.model  # which stays where it is
 
 
 def test_the_ring_is_counted_and_nothing_else(files, train):

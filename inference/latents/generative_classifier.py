@@ -73,9 +73,9 @@ class Classifier(Analysis):
             _, r, e = curve.at(self.coverage)
             table.append([name, "–" if tells[name] is None else str(tells[name]), f"{r:.3f} ± {e:.3f}"])
         says = (
-            f"argmax_y log p(x|y) + log p(y) is right on {accuracy.value:.3f} ± {accuracy.error:.3f} of the test data (the most "
-            f"frequent class: {usual:.3f}); on the surest {coverage:.0%} it errs at {risk:.3f} ± {error:.3f}. By noise of "
-            f"the evidences {undecided:.3f} of all decisions could fall otherwise."
+            f"argmax_y log p(x|y) + log p(y) is right on {accuracy.value:.3f} ± {accuracy.error:.3f} of the test data (the "
+            f"most frequent class: {usual:.3f}); on the surest {coverage:.0%} it errs at {risk:.3f} ± {error:.3f}. By noise "
+            f"of the evidences {undecided:.3f} of all decisions could fall otherwise."
         )
         more = f"The evidences are noisy: ask again with draws={4 * self.draws}." if noisy else ""
         return Finding(

@@ -42,7 +42,9 @@ def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where the data lie in the space of codes."""
     test = data.test.take(SCATTERED)
     found, labels = model.code(test.x, test.y), labels_of(test, data)
-    colored = ", coloured by label" if labels is not None else ""
+    # many classes have no colours of their own in a histogram
+    shown = labels if model.latent_size > 1 else latent_plots.few(labels)
+    colored = ", coloured by label" if shown is not None else ""
     dimensions = "" if model.latent_size <= 2 else ": their two principal components"
     caption = f"Codes of {len(test)} test data{colored}{dimensions}."
     yield Panel(LATENTS, caption, "latents", latent_plots.latent_scatter(found, labels))
@@ -104,7 +106,7 @@ def bubbles(model: Any, data: Data, history: History) -> Iterator[Panel]:
     covariance = torch.einsum("snd,sne->nde", centred, centred) / (DRAWS - 1)
     labels = labels_of(test, data)
     dimensions = "" if model.latent_size == 2 else ", in the two principal axes of their centres"
-    colored = ", coloured by label" if labels is not None else ""
+    colored = ", coloured by label" if latent_plots.few(labels) is not None else ""
     caption = (
         f"What the model knows of the codes of {len(test)} test data: q(z|x) as an ellipse of one standard deviation"
         f"{dimensions}{colored}. Wide ones are uncertain; ones upon each other cannot be told apart."

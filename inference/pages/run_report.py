@@ -310,10 +310,12 @@ def _tried(name: str, model: Model, panels: Callable[[], Iterator[Panel]]) -> li
 
 def _section(title: str, shown: Sequence[Panel]) -> Section:
     mine = [panel for panel in shown if panel.section == title]
-    text = "\n\n".join(panel.caption for panel in mine if panel.figure is None)
-    table = next((panel.table for panel in mine if panel.table), ())
+    first, *more = [panel for panel in mine if panel.table] or [None]
+    table = () if first is None else first.table
+    text = "\n\n".join(panel.caption for panel in mine if panel.figure is None and panel not in more)
     figures = [(panel.caption, panel.figure) for panel in mine if panel.figure is not None]
-    return Section(title, text, table, figures, "\n".join(panel.code for panel in mine if panel.code))
+    code = "\n".join(panel.code for panel in mine if panel.code)
+    return Section(title, text, table, figures, code, [(panel.caption, panel.table) for panel in more])
 
 
 def _subtitle(model: Model, kind: str) -> str:
