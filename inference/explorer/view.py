@@ -19,7 +19,7 @@ from pyrogen.data import Data, Split
 from pyrogen.figures.latent_plots import principal_axes
 from pyrogen.figures.plots import limits, to_image
 from pyrogen.inference.latents.walks import decoded, draw_latents
-from pyrogen.inference.pages.panel import labels_of
+from pyrogen.inference.pages.panel import labels_of, told_of
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
 from pyrogen.inference.runs.scores import SPLITS
@@ -72,6 +72,7 @@ class View:
         self.lock = threading.Lock()
         with evaluating(model), seeded(seed, model.device):
             self.codes = self._codes(model, seed)
+            self.told = told_of(model, self.split)
         if not np.isfinite(self.codes).all():
             raise ValueError("some codes are not finite, so there is no plane to draw; train the model again.")
         if len(np.unique(self.codes)) <= 2 and self.size > 2:
@@ -80,8 +81,7 @@ class View:
         with evaluating(model), seeded(seed, model.device):
             self.spread = self._covariances(model)
         self.limits = limits(self.split.x, data.kind)  # all pictures by one measure, so that they can be compared
-        self.told = model.condition is not None and self.split.y is not None
-        self.labels = labels_of(self.split, data) if isinstance(model, HasPosterior) or self.told else None
+        self.labels = labels_of(self.split, data) if isinstance(model, HasPosterior) or self.told is not None else None
         self.decode(self.codes[0].tolist())  # what refuses does so before a page is served
 
     def state(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class View:
             "title": f"{(self.model.origin or {}).get('entry', type(self.model).__name__)} on {self.data.name}",
             "names": list(self.names),
             "encodes": isinstance(self.model, HasPosterior),
-            "told": self.told,
+            "told": self.told is not None,
             "split": self.split.name,
             "points": _rounded(uv),
             "codes": _rounded(self.codes),
@@ -206,9 +206,8 @@ class View:
         return _rounded(np.column_stack([half[:, 1], half[:, 0], angle]))
 
     def _decoded(self, z: Tensor, given: int) -> Tensor:
-        # a class that a model infers where it must is told here, as there is no datum to infer it from
-        y = self.split.y[given : given + 1] if self.told and self.split.y is not None else None
-        return decoded(self.model, z.reshape(1, *self.model.latent_shape), y)[0]
+        told = None if self.told is None else self.told[given : given + 1]
+        return decoded(self.model, z.reshape(1, *self.model.latent_shape), told)[0]
 
     def _datum(self, i: int, distance: float) -> dict[str, Any]:
         label = None if self.labels is None else str(self.labels[i])

@@ -23,6 +23,7 @@ from pyrogen.figures.figure_style import (
     blank,
     color_bar,
     legend,
+    plain,
     scatter,
     single,
     style,
@@ -74,7 +75,7 @@ def _by_rank(figure: Figure, axes: Axes, codes: np.ndarray, labels: np.ndarray, 
     names, places = np.unique(labels, return_inverse=True)
     bar = color_bar(figure, scatter(axes, codes, c=places, cmap="viridis", **look), axes)
     named = np.arange(0, len(names), math.ceil(len(names) / NAMED))
-    bar.set_yticks(named, [str(name) for name in names[named]])
+    bar.set_yticks(named, [plain(name) for name in names[named]])
 
 
 def latent_film(codes: Mapping[str, Array], y: Array | None = None) -> Figure:
@@ -237,7 +238,7 @@ def _groups(labels: np.ndarray | None, n: int) -> Iterator[tuple[str | None, np.
         yield None, np.ones(n, dtype=bool), BLUE
     else:
         for value, color in zip(np.unique(labels), PALETTE, strict=False):
-            yield f"{value:g}" if np.issubdtype(labels.dtype, np.number) else str(value), labels == value, color
+            yield f"{value:g}" if np.issubdtype(labels.dtype, np.number) else plain(value), labels == value, color
 
 
 def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
