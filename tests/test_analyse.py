@@ -178,15 +178,31 @@ def test_a_question_of_ones_own_settings(asked, run):
 
 def test_findings_of_other_weights_are_not_shown(asked, run):
     analyse(run.folder)
-    assert read_findings(run.folder) == [
-        ("How many latents are there?", "beware", "There are 4 latents.", "Choose latent_size=3.")
-    ]
+    kept, stale = read_findings(run.folder)
+    assert {name: (kept.titles[name], f.verdict, f.says, f.advice) for name, f in kept.findings.items()} == {
+        "size": ("How many latents are there?", "beware", "There are 4 latents.", "Choose latent_size=3.")
+    }
+    assert stale == ""
     weights = run.folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    assert read_findings(run.folder) == []
+    kept, stale = read_findings(run.folder)
+    assert kept is None
+    assert "latents.json is stale and is left out, for the weights changed since; ask again by pyrogen latents" in stale
+    assert stale[1:] in write_run_report(run.folder).read_text(encoding="utf-8")
+    (run.folder / "probes.json").write_text("{}", encoding="utf-8")
     next(run.model.parameters()).data.add_(1.0)
     storage.save(run.model, run.folder, data={}, fit={}, made={})  # as a longer training would
-    assert not list(run.folder.glob("latents*"))
+    assert not [*run.folder.glob("latents*"), *run.folder.glob("probes.json")]
+
+
+def test_findings_of_other_weights_are_said_to_be(asked, run):
+    weights = run.folder / "weights.safetensors"
+    (run.folder / "best.safetensors").write_bytes(weights.read_bytes())
+    for which, said in {"best": True, "last": False}.items():
+        analyse(run.folder, weights=which)
+        assert ("1 beware · of the best weights" in (run.folder / "latents.html").read_text(encoding="utf-8")) is said
+        page = write_run_report(run.folder).read_text(encoding="utf-8")
+        assert ("What pyrogen latents found of the best weights" in page) is said
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"attributes": 3}', '{"attributes": {}, "findings": [1]}', "[" * 10_000])

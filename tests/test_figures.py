@@ -12,6 +12,7 @@ from matplotlib.cbook import is_math_text
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from pyrogen.data import from_arrays
 from pyrogen.figures import (
     attack_plots,
     latent_plots,
@@ -26,6 +27,7 @@ from pyrogen.figures import (
 from pyrogen.figures.figure_style import MUTED
 from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.figures.svg import DARK, Drawing, data_uri, pixels, to_svg
+from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import PLAIN
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -683,3 +685,25 @@ def test_figures_leave_pyplot_alone(figure):
 
     assert isinstance(figure, Figure)
     assert pyplot.get_fignums() == []
+
+
+def test_pictures_of_standardized_channels_have_their_own_colours():
+    raw = np.random.default_rng(0).random((60, 3, 4, 4)) * np.array([1.0, 0.5, 0.1])[:, None, None] + 0.2
+    part = from_arrays(raw).test
+    restored = part.view.scale.restore(part.x)
+    low, high = float(restored.min()), float(restored.max())
+    shown = plots.to_image(part.x, "real", shades(part, "real"))
+    assert np.allclose(shown, (restored.permute(0, 2, 3, 1).numpy() - low) / (high - low), atol=1e-6)
+    assert np.ptp(shown[..., 2]) < 0.2 < np.ptp(plots.to_image(part.x, "real")[..., 2])  # whose control is false
+
+
+@pytest.mark.parametrize("kind", ["real", "counts"])
+def test_what_is_beside_data_is_as_dark_as_they_are(kind):
+    x = draws(kind, 8, 1, 4, 4)
+    data = from_arrays(x.double().numpy(), standardize=False)
+    within = shades(data.test, kind)
+    assert within == (float(data.test.x.min()), float(data.test.x.max()))
+    flat = torch.full((1, 1, 4, 4), float(data.test.x.mean()))
+    grey = plots.samples(flat, kind, within=within).axes[0].images[0].get_array()
+    middle = (float(data.test.x.mean()) - within[0]) / (within[1] - within[0])
+    assert np.ma.compressed(grey) == pytest.approx(middle)  # stretched by itself it would be black

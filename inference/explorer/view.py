@@ -17,9 +17,10 @@ from torch import Tensor
 from pyrogen.base import HasGenerator, HasLatents, HasPosterior, Model
 from pyrogen.data import Data, Split
 from pyrogen.figures.latent_plots import principal_axes
-from pyrogen.figures.plots import limits, to_image
+from pyrogen.figures.plots import to_image
 from pyrogen.inference.latents.walks import decoded, draw_latents
 from pyrogen.inference.pages.panel import labels_of, told_of
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
 from pyrogen.inference.runs.scores import SPLITS
@@ -80,7 +81,7 @@ class View:
         self.origin, self.directions, self.names = self._plane(tuple(coordinates))
         with evaluating(model), seeded(seed, model.device):
             self.spread = self._covariances(model)
-        self.limits = limits(self.split.x, data.kind)  # all pictures by one measure, so that they can be compared
+        self.limits = shades(self.split, data.kind)  # all pictures by one measure, so that they can be compared
         self.labels = labels_of(self.split, data) if isinstance(model, HasPosterior) or self.told is not None else None
         self.decode(self.codes[0].tolist())  # what refuses does so before a page is served
 

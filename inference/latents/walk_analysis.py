@@ -17,6 +17,7 @@ from pyrogen.inference.latents.measured import mean
 from pyrogen.inference.latents.paths import lerp, slerp
 from pyrogen.inference.latents.shell import shell
 from pyrogen.inference.latents.walks import choose, codes_of, corners, draw_latents, interpolate, traverse_plane
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.kinds import is_picture
 from pyrogen.registry import choice
@@ -135,11 +136,12 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
         return
     rows = torch.stack(walked, 1).flatten(0, 1)
     names = [("line", "arc")[i % len(paths)] for i in range(len(rows))]
+    within = shades(data.test.take(COUNTED), data.kind)
     caption = f"{made} between {between}: on the straight line, and on the arc around the origin."
-    yield Picture("walks", caption, plots.strips(rows, data.kind, names))
+    yield Picture("walks", caption, plots.strips(rows, data.kind, names, within=within))
     square = corners(model, x[[0, 1, ENDS, ENDS + 1]], SIDE, None if y is None else y[[0, 1, ENDS, ENDS + 1]])
     caption = f"Four latents at the corners, and {made} between them."
-    yield Picture("corners", caption, plots.image_grid(square.flatten(0, 1), data.kind, SIDE))
+    yield Picture("corners", caption, plots.image_grid(square.flatten(0, 1), data.kind, SIDE, within=within))
     if size > 1:
         yield _plane(model, data, x, y)
 
@@ -157,7 +159,8 @@ def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
         f"The first latent, with z{i + 1} from left to right and z{j + 1} upwards from −2 to 2 standard deviations of "
         f"all {own_latents(model)}: the two that vary most."
     )
-    return Picture("plane", caption, plots.image_grid(moved.flatten(0, 1), data.kind, SIDE + 1))
+    within = shades(data.test.take(COUNTED), data.kind)
+    return Picture("plane", caption, plots.image_grid(moved.flatten(0, 1), data.kind, SIDE + 1, within=within))
 
 
 def _lengths(norms: dict[str, Tensor]) -> Picture:

@@ -18,6 +18,7 @@ from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.latents.measured import share
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, labels_of
+from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import is_picture, is_shown
 
 JUDGED, WEIGHED, EXTREMES, CLASSES = 500, 50, 8, 30
@@ -82,11 +83,12 @@ def extremes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     ranked = torch.where(finite, scores, -math.inf).argsort(descending=True, stable=True)
     best, worst = ranked[:EXTREMES], ranked.flip(0)[:EXTREMES]
     if is_shown(model.x_shape) and len(part) >= 2 * EXTREMES:
+        within = shades(part, data.kind)
         both, names = [part.x[best], part.x[worst]], ["best", "worst"]
         if is_picture(model.x_shape):
-            figure = plots.strips(torch.stack(both), data.kind, names)
+            figure = plots.strips(torch.stack(both), data.kind, names, within=within)
         else:  # clips are long
-            figure = plots.strips(torch.stack(both, 1), data.kind, columns=names)
+            figure = plots.strips(torch.stack(both, 1), data.kind, columns=names, within=within)
         caption = (
             f"Of {len(part)} test data those with the best scores ({_range(scores[best])}) and those with the worst "
             f"({_range(scores[worst])}), by {words}."

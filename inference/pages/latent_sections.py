@@ -25,6 +25,7 @@ from pyrogen.inference.pages.panel import (
     last,
     told_of,
 )
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.record import is_certain, is_point
 from pyrogen.kinds import is_picture
 
@@ -128,7 +129,7 @@ def manifold(model: Any, data: Data, history: History) -> Iterator[Panel]:
     first = None if y is None else y[0]
     given = "" if first is None else ", given the y of the first test datum"
     caption = f"The plane of latents, decoded at the codes' 3 to 97 % quantiles on each axis{given}."
-    figure = plots.manifold(model.decode(grid, first).mean, data.kind, side)
+    figure = plots.manifold(model.decode(grid, first).mean, data.kind, side, shades(test, data.kind))
     yield Panel(DECODED, caption, "manifold", figure)
 
 

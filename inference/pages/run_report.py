@@ -74,6 +74,7 @@ from pyrogen.inference.pages.reproduction import paper_section, recipe_section, 
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.runs.analyse import PAGE
+from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.inference.runs.kept_findings import read_findings
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
@@ -184,7 +185,7 @@ def write_run_report(folder: str | Path, model: Model | None = None, data: Data 
     middle = [t for t in titles if t not in (*ORDER, *LAST)]
     sections = [_section(t, shown) for t in (*ORDER, *middle, *LAST) if t in titles]
     sections += [*paper_section(config), recipe_section(config, model), setup_section(config, model, folder)]
-    return write_report(folder / "report.html", title, _subtitle(model, str(said.get("kind", "unknown"))), sections)
+    return write_report(folder / "report.html", title, _subtitle(model, said), sections)
 
 
 def report(run: Run | str | Path) -> Path:
@@ -266,9 +267,13 @@ def _scores(folder: Path, model: Model, data: Data | None) -> Iterator[Panel]:
 
 
 def _analysed(folder: Path) -> Iterator[Panel]:
-    if rows := read_findings(folder):
-        said = f"What pyrogen latents found; its pictures are in {PAGE}, beside this page."
-        yield Panel(ANALYSED, said, table=[("question", "verdict", "answer"), *(row[:3] for row in rows)])
+    kept, stale = read_findings(folder)
+    if stale:
+        yield Panel(ADVICE, f"{stale[0].upper()}{stale[1:]}.")
+    if kept is not None and kept.findings:
+        rows = [(kept.titles[name], found.verdict, found.says) for name, found in kept.findings.items()]
+        said = f"What pyrogen latents found{of_weights(kept.attributes)}; its pictures are in {PAGE}, beside this page."
+        yield Panel(ANALYSED, said, table=[("question", "verdict", "answer"), *rows])
 
 
 def _unfinished(folder: Path, config: Mapping[str, Any], history: History) -> Iterator[Panel]:
@@ -312,14 +317,18 @@ def _tried(name: str, model: Model, panels: Callable[[], Iterator[Panel]]) -> li
 
 def _section(title: str, shown: Sequence[Panel]) -> Section:
     mine = [panel for panel in shown if panel.section == title]
-    first, *more = [panel for panel in mine if panel.table] or [None]
+    tables = [panel for panel in mine if panel.table]
+    first = tables[0] if tables else None
     table = () if first is None else first.table
-    text = "\n\n".join(panel.caption for panel in mine if panel.figure is None and panel not in more)
+    text = "\n\n".join(panel.caption for panel in mine if panel.figure is None and (not panel.table or panel is first))
     figures = [(panel.caption, panel.figure) for panel in mine if panel.figure is not None]
     code = "\n".join(panel.code for panel in mine if panel.code)
-    return Section(title, text, table, figures, code, [(panel.caption, panel.table) for panel in more])
+    return Section(title, text, table, figures, code, [(panel.caption, panel.table) for panel in tables[1:]])
 
 
-def _subtitle(model: Model, kind: str) -> str:
+def _subtitle(model: Model, data: Mapping[str, Any]) -> str:
+    standardized = (
+        ["numbers are of standardized data: means are 0, units standard deviations"] if data.get("standardize") else []
+    )
     axes = [f"{axis.axes[0]} {type(axis).__name__}" for axis in model.children() if isinstance(axis, Axis)]
-    return " · ".join([type(model).__name__, *axes, f"{kind} data"])
+    return " · ".join([type(model).__name__, *axes, f"{data.get('kind', 'unknown')} data", *standardized])

@@ -20,6 +20,7 @@ from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import reason, write
 from pyrogen.inference.latents.analysis import VERDICTS, Analysis, Finding
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.inference.runs.kept_findings import FACTS, FIGURES, read_kept
 from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.training.run import Run
@@ -121,7 +122,8 @@ class Analysed:
 
     def _subtitle(self) -> str:
         counts = {verdict: sum(f.verdict == verdict for f in self.findings.values()) for verdict in VERDICTS}
-        return " · ".join(f"{n} {verdict}" for verdict, n in counts.items() if n) or "nothing could be asked"
+        said = " · ".join(f"{n} {verdict}" for verdict, n in counts.items() if n) or "nothing could be asked"
+        return f"{said}{of_weights(self.attributes).replace(' of', ' · of', 1)}"
 
     def _sections(self) -> Iterator[Section]:
         rows = [(self.titles[name], f.verdict, f.says) for name, f in self.findings.items()]
