@@ -75,3 +75,10 @@ def message(error: BaseException) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of :func:`message`."""
     return message(error).split("\n")[0]
+
+
+def reason(error: BaseException) -> str:
+    """The first line of a refusal; of an error that nobody foresaw its type too, and that it is one."""
+    if isinstance(error, (ValueError, NotImplementedError)):
+        return first_line(error)
+    return f"failed, {type(error).__name__}: {first_line(error)}"

@@ -39,6 +39,7 @@ DERIVED = (
     "latents.json",
     "latents/*.svg",
     "quality.json",
+    "probes.json",
 )
 # of the same training as the last weights
 BESIDE = ("best.safetensors", "ema.safetensors", "film.safetensors", "checkpoint.safetensors", "metrics.jsonl")

@@ -15,6 +15,7 @@ from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.runs.analyse import analyse
 from pyrogen.inference.runs.kept_findings import read_findings
+from pyrogen.memory import NotEnoughMemory
 
 
 class Size(Analysis):
@@ -56,6 +57,21 @@ class Silent(Analysis):
         raise ValueError("there is none, whatever the data are.")
 
 
+class Broken(Analysis):
+    """What fails in a way that nobody foresaw."""
+
+    title = "Does it break?"
+    order = 3
+
+    def __init__(self, error: str = "KeyError") -> None:
+        self.error = error
+
+    def run(self, model, data, seed=0):
+        raise {"KeyError": KeyError, "MemoryError": MemoryError, "KeyboardInterrupt": KeyboardInterrupt}[self.error](
+            "hidden"
+        )
+
+
 class Depth(Size):
     """How deep they are."""
 
@@ -69,6 +85,7 @@ def asked(own_names, monkeypatch):
     registry.choice("analysis", "size")(Size)
     registry.choice("analysis", "silent")(Silent)
     registry.choice("analysis", "depth")(Depth)
+    registry.choice("analysis", "broken")(Broken)
     everything, names = list(registry._everything()), ["size", "silent"]
     monkeypatch.setattr(
         registry, "_everything", lambda: [r for r in everything if r.axis != "analysis" or r.name in names]
@@ -129,6 +146,25 @@ def test_what_is_not_asked_again_stays_while_it_is_fresh(asked, run):
     assert list(kept_in(run.folder)["findings"]) == ["size"]  # nor of other weights
 
 
+def test_an_analysis_that_fails_leaves_the_others(asked, run):
+    asked[:] = ["size", "broken"]
+    found = run.analyse()
+    assert (list(found.findings), found.refused) == (["size"], {"broken": "failed, KeyError: 'hidden'"})
+
+
+@pytest.mark.parametrize("error", ["KeyError", "MemoryError", "KeyboardInterrupt"])
+def test_what_was_found_before_it_broke_off_is_kept(error, asked, run):
+    asked[:] = ["size", "broken", "depth"]
+    run.analyse(["depth(limit=9)"], seed=1)
+    with pytest.raises(
+        {"KeyError": KeyError, "MemoryError": NotEnoughMemory, "KeyboardInterrupt": KeyboardInterrupt}[error]
+    ):
+        run.analyse(["size", f"broken(error={error})", "depth"], seed=1)
+    kept = kept_in(run.folder)
+    assert set(kept["findings"]) == {"size", "depth"}
+    assert kept["attributes"]["analyses"]["depth"]["limit"] == 9  # the earlier answer stands, as it was asked
+
+
 def test_what_is_damaged_is_renewed(asked, run):
     (run.folder / "latents.json").write_text("[", encoding="utf-8")
     run.analyse(["size"])
@@ -142,15 +178,31 @@ def test_a_question_of_ones_own_settings(asked, run):
 
 def test_findings_of_other_weights_are_not_shown(asked, run):
     analyse(run.folder)
-    assert read_findings(run.folder) == [
-        ("How many latents are there?", "beware", "There are 4 latents.", "Choose latent_size=3.")
-    ]
+    kept, stale = read_findings(run.folder)
+    assert {name: (kept.titles[name], f.verdict, f.says, f.advice) for name, f in kept.findings.items()} == {
+        "size": ("How many latents are there?", "beware", "There are 4 latents.", "Choose latent_size=3.")
+    }
+    assert stale == ""
     weights = run.folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    assert read_findings(run.folder) == []
+    kept, stale = read_findings(run.folder)
+    assert kept is None
+    assert "latents.json is stale and is left out, for the weights changed since; ask again by pyrogen latents" in stale
+    assert stale[1:] in write_run_report(run.folder).read_text(encoding="utf-8")
+    (run.folder / "probes.json").write_text("{}", encoding="utf-8")
     next(run.model.parameters()).data.add_(1.0)
     storage.save(run.model, run.folder, data={}, fit={}, made={})  # as a longer training would
-    assert not list(run.folder.glob("latents*"))
+    assert not [*run.folder.glob("latents*"), *run.folder.glob("probes.json")]
+
+
+def test_findings_of_other_weights_are_said_to_be(asked, run):
+    weights = run.folder / "weights.safetensors"
+    (run.folder / "best.safetensors").write_bytes(weights.read_bytes())
+    for which, said in {"best": True, "last": False}.items():
+        analyse(run.folder, weights=which)
+        assert ("1 beware · of the best weights" in (run.folder / "latents.html").read_text(encoding="utf-8")) is said
+        page = write_run_report(run.folder).read_text(encoding="utf-8")
+        assert ("What pyrogen latents found of the best weights" in page) is said
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"attributes": 3}', '{"attributes": {}, "findings": [1]}', "[" * 10_000])

@@ -48,10 +48,10 @@ def served(digits):
         server.shutdown()
 
 
-def ask(server, path, **more):
+def ask(server, path, code=None, **more):
     words = "".join(f"&{k}={v}" for k, v in more.items())
     address = server.url.replace("/?", f"/{path}?") + words
-    with urllib.request.urlopen(address) as answer:
+    with urllib.request.urlopen(address, None if code is None else code.encode()) as answer:
         return json.loads(answer.read())
 
 
@@ -148,7 +148,52 @@ def test_real_pictures_are_shown_by_one_measure():
     data = from_arrays(x, standardize=False)
     model = pyrogen.create("vae", x_shape=(1, 4, 4), latent_size=2, hidden=(8,), likelihood="Normal")
     view = View(model, data, limit=3)
-    assert view.stretch == (float(view.split.x.min()), float(view.split.x.max()))
+    assert view.limits == (float(view.split.x.min()), float(view.split.x.max()))
+
+
+def test_a_generator_that_is_told_a_class_takes_that_of_the_draw(digits):
+    torch.manual_seed(0)
+    net = {"name": "Perceptron", "hidden": [8]}
+    model = pyrogen.create("cgan", x_shape=(1, 8, 8), classes=10, latent_size=4, generator=net)
+    view = View(model, digits, limit=20)
+    y = digits.test.y[:20]
+    other = int((y != y[0]).nonzero()[0])
+    assert view.decode([0.0] * 4, other)["x"] != view.decode([0.0] * 4)["x"]
+    assert (view.state()["told"], view.state()["labels"]) == (True, [str(k) for k in y.tolist()])
+
+
+def test_what_is_missing_is_no_number():
+    rng = np.random.default_rng(0)
+    holes = {"likelihood": "Masked", "hidden": (8,), "latent_size": 2}
+    x = np.where(rng.random((40, 5)) < 0.3, np.nan, rng.normal(size=(40, 5)))
+    view = View(pyrogen.create("vae", x_shape=(5,), **holes), from_arrays(x, missing=True), limit=9)
+    near = view.datum(0)["nearest"]
+    wanted = [
+        [None if np.isnan(v) else pytest.approx(v, abs=1e-4) for v in view.split.x[n["index"]].tolist()] for n in near
+    ]
+    assert json.loads(json.dumps([n["x"] for n in near], allow_nan=False)) == wanted
+    pictures = from_arrays(
+        np.where(rng.random((40, 1, 4, 4)) < 0.3, np.nan, rng.normal(size=(40, 1, 4, 4))), missing=True
+    )
+    view = View(pyrogen.create("vae", x_shape=(1, 4, 4), **holes), pictures, limit=9)
+    assert view.limits == (np.nanmin(view.split.x), np.nanmax(view.split.x))
+
+
+def test_the_posteriors_of_many_latents_are_measured_in_the_plane(digits):
+    size, n = 3000, 200
+    view = View(vae(size), digits, limit=n)  # (n, size, size) would be 14 GB
+    assert view.spread.shape == (n, 2, 2)
+    with pytest.raises(ValueError, match="bits, among which one cannot walk"):
+        View(pyrogen.create("vae-bernoulli", x_shape=(1, 8, 8), latent_size=size, hidden=(8,)), digits, limit=n)
+
+
+def test_codes_longer_than_an_address_are_decoded(digits):
+    with Explorer(View(vae(9000), digits, limit=5)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        code = ",".join(f"{v:.8f}" for v in np.linspace(-1, 1, 9000))
+        assert len(code) > 2**16
+        assert ask(server, "decode", code)["x"] == server.view.decode([float(v) for v in code.split(",")])["x"]
+        server.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -187,11 +232,12 @@ def test_the_server_answers_whoever_has_the_token(served):
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("/decode?token={token}", 404, "nothing is here"),
         ("/etc/passwd?token={token}", 404, "nothing is here"),
-        ("/decode?token={token}&z=1,2", 400, "a code has 3 finite numbers; got 2"),
-        ("/decode?token={token}&z=1,2,nan", 400, "a code has 3 finite numbers"),
-        ("/decode?token={token}&z=a", 400, "could not convert"),
+        ("/decode?token={token} 1,2", 400, "a code has 3 finite numbers; got 2"),
+        ("/decode?token={token} 1,2,nan", 400, "a code has 3 finite numbers"),
+        ("/decode?token={token} a", 400, "could not convert"),
+        ("/decode?token={token}", 400, "could not convert"),
+        ("/decode?token={token}x 1,2,3", 403, "pyrogen explore printed"),
         ("/datum?token={token}&i=40", 400, "there are 40 data, numbered from 0; got 40"),
         ("/datum?token={token}&i=-1", 400, "numbered from 0"),
         ("/state", 403, "pyrogen explore printed"),
@@ -201,9 +247,9 @@ def test_the_server_answers_whoever_has_the_token(served):
     ],
 )
 def test_what_is_refused_at_the_door(served, path, status, words):
-    address = f"http://127.0.0.1:{served.server_port}{path.format(token=served.token)}"
+    path, _, code = path.format(token=served.token).partition(" ")
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(address)
+        urllib.request.urlopen(f"http://127.0.0.1:{served.server_port}{path}", code.encode() or None)
     assert (refused.value.code, words in refused.value.read().decode()) == (status, True)
 
 
@@ -215,10 +261,10 @@ def test_a_page_of_another_origin_cannot_reach_it(served):
 
 
 def test_requests_at_once_give_what_one_gives(served):
-    wanted = [ask(served, "decode", z=f"{k},0,0")["x"] for k in range(4)]
+    wanted = [ask(served, "decode", f"{k},0,0")["x"] for k in range(4)]
     found = {}
     threads = [
-        threading.Thread(target=lambda k=k: found.update({k: ask(served, "decode", z=f"{k % 4},0,0")["x"]}))
+        threading.Thread(target=lambda k=k: found.update({k: ask(served, "decode", f"{k % 4},0,0")["x"]}))
         for k in range(12)
     ]
     for thread in threads:

@@ -12,11 +12,13 @@ from matplotlib.cbook import is_math_text
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from pyrogen.data import from_arrays
 from pyrogen.figures import (
     attack_plots,
     latent_plots,
     outlier_plots,
     plots,
+    posterior_plots,
     probe_plots,
     report,
     score_plots,
@@ -25,6 +27,7 @@ from pyrogen.figures import (
 from pyrogen.figures.figure_style import MUTED
 from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.figures.svg import DARK, Drawing, data_uri, pixels, to_svg
+from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import PLAIN
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -297,6 +300,23 @@ def test_latent_scatter_with_many_labels_has_a_colour_bar():
     assert len(latent_plots.latent_scatter(draws("real", 40, 2), torch.arange(40)).axes) == 2
 
 
+def test_latent_scatter_with_many_names_has_them_beside_its_colours():
+    names = np.array([chr(ord("a") + i % 26) for i in range(52)])
+    for method in ("auto", "tsne"):
+        bar = latent_plots.latent_scatter(draws("real", 52, 3), names, method).axes[1]
+        assert [text.get_text() for text in bar.get_yticklabels()] == sorted(set(names))
+    colours = latent_plots.latent_scatter(draws("real", 52, 2), names).axes[0].collections[0].get_array()
+    assert list(colours) == [ord(name) - ord("a") for name in names]
+
+
+def test_beliefs_show_draws_of_all_chains():
+    draws_ = np.random.default_rng(0).normal(size=(1, 1200, 2))
+    draws_[0, 300:] += 50  # chains that have not met
+    shown = posterior_plots.beliefs(draws_, draws_, ["datum 0"]).axes[0].collections[0].get_offsets()
+    far = np.linalg.norm(shown - shown[0], axis=1) > 1
+    assert (len(shown), far.mean()) == (300, pytest.approx(0.75, abs=0.01))
+
+
 def test_latent_scatter_of_one_latent_is_a_histogram():
     figure = latent_plots.latent_scatter(draws("real", 40, 1), torch.arange(40) % 2)
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == 40
@@ -497,6 +517,14 @@ def test_estimates_point_to_where_the_truth_lies():
     assert np.ptp(thick[0][:, 0]) == pytest.approx(0.2)
 
 
+def test_an_estimate_that_is_not_finite_has_no_place():
+    means = [-4.0, float("nan"), float("-inf")]
+    axes = score_plots.estimates(list("abc"), means, [0.1] * 3, [0.5] * 3, ["lower"] * 3).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["a", "b", "nan, not finite", "c", "−inf, not finite"]
+    assert [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == ">"] == [-4.0]
+    assert axes.get_xlim()[0] > -6
+
+
 def test_pareto_histogram_without_any_estimate():
     assert "0 of 2 above 0.7, 2 exact" in score_plots.pareto_histogram([-np.inf, -np.inf]).axes[0].get_xlabel()
 
@@ -657,3 +685,25 @@ def test_figures_leave_pyplot_alone(figure):
 
     assert isinstance(figure, Figure)
     assert pyplot.get_fignums() == []
+
+
+def test_pictures_of_standardized_channels_have_their_own_colours():
+    raw = np.random.default_rng(0).random((60, 3, 4, 4)) * np.array([1.0, 0.5, 0.1])[:, None, None] + 0.2
+    part = from_arrays(raw).test
+    restored = part.view.scale.restore(part.x)
+    low, high = float(restored.min()), float(restored.max())
+    shown = plots.to_image(part.x, "real", shades(part, "real"))
+    assert np.allclose(shown, (restored.permute(0, 2, 3, 1).numpy() - low) / (high - low), atol=1e-6)
+    assert np.ptp(shown[..., 2]) < 0.2 < np.ptp(plots.to_image(part.x, "real")[..., 2])  # whose control is false
+
+
+@pytest.mark.parametrize("kind", ["real", "counts"])
+def test_what_is_beside_data_is_as_dark_as_they_are(kind):
+    x = draws(kind, 8, 1, 4, 4)
+    data = from_arrays(x.double().numpy(), standardize=False)
+    within = shades(data.test, kind)
+    assert within == (float(data.test.x.min()), float(data.test.x.max()))
+    flat = torch.full((1, 1, 4, 4), float(data.test.x.mean()))
+    grey = plots.samples(flat, kind, within=within).axes[0].images[0].get_array()
+    middle = (float(data.test.x.mean()) - within[0]) / (within[1] - within[0])
+    assert np.ma.compressed(grey) == pytest.approx(middle)  # stretched by itself it would be black

@@ -16,6 +16,7 @@ from pyrogen.data import from_arrays, load
 from pyrogen.inference import IWAE, classify, fit, rejection
 from pyrogen.inference.latents.bayes_rule import sureness
 from pyrogen.inference.latents.generative_classifier import Classifier
+from pyrogen.inference.latents.measured import share_error
 
 MEANS = torch.tensor([[0.0, 0.0], [1.5, 0.0], [0.0, 2.0]])
 SCALES = (1.0, 0.7, 1.3)
@@ -144,7 +145,9 @@ def test_the_curve_is_counted():
     assert found.coverage.tolist() == [0.4, 0.8, 1.0]
     assert found.risk.tolist() == [0.0, 0.25, 0.4]
     assert found.area == pytest.approx((2 * 0.0 + 2 * 0.25 + 0.4) / 5)
-    assert found.at(0.5) == pytest.approx((0.8, 0.25, math.sqrt(0.25 * 0.75 / 4)))
+    assert found.at(0.5) == pytest.approx((0.8, 0.25, share_error(1, 4)))
+    sure = rejection(np.ones(50, bool), np.arange(50.0))
+    assert sure.at(0.8) == pytest.approx((0.8, 0.0, share_error(0, 40)))  # of none wrong the error is none of 0
     assert found.at(0.8)[0] == 0.8
     assert found.at(1.0)[:2] == pytest.approx((1.0, 0.4))
 
@@ -189,6 +192,31 @@ def test_a_conditional_vae_knows_digits(digits):
     assert found.numbers["accuracy"]["mean"] > 0.5 > found.numbers["most_frequent"]
     assert found.numbers["rejection"]["posterior"]["area"] < 1 - found.numbers["accuracy"]["mean"]
     assert [p.name for p in found.pictures] == ["risk-coverage"]
+
+
+class Certain(Model, HasLogProb):
+    """N(10 y, 0.01): classes that nobody can confuse."""
+
+    def __init__(self):
+        super().__init__()
+        self.x_shape, self.kinds, self.condition = torch.Size([2]), ("real",), Condition((), 3)
+
+    def sample(self, n, y=None):
+        return self._law(y).sample()
+
+    def log_prob(self, x, y=None):
+        return self._law(y).log_prob(x)
+
+    def _law(self, y):
+        return dist.Normal(10.0 * y.unsqueeze(-1).expand(*y.shape, 2), 0.1).to_event(1)
+
+
+def test_a_perfect_classifier_knows_the_classes():
+    y = np.arange(300) % 3
+    x = 10.0 * y[:, None] + 0.1 * np.random.default_rng(0).normal(size=(300, 2))
+    found = Classifier(limit=30).run(Certain(), from_arrays(x, y, standardize=False))
+    assert (found.verdict, found.numbers["accuracy"]["mean"]) == ("well", 1.0)
+    assert found.numbers["accuracy"]["error"] == pytest.approx(share_error(30, 30))
 
 
 def test_it_is_refused_without_labels_or_condition(digits, pair):

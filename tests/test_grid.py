@@ -1,6 +1,7 @@
 """Grids: every cell is the run that `train` makes, its numbers are those of the hand, and no process loses what has ended."""
 
 import itertools
+import json
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 from playing import stop_after
 from safetensors.torch import load_file, save_file
 
@@ -22,6 +24,7 @@ from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_e
 from pyrogen.inference.runs import grid_run as cells
 from pyrogen.inference.runs.grid import plan
 from pyrogen.inference.runs.grid_table import mean_over_seeds
+from pyrogen.inference.runs.quality import assess_run
 from pyrogen.priors import VampPrior
 
 SMALL = {"data": "digits", "epochs": 1, "hidden": [8], "latent_size": 2, "batch_size": 512, "compile": False}
@@ -484,3 +487,19 @@ def test_help_names_both(capsys):
             main(["compare", *words])
         assert stop.value.code == 0
         assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_measures_and_active_units_are_those_of_the_ruler(tmp_path):
+    asked = {"folder": tmp_path, "quality": True, **SMALL, **SCORED}
+    last = grid({"prior": ["StandardNormal"]}, **asked)
+    folder = Path(last.numbers["runs"].values.flat[0])
+    measured = last.numbers["quality"].values
+    grid({"prior": ["StandardNormal"]}, weights="best", **asked)
+    assert json.loads((folder / "quality.json").read_text())["attributes"]["weights"] == "best"
+    again = grid({"prior": ["StandardNormal"]}, **asked)
+    assert "what was measured of samples" in again.text()
+    np.testing.assert_array_equal(again.numbers["quality"].values, measured)
+    assess_run(folder, split="valid", num=100)
+    assert "is of other weights, data or settings" in grid({"prior": ["StandardNormal"]}, **asked).text()
+    state = yaml.safe_load((folder / "grid_run.yaml").read_text())
+    assert len(state["active"]) == 2

@@ -20,6 +20,7 @@ from pyrogen import registry, storage
 from pyrogen.command.cli import main
 from pyrogen.data import load
 from pyrogen.data.dataset import Wishes, found_again
+from pyrogen.figures import report
 from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.judging import as_decoded
@@ -32,7 +33,7 @@ from pyrogen.inference.pages import (
     sample_sections,
     training_sections,
 )
-from pyrogen.inference.pages.panel import ADVICE, COVERAGE, MISSING, SAMPLES, TRAINING
+from pyrogen.inference.pages.panel import ADVICE, COVERAGE, MISSING, SAMPLES, TRAINING, Panel
 from pyrogen.inference.pages.reproduction import command
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.pages.score_sections import shown_scores
@@ -191,6 +192,51 @@ def test_the_page_holds_every_panel(name, train):
     assert titles[-3:] == ["What to cite", "How to reproduce it", "Setup"]
     assert (MISSING in titles) == bool(missing)
     assert html.escape(registry.find("entry", words.split()[0]).details["reference"].split(",")[0]) in page
+
+
+def test_every_table_of_a_section_is_on_the_page(tmp_path):
+    found = [
+        Panel(SAMPLES, "First.", table=[("a",), ("1",)]),
+        Panel(SAMPLES, "Between."),
+        Panel(SAMPLES, "Second.", table=[("b",), ("2",)]),
+    ]
+    section = run_report._section(SAMPLES, found)
+    page = report.write_report(tmp_path / "report.html", "", "", [section]).read_text()
+    assert re.findall(r"First\.|Between\.|Second\.|>[ab12]<", page) == [
+        "First.",
+        "Between.",
+        ">a<",
+        ">1<",
+        "Second.",
+        ">b<",
+        ">2<",
+    ]
+
+
+def failing(model, data, history):
+    """A section that fails in a way that nobody foresaw."""
+    yield Panel(SAMPLES, "Before it failed.")
+    raise KeyError("hidden")
+
+
+def test_a_section_that_fails_leaves_the_others(train, monkeypatch):
+    folder = train(BRINGS["vae"][0])
+    monkeypatch.setattr(run_report, "PANELS", ((nn.Module, (failing, sample_sections.samples)),))
+    captions = [panel.caption for panel in shown(folder)]
+    assert "Before it failed." in captions
+    assert "Failing: failed, KeyError: 'hidden'" in captions
+    assert any("samples of the model" in caption for caption in captions)
+
+
+def test_a_report_of_a_run_on_a_device_is_made_where_its_data_are(files, tmp_path, monkeypatch):
+    model = pyrogen.create("vae", x_shape=(1, 6, 6), latent_size=2, hidden=(8,))
+    run = fit(model, files["pictures"], epochs=1, folder=tmp_path, progress=False)
+    brought, filled = [], []
+    monkeypatch.setattr(nn.Module, "cpu", lambda self: brought.append(self) or self)
+    monkeypatch.setattr(run_report, "write_run_report", lambda folder, model, data: filled.append(model))
+    run_report.report(run)
+    assert brought == filled
+    assert filled[0] is not run.model  # which stays where it is
 
 
 def test_the_ring_is_counted_and_nothing_else(files, train):

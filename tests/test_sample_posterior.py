@@ -568,6 +568,14 @@ def test_the_analysis_answers_and_says_where_it_does_not_apply():
     assert analysis.refusal(vae, data) == ""
     finding = analysis.run(vae, data)
     assert len(finding.table) == 4
+    numbers = {name: np.array(finding.numbers[name]) for name in ("shift", "shift_se", "ratio", "ratio_se")}
+    for n, (_, shift, least, largest, *_) in enumerate(finding.table[1:]):
+        # each cell is a number of one latent with the error of that latent
+        assert shift in [
+            f"{abs(s):.2f} ± {e:.2f}" for s, e in zip(numbers["shift"][n], numbers["shift_se"][n], strict=True)
+        ]
+        ratios = sorted(zip(numbers["ratio"][n], numbers["ratio_se"][n], strict=True))
+        assert [least, largest] == [f"{r:.2f} ± {e:.2f}" for r, e in (ratios[0], ratios[-1])]
     assert [p.name for p in finding.pictures] == ["single-data"]
     assert np.shape(finding.numbers["shift"]) == (3, 2)
     assert "test data" in finding.says

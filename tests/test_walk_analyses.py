@@ -204,3 +204,15 @@ def test_what_cannot_be_asked_says_why(analysis, entry, data, match, digits):
     settings |= {} if entry in ("made", "generator-random") or data == "digits" else {"likelihood": "Normal"}
     model = pyrogen.create(entry, x_shape=known.x_shape, **settings)
     assert re.search(match, analysis.refusal(model, known))
+
+
+def test_generators_that_are_told_a_class_walk_given_that_of_data(digits):
+    torch.manual_seed(0)
+    model = pyrogen.create(
+        "cgan", x_shape=(1, 8, 8), classes=10, latent_size=4, generator={"name": "Perceptron", "hidden": [8]}
+    )
+    found = Walks(steps=4).run(model, digits)
+    assert [p.name for p in found.pictures] == ["walks", "corners", "plane", "lengths"]
+    assert "with the y of the first end" in found.pictures[0].caption
+    x, y = Walks(pair=(3, 8))._ends(model, digits, 0)
+    assert (x.shape, y.tolist()) == ((6, 4), [3, 3, 3, 8, 8, 8])

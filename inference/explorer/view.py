@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +18,9 @@ from pyrogen.base import HasGenerator, HasLatents, HasPosterior, Model
 from pyrogen.data import Data, Split
 from pyrogen.figures.latent_plots import principal_axes
 from pyrogen.figures.plots import to_image
+from pyrogen.inference.latents.walks import decoded, draw_latents
 from pyrogen.inference.pages.panel import labels_of, told_of
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
 from pyrogen.inference.runs.scores import SPLITS
@@ -69,18 +72,17 @@ class View:
         # torch's modules are no place for several requests at once
         self.lock = threading.Lock()
         with evaluating(model), seeded(seed, model.device):
-            self.codes, self.spread = self._codes(model)
+            self.codes = self._codes(model, seed)
             self.told = told_of(model, self.split)
         if not np.isfinite(self.codes).all():
             raise ValueError("some codes are not finite, so there is no plane to draw; train the model again.")
         if len(np.unique(self.codes)) <= 2 and self.size > 2:
             raise ValueError("the latents are bits, among which one cannot walk; see pyrogen latents.")
         self.origin, self.directions, self.names = self._plane(tuple(coordinates))
-        self.stretch: tuple[float, float] | None = None
-        if data.kind == "real":
-            low, high = float(self.split.x.min()), float(self.split.x.max())
-            self.stretch = low, max(high, low + 1e-6)
-        self.labels = labels_of(self.split, data) if isinstance(model, HasPosterior) else None
+        with evaluating(model), seeded(seed, model.device):
+            self.spread = self._covariances(model)
+        self.limits = shades(self.split, data.kind)  # all pictures by one measure, so that they can be compared
+        self.labels = labels_of(self.split, data) if isinstance(model, HasPosterior) or self.told is not None else None
         self.decode(self.codes[0].tolist())  # what refuses does so before a page is served
 
     def state(self) -> dict[str, Any]:
@@ -97,6 +99,7 @@ class View:
             "title": f"{(self.model.origin or {}).get('entry', type(self.model).__name__)} on {self.data.name}",
             "names": list(self.names),
             "encodes": isinstance(self.model, HasPosterior),
+            "told": self.told is not None,
             "split": self.split.name,
             "points": _rounded(uv),
             "codes": _rounded(self.codes),
@@ -117,7 +120,7 @@ class View:
 
         Args:
             z: the code, flat.
-            given: the datum whose y a conditional model is told.
+            given: the datum, or the draw, whose y a conditional model is told.
 
         Raises:
             ValueError: it is no code of this model, or there is no such datum.
@@ -148,25 +151,26 @@ class View:
         if not 0 <= index < len(self.codes):
             raise ValueError(f"there are {len(self.codes)} data, numbered from 0; got {index}.")
 
-    def _codes(self, model: HasLatents) -> tuple[np.ndarray, np.ndarray | None]:
-        """Codes, ``(N, D)``, and the covariances of the posteriors around them, if they have any."""
+    def _codes(self, model: HasLatents, seed: int) -> np.ndarray:
+        """Codes, ``(N, D)``, or as many draws of the prior."""
+        y = self.model.condition_for(self.split.y)
         if isinstance(model, HasPosterior):
-            x, y = self.split.x, self.split.y
-            given = self.model.condition_for(y)
-            q = model.encode(x, given)
-            codes = model.code(x, given).flatten(1)
-            self.like = codes
-            spread = None if is_point(q) else self._covariance(q.sample((DRAWS,)))
-            return codes.double().cpu().numpy(), spread
-        assert isinstance(model, HasGenerator)
-        draws = model.latent_prior().sample((len(self.split),)).flatten(1)
-        self.like = draws
-        return draws.double().cpu().numpy(), None
+            self.like = model.code(self.split.x, y).flatten(1)
+        else:
+            self.like = draw_latents(self.model, len(self.split), y, seed).flatten(1)
+        found: np.ndarray = self.like.double().cpu().numpy()
+        return found
 
-    @staticmethod
-    def _covariance(draws: Tensor) -> np.ndarray:
-        centred = draws.flatten(2).double() - draws.flatten(2).double().mean(0)
-        found: np.ndarray = (torch.einsum("snd,sne->nde", centred, centred) / (len(draws) - 1)).cpu().numpy()
+    def _covariances(self, model: HasLatents) -> np.ndarray | None:
+        """How the posteriors vary in the plane, ``(N, 2, 2)``, if they do: no draw is kept in all of its dimensions."""
+        if not isinstance(model, HasPosterior):
+            return None
+        q = model.encode(self.split.x, self.model.condition_for(self.split.y))
+        if is_point(q):
+            return None
+        draws = np.stack([self._project(q.sample().flatten(1).double().cpu().numpy()) for _ in range(DRAWS)])
+        centred = draws - draws.mean(0)
+        found: np.ndarray = np.einsum("snd,sne->nde", centred, centred) / (DRAWS - 1)
         return found
 
     def _plane(self, coordinates: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
@@ -197,33 +201,24 @@ class View:
         """Posteriors as ellipses of one standard deviation: half axes, the longer first, and its angle in radians."""
         if self.spread is None:
             return None
-        values, vectors = np.linalg.eigh(self.directions @ self.spread @ self.directions.T)
+        values, vectors = np.linalg.eigh(self.spread)
         half = np.sqrt(values.clip(0))
         angle = np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1])
         return _rounded(np.column_stack([half[:, 1], half[:, 0], angle]))
 
     def _decoded(self, z: Tensor, given: int) -> Tensor:
-        if isinstance(self.model, HasPosterior):
-            # a class that a model infers where it must is told here, as there is no datum to infer it from
-            told = None if self.told is None else self.told[given : given + 1]
-            mean: Tensor = self.model.decode(z.reshape(1, *self.model.latent_shape), told).mean
-            return mean[0]
-        assert isinstance(self.model, HasGenerator)
-        return self.model.generate(z.reshape(1, *self.model.latent_shape))[0]
+        told = None if self.told is None else self.told[given : given + 1]
+        return decoded(self.model, z.reshape(1, *self.model.latent_shape), told)[0]
 
     def _datum(self, i: int, distance: float) -> dict[str, Any]:
         label = None if self.labels is None else str(self.labels[i])
         return {"index": i, "label": label, "distance": distance, "x": self._shown(self.split.x[i])}
 
-    def _shown(self, x: Tensor) -> str | list[float]:
-        """A picture as a data URI, or the numbers of a vector."""
+    def _shown(self, x: Tensor) -> str | list[float | None]:
+        """A picture as a data URI, or the numbers of a vector, None for what is missing."""
         if not is_picture(self.model.x_shape):
-            return _rounded(x.flatten().double().cpu().numpy())
-        kind = self.data.kind
-        if self.stretch is not None:  # of real values, all pictures by one measure, so that they can be compared
-            low, high = self.stretch
-            x, kind = ((x - low) / (high - low)).clamp(0, 1), "unit"
-        pixels = (to_image(x.unsqueeze(0), kind)[0] * 255).round().astype(np.uint8)
+            return [round(v, 5) if math.isfinite(v) else None for v in x.flatten().tolist()]
+        pixels = (to_image(x.unsqueeze(0), self.data.kind, self.limits)[0] * 255).round().astype(np.uint8)
         content = io.BytesIO()
         Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(content, "png")
         return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()

@@ -11,6 +11,7 @@ from pyrogen.figures import outlier_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.bayes_rule import UNTOLD, classes_of, classify, sureness
 from pyrogen.inference.latents.conformal import separation
+from pyrogen.inference.latents.measured import share
 from pyrogen.inference.latents.outlier_scores import unweighable
 from pyrogen.inference.latents.rejection import Rejection, rejection
 from pyrogen.registry import choice
@@ -55,7 +56,7 @@ class Classifier(Analysis):
         found, ordinary = (classify(model, part, prior, estimator, seed) for part in (test, valid))
         y = test.y.cpu().numpy()
         right = found["named"].values == y
-        accuracy, usual = _fraction(right), float((y == int(np.argmax(prior))).mean())
+        accuracy, usual = share(torch.from_numpy(right)), float((y == int(np.argmax(prior))).mean())
         signals = sureness(found, float(ordinary["log_evidence"].mean()))
         curves = {name: rejection(right, signal) for name, signal in signals.items()}
         tells = {
@@ -65,16 +66,16 @@ class Classifier(Analysis):
         }
         coverage, risk, error = curves["posterior"].at(self.coverage)
         undecided = float(found["undecided"].mean())
-        noisy = undecided > accuracy[1]
-        knows = accuracy[0] - 3 * accuracy[1] > usual
+        noisy = undecided > accuracy.error
+        knows = accuracy.value - 3 * accuracy.error > usual
         table = [["refuse by", "tells errors (area under ROC)", f"errors at {coverage:.0%} coverage"]]
         for name, curve in curves.items():
             _, r, e = curve.at(self.coverage)
             table.append([name, "–" if tells[name] is None else str(tells[name]), f"{r:.3f} ± {e:.3f}"])
         says = (
-            f"argmax_y log p(x|y) + log p(y) is right on {accuracy[0]:.3f} ± {accuracy[1]:.3f} of the test data (the most "
-            f"frequent class: {usual:.3f}); on the surest {coverage:.0%} it errs at {risk:.3f} ± {error:.3f}. By noise of "
-            f"the evidences {undecided:.3f} of all decisions could fall otherwise."
+            f"argmax_y log p(x|y) + log p(y) is right on {accuracy.value:.3f} ± {accuracy.error:.3f} of the test data (the "
+            f"most frequent class: {usual:.3f}); on the surest {coverage:.0%} it errs at {risk:.3f} ± {error:.3f}. By noise "
+            f"of the evidences {undecided:.3f} of all decisions could fall otherwise."
         )
         more = f"The evidences are noisy: ask again with draws={4 * self.draws}." if noisy else ""
         return Finding(
@@ -84,7 +85,7 @@ class Classifier(Analysis):
             if noisy or knows
             else "It knows no more than how frequent classes are: train longer, or with more latents.",
             numbers={
-                "accuracy": {"mean": accuracy[0], "error": accuracy[1]},
+                "accuracy": {"mean": accuracy.value, "error": accuracy.error},
                 "most_frequent": usual,
                 "undecided": undecided,
                 "rejection": {
@@ -107,10 +108,5 @@ class Classifier(Analysis):
         )
 
 
-def _fraction(right: np.ndarray) -> tuple[float, float]:
-    r = float(right.mean())
-    return r, (r * (1 - r) / len(right)) ** 0.5
-
-
 def _drawn(curve: Rejection) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return curve.coverage, curve.risk, np.sqrt(curve.risk * (1 - curve.risk) / curve.decided)
+    return curve.coverage, curve.risk, curve.error

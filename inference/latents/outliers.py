@@ -14,6 +14,7 @@ from pyrogen.data import Data, Split, load
 from pyrogen.figures import outlier_plots, plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
+from pyrogen.inference.latents.measured import share
 from pyrogen.inference.latents.outlier_scores import Scorer, unweighable
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.registry import choice
@@ -171,8 +172,8 @@ class Outliers(Analysis):
 
 
 def _share(alarms: np.ndarray) -> dict[str, float]:
-    rate = float(alarms.mean())
-    return {"rate": rate, "error": (rate * (1 - rate) / len(alarms)) ** 0.5}
+    found = share(torch.from_numpy(alarms))
+    return {"rate": found.value, "error": found.error}
 
 
 def _rate(alarms: np.ndarray) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyrogen.inference.latents.measured import share_error
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -32,15 +34,19 @@ class Rejection:
         return self.errors / self.decided
 
     @property
+    def error(self) -> np.ndarray:
+        """The error of the risk, at each step, by :func:`~pyrogen.inference.latents.measured.share_error`."""
+        return np.array([share_error(k, n) for k, n in zip(self.errors.tolist(), self.decided.tolist(), strict=True)])
+
+    @property
     def area(self) -> float:
         """The area under the risk–coverage curve: the mean over data of the risk at which each is let in."""
         return float(np.diff(self.decided, prepend=0) @ self.risk / self.decided[-1])
 
     def at(self, coverage: float) -> tuple[float, float, float]:
-        """The first step of at least that coverage: its coverage, its risk r, and the error √(r (1 − r) / n) of r."""
+        """The first step of at least that coverage: its coverage, its risk r, and the error of r, which is none of 0."""
         place = int(np.flatnonzero(self.coverage >= coverage - 1e-12)[0])
-        r, n = float(self.risk[place]), int(self.decided[place])
-        return float(self.coverage[place]), r, (r * (1 - r) / n) ** 0.5
+        return float(self.coverage[place]), float(self.risk[place]), float(self.error[place])
 
 
 def rejection(right: np.ndarray, sureness: np.ndarray) -> Rejection:

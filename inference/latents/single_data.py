@@ -105,14 +105,22 @@ class SingleData(Analysis):
             warnings.simplefilter("ignore", MixingWarning)  # it is in the finding
             tree = sample_posterior(model, some, draws=self.draws, warm_up=self.warm_up, seed=seed)
         found, chains = disagreement(tree), tree["diagnostics"].to_dataset()
-        shifts, ratios = abs(found["shift"]).max("latent").values, found["ratio"].values
+        shift, ratio = np.abs(found["shift"].values), found["ratio"].values
+        cells = [
+            # each number with the error of the latent that it is of
+            [f"{values[n, k]:.2f} ± {float(error[n, k]):.2f}" for n, k in enumerate(place(values, axis=1))]
+            for values, error, place in (
+                (shift, found["shift_se"].values, np.argmax),
+                (ratio, found["ratio_se"].values, np.argmin),
+                (ratio, found["ratio_se"].values, np.argmax),
+            )
+        ]
         r_hat = chains["r_hat"].values
         heads = ("datum", "largest shift (sds)", "least sd ratio", "largest sd ratio", "R̂", "bulk ESS", "tail ESS")
         rows = [
             (
                 str(n),
-                f"{shifts[n]:.2f} ± {float(found['shift_se'][n].max()):.2f}",
-                *(f"{f(ratios[n]):.2f} ± {float(found['ratio_se'][n].max()):.2f}" for f in (np.min, np.max)),
+                *(column[n] for column in cells),
                 f"{r_hat[n]:.3f}",
                 f"{float(chains['ess_bulk'][n]):.0f}",
                 f"{float(chains['ess_tail'][n]):.0f}",

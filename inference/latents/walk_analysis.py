@@ -17,6 +17,7 @@ from pyrogen.inference.latents.measured import mean
 from pyrogen.inference.latents.paths import lerp, slerp
 from pyrogen.inference.latents.shell import shell
 from pyrogen.inference.latents.walks import choose, codes_of, corners, draw_latents, interpolate, traverse_plane
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.kinds import is_picture
 from pyrogen.registry import choice
@@ -80,9 +81,7 @@ class Walks(Analysis):
         )
 
     def _ends(self, model: Model, data: Data, seed: int) -> tuple[Tensor, Tensor | None]:
-        """First and second ends, one after the other: data with their conditions, or latents."""
-        if not isinstance(model, HasPosterior):
-            return draw_latents(model, 2 * ENDS, seed=seed), None
+        """First and second ends, one after the other: data, or latents, with the conditions of data."""
         places = list(range(2 * ENDS))
         if self.pair is not None:
             start, end = self.pair
@@ -90,7 +89,8 @@ class Walks(Analysis):
         x = data.test[places][0].to(model.device)
         with evaluating(model):
             y = model.condition_for(None if data.test.y is None else data.test.y[places], x)
-        return x, None if y is None else y.to(model.device)
+        y = None if y is None else y.to(model.device)
+        return x if isinstance(model, HasPosterior) else draw_latents(model, len(places), y, seed), y
 
 
 def own_latents(model: Model) -> str:
@@ -100,19 +100,23 @@ def own_latents(model: Model) -> str:
 
 def _norms(model: Model, data: Data, seed: int) -> dict[str, Tensor]:
     """Lengths of codes (of models without an encoder of draws of the prior), and of what lies midway between them."""
-    part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
-    y = model.condition_for(part.y)
-    with evaluating(model):
-        if isinstance(model, HasPosterior):
-            z = codes_of(model, part.x, y).flatten(1)
-        else:
-            z = draw_latents(model, COUNTED, seed=seed).flatten(1)
+    z = _latents(model, data, seed)
     half = len(z) // 2
     t = z.new_tensor(0.5)
     norms = {own_latents(model): z, "line's middle": lerp(z[:half], z[half : 2 * half], t)}
     if z.shape[1] > 1:
         norms["arc's middle"] = slerp(z[:half], z[half : 2 * half], t)
     return {name: v.norm(dim=1).double() for name, v in norms.items()}
+
+
+def _latents(model: Model, data: Data, seed: int = 0) -> Tensor:
+    """Codes of test data, or, without an encoder, draws of the prior, given the y of test data where it looks at one."""
+    part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
+    y = model.condition_for(part.y)
+    if not isinstance(model, HasPosterior):
+        return draw_latents(model, COUNTED if y is None else len(y), y, seed).flatten(1)
+    with evaluating(model):
+        return codes_of(model, part.x, y).flatten(1)
 
 
 def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int) -> Iterator[Picture]:
@@ -123,6 +127,8 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
     walked = [interpolate(model, first, second, steps, given, path) for path in paths]
     encodes = isinstance(model, HasPosterior)
     between, made = ("the codes of two test data", "Means of p(x|z)") if encodes else ("two draws of the prior", "g(z)")
+    if y is not None:
+        made += " with the y of the first end"
     if not is_picture(data.x_shape):
         shown = data.test.take(min(COUNTED, len(data.test))).x
         figure = walk_plots.trails(walked[0].flatten(2), walked[-1].flatten(2), shown)
@@ -130,23 +136,20 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
         return
     rows = torch.stack(walked, 1).flatten(0, 1)
     names = [("line", "arc")[i % len(paths)] for i in range(len(rows))]
+    within = shades(data.test.take(COUNTED), data.kind)
     caption = f"{made} between {between}: on the straight line, and on the arc around the origin."
-    yield Picture("walks", caption, plots.strips(rows, data.kind, names))
+    yield Picture("walks", caption, plots.strips(rows, data.kind, names, within=within))
     square = corners(model, x[[0, 1, ENDS, ENDS + 1]], SIDE, None if y is None else y[[0, 1, ENDS, ENDS + 1]])
     caption = f"Four latents at the corners, and {made} between them."
-    yield Picture("corners", caption, plots.image_grid(square.flatten(0, 1), data.kind, SIDE))
+    yield Picture("corners", caption, plots.image_grid(square.flatten(0, 1), data.kind, SIDE, within=within))
     if size > 1:
         yield _plane(model, data, x, y)
 
 
 def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
     """The two latents whose codes vary most, moved together."""
+    codes = _latents(model, data)
     with evaluating(model):
-        if isinstance(model, HasPosterior):
-            part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
-            codes = codes_of(model, part.x, model.condition_for(part.y)).flatten(1)
-        else:
-            codes = draw_latents(model, COUNTED).flatten(1)
         start = codes_of(model, x[:1], None if y is None else y[:1])[0]
     i, j = codes.var(0).argsort(descending=True, stable=True)[:2].tolist()
     reach = torch.linspace(-2, 2, SIDE + 1, device=codes.device)
@@ -156,7 +159,8 @@ def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
         f"The first latent, with z{i + 1} from left to right and z{j + 1} upwards from −2 to 2 standard deviations of "
         f"all {own_latents(model)}: the two that vary most."
     )
-    return Picture("plane", caption, plots.image_grid(moved.flatten(0, 1), data.kind, SIDE + 1))
+    within = shades(data.test.take(COUNTED), data.kind)
+    return Picture("plane", caption, plots.image_grid(moved.flatten(0, 1), data.kind, SIDE + 1, within=within))
 
 
 def _lengths(norms: dict[str, Tensor]) -> Picture:

@@ -13,6 +13,7 @@ from pyrogen.figures import plots
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages.latent_sections import most_active
 from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel, told_of
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.record import is_certain
 from pyrogen.kinds import is_picture
 
@@ -30,7 +31,8 @@ def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]
     if is_picture(model.x_shape):
         part = data.test.take(PICTURED)
         rows, known = [part.x, model.reconstruct(part.x, part.y)], ["data", "mean"]
-        pictures = [torch.from_numpy(plots.to_image(x, data.kind)).permute(0, 3, 1, 2) for x in rows]
+        within = shades(data.test.take(COUNTED), data.kind)
+        pictures = [torch.from_numpy(plots.to_image(x, data.kind, within)).permute(0, 3, 1, 2) for x in rows]
         spread = _spread(model, part)
         words = ""
         if spread is not None:
@@ -65,9 +67,10 @@ def interpolations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     first, second, y = part.x[:half], part.x[half : 2 * half], told_of(model, part)
     walked = interpolate(model, first, second, y=None if y is None else (y[:half], y[half : 2 * half]))
     framed = torch.cat([first.unsqueeze(1), walked, second.unsqueeze(1)], 1)
+    within = shades(data.test.take(COUNTED), data.kind)
     columns = ["data", *[""] * walked.shape[1], "data"]
     caption = "Means of p(x|z) on the straight line between the codes of two test data, which stand at its ends."
-    yield Panel(DECODED, caption, "interpolations", plots.strips(framed, data.kind, columns=columns))
+    yield Panel(DECODED, caption, "interpolations", plots.strips(framed, data.kind, columns=columns, within=within))
 
 
 def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -91,5 +94,6 @@ def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
         f"their mean; the most active by {by} come first."
     )
     y = told_of(model, part.take(1))
+    within = shades(part, data.kind)
     moved = traverse(model, codes[0], order, values, None if y is None else y[0])
-    yield Panel(DECODED, caption, "traversals", plots.strips(moved, data.kind, rows, columns))
+    yield Panel(DECODED, caption, "traversals", plots.strips(moved, data.kind, rows, columns, within))

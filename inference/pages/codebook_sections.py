@@ -16,6 +16,7 @@ from pyrogen.figures import plots
 from pyrogen.inference.metrics.codebooks import code_counts
 from pyrogen.inference.objectives.quantization import log_prior
 from pyrogen.inference.pages.panel import ADVICE, COUNTED, DECODED, LATENTS, SHOWN, History, Panel, gap
+from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import SMALLEST, is_picture
 from pyrogen.nets.codebook import perplexity
 
@@ -51,12 +52,12 @@ def code_maps(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if not is_picture(model.x_shape):
         return
     part = data.test.take(MAPPED)
-    rows, names = [_shown(part.x, data.kind)], ["data"]
+    rows, names = [_shown(part.x, data)], ["data"]
     for number, (_, hot) in enumerate(model.quantize(part.x), start=1):
         entry = hot.argmax(-1).double() / (hot.shape[-1] - 1)
         rows.append(interpolate(entry.unsqueeze(1), model.x_shape[1:]).expand(-1, rows[0].shape[1], -1, -1))
         names.append("codes" if len(model.books) == 1 else f"codes {number}")
-    rows.append(_shown(model.reconstruct(part.x, part.y), data.kind))
+    rows.append(_shown(model.reconstruct(part.x, part.y), data))
     caption = (
         "Test data; the number of the entry that stands for each place as a grey value, which says no more than where "
         "entries are the same; the mean of p(x|z)."
@@ -69,7 +70,7 @@ def dictionary(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the entries stand for: the mean of the pixels beneath them."""
     if not is_picture(model.x_shape):
         return
-    x = _shown(data.test.take(COUNTED).x, data.kind).double().cpu()
+    x = _shown(data.test.take(COUNTED).x, data).double().cpu()
     for number, (_, hot) in enumerate(model.quantize(data.test.take(COUNTED).x), start=1):
         h, w = model.grids[number - 1]
         tall, wide = x.shape[2] // h, x.shape[3] // w
@@ -115,6 +116,7 @@ def code_length(model: Any, data: Data, history: History) -> Iterator[Panel]:
     )
 
 
-def _shown(x: Tensor, kind: str) -> Tensor:
+def _shown(x: Tensor, data: Data) -> Tensor:
     """Data as pictures between 0 and 1, channels first."""
-    return torch.from_numpy(plots.to_image(x, kind)).permute(0, 3, 1, 2)
+    within = shades(data.test.take(COUNTED), data.kind)
+    return torch.from_numpy(plots.to_image(x, data.kind, within)).permute(0, 3, 1, 2)

@@ -16,7 +16,9 @@ from pyrogen.data import Data, Split
 from pyrogen.figures import plots
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.weights import log_weights
+from pyrogen.inference.latents.measured import share
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, labels_of
+from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import is_picture, is_shown
 
 JUDGED, WEIGHED, EXTREMES, CLASSES = 500, 50, 8, 30
@@ -81,11 +83,12 @@ def extremes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     ranked = torch.where(finite, scores, -math.inf).argsort(descending=True, stable=True)
     best, worst = ranked[:EXTREMES], ranked.flip(0)[:EXTREMES]
     if is_shown(model.x_shape) and len(part) >= 2 * EXTREMES:
+        within = shades(part, data.kind)
         both, names = [part.x[best], part.x[worst]], ["best", "worst"]
         if is_picture(model.x_shape):
-            figure = plots.strips(torch.stack(both), data.kind, names)
+            figure = plots.strips(torch.stack(both), data.kind, names, within=within)
         else:  # clips are long
-            figure = plots.strips(torch.stack(both, 1), data.kind, columns=names)
+            figure = plots.strips(torch.stack(both, 1), data.kind, columns=names, within=within)
         caption = (
             f"Of {len(part)} test data those with the best scores ({_range(scores[best])}) and those with the worst "
             f"({_range(scores[worst])}), by {words}."
@@ -119,12 +122,14 @@ def classified(model: HasClassifier, data: Data, history: History) -> Iterator[P
     labels = labels_of(part, data) if len(part) else None
     if part.y is None or labels is None:
         return
-    right = (model.classify(part.x).probs.argmax(-1) == part.y).double().cpu().numpy()
+    right = (model.classify(part.x).probs.argmax(-1) == part.y).cpu()
     names = np.unique(labels)[:CLASSES]
-    shares = [right[labels == name] for name in names]
-    errors = [math.sqrt(max(s.mean() * (1 - s.mean()), 0) / len(s)) for s in shares]
-    caption = f"How often the model's own classifier is right on {len(part)} test data: {right.mean():.1%} of all."
-    figure = plots.class_bars([str(n) for n in names], [s.mean() for s in shares], errors, "fraction right")
+    shares = [share(right[torch.from_numpy(labels == name)]) for name in names]
+    caption = (
+        f"How often the model's own classifier is right on {len(part)} test data: {right.double().mean():.1%} of all."
+    )
+    values, errors = [s.value for s in shares], [s.error for s in shares]
+    figure = plots.class_bars([str(n) for n in names], values, errors, "fraction right")
     yield Panel(DENSITY, caption, "classified", figure)
 
 

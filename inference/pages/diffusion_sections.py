@@ -12,6 +12,7 @@ from pyrogen.capabilities import HasGaps
 from pyrogen.data import Data
 from pyrogen.figures import diffusion_plots, plots
 from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel
+from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import is_picture
 
 ROWS, COUNTED, DRAWN = 3, 200, 4
@@ -42,7 +43,11 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
         )
         yield Panel(DECODED, caption, "denoised", diffusion_plots.denoised(seen, noise))
         return
-    scaled = [plots.to_image(torch.stack([pair[k] for pair in shown], 1).flatten(0, 1), data.kind) for k in (0, 1)]
+    # noise reaches farther than data, and is stretched by itself
+    scaled = [
+        plots.to_image(torch.stack([pair[k] for pair in shown], 1).flatten(0, 1), data.kind, within)
+        for k, within in enumerate((None, shades(data.test.take(COUNTED), data.kind)))
+    ]
     rows = [torch.from_numpy(x).permute(0, 3, 1, 2).unflatten(0, (len(part), -1)) for x in scaled]
     strip = torch.stack(rows, 1).flatten(0, 1)
     caption = (

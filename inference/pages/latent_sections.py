@@ -25,6 +25,7 @@ from pyrogen.inference.pages.panel import (
     last,
     told_of,
 )
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.record import is_certain, is_point
 from pyrogen.kinds import is_picture
 
@@ -43,7 +44,9 @@ def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where the data lie in the space of codes."""
     test = data.test.take(SCATTERED)
     found, labels = model.code(test.x, test.y), labels_of(test, data)
-    colored = ", coloured by label" if labels is not None else ""
+    # many classes have no colours of their own in a histogram
+    shown = labels if model.latent_size > 1 else latent_plots.few(labels)
+    colored = ", coloured by label" if shown is not None else ""
     dimensions = "" if model.latent_size <= 2 else ": their two principal components"
     caption = f"Codes of {len(test)} test data{colored}{dimensions}."
     yield Panel(LATENTS, caption, "latents", latent_plots.latent_scatter(found, labels))
@@ -105,7 +108,7 @@ def bubbles(model: Any, data: Data, history: History) -> Iterator[Panel]:
     covariance = torch.einsum("snd,sne->nde", centred, centred) / (DRAWS - 1)
     labels = labels_of(test, data)
     dimensions = "" if model.latent_size == 2 else ", in the two principal axes of their centres"
-    colored = ", coloured by label" if labels is not None else ""
+    colored = ", coloured by label" if latent_plots.few(labels) is not None else ""
     caption = (
         f"What the model knows of the codes of {len(test)} test data: q(z|x) as an ellipse of one standard deviation"
         f"{dimensions}{colored}. Wide ones are uncertain; ones upon each other cannot be told apart."
@@ -126,7 +129,7 @@ def manifold(model: Any, data: Data, history: History) -> Iterator[Panel]:
     first = None if y is None else y[0]
     given = "" if first is None else ", given the y of the first test datum"
     caption = f"The plane of latents, decoded at the codes' 3 to 97 % quantiles on each axis{given}."
-    figure = plots.manifold(model.decode(grid, first).mean, data.kind, side)
+    figure = plots.manifold(model.decode(grid, first).mean, data.kind, side, shades(test, data.kind))
     yield Panel(DECODED, caption, "manifold", figure)
 
 

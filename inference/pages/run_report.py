@@ -27,7 +27,7 @@ from pyrogen.base import (
 from pyrogen.capabilities import HasAttention, HasDiffusion, HasGrowth, HasStates, HasStyles, HasTruncation
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
-from pyrogen.files import first_line
+from pyrogen.files import first_line, reason
 from pyrogen.inference.evidence.request import again
 from pyrogen.inference.objectives.quantization import HasCodebooks
 from pyrogen.inference.pages import (
@@ -74,11 +74,13 @@ from pyrogen.inference.pages.reproduction import paper_section, recipe_section, 
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.runs.analyse import PAGE
+from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.inference.runs.kept_findings import read_findings
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
 from pyrogen.inference.training.run import METRICS, Run, read_history
 from pyrogen.inference.training.stages import each
+from pyrogen.memory import is_lack
 
 # what each capability of a model brings to its report
 PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Panel]]]]] = (
@@ -183,7 +185,7 @@ def write_run_report(folder: str | Path, model: Model | None = None, data: Data 
     middle = [t for t in titles if t not in (*ORDER, *LAST)]
     sections = [_section(t, shown) for t in (*ORDER, *middle, *LAST) if t in titles]
     sections += [*paper_section(config), recipe_section(config, model), setup_section(config, model, folder)]
-    return write_report(folder / "report.html", title, _subtitle(model, str(said.get("kind", "unknown"))), sections)
+    return write_report(folder / "report.html", title, _subtitle(model, said), sections)
 
 
 def report(run: Run | str | Path) -> Path:
@@ -199,8 +201,8 @@ def report(run: Run | str | Path) -> Path:
         return write_run_report(run)
     if run.folder is None:
         raise ValueError("a report is written into the folder of a run, and this one has none; fit(..., folder=...).")
-    # a model of the same networks, to be filled with what the folder holds
-    return write_run_report(run.folder, copy.deepcopy(run.model), run.data)
+    # a model of the same networks, to be filled with what the folder holds, where the data are
+    return write_run_report(run.folder, copy.deepcopy(run.model).cpu(), run.data)
 
 
 def panels(folder: Path, config: Mapping[str, Any], model: Model, data: Data | None = None) -> list[Panel]:
@@ -265,9 +267,13 @@ def _scores(folder: Path, model: Model, data: Data | None) -> Iterator[Panel]:
 
 
 def _analysed(folder: Path) -> Iterator[Panel]:
-    if rows := read_findings(folder):
-        said = f"What pyrogen latents found; its pictures are in {PAGE}, beside this page."
-        yield Panel(ANALYSED, said, table=[("question", "verdict", "answer"), *(row[:3] for row in rows)])
+    kept, stale = read_findings(folder)
+    if stale:
+        yield Panel(ADVICE, f"{stale[0].upper()}{stale[1:]}.")
+    if kept is not None and kept.findings:
+        rows = [(kept.titles[name], found.verdict, found.says) for name, found in kept.findings.items()]
+        said = f"What pyrogen latents found{of_weights(kept.attributes)}; its pictures are in {PAGE}, beside this page."
+        yield Panel(ANALYSED, said, table=[("question", "verdict", "answer"), *rows])
 
 
 def _unfinished(folder: Path, config: Mapping[str, Any], history: History) -> Iterator[Panel]:
@@ -297,21 +303,32 @@ def _alone(model: Model, kind: str) -> Iterator[Panel]:
 
 
 def _tried(name: str, model: Model, panels: Callable[[], Iterator[Panel]]) -> list[Panel]:
+    found = []
     try:
         with evaluating(model), seeded(0):
-            return list(panels())
-    except (ValueError, NotImplementedError) as error:
-        return [Panel(MISSING, f"{name.replace('_', ' ').capitalize()}: {first_line(error)}")]
+            for panel in panels():
+                found.append(panel)  # what came before a failure stays
+    except Exception as error:  # one section that fails does not take the others with it
+        if is_lack(error):
+            raise
+        found.append(Panel(MISSING, f"{name.replace('_', ' ').capitalize()}: {reason(error)}"))
+    return found
 
 
 def _section(title: str, shown: Sequence[Panel]) -> Section:
     mine = [panel for panel in shown if panel.section == title]
-    text = "\n\n".join(panel.caption for panel in mine if panel.figure is None)
-    table = next((panel.table for panel in mine if panel.table), ())
+    tables = [panel for panel in mine if panel.table]
+    first = tables[0] if tables else None
+    table = () if first is None else first.table
+    text = "\n\n".join(panel.caption for panel in mine if panel.figure is None and (not panel.table or panel is first))
     figures = [(panel.caption, panel.figure) for panel in mine if panel.figure is not None]
-    return Section(title, text, table, figures, "\n".join(panel.code for panel in mine if panel.code))
+    code = "\n".join(panel.code for panel in mine if panel.code)
+    return Section(title, text, table, figures, code, [(panel.caption, panel.table) for panel in tables[1:]])
 
 
-def _subtitle(model: Model, kind: str) -> str:
+def _subtitle(model: Model, data: Mapping[str, Any]) -> str:
+    standardized = (
+        ["numbers are of standardized data: means are 0, units standard deviations"] if data.get("standardize") else []
+    )
     axes = [f"{axis.axes[0]} {type(axis).__name__}" for axis in model.children() if isinstance(axis, Axis)]
-    return " · ".join([type(model).__name__, *axes, f"{kind} data"])
+    return " · ".join([type(model).__name__, *axes, f"{data.get('kind', 'unknown')} data", *standardized])

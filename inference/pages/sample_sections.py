@@ -15,7 +15,8 @@ from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Data
 from pyrogen.figures import plots
 from pyrogen.inference.latents.walks import interpolate
-from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
+from pyrogen.inference.pages.panel import ADVICE, COUNTED, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.modes import raw_values
 from pyrogen.kinds import is_picture, is_shown, kind_named
@@ -35,8 +36,9 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
         caption = f"{len(part)} samples of the model{given}, and as many test data{holes}."
         yield Panel(SAMPLES, caption, "samples", plots.samples(drawn["samples"], data.kind, part.x))
         return
-    yield Panel(SAMPLES, f"{len(part)} test data.", "data", plots.samples(part.x, data.kind))
-    yield from _pictures(model, drawn, data.kind, given)
+    within = shades(data.test.take(COUNTED), data.kind)
+    yield Panel(SAMPLES, f"{len(part)} test data.", "data", plots.samples(part.x, data.kind, within=within))
+    yield from _pictures(model, drawn, data.kind, given, within)
 
 
 def alone(model: Any, kind: str) -> Iterator[Panel]:
@@ -64,12 +66,16 @@ def _drawn(model: Any, n: int, y: Tensor | None) -> dict[str, Tensor]:
     return found
 
 
-def _pictures(model: Any, drawn: Mapping[str, Tensor], kind: str, given: str) -> Iterator[Panel]:
+def _pictures(
+    model: Any, drawn: Mapping[str, Tensor], kind: str, given: str, within: plots.Shades | None = None
+) -> Iterator[Panel]:
     proper = all(prior.proper for prior in model.modules() if isinstance(prior, Prior))
     source = "" if proper else ", z drawn from a normal distribution fitted to the codes"
     captions = {"samples": f"{SHOWN} samples of the model{given}{source}.", "means": _means_are(model)}
     for name, x in drawn.items():
-        yield Panel(SAMPLES, captions[name].replace(str(SHOWN), str(len(x))), name, plots.samples(x, kind))
+        yield Panel(
+            SAMPLES, captions[name].replace(str(SHOWN), str(len(x))), name, plots.samples(x, kind, within=within)
+        )
 
 
 def _means_are(model: Any) -> str:
@@ -88,7 +94,7 @@ def classes(model: Any, data: Data, history: History) -> Iterator[Panel]:
         rows = [data.class_names[k] if k < len(data.class_names) else str(k) for k in range(min(count, 20))]
         given = torch.arange(len(rows), device=model.device).repeat_interleave(EACH)
         drawn = model.sample_mean(len(given), given).unflatten(0, (-1, EACH))
-        figure = plots.strips(drawn, data.kind, rows=rows)
+        figure = plots.strips(drawn, data.kind, rows=rows, within=shades(data.test.take(COUNTED), data.kind))
         yield Panel(SAMPLES, "Each row is given another class.", "classes", figure)
 
 
@@ -103,7 +109,8 @@ def neighbours(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if is_picture(model.x_shape):
         shown = model.sample_mean(BESIDE, model.condition_for(None if test.y is None else test.y[:BESIDE]))
         nearest = train[torch.cdist(shown.flatten(1).float(), train.float()).argmin(1)].reshape(shown.shape)
-        figure = plots.strips(torch.stack([shown, nearest]), data.kind, ["generated", "nearest in\ntraining data"])
+        names, within = ["generated", "nearest in\ntraining data"], shades(test, data.kind)
+        figure = plots.strips(torch.stack([shown, nearest]), data.kind, names, within=within)
         caption = "What is generated, and below each the training datum that is nearest to it, by Euclidean distance."
         yield Panel(SAMPLES, caption, "neighbours", figure)
     copies = float((near < held.min()).double().mean())
@@ -154,4 +161,6 @@ def walks(model: Any, data: Data, history: History) -> Iterator[Panel]:
     walked = interpolate(model, z[:6], z[6:], steps=10, y=None if given is None else (given, given))
     same = "" if given is None else ", all of it given the same y"
     caption = f"What is generated on the straight line between two draws of z, a row for each two{same}."
-    yield Panel(SAMPLES, caption, "walks", plots.strips(walked, data.kind))
+    yield Panel(
+        SAMPLES, caption, "walks", plots.strips(walked, data.kind, within=shades(data.test.take(COUNTED), data.kind))
+    )

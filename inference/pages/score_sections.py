@@ -64,6 +64,7 @@ def _said(summary: Summary, data: Data | None) -> Iterator[str]:
 
 def score_table(summaries: Sequence[Summary]) -> list[Sequence[str]]:
     """Rows of words, the first of them the head: each estimate with its errors, its direction and its verdict."""
+    each = sorted({"token" if "tokens" in s.attributes else "dim" for s in summaries})
     rows: list[Sequence[str]] = [
         (
             "estimate",
@@ -72,7 +73,7 @@ def score_table(summaries: Sequence[Summary]) -> list[Sequence[str]]:
             "nats per datum",
             "± Monte Carlo",
             "± data",
-            "bits/dim",
+            f"bits/{' or '.join(each)}",
             "direction",
             "bias",
             "flagged",

@@ -15,7 +15,8 @@ from torch import Tensor
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
-from pyrogen.inference.pages.panel import ADVICE, TRAINING, History, Panel, is_finite, labels_of
+from pyrogen.inference.pages.panel import ADVICE, COUNTED, TRAINING, History, Panel, is_finite, labels_of
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.training.film import read_film
 from pyrogen.kinds import is_picture
 
@@ -50,7 +51,8 @@ def films(folder: Path, data: Data | None, kind: str) -> Iterator[Panel]:
             first = {"data": behind} if what == "reconstructions" else {}
             rows = first | {f"epoch {epoch}": x for epoch, x in frames.items()}
             n = min(BESIDE, *(len(x) for x in rows.values()))
-            figure = plots.strips(torch.stack([x[:n] for x in rows.values()]), kind, list(rows))
+            within = None if data is None else shades(data.test.take(COUNTED), kind)
+            figure = plots.strips(torch.stack([x[:n] for x in rows.values()]), kind, list(rows), within=within)
         elif math.prod(behind.shape[1:]) == 2:
             figure = plots.point_film({f"epoch {epoch}": x for epoch, x in frames.items()}, behind)
             words += ", upon data"

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.quality.measure import Measure
+from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.registry import find
 from pyrogen.tables import aligned
 
@@ -96,7 +97,7 @@ class Quality:
         means = "means of p(x|z)" if a["draws"] == "means" else "samples"
         space = f" Features are {a['features_say']} ({a['features_sha256']})." if a["features_sha256"] else ""
         return (
-            f"{a['num']} {means} against as many {a['split']} data of {a['data']!r}, and these against as many others; "
+            f"{a['num']} {means}{of_weights(a)} against as many {a['split']} data of {a['data']!r}, and these against as many others; "
             f"± one standard error, from parts of {a['blocks']} blocks.{space}"
         )
 

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 from pyrogen.conditions import Condition
 from pyrogen.data import Split
 from pyrogen.figures import plots
+from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.kinds import is_picture
 
@@ -32,7 +33,8 @@ def given_and_made(model: Any, part: Split, kind: str) -> Figure:
         made = [model.sample_mean(len(part), given).to(part.x.device) for _ in range(AGAIN)]
     rows = [shown(part.y, model.condition, part.x), *made, part.x]
     names = ["given", *["made"] * AGAIN, "truth"]
-    pictures = [torch.from_numpy(plots.to_image(row, kind)).permute(0, 3, 1, 2) for row in rows[1:]]
+    within = shades(part, kind)
+    pictures = [torch.from_numpy(plots.to_image(row, kind, within)).permute(0, 3, 1, 2) for row in rows[1:]]
     return plots.strips(torch.stack([rows[0].cpu(), *pictures]), "unit", names)
 
 

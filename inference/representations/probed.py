@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.representations.sparsity import MEASURES
+from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.tables import aligned
 
 COLUMNS = ("accuracy", "error", "gain", "gain_error")
@@ -78,7 +79,7 @@ class Probed:
         a = self.results.attrs
         factor = f" (the factor {a['factor']})" if a["factor"] else ""
         return (
-            f"{a['said']}: {a['judged']} data of {a['classes']} classes{factor}; means over {a['draws']} draws of the "
+            f"{a['said']}{of_weights(a)}: {a['judged']} data of {a['classes']} classes{factor}; means over {a['draws']} draws of the "
             "labelled data, ± one standard error over draws and test data; differences are paired."
         )
 

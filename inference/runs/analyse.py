@@ -7,7 +7,7 @@ import json
 import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import numpy as np
 from pyrogen import registry, storage
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
-from pyrogen.files import first_line, write
+from pyrogen.files import reason, write
 from pyrogen.inference.latents.analysis import VERDICTS, Analysis, Finding
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.inference.runs.kept_findings import FACTS, FIGURES, read_kept
 from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.training.run import Run
-from pyrogen.memory import enough_memory
+from pyrogen.memory import enough_memory, is_lack
 from pyrogen.seeds import check_seed
 
 PAGE = "latents.html"
@@ -111,9 +112,17 @@ class Analysed:
             {**self.attributes, "analyses": {**settings, **asked}},
         )
 
+    def _begun(self) -> Analysed:
+        """Without the questions that have no answer yet, so that earlier answers to them stay."""
+        asked = {
+            name: how for name, how in self.attributes["analyses"].items() if name in {**self.findings, **self.refused}
+        }
+        return replace(self, attributes={**self.attributes, "analyses": asked})
+
     def _subtitle(self) -> str:
         counts = {verdict: sum(f.verdict == verdict for f in self.findings.values()) for verdict in VERDICTS}
-        return " · ".join(f"{n} {verdict}" for verdict, n in counts.items() if n) or "nothing could be asked"
+        said = " · ".join(f"{n} {verdict}" for verdict, n in counts.items() if n) or "nothing could be asked"
+        return f"{said}{of_weights(self.attributes).replace(' of', ' · of', 1)}"
 
     def _sections(self) -> Iterator[Section]:
         rows = [(self.titles[name], f.verdict, f.says) for name, f in self.findings.items()]
@@ -168,6 +177,8 @@ def ask(
 ) -> Analysed:
     """The answers alone; ``tell`` hears each as soon as it is there, see :func:`analyse`.
 
+    If it breaks off, what was found by then is kept in the run's folder, if it has one.
+
     Raises:
         ValueError: as there.
     """
@@ -184,25 +195,31 @@ def ask(
     refused = {name: why for name, analysis in chosen.items() if (why := analysis.refusal(model, data))}
     for name, why in refused.items() if analyses is not None else ():
         raise ValueError(f"the analysis {name!r} cannot be asked here: {why}")
-    findings = {}
-    for name, analysis in chosen.items():
-        if name in refused:
-            continue
-        try:
-            with evaluating(model), enough_memory(f"leave the analysis {name!r} out"):
-                findings[name] = found = analysis.run(model, data, seed)
-        except ValueError as error:
-            if analyses is not None:
-                raise
-            refused[name] = first_line(error)
-        else:
-            tell(_told(name, found.verdict, found.says))
-    for name, why in refused.items():
-        tell(_told(name, "–", why))
     asked = {name: registry.describe(analysis) for name, analysis in chosen.items()}
     titles = {name: analysis.title for name, analysis in chosen.items()}
     attributes = {**judged, "weights": weights, "seed": seed, "analyses": asked}
-    return Analysed(_title(run, data), findings, titles, refused, attributes)
+    findings: dict[str, Finding] = {}
+    found = Analysed(_title(run, data), findings, titles, refused, attributes)
+    try:
+        for name, analysis in chosen.items():
+            if name in refused:
+                continue
+            try:
+                with evaluating(model), enough_memory(f"leave the analysis {name!r} out"):
+                    findings[name] = answer = analysis.run(model, data, seed)
+            except Exception as error:
+                if analyses is not None or is_lack(error):
+                    raise
+                refused[name] = reason(error)
+            else:
+                tell(_told(name, answer.verdict, answer.says))
+    except BaseException:  # also one who loses patience keeps what was found by then
+        if run.folder is not None and findings:
+            found._begun().save(run.folder)
+        raise
+    for name, why in refused.items():
+        tell(_told(name, "–", why))
+    return found
 
 
 def _chosen(analyses: Sequence[str | Analysis] | None) -> dict[str, Analysis]:

@@ -71,12 +71,18 @@ def read_fresh(
         found = parse(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {first_line(error)}; renew it by {again}.") from error
-    attrs = found.results.attrs
-    now = storage.fingerprint(path.parent, str(attrs.get("weights", "last")))
-    changed = [key.removesuffix("_sha256") for key, digest in now.items() if attrs.get(key) != digest]
-    if not changed:
-        return found, ""
-    return None, (
-        f"{what} in {path} is stale and is left out, for the {' and the '.join(changed)} changed since; measure again by "
-        f"{again}"
-    )
+    stale = staleness(path.parent, found.results.attrs, f"{what} in {path}")
+    return (None, f"{stale}; measure again by {again}") if stale else (found, "")
+
+
+def staleness(folder: str | Path, attributes: Mapping[str, Any], what: str) -> str:
+    """What of a run's folder changed since something was found of it, in a sentence; "" where all is as it was."""
+    now = storage.fingerprint(folder, str(attributes.get("weights", "last")))
+    changed = [key.removesuffix("_sha256") for key, digest in now.items() if attributes.get(key) != digest]
+    return f"{what} is stale and is left out, for the {' and the '.join(changed)} changed since" if changed else ""
+
+
+def of_weights(attributes: Mapping[str, Any]) -> str:
+    """Of which weights something is, in words that follow a noun; "" of the last ones, which all else is of."""
+    weights = attributes.get("weights", "last")
+    return "" if weights == "last" else f" of the {weights} weights"

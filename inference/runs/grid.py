@@ -114,7 +114,7 @@ def grid(
         for name, status in _run(waiting, ruler, jobs, backend):
             bar.update(task, description=f"{name}: {status}", advance=1)
     found = Grid(gather(axes, cells, ruler, again), Path(folder))
-    found.write_page(samples_section([cells[i : i + seeds] for i in range(0, len(cells), seeds)], weights))
+    found.write_page(samples_section([cells[i : i + seeds] for i in range(0, len(cells), seeds)], ruler))
     write(found.folder / "grid.md", found.markdown())
     found.numbers.to_netcdf(found.folder / "grid.nc.part", engine="h5netcdf")
     (found.folder / "grid.nc.part").replace(found.folder / "grid.nc")

@@ -18,8 +18,7 @@ from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.quality.assess import compare
 from pyrogen.inference.quality.quality import WORDS, Quality
 from pyrogen.inference.quality.side_by_side import BESIDE, given_and_made, shows_given
-from pyrogen.inference.runs.grid_run import GridRun
-from pyrogen.inference.runs.quality import read_quality
+from pyrogen.inference.runs.grid_run import GridRun, Ruler, read_measured
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.kinds import is_picture
 from pyrogen.registry import find
@@ -34,14 +33,17 @@ COLUMNS = {
 }
 
 
-def gather_quality(groups: Sequence[Sequence[GridRun]], axes: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def gather_quality(
+    groups: Sequence[Sequence[GridRun]], axes: Mapping[str, Sequence[Any]], ruler: Ruler
+) -> dict[str, Any]:
     """The measures of all cells over the grid's axes and ``measure``, as variables of a data set; none if nobody measured.
 
     Args:
         groups: the cells in the order of the axes' product, each as its runs of several seeds.
         axes: the coordinates of each axis.
+        ruler: by which they were measured; what was measured otherwise is left out.
     """
-    found = [[quality for cell in group if (quality := read_quality(cell.folder)[0]) is not None] for group in groups]
+    found = [[quality for cell in group if (quality := read_measured(cell, ruler)[0]) is not None] for group in groups]
     names = list(dict.fromkeys(name for qualities in found for quality in qualities for name in quality.names))
     if not names:
         return {}
@@ -106,16 +108,16 @@ def _said(cell: xr.Dataset, key: str, *errors: str) -> str:
     return "–" if math.isnan(float(cell[key])) else told
 
 
-def samples_section(groups: Sequence[Sequence[GridRun]], weights: str) -> Iterator[Section]:
+def samples_section(groups: Sequence[Sequence[GridRun]], ruler: Ruler) -> Iterator[Section]:
     """Samples of the cells that were measured beside data, of the first seed of each."""
     figures: list[tuple[str, Figure]] = []
     for cell in (group[0] for group in groups):
-        quality, _ = read_quality(cell.folder)
+        quality, _ = read_measured(cell, ruler)
         if quality is None:
             continue
         data, a = data_of(cell.folder), quality.results.attrs
         n = min(int(a["num"]), PICTURED if is_picture(data.x_shape) else DRAWN)
-        model = storage.load(cell.folder, weights=weights)
+        model = storage.load(cell.folder, weights=ruler.weights)
         seen = compare(model, data, n, int(a["seed"]), str(a["split"]), a["draws"])
         named = f"Data: {data.name}, {a['split']}."
         if is_picture(data.x_shape) and named not in dict(figures):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import xarray as xr
 import yaml
@@ -28,6 +28,9 @@ from pyrogen.inference.runs.density import Noise
 from pyrogen.inference.runs.recipe import data_and_model, data_of
 from pyrogen.inference.training.fit import fit
 from pyrogen.seeds import ALONE
+
+if TYPE_CHECKING:
+    from pyrogen.inference.quality.quality import Quality
 
 STATE = "grid_run.yaml"
 ENDED, REFUSED, UNSCORED, FAILED, WAITING = "ended", "refused", "not scored", "failed", "not run"
@@ -106,7 +109,7 @@ class GridRun:
 
 
 def read_grid_run(cell: GridRun) -> dict[str, Any]:
-    """What became of a cell so far: status, what was said, seconds, parameters, active units, and scores by ruler.
+    """What became of a cell so far: status, what was said, seconds, parameters; scores, active units, measures by ruler.
 
     Raises:
         ValueError: the file is damaged, or the folder holds a cell that was asked for otherwise.
@@ -142,26 +145,47 @@ def outcome(cell: GridRun, ruler: Ruler) -> dict[str, Any]:
     """
     state = read_grid_run(cell)
     if ruler.key in state["scores"]:
-        lost = _lost(cell, state["scores"][ruler.key].values(), ruler.quality)
+        lost = _lost(cell, ruler, state["scores"][ruler.key].values())
         return {**state, "status": WAITING if lost else ENDED, "said": lost}
     return {**state, "status": WAITING} if state["status"] == ENDED else state
 
 
-def _lost(cell: GridRun, names: Iterable[str], measured: bool) -> str:
-    """Why the scores of these names, or what was measured of samples, are not there to be read; "" where they are."""
+def read_measured(cell: GridRun, ruler: Ruler) -> tuple[Quality | None, str]:
+    """What was measured of a cell's samples by this ruler, and the sentence that says why nothing is there.
+
+    Raises:
+        ValueError: a file is damaged.
+    """
     from pyrogen.inference.runs.quality import read_quality  # here, and below: they bring matplotlib
+
+    found, old = read_quality(cell.folder)
+    if found is None:
+        return None, old.split("; measure")[0] or f"{cell.folder} has lost what was measured of its samples"
+    by = read_grid_run(cell).get("measured", {}).get(ruler.key, {})
+    if _measured_by(found) != by:
+        return None, f"what was measured of samples in {cell.folder} is of other weights, data or settings"
+    return found, ""
+
+
+def _measured_by(found: Quality) -> dict[str, Any]:
+    """How samples were measured: which weights, against how many data of which split, and all that may be chosen else."""
+    kept = {key: found.results.attrs.get(key) for key in ("weights", "split", "num", "draws", "seed", "features")}
+    plain: dict[str, Any] = json.loads(json.dumps({**kept, "measures": dict(found.settings)}))
+    return plain
+
+
+def _lost(cell: GridRun, ruler: Ruler, names: Iterable[str]) -> str:
+    """Why the scores of these names, or what was measured of samples, are not there to be read; "" where they are."""
     from pyrogen.inference.runs.scores import read_scores, stale_scores
 
     try:
-        quality, old = read_quality(cell.folder) if measured else (True, "")
+        unmeasured = read_measured(cell, ruler)[1] if ruler.quality else ""
         missing = next((name for name in names if name not in read_scores(cell.folder)), None)
         stale = {} if missing is None else stale_scores(cell.folder)
     except ValueError as error:  # a damaged file
         return first_line(error)
     if missing is None:
-        return (
-            "" if quality else (old.split("; measure")[0] or f"{cell.folder} has lost what was measured of its samples")
-        )
+        return unmeasured
     return (
         stale[missing].split("; score again")[0] if missing in stale else f"{cell.folder} has lost its score {missing}"
     )
@@ -238,9 +262,10 @@ def _score(cell: GridRun, ruler: Ruler, data: Data, state: dict[str, Any]) -> No
     if isinstance(trained, HasPosterior):
         split, _, _ = part_of(cell.folder, data, "test", ruler.limit)
         with evaluating(trained), seeded(0):
-            state["active_units"] = activity(trained, split)["active_units"]
+            state.setdefault("active", {})[ruler.key] = activity(trained, split)["active_units"]
     if ruler.quality:
-        assess_run(cell.folder, weights=ruler.weights)
+        found = assess_run(cell.folder, weights=ruler.weights)
+        state.setdefault("measured", {})[ruler.key] = _measured_by(found)
     state["scores"][ruler.key] = names
 
 

@@ -231,8 +231,9 @@ def gather(
         worst = next((s for s in states if s["status"] != ENDED), states[0])
         found["status"][i], found["said"][i] = worst["status"], worst["said"]
         found["borrowed"][i] = members[0].borrowed
-        for key in ("parameters", "seconds", "steps", "active_units"):
+        for key in ("parameters", "seconds", "steps"):
             found[key][i] = np.mean([state.get(key, math.nan) for state in states])
+        found["active_units"][i] = np.mean([state.get("active", {}).get(ruler.key, math.nan) for state in states])
         if worst["status"] == ENDED:
             found["said"][i] = "; ".join(again[cell.folder] for cell in members if again and cell.folder in again)
             scores = [read_evidence(cell, ruler) for cell in members]
@@ -250,7 +251,7 @@ def gather(
     runs = np.array([cell.folder for cell in cells], dtype=object).reshape([*shape, len(seeds)])
     coordinates = {**{axis: _coordinate(values) for axis, values in axes.items()}, "seed": seeds}
     attributes = {"unit": "nats per datum", "ruler": ruler.key}
-    measured = gather_quality(groups, axes) if ruler.quality else {}
+    measured = gather_quality(groups, axes, ruler) if ruler.quality else {}
     return xr.Dataset({**variables, "runs": ([*axes, "seed"], runs), **measured}, coordinates, attributes)
 
 

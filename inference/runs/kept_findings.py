@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyrogen import storage
 from pyrogen.figures.svg import Drawing
 from pyrogen.files import first_line
 from pyrogen.inference.evidence.request import again
 from pyrogen.inference.latents.analysis import VERDICTS, Finding, Picture
+from pyrogen.inference.runs.fresh import staleness
 
 FACTS, FIGURES = "latents.json", "latents"
 
@@ -54,19 +54,17 @@ def read_kept(folder: str | Path) -> Kept | None:
         raise ValueError(f"{path} is damaged: {first_line(error)}; renew it by {renew}.") from error
 
 
-def read_findings(folder: str | Path) -> list[tuple[str, str, str, str]]:
-    """Question, verdict, answer and advice of each finding in a run's folder that judged what the folder holds now.
+def read_findings(folder: str | Path) -> tuple[Kept | None, str]:
+    """What a folder keeps that judged what it holds now, and the sentence that says why nothing is there.
 
     Raises:
         ValueError: the file is damaged.
     """
     kept = read_kept(folder)
     if kept is None:
-        return []
-    now = storage.fingerprint(folder, str(kept.attributes.get("weights", "last")))
-    if any(kept.attributes.get(name) != digest for name, digest in now.items()):
-        return []
-    return [(kept.titles[name], f.verdict, f.says, f.advice) for name, f in kept.findings.items()]
+        return None, ""
+    stale = staleness(folder, kept.attributes, f"what was found of latents in {Path(folder) / FACTS}")
+    return (None, f"{stale}; ask again by {again(folder, 'latents', 'analyse()')}") if stale else (kept, "")
 
 
 def _finding(figures: Path, name: str, said: Mapping[str, Any]) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from pyrogen.base import HasClassifier, HasLogProb, HasPartition, HasPosterior, 
 from pyrogen.files import first_line
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.summary import Summary, summarize
+from pyrogen.inference.latents.measured import share_error
 from pyrogen.inference.metrics.classes import accuracy
 from pyrogen.inference.pages.reproduction import paper_section, recipe_section
 from pyrogen.inference.pages.score_sections import score_table
@@ -152,7 +152,7 @@ def _of_classes(folder: str | Path, model: Model) -> Iterator[str]:
         return
     n = len(data.test)
     yield (
-        f"It names the right class of {right:.3f} ± {math.sqrt(right * (1 - right) / n):.3f} of {n} test data (± one "
+        f"It names the right class of {right:.3f} ± {share_error(right * n, n):.3f} of {n} test data (± one "
         "standard error of having so many)."
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
@@ -27,6 +29,7 @@ from pyrogen.figures.figure_style import (
     style,
 )
 
+NAMED = 30  # of many classes, beside a scale
 ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2, "ncols": 2}
 
 
@@ -54,14 +57,25 @@ def latent_scatter(z: Array, y: Array | None = None, method: str = "auto", title
 
     figure, axes = single(3.9, title, *names)
     look: dict[str, Any] = {"s": 9, "alpha": 0.75, "linewidths": 0}
-    if labels is None or len(np.unique(labels)) <= len(PALETTE):
+    if labels is None or few(labels) is not None:
         for label, group, color in _groups(labels, len(codes)):
             scatter(axes, codes[group], color=color, label=label, **look)
     else:
-        color_bar(figure, scatter(axes, codes, c=labels, cmap="viridis", **look), axes)
+        _by_rank(figure, axes, codes, labels, look)
     if axes.get_legend_handles_labels()[1]:
         legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
+
+
+def _by_rank(figure: Figure, axes: Axes, codes: np.ndarray, labels: np.ndarray, look: Mapping[str, Any]) -> None:
+    """Points in the colours of numbers, or of the places of many names in their order."""
+    if np.issubdtype(labels.dtype, np.number):
+        color_bar(figure, scatter(axes, codes, c=labels, cmap="viridis", **look), axes)
+        return
+    names, places = np.unique(labels, return_inverse=True)
+    bar = color_bar(figure, scatter(axes, codes, c=places, cmap="viridis", **look), axes)
+    named = np.arange(0, len(names), math.ceil(len(names) / NAMED))
+    bar.set_yticks(named, [plain(name) for name in names[named]])
 
 
 def latent_film(codes: Mapping[str, Array], y: Array | None = None) -> Figure:
@@ -71,7 +85,7 @@ def latent_film(codes: Mapping[str, Array], y: Array | None = None) -> Figure:
         stacked = np.column_stack([stacked, np.tile(np.arange(len(stacked) // len(times)), len(times))])
     elif stacked.shape[1] > 2:
         stacked = _tsne(stacked)
-    labels = _few(y)
+    labels = few(y)
     columns = min(len(times), 3)
     rows = -(-len(times) // columns)
     figure = blank(WIDTH * columns / 3, 1.6 * rows)
@@ -122,7 +136,7 @@ def marginals(posterior: Array, prior: Array, order: Sequence[int]) -> Figure:
 
 def pairs(z: Array, order: Sequence[int], y: Array | None = None) -> Figure:
     """Every pair of the latents in ``order``, each against each in a small scatter, in the colours of their labels."""
-    codes, labels = as_rows(z)[:, list(order)], _few(y)
+    codes, labels = as_rows(z)[:, list(order)], few(y)
     n = len(order)
     figure = blank(WIDTH, WIDTH - 0.2)
     panels = figure.subplots(n - 1, n - 1, squeeze=False, sharex="col", sharey="row")
@@ -158,7 +172,7 @@ def ellipses(mean: Array, covariance: Array, y: Array | None = None) -> Figure:
         covariance: ``(N, D, D)``.
         y: labels, by which they are coloured.
     """
-    centres, spread, labels = as_rows(mean), as_array(covariance), _few(y)
+    centres, spread, labels = as_rows(mean), as_array(covariance), few(y)
     (xy,), names, directions = (*_in_plane(centres), _directions(centres))
     values, vectors = np.linalg.eigh(directions @ spread @ directions.T)
     widths = 2 * np.sqrt(values.clip(0))
@@ -179,7 +193,7 @@ def ellipses(mean: Array, covariance: Array, y: Array | None = None) -> Figure:
     return figure
 
 
-def _few(y: Array | None) -> np.ndarray | None:
+def few(y: Array | None) -> np.ndarray | None:
     """Labels, where there are few enough of them to be told apart by colour."""
     labels = None if y is None else as_array(y).reshape(-1)
     return None if labels is None or len(np.unique(labels)) > len(PALETTE) else labels
@@ -211,8 +225,7 @@ def _padded(values: np.ndarray) -> tuple[float, float]:
 
 def _latent_histogram(codes: np.ndarray, labels: np.ndarray | None, title: str | None) -> Figure:
     figure, axes = single(3.0, title, "$z$", "count")
-    if labels is not None and len(np.unique(labels)) > len(PALETTE):
-        labels = None
+    labels = few(labels)
     names, groups, colors = zip(*_groups(labels, len(codes)), strict=True)
     axes.hist([codes[group] for group in groups], bins=40, stacked=True, color=colors, label=names)
     if labels is not None:

@@ -36,6 +36,9 @@ from pyrogen.kinds import is_shown, kind_named
 SPLITS = ("train", "valid", "test")
 CLOCKS = {"epoch", "step", "stage", "seconds"}
 
+Shades = tuple[float | np.ndarray, float | np.ndarray]
+"""What is black and what is white, each a number or ``x_shape``."""
+
 GAP = 5
 CLIPS = 5  # dimensions of a batch of them, (N, T, C, H, W)
 
@@ -43,11 +46,16 @@ CLIPS = 5  # dimensions of a batch of them, (N, T, C, H, W)
 # -- data ------------------------------------------------------------------------------------------------------------
 
 
-def to_image(x: Array, kind: str) -> np.ndarray:
+def to_image(x: Array, kind: str, within: Shades | None = None) -> np.ndarray:
     """Data as pictures: ``(N, C, H, W)`` of a data kind -> ``(N, H, W, C)`` in [0, 1].
 
     Clips ``(N, T, C, H, W)`` are pictures of all their frames side by side, a white line between them. Real values are
     stretched from the least to the greatest of the whole batch, so that its pictures can be compared.
+
+    Args:
+        x: the pictures.
+        kind: of the data.
+        within: what is black and what is white, numbers or ``x_shape``; by default :func:`limits` of x itself.
 
     Raises:
         ValueError: an unknown kind, or not pictures of one or three channels.
@@ -55,23 +63,24 @@ def to_image(x: Array, kind: str) -> np.ndarray:
     values = as_array(x)
     if not _is_image(values):
         raise ValueError(f"pictures are (N, 1 or 3, H, W); got {values.shape}. Other data: see profiles().")
-    low, high = _limits(values, kind)
-    scaled = np.nan_to_num((values - low) / (high - low if high > low else 1.0)).clip(0.0, 1.0)
+    low, high = within or limits(values, kind)
+    room = np.subtract(high, low)
+    scaled = np.nan_to_num((values - low) / np.where(room > 0, room, 1.0)).clip(0.0, 1.0)
     if scaled.ndim == CLIPS:
         lined = np.pad(scaled, [(0, 0)] * 4 + [(0, 1)], constant_values=1.0).transpose(0, 2, 3, 1, 4)
         scaled = lined.reshape(*lined.shape[:3], -1)[..., :-1]
     return scaled.transpose(0, 2, 3, 1)
 
 
-def samples(x: Array, kind: str, data: Array | None = None) -> Figure:
+def samples(x: Array, kind: str, data: Array | None = None, within: Shades | None = None) -> Figure:
     """Samples, drawn as what they are: pictures, clips, paths, or points of the plane or vectors beside those of the data."""
     values = as_array(x)
     if kind == "paths":
         return path_plots.walks(values)
     if values.ndim == CLIPS and _is_image(values):
-        return _picture(_mosaic(to_image(values[:16], kind), 2), width=WIDTH)
+        return _picture(_mosaic(to_image(values[:16], kind, within), 2), width=WIDTH)
     if _is_image(values):
-        return image_grid(values, kind)
+        return image_grid(values, kind, within=within)
     if _is_plane(values):
         return points(values, data)
     if data is None:
@@ -92,10 +101,14 @@ def reconstructions(x: Array, reconstructed: Array, kind: str) -> Figure:
     return strips(np.stack([before[:8], after[:8]]), kind, ["data", "reconstruction"])
 
 
-def strips(x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> Figure:
+def strips(
+    x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str] = (), within: Shades | None = None
+) -> Figure:
     """Rows of pictures, ``(R, N, C, H, W)``, with a name for each row and each column."""
     values = as_array(x)
-    figure = _picture(_mosaic(to_image(values.reshape(-1, *values.shape[2:]), kind), values.shape[1]), width=WIDTH)
+    figure = _picture(
+        _mosaic(to_image(values.reshape(-1, *values.shape[2:]), kind, within), values.shape[1]), width=WIDTH
+    )
     axes = figure.axes[0]
     height, width = sizes = axes.images[0].get_size()
     # names beside the pictures take their room: no lower than the rest demands
@@ -110,16 +123,18 @@ def strips(x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str]
     return figure
 
 
-def image_grid(x: Array, kind: str, columns: int | None = None, title: str | None = None) -> Figure:
+def image_grid(
+    x: Array, kind: str, columns: int | None = None, title: str | None = None, within: Shades | None = None
+) -> Figure:
     """Pictures in rows, as square a grid as their number allows."""
-    images = to_image(x, kind)
+    images = to_image(x, kind, within)
     columns = columns or math.ceil(math.sqrt(len(images)))
     return _picture(_mosaic(images, columns), width=min(7.2, max(3.0, 0.56 * columns)), title=title)
 
 
-def manifold(x: Array, kind: str, side: int) -> Figure:
+def manifold(x: Array, kind: str, side: int, within: Shades | None = None) -> Figure:
     """A ``side`` × ``side`` grid of decoded latents, row by row: ``(side * side, C, H, W)``, seamless."""
-    return _picture(_mosaic(to_image(x, kind), side, gap=0), width=WIDTH)
+    return _picture(_mosaic(to_image(x, kind, within), side, gap=0), width=WIDTH)
 
 
 def points(samples: Array, data: Array | None = None, title: str | None = None, label: str = "samples") -> Figure:
@@ -291,8 +306,10 @@ def _is_plane(x: np.ndarray) -> bool:
     return math.prod(x.shape[1:]) == 2
 
 
-def _limits(x: np.ndarray, kind: str) -> tuple[float, float]:
-    finite = x[np.isfinite(x)]
+def limits(x: Array, kind: str) -> tuple[float, float]:
+    """What is black and what is white of data of a kind: of real values and counts, the least and the greatest of them."""
+    values = as_array(x)
+    finite = values[np.isfinite(values)]
     return kind_named(kind).limits or ((float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0))
 
 
@@ -321,7 +338,7 @@ def _picture(canvas: np.ndarray, width: float, title: str | None = None) -> Figu
 def heat_maps(named: Mapping[str, np.ndarray], kind: str) -> Figure:
     """Vectors as rows of colour, one map above the other, in the same colours; what is missing is grey."""
     vectors = [as_rows(x)[:48] for x in named.values()]
-    low, high = _limits(np.concatenate(vectors), kind)
+    low, high = limits(np.concatenate(vectors), kind)
     colors = "Blues"
     if kind == "real":
         low, high, colors = -max(-low, high), max(-low, high), "RdBu_r"

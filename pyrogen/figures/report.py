@@ -27,7 +27,8 @@ NUMBER = re.compile(r"[-−+±≥≤<>~≈]?\s*[\d.,]+[\d\s.,%e×±()+−-]*|[-�
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: figures with their captions, then text, code, and a table (first row the header).
+    """A part of a report: figures with their captions, then text, code, a table (first row the header), and more tables, each
+    below words of its own.
 
     Everything is plain text; a blank line in ``text`` begins a paragraph.
     """
@@ -37,6 +38,7 @@ class Section:
     table: Sequence[Sequence[str]] = ()
     figures: Sequence[tuple[str, Figure | Drawing]] = ()
     code: str = ""
+    tables: Sequence[tuple[str, Sequence[Sequence[str]]]] = ()
 
 
 def write_report(
@@ -78,12 +80,18 @@ def _section(number: int, section: Section) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
     if section.figures:
         parts.append(_figures(section.figures))
-    parts += [f"<p>{escape(paragraph.strip())}</p>" for paragraph in section.text.split("\n\n") if paragraph.strip()]
+    parts += _paragraphs(section.text)
     if section.code:
         parts.append(f"<pre><code>{escape(section.code)}</code></pre>")
     if section.table:
         parts.append(_table(section.table, section.title))
+    for words, table in section.tables:
+        parts += [*_paragraphs(words), _table(table, section.title)]
     return f'<section id="section-{number}">\n' + "\n".join(parts) + "\n</section>"
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [f"<p>{escape(paragraph.strip())}</p>" for paragraph in text.split("\n\n") if paragraph.strip()]
 
 
 def _table(table: Sequence[Sequence[str]], label: str) -> str:

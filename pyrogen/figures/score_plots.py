@@ -112,16 +112,21 @@ def estimates(
 ) -> Figure:
     """Mean estimates of the same data below one another: thick bars the error of draws, thin ones that of data.
 
-    An arrow points to where log p(x) lies: to the right of a lower bound, to the left of an upper one.
+    An arrow points to where log p(x) lies: to the right of a lower bound, to the left of an upper one. One that is not finite
+    has no place, and its number stands in words.
     """
-    means, thick, thin = (np.nan_to_num(as_array(v)) for v in (nats, draws_error, data_error))
+    means, (thick, thin) = as_array(nats), (np.nan_to_num(as_array(v), posinf=0.0) for v in (draws_error, data_error))
     figure, axes = single(0.8 + 0.5 * len(names), None, "nats per datum")
     for i, (name, bound) in enumerate(zip(names, bounds, strict=True)):
         y = len(names) - 1 - i
-        axes.errorbar([means[i]], [y], xerr=[thin[i]], color=MUTED, linewidth=0, elinewidth=1, capsize=3)
-        axes.errorbar([means[i]], [y], xerr=[thick[i]], color=BLUE, elinewidth=3, marker=MARKERS[bound], ms=7)
         # above the bars: names as long as these would leave no room beside them
         axes.annotate(name, (0.0, y + 0.3), xycoords=("axes fraction", "data"), fontsize=8.5, color=INK)
+        if not np.isfinite(means[i]):
+            said = f"{means[i]}, not finite".replace("-", "−")
+            axes.annotate(said, (0.0, y), xycoords=("axes fraction", "data"), fontsize=8.5, color=RED)
+            continue
+        axes.errorbar([means[i]], [y], xerr=[thin[i]], color=MUTED, linewidth=0, elinewidth=1, capsize=3)
+        axes.errorbar([means[i]], [y], xerr=[thick[i]], color=BLUE, elinewidth=3, marker=MARKERS[bound], ms=7)
     axes.set(yticks=[], ylim=(-0.5, len(names) - 0.2))
     axes.grid(False, axis="y")
     return figure

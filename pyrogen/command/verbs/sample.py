@@ -15,12 +15,15 @@ from pyrogen.command.cli import VERBS
 from pyrogen.seeds import check_seed
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import Tensor
 
+    from pyrogen.data import Data
     from pyrogen.vocabulary import Vocabulary
 
 SHOWN = 8  # texts
 ROLLS = 16
+COMPARED = 500  # data, whose limits are those of pictures
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -80,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from pyrogen.capabilities import HasDiffusion
     from pyrogen.data.said import as_said
-    from pyrogen.figures import music_plots, plots
+    from pyrogen.figures import music_plots
     from pyrogen.figures.report import save_figures
     from pyrogen.files import saving, write
     from pyrogen.inference.runs.recipe import data_of
@@ -112,7 +115,7 @@ def run(arguments: Sequence[str]) -> int:
         if notes is not None:
             heard = {shown[name]: notes.sound(x.cpu()) for name, x in drawn.items()}
         texts = {shown[name]: words.write(x.cpu()) for name, x in drawn.items()} if words and notes is None else {}
-        figures = {} if words else {shown[name]: plots.samples(x, data.kind) for name, x in drawn.items()}
+        figures = {} if words else {shown[name]: _drawing(x, data) for name, x in drawn.items()}
         figures |= {
             name: music_plots.rolls([("", piece) for piece in pieces[:ROLLS]]) for name, pieces in heard.items()
         }
@@ -153,6 +156,15 @@ def _played(folder: Path, heard: Mapping[str, Tensor]) -> str:
         for number, piece in enumerate(pieces, 1):
             write(folders[-1] / f"{number:0{len(str(len(pieces)))}}.mid", midi.written(piece))
     return f"as MIDI files, one a piece: {' and '.join(map(str, folders))}"
+
+
+def _drawing(x: Tensor, data: Data) -> Figure:
+    """Samples in the file's own values, pictures as dark and as bright as in a report."""
+    from pyrogen.figures import plots
+
+    part, scale = data.test.take(COMPARED), data.test.view.scale
+    seen = part.x if scale is None else scale.restore(part.x)
+    return plots.samples(x, data.kind, within=plots.limits(seen, data.kind))
 
 
 def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None) -> dict[str, Any]:

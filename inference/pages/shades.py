@@ -1,0 +1,21 @@
+"""What is black and what is white in pictures that are to be compared."""
+
+from __future__ import annotations
+
+import torch
+
+from pyrogen.data import Split
+from pyrogen.figures.plots import Shades, limits
+from pyrogen.kinds import kind_named
+
+
+def shades(part: Split, kind: str) -> Shades:
+    """One pair of values for all pictures, those of the kind, or the least and the greatest of the data.
+
+    Standardized data have it of their raw values, and so another pair for each channel: colours are those of the raw data.
+    """
+    scale = part.view.scale
+    if scale is None or kind_named(kind).limits is not None:
+        return limits(part.x, kind)
+    low, high = (scale(torch.full(part.x.shape[1:], v)).numpy() for v in limits(scale.restore(part.x), kind))
+    return low, high
