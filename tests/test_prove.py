@@ -233,7 +233,10 @@ def test_an_interrupted_proof_keeps_what_it_has(zoo, tmp_path):
     stop.append("c")
     with pytest.raises(KeyboardInterrupt):
         prove("fake", folder=path.parent, progress=False)
-    assert [c["settings"] for c in json.loads(path.read_text(encoding="utf-8"))["claims"]] == [{"of": "b"}]
+    proof = json.loads(path.read_text(encoding="utf-8"))
+    assert [c["settings"] for c in proof["claims"]] == [{"of": "b"}]
+    # what is not measured yet is not proved
+    assert (proof["claims"][0]["verdict"], proof["proved"], len(proof["unmeasured"])) == ("proved", False, 1)
     stop.clear()
     run("fake", tmp_path, "--only_stale")
     stop.append("b")
@@ -334,8 +337,12 @@ def test_another_entry_starts_with_its_own_arguments(zoo):
 
 def test_fewer_seeds_are_said(zoo, tmp_path):
     zoo("fake", CLAIM)
-    assert run("fake", tmp_path, "--seeds", "1") == 0
-    assert "20 (1 of 2 seeds)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert run("fake", tmp_path, "--seeds", "1") == 1
+    proof = json.loads((tmp_path / "proofs" / "fake.json").read_text(encoding="utf-8"))
+    assert (proof["proved"], proof["claims"][0]["verdict"]) == (False, "1 of 2 seeds")
+    assert "**1 of 2 seeds**" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    zoo("faker", {**CLAIM, "at_least": 21})
+    assert measure(claims_of("faker")[0], seeds=1).verdict == "missed, 1 of 2 seeds"
 
 
 def test_nothing_matches(zoo, tmp_path, capsys):
@@ -564,7 +571,8 @@ def test_one_real_claim_a_day():
     today = datetime.date.today().toordinal()
     name, number = (os.environ.get("PYROGEN_CLAIM") or "{}:{}".format(*possible[today % len(possible)])).split(":")
     result = measure(claims_of(name)[int(number)], seeds=1)
-    assert result.proved, f"{name}: {result.says} {result.bound}: {result.values}, control {result.control}"
+    told = f"{name}: {result.says} {result.bound}: {result.values}, control {result.control}"
+    assert (result.met, result.control_fails) == (True, True), told
 
 
 def test_a_classifier_is_trained_alone_as_the_control_of_semi_supervision_is():
@@ -586,8 +594,8 @@ def test_fresh_seeds_are_named(zoo, tmp_path):
     (claim,) = json.loads((tmp_path / "proofs" / "fake.json").read_text(encoding="utf-8"))["claims"]
     assert (claim["seeds"], claim["values"]) == ([10, 11, 12], pytest.approx([21.0, 21.1, 21.2]))
     assert "21 21.1 21.2 (seeds 10, 11, 12)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
-    assert run("fake", tmp_path, "--seeds", "10,") == 0
-    assert "21 (1 of 2 seeds: seeds 10)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert run("fake", tmp_path, "--seeds", "10,") == 1
+    assert "21 (seeds 10)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
     assert run("fake", tmp_path, "--seeds", "3") == 0
     assert "20 20.1 20.2 |" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
 

@@ -60,8 +60,13 @@ class Measured:
 
     @property
     def proved(self) -> bool:
-        """The claim is met and its control fails."""
-        return self.met and self.control_fails and not self.error
+        """The claim is met and its control fails, on as many seeds as it is made on."""
+        return self.met and self.control_fails and not self.few and not self.error
+
+    @property
+    def few(self) -> str:
+        """That it was run on fewer seeds than it is made on, in words; empty if it was not."""
+        return f"{len(self.seeds)} of {self.claimed_seeds} seeds" if len(self.seeds) < self.claimed_seeds else ""
 
     @property
     def verdict(self) -> str:
@@ -70,14 +75,18 @@ class Measured:
             return f"error: {self.error}"
         if self.proved:
             return "proved"
-        return " and ".join(
-            [*([] if self.met else ["missed"]), *([] if self.control_fails else ["control does not fail"])]
-        )
+        kept = [*([] if self.met else ["missed"]), *([] if self.control_fails else ["control does not fail"])]
+        return ", ".join(filter(None, [" and ".join(kept), self.few]))
 
 
 @dataclass(frozen=True)
 class Proof:
-    """All claims of one entry as they came out, with where and when."""
+    """All claims of one entry as they came out, with where and when.
+
+    Attributes:
+        claims: those that were measured.
+        unmeasured: what else the entry claims: an interrupted run leaves some.
+    """
 
     entry: str
     summary: str
@@ -88,11 +97,12 @@ class Proof:
     versions: Mapping[str, str]
     commit: str
     date: str
+    unmeasured: Sequence[str] = ()
 
     @property
     def proved(self) -> bool:
-        """Every claim is."""
-        return all(claim.proved for claim in self.claims)
+        """Every claim of the entry is."""
+        return not self.unmeasured and all(claim.proved for claim in self.claims)
 
     def to_json(self) -> str:
         """As JSON text; numbers that are not finite become null."""
@@ -212,13 +222,11 @@ def _is_of(row: Mapping[str, Any], stated: Mapping[str, Any]) -> bool:
 
 
 def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
-    run, claimed = len(claim["seeds"]), claim["claimed_seeds"]
-    few = f"{run} of {claimed} seeds" if 0 < run < claimed else ""
     # a plain number of seeds counts from 0; what was measured on others says so
-    named = f"seeds {', '.join(map(str, claim['seeds']))}" if list(claim["seeds"]) != list(range(run)) else ""
+    plain = list(range(len(claim["seeds"])))
+    named = f"seeds {', '.join(map(str, claim['seeds']))}" if list(claim["seeds"]) != plain else ""
     elsewhere = f"on {claim['machine']['cpu']}, torch {claim['versions']['torch']}" if claim.get("machine") else ""
-    seeds = ": ".join(filter(None, [few, named]))
-    said = f" ({'; '.join(filter(None, [seeds, elsewhere]))})" if seeds or elsewhere else ""
+    said = f" ({'; '.join(filter(None, [named, elsewhere]))})" if named or elsewhere else ""
     cells = [
         f"`{proof['entry']}`",
         claim["says"],
