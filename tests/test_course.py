@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import json
 import re
 import runpy
 import shlex
@@ -17,6 +16,7 @@ from matplotlib import pyplot
 from pyrogen import registry
 from pyrogen.command import cli
 from pyrogen.inference.proofs.claims import claims_of
+from pyrogen.inference.proofs.records import read_proof
 
 ROOT = Path(__file__).parent.parent
 PAGES, SCRIPTS = ROOT / "docs" / "course", ROOT / "examples" / "course"
@@ -92,7 +92,7 @@ def verdict(claim):
     """Whether the one claim that begins so was recorded as met on all its seeds, its control as missing the bound."""
     entry, says = claim.split(": ", 1)
     (stated,) = [c for c in claims_of(entry) if c.says.startswith(says)]
-    record = json.loads((ROOT / "proofs" / f"{entry}.json").read_text(encoding="utf-8"))
+    record = read_proof(ROOT / "proofs" / f"{entry}.json")
     (found,) = [c for c in record["claims"] if c["says"] == stated.says]
     return found["verdict"] == "proved"
 

@@ -19,7 +19,7 @@ from pyrogen.inference.metrics.boltzmann import ExactLikelihood
 from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.proofs.claims import claims_of
 from pyrogen.inference.proofs.prove import Bench, matching, measure, prove
-from pyrogen.inference.proofs.records import write_table
+from pyrogen.inference.proofs.records import read_proof, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIM = {
@@ -160,10 +160,8 @@ def test_a_control_may_have_a_bound_of_its_own(zoo, tmp_path):
     "change",
     [
         {"at_least": 11},
-        {"says": "It is larger than thought."},
         {"seeds": 1},
         {"recipe": {"epochs": 0, "lr": 1e-2}},
-        {"control": {**CLAIM["control"], "says": "a small one"}},
         {"control": {**CLAIM["control"], "seed": 1}},
         {"over": "mean"},
         {"with": {"offset": 1.0}},
@@ -182,6 +180,19 @@ def test_a_measurement_holds_for_no_other_claim(zoo, tmp_path, change):
     assert "| – |" in changed
     assert "**stale: this was not measured; run pyrogen prove fake**" in changed
     assert "20.1" not in changed
+
+
+def test_a_measurement_is_told_in_the_words_of_now(zoo, tmp_path):
+    path = tmp_path / "proofs" / "fake.json"
+    zoo("fake", CLAIM)
+    run("fake", tmp_path)
+    control = {**CLAIM["control"], "says": "a small one"}
+    zoo("fake", {**CLAIM, "says": "It is above ten.", "control": control})
+    table = write_table(tmp_path / "proofs").read_text(encoding="utf-8")
+    assert "It is above ten. | `size-of-model` | ≥ 10 | 20 20.1 | a small one | 1 1.1 |" in table
+    run("fake", tmp_path, "--only_stale")
+    (row,) = json.loads(path.read_text(encoding="utf-8"))["claims"]
+    assert (row["says"], row["control_says"], row["values"]) == ("It is above ten.", "a small one", [20.0, 20.1])
 
 
 def test_only_what_is_stale_may_be_measured(zoo, tmp_path):
@@ -558,7 +569,7 @@ def affordable(seconds=20):
             proof["entry"] in pyrogen.list_models()
             and proof["minutes"] * 60 / len(proof["claims"][0]["seeds"]) < seconds
         ):
-            proved = {row["says"] for row in proof["claims"] if row["verdict"] == "proved"}
+            proved = {row["says"] for row in read_proof(file)["claims"] if row["verdict"] == "proved"}
             found += [(proof["entry"], i) for i, claim in enumerate(claims_of(proof["entry"])) if claim.says in proved]
     return found
 

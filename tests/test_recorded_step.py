@@ -552,8 +552,8 @@ def test_what_was_decided_at_the_start_holds_when_a_run_goes_on(tiny_data, tmp_p
     assert "compiled in" in fit(small("vae"), data, epochs=16, overwrite=True, **arguments).steps
 
 
-@pytest.mark.slow
 def test_inductor_computes_the_same(tiny_data):
+    """The one that compiles every day; without a compiler it would replay, and fails."""
     outcomes = []
     for compile in (True, False):
         model = small("vae", hidden=(16,))
@@ -577,7 +577,7 @@ print(found["fxgraph_cache_hit"], found["fxgraph_cache_miss"], found["fxgraph_ca
 """
 
 
-@pytest.mark.slow
+@pytest.mark.rotating
 def test_a_second_process_compiles_nothing(tmp_path):
     where = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
     said = []

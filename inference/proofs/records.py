@@ -16,6 +16,7 @@ from pyrogen.inference.proofs.claims import BOUNDS, Claim, claims_of
 from pyrogen.provenance import provenance
 
 FOLDER, TABLE = Path("proofs"), "PROOFS.md"
+SENTENCES = ("says", "control_says")
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
     """Write the Markdown table of every proof in a folder; by default to ``PROOFS.md`` beside the folder.
 
     A measurement holds for the claim that it was made of: where an entry claims something else by now (another bound, recipe,
-    control, sentence), the old numbers are left out and the claim is said to be stale. Entries that are not known here keep
-    their rows, and these say so.
+    control), the old numbers are left out and the claim is said to be stale. Sentences are those of now: what was measured is
+    told by all the rest. Entries that are not known here keep their rows, and these say so.
 
     Raises:
         ValueError: a file there is no proof.
@@ -169,7 +170,8 @@ def measured_before(path: Path, claims: Sequence[Claim]) -> tuple[list[Measured 
     stated = json.loads(json.dumps([claim.stated() for claim in claims]))
     found = [next((row for row in proof["claims"] if _is_of(row, now)), None) for now in stated]
     others = [row["says"] for row in proof["claims"] if not any(_is_of(row, now) for now in stated)]
-    return [None if row is None else _as_of(proof, row) for row in found], others
+    held = zip(found, stated, strict=True)
+    return [None if row is None else _as_of(proof, _said(row, now)) for row, now in held], others
 
 
 def _as_of(proof: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
@@ -213,12 +215,17 @@ def _standing(proof: Mapping[str, Any], stated: Sequence[Any] | None) -> list[Ma
         "verdict": f"stale: this was not measured; run pyrogen prove {proof['entry']}",
     }
     found = ([row for row in measured if _is_of(row, now)] for now in stated)
-    return [rows[0] if rows else {**now, **stale} for now, rows in zip(stated, found, strict=True)]
+    return [_said(rows[0], now) if rows else {**now, **stale} for now, rows in zip(stated, found, strict=True)]
 
 
 def _is_of(row: Mapping[str, Any], stated: Mapping[str, Any]) -> bool:
-    """Whether a measurement was made of a claim as it is stated."""
-    return {k: row[k] for k in stated} == stated
+    """Whether a measurement was made of a claim as it is stated, in whatever words."""
+    return all(row[k] == stated[k] for k in stated if k not in SENTENCES)
+
+
+def _said(row: Mapping[str, Any], stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A measurement of a claim in the words of now."""
+    return {**row, **{k: stated[k] for k in SENTENCES}}
 
 
 def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:

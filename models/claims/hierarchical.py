@@ -6,7 +6,7 @@ ONE_LEVEL = {
     "entry": "vae",
     "arguments": {"latent_size": 12, "hidden": [259], "objective": {"name": "ELBO", "warmup": 1000}},
 }
-# 42,940 parameters, beside 42,876 of one level
+# 42,940 parameters, beside 42,892 of one level
 DEEP = {"latent_size": 12, "levels": 2, "width": 60, "warmup": 900}
 FLAT = {"arguments": {"levels": 1, "width": 82}}
 
