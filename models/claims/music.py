@@ -26,7 +26,7 @@ CLAIMS = {
             "arguments": TOLD,
             "recipe": LEARNED,
             "against": {"arguments": FLAT},
-            "control": {"says": "the flat decoder itself", "arguments": FLAT},
+            "control": {"says": "the flat decoder, from other seeds", "arguments": FLAT, "seed": 100},
         },
         {
             **ON_TUNES,
