@@ -97,8 +97,8 @@ class Quality:
         means = "means of p(x|z)" if a["draws"] == "means" else "samples"
         space = f" Features are {a['features_say']} ({a['features_sha256']})." if a["features_sha256"] else ""
         return (
-            f"{a['num']} {means}{of_weights(a)} against as many {a['split']} data of {a['data']!r}, and these against as many others; "
-            f"± one standard error, from parts of {a['blocks']} blocks.{space}"
+            f"{a['num']} {means}{of_weights(a)} against as many {a['split']} data of {a['data']!r}, and these against as many "
+            f"others; ± one standard error, from parts of {a['blocks']} blocks.{space}"
         )
 
     def text(self) -> str:
