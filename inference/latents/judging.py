@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY
+from pyrogen.data.split import evenly
 from pyrogen.inference.latents.measured import Measured, share
 from pyrogen.registry import describe, make
 
@@ -224,12 +225,6 @@ def unjudged(data: Data) -> str:
     return (
         "a judge reads whole data, and of these some elements are missing; impute them first." if data.missing else ""
     )
-
-
-def evenly(count: int, most: int) -> Tensor:
-    """Places of at most so many of ``count`` data, at equal distances, since the first may be the easiest: ``(n,)``."""
-    n = min(count, most)
-    return torch.arange(n) * count // max(n, 1)
 
 
 def _labelled(data: Data, name: str, most: int) -> tuple[Tensor, Tensor]:

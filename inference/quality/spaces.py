@@ -178,7 +178,7 @@ def _judged(judge: TrainedJudge, data: Data) -> FeatureSpace:
 
 def _some(data: Data) -> Tensor:
     """Training data that a space is fitted to."""
-    return data.train.take(FITTED).x.cpu()
+    return data.train.spread(FITTED).x.cpu()
 
 
 def _plain(x: Tensor, kind: str) -> Tensor:

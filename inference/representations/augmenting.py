@@ -134,7 +134,7 @@ def _useless(model: Model, data: Data) -> str:
 
 def _labelled(data: Data, limit: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The training data whose label is known, and test data, with their labels."""
-    test = data.test.take(min(limit, len(data.test)))
+    test = data.test.spread(limit)
     assert data.train.y is not None  # else nobody could judge
     assert test.y is not None
     known = data.train.y >= 0
