@@ -19,6 +19,7 @@ from torch import nn
 from pyrogen.base import Model
 from pyrogen.data import Data, load
 from pyrogen.inference import AIS, BDMC, IWAE, Adversarial, fit, log_evidence, observe
+from pyrogen.inference.evidence.comparison import error_of_mean, shared_variance
 from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.evidence.parzen import KDE
 from pyrogen.inference.programs.contexts import seeded
@@ -184,7 +185,7 @@ def _kept(name: str, make: Callable[[], xr.Dataset]) -> xr.Dataset:
 def _mean(found: xr.Dataset, variable: str) -> tuple[float, float, float]:
     """The mean over images, its Monte Carlo error and that of the choice of images."""
     value, own = found[variable].values, found["mc_se"].values
-    return float(value.mean()), float(np.sqrt((own**2).sum()) / len(own)), _error(value)
+    return float(value.mean()), error_of_mean(own**2, shared_variance(found)), _error(value)
 
 
 def _error(values: np.ndarray) -> float:

@@ -276,7 +276,8 @@ class HasGaps(ABC):
         """Data ``(N, *x_shape)`` whose hidden places are drawn, and the log weight of each in nats, ``(N,)``.
 
         The mean of the weights is p(x_seen), without bias; of many data, drawn again by their weights, the hidden places are
-        draws of p(x_hidden|x_seen). A model that draws x in an order of chance has the seen places come first.
+        draws of p(x_hidden|x_seen). A model that draws x in an order of chance has the seen places come first: then both are
+        of the orders that begin with them, and of its own law only where its conditionals are those of one law.
 
         Args:
             x: data; what is hidden of them is not read.

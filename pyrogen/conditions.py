@@ -148,6 +148,11 @@ class Condition:
                 raise ValueError(f"the model takes {self}; y holds {_held(y)}.")
             return
         lowest, whole = UNKNOWN if self.optional else 0, not y.is_floating_point()
+        if whole and not self.shape and lowest == 0 and int(y.min()) == UNKNOWN:
+            raise ValueError(
+                f"the model has to be told {self}, and {int((y == UNKNOWN).sum())} of {n} labels are {UNKNOWN}, unknown; "
+                "leave these data out, or take a model that infers what is unknown, as vae-semi-supervised does."
+            )
         if not whole or int(y.min()) < lowest or int(y.max()) >= self.classes:
             unknown = f", or {UNKNOWN} where it is unknown" if self.optional else ""
             raise ValueError(f"the model takes {self}, numbered 0 to {self.classes - 1}{unknown}; y holds {_held(y)}.")

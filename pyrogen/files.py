@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,28 @@ def write(path: str | Path, content: bytes | str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def below(folder: str | Path, suffixes: Collection[str]) -> Iterator[Path]:
+    """The files below a folder whose names end so, in capitals or not, by way of links too.
+
+    What is hidden, its name beginning with a point, is left out, and so is a link that leads back to where it lies.
+    """
+    return _below(Path(folder), tuple(suffixes), frozenset())
+
+
+def _below(folder: Path, suffixes: tuple[str, ...], above: frozenset[Path]) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in above:
+        return
+    with os.scandir(folder) as entries:
+        found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    for name, is_folder in found:
+        path = folder / name
+        if is_folder:
+            yield from _below(path, suffixes, above | {real})
+        elif name.lower().endswith(suffixes) and path.is_file():
+            yield path
 
 
 @contextmanager

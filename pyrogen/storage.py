@@ -47,19 +47,40 @@ BESIDE = ("best.safetensors", "ema.safetensors", "film.safetensors", "checkpoint
 def save(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> Path:
     """Write a model's weights and config; where they replace others, what was derived from those goes with them.
 
+    A run whose very model this is stays as it is.
+
     Args:
         model: the model.
         folder: where; it is created.
         sections: more sections of the config, such as the data and the settings of a fit.
+
+    Raises:
+        ValueError: the folder holds the run of other weights, of which its config says more than would be written.
     """
     folder = Path(folder)
-    path = folder / WEIGHTS
+    path, weights = folder / WEIGHTS, _bytes(model.state_dict())
     before = path.read_bytes() if path.is_file() else None
+    there = _sections(folder)
+    if lost := sorted(there.keys() - {"pyrogen", "model"} - sections.keys()):
+        if before == weights and there["model"] == config_of(model)["model"]:
+            return folder
+        raise ValueError(
+            f"{folder} holds a run with other weights, and what its config says of that ({', '.join(lost)}) would be lost; "
+            "save the model in another folder."
+        )
     write_config(model, folder, **sections)
-    write_weights(path, model.state_dict())
-    if before not in (None, path.read_bytes()):
+    write(path, weights)
+    if before not in (None, weights):
         clear(folder, *DERIVED, *BESIDE)
     return folder
+
+
+def _sections(folder: Path) -> dict[str, Any]:
+    """What a config says that is there already; nothing where it is damaged or another's."""
+    try:
+        return read_config(folder)
+    except ValueError:
+        return {}
 
 
 def clear(folder: str | Path, *patterns: str) -> None:
@@ -98,7 +119,11 @@ def fingerprint(folder: str | Path, weights: str = "last") -> dict[str, str]:
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Write tensors as safetensors; equal tensors make equal bytes."""
-    write(path, safetensors.torch.save({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}))
+    write(path, _bytes(weights))
+
+
+def _bytes(weights: Mapping[str, Tensor]) -> bytes:
+    return safetensors.torch.save({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()})
 
 
 def config_of(model: Model, **sections: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from scipy import optimize, special
 
 import pyrogen
 from pyrogen.data import load
-from pyrogen.inference import AIS, BDMC, SMC, log_evidence, observe
+from pyrogen.inference import AIS, BDMC, SMC, diagnose, log_evidence, observe
 from pyrogen.inference.evidence.annealing import even_schedule, geometric_schedule, sigmoid_schedule, weighed
-from pyrogen.inference.evidence.latent_space import latent_spaces
+from pyrogen.inference.evidence.latent_space import Point, latent_spaces
 from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.evidence.progress import track
-from pyrogen.inference.evidence.smc import systematic
+from pyrogen.inference.evidence.smc import Crowd, systematic
 from pyrogen.inference.evidence.weight_stream import log_mean_exp
 from pyrogen.inference.metrics.annealed import annealed_error, quadrature
 from pyrogen.inference.programs.plain import Program
@@ -250,6 +250,110 @@ def test_conjugate_pairs_are_exact_on_any_support(name, init):
     ev = log_evidence((model, guide), x, AIS(100, chains=64, init=init, leapfrogs=4, doubling=False))
     assert np.abs(scores(ev, exact(x.numpy().astype(np.float64)))).max() < 4
     assert float(ev["mc_se"].max()) < 0.2
+
+
+def within(x):
+    """A support that the latent decides."""
+    with pyro.plate("n", x.shape[0]):
+        z = pyro.sample("z", dist.Exponential(torch.ones_like(x)))
+        pyro.sample("x", dist.Uniform(torch.zeros_like(z), z), obs=x)
+
+
+def beyond(x):
+    """Another, to which the formula of the density is blind."""
+    with pyro.plate("n", x.shape[0]):
+        z = pyro.sample("z", dist.Exponential(torch.ones_like(x)))
+        pyro.sample("x", dist.Pareto(z, torch.ones_like(z)), obs=x)
+
+
+def around_one(x):
+    with pyro.plate("n", x.shape[0]):
+        pyro.sample("z", dist.LogNormal(torch.zeros_like(x), 1.0))
+
+
+# ∫ₓ^∞ exp(−z) / z dz, and ∫₀ˣ z exp(−z) / x² dz
+WALLS = {
+    "within": (within, special.exp1),
+    "beyond": (beyond, lambda x: (1 - np.exp(-x) * (1 + x)) / x**2),
+}
+
+
+@pytest.mark.rotating
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AIS(50, chains=300, leapfrogs=3, doubling=False),
+        AIS(50, chains=300, leapfrogs=3, schedule="geometric", doubling=False),
+        AIS(50, chains=300, leapfrogs=3, init="guide", doubling=False),
+        SMC(50, particles=20, leapfrogs=3),
+    ],
+    ids=["even", "geometric", "guide", "smc"],
+)
+@pytest.mark.parametrize("name", WALLS)
+def test_latents_of_which_many_cannot_have_made_the_datum(name, estimator):
+    model, exact = WALLS[name]
+    x = torch.tensor([0.4, 1.0, 2.0])
+    ev = log_evidence((model, around_one), x, estimator)
+    assert np.abs(scores(ev, np.log(exact(x.double().numpy())))).max() < 4
+    assert float(ev["mc_se"].max()) < 0.2
+    if "incremental_ess" in ev:
+        assert np.isfinite(ev["incremental_ess"].values).all()
+
+
+def test_what_a_pilot_run_finds_does_not_lean_on_impossible_latents():
+    """By 63 % of the prior's draws the datum cannot be made; temperatures and steps are those of the others."""
+    with latent_spaces(Program(within, around_one), torch.tensor([1.0]), None, "prior", 0) as (space,):
+        path = AIS(100).path(space, lambda units: None)
+        lift = space.at(space.draw(1000, 1)).lift
+    assert float(lift.isneginf().double().mean()) == pytest.approx(1 - math.exp(-1), abs=0.06)
+    assert 0.2 < float(path.betas[50]) < 0.8
+    assert float(path.steps.min()) > 0.05
+
+
+def test_a_datum_that_no_latent_can_have_made_has_probability_0():
+    def model(x):
+        with pyro.plate("n", x.shape[0]):
+            z = pyro.sample("z", dist.Uniform(torch.zeros_like(x), 1.0))
+            pyro.sample("x", dist.Uniform(torch.zeros_like(z), z), obs=x)
+
+    def guide(x):
+        with pyro.plate("n", x.shape[0]):
+            pyro.sample("z", dist.Uniform(torch.zeros_like(x), 1.0))
+
+    x = torch.tensor([0.5, 2.0])
+    for estimator in (AIS(20, chains=64, leapfrogs=2, doubling=False), SMC(20, particles=4, leapfrogs=2)):
+        ev = log_evidence((model, guide), x, estimator)
+        assert ev["log_evidence"].values[0] == pytest.approx(math.log(math.log(2)), abs=0.5)
+        assert ev["log_evidence"].values[1] == -np.inf
+        assert diagnose(ev).findings["finite"].data.tolist() == [1]
+    assert ev["incremental_ess"].values[1] == 0
+
+
+def test_a_density_is_0_at_every_temperature_but_that_of_the_base():
+    base, lift = torch.tensor([[1.0, 1, 1, 1]]), torch.tensor([[2.0, -torch.inf, torch.nan, torch.inf]])
+    point = Point(torch.zeros(1, 4, 1), base, lift, torch.zeros(1, 4, 1), torch.zeros(1, 4, 1))
+    assert point.log_density(0.5).tolist() == [[2.0, -math.inf, -math.inf, -math.inf]]
+    assert point.log_density(torch.tensor([[0.5, 0.0, 0.5, 0.5]])).tolist() == [[2.0, 1.0, -math.inf, -math.inf]]
+
+
+def test_the_spread_of_a_lift_is_that_of_what_is_finite():
+    lift = torch.tensor([[1.0, 1, 5, 0], [2, 2, -torch.inf, 0], [3, 3, torch.nan, 0], [-torch.inf, 6, 7, 0]]).double()
+    nothing = torch.zeros(4, 4, 1)
+    found = Point(nothing, torch.zeros(4, 4), lift, nothing, nothing).lift_spread()
+    assert found[:3].tolist() == pytest.approx([1.0, math.sqrt(14 / 3), math.sqrt(2)], rel=1e-6)
+    assert float(found[1]) == float(lift[:, 1].std())  # to the bit where nothing is left out
+    alone = Point(nothing, torch.zeros(4, 1), lift[:, :1].where(lift[:, :1] == 2, -torch.inf), nothing, nothing)
+    assert alone.lift_spread().tolist() == [1.0]
+
+
+def test_particles_that_weigh_nothing_are_no_part_of_the_increments():
+    crowd = Crowd(1, 4, 1, torch.device("cpu"), threshold=0.0)
+    point = Point(*(torch.zeros(4, 1) for _ in range(5)))
+    for log_weights in ([0.0, 0, 0, -math.inf], [1.0, 1, 1, -math.inf]):
+        crowd.resample(torch.tensor(log_weights).double().unsqueeze(1), point)
+        assert float(crowd.incremental_ess) == pytest.approx(3.0)
+    crowd.resample(torch.full((4, 1), -math.inf).double(), point)
+    assert float(crowd.incremental_ess) == 0.0
 
 
 @pytest.mark.rotating

@@ -98,6 +98,44 @@ def test_labels_are_numbered_from_0(y, numbers, names):
     assert int(data.test.y[0]) == row % len(numbers)
 
 
+SOME = np.arange(40) % 4  # 3 is unknown
+
+
+@pytest.mark.parametrize(
+    ("y", "names"),
+    [
+        (np.where(SOME == 3, -1, SOME), ()),
+        (np.where(SOME == 3, np.nan, SOME), ()),
+        (np.where(SOME == 3, -1, SOME + 1), ("1", "2", "3")),
+        ([None if k == 3 else int(k) for k in SOME], ()),
+        ([math.nan if k == 3 else "abc"[k] for k in SOME], ("a", "b", "c")),
+        (np.array(["a", "b", "c", ""])[SOME], ("a", "b", "c")),
+        (np.array(["a", "b", "c", None])[SOME], ("a", "b", "c")),
+    ],
+    ids=["-1", "nan", "-1 before 1", "None among numbers", "nan among names", "nothing", "None among names"],
+)
+def test_a_label_may_be_unknown(y, names):
+    pandas = pytest.importorskip("pandas")
+    for given in (y, pandas.Series(y), pandas.Series(y).convert_dtypes()):
+        data = from_arrays(ROWS, given, standardize=False)
+        assert (data.classes, data.class_names, data.y_kind) == (3, names, "label")
+        for split in (data.train, data.valid, data.test):
+            rows = [int(np.abs(ROWS - x.numpy()).sum(1).argmin()) for x in split.x]
+            assert split.y.tolist() == [-1 if SOME[row] == 3 else SOME[row] for row in rows]
+        assert "10 labels that are -1 or empty are unknown" in data.guessed
+        assert sorted({*data.train.known().y.tolist()}) == [0, 1, 2]
+    kept = from_arrays(ROWS, y, labels=7).train.y
+    assert kept[kept >= 0].bincount().sort().values.tolist() == [2, 2, 3]
+
+
+@pytest.mark.parametrize("y", [np.full(40, -1), np.where(SOME == 3, -1, 1)], ids=["none", "minus and plus one"])
+def test_unknown_labels_beside_fewer_than_two_classes_are_refused(y):
+    with pytest.raises(
+        ValueError, match=r"y holds (nothing|one class) beside \d+ labels that are -1.*, or leave y out"
+    ):
+        from_arrays(ROWS, y)
+
+
 def test_images_beside_images_are_no_classes():
     data = from_arrays(GREY, GREY)
     assert (data.classes, data.train.y.dtype) == (None, torch.float32)
@@ -320,6 +358,21 @@ def test_real_images_are_standardized_by_channel():
 
 
 FAR = np.random.default_rng(6).uniform(0, 300, (200, 1, 1, 2)) * np.ones((1, 1, 131, 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": ROWS}, r"there is no array called 'x'; there are: .*x_train"),
+        ({"x_trian": ROWS}, r"no array called 'x_trian'; did you mean 'x_train'"),
+        ({"x_train": ROWS, "kind": "real"}, r"there is no array called 'kind'"),
+        ({"x_test": ROWS}, r"there is no x_train, got x_test; pass the data"),
+        ({}, r"there is no x_train, got nothing; pass the data"),
+    ],
+)
+def test_a_mapping_of_other_names_is_refused(pair, given, message):
+    with pytest.raises(ValueError, match=message):
+        fit(pair(), given, epochs=1, progress=False)
 
 
 def test_what_is_no_data_at_all_is_said(pair):

@@ -1,6 +1,7 @@
 """The command line: every verb on real digits, every refusal one sentence and a status."""
 
 import contextlib
+import fnmatch
 import os
 import re
 import subprocess
@@ -56,6 +57,16 @@ def test_sample_writes_numbers_and_a_picture(run):
     assert set(np.unique(first)) <= {0.0, 1.0}
     assert main(["sample", str(run), "--n", "5"]) == 0
     np.testing.assert_array_equal(np.load(run / "samples.npz")["x"], first)
+
+
+@pytest.mark.parametrize("name", ["draws-0.7", "draws-0.5.npz", "draws.png"])
+def test_samples_lie_where_they_are_said_to(name, run, tmp_path, capsys):
+    assert main(["sample", str(run), "--n", "2", "--out", str(tmp_path / name)]) == 0
+    stem = name.removesuffix(".npz").removesuffix(".png")
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {f"{stem}.npz", f"{stem}.png"} <= written
+    assert all(path.startswith(stem) for path in written)
+    assert str(tmp_path / f"{stem}.npz") in capsys.readouterr().out
 
 
 @pytest.mark.rotating
@@ -295,6 +306,12 @@ REFUSED = {
     "train vae --data digits --hidden many": "--hidden takes",
     "train vae --seeds 0": "at least 1",
     "train vae --resume true --overwrite true": "choose one",
+    "train --folder here vae": "MODEL comes first, as in pyrogen train vae",
+    "list --axis prior zzz": "no prior matches 'zzz'; pyrogen list --axis prior shows all",
+    "list --axis prior --pretrained": "--pretrained lists models, and --axis prior its choices",
+    "sample {run} --y -0.5,1": "--y -0.5,1: the model in .* is not conditional; leave --y out",
+    "sample {run} --temperature -.5": "scales the spread of what is drawn, and is 0 or more",
+    "latents {run} --pair -1,3": "has no datum of class -1",
 }
 
 
@@ -312,6 +329,15 @@ def test_refusals_are_one_sentence(words, run, capsys, tmp_path, monkeypatch):
     assert "Traceback" not in printed
     assert not message or printed.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_config_of_a_model_that_was_made_in_python_is_said_to_be_one(run, tmp_path, capsys):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**config, "model": {"class": "Own"}}))
+    assert main(["train", "--config", str(tmp_path / "own.yaml")]) == 2
+    printed = capsys.readouterr().err
+    assert "own.yaml names no entry of the zoo: its model was made in Python" in printed
+    assert printed.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", ["--help", "list", "list --axis prior", "--version"])
@@ -415,6 +441,12 @@ def test_a_list_is_folded_for_those_who_read_and_whole_for_those_who_search(caps
     folded = capsys.readouterr().out.splitlines()
     assert max(map(len, folded[:-1])) <= 60
     assert " ".join(" ".join(folded).split()) == " ".join(" ".join(whole).split())
+
+
+def test_choices_on_an_axis_are_listed_by_a_pattern(capsys):
+    assert main(["list", "--axis", "prior", "*Flow*"]) == 0
+    named = re.findall(r"^  ?(\w+)  ", f"  {capsys.readouterr().out}", re.MULTILINE)
+    assert named == fnmatch.filter(choices("prior"), "*Flow*")
 
 
 def test_what_is_refused_does_not_steer_the_terminal(capsys):

@@ -20,8 +20,12 @@ from pyrogen.inference import (
     fit,
     log_evidence,
 )
+from pyrogen.inference.explorer.view import View
 from pyrogen.inference.latents.bayes_rule import classes_of
+from pyrogen.inference.latents.midpoints import disjoint_pairs
+from pyrogen.inference.latents.walks import choose
 from pyrogen.inference.objectives.classification import cross_entropy
+from pyrogen.inference.pages.panel import told_of
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.likelihoods import Normal
 
@@ -48,7 +52,12 @@ WRONG = {
     "too few": (Condition((), 3), torch.zeros(3, dtype=torch.long), r"y of shape \(4,\); got \(3,\)"),
     "another shape": (Condition((2,)), torch.zeros(4), r"takes 2 real numbers, y of shape \(4, 2\); got \(4,\)"),
     "too large": (Condition((), 3), torch.tensor([0, 1, 2, 3]), r"numbered 0 to 2; y holds int64 from 0 to 3"),
-    "unknown": (Condition((), 3), torch.tensor([0, 1, 2, -1]), r"numbered 0 to 2; y holds int64 from -1 to 2"),
+    "unknown": (
+        Condition((), 3),
+        torch.tensor([0, 1, 2, -1]),
+        r"told one of 3 classes, and 1 of 4 labels are -1, unknown;",
+    ),
+    "below": (Condition((), 3), torch.tensor([0, 1, 2, -2]), r"numbered 0 to 2; y holds int64 from -2 to 2"),
     "floats for classes": (Condition((), 3), torch.zeros(4), r"numbered 0 to 2; y holds float32"),
     "classes for floats": (Condition((1,)), torch.zeros(4, 1, dtype=torch.long), r"1 real numbers; y holds int64"),
     "nan": (Condition((1,)), torch.full((4, 1), math.nan), r"y holds float32 from nan"),
@@ -207,6 +216,53 @@ def test_data_without_labels_have_none_to_hide(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=np.random.default_rng(0).normal(size=(20, 2)))
     with pytest.raises(ValueError, match="has no labels"):
         pyrogen.data.load(tmp_path / "a.npz", labels=3)
+
+
+@pytest.fixture(scope="module")
+def partly():
+    """Pictures in three classes, of which a third of the labels are unknown, in all splits."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 240)
+    x = (rng.random((240, 1, 6, 6)) * (60 + 90 * y[:, None, None, None])).astype(np.uint8)
+    return from_arrays(x, np.where(rng.random(240) < 1 / 3, -1, y), kind="binary")
+
+
+def test_labels_of_ones_own_may_be_unknown(partly, tmp_path):
+    """Those that are unknown are no class to any judge, and what is decoded is given a class that is inferred."""
+    model = pyrogen.create("vae-semi-supervised", x_shape=(1, 6, 6), classes=3, latent_size=2, hidden=(8,))
+    run = pyrogen.fit(model, partly, epochs=4, folder=tmp_path)
+    assert all((split.y == UNKNOWN).any() for split in (partly.train, partly.valid, partly.test))
+    y = partly.test.y
+    named = model.classify(partly.test.x).probs.argmax(-1)
+    right = (named == y)[y >= 0].double().mean().item()
+    assert registry.find("metric", "accuracy").load()(model, partly, 0) == pytest.approx(right)
+    told = told_of(model, partly.test)
+    assert torch.equal(told, torch.where(y >= 0, y, named))
+    page = run.report().read_text()
+    assert f"right on {int((y >= 0).sum())} test data: {right:.1%}" in page
+    assert "The plane of latents, decoded" in page
+    assert View(model, partly, limit=12).state()
+
+
+def test_unknown_labels_are_neighbours_of_no_class(partly):
+    model = pyrogen.create("autoencoder", x_shape=(1, 6, 6), latent_size=2, hidden=(8,)).eval()
+    train, test = partly.train.known(), partly.test.known()
+    nearest = torch.cdist(model.code(test.x).double(), model.code(train.x).double()).argmin(1)
+    share = (train.y[nearest] == test.y).double().mean().item()
+    assert registry.find("metric", "neighbour-accuracy").load()(model, partly, 0) == pytest.approx(share)
+    first, second = disjoint_pairs(partly.train, 99)
+    pairs = torch.stack([partly.train.y[first], partly.train.y[second]])
+    assert pairs.min() >= 0
+    with pytest.raises(ValueError, match=r"no datum of class -1; its classes are \[0, 1, 2\]"):
+        choose(partly.train, [-1, 0])
+
+
+def test_a_model_that_has_to_be_told_refuses_unknown_labels(partly):
+    model = pyrogen.create("vae-conditional", x_shape=(1, 6, 6), classes=3, latent_size=2, hidden=(8,))
+    with pytest.raises(
+        ValueError, match=r"has to be told one of 3 classes, and \d+ of 192 labels are -1, unknown; leave"
+    ):
+        pyrogen.fit(model, partly, epochs=1)
 
 
 # ------------------------------------------------------------------------------------------------ semi-supervision

@@ -1,5 +1,6 @@
 """Representations by contrast: the loss and its bound, the views, who moves, and an encoder that stays when it is drawn."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from pyrogen.base import Batch
 from pyrogen.data import load
 from pyrogen.inference import ELBO, InfoNCE, fit
 from pyrogen.inference.objectives.augmentations import Affine, Corrupted
-from pyrogen.inference.objectives.infonce import info_nce
+from pyrogen.inference.objectives.infonce import info_nce, information
 
 SQUARES = {"name": "Normal", "scale": "fixed"}
 
@@ -41,8 +42,21 @@ def test_its_information_is_a_lower_bound_that_comes_near():
     rng = torch.Generator().manual_seed(0)
     data = torch.randint(8, (512,), generator=rng)
     views = torch.eye(8)[data]
-    found = math.log(2 * 512 - 1) - float(info_nce(views, views, 0.05))
-    assert math.log(8) - 0.02 < found <= math.log(8) + 0.02
+    assert float(information(views, views, 0.05)) == pytest.approx(math.log(8), abs=0.02)
+    assert float(information(views, views.roll(1, 0), 0.05)) < 0
+
+
+def test_its_information_is_below_that_of_a_bit():
+    """All 32 batches of five fair bits, both views the bit itself: E log 5 / (1 + S), S ~ Bin(4, ½), and not above log 2."""
+    bits = torch.tensor([*itertools.product((-1.0, 1.0), repeat=5)]).unsqueeze(2)
+    found = torch.stack([information(x, x, 0.05) for x in bits]).mean()
+    expected = sum(math.comb(4, s) / 16 * math.log(5 / (1 + s)) for s in range(5))
+    assert float(found) == pytest.approx(expected, abs=1e-5)
+    assert float(found) < math.log(2)
+    # the control: as if the two views of another datum were independent candidates
+    with_both = math.log(9) - torch.stack([info_nce(x, x, 0.05) for x in bits]).mean()
+    assert float(with_both) == pytest.approx(0.6952, abs=1e-4)
+    assert float(with_both) > math.log(2)
 
 
 def test_views_of_images_are_each_their_own():

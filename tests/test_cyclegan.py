@@ -52,6 +52,15 @@ class Times(nn.Module):
         return self.factor * x
 
 
+class Plus(nn.Module):
+    def __init__(self, shift):
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, x):
+        return x + self.shift
+
+
 def test_domains_are_unpaired_in_training_and_partners_in_test(data):
     assert not data.paired
     assert data.describe()["paired"] is False
@@ -60,6 +69,28 @@ def test_domains_are_unpaired_in_training_and_partners_in_test(data):
     assert torch.allclose(changed.flatten(1).median(1).values, torch.tensor(LIGHTER), atol=0.01)
     assert changed.amin() > -0.01
     assert (data.train.y - data.train.x).amin() < -0.1
+
+
+@pytest.mark.parametrize("loss", ["RelativisticAverage", "RelativisticLeastSquares", "RelativisticHinge"])
+def test_each_critic_s_scores_are_relative_to_its_own(loss):
+    """A constant that one critic adds to all of its scores says nothing of data, and changes no loss."""
+    torch.manual_seed(0)
+    model = by_hand(Times(2.0), Times(0.5))
+    players = Adversarial(loss=loss).players(model)
+    batch = Batch(torch.randn(6, 2), torch.randn(6, 2))
+    before = [player.loss(batch)["loss"] for player in players]
+    score_x, score_y = model.critic_x, model.critic_y
+    real, fake = model.real(batch), model.fake(batch)
+    goal = pyrogen.registry.make("adversarial loss", loss)
+    pairs = [(net(real[k]).squeeze(-1), net(fake[k]).squeeze(-1)) for k, net in (("x", score_x), ("y", score_y))]
+    torch.testing.assert_close(before[0], sum(goal.critic(*pair) for pair in pairs) / 2)
+    torch.testing.assert_close(before[1], sum(goal.generator(*pair) for pair in pairs) / 2)
+    likelihood = {"name": "Laplace", "scale": "fixed"}
+    shifted = CycleGAN(Times(2.0), Times(0.5), nn.Sequential(score_x.net, Plus(7.0)), score_y.net, (2,), likelihood)
+    for player, was in zip(Adversarial(loss=loss).players(shifted), before, strict=True):
+        torch.testing.assert_close(player.loss(batch)["loss"], was)
+    absolute = [Adversarial(loss="Hinge").players(m)[1].loss(batch)["loss"] for m in (model, shifted)]
+    assert abs(absolute[0] - absolute[1]) > 1  # the control
 
 
 @pytest.mark.parametrize("style", ["outline", "chalk"])

@@ -1,11 +1,13 @@
 """Data of one's own and downloaded sources: arrays, tables, folders and photos, their scales, holes and damage."""
 
+import errno
 import hashlib
 import math
 import os
 import pickle
 import shutil
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,9 +149,9 @@ NAN = np.where(np.arange(50)[:, None] == 7, np.nan, ROWS)
         ),
         ({"x_train": ROWS, "y_train": ROWS[:, 0]}, {}, r"y_train holds float64; expected labels"),
         (
-            {"x_train": ROWS, "y_train": np.arange(50) - 1},
+            {"x_train": ROWS, "y_train": np.arange(50) - 2},
             {},
-            r"y_train holds int64, the least -1; expected labels, whole",
+            r"y_train holds int64, the least -2; expected labels, whole",
         ),
         ({"x_train": ROWS, "y_test": np.arange(50)}, {}, r"y_test labels a split that is not there; add x_test"),
         ({"x_train": IMAGES > 9}, {"binarization": "dynamic"}, r"'own' is binary already"),
@@ -253,7 +255,15 @@ def test_csv(tmp_path, header, labels, numbers):
         ("1,2\n1e39,4\n", r"column 1, row 2, holds '1e39'"),
         ("a,b\n1,2,3\n", r"row 2 has 3 columns; expected 2"),
         ("a,y\n1,0.5\n2,1\n3,1\n", r"column 'y', row 2, holds '0\.5'; expected labels.*rename"),
-        ("a,y\n1,cat\n2,\n3,dog\n", r"column 'y', row 3, is empty"),
+        ("a,y\n1,\n2,\n3,-1\n", r"y holds nothing beside 3 labels that are -1, or empty"),
+        ("a,y\n1,\n2,cat\n3,cat\n", r"y holds one class beside 1 labels that are -1, or empty"),
+        (
+            "a,y\n1,-2\n2,1\n3,0\n",
+            r"column 'y', row 2, holds '-2'; expected labels, whole numbers from 0, names, or -1",
+        ),
+        ("a;b\n1,5;2\n", r"own\.csv: columns stand between ';'; save it with commas between them"),
+        ("1;2\n3;4\n", r"own\.csv: columns stand between ';'; save it with commas"),
+        ("a\tb\n1\t2\n", r"own\.csv: columns stand between tabs; save it with commas"),
         ("y,label\n1,2\n", r"columns 'y', 'label' could all be the label"),
         ("y\n1\n2\n3\n", r"holds labels and nothing else"),
         (",a\n0,1\n", r"column 1 has no name"),
@@ -268,6 +278,54 @@ def test_csv_refusals(tmp_path, text, match):
     (tmp_path / "own.csv").write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=match):
         load(tmp_path / "own.csv")
+
+
+@pytest.mark.parametrize("name", ["own.tsv", "own.parquet", "own.pt", "photo.png"])
+def test_files_that_no_data_are_read_from_are_said_to_be_none(tmp_path, name):
+    (tmp_path / name).write_bytes(b"1\t2\n")
+    with pytest.raises(
+        ValueError, match=r"is nothing that data are read from: \.npz and \.npy files.*folders of images"
+    ):
+        load(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_so(write, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    path = write(x_train=ROWS)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ValueError, match=r"own\.npz cannot be read \(Permission denied\)"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "known", "names"),
+    [
+        (("cat", "", "dog"), {"cat": 0, "dog": 1, "": -1}, ("cat", "dog")),
+        (("2", "0", ""), {"2": 2, "0": 0, "": -1}, ()),
+        (("2", "1", "-1"), {"2": 1, "1": 0, "-1": -1}, ("1", "2")),
+    ],
+)
+def test_a_label_of_a_table_may_be_unknown(tmp_path, labels, known, names):
+    rows = [f"{i},{labels[i % 3]}" for i in range(60)]
+    (tmp_path / "own.csv").write_text("\n".join(["a,label", *rows]))
+    data = load(tmp_path / "own.csv", standardize=False)
+    for split in (data.train, data.valid, data.test):
+        assert split.y.tolist() == [known[labels[int(a) % 3]] for (a,) in split.x.tolist()]
+    assert data.class_names == names
+    assert "20 labels that are -1 or empty are unknown" in data.guessed
+
+
+def test_a_header_of_numbers_is_guessed_to_be_data(tmp_path):
+    rows = "\n".join(f"{i},{i * i % 7},{i % 5}" for i in range(30))
+    for head, guessed, count in (
+        ("2019,2020,2021", "the first row holds numbers and is no header", 31),
+        ("a,b,c", "", 30),
+    ):
+        (tmp_path / "own.csv").write_text(f"{head}\n{rows}")
+        data = load(tmp_path / "own.csv")
+        assert (data.guessed, sum(map(len, (data.train, data.valid, data.test)))) == (guessed, count)
 
 
 @pytest.fixture
@@ -308,6 +366,22 @@ def test_folder(pets, monkeypatch):
     assert torch.equal(again(data).test.x, data.test.x)
     monkeypatch.chdir(pets.parent)
     assert load("pets").source == str(pets)
+
+
+def test_folder_follows_links_and_leaves_out_what_is_hidden(pets):
+    whole = load(pets, kind="levels")
+    (pets / "cat").rename(pets.parent / "elsewhere")
+    (pets / "cat").symlink_to(pets.parent / "elsewhere")
+    (pets / "dog" / "up").symlink_to(pets)  # and so on without an end
+    (pets / "dog" / ".ipynb_checkpoints").mkdir()
+    shutil.copy(pets / "dog" / "0.PNG", pets / "dog" / ".ipynb_checkpoints" / "0-checkpoint.PNG")
+    shutil.copy(pets / "dog" / "0.PNG", pets / "dog" / "._0.PNG")
+    linked = load(pets, kind="levels")
+    assert linked.class_names == ("cat", "dog")
+    for split in ("train", "valid", "test"):
+        one, other = getattr(whole, split), getattr(linked, split)
+        assert torch.equal(one.x, other.x)
+        assert torch.equal(one.y, other.y)
 
 
 def test_folder_notices_changes_and_sizes(pets):

@@ -633,6 +633,23 @@ def test_runs_are_not_compared_on_data_of_their_own(run, tmp_path):
     assert "flagged-by" not in table
 
 
+def test_runs_on_arrays_are_scored_in_python(tmp_path):
+    """No command finds their data, and what is said instead does what it says."""
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    folders = [str(tmp_path / name) for name in "ab"]
+    for folder in folders:
+        model = pyrogen.create("vae", x_shape=(3,), latent_size=1, hidden=(4,), likelihood="Normal")
+        pyrogen.fit(model, x, epochs=0, folder=folder)
+    table = runs_table(folders)
+    assert all(f"  pyrogen.load_run({folder!r}, data=...).evaluate()\n" in table for folder in folders)
+    assert "pyrogen evaluate" not in table
+    pyrogen.load_run(folders[0], data=x).evaluate(IWAE(20), split="valid", limit=3, seed=2)
+    call = f"pyrogen.load_run({folders[1]!r}, data=...).evaluate(IWAE(k=20), split='valid', seed=2, limit=3)"
+    assert f"  {call}\n" in runs_table(folders)
+    eval(call.replace("data=...", "data=x"), {"pyrogen": pyrogen, "IWAE": IWAE, "x": x})
+    assert "iwae-20-valid-first-3-seed-2" in runs_table(folders)
+
+
 def test_the_largest_error_is_where_errors_stop_to_cover():
     """±2 errors cover where the error is small, and cover less where it is larger than the rule allows."""
     rng = np.random.default_rng(0)

@@ -4,12 +4,14 @@ import math
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 import pyrogen
 from pyrogen.data import load
-from pyrogen.inference import fit
+from pyrogen.inference import fit, log_evidence
+from pyrogen.inference.metrics.evidence import Nats, evidence, gain, gain_over_marginals
 from pyrogen.inference.metrics.hidden_units import error_saved
 from pyrogen.inference.metrics.partition import gain_over_base, log_partition_calibration, log_partition_error
 from pyrogen.inference.metrics.representations import probe_gain
@@ -44,6 +46,30 @@ def test_chains_beat_as_many_draws_of_the_base(digits):
     plain = log_partition_error(m, digits, 0, runs=3, temperatures=100, plain=True)
     assert annealed < 0.1 < plain
     assert 0.5 < log_partition_calibration(m, digits, 0, runs=12, temperatures=50) < 1.6
+
+
+def test_the_error_of_log_z_is_in_that_of_every_mean(digits):
+    """All data share it, and their spread does not show it: a machine whose log Z is poorly known gains with a wide error."""
+    few = {"name": "AIS", "temperatures": 5, "chains": 8, "doubling": False}
+    machines = machine(size=3), machine(hidden=2, size=3)
+    own, other = (log_evidence(m, digits.test, few) for m in machines)
+    for m, ev in zip(machines, (own, other), strict=True):
+        spread = float(ev["log_evidence"].values.std(ddof=1)) / math.sqrt(len(digits.test))
+        found = evidence(m, digits, 0, few)
+        assert found.error == pytest.approx(math.hypot(spread, float(ev["log_partition_se"])))
+        assert gain_over_marginals(m, digits, 0, few).error > float(ev["log_partition_se"])
+    gained = gain(machines[0], digits, 0, machines[1], few)
+    difference = (own["log_evidence"] - other["log_evidence"]).values
+    shared = math.hypot(float(own["log_partition_se"]), float(other["log_partition_se"]))
+    assert float(gained) == pytest.approx(difference.mean())
+    assert gained.error == pytest.approx(math.hypot(difference.std(ddof=1) / math.sqrt(len(difference)), shared))
+    assert shared > 0.1  # 8 chains know little
+
+
+def test_errors_of_means_by_hand():
+    assert Nats(np.array([1.0, 2.0, 3.0])).error == pytest.approx(math.sqrt(1 / 3))
+    assert Nats(np.array([1.0, 2.0, 3.0]), shared=0.04).error == pytest.approx(math.sqrt(1 / 3 + 0.04))
+    assert math.isnan(Nats(np.array([1.0]), shared=0.04).error)
 
 
 def test_the_gain_over_the_base_is_that_over_independent_pixels(digits):

@@ -1,5 +1,6 @@
 """Figures show what they are given; the report is one page that is safe, complete and needs nothing else."""
 
+import io
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -7,10 +8,20 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from matplotlib.cbook import is_math_text
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from pyrogen.figures import latent_plots, plots, report, score_plots
+from pyrogen.figures import (
+    attack_plots,
+    latent_plots,
+    outlier_plots,
+    plots,
+    probe_plots,
+    report,
+    score_plots,
+    walk_plots,
+)
 from pyrogen.figures.figure_style import MUTED
 from pyrogen.figures.report import Section, save_figures, write_report
 from pyrogen.figures.svg import DARK, Drawing, data_uri, pixels, to_svg
@@ -43,6 +54,39 @@ def legend(figure):
 
 def legend_of(axes):
     return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+NAMES = ["$5%-$10", "_under", "a_b^{c}", "100 $"]  # of classes, as people have them
+HALF = np.full(4, 0.5)
+PICTURES = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+NAMED = {
+    "class bars": lambda: plots.class_bars(NAMES, HALF, HALF, "x"),
+    "rows": lambda: plots.strips(PICTURES.unsqueeze(1), "unit", NAMES),
+    "columns": lambda: plots.strips(PICTURES.unsqueeze(0), "unit", columns=NAMES),
+    "histograms": lambda: plots.histograms({name: np.arange(9.0) for name in NAMES}, "x"),
+    "attacked": lambda: attack_plots.moved_pictures(PICTURES, 1 - PICTURES, (0, 1), [(name, "") for name in NAMES]),
+    "latents": lambda: latent_plots.latent_scatter(torch.randn(8, 2), np.array(NAMES * 2)),
+    "a latent": lambda: latent_plots.latent_scatter(torch.randn(8, 1), np.array(NAMES * 2)),
+    "pairs": lambda: latent_plots.pairs(torch.randn(8, 3), [0, 1, 2], np.array(NAMES * 2)),
+    "ellipses": lambda: latent_plots.ellipses(torch.randn(8, 2), torch.eye(2).expand(8, 2, 2), np.array(NAMES * 2)),
+    "factors": lambda: outlier_plots.shares(torch.rand(3, 4), NAMES),
+    "strangers": lambda: outlier_plots.separations(["x"], {name: np.array([[0.5, 0.4, 0.6]]) for name in NAMES}),
+    "sizes": lambda: outlier_plots.bottleneck([1, 2], dict.fromkeys(NAMES, (HALF[:2], HALF[:2])), "x"),
+    "ways": lambda: walk_plots.shares(dict.fromkeys(NAMES, (0.5, 0.1)), "x"),
+    "runs": lambda: probe_plots.accuracies([1, 2], NAMES, ["x"], np.ones((1, 4, 2)), np.ones((1, 4, 2)), 0.5),
+}
+
+
+@pytest.mark.parametrize("draw", NAMED.values(), ids=NAMED)
+def test_names_are_shown_as_they_are(draw):
+    """None is taken for a formula, which may not be one, and none is hidden."""
+    figure = draw()
+    figure.savefig(io.BytesIO())
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    texts = [text.get_text() for one in legends if one is not None for text in one.get_texts()]
+    texts += [t.get_text() for axes in figure.axes for t in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    shown = [text.replace(r"\$", "$").strip().removesuffix(" →") for text in texts if not is_math_text(text)]
+    assert [name for name in NAMES if shown.count(name) != 1] == []
 
 
 class Page(HTMLParser):

@@ -60,14 +60,31 @@ def test_training_over_a_run_clears_what_judged_it(scored):
     )
 
 
-def test_saving_over_a_run_clears_what_belonged_to_the_old_weights(scored):
+def test_a_run_is_not_lost_by_saving_its_model_over_it(scored):
+    before = {path.name: path.read_bytes() for path in scored.iterdir() if path.is_file()}
     model = pyrogen.load(scored)
-    model.save(scored)
-    assert (scored / "best.safetensors").exists()  # the same weights: they are still its own
+    model.save(scored)  # which it holds already
     with torch.no_grad():
         next(model.parameters()).add_(1)
-    model.save(scored)
-    assert sorted(path.name for path in scored.iterdir() if path.name[0] != ".") == [
+    with pytest.raises(
+        ValueError, match=r"a run with other weights, and .* \(data, fit, made\) would be lost; save the"
+    ):
+        model.save(scored)
+    assert {path.name: path.read_bytes() for path in scored.iterdir() if path.is_file()} == before
+    data_of(scored)
+
+
+def test_saving_over_a_model_clears_what_belonged_to_the_old_weights(scored):
+    folder = scored.parent / "model"
+    model = pyrogen.load(scored)
+    model.save(folder)
+    (folder / "samples.png").write_bytes(b"")
+    model.save(folder)
+    assert (folder / "samples.png").exists()  # the same weights: they are still its own
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    model.save(folder)
+    assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == [
         "config.yaml",
         "weights.safetensors",
     ]

@@ -162,6 +162,16 @@ def best(law, ends=(-16.0, 10.0), shuffled=False, tolerance=1e-4):
     return ScoreMatched(density, shape).double().eval()
 
 
+def test_the_velocity_is_that_of_the_score():
+    """dx/dt = ½ (γ₁ − γ₀) σ² [x + s(x, γ)], s = −ε̂ / σ, at γ between the ends."""
+    model = best(ring_mixture(sigma=0.1), ends=(-6.0, 5.0))
+    x, t = torch.randn(9, 2, dtype=torch.float64), torch.linspace(0, 1, 9, dtype=torch.float64)
+    gamma = 5.0 - 11.0 * t
+    sigma = torch.sigmoid(gamma).sqrt().unsqueeze(1)
+    score = -model.noise_in(x, gamma) / sigma
+    torch.testing.assert_close(model.density.velocity(x, t), 0.5 * 11 * sigma**2 * (x + score))
+
+
 class KnownVelocity(Known):
     """E[x₁ − x₀ | x_t] of such a mixture on straight paths."""
 

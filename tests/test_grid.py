@@ -18,8 +18,9 @@ import pyrogen
 from pyrogen import storage
 from pyrogen.command import options
 from pyrogen.command.cli import main
-from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence
+from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence, summarize
 from pyrogen.inference.runs import grid_run as cells
+from pyrogen.inference.runs.grid_table import mean_over_seeds
 from pyrogen.priors import VampPrior
 
 SMALL = {"data": "digits", "epochs": 1, "hidden": [8], "latent_size": 2, "batch_size": 512, "compile": False}
@@ -92,6 +93,15 @@ def test_numbers_are_those_of_the_hand(made):
     assert float(row["parameters"]) == sum(p.numel() for p in model.parameters())
     assert float(row["seconds"]) > 0
     assert float(row["count"]) == 12
+
+
+def test_the_mean_over_seeds_keeps_what_data_have_in_common():
+    def scored(error):
+        values = {"log_evidence": ("datum", np.zeros(50)), "mc_se": ("datum", np.full(50, error))}
+        known = {"estimator": "AIS", "bound": "upper", "dimensions": 4, "kind": "binary"}
+        return xr.Dataset({**values, "log_partition_se": ((), error)}, {"datum": np.arange(50)}, known)
+
+    assert summarize(mean_over_seeds([scored(0.3), scored(0.4)])).mc_se == pytest.approx(0.25)
 
 
 def test_the_kl_is_the_closed_form_within_its_error(made):

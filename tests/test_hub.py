@@ -117,14 +117,25 @@ def test_what_judged_other_weights_goes(run, hub):
     assert (hub / REPO / "notes.md").exists()
 
 
-def test_no_path_of_this_machine_goes_along(hub, tmp_path):
-    path = tmp_path / "secret-project.csv"
+@pytest.mark.parametrize("typed", ["{here}/secret/mine.csv", "../secret/mine.csv", "{here}/secret/moved.csv"])
+def test_no_path_of_this_machine_goes_along(hub, tmp_path, monkeypatch, typed):
+    """However it was typed, and whether or not the data still lie there."""
+    for folder in ("secret", "work"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    path = Path(typed.format(here=tmp_path))
     path.write_text("a,b\n" + "\n".join(f"{i},{i * i % 7}" for i in range(40)))
     model = pyrogen.create("vae", x_shape=(2,), latent_size=1, hidden=(4,), likelihood="Normal")
     pyrogen.fit(model, pyrogen.data.load(str(path)), epochs=1, device="cpu", progress=False, folder=tmp_path / "run")
+    if path.stem == "moved":
+        path.rename(tmp_path / "elsewhere.csv")
     pyrogen.save_to_hub(tmp_path / "run", REPO)
     for name in ("config.yaml", "README.md"):
-        assert str(tmp_path) not in (hub / REPO / name).read_text()
+        text = (hub / REPO / name).read_text()
+        assert "secret" not in text
+        assert str(tmp_path) not in text
+    data = yaml.safe_load((hub / REPO / "config.yaml").read_text())["data"]
+    assert (data["source"], data["reference"]) == (path.name, f"file {path.name}")
     assert str(tmp_path) in (tmp_path / "run" / "config.yaml").read_text()
 
 

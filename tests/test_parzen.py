@@ -1,6 +1,7 @@
 """Kernel density estimates: against closed forms, and not to be mistaken for a bound."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import torch
 from scipy.stats import norm
 
 import pyrogen
-from pyrogen.inference import IWAE, log_evidence, summarize
+from pyrogen.inference import IWAE, BiasWarning, compare_evidence, log_evidence, summarize
+from pyrogen.inference.evidence.comparison import error_of_mean, in_common
 from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.evidence.parzen import KDE
+from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.models.adversarial.gan import GAN
+from pyrogen.seeds import derived
 
 
 def affine(scale=2.0, shift=1.0):
@@ -46,6 +50,46 @@ def test_error_is_that_of_repetitions():
     values, errors = (np.stack([run[name].values for run in runs]) for name in ("log_evidence", "mc_se"))
     # a standard deviation of 60 is known to 9 %
     assert values.std(0, ddof=1) == pytest.approx(errors.mean(0), rel=0.3)
+
+
+def test_data_share_the_error_of_their_samples():
+    """Of a datum that is there 100 times the mean errs as each does; and of others as over other samples."""
+    model, rng = affine(), np.random.default_rng(0)
+    again = log_evidence(model, X[1:2].expand(100, 1), KDE(0.3, 900))
+    assert summarize(again).mc_se == pytest.approx(float(again["mc_se"][0]), rel=1e-6)
+    x = torch.tensor(rng.normal(1, 0.3, (60, 1)), dtype=torch.float32)
+    runs = [log_evidence(model, x, KDE(0.3, 300), seed=seed) for seed in range(60)]
+    means, told = np.array([(float(run["log_evidence"].mean()), summarize(run).mc_se) for run in runs]).T
+    assert means.std(ddof=1) == pytest.approx(told.mean(), rel=0.3)
+    apart = float((runs[0]["mc_se"] ** 2).sum()) ** 0.5 / len(x)
+    assert told[0] > 5 * apart
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BiasWarning)
+        table = compare_evidence({"a": runs[0], "b": runs[1]})
+    assert table["mc_se"].values == pytest.approx(told[:2])
+    assert float(table["difference_mc_se"][1]) == pytest.approx(np.hypot(*told[:2]))
+
+
+def test_the_error_of_a_mean_is_what_leaving_out_each_sample_tells():
+    model, samples = affine(), 7
+    found = log_evidence(model, X, KDE(1.5, samples))
+    with evaluating(model), seeded(derived(0, 0)[0]):
+        made = model.sample_mean(1000).double()[:samples, 0].numpy()
+    windows = norm.pdf(X[:, 0].double().numpy(), made[:, None], 1.5)
+    without = np.array([np.log(np.delete(windows, i, 0).mean(0)).mean() for i in range(samples)])
+    variance = (samples - 1) / samples * ((without - without.mean()) ** 2).sum() * (samples - 1) / (samples - 3)
+    assert summarize(found).mc_se == pytest.approx(math.sqrt(variance), rel=1e-9)
+    assert math.isnan(summarize(log_evidence(model, X, KDE(1.5, 3))).mc_se)
+
+
+def test_what_two_data_have_in_common_is_what_the_error_of_their_mean_leaves():
+    variances = np.array([0.3, 0.1, 0.2])
+    for error in (0.1, 0.3, 0.4):
+        assert error_of_mean(variances, in_common(error, variances)) == pytest.approx(error)
+    independent = math.sqrt(0.6) / 3
+    assert in_common(independent, variances) == pytest.approx(0, abs=1e-15)
+    assert in_common(0.1, variances) < 0  # errors that cancel
+    assert in_common(0.3, variances[:1]) == pytest.approx(0.09)
 
 
 def test_estimate_is_that_of_importance_sampling_from_the_prior():

@@ -393,17 +393,150 @@ def test_other_shapes_modes_and_parameters_are_other_recordings():
     assert len(recordings(step)) == 1
 
 
-def test_hooks_and_anomaly_detection_stay_eager():
-    model, seen = Loss(plain), []
-    step = model.step()
+def test_anomaly_detection_stays_eager():
+    step = Loss(plain).step()
     run(step)
     with warnings.catch_warnings(action="ignore"), torch.autograd.set_detect_anomaly(True, check_nan=False):
         assert step(batch())["loss"].requires_grad
-    handle = model.net.register_forward_hook(lambda *a: seen.append(a))
-    run(step, 3)
-    assert len(seen) == 3
-    assert "hook" in said([step])
-    handle.remove()
+
+
+HOOKS = {
+    "forward": lambda net: net.register_forward_hook,
+    "before forward": lambda net: net.register_forward_pre_hook,
+    "backward": lambda net: net.register_full_backward_hook,
+    "before backward": lambda net: net.register_full_backward_pre_hook,
+    "of a gradient": lambda net: net.weight.register_hook,
+    "after a gradient": lambda net: net.weight.register_post_accumulate_grad_hook,
+    "of all modules": lambda net: nn.modules.module.register_module_forward_pre_hook,
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+def test_hooks_stay_eager(hook):
+    model, seen = Loss(plain), []
+    step = model.step()
+    run(step)
+    other = nn.Linear(2, 2)
+    other.register_forward_hook(lambda *a: None)  # somebody else's
+    run(step)
+    assert recordings(step)[0].replays == 16
+    handle = hook(model.net)(lambda *a: seen.append(a))
+    try:
+        run(step, 3)
+        assert len(seen) == 3
+    finally:
+        handle.remove()
+    assert said([step]) == "eager, because a module or a parameter has a hook, which a recording would not call"
+    assert run(Loss(plain, model.net).step()) == run(step)
+
+
+class TwoBiases(nn.Module):
+    """Wx + a + b, and a view of a third: their gradients are one tensor, to autograd."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs, bias=False)
+        self.a, self.b, self.c = (nn.Parameter(torch.randn(shape)) for shape in (outputs, outputs, (1, outputs)))
+
+    def forward(self, x):
+        return self.linear(x) + (self.a + self.b + self.c.view(-1))
+
+
+class LastState(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(1, 4, batch_first=True)
+
+    def forward(self, x):
+        return self.lstm(x.unsqueeze(-1))[0][:, -1]
+
+
+SHARING = {"two biases": lambda: TwoBiases(16, 4), "an LSTM": LastState}
+
+
+@pytest.mark.parametrize("net", SHARING.values(), ids=SHARING)
+def test_a_gradient_of_two_parameters_is_clipped_once(net, tiny_data):
+    torch.manual_seed(0)
+    encoder, decoder = nn.Sequential(nn.Flatten(), net()), nn.Linear(2, 16)
+    model = pyrogen.vae(encoder=encoder, decoder=decoder, x_shape=(1, 4, 4), latent_size=2)
+    g = agree(model, tiny_data(model), clip=0.05)
+    assert recordings(steps(g)[0])
+    gradients = [p.grad for p in model.parameters()]
+    assert float(nn.utils.get_total_norm(gradients)) == pytest.approx(0.05, rel=1e-3)
+    assert len({gradient.untyped_storage().data_ptr() for gradient in gradients}) == len(gradients)
+
+
+class Given(torch.autograd.Function):
+    """x·p, whose gradient is handed over as it came: x itself."""
+
+    @staticmethod
+    def forward(ctx, p, x):
+        ctx.save_for_backward(x)
+        return (p * x).sum()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return ctx.saved_tensors[0], None
+
+
+def test_a_gradient_that_is_a_part_of_the_batch_leaves_the_batch_alone():
+    model = Loss(lambda m, b: {"loss": Given.apply(m.net.weight, b.x[:2])}, nn.Linear(3, 2, bias=False))
+    step, one = model.step(), batch()
+    for _ in range(8):
+        step(one)
+        assert torch.equal(model.net.weight.grad, one.x[:2])
+        model.net.weight.grad.mul_(0.5)
+    assert recordings(step)[0].replays == 8
+    assert torch.equal(one.x, batch().x)
+
+
+def with_more(when, name="late"):
+    """A loss with one term more in some of its calls."""
+    calls = []
+
+    def loss(model, b):
+        calls.append(b)
+        terms = {**plain(model, b), "size": b.x.square().mean()}
+        return {**terms, name: b.x.sum()} if when(len(calls), b) else terms
+
+    return loss
+
+
+ODD = {
+    "in turns": lambda calls, b: b.turn is not None,
+    "now and then": lambda calls, b: calls % 3 == 1,
+    "at first": lambda calls, b: calls == 1,
+    "late": lambda calls, b: calls > 5,
+}
+
+
+@pytest.mark.parametrize("compile", ["auto", False])
+@pytest.mark.parametrize("when", ODD.values(), ids=ODD)
+def test_a_term_of_some_steps_alone_is_refused_by_its_name(when, compile):
+    step, b = Loss(with_more(when)).step(compile=compile), batch()
+    batches = [b if i % 2 else Batch(b.x, turn=torch.zeros(())) for i in range(12)]
+    with pytest.raises(
+        ValueError, match="'toy' has the term 'late' in some steps and in others not; let its loss give it"
+    ):
+        _ = [step(one) for one in batches]
+
+
+@pytest.mark.parametrize("compile", ["auto", False])
+def test_terms_in_another_order_keep_their_names(compile):
+    model, calls = Loss(None), []
+
+    def loss(model, b):
+        calls.append(b)
+        terms = {**plain(model, b), "sum": b.x.sum(), "mean": b.x.mean()}
+        return dict(reversed(terms.items())) if len(calls) % 2 else terms
+
+    model.loss = loss
+    step = model.step(compile=compile)
+    for i in range(6):
+        terms, x = step(batch(i)), batch(i).x
+        assert list(terms) == ["mean", "sum", "loss"]
+        assert (terms["mean"], terms["sum"]) == (x.mean(), x.sum())
 
 
 def test_two_players_share_a_module(tiny_data):
@@ -550,6 +683,35 @@ def test_what_was_decided_at_the_start_holds_when_a_run_goes_on(tiny_data, tmp_p
     longer = fit(small("vae"), data, epochs=16, resume=True, **arguments)
     assert (longer.records[-1]["epoch"], "compiled" in longer.steps) == (16, False)
     assert "compiled in" in fit(small("vae"), data, epochs=16, overwrite=True, **arguments).steps
+
+
+class Counting(ELBO):
+    """A loss by a number of Python's that changes with its first calls alone."""
+
+    calls = 0
+
+    def _terms(self, pair, batch, weight):
+        Counting.calls += 1
+        terms = super()._terms(pair, batch, weight)
+        return {**terms, "loss": terms["loss"] * (1 + 0.1 * min(Counting.calls, 5))}
+
+
+@pytest.mark.parametrize("cut", [5, 6], ids=["within an epoch", "after it"])
+def test_what_was_given_up_stays_so_when_a_run_goes_on(cut, tiny_data, tmp_path, monkeypatch):
+    """By then a recording would agree, with a step that is no more than that."""
+    games, begin, few = [], Game.__init__, {"epochs": 4, "batch_size": 12, "folder": tmp_path, "progress": False}
+    monkeypatch.setattr(Game, "__init__", lambda game, *given: (begin(game, *given), games.append(game))[0])
+    monkeypatch.setattr(Counting, "calls", 0)
+    data = tiny_data(small("vae"))
+    with monkeypatch.context() as patch:
+        stop_after(patch, cut)
+        with pytest.raises(KeyboardInterrupt):
+            fit(small("vae"), data, Counting(), **few)
+    run = fit(small("vae"), data, Counting(), resume=True, **few)
+    assert run.steps.startswith("eager, because its recording differs from the eager step in its ")
+    for step in [*steps(games[-1]), *games[-1].measures]:
+        assert step.recordings == 0
+        assert "differs from the eager step" in step.given_up == step.eager_because
 
 
 @pytest.mark.slow

@@ -1,13 +1,18 @@
 """Nothing is lost: a run killed anywhere goes on to the same bits, and whatever is wrong is one sentence."""
 
 import errno
+import importlib.util
+import json
 import multiprocessing
 import os
 import random
 import shutil
 import signal
+import sys
 import time
+import types
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playing import stop_after
+from safetensors.torch import save_file
 from torch import nn
 
 import pyrogen
@@ -35,7 +41,8 @@ SMALL = {
     ),
     "rbm": ("digits", {"x_shape": (1, 8, 8), "hidden": 12}, {"epochs": 8}),
 }
-FILES = ("weights.safetensors", "film.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.yaml")
+KEPT = ("weights.safetensors", "best.safetensors", "ema.safetensors")
+FILES = (*KEPT, "film.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.yaml")
 
 
 def train(name, folder, **more):
@@ -214,6 +221,24 @@ def test_a_second_process_is_refused(tmp_path):
     with checkpoint.owned(tmp_path), pytest.raises(ValueError, match="another process is training"):
         train("vae", tmp_path)
     train("vae", tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
+    """Of a folder that is there already, the lock is the first thing to be written."""
+    (tmp_path / "taken" / ".lock").mkdir(parents=True)
+    with pytest.raises(
+        ValueError, match=r"a run's folder cannot be made here \(.*lock: Is a directory\); choose another\.$"
+    ):
+        train("vae", tmp_path / "taken")
+
+    def refused(lock):
+        raise PermissionError(errno.EACCES, "Permission denied", lock.lock_file)
+
+    monkeypatch.setattr(checkpoint.filelock.FileLock, "acquire", refused)  # root may write anywhere
+    with pytest.raises(
+        ValueError, match=r"cannot be made here \(.*only/\.lock: Permission denied\); choose another\.$"
+    ):
+        train("vae", tmp_path / "read-only")
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
@@ -458,15 +483,81 @@ def test_a_checkpoint_of_another_stage_is_refused(half, tmp_path):
         train("vae", tmp_path / "run", resume=True)
 
 
-def test_tensorboard_is_written_or_refused(tmp_path):
-    import importlib.util
+def test_a_checkpoint_of_an_older_pyrogen_is_refused(half, tmp_path):
+    """What it said besides tensors stood in the head of its file, which has an end: long histories did not fit."""
+    shutil.copytree(half, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    tensors, facts = checkpoint.read(path)
+    save_file(tensors, path, {"pyrogen": json.dumps(facts)})
+    with pytest.raises(
+        ValueError, match=r"is of another version of pyrogen, or damaged: .*; start anew with overwrite=True"
+    ):
+        train("vae", tmp_path / "run", resume=True)
+    assert pyrogen.load(tmp_path / "run").sample(2).shape == (2, 1, 8, 8)
 
-    if importlib.util.find_spec("tensorboard") is None:
-        with pytest.raises(ValueError, match="pip install tensorboard"):
-            train("vae", tmp_path, tensorboard=True)
-    else:
+
+def test_the_head_of_a_checkpoint_does_not_grow_with_the_history(tmp_path):
+    sizes = []
+    for epochs in (0, 10_000):
+        history = [{"epoch": i, "valid/kl_per_dim": [0.25] * 9} for i in range(epochs)]
+        checkpoint.save(tmp_path / "file", {"x": torch.arange(3)}, {"history": history, "stage": 1})
+        tensors, facts = checkpoint.read(tmp_path / "file")
+        assert facts == {"history": history, "stage": 1}
+        assert tensors.keys() == {"x"}
+        sizes.append(int.from_bytes((tmp_path / "file").read_bytes()[:8], "little"))
+    assert max(sizes) < 300
+
+
+@pytest.fixture
+def boards(monkeypatch):
+    """Every writer of TensorBoard's that is made, which writes one file, and what was written and closed."""
+    made = []
+
+    class Writer:
+        def __init__(self, folder):
+            self.folder, self.written, self.closed = Path(folder), [], False
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / f"events.{len(made)}").write_text("")
+            made.append(self)
+
+        def add_scalar(self, name, value, epoch):
+            self.written.append((name, epoch))
+
+        def flush(self):
+            pass
+
+        def close(self):
+            self.closed = True
+
+    module = types.ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = Writer
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    known = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "tensorboard" or known(name))
+    return made
+
+
+def test_tensorboard_shows_one_run_and_is_closed(boards, tmp_path, monkeypatch):
+    few = {"tensorboard": True, "epochs": 2, "batch_size": 500}
+    train("vae", tmp_path, **few)
+    train("vae", tmp_path, **few, overwrite=True)
+    assert [(board.folder, board.closed) for board in boards] == 2 * [(tmp_path / "tensorboard", True)]
+    assert [path.name for path in (tmp_path / "tensorboard").iterdir()] == ["events.1"]
+    assert [epoch for name, epoch in boards[1].written if name == "valid/loss"] == [1, 2]
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(Stopped):
+            train("vae", tmp_path / "cut", **few)
+    assert boards[2].closed
+    monkeypatch.setattr("pyrogen.inference.training.fit.is_first", lambda: False)
+    train("vae", tmp_path / "other", **few)
+    assert len(boards) == 3  # of several processes one writes
+
+
+def test_tensorboard_is_asked_for_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install tensorboard"):
         train("vae", tmp_path, tensorboard=True)
-        assert list((tmp_path / "tensorboard").iterdir())
 
 
 class CriticOfCodes(ELBO):
@@ -530,6 +621,56 @@ def test_a_run_is_extended_as_if_it_had_been_longer(start, half, whole, tmp_path
     (change,) = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["changes"]
     assert change["epochs"] == {"was": 6, "now": 9}
     assert change["step"] == {"stopped": 50, "finished": 60}[start]
+
+
+@pytest.mark.parametrize("start", ["stopped", "finished"])
+def test_pages_of_the_weights_before_go_when_a_run_goes_on(start, half, whole, tmp_path):
+    shutil.copytree(half if start == "stopped" else whole / "vae", tmp_path / "run")
+    pages = [tmp_path / "run" / name for name in ("report.html", "samples.png", "scores/elbo.nc", "notes.txt")]
+    for page in pages:
+        page.parent.mkdir(exist_ok=True)
+        page.write_text("of the weights before")
+    train("vae", tmp_path / "run", resume=True, epochs={"stopped": 6, "finished": 7}[start])
+    assert [page.exists() for page in pages] == [False, False, False, True]
+
+
+def test_a_run_that_cannot_go_on_keeps_its_end(whole, tmp_path):
+    """The checkpoint is read before anything is given up for it."""
+    shutil.copytree(whole / "vae", tmp_path / "run")
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    tensors, facts = checkpoint.read(path)
+    checkpoint.save(path, {k: v for k, v in tensors.items() if k != "order"}, facts)
+    with pytest.raises(ValueError, match="does not fit this run"):
+        train("vae", tmp_path / "run", resume=True, epochs=9)
+    kept = {file: equal for file, equal in same(tmp_path / "run", whole / "vae").items() if file != path.name}
+    assert all(kept.values())
+
+
+class InTurns(ELBO):
+    """The ELBO, and a player whose weight is reached in every third step alone."""
+
+    def players(self, model):
+        net = nn.Linear(3, 1)
+
+        def lazily(batch):
+            loss = net.bias.square().sum()
+            if batch.step is None or batch.turn is not None:
+                loss = loss + net(model.encode(batch.x).mean).square().mean()
+            return {"loss": loss}
+
+        return [*super().players(model), Player("lazy", lazily, [net], every=3)]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_what_is_reached_in_turns_is_reached_after_a_stop_between_them(steps, tmp_path, monkeypatch):
+    arguments = {"objective": InTurns(), "epochs": 1}
+    train("vae", tmp_path / "whole", **arguments)
+    with monkeypatch.context() as patch:
+        stop_after(patch, steps)
+        with pytest.raises(Stopped):
+            train("vae", tmp_path / "cut", **arguments)
+    train("vae", tmp_path / "cut", resume=True, **arguments)
+    assert all(same(tmp_path / "cut", tmp_path / "whole").values())
 
 
 def test_a_smaller_lr_goes_on_from_the_last_weights(half, tmp_path):

@@ -1,6 +1,7 @@
 """A run's page: what each kind of model brings, what the numbers are said to mean, how to make it again, damaged files."""
 
 import html
+import inspect
 import json
 import math
 import random
@@ -18,8 +19,10 @@ import pyrogen
 from pyrogen import registry, storage
 from pyrogen.command.cli import main
 from pyrogen.data import load
+from pyrogen.data.dataset import Wishes, found_again
 from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence
 from pyrogen.inference.evidence.summary import summarize
+from pyrogen.inference.latents.judging import as_decoded
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages import (
     energy_sections,
@@ -34,6 +37,7 @@ from pyrogen.inference.pages.reproduction import command
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.quality.spaces import grey
 from pyrogen.inference.runs.scores import read_scores, save_score
 from pyrogen.inference.training.checkpoint import Stopped
 
@@ -48,7 +52,11 @@ def files(tmp_path_factory):
     vectors = rng.normal(size=(200, 5)).astype("float32")
     np.savez(folder / "vectors.npz", x_train=vectors)
     np.savez(folder / "holes.npz", x_train=np.where(rng.random(vectors.shape) < 0.2, np.nan, vectors))
-    return {name: str(folder / f"{name}.npz") for name in ("pictures", "vectors", "holes")}
+    np.savez(folder / "signed.npz", x_train=rng.uniform(-1, 1, (60, 1, 6, 6)).astype("float32"))
+    np.savez(folder / "waves.npz", x_train=rng.random((60, 2, 6)).astype("float32"))
+    rows = "\n".join(f"{a:.3f},{b:.3f},{c:.3f},{k}" for (a, b, c, *_), k in zip(vectors, y, strict=False))
+    (folder / "table.csv").write_text(f"left,right,größe,sort\n{rows}\n")
+    return {path.stem: str(path) for path in folder.iterdir()}
 
 
 def shown(folder, model=None):
@@ -434,6 +442,14 @@ RUNS = {
     "blind": "rbm --data {pictures} --hidden 5 --k 2 --validate false",
     "made": "made --data {pictures} --hidden 6",
     "gan": "gan-nonsaturating --generator.hidden 4 --critic.hidden 4 --latent_size 3",
+    "labels": "vae-semi-supervised --data {pictures} --labels 30 --hidden 4 --latent_size 2",
+    "missing": "vae --data {holes} --missing true --likelihood Masked --hidden 4 --latent_size 2",
+    "sequence": "vae --data {waves} --sequence true --likelihood Normal --hidden 4 --latent_size 2",
+    "standardized pictures": "vae --data {signed} --likelihood Normal --standardize true --hidden 4 --latent_size 2",
+    "pictures as they are": "vae --data {signed} --likelihood Normal --hidden 4 --latent_size 2",
+    "numbers of pictures": "vae --data {pictures} --kind real --likelihood Normal --hidden 4 --latent_size 2",
+    "counts": "vae --data {pictures} --kind counts --likelihood Poisson --hidden 4 --latent_size 2",
+    "columns": "vae --data {table} --columns left,größe --label sort --likelihood Normal --hidden 4 --latent_size 1",
 }
 
 
@@ -452,6 +468,37 @@ def test_the_command_makes_the_run_again(words, files, tmp_path, monkeypatch):
         said["data"].pop("guessed")
     assert found == config
     assert (second / "weights.safetensors").read_bytes() == (first / "weights.safetensors").read_bytes()
+
+
+def test_data_are_found_again_by_all_that_load_takes(files):
+    """A later setting must be a wish, and be written down, or runs on such data cannot be read again."""
+    parameters = {*inspect.signature(load).parameters} - {"name"}
+    assert parameters == {*Wishes._fields}
+    data = load(files["waves"], kind="unit", sequence=True, seed=4)
+    assert parameters <= {*data.describe()}
+    assert found_again(data.describe()) == found_again(vars(data))
+    again = load(**found_again(data.describe()))
+    assert again.describe() == {**data.describe(), "guessed": again.guessed}
+
+
+def test_what_a_judge_sees_of_data_is_read_as_they_were(files):
+    """Sequences stay sequences, and pictures without noise do not get any."""
+    waves = load(files["waves"], kind="binary", sequence=True)
+    assert (as_decoded(waves).kind, as_decoded(waves).x_shape) == ("unit", (2, 6))
+    assert (grey(waves).kind, grey(waves).x_shape) == ("unit", (2, 6))
+    plain = load(files["pictures"], kind="unit", dequantization=False, labels=9)
+    seen = as_decoded(plain)
+    assert (seen.dequantization, seen.labels) == (False, None)
+    assert torch.equal(seen.train.x, plain.train.x)
+
+
+def test_no_command_finds_arrays_that_were_in_memory(files):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    model = pyrogen.create("vae", x_shape=(3,), latent_size=1, hidden=(4,), likelihood="Normal")
+    run = fit(model, x, epochs=0)
+    section = reproduction.recipe_section(storage.config_of(model, data=run.data.describe(), fit=run.settings), model)
+    assert section.code == ""
+    assert "No command line can train this model again: its data were arrays in memory." in section.text
 
 
 def test_the_command_says_only_what_differs(files, tmp_path):

@@ -1,6 +1,7 @@
 """Draws of p(z|x): are they, for every datum, and do they say where they are not?"""
 
 import math
+import warnings
 
 import numpy as np
 import pyro
@@ -10,7 +11,7 @@ import torch
 import xarray as xr
 from arviz_stats.base import array_stats
 from pyro.infer import MCMC, NUTS
-from scipy import stats
+from scipy import special, stats
 
 import pyrogen
 from pyrogen.data import load
@@ -355,6 +356,47 @@ def test_chains_that_diverge_everywhere_are_reported_and_not_averaged_in():
             assert np.isfinite(np.delete(values.values, 2, axis=2)).all()
     rest = tree["posterior"]["z"].values[:, :, [0, 1, 3]]
     assert abs(scores(rest, x[[0, 1, 3]].numpy() / 2, math.sqrt(0.5))).max() < bound(3)
+
+
+@pytest.mark.rotating
+def test_draws_are_of_the_support_that_the_datum_leaves():
+    """x ~ U(0, z), z ~ Exp(1): p(z|x) is that of z > x, E z = exp(−x) / E₁(x); half of what the guide draws is below."""
+
+    def model(x):
+        with pyro.plate("n", len(x)):
+            z = pyro.sample("z", dist.Exponential(torch.ones_like(x)))
+            pyro.sample("x", dist.Uniform(torch.zeros_like(z), z), obs=x)
+
+    def guide(x):
+        with pyro.plate("n", len(x)):
+            pyro.sample("z", dist.LogNormal(x.log(), 1.0))
+
+    x = torch.tensor([0.5, 1.0])
+    for temperatures in (1, 4):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MixingWarning)
+            tree = sample_posterior((model, guide), x, **QUICK, temperatures=temperatures)
+        z, lost = tree["posterior"]["z"].values, tree["diagnostics"]["lost"].values
+        assert (lost < 3).all()
+        assert np.isnan(z).any(1).sum(0).tolist() == lost.tolist()
+        assert (np.nanmin(z, (0, 1)) > x.numpy()).all()
+        assert np.nanmean(z, (0, 1)) == pytest.approx(np.exp(-x.numpy()) / special.exp1(x.numpy()), rel=0.15)
+
+
+def test_chains_of_a_datum_that_no_latent_can_have_made_are_all_lost():
+    def model(x):
+        with pyro.plate("n", len(x)):
+            z = pyro.sample("z", dist.Uniform(torch.zeros_like(x), 1.0))
+            pyro.sample("x", dist.Uniform(torch.zeros_like(z), z), obs=x)
+
+    def guide(x):
+        with pyro.plate("n", len(x)):
+            pyro.sample("z", dist.Uniform(torch.zeros_like(x), 1.0))
+
+    with pytest.warns(MixingWarning, match="datum 1 among 2 no two chains moved at all"):
+        tree = sample_posterior((model, guide), torch.tensor([0.5, 2.0]), **QUICK)
+    assert tree["diagnostics"]["lost"].values.tolist() == [0, 4]
+    assert np.isnan(tree["posterior"]["z"].values).all((0, 1)).tolist() == [False, True]
 
 
 def test_one_lost_chain_among_others_is_left_out_of_the_diagnostics():

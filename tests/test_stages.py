@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -163,6 +164,27 @@ def test_a_stage_of_no_epochs_makes_way_for_those_after_it(tiny_data):
     assert len(run.records) == 3
     for up, down in zip(made.ups, made.downs, strict=True):
         assert torch.allclose(down.weight, up.weight.T, atol=1e-6)
+
+
+def test_a_stage_is_not_said_to_run_away_from_the_loss_of_another(caplog):
+    """A first stage of small losses, and then nats of thousands, which fall."""
+
+    def staged(factors):
+        made = small("vae")
+        (stage,) = made.stages()
+        (player,) = stage.players
+
+        def scaled(factor):
+            loss = lambda batch: {k: factor * v for k, v in player.loss(batch).items()}  # noqa: E731
+            return replace(stage, players=[replace(player, loss=loss)], name=f"times {factor}")
+
+        made.stages = lambda: [scaled(factor) for factor in factors]
+        return fit(made, "digits", epochs=2, batch_size=500, lr=1e-3, device="cpu", progress=False).records
+
+    with caplog.at_level(logging.WARNING, "pyrogen"):
+        records = staged([1e-3, 1e3])
+    assert records[3]["train/loss"] > 100 + 100 * abs(records[1]["train/loss"])
+    assert not [said for said in caplog.messages if "runs away" in said]
 
 
 # -- what goes on ----------------------------------------------------------------------------------------------------

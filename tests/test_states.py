@@ -25,6 +25,8 @@ from pyrogen.inference import (
     log_evidence,
     smooth_states,
 )
+from pyrogen.inference.evidence.particle_filter import follow
+from pyrogen.inference.evidence.smc import Crowd
 from pyrogen.inference.metrics.gaps import posterior_gap
 from pyrogen.inference.pages import state_sections
 from pyrogen.likelihoods import Masked, Normal, Stepwise, VonMises
@@ -308,6 +310,38 @@ def test_data_do_not_lean_on_one_another():
     said = str(diagnose(whole))
     assert "particles" in said
     assert "temperature" not in said.split("use")[0]
+
+
+class Gains:
+    """Steps whose particles gain these weights."""
+
+    def __init__(self, *weights):
+        self.weights = weights
+
+    def moves(self, x, y, guided):
+        for w in self.weights:
+            yield lambda z, shape, w=w: (torch.zeros(*shape, 1), torch.tensor(w).double().log().unsqueeze(1))
+
+
+def test_the_weights_of_the_last_step_are_looked_at():
+    """P (Σ u)² / Σ u² of each step's weights u, the last one too, after which nothing is resampled."""
+    x = torch.zeros(1, 1, 3)
+    for weights, least in (
+        (([1.0, 1, 1, 1], [1.0, 1, 0, 0]), 2.0),
+        (([1.0, 0, 0, 0], [1.0, 1, 0, 0]), 1.0),
+        (([3.0, 1, 0, 0],), 1.6),
+        (([1.0, 1, 1, 1], [1.0, 1, 1, 1], [0.0, 0, 0, 0]), 0.0),
+    ):
+        crowd = Crowd(1, 4, 1, torch.device("cpu"))
+        moments = list(follow(Gains(*weights), x, None, crowd, "prior"))
+        assert len(moments) == len(weights)
+        assert float(crowd.incremental_ess) == pytest.approx(least)
+    _, m, x = known()
+    ordinary = log_evidence(m, x, ParticleFilter(100, 4))
+    x[..., -1] += 20
+    found = log_evidence(m, x, ParticleFilter(100, 4))
+    assert (found["incremental_ess"].values < 5).all()
+    assert (ordinary["incremental_ess"].values > 5).all()  # the control
 
 
 @pytest.mark.parametrize("proposal", ["prior", "guide"])

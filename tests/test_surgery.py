@@ -1,5 +1,6 @@
 """The KL taken apart: closed forms of linear encoders, whole worlds of few data by quadrature, and tests of two samples."""
 
+import itertools
 import math
 import re
 
@@ -116,14 +117,29 @@ def test_the_energy_of_two_samples_is_judged_rightly():
     assert energy_test(a + 0.3, b)[1] < 0.01
     # by the double sum that it is made of
     value = energy_test(a, b, 1)[0]
-    scaled_a, scaled_b = (t.double().numpy() / b.double().std(0).numpy() for t in (a, b))
+    pooled = torch.cat([a, b]).double().std(0).numpy()
+    scaled_a, scaled_b = (t.double().numpy() / pooled for t in (a, b))
     apart, within_a, within_b = (
         np.linalg.norm(s[:, None] - t[None], axis=-1).mean()
         for s, t in ((scaled_a, scaled_b), (scaled_a, scaled_a), (scaled_b, scaled_b))
     )
     assert value == pytest.approx(2 * apart - within_a - within_b)
+    # which of the two is the first does not matter, nor in what unit they are: no permutation is another statistic
+    assert energy_test(b, 1.4 * a, 99)[0] == pytest.approx(energy_test(1.4 * a, b, 99)[0], rel=1e-12)
+    assert energy_test(3 * a, 3 * b, 99) == pytest.approx(energy_test(a, b, 99))
     with pytest.raises(ValueError, match="samples of one size"):
         energy_test(a, b[:10])
+
+
+def test_the_p_value_is_that_of_all_ways_to_part_the_data():
+    """Each of the 20 parts of six data anew, by its own call: a permutation is a statistic of the same pool."""
+    pool = torch.randn(6, 3, generator=torch.Generator().manual_seed(3)) * torch.tensor([1.0, 10.0, 0.1])
+    parts = [list(c) for c in itertools.combinations(range(6), 3)]
+    energies = [energy_test(pool[c], pool[[i for i in range(6) if i not in c]], 1)[0] for c in parts]
+    for c, energy in list(zip(parts, energies, strict=True))[:10]:
+        p = np.mean([other >= energy - 1e-12 for other in energies])
+        found = energy_test(pool[c], pool[[i for i in range(6) if i not in c]], 4000)
+        assert found[1] == pytest.approx(p, abs=4 * math.sqrt(0.25 / 4000))
 
 
 def test_no_part_ends_below_nothing_or_below_where_it_begins():

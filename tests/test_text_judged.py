@@ -56,6 +56,30 @@ def test_the_law_itself_has_no_gap(grammar):
         metric("law-gap", model, load("digits"), 0)
 
 
+class Even(TheLaw):
+    """Every word and end by one chance in five."""
+
+    def log_prob(self, x, y=None):
+        return -scored(x).double() * math.log(5)
+
+
+def test_what_every_token_costs_alike_has_a_perplexity_without_error(grammar):
+    """log p(x) = −T log 5 varies with T alone, and so does not −Σ log p / Σ T: the error is that of a ratio."""
+    model, part = Even(grammar), grammar.test.take(40)
+    found = metric("perplexity", model, grammar, 0)
+    assert (found, found.error) == (pytest.approx(5), pytest.approx(0, abs=1e-9))
+    ev = log_evidence(model, part)
+    told = summarize(ev)
+    assert (told.perplexity, told.bits_data_se) == (pytest.approx(5), pytest.approx(0, abs=1e-9))
+    assert told.data_se > 0.1
+    # by hand where the costs of tokens differ
+    nats, tokens = np.array([-4.0, -9.0, -2.0]), ev["tokens"].values[:3]
+    other = ev.isel(datum=slice(3)).assign(log_evidence=("datum", nats))
+    rest = nats - nats.sum() / tokens.sum() * tokens
+    error = rest.std(ddof=1) / math.sqrt(3) / tokens.mean() / math.log(2)
+    assert summarize(other).bits_data_se == pytest.approx(error)
+
+
 def test_perplexity_is_per_word_and_end(grammar):
     model, part = create("lstm-lm", grammar), grammar.test.take(40)
     with torch.no_grad():
@@ -68,6 +92,8 @@ def test_perplexity_is_per_word_and_end(grammar):
     assert said.bits_per_dim == pytest.approx(math.log2(by_hand), rel=1e-5)
     assert "bits per token" in str(said)
     assert f"perplexity {by_hand:.3f}" in str(said)
+    some = summarize(log_evidence(model, part).isel(datum=slice(10)))
+    assert some.perplexity == pytest.approx(math.exp(-float(nats[:10].sum() / tokens[:10].sum())), rel=1e-5)
     # nothing is learned: a word in so many
     assert metric("perplexity", model, grammar, 0) == pytest.approx(len(grammar.vocabulary) + 1, rel=0.1)
     assert summarize(log_evidence(create_vae(), torch.rand(4, 1, 4, 4).round(), IWAE(5))).perplexity is None

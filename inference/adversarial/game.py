@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -114,16 +114,22 @@ class Adversarial(Objective):
         def made(batch: Batch) -> Mapping[str, Tensor]:
             return game.fake(batch) if batch.shown is None else batch.shown
 
+        def scores(sites: Sites, names: Iterable[str]) -> list[Tensor]:
+            # what is compared with a mean of scores is compared with those of the same critic
+            parts = [{name: sites[name]} for name in names] if game.apart and goal.relative else [sites]
+            return [game.criticize(part) for part in parts]
+
         def critic(batch: Batch) -> Mapping[str, Tensor]:
             real, fake = game.real(batch), made(batch)
             if pool is not None and batch.step is not None:
                 fake = pool(fake)
-            r, f = game.criticize(real), game.criticize(fake)
-            told = {"real": r.detach().mean(), "fake": f.detach().mean()}
+            r, f = scores(real, real), scores(fake, real)
+            told = {"real": _mean(r), "fake": _mean(f)}
             if self.mismatched:
-                wrong = game.criticize({**real, "y": of_others(real["y"], model.condition)})
-                f, told = torch.cat([f, wrong]), {**told, "mismatched": wrong.detach().mean()}
-            loss = goal.critic(r, f)
+                wrong = scores({**real, "y": of_others(real["y"], model.condition)}, real)
+                f = [torch.cat(pair) for pair in zip(f, wrong, strict=True)]
+                told |= {"mismatched": _mean(wrong)}
+            loss = torch.stack([goal.critic(*pair) for pair in zip(r, f, strict=True)]).mean()
             if penalty is None:
                 return {"loss": loss, **told}
             if batch.step is not None and batch.turn is None:
@@ -134,10 +140,11 @@ class Adversarial(Objective):
             return {"loss": loss + charge, **told, "penalty": charge.detach()}
 
         def generator(batch: Batch) -> Mapping[str, Tensor]:
-            compared = goal.relative or game.encodes
-            real = game.criticize(game.real(batch)) if compared else None
-            f = game.criticize(made(batch))
-            return {"loss": goal.generator(real, f), "fake": f.detach().mean()}
+            real = game.real(batch) if goal.relative or game.encodes else {}
+            r: Sequence[Tensor | None] = scores(real, real) if real else [None]
+            f = scores(made(batch), real)
+            loss = torch.stack([goal.generator(*pair) for pair in zip(r, f, strict=True)]).mean()
+            return {"loss": loss, "fake": _mean(f)}
 
         return [
             Player(
@@ -184,6 +191,10 @@ def _charged(penalty: CriticPenalty, game: HasCritic, real: Sites, fake: Sites) 
     if not game.apart:
         return penalty(game.criticize, real, fake)
     return torch.stack([penalty(game.criticize, {k: real[k]}, {k: fake[k]}) for k in real]).mean()
+
+
+def _mean(scores: Sequence[Tensor]) -> Tensor:
+    return torch.cat([s.detach() for s in scores]).mean()
 
 
 def _reads_y(model: Any, game: HasCritic) -> bool:

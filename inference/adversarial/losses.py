@@ -16,7 +16,8 @@ class AdversarialLoss(ABC):
     """Two functions of the critic's scores of real and of generated data, ``(B,)`` each.
 
     Attributes:
-        relative: whether the generator's gradient depends on the scores of real data even where these do not depend on it.
+        relative: whether scores are compared with those of the other side, so that the generator's gradient depends on the
+            scores of real data even where these do not depend on it. Then the scores must all be of one critic.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("adversarial loss",)

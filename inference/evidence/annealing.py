@@ -171,7 +171,7 @@ class Path:
                 point = moved.point
                 visited.append(point)
                 spreads.append(spread_of(point.lift))
-                log_step = log_step + GAIN * (moved.acceptance.mean(0).to(log_step) - acceptance)
+                log_step = log_step + GAIN * (moved.telling(acceptance).mean(0).to(log_step) - acceptance)
                 log_steps.append(log_step)
                 advance(1)
         if even:
@@ -294,7 +294,7 @@ class AnnealedEstimator(Estimator):
         """The tuned path of these settings; a geometric one begins where the lift varies by one nat, an even one is found."""
         betas = sigmoid_schedule(self.temperatures)
         if self.schedule == "geometric":
-            spread = space.at(space.draw(BASE_DRAWS, START)).lift.std(0).nan_to_num(nan=1.0, posinf=1.0).max()
+            spread = space.at(space.draw(BASE_DRAWS, START)).lift_spread().max()
             betas = geometric_schedule(self.temperatures, min(1 / float(spread.clamp(min=1)), 0.5))
         return Path.tuned(space, betas, self.leapfrogs, self.acceptance, advance, self.schedule == "even")
 

@@ -44,8 +44,8 @@ def compare_evidence(estimates: Mapping[str, xr.Dataset], baseline: str | None =
     """Mean differences of log p(x) to a baseline, paired over the data, so that their spread cancels.
 
     Δ = 1/N Σₙ [ê(xₙ) − ê₀(xₙ)]. Its Monte-Carlo error is √Σ (se² + se₀²) / N over the data whose draws are not the same,
-    and nothing of those whose are: an estimate differs from itself by 0 ± 0. Its error over data, sd(Δₙ) / √N, has the draws'
-    noise in it already.
+    and nothing of those whose are: an estimate differs from itself by 0 ± 0; what all data have in common, as the error of a
+    log Z, does not shrink with N. Its error over data, sd(Δₙ) / √N, has the draws' noise in it already, but for that.
 
     Args:
         estimates: results of :func:`~pyrogen.inference.log_evidence` on the same data, by name.
@@ -139,13 +139,20 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
 
 
 def shared_variance(evidence: xr.Dataset) -> float:
-    """The part of the variance of every datum's estimate that is one and the same for all, as that of a log Z."""
-    return float(evidence["log_partition_se"]) ** 2 if "log_partition_se" in evidence else 0.0
+    """The covariance of any two data's estimates, or its mean: of what all share, as one log Z or one set of samples."""
+    own = float(evidence["log_partition_se"]) ** 2 if "log_partition_se" in evidence else 0.0
+    return own + (float(evidence["shared_variance"]) if "shared_variance" in evidence else 0.0)
 
 
 def error_of_mean(variances: np.ndarray, shared: float = 0.0) -> float:
-    """√(Σ (v − s) / N² + s), of variances ``(datum,)`` of which s is shared: that does not average out."""
-    return math.sqrt(max(float((variances - shared).sum()), 0.0) / len(variances) ** 2 + shared)
+    """√(Σ (v − s) / N² + s), of variances ``(datum,)`` of which s is shared: that does not average out, nor where s < 0."""
+    return math.sqrt(max(float((variances - shared).sum()) / len(variances) ** 2 + shared, 0.0))
+
+
+def in_common(error: float, variances: np.ndarray) -> float:
+    """The mean covariance of two estimates where the mean of all has this error: the s of :func:`error_of_mean`."""
+    n = len(variances)
+    return (n * error**2 - float(variances.mean())) / (n - 1) if n > 1 else error**2
 
 
 def _same_draws(evidence: xr.Dataset, base: xr.Dataset) -> np.ndarray:

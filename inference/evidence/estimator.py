@@ -24,9 +24,10 @@ from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.door import taken
 from pyrogen.inference.programs.lengths import by_length, cut
-from pyrogen.inference.programs.record import latents, log_prob, record
+from pyrogen.inference.programs.record import latents, log_density, record
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice, describe, make
+from pyrogen.vocabulary import scored
 
 # variables that are estimates of log p(x), not their errors or diagnostics
 IN_NATS = ("log_evidence", "k_curve", "jackknife", "psis", "half", "lower", "upper")
@@ -136,6 +137,8 @@ def log_evidence(
     coordinates = {"datum": np.arange(len(x)), "fingerprint": ("datum", _fingerprints(x)), **_k_of(variables)}
     if y is not None:
         coordinates["fingerprint_y"] = ("datum", _fingerprints(y))
+    if "tokens" in origin:
+        coordinates["tokens"] = ("datum", scored(x).cpu().numpy())
     return xr.Dataset(variables, coords=coordinates, attrs=attributes)
 
 
@@ -273,7 +276,7 @@ class Reconstruction(Estimator):
 
 
 def _log_likelihood(pair: Pair, x: Tensor, y: Tensor | None) -> Tensor:
-    scored = record(pair.model, x, y, latents(record(pair.guide, x, y)), guarded=True)
-    need_support(scored)
-    observed = [log_prob(site).double() for site in scored.values() if site["is_observed"]]
+    sites = record(pair.model, x, y, latents(record(pair.guide, x, y)), guarded=True)
+    need_support(sites)
+    observed = [log_density(site).double() for site in sites.values() if site["is_observed"]]
     return torch.stack([value.reshape(len(x), -1).sum(1) for value in observed]).sum(0)

@@ -25,12 +25,21 @@ class Moved:
         acceptance: their probabilities of acceptance, ``(chain, datum)``.
         energy: the Hamiltonian there, with the momentum they came with, ``(chain, datum)`` in nats.
         diverged: whose trajectory lost itself, ``(chain, datum)``.
+        astray: which came from where the density is 0, ``(chain, datum)``.
     """
 
     point: Point
     acceptance: Tensor
     energy: Tensor
     diverged: Tensor
+    astray: Tensor
+
+    def telling(self, wished: float) -> Tensor:
+        """The acceptance by which a step size is to be found, ``(chain, datum)``: as wished of chains that were astray.
+
+        They accept what is inside the support and nothing else, and a smaller step would only keep them out.
+        """
+        return torch.where(self.astray, wished, self.acceptance)
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,8 @@ class Leapfrog:
         if len(moves) == 1:
             return moves[0]
         acceptance = torch.stack([m.acceptance for m in moves]).mean(0)
-        return Moved(point, acceptance, moves[-1].energy, torch.stack([m.diverged for m in moves]).any(0))
+        diverged, astray = (torch.stack(t).any(0) for t in zip(*((m.diverged, m.astray) for m in moves), strict=True))
+        return Moved(point, acceptance, moves[-1].energy, diverged, astray)
 
     def _follow(self, length: int, space: LatentSpace, point: Point, beta: float | Tensor, step: Tensor) -> Moved:
         z = point.z
@@ -97,4 +107,5 @@ class Leapfrog:
         gained = (before - after).nan_to_num(nan=-torch.inf)
         acceptance = gained.exp().clamp(max=1)
         accepted = chance < acceptance
-        return Moved(point.where(accepted, end), acceptance, torch.where(accepted, after, before), gained < -DIVERGED)
+        energy = torch.where(accepted, after, before)
+        return Moved(point.where(accepted, end), acceptance, energy, gained < -DIVERGED, before.isposinf())

@@ -28,11 +28,11 @@ from pyrogen.inference.programs.record import (
     lacks_density,
     latent_sites,
     latents,
-    log_prob,
+    log_density,
     outside,
     record,
 )
-from pyrogen.inference.programs.supports import unwrap
+from pyrogen.inference.programs.supports import inside, moves, unwrap
 from pyrogen.inference.replay.often import Recorded
 from pyrogen.seeds import derived
 
@@ -67,7 +67,18 @@ class Point:
 
     def log_density(self, beta: float | Tensor) -> Tensor:
         """log f_β, ``(chain, datum)``; −∞ where it is no number. β is one for all, or ``(chain, datum)``."""
-        return (self.base + beta * self.lift).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
+        raised = beta * self.lift
+        if isinstance(beta, Tensor):
+            raised = raised.masked_fill(beta == 0, 0.0)  # and not 0 · −∞: the base goes on where the target ends
+        density = self.base + raised
+        return density.masked_fill(~(density < torch.inf), -torch.inf)
+
+    def lift_spread(self) -> Tensor:
+        """The lift's standard deviation over the chains where it is finite, ``(datum,)``; 1 where fewer than two are."""
+        known = self.lift.isfinite()
+        middle = self.lift.masked_fill(~known, torch.nan).nanmean(0)
+        widened = ((len(known) - 1) / (known.sum(0) - 1)).sqrt()  # what stands in the middle has no spread
+        return (torch.where(known, self.lift, middle).std(0) * widened).nan_to_num(nan=1.0, posinf=1.0)
 
     def slope(self, beta: float | Tensor) -> Tensor:
         """∇ log f_β, as z."""
@@ -169,7 +180,8 @@ class LatentSpace:
             base, lift = self._densities(z)
             (base_slope,) = grad(base.sum(), z, retain_graph=True)
             (lift_slope,) = grad(lift.sum(), z)
-        return [base.detach(), lift.detach().nan_to_num(nan=-torch.inf), base_slope, lift_slope]
+        lift = lift.detach()
+        return [base.detach(), lift.masked_fill(lift.isnan(), -torch.inf), base_slope, lift_slope]
 
     @property
     def at_once(self) -> int:
@@ -189,8 +201,8 @@ class LatentSpace:
         n = len(z)
         sites, log_jacobians = self.run_at(z, {})
         stretch = self._sum({name: (log_jacobians[name], sites[name]) for name in self._spots}, n)
-        prior = self._sum({name: (log_prob(sites[name]), sites[name]) for name in self._spots}, n)
-        seen = self._sum({k: (log_prob(s), s) for k, s in sites.items() if k not in self._spots}, n)
+        prior = self._sum({name: (log_density(sites[name]), sites[name]) for name in self._spots}, n)
+        seen = self._sum({k: (log_density(s), s) for k, s in sites.items() if k not in self._spots}, n)
         if self.init == "prior":
             return prior + stretch, seen
         base = self._log_guide(latents(sites), n)
@@ -202,8 +214,8 @@ class LatentSpace:
         every = len(z) * self.states.count  # positions the slower
         values = self.states.values(0, every) if self.pair.vectorized else self.states.along_batch(0, every, self.data)
         sites, log_jacobians = self.run_at(z.repeat_interleave(self.states.count, 0), values)
-        drawn = {k: (log_prob(s), s) for k, s in sites.items() if k in self._spots or k in self.states.supports}
-        seen = {k: (log_prob(s), s) for k, s in sites.items() if k not in drawn}
+        drawn = {k: (log_density(s), s) for k, s in sites.items() if k in self._spots or k in self.states.supports}
+        seen = {k: (log_density(s), s) for k, s in sites.items() if k not in drawn}
         prior = self._sum(drawn, every)
         if self._spots:
             prior = prior + self._sum({k: (log_jacobians[k], sites[k]) for k in self._spots}, every)
@@ -214,14 +226,17 @@ class LatentSpace:
     def _log_guide(self, values: dict[str, Tensor], n: int) -> Tensor:
         if self._guide is None:
             sites = latent_sites(run(self.pair.guide, self.pair, self.x, self.y, n, values))
-            return self._sum({name: (log_prob(site), site) for name, site in sites.items()}, n)
+            return self._sum({name: (log_density(site), site) for name, site in sites.items()}, n)
         site = self._guide
         (value,) = values.values()
         dim = plate_dim(site, self.plate)
         if not self.pair.vectorized:
             at = dim - site["fn"].event_dim
             value = value.unflatten(at, (n, self.data)).movedim(at - 1, 0)
-        log_q = log_prob({**site, "value": value}).movedim(dim, 1)
+        at_value = {**site, "value": value}
+        if moves(site["fn"]):
+            at_value["outside"] = ~inside(site["fn"], value)
+        log_q = log_density(at_value).movedim(dim, 1)
         return log_q.flatten(2).sum(2).double() if log_q.dim() > 2 else log_q.double()
 
     def _sum(self, terms: dict[str, tuple[Tensor, Site]], n: int) -> Tensor:

@@ -153,3 +153,4 @@ def follow(model: HasSteps, x: Tensor, y: Tensor | None, crowd: Crowd, proposal:
         z, gained = move(None if states is None else states.z, shape)
         states, log_weights = States(z), log_weights + gained
         yield Moment(states, log_weights)
+    crowd.look(log_weights)  # of the last step too, after which there is nothing to resample for

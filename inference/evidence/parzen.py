@@ -6,19 +6,22 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pyrogen.base import Model
 from pyrogen.data import Split
+from pyrogen.inference.evidence.comparison import in_common
 from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
-from pyrogen.inference.evidence.weight_stream import WeightStream
+from pyrogen.inference.evidence.weight_stream import LEAST_SHARE, WeightStream, jackknife_error
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 from pyrogen.seeds import derived
 
 BLOCK = 100  # data that are compared with all samples at once
 DRAWN = 1000  # samples that are drawn from one seed, whatever their number
+SHARED = "of the errors of two data, which are compared with the same samples: their covariance, on average"
 NARROWEST, WIDEST, TRIED = 0.005, 2.0, 121  # bandwidths, in units of the data's spread
 
 
@@ -31,6 +34,10 @@ class KDE(Estimator):
     bound nor an upper one: h is wider than the model's own noise, or no window reaches x. N grows exponentially with
     the dimensions of the manifold for the same error, and models are not ranked by it as by their likelihood: it is here to
     be compared with :class:`AIS`, which :func:`pyrogen.inference.observe` gives the same noise.
+
+    All data are compared with the same samples, and so their errors are not independent: ``shared_variance`` is the
+    covariance of two, on average, with which the error of a mean over data is what leaving out each sample tells. It is below
+    0 where data lie far from one another, for where samples are too many at one, they are too few at another.
 
     Of conditional models there would be samples for every y, and they are refused.
 
@@ -91,8 +98,10 @@ class KDE(Estimator):
         """The log of the mean window, all data by the same samples, and its error."""
         made = _means(model, self.samples, seed)
         parts: list[Estimates] = []
+        changes = torch.zeros(self.samples, dtype=torch.float64, device=made.device)
         for part in x.flatten(1).double().split(BLOCK):
             windows = _log_windows(_squares(part, made), self.bandwidth, part.shape[1])
+            changes += torch.log1p(-windows.softmax(0).clamp(max=1 - LEAST_SHARE)).sum(1)
             stream = WeightStream.of(windows.cpu().numpy())
             found = {
                 "log_evidence": stream.log_mean(),
@@ -101,7 +110,11 @@ class KDE(Estimator):
                 "pareto_k": stream.pareto()[0],
             }
             parts.append({name: (("datum",), value) for name, value in found.items()})
-        return joined(parts)
+        variables = joined(parts)
+        mean = (changes / len(x)).cpu().numpy()
+        error = float(jackknife_error(((mean - mean.mean()) ** 2).sum(), self.samples))
+        shared = in_common(error, variables["mc_se"][1] ** 2)
+        return {**variables, "shared_variance": ((), np.array(shared), {"description": SHARED})}
 
 
 def _means(model: Model, n: int, seed: int) -> Tensor:

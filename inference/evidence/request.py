@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from pyrogen import storage
 from pyrogen.base import HasGenerator, HasLogProb, HasPartition, Model, Pair
+from pyrogen.data.dataset import MEMORY
 
 Attributes = Mapping[str, Any]
 
@@ -63,8 +66,24 @@ def part(attributes: Attributes) -> str:
     return f"{few}{attributes.get('split')}"
 
 
+def again(run: str | Path, verb: str, call: str, *words: str) -> str:
+    """The command on a run; of one that was trained on arrays, which no file holds, the call in Python.
+
+    Args:
+        run: the run's folder.
+        verb: of the command.
+        call: of the :class:`~pyrogen.inference.training.run.Run`, as ``evaluate()``.
+        words: of the command, behind the run.
+    """
+    path = Path(run)
+    data = storage.read_config(path).get("data") if (path / storage.CONFIG).is_file() else None
+    if isinstance(data, Mapping) and data.get("source") == MEMORY:
+        return f"pyrogen.load_run({str(run)!r}, data=...).{call}"
+    return shlex.join(["pyrogen", verb, str(run), *words])
+
+
 def command(run: str, name: str, arguments: Attributes, attributes: Attributes, flagged_by: str = "") -> str:
-    """The ``pyrogen evaluate`` that scores the data of a result by an estimator.
+    """The ``pyrogen evaluate`` that scores the data of a result by an estimator, see :func:`again`.
 
     Args:
         run: the run's folder.
@@ -73,18 +92,24 @@ def command(run: str, name: str, arguments: Attributes, attributes: Attributes, 
         attributes: of the result whose data, weights and seed are meant.
         flagged_by: name of the score whose flagged data are meant; "" for all.
     """
-    words = ["pyrogen", "evaluate", run, "--estimator", name]
+    words = ["--estimator", name]
     for argument, value in arguments.items():
         words += [f"--estimator.{argument}", value if isinstance(value, str) else json.dumps(value)]
     flagged_by = flagged_by or str(attributes.get("flagged_by", ""))
     usual = {"split": "test", "weights": "last", "seed": 0}
     usual |= {} if flagged_by else {"limit": None}
     noise = _noise(attributes)
+    said = [expression(name, arguments)]
     for option, default in (usual | {"sigma": ""}).items():
         value = noise if option == "sigma" else attributes.get(option, default)
         if value != default and not (option == "split" and value == "unknown"):
             words += [f"--{option}", str(value)]
-    return shlex.join([*words, *(["--flagged_by", flagged_by] if flagged_by else [])])
+            number = not isinstance(value, str) or (option == "sigma" and value != "fitted")
+            said.append(f"{option}={value}" if number else f"{option}={value!r}")
+    if flagged_by:
+        words += ["--flagged_by", flagged_by]
+        said.append(f"flagged_by={flagged_by!r}")
+    return again(run, "evaluate", f"evaluate({', '.join(said)})", *words)
 
 
 def file_name(attributes: Attributes) -> str:

@@ -116,12 +116,20 @@ class Crowd:
         self._before = torch.zeros(populations, particles, data, dtype=torch.float64, device=device)
         self._places = torch.arange(populations * particles, device=device).view(populations, particles, 1)
 
-    def resample(self, log_weights: Tensor, point: Held) -> tuple[Tensor, Held]:
-        """Draw anew where weights have become too uneven; both are over ``(population × particle, datum)``."""
+    def look(self, log_weights: Tensor) -> None:
+        """Remember how uneven a step made the weights, ``(population × particle, datum)``: each once, the last one too."""
         weights, particles = log_weights.unflatten(0, self._shape), self._shape[1]
-        normal, increments = self._before.log_softmax(1), weights - self._before
+        normal = self._before.log_softmax(1)
+        increments = (weights - self._before).masked_fill(self._before.isneginf(), 0.0)  # of what weighs nothing
         evenness = (2 * (normal + increments).logsumexp(1) - (normal + 2 * increments).logsumexp(1)).exp()
+        evenness = evenness.nan_to_num(nan=0.0)  # where no particle is left
         self.incremental_ess = torch.minimum(self.incremental_ess, particles * evenness)
+        self._before = weights
+
+    def resample(self, log_weights: Tensor, point: Held) -> tuple[Tensor, Held]:
+        """Look at weights, and draw anew where they have become too uneven; both are ``(population × particle, datum)``."""
+        self.look(log_weights)
+        weights, particles = log_weights.unflatten(0, self._shape), self._shape[1]
         uneven = (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp() < self._threshold * particles
         if uneven.any():
             chosen = torch.where(uneven.unsqueeze(1), systematic(weights) + self._places[:, :1], self._places)

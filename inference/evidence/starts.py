@@ -56,7 +56,7 @@ def starts(space: LatentSpace, rungs: Rungs, wishes: Wishes, guided: bool, advan
         scouts, metric = _scout(space, wishes, advance)
     least = scouts.log_density(1.0).amax(0) - (BELOW + space.size)
     z = _apart(z, scouts, least, metric, guided)
-    return Starts(z, space.at(z).log_density(1.0) >= least)
+    return Starts(z, (space.at(z).log_density(1.0) >= least) & least.isfinite())
 
 
 def scouting(wishes: Wishes) -> int:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 
 from pyrogen import html
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import WORDS, error_of_mean, listed, shared_variance
 from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
+from pyrogen.inference.latents.measured import ratio
 from pyrogen.kinds import kind_named
 
 
@@ -22,12 +24,12 @@ class Summary:
 
     Attributes:
         nats: mean log-evidence per datum.
-        mc_se: its Monte-Carlo error, √Σ se² / N; of what all data share, as an estimate of log Z, se itself.
+        mc_se: its Monte-Carlo error, √Σ se² / N; of what all data share, as an estimate of log Z or samples, se itself.
         data_se: its error over data, sd / √N.
         bits_per_dim: −nats / (D ln 2), in the units of the data's levels; None where the data have none. Of texts D is the
             mean number of tokens that are scored, words or characters, and ends.
         bits_mc_se: Monte-Carlo error of bits_per_dim.
-        bits_data_se: data error of bits_per_dim.
+        bits_data_se: data error of bits_per_dim; of texts that of a ratio, for a long one has more tokens to be paid for.
         count: number of data N.
         failed: labels on ``datum`` of the data whose estimate is not finite; the mean is over them too.
         diagnosis: whether it can be believed, and what to try next.
@@ -124,12 +126,16 @@ def summarize(evidence: xr.Dataset) -> Summary:
     nats = float(value.mean())
     mc_se = error_of_mean(evidence["mc_se"].values ** 2, shared_variance(evidence))
     data_se = float(value.std(ddof=1) / math.sqrt(n)) if n > 1 and not failed else math.nan
-    per_bit = evidence.attrs.get("tokens", evidence.attrs["dimensions"]) * math.log(2)
-    offset = _offset(evidence.attrs)
-    bits, bits_mc, bits_data = (
-        (None, None, None) if offset is None else (offset - nats / per_bit, mc_se / per_bit, data_se / per_bit)
-    )
     diagnosis, attributes = diagnose(evidence), dict(evidence.attrs)
+    each = np.full(n, attributes.get("tokens", attributes["dimensions"]))
+    if "tokens" in evidence.coords:
+        each = evidence["tokens"].values
+        attributes["tokens"] = float(each.mean())
+    per_bit, offset = float(each.mean()) * math.log(2), _offset(attributes)
+    bits, bits_mc, bits_data = None, None, None
+    if offset is not None:
+        bits, bits_mc = offset - nats / per_bit, mc_se / per_bit
+        bits_data = ratio(torch.from_numpy(value), torch.from_numpy(each)).error / math.log(2)
     shared = (
         (float(evidence["log_partition"]), float(evidence["log_partition_se"])) if "log_partition" in evidence else None
     )

@@ -63,10 +63,9 @@ class Rungs:
         count = wishes.temperatures
         if count == 1:
             return cls(torch.ones(1, space.data, dtype=torch.float64, device=space.x.device), wishes.chains)
-        lift = space.at(space.draw(START_DRAWS, SCALE)).lift
-        spread = torch.where(lift.isfinite(), lift, lift.nanmean(0)).std(0).nan_to_num(nan=1.0, posinf=1.0)
+        spread = space.at(space.draw(START_DRAWS, SCALE)).lift_spread()
         first = 1 / spread.clamp(min=2)
-        along = torch.linspace(1, 0, count - 1, dtype=torch.float64, device=lift.device)
+        along = torch.linspace(1, 0, count - 1, dtype=torch.float64, device=spread.device)
         return cls(torch.cat([torch.zeros_like(first).unsqueeze(0), first ** along.unsqueeze(1)]), wishes.chains)
 
     @property
@@ -172,7 +171,7 @@ class WarmUp:
             kernel = self._kernel(SEARCHING)
             moved = kernel.move(self.space, self.point, kernel.length())
             self.point, _ = self.rungs.swap(moved.point, i)
-            accepted = self.rungs.mean(moved.acceptance)
+            accepted = self.rungs.mean(moved.telling(self.wishes.acceptance))
             since += 1
             self._log_step = (self._log_step + (accepted - self.wishes.acceptance) / math.sqrt(since)).clamp(min=-20)
             log_steps.append(self._log_step)

@@ -17,7 +17,7 @@ from pyrogen.base import HasGenerator, HasLatents, HasPosterior, Model
 from pyrogen.data import Data, Split
 from pyrogen.figures.latent_plots import principal_axes
 from pyrogen.figures.plots import to_image
-from pyrogen.inference.pages.panel import labels_of
+from pyrogen.inference.pages.panel import labels_of, told_of
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
 from pyrogen.inference.runs.scores import SPLITS
@@ -70,6 +70,7 @@ class View:
         self.lock = threading.Lock()
         with evaluating(model), seeded(seed, model.device):
             self.codes, self.spread = self._codes(model)
+            self.told = told_of(model, self.split)
         if not np.isfinite(self.codes).all():
             raise ValueError("some codes are not finite, so there is no plane to draw; train the model again.")
         if len(np.unique(self.codes)) <= 2 and self.size > 2:
@@ -204,8 +205,7 @@ class View:
     def _decoded(self, z: Tensor, given: int) -> Tensor:
         if isinstance(self.model, HasPosterior):
             # a class that a model infers where it must is told here, as there is no datum to infer it from
-            y = self.split.y if self.model.condition is not None else None
-            told = None if y is None else y[given : given + 1]
+            told = None if self.told is None else self.told[given : given + 1]
             mean: Tensor = self.model.decode(z.reshape(1, *self.model.latent_shape), told).mean
             return mean[0]
         assert isinstance(self.model, HasGenerator)

@@ -36,13 +36,13 @@ class Classifier(Analysis):
         """Why it cannot be asked."""
         if classes_of(model) is None:
             return f"{UNTOLD.format(type(model).__name__)}."
-        if data.test.y is None or data.valid.y is None:
+        if data.test.y is None or data.valid.y is None or not len(data.test.known()):
             return f"{data.name!r} has no labels to be right about."
         return unweighable(model, data.test)
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Ask it."""
-        test, valid = (part.take(min(self.limit, len(part))) for part in (data.test, data.valid))
+        test, valid = (part.known().take(self.limit) for part in (data.test, data.valid))
         assert test.y is not None
         assert data.train.y is not None
         classes = classes_of(model)

@@ -37,10 +37,11 @@ def impute(
 ) -> xr.Dataset:
     """Hidden places of data from all seen ones, those after them too: p(x_hidden | x_seen), by importance resampling.
 
-    Candidates take the hidden places from p(x_d | x_<d) in turn, and weigh Π p(x_d | x_<d) over the seen ones, which come
-    first where the order is one of chance. With latents
+    Candidates take the hidden places from p(x_d | x_<d) in turn, and weigh Π p(x_d | x_<d) over the seen ones. With latents
     z ~ r(z), a mixture of the prior and of q(z|x̂) at guesses x̂ of the whole datum, and the weight has p(z) / r(z) in it. The
     mean of the weights is p(x_seen), without bias; draws are exact as the candidates grow, and ``ess`` says how many count.
+    Where the order is one of chance, p is that of the orders in which the seen places come first, as of 'masked-diffusion':
+    another law than that of all orders, unless the conditionals are those of one law.
 
     Args:
         model: that draws x place by place, as 'lstm-lm', 'vae-text', 'pixelcnn' or 'masked-diffusion'.

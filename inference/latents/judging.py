@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pyrogen.data import Data, load
-from pyrogen.data.dataset import MEMORY
+from pyrogen.data.dataset import MEMORY, found_again
 from pyrogen.data.split import evenly
 from pyrogen.inference.latents.measured import Measured, share
 from pyrogen.registry import describe, make
@@ -199,19 +199,10 @@ def judge_of(data: Data, judge: Judge | str | Mapping[str, Any] | None = None) -
 def as_decoded(data: Data) -> Data:
     """The data as means of p(x|z) look, where that is not as the model was trained on them."""
     binarized = data.kind == "binary" and data.binarization != "none"
-    if data.source == MEMORY or not (binarized or data.labels):
+    if data.source == MEMORY or not (binarized or data.labels is not None):
         return data
-    kind, noise = ("unit", False) if binarized else (data.kind, data.dequantization or None)
-    return load(
-        data.source,
-        kind=kind,
-        dequantization=noise,
-        seed=data.seed,
-        size=data.size,
-        label=data.label,
-        columns=data.columns or None,
-        standardize=data.standardize or None,
-    )
+    seen: dict[str, Any] = {"kind": "unit", "dequantization": False} if binarized else {}
+    return load(**{**found_again(vars(data)), "binarization": None, "labels": None, **seen})
 
 
 def unjudged(data: Data) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Model
+from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Split
 from pyrogen.inference.latents.judging import CONFIDENT, TrainedJudge
 from pyrogen.inference.latents.measured import Measured, mean, paired_shares, share
@@ -140,7 +141,7 @@ def disjoint_pairs(split: Split, n: int, seed: int = 0) -> tuple[Tensor, Tensor]
     half = len(order) // 2
     first, second = order[:half], order[half : 2 * half]
     y = split.y.cpu()
-    apart = y[first] != y[second]
+    apart = (y[first] != y[second]) & (torch.minimum(y[first], y[second]) > UNKNOWN)
     if not apart.any():
         raise ValueError(f"{split.data_name} {split.name} has no two data of different classes to walk between.")
     return first[apart][:n], second[apart][:n]

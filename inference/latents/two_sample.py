@@ -15,7 +15,8 @@ def energy_test(first: Tensor, second: Tensor, permutations: int = 999, seed: in
     """The energy distance between two samples of one size, ``(N, D)``, and the p-value of none, by permutations.
 
     E = 2 E‖a − b‖ − E‖a − a′‖ − E‖b − b′‖ ≥ 0, and 0 for equal distributions alone; coordinates are divided by the standard
-    deviations of the second sample. p = (1 + #{permutations with E as large}) / (1 + permutations), exact for any N.
+    deviations of both samples together, which no permutation changes. p = (1 + #{permutations with E as large}) /
+    (1 + permutations), exact for any N.
 
     Reference: Székely & Rizzo 2013, Energy statistics.
 
@@ -27,7 +28,8 @@ def energy_test(first: Tensor, second: Tensor, permutations: int = 999, seed: in
             f"the energy test compares samples of one size, and got {tuple(first.shape)}, {tuple(second.shape)}."
         )
     a, b = first.double().flatten(1), second.double().flatten(1)
-    both = torch.cat([a, b]) / b.std(0).clamp(min=torch.finfo(torch.float32).tiny)
+    both = torch.cat([a, b])
+    both = both / both.std(0).clamp(min=torch.finfo(torch.float32).tiny)
     distances = torch.cdist(both, both)
     n = len(a)
     signs = torch.cat([both.new_ones(n), -both.new_ones(n)])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import HasGenerator, HasPosterior, Model
+from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Split
 from pyrogen.inference.latents.paths import great_circle, grid, path_named
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -219,11 +220,11 @@ def choose(split: Split, names: Sequence[int], labels: bool = True) -> list[int]
             )
         return list(names)
     known = split.y.cpu()
-    lacking = [k for k in names if not (known == k).any()]
+    there = known.unique()
+    there = there[there > UNKNOWN].tolist()
+    lacking = [k for k in names if k not in there]
     if lacking:
-        raise ValueError(
-            f"{split.data_name} {split.name} has no datum of class {lacking[0]}; its classes are {known.unique().tolist()}."
-        )
+        raise ValueError(f"{split.data_name} {split.name} has no datum of class {lacking[0]}; its classes are {there}.")
     seen: dict[int, int] = {}
     places = []
     for k in names:  # the second of a class that is named twice, and so on

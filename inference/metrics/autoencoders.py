@@ -142,7 +142,8 @@ def labels_saved(
 
 def _error(model: Model, data: Data, labels: int, seed: int, steps: int) -> float:
     """The test error of a copy of the encoder with a linear head, fine-tuned on so many labels of each class together."""
-    if data.train.y is None or data.test.y is None or data.classes is None:
+    test = data.test.known()
+    if data.train.y is None or test.y is None or data.classes is None:
         raise ValueError(f"labels-saved needs labels, and {data.name!r} has none.")
     if labels < data.classes:
         raise ValueError(f"labels-saved needs a label of each of {data.classes} classes; got {labels} labels.")
@@ -161,7 +162,7 @@ def _error(model: Model, data: Data, labels: int, seed: int, steps: int) -> floa
             cross_entropy(head(encoder.code(x)), y).backward()
             optimizer.step()
         with evaluating(copied):
-            return float((head(encoder.code(data.test.x)).argmax(1) != data.test.y).double().mean())
+            return float((head(encoder.code(test.x)).argmax(1) != test.y).double().mean())
 
 
 def _reconstructed(model: Model, x: Tensor, metric: str) -> Tensor:

@@ -40,14 +40,15 @@ def conditional_accuracy(
 
 @choice("metric", "accuracy")
 def accuracy(model: Model, data: Data, seed: int) -> float:
-    """The fraction of test data whose most probable class is their label, 1/N Σₙ 1[argmax q(y|xₙ) = yₙ]."""
+    """The fraction of test data of known label whose most probable class it is, 1/N Σₙ 1[argmax q(y|xₙ) = yₙ]."""
     if not isinstance(model, HasClassifier):
         raise ValueError(f"{type(model).__name__} names no classes, which the metric 'accuracy' needs.")
-    if data.test.y is None:
+    test = data.test.known()
+    if test.y is None or not len(test):
         raise ValueError(f"accuracy needs labels, and {data.name!r} has none.")
     with evaluating(model):
-        named = model.classify(data.test.x.to(model.device)).probs.argmax(-1).cpu()
-    return float((named == data.test.y).double().mean())
+        named = model.classify(test.x.to(model.device)).probs.argmax(-1).cpu()
+    return float((named == test.y).double().mean())
 
 
 @choice("metric", "labels-right")

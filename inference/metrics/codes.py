@@ -15,16 +15,17 @@ from pyrogen.registry import choice
 
 @choice("metric", "neighbour-accuracy")
 def neighbour_accuracy(model: Model, data: Data, seed: int) -> float:
-    """The fraction of test data whose nearest training datum, in the space of codes, bears the same label.
+    """The fraction of test data whose nearest training datum of known label, in the space of codes, bears the same.
 
     1/N Σₙ 1[y(argmin_m ‖z(xₙ) − z(x_m)‖) = yₙ]. Reference: Cover & Hart 1967; as a score of codes: Donahue et al. 2017,
     arXiv:1605.09782.
     """
-    if data.train.y is None or data.test.y is None:
+    train, test = data.train.known(), data.test.known()
+    if train.y is None or test.y is None or not (len(train) and len(test)):
         raise ValueError(f"neighbour-accuracy needs labels, and {data.name!r} has none.")
     encoder = encoder_of(model, "neighbour-accuracy")
-    nearest = torch.cdist(codes_of(encoder, data.test), codes_of(encoder, data.train)).argmin(1)
-    return float((data.train.y[nearest] == data.test.y).double().mean())
+    nearest = torch.cdist(codes_of(encoder, test), codes_of(encoder, train)).argmin(1)
+    return float((train.y[nearest] == test.y).double().mean())
 
 
 @choice("metric", "angle-to-pca")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from pyrogen.axes import Distribution
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.data import Data
 from pyrogen.distributions.levels import Levels
-from pyrogen.inference.evidence.comparison import listed
+from pyrogen.inference.evidence.comparison import listed, shared_variance
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -25,25 +25,38 @@ from pyrogen.registry import choice
 
 
 class Nats(float):
-    """A mean over data, in nats per datum, with the standard error that the data give it: sd / √N.
+    """A mean over data, in nats per datum, with its standard error √(sd² / N + s).
 
     Data without a finite value are in the mean, which then is not finite either, and has no error.
 
     Args:
         each: one value for each datum, ``(N,)``; a difference of two models on the same data is so a paired one.
+        shared: s, the covariance of the errors of any two, as the variance of a log Z: the spread does not show it.
     """
 
     error: float
     failed: tuple[int, ...]
     """The places of the data without a finite value."""
 
-    def __new__(cls, each: np.ndarray) -> Nats:
+    def __new__(cls, each: np.ndarray, shared: float = 0.0) -> Nats:
         """The mean of the values."""
         found = super().__new__(cls, float(each.mean()))
         found.failed = tuple(np.flatnonzero(~np.isfinite(each)).tolist())
         told = len(each) > 1 and not found.failed
-        found.error = float(each.std(ddof=1)) / math.sqrt(len(each)) if told else math.nan
+        found.error = math.sqrt(max(float(each.var(ddof=1)) / len(each) + shared, 0.0)) if told else math.nan
         return found
+
+
+class Scores(NamedTuple):
+    """What an estimator says of data.
+
+    Attributes:
+        each: log p(x) of each datum in nats, ``(N,)``.
+        shared: the covariance of the errors of any two, on average.
+    """
+
+    each: np.ndarray
+    shared: float
 
 
 @choice("metric", "evidence")
@@ -54,12 +67,13 @@ def evidence(
 
     1/N Σₙ log p(xₙ). Reference: Burda et al. 2016, arXiv:1509.00519.
     """
-    return Nats(_each(model, data, seed, estimator, split))
+    return Nats(*scores(model, data, seed, estimator, split))
 
 
-def _each(
+def scores(
     model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None, split: str = "test"
-) -> np.ndarray:
+) -> Scores:
+    """log p(x) of the data of a split by an estimator, with a warning of those that have no finite one."""
     scored = log_evidence(model, getattr(data, split), estimator, seed=seed)
     found: np.ndarray = scored["log_evidence"].values
     if len(lost := scored["datum"].values[~np.isfinite(found)]):
@@ -68,7 +82,7 @@ def _each(
             f"mean has none: {listed(lost)}.",
             stacklevel=3,
         )
-    return found
+    return Scores(found, shared_variance(scored))
 
 
 @choice("metric", "gain-over-marginals")
@@ -83,17 +97,19 @@ def gain_over_marginals(model: Model, data: Data, seed: int, estimator: Mapping[
     train, test = data.train.x.flatten(1).double(), data.test.x.flatten(1).double()
     on = (train.sum(0) + 0.5) / (len(train) + 1)
     independent = (test * on.log() + (1 - test) * (1 - on).log()).sum(1)
-    return Nats(_each(model, data, seed, estimator) - independent.cpu().numpy())
+    found = scores(model, data, seed, estimator)
+    return Nats(found.each - independent.cpu().numpy(), found.shared)
 
 
 @choice("metric", "gain")
 def gain(model: Model, data: Data, seed: int, against: Model, estimator: Mapping[str, Any] | str | None = None) -> Nats:
     """Nats per datum by which one model beats another on the same test data, both by the same estimator.
 
-    1/N Σₙ [log p(xₙ) − log p′(xₙ)]: paired, so that the spread of the data cancels, in the error too.
+    1/N Σₙ [log p(xₙ) − log p′(xₙ)]: paired, so that the spread of the data cancels, in the error too; that of a log Z stays.
     Reference: Tomczak & Welling 2018, arXiv:1705.07120, table 1 compares priors so.
     """
-    return Nats(_each(model, data, seed, estimator) - _each(against, data, seed, estimator))
+    own, other = (scores(m, data, seed, estimator) for m in (model, against))
+    return Nats(own.each - other.each, own.shared + other.shared)
 
 
 @choice("metric", "law-gap")
@@ -106,7 +122,8 @@ def law_gap(model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | 
         why = "these are standardized: load them with standardize=False" if data.law else "nobody knows it here"
         raise ValueError(f"law-gap compares with the law that {data.name!r} come from as they are, and {why}.")
     truth = data.law.log_prob(data.test.x, model.condition_for(data.test.y)).cpu().numpy()
-    return Nats(truth - _each(model, data, seed, estimator))
+    found = scores(model, data, seed, estimator)
+    return Nats(truth - found.each, found.shared)
 
 
 @choice("metric", "rate")

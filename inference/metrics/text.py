@@ -12,8 +12,8 @@ from torch import Tensor
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
-from pyrogen.inference.latents.measured import share
-from pyrogen.inference.metrics.evidence import evidence
+from pyrogen.inference.latents.measured import ratio, share
+from pyrogen.inference.metrics.evidence import scores
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
@@ -28,10 +28,10 @@ def perplexity(model: Model, data: Data, seed: int, estimator: Mapping[str, Any]
     an upper bound.
     """
     _refuse_others(data, "perplexity")
-    tokens = float(scored(data.test.x).double().mean())
-    nats = evidence(model, data, seed, estimator)
-    found = math.exp(-float(nats) / tokens)
-    return WithError(found, found * nats.error / tokens)
+    nats, tokens = scores(model, data, seed, estimator), scored(data.test.x).double().cpu()
+    each = ratio(-torch.from_numpy(nats.each), tokens)
+    found = math.exp(each.value)
+    return WithError(found, found * math.sqrt(max(each.error**2 + nats.shared / float(tokens.mean()) ** 2, 0.0)))
 
 
 @choice("metric", "sentences-kept")

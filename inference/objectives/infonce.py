@@ -23,7 +23,8 @@ from pyrogen.registry import choice, make
 def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """−E log exp(s(aᵢ, bᵢ)/τ) / Σ_{c ≠ aᵢ} exp(s(aᵢ, c)/τ) over the 2B views a and b, ``(B, n)``, s the cosine; in nats.
 
-    Of views that say nothing it is log(2B − 1), and log(2B − 1) less it bounds their mutual information from below.
+    Of views that say nothing it is log(2B − 1). log(2B − 1) less it is no bound, for both views of another datum are among
+    the candidates: see :func:`information`.
     Reference: van den Oord, Li & Vinyals 2018, arXiv:1807.03748; Chen et al. 2020, arXiv:2002.05709, equation 1.
     """
     views = normalize(torch.cat([first, second]), dim=1)
@@ -35,6 +36,18 @@ def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     return cross_entropy(alike, partner)
 
 
+def information(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """log B + E log exp(s(aᵢ, bᵢ)/τ) / Σⱼ exp(s(aᵢ, bⱼ)/τ) over views a and b, ``(B, n)``, and a and b exchanged; in nats.
+
+    The mean of the two bounds the mutual information of the views from below in expectation over B independent data,
+    whatever s, and is at most log B.
+    Reference: Poole et al. 2019, On variational bounds of mutual information, arXiv:1905.06922, equation 10.
+    """
+    alike = normalize(first, dim=1) @ normalize(second, dim=1).T / temperature
+    own = torch.arange(len(first), device=first.device)
+    return math.log(len(first)) - (cross_entropy(alike, own) + cross_entropy(alike.T, own)) / 2
+
+
 @choice("objective")
 @dataclass(frozen=True)
 class InfoNCE(Objective):
@@ -42,7 +55,8 @@ class InfoNCE(Objective):
 
     −E log exp(s(g₁, g₂)/τ) / Σ_c exp(s(g₁, c)/τ), f the code of x, the mean of q(z|x), and s the cosine. It moves what the
     code depends on, and the projection, which is thrown away afterwards; a decoder rests. As a term it shapes the codes of a
-    VAE, as in ``ELBO() + 10 * InfoNCE()``. It needs no density and claims none.
+    VAE, as in ``ELBO() + 10 * InfoNCE()``. It needs no density and claims none; beside it is told how many nats the two
+    projections share at least, as far as one batch says (:func:`information`).
 
     Should not be confused with :class:`~pyrogen.inference.ContrastiveDivergence`, which trains energy models by chains.
 
@@ -93,8 +107,8 @@ class InfoNCE(Objective):
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             x = model.read(batch.x)
             first, second = projection(_codes(model, torch.cat([augment(x), augment(x)]))).chunk(2)
-            cost = info_nce(first, second, self.temperature)
-            return {"loss": cost, "information": math.log(2 * len(x) - 1) - cost}
+            shared = information(first.detach(), second.detach(), self.temperature)
+            return {"loss": info_nce(first, second, self.temperature), "information": shared}
 
         return [Player("contrast", loss, [model, projection], self.optimizer, idle=_resting(model))]
 

@@ -8,15 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrogen.data import Data
+from pyrogen.data import Data, Split
 from pyrogen.figures import plots
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages.latent_sections import most_active
-from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel
+from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel, told_of
 from pyrogen.inference.programs.record import is_certain
 from pyrogen.kinds import is_picture
 
 PICTURED = 8
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -30,7 +31,7 @@ def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]
         part = data.test.take(PICTURED)
         rows, known = [part.x, model.reconstruct(part.x, part.y)], ["data", "mean"]
         pictures = [torch.from_numpy(plots.to_image(x, data.kind)).permute(0, 3, 1, 2) for x in rows]
-        spread = _spread(model, part.x, part.y)
+        spread = _spread(model, part)
         words = ""
         if spread is not None:
             pictures.append((spread / spread.max().clamp(min=1e-12)).double().cpu())
@@ -46,10 +47,10 @@ def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]
     yield Panel(DECODED, caption, "reconstructions", figure)
 
 
-def _spread(model: Any, x: Tensor, y: Tensor | None) -> Tensor | None:
+def _spread(model: Any, part: Split) -> Tensor | None:
     """The standard deviation of p(x|z) at data's codes, where it has one that is known and is no constant."""
     try:
-        spread: Tensor = model.decode(model.code(x, y), y).stddev
+        spread: Tensor = model.decode(model.code(part.x, part.y), told_of(model, part)).stddev
     except NotImplementedError:
         return None
     return spread if torch.isfinite(spread).all() and float(spread.max() - spread.min()) > 0 else None
@@ -61,8 +62,8 @@ def interpolations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     half = len(part) // 2
     if not is_picture(model.x_shape) or not half:
         return
-    first, second = part.x[:half], part.x[half : 2 * half]
-    walked = interpolate(model, first, second, y=None if part.y is None else (part.y[:half], part.y[half : 2 * half]))
+    first, second, y = part.x[:half], part.x[half : 2 * half], told_of(model, part)
+    walked = interpolate(model, first, second, y=None if y is None else (y[:half], y[half : 2 * half]))
     framed = torch.cat([first.unsqueeze(1), walked, second.unsqueeze(1)], 1)
     columns = ["data", *[""] * walked.shape[1], "data"]
     caption = "Means of p(x|z) on the straight line between the codes of two test data, which stand at its ends."
@@ -83,11 +84,12 @@ def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
     order, by = most_active(model, codes, history, 8)
     offsets = torch.linspace(-3, 3, 9, device=draws.device)
     values = draws.mean(0)[order, None] + draws.std(0)[order, None] * offsets
-    rows = [f"$z_{{{i + 1}}}$" for i in order]
+    rows = [f"z{str(i + 1).translate(LOWERED)}" for i in order]
     columns = [f"{o:g}".replace("-", "−") if i % 2 == 0 else "" for i, o in enumerate(offsets.tolist())]
     caption = (
         f"Each row moves one latent of the first test datum's code from −3 to 3 standard deviations of all codes around "
         f"their mean; the most active by {by} come first."
     )
-    moved = traverse(model, codes[0], order, values, None if part.y is None else part.y[0])
+    y = told_of(model, part.take(1))
+    moved = traverse(model, codes[0], order, values, None if y is None else y[0])
     yield Panel(DECODED, caption, "traversals", plots.strips(moved, data.kind, rows, columns))

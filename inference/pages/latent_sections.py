@@ -23,6 +23,7 @@ from pyrogen.inference.pages.panel import (
     Panel,
     labels_of,
     last,
+    told_of,
 )
 from pyrogen.inference.programs.record import is_certain, is_point
 from pyrogen.kinds import is_picture
@@ -121,7 +122,8 @@ def manifold(model: Any, data: Data, history: History) -> Iterator[Panel]:
     side, draws = 15, aggregate(model, test.x, test.y)
     across, up = draws.quantile(torch.linspace(0.03, 0.97, side, device=draws.device), 0).T
     grid = torch.stack(torch.meshgrid(across, up.flip(0), indexing="xy"), -1).reshape(-1, 2)
-    first = None if model.condition is None or test.y is None else test.y[0]
+    y = told_of(model, test.take(1))
+    first = None if y is None else y[0]
     given = "" if first is None else ", given the y of the first test datum"
     caption = f"The plane of latents, decoded at the codes' 3 to 97 % quantiles on each axis{given}."
     figure = plots.manifold(model.decode(grid, first).mean, data.kind, side)

@@ -16,7 +16,7 @@ from pyrogen.inference.latents.measured import mean, ratio
 from pyrogen.inference.latents.music import density_vector, notes_right
 from pyrogen.inference.latents.walks import decoded, interpolate
 from pyrogen.inference.objectives.importance import IWAE
-from pyrogen.inference.pages.panel import DECODED, DENSITY, LATENTS, SAMPLES, History, Panel
+from pyrogen.inference.pages.panel import DECODED, DENSITY, LATENTS, SAMPLES, History, Panel, told_of
 from pyrogen.pitches import BAR, HasPitches, density
 from pyrogen.registry import make
 
@@ -74,9 +74,8 @@ def played_between(model: Any, data: Data, history: History) -> Iterator[Panel]:
     pitches, part = _pitches(data), data.test.take(2 * LINES)
     if pitches is None or len(part) < 2 * LINES:
         return
-    first, second = part.x[:LINES], part.x[LINES:]
-    y = None if part.y is None else (part.y[:LINES], part.y[LINES:])
-    walked = interpolate(model, first, second, steps=STEPS, y=y)
+    first, second, y = part.x[:LINES], part.x[LINES:], told_of(model, part)
+    walked = interpolate(model, first, second, steps=STEPS, y=None if y is None else (y[:LINES], y[LINES:]))
     framed = pitches.sound(torch.cat([first.unsqueeze(1), walked, second.unsqueeze(1)], 1).cpu())
     titles = ["from", *(f"{k / (STEPS - 1):g}" for k in range(STEPS)), "to"]
     shown = [(title, framed[k, i]) for i, title in enumerate(titles) for k in range(LINES)]

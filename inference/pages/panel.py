@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Data, Split
 from pyrogen.inference.runs.fresh import Finding
 
@@ -58,6 +60,12 @@ def labels_of(split: Split, data: Data) -> np.ndarray | None:
     if not names and y.min() >= 0:
         return y
     return np.array([names.get(k, str(k) if k >= 0 else "unknown") for k in y.tolist()])
+
+
+def told_of(model: Any, split: Split) -> Tensor | None:
+    """The y that each datum is decoded with: its own, or, of a model that infers what is unknown, the one that it infers."""
+    inferred: Tensor | None = model.condition_for(split.y, split.x)
+    return inferred if split.y is None or inferred is None else torch.where(split.y == UNKNOWN, inferred, split.y)
 
 
 def whole_rows(x: Tensor) -> Tensor:

@@ -17,6 +17,9 @@ import yaml
 from pyrogen import storage
 from pyrogen.axes import Axis
 from pyrogen.base import Model, Objective
+from pyrogen.data import load
+from pyrogen.data.dataset import MEMORY, found_again
+from pyrogen.data.named import path_of
 from pyrogen.figures.report import Section
 from pyrogen.files import first_line
 from pyrogen.inference.training.fit import FALLBACK, fit
@@ -44,8 +47,10 @@ def command(config: Mapping[str, Any], model: Model) -> list[str]:
         isinstance(origin, dict) and isinstance(origin.get("entry"), str) and isinstance(origin.get("arguments"), dict)
     ):
         raise ValueError("its model was made in Python, not by an entry of the zoo.")
-    if not (isinstance(data, dict) and isinstance(settings, dict)):
+    if not (isinstance(data, dict) and "source" in data and isinstance(settings, dict)):
         raise ValueError("its config does not say on which data or by which settings it was trained.")
+    if data["source"] == MEMORY:
+        raise ValueError("its data were arrays in memory.")
     record = find("entry", origin["entry"])
     made = config.get("made")
     if isinstance(made, dict) and made.get("from_weights"):
@@ -61,30 +66,26 @@ def command(config: Mapping[str, Any], model: Model) -> list[str]:
 
 
 def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> Iterator[str]:
-    kind, binarization, source = data.get("kind"), data.get("binarization"), str(data.get("source"))
+    """Options for all that :func:`load` was told: what came out of a wish only where it would not come out by itself."""
+    asked = found_again(data)
+    source, kind, shape = str(asked["name"]), asked["kind"], data.get("x_shape") or ()
     if source != record.details["data"]:
         yield from ("--data", source)
-    plain = kind == "unit" and data.get("levels") is not None and not data.get("dequantization")
-    if model.kinds[:1] != (kind,) or binarization == "static" or plain:
-        yield from ("--kind", str(kind))
-    if binarization == "static":
-        yield from ("--binarization", "static")
-    if plain:
-        yield from ("--dequantization", "false")
-    own = kind == "real" and Path(source).suffix in (".npz", ".npy", ".csv")
-    if own and data.get("standardize") is False:
-        yield from ("--standardize", "false")
-    if data.get("size") is not None:
-        yield from ("--size", str(data["size"]))
-    if data.get("label") is not None:
-        yield from ("--label", str(data["label"]))
-    if data.get("columns"):
-        yield from ("--columns", json.dumps(data["columns"], ensure_ascii=False))
-    for name in ("token", "length"):
-        if data.get(name) is not None:
-            yield from (f"--{name}", str(data[name]))
-    if data.get("seed"):
-        yield from ("--data_seed", str(data["seed"]))
+    own, pictured = path_of(source) is not None, kind == "real" and len(shape) > 1
+    plain = kind == "unit" and data.get("levels") is not None and not asked["dequantization"]
+    # some kinds are offered to nobody who does not name them: of files, and real numbers of pictures
+    named = own or pictured or plain or asked["binarization"] == "static" or model.kinds[:1] != (kind,)
+    # of pictures of one's own it depends on their values whether they are standardized
+    usual = None if own and pictured else own
+    told = {
+        "kind": kind if named else None,
+        "binarization": asked["binarization"] if asked["binarization"] == "static" else None,
+        "dequantization": False if plain else None,
+        "standardize": None if kind != "real" or asked["standardize"] == usual else asked["standardize"],
+    }
+    yield from _words(load, {**asked, **told}, {"name", "seed"})
+    if asked["seed"]:
+        yield from ("--data_seed", str(asked["seed"]))
 
 
 def _words(
@@ -124,7 +125,7 @@ def _word(name: str, value: Any) -> str:
         return ",".join(f"{stage}={json.dumps(part)}" for stage, part in value.items())
     if isinstance(value, dict):
         raise ValueError(f"its {name} is {value.get('name') or value.get('own')} with settings of its own.")
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
 def recipe_section(config: Mapping[str, Any], model: Model) -> Section:

@@ -28,6 +28,7 @@ from pyrogen.capabilities import HasAttention, HasDiffusion, HasGrowth, HasState
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line
+from pyrogen.inference.evidence.request import again
 from pyrogen.inference.objectives.quantization import HasCodebooks
 from pyrogen.inference.pages import (
     autoregressive_sections,
@@ -258,7 +259,8 @@ def _scores(folder: Path, model: Model, data: Data | None) -> Iterator[Panel]:
     if not scores and isinstance(model, (Pair, HasLogProb, HasPartition)):
         yield Panel(
             ADVICE,
-            "Not scored yet: pyrogen evaluate adds an estimate with its errors to this page, where there is one.",
+            f"Not scored yet: {again(folder, 'evaluate', 'evaluate()')} adds an estimate with its errors to this page, where "
+            "there is one.",
         )
 
 

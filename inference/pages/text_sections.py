@@ -10,7 +10,7 @@ import torch
 
 from pyrogen.data import Data
 from pyrogen.inference.latents.walks import interpolate
-from pyrogen.inference.pages.panel import DECODED, DENSITY, LATENTS, SAMPLES, History, Panel
+from pyrogen.inference.pages.panel import DECODED, DENSITY, LATENTS, SAMPLES, History, Panel, told_of
 from pyrogen.pitches import HasPitches
 from pyrogen.registry import make
 from pyrogen.vocabulary import Vocabulary, scored
@@ -69,10 +69,10 @@ def between(model: Any, data: Data, history: History) -> Iterator[Panel]:
     words, part = _words(data.vocabulary), data.test.take(2 * LINES)
     if words is None or len(part) < 2 * LINES:
         return
-    first, second = part.x[:LINES], part.x[LINES:]
-    y = None if part.y is None else (part.y[:LINES], part.y[LINES:])
+    first, second, y = part.x[:LINES], part.x[LINES:], told_of(model, part)
+    walked = interpolate(model, first, second, steps=6, y=None if y is None else (y[:LINES], y[LINES:]))
     rows = []
-    for k, line in enumerate(interpolate(model, first, second, steps=6, y=y)):
+    for k, line in enumerate(walked):
         ends = _said(words, torch.stack([first[k], second[k]]))
         rows += [(str(k + 1), "from", ends[0]), *(("", "", text) for text in _said(words, line)), ("", "to", ends[1])]
     caption = (

@@ -12,6 +12,7 @@ import torch
 from scipy.stats import t as student_t
 from torch import Tensor
 
+from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
 from pyrogen.inference.pages.panel import ADVICE, TRAINING, History, Panel, is_finite, labels_of
@@ -69,8 +70,9 @@ def _codes(frames: Mapping[int, Tensor], data: Data | None) -> Iterator[Panel]:
     mapped = "" if next(iter(frames.values())).shape[1] <= 2 else ", in one t-SNE of all times"
     caption = f"Mean codes of the same {n} validation data as training went on{mapped}."
     shared = dict.fromkeys(frames, "")
-    if labels is not None and len(set(labels.tolist())) > 1:
-        rates = {epoch: neighbours_share(z[:n], labels) for epoch, z in frames.items()}
+    known = np.ones(n, bool) if some is None or some.y is None else (some.y > UNKNOWN).cpu().numpy()
+    if labels is not None and len(set(labels[known].tolist())) > 1:
+        rates = {epoch: neighbours_share(z[:n][known], labels[known]) for epoch, z in frames.items()}
         first, *_, end = rates
         caption += (
             f" Those whose nearest neighbour among them bears their label were {rates[first]:.0%} before the first step, and "

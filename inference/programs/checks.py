@@ -17,7 +17,7 @@ from pyrogen.base import Pair
 from pyrogen.distributions.finite import is_discrete
 from pyrogen.files import first_line
 from pyrogen.inference.programs.plain import Program, without_guide
-from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, log_prob, record
+from pyrogen.inference.programs.record import Site, is_point, latent_sites, latents, log_density, record
 from pyrogen.inference.programs.supports import inside, moves, unwrap
 from pyrogen.likelihoods.perceptual import Seen
 from pyrogen.memory import is_lack
@@ -152,14 +152,14 @@ def _need_steady(pair: Pair, x: Tensor, y: Tensor | None, found: Checked) -> Non
             for name, site in sites.items():
                 if isinstance(site["fn"], dist.Unit) or is_point(site["fn"]):
                     continue  # a point mass scores −∞ where the same encoder rounds otherwise in another batch
-                once, dim = log_prob(site), plate_dim(site, found.plate)
-                if not torch.allclose(once, log_prob(again[name]), rtol=1e-3, atol=1e-3):
+                once, dim = log_density(site), plate_dim(site, found.plate)
+                if not torch.allclose(once, log_density(again[name]), rtol=1e-3, atol=1e-3):
                     raise ValueError(
                         f"the density of {name!r} is another at every run with the same latents, as dropout in training mode "
                         "makes it, or a value that obs_mask leaves out; call .eval() on the networks before scoring, and let "
                         "the guide draw what is left out."
                     )
-                if not torch.allclose(once, log_prob(beside[name]).narrow(dim, 0, len(x)), rtol=1e-3, atol=1e-3):
+                if not torch.allclose(once, log_density(beside[name]).narrow(dim, 0, len(x)), rtol=1e-3, atol=1e-3):
                     raise ValueError(
                         f"the density of {name!r} for one datum depends on the others in its batch, as batch norm in "
                         "training mode makes it; call .eval() on the networks before scoring."

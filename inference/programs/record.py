@@ -141,3 +141,11 @@ def outside(site: Site) -> Tensor | None:
     if found is None or mask is None or mask is True:
         return found
     return None if mask is False else found & mask
+
+
+def log_density(site: Site) -> Tensor:
+    """log p of one site over its batch shape, −∞ outside the support, whatever the formula or a validation say there."""
+    lost = outside(site)
+    if lost is None:
+        return log_prob(site)
+    return torch.where(lost, -torch.inf, log_prob({**site, "value": put_inside(site["fn"], site["value"], ~lost)}))

@@ -10,8 +10,10 @@ from torch.distributions import biject_to
 
 
 def unwrap(distribution: Distribution) -> Distribution:
-    """The distribution inside ``to_event``, ``mask`` and ``expand``."""
-    while hasattr(distribution, "base_dist") and not isinstance(distribution, dist.TransformedDistribution):
+    """The distribution inside ``to_event``, ``mask`` and ``expand``; what is transformed, as LogNormal, stays what it is."""
+    while hasattr(distribution, "base_dist") and not isinstance(
+        distribution, torch.distributions.TransformedDistribution
+    ):
         distribution = distribution.base_dist
     return distribution
 

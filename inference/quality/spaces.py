@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from pyrogen.data import Data, load
-from pyrogen.data.dataset import MEMORY
+from pyrogen.data.dataset import MEMORY, found_again
 from pyrogen.inference.latents.judging import TrainedJudge, judge_of, unjudged
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.kinds import is_picture
@@ -89,7 +89,8 @@ def grey(data: Data) -> Data:
     drawn = data.binarization != "none" or data.dequantization
     if data.source == MEMORY or data.kind not in ("binary", "unit") or not drawn:
         return data
-    return load(data.source, kind="unit", dequantization=False, seed=data.seed, size=data.size)
+    seen = {"kind": "unit", "binarization": None, "dequantization": False, "labels": None}
+    return load(**{**found_again(vars(data)), **seen})
 
 
 def labelled(data: Data) -> Data:

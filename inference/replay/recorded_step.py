@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -82,6 +82,8 @@ class Step:
             self.eager_because = "compile=False"
         elif not any(self._worth(shape) for shape in uses):
             self.eager_because = f"recording does not pay for {self.most} steps"
+        self.given_up = ""  # why, where that was found out by trying
+        self.terms: list[str] = []  # of every step
         self.seconds = 0.0  # of recording
         self.epoch = 0
         self.entries: dict[Any, Entry] = {}
@@ -114,6 +116,11 @@ class Step:
         self.last = entry if self.moved else None
         return terms
 
+    def settle(self, inductor: bool, given_up: str, terms: Sequence[str]) -> None:
+        """Go on from steps in another process, by what was decided and found out there."""
+        self.inductor, self.given_up, self.terms = inductor, given_up, list(terms)
+        self.eager_because = self.eager_because or given_up
+
     def again(self) -> Again | None:
         """What takes steps like the last, see :class:`Again`; None where that was none of this kind."""
         if self.last is None or self.captures:
@@ -139,11 +146,30 @@ class Step:
     def _eager(self, batch: Batch) -> Mapping[str, Tensor]:
         for t in self._moved(batch):
             t.grad = None
-        terms = self.compute(batch)
+        terms = self._named(self.compute(batch))
         if self.parameters:
             terms["loss"].backward()
+        if self.update is not None and self.update.clip is not None:
+            moved = [(t, t.grad) for t in self._moved(batch) if t.grad is not None]
+            apart = _apart([gradient for _, gradient in moved], tensors_of(batch).values())
+            for (t, _), gradient in zip(moved, apart, strict=True):
+                t.grad = gradient
         # a term that is a parameter would become what the optimizer makes of that
         return {name: t.clone() for name, t in terms.items()}
+
+    def _named(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The terms, in the order that they had at first: what they are is written down once for many steps.
+
+        Raises:
+            ValueError: there is another one, or one is missing.
+        """
+        self.terms = self.terms or list(terms)
+        if odd := sorted(terms.keys() ^ {*self.terms}):
+            raise ValueError(
+                f"the player {self.name!r} has the term {odd[0]!r} in some steps and in others not; let its loss give it in "
+                "each, as 0 where there is nothing to be said."
+            )
+        return {name: terms[name] for name in self.terms}
 
     def _moved(self, batch: Batch) -> list[Tensor]:
         """All that may have a gradient."""
@@ -192,7 +218,7 @@ class Step:
         self.entries.clear()
         self.captures = self.capturable and captured.captures(self.reads.device)
         if self.reads.hooked:
-            self.eager_because = "a module has a forward hook, which a recording would not call"
+            self.eager_because = "a module or a parameter has a hook, which a recording would not call"
 
     def _key(self, batch: Batch) -> Any:
         shapes = [
@@ -217,11 +243,11 @@ class Step:
             before.put_back()
             replayed = self._outcome(self._replayed(entry, entry.traced, batch), batch)
         except Unrecordable as error:
-            self.eager_because = str(error)
+            self.eager_because = self.given_up = str(error)
             truth.put_back()
             return truth.terms
         if difference := self._difference(entry, before, truth, replayed, batch):
-            self.eager_because = f"its recording differs from the eager step in its {difference}"
+            self.eager_because = self.given_up = f"its recording differs from the eager step in its {difference}"
             log.warning(
                 "the recorded step of the player %r differs from the eager one in its %s, so all its steps are eager from "
                 "here on; the usual cause is a Python number that changes, such as a schedule: compute it from batch.step.",
@@ -245,7 +271,7 @@ class Step:
         names, tensors = list(tensors_of(batch)), self.reads.live
 
         def function(inputs: Sequence[Tensor]) -> list[Tensor]:
-            terms = self.compute(batch_of(dict(zip(names, inputs[len(tensors) :], strict=True))))
+            terms = self._named(self.compute(batch_of(dict(zip(names, inputs[len(tensors) :], strict=True)))))
             asked = [moved[i] for i in wanted] if self.parameters else []
             gradients = torch.autograd.grad(terms["loss"], asked, allow_unused=True) if asked else ()
             found = [(i, g) for i, g in zip(wanted, gradients, strict=True) if g is not None]
@@ -255,9 +281,9 @@ class Step:
                     if home[name] is not tensor:
                         tensor.copy_(home[name])  # a buffer that the loss replaced
             # as in eager steps, but for what is nobody else's
-            live = {t.untyped_storage().data_ptr() for t in tensors}
-            apart = [t.clone() if t.untyped_storage().data_ptr() in live else t for t in terms.values()]
-            return [t.detach() for t in apart] + [g for _, g in found]
+            live = {_memory(t) for t in tensors}
+            apart = [t.clone() if _memory(t) in live else t for t in terms.values()]
+            return [t.detach() for t in apart] + _apart([g for _, g in found], inputs)
 
         started = time.perf_counter()
         entry.traced = trace(function, [*tensors, *tensors_of(batch).values()])
@@ -366,6 +392,20 @@ class Step:
         by_hand = State(replayed.places, self.reads.device)
         truth.values = [by_hand.values[i] if i in before.moved else v for i, v in enumerate(truth.values)]
         return truth
+
+
+def _memory(tensor: Tensor) -> int:
+    """Where its numbers are kept, and those of its views."""
+    return tensor.untyped_storage().data_ptr()
+
+
+def _apart(gradients: Sequence[Tensor], others: Iterable[Tensor]) -> list[Tensor]:
+    """Gradients that share no memory: autograd gives one to two parameters, as of a + b, which would be clipped twice."""
+    taken, found = {_memory(t) for t in others}, []
+    for gradient in gradients:
+        found.append(gradient.clone() if _memory(gradient) in taken else gradient)
+        taken.add(_memory(gradient))
+    return found
 
 
 def said(steps: Sequence[Step]) -> str:

@@ -7,8 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
+from torch.utils.hooks import RemovableHandle
 
 from pyrogen.inference.replay.snapshot import Place
+
+# where hooks are kept
+ON_MODULES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+ON_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 class Structure:
@@ -19,7 +25,7 @@ class Structure:
         places: where their tensors are kept.
         live: these tensors as of the last look.
         device: that they are on.
-        hooked: whether a module has a forward hook.
+        hooked: whether a module or a parameter has a hook, of whatever kind.
     """
 
     def __init__(self, roots: Sequence[nn.Module]) -> None:
@@ -34,12 +40,13 @@ class Structure:
             for home in (module._parameters, module._buffers):
                 places |= {id(t): (home, name) for name, t in home.items() if t is not None}
         self.places = list(places.values())
-        self._homes = [h for m in self.modules for h in (m._parameters, m._buffers, m._modules, m._forward_hooks)]
+        self._homes = [h for m in self.modules for h in (m._parameters, m._buffers, m._modules)]
         self._children = [(m._modules, name, child) for m in self.modules for name, child in m._modules.items()]
         self._sizes = [len(h) for h in self._homes]
         self.live: list[Tensor] = [home[name] for home, name in self.places]
         self.device = self.live[0].device if self.live else torch.device("cpu")
-        self.hooked = any(m._forward_hooks for m in self.modules)
+        self._hooks_made = RemovableHandle.next_id
+        self.hooked = self._has_hooks()
 
     def unchanged(self) -> bool:
         """Whether the modules and their parameters are those that were found; the tensors as of now are ``live``."""
@@ -50,7 +57,20 @@ class Structure:
             self._sizes == [len(h) for h in self._homes]
             and all(home.get(name) is child for home, name, child in self._children)
             and all(a is b or _alike(a, b) for a, b in zip(known, self.live, strict=True))
+            and self._unhooked()
         )
+
+    def _unhooked(self) -> bool:
+        """Whether there still are no hooks; looked at where somebody has made one since, wherever that was."""
+        if self._hooks_made == RemovableHandle.next_id:
+            return True
+        self._hooks_made = RemovableHandle.next_id
+        return not self._has_hooks()
+
+    def _has_hooks(self) -> bool:
+        on_modules = any(getattr(m, kind) for m in self.modules for kind in ON_MODULES)
+        on_tensors = any(getattr(t, kind) for t in self.live for kind in ON_TENSORS)
+        return on_modules or on_tensors or bool(_has_any_global_hook())
 
     def modes(self) -> list[bool]:
         """Which modules are training, and which tensors ask for gradients."""

@@ -133,9 +133,8 @@ def _useless(model: Model, data: Data) -> str:
 
 
 def _labelled(data: Data, limit: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The training data whose label is known, and test data, with their labels."""
-    test = data.test.spread(limit)
-    assert data.train.y is not None  # else nobody could judge
+    """The training data whose label is known, and such test data, with their labels."""
+    train, test = data.train.known(), data.test.known().spread(limit)
+    assert train.y is not None  # else nobody could judge
     assert test.y is not None
-    known = data.train.y >= 0
-    return data.train.x[known].cpu(), data.train.y[known].cpu(), test.x.cpu(), test.y.cpu()
+    return train.x.cpu(), train.y.cpu(), test.x.cpu(), test.y.cpu()

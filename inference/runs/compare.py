@@ -100,7 +100,7 @@ def _missing(scores: Mapping[str, Scores], labels: Sequence[str], shared: Sequen
     """What each run lacks that another has, or has not at all, and the command for it."""
     if not labels:
         yield "no run has been scored; score each, by its own exact log_prob or by IWAE:"
-        yield from (f"  pyrogen evaluate {name}" for name in scores)
+        yield from (f"  {request.again(name, 'evaluate', 'evaluate()')}" for name in scores)
         return
     if not shared:
         yield "no score is shared by all:"

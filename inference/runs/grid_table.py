@@ -18,7 +18,7 @@ from rich.table import Table
 from pyrogen import html
 from pyrogen.figures.report import Section, write_report
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.comparison import compare_evidence, unlike
+from pyrogen.inference.evidence.comparison import compare_evidence, shared_variance, unlike
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.runs.grid_quality import gather_quality, quality_rows
@@ -257,7 +257,7 @@ def gather(
 def _own(scores: Sequence[Mapping[str, xr.Dataset]]) -> dict[str, Any]:
     """What is said of a cell by itself, from the scores of its seeds."""
     evidence = [score["evidence"] for score in scores]
-    whole = summarize(_mean(evidence))
+    whole = summarize(mean_over_seeds(evidence))
     row: dict[str, Any] = {"nats": whole.nats, "mc_se": whole.mc_se, "data_se": whole.data_se}
     row |= {"flagged": sum(len(diagnose(e).flagged) for e in evidence), "count": whole.count}
     row |= {"kind_of_data": evidence[0].attrs.get("kind", ""), "score": request.title(evidence[0].attrs)}
@@ -268,7 +268,9 @@ def _own(scores: Sequence[Mapping[str, xr.Dataset]]) -> dict[str, Any]:
         of_each = [np.hypot(g["lower_se"].values, g["upper_se"].values) / g.sizes["datum"] for g in gaps]
         row["gap_mc_se"] = math.sqrt(sum(float((e**2).sum()) for e in of_each)) / len(gaps)
     if all({"elbo", "reconstruction"} <= score.keys() for score in scores):
-        elbo, remembered = (summarize(_mean([score[key] for score in scores])) for key in ("elbo", "reconstruction"))
+        elbo, remembered = (
+            summarize(mean_over_seeds([score[key] for score in scores])) for key in ("elbo", "reconstruction")
+        )
         row |= {"elbo": elbo.nats, "elbo_mc_se": elbo.mc_se}
         row |= {"kl": remembered.nats - elbo.nats, "kl_mc_se": math.hypot(remembered.mc_se, elbo.mc_se)}
     return row
@@ -286,7 +288,7 @@ def _paired(evidence: Mapping[int, Sequence[xr.Dataset]], names: Mapping[int, st
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the doubts stand below the table
-            whole = compare_evidence({names[i]: _mean(evidence[i]) for i in group})
+            whole = compare_evidence({names[i]: mean_over_seeds(evidence[i]) for i in group})
             by_seed = [
                 compare_evidence({names[i]: evidence[i][seed] for i in group})
                 for seed in range(len(evidence[group[0]]))
@@ -301,15 +303,19 @@ def _paired(evidence: Mapping[int, Sequence[xr.Dataset]], names: Mapping[int, st
     return rows
 
 
-def _mean(evidence: Sequence[xr.Dataset]) -> xr.Dataset:
+def mean_over_seeds(evidence: Sequence[xr.Dataset]) -> xr.Dataset:
     """The mean over seeds of each datum's estimate, with the error of its draws."""
     if len(evidence) == 1:
         return evidence[0]
     values = np.mean([e["log_evidence"].values for e in evidence], 0)
     errors = np.sqrt(np.sum([e["mc_se"].values ** 2 for e in evidence], 0)) / len(evidence)
     first = evidence[0]
-    coordinates = {key: first[key] for key in ("datum", "fingerprint", "fingerprint_y") if key in first.coords}
-    return xr.Dataset({"log_evidence": ("datum", values), "mc_se": ("datum", errors)}, coordinates, first.attrs)
+    coordinates = {
+        key: first[key] for key in ("datum", "fingerprint", "fingerprint_y", "tokens") if key in first.coords
+    }
+    variables = {"log_evidence": ("datum", values), "mc_se": ("datum", errors)}
+    shared = sum(shared_variance(e) for e in evidence) / len(evidence) ** 2
+    return xr.Dataset({**variables, "shared_variance": ((), shared)}, coordinates, first.attrs)
 
 
 def _coordinate(values: Sequence[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from pyrogen import storage
 from pyrogen.figures.svg import Drawing
 from pyrogen.files import first_line
+from pyrogen.inference.evidence.request import again
 from pyrogen.inference.latents.analysis import VERDICTS, Finding, Picture
 
 FACTS, FIGURES = "latents.json", "latents"
@@ -49,7 +50,8 @@ def read_kept(folder: str | Path) -> Kept | None:
         refused = {str(name): str(why) for name, why in said["refused"].items()}
         return Kept(findings, titles, refused, {**said["attributes"]})
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {first_line(error)}; renew it by pyrogen latents {folder}.") from error
+        renew = again(folder, "latents", "analyse()")
+        raise ValueError(f"{path} is damaged: {first_line(error)}; renew it by {renew}.") from error
 
 
 def read_findings(folder: str | Path) -> list[tuple[str, str, str, str]]:

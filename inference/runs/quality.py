@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyrogen import storage
+from pyrogen.inference.evidence.request import again
 from pyrogen.inference.latents.judging import TrainedJudge
 from pyrogen.inference.quality.assess import USUAL, Draws, assess
 from pyrogen.inference.quality.measure import Measure
@@ -65,4 +66,5 @@ def read_quality(folder: str | Path) -> tuple[Quality | None, str]:
     Raises:
         ValueError: the file is damaged.
     """
-    return read_fresh(Path(folder) / FACTS, Quality.from_dict, "the quality", f"pyrogen evaluate {folder} --quality")
+    renew = again(folder, "evaluate", "assess()", "--quality")
+    return read_fresh(Path(folder) / FACTS, Quality.from_dict, "the quality", renew)

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 from pyrogen import storage
 from pyrogen.base import Model
 from pyrogen.data import Data, load
-from pyrogen.data.dataset import MEMORY
+from pyrogen.data.dataset import MEMORY, found_again
 from pyrogen.data.memory import as_data
 from pyrogen.files import first_line
 from pyrogen.inference.training.run import Run, read_history
@@ -52,27 +52,8 @@ def data_of(folder: str | Path) -> Data:
         raise ValueError(
             f"{folder} was trained on arrays, which no file holds; pass them, as in load_run(folder, data=...)."
         )
-    kind, binarization = section.get("kind"), section.get("binarization")
-    # written as they came out, and only data of these kinds may be asked for it again
-    dequantization = section.get("dequantization") if kind == "unit" else None
-    standardize = section.get("standardize", False) if kind == "real" else None
     try:
-        data = load(
-            section["source"],
-            kind,
-            binarization,
-            dequantization,
-            section.get("seed", 0),
-            standardize,
-            section.get("size"),
-            section.get("labels"),
-            section.get("missing", False),
-            section.get("label"),
-            section.get("columns"),
-            section.get("token"),
-            section.get("length"),
-            section.get("sequence", False),
-        )
+        data = load(**found_again(section))
     except (TypeError, AttributeError, KeyError, RuntimeError, OverflowError, OSError) as error:
         path = Path(folder) / storage.CONFIG
         raise ValueError(f"the section 'data' of {path} describes no data: {first_line(error)}") from error

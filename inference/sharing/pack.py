@@ -37,9 +37,10 @@ def pack(folder: str | Path, target: str | Path, how: str, license: str | None =
         raise ValueError(f"{folder} holds no {storage.WEIGHTS}: only a run that has ended can be given away.")
     storage.load(folder)  # what cannot be read here can be read nowhere
     data = config.get("data")
-    if isinstance(data, dict) and Path(source := str(data.get("source"))).exists():
-        told = {k: v.replace(source, Path(source).name) if isinstance(v, str) else v for k, v in data.items()}
-        config["data"] = told
+    if isinstance(data, dict) and (source := Path(str(data.get("source")))).is_absolute():
+        # whether or not it still lies there, and however its path was typed
+        sort = str(data.get("reference")).partition(" ")[0]
+        config["data"] = {**data, "source": source.name, "reference": f"{sort} {source.name}"}
     storage.clear(target, *PARTS)
     write(target / storage.CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     judged = [name for name, score in read_scores(folder).items() if score.attrs.get("weights", "last") == "last"]

@@ -14,6 +14,7 @@ from typing import Any
 import filelock
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from pyrogen import storage
@@ -21,6 +22,7 @@ from pyrogen.files import first_line, message, write
 
 CHECKPOINT = storage.CHECKPOINT
 LOCK = ".lock"
+FACTS = "facts"  # what is no tensor, as bytes of JSON
 
 
 class Stopped(KeyboardInterrupt):
@@ -30,25 +32,29 @@ class Stopped(KeyboardInterrupt):
 def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write tensors and plain facts as one file, whole at any moment."""
     flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    # more than one key of metadata would come out in random order
-    write(path, safetensors.torch.save(flat, {"pyrogen": json.dumps(facts)}))
+    # as a tensor, for the history grows, and a file of safetensors has 100 MB for all that is no tensor
+    flat[FACTS] = torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
+    write(path, safetensors.torch.save(flat))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and facts of a checkpoint.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: it is damaged, or an older pyrogen wrote it.
     """
     try:
         with safetensors.safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {})["pyrogen"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+        facts = json.loads(tensors.pop(FACTS).numpy().tobytes()) if FACTS in tensors else None
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         reason = first_line(error)
         raise ValueError(f"{path} is damaged ({reason}); start anew with overwrite=True.") from error
-    if not isinstance(facts, dict):
-        raise ValueError(f"{path} was not written by pyrogen; start anew with overwrite=True.")
+    if not isinstance(facts, dict) or not isinstance(facts.get("history"), list):
+        raise ValueError(
+            f"{path} is of another version of pyrogen, or damaged: it does not say where the run stands; start anew with "
+            "overwrite=True."
+        )
     return tensors, facts
 
 
@@ -67,22 +73,21 @@ def owned(folder: Path | None) -> Iterator[None]:
     """Hold a run's folder: no other process may train into it. The lock falls with the process that holds it.
 
     Raises:
-        ValueError: another process is training into the folder, or it cannot be made.
+        ValueError: another process is training into the folder, or it cannot be made, or not written to.
     """
     if folder is None:
         yield
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"a run's folder cannot be made here ({message(error)}); choose another.") from error
     lock = filelock.FileLock(folder / LOCK, timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except filelock.Timeout as error:
         raise ValueError(
             f"another process is training into {folder}; wait for it, or choose another folder."
         ) from error
+    except OSError as error:
+        raise ValueError(f"a run's folder cannot be made here ({message(error)}); choose another.") from error
     try:
         for leftover in folder.glob(".*.part"):  # of writes that a kill cut off
             leftover.unlink()

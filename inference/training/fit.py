@@ -93,8 +93,9 @@ def fit(
         validate: after every epoch also measure each player's loss on the validation split (its first data, at most 1000
             or a twentieth as many as there are training data), and keep the best weights.
         patience: stop after so many epochs without a better validation loss.
-        ema: decay of a moving average of the weights, which is then what is validated and selected; after t steps of a stage
-            at most (1 + t) / (10 + t), so that the start is soon forgotten.
+        ema: decay of a moving average of the weights, which is then what is validated, filmed and selected as the best; after
+            t steps of a stage at most (1 + t) / (10 + t), so that the start is soon forgotten. Statistics of batch norms are
+            averaged too; switches and whole numbers are those of the last weights.
         deterministic: only deterministic algorithms, for the same bits on a GPU.
         lr_milestones: epochs, counted from 1 in each stage, from which on the learning rate of every player is
             ``lr_decay`` times what it was before, or by stage; by default the recipe's, or none.

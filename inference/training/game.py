@@ -71,6 +71,7 @@ class Game:
         uses = self.loader.uses(rules.epochs, rank(), world())
         self.movers = [_Mover(model, players, player, rules, uses, self.loader.drawn) for player in players]
         self.measures: list[Step] = []
+        self._measured_before: list[tuple[bool, str]] = []  # what was settled of these, if a run goes on
         # a tensor, so that schedules read it without leaving the device
         self.step = torch.zeros((), dtype=torch.long, device=model.device)
         self.batch = self.epoch = 0
@@ -201,6 +202,8 @@ class Game:
             whole = {batch_size: len(split) // batch_size, len(split) % batch_size: 1}
             uses = {Size((size, *split.x_shape)): self.rules.epochs * times for size, times in whole.items()}
             self.measures = [m.measuring(uses) for m in self.movers]
+            for step, (inductor, why) in zip(self.measures, self._measured_before, strict=False):
+                step.settle(inductor, why, [])
         totals: dict[str, Tensor] = {}
         for index in torch.arange(len(split)).split(batch_size):
             batch = split.batch(index.to(self.step.device))
@@ -242,12 +245,16 @@ class Game:
         return joined
 
     @property
-    def compiled(self) -> list[bool]:
-        """Of each player, whether Inductor compiles its steps: what was decided at the start holds for the whole run."""
-        return [mover.step.inductor for mover in self.movers]
+    def settled(self) -> list[tuple[bool, str]]:
+        """Of each player's steps, and of each one's measures: whether Inductor compiles them, and why recording was given up.
+
+        What was decided at the start holds for the whole run, and so does what was found out later.
+        """
+        steps = [*(mover.step for mover in self.movers), *self.measures]
+        return [(step.inductor, step.given_up) for step in steps] + self._measured_before[len(self.measures) :]
 
     def restore(
-        self, tensors: Mapping[str, Tensor], batch: int, terms: Sequence[str], compiled: Sequence[bool]
+        self, tensors: Mapping[str, Tensor], batch: int, terms: Sequence[str], settled: Sequence[tuple[bool, str]]
     ) -> None:
         """Put a state back, with the records of all processes that wrote it.
 
@@ -260,8 +267,11 @@ class Game:
         self.loader.go_by(tensors["order"].clone())
         self.batch, self.terms = batch, list(terms)
         self.record = self._joined(tensors).to(device)
-        for mover, was in zip(self.movers, compiled, strict=True):
-            mover.step.inductor = was
+        known = [(bool(inductor), str(why)) for inductor, why in settled]
+        self._measured_before = known[len(self.movers) :]
+        for mover, (inductor, why) in zip(self.movers, known[: len(self.movers)], strict=True):
+            of = f"{mover.player.name}/"
+            mover.step.settle(inductor, why, [term.removeprefix(of) for term in terms if term.startswith(of)])
             of = f"optimizer/{mover.player.name}"
             mover.update.restore(
                 {tuple(k.rsplit("/", 2)[1:]): v for k, v in tensors.items() if k.rsplit("/", 2)[0] == of}
@@ -345,7 +355,7 @@ class _Mover:
                 batch = replace(batch, shown={k: t.detach().requires_grad_(t.requires_grad) for k, t in made.items()})
             terms = self.step(batch)
             self._answer(made, batch.shown or {})
-            if not self.begun:
+            if not self.begun and batch.turn is not None:  # some are reached in turns alone
                 self._need_gradients()
         if world() > 1:
             share_gradients(self.parameters, (0 if batch is None else len(batch.x)) / whole)

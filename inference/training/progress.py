@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 INTERVAL = 10.0  # seconds between two lines
 REDRAWN = 0.25  # seconds between two pictures of a notebook's bar
+BOARD = "tensorboard"  # the folder of its event files in a run's
 
 
 class Display:
@@ -167,7 +168,14 @@ class Board:
         if folder is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(folder / "tensorboard"))
+            self.writer = SummaryWriter(str(folder / BOARD))
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.writer is not None:
+            self.writer.close()
 
     def write(self, numbers: Mapping[str, float], epoch: int) -> None:
         """The numbers of an epoch."""

@@ -30,7 +30,7 @@ from pyrogen.inference.training.film import FILM, Film
 from pyrogen.inference.training.game import Game, NotFinite, Rules, objective_state
 from pyrogen.inference.training.kept_weights import KeptWeights
 from pyrogen.inference.training.processes import agree, apart, as_written, begin_alike, everyones, is_first, rank, world
-from pyrogen.inference.training.progress import Board, Display
+from pyrogen.inference.training.progress import BOARD, Board, Display
 from pyrogen.inference.training.run import METRICS, Run, read_history
 from pyrogen.inference.training.stages import BY_STAGE, of_stage, written
 from pyrogen.provenance import provenance
@@ -122,7 +122,7 @@ class Trainer:
                     "start anew with overwrite=True."
                 )
         if exists:
-            storage.clear(self.target)  # what judged and showed the old weights
+            storage.clear(self.target, *storage.DERIVED, f"{BOARD}/*")  # what judged and showed the old weights
         for name in (checkpoint.CHECKPOINT, FILM, *storage.SAVED.values()):
             (self.target / name).unlink(missing_ok=True)
         self.changes = []
@@ -139,17 +139,16 @@ class Trainer:
                 f"the checkpoint in {self.target} is of a stage that this run does not have; start anew with "
                 "overwrite=True."
             )
-        self._keep_what_is_over(facts["stage"], changed, before["fit"])
-        if not changed:
-            return
-        if "game/step" not in tensors or not isinstance(facts.get("history"), list):
+        if "game/step" not in tensors:
             raise ValueError(f"{self.target / checkpoint.CHECKPOINT} is damaged; start anew with overwrite=True.")
-        where = {"stage": facts["stage"] + 1, "epoch": _epochs_in(facts["history"]), "step": int(tensors["game/step"])}
-        self.changes.append({**where, **changed})
-        # of an end that is one no more: the checkpoint has them, and weights in the folder say that a run has ended
-        for name in storage.SAVED.values():
-            (self.target / name).unlink(missing_ok=True)
-        storage.write_config(self.model, self.target, **self.sections)
+        self._keep_what_is_over(facts["stage"], changed, before["fit"])
+        if changed:
+            where = {
+                "stage": facts["stage"] + 1,
+                "epoch": _epochs_in(facts["history"]),
+                "step": int(tensors["game/step"]),
+            }
+            self.changes.append({**where, **changed})
 
     def _keep_what_is_over(self, stage: int, changed: dict[str, Any], was: Mapping[str, Any]) -> None:
         """Stages before this one stay as they were trained, whatever is said of them by now."""
@@ -177,10 +176,9 @@ class Trainer:
             seeded(self.settings["seed"] + APART * rank(), device),
             pyro.validation_enabled(False),
             checkpoint.Stops().heard() as stops,
+            Board(self.target if tensorboard else None) as board,
         ):
-            board = Board(self.run.folder if tensorboard else None)
             first = self.checkpoint[1]["stage"] if self.checkpoint else 0
-            ended = len(self.checkpoint[1]["history"]) if self.checkpoint and self.checkpoint[1].get("ended") else None
             # a stage of no epochs is entered for the sake of those after it
             trained = [i for i, stage in enumerate(self.stages) if of_stage(self.settings["epochs"], stage.name)]
             for number in range(first, max([first, *trained]) + 1):
@@ -195,6 +193,8 @@ class Trainer:
                     self.checkpoint = None
                     if trained and not game.step:  # what trained nothing so far did not enter
                         stage.enter()
+                if not (self.epochs_done or game.step):
+                    self.kept.begin()
                 self._begin(game)
                 done = self.epoch * game.batches + game.batch
                 total = game.rules.epochs * game.batches
@@ -203,20 +203,24 @@ class Trainer:
                     log.info("padding: %s.", padding)
                     display.say(f"padding: {padding}.")
                 self._play(game, stops, display, checkpoint_seconds, board)
-            if model.needs_training_data and ended != len(self.run.records):
-                with evaluating(model):
-                    model.after_training(*self._all_data())
-            with self.kept.averaged():
+            self._save_checkpoint()  # of before what an end alone asks for: more epochs would go on from here
+            self._conclude()
+            kept = {} if self.target is None else self.kept.concluded(self._conclude)
+            with self.kept.placed(kept.get("ema", {})):
                 self.film.end(model, self.epochs_done)
-            self._save_checkpoint(ended=True)  # in here, with the random numbers that more epochs would go on from
         model.eval()
         self.run.seconds = time.perf_counter() - started
         if self.target is not None:
-            for name, weights in self.kept.by_name().items():
-                if weights:
-                    storage.write_weights(self.target / storage.SAVED[name], weights)
+            for name, weights in kept.items():
+                storage.write_weights(self.target / storage.SAVED[name], weights)
             storage.save(model, self.target, **self.sections)
         agree(False)  # no process goes on before the folder is whole
+
+    def _conclude(self) -> None:
+        """What is left to do with the training data once the games are over."""
+        if self.model.needs_training_data:
+            with evaluating(self.model):
+                self.model.after_training(*self._all_data())
 
     def _all_data(self) -> tuple[Tensor, Tensor | None]:
         whole = self.train_split.take(SHOWN) if self.train_split.streamed else self.train_split
@@ -321,7 +325,7 @@ class Trainer:
         self._record({"epoch": self.epochs_done + 1, "step": int(game.step), **terms})
         self._shoot()
         rests = functools.partial(at_rest, self.model, self.valid_split, players)
-        self.alarms.hear(self.run.records, players, 2 * self.epoch >= game.rules.epochs > 2, rests)
+        self.alarms.hear(self.run.records[-self.epoch :], players, 2 * self.epoch >= game.rules.epochs > 2, rests)
         numbers = {k: v for k, v in terms.items() if isinstance(v, (int, float))}
         shown = [k for k in numbers if k.startswith("train") or k in ("valid/loss", "valid/active_units")]
         said = "  ".join(f"{k.removeprefix('train/')} {numbers[k]:.4g}" for k in shown)
@@ -361,7 +365,7 @@ class Trainer:
         where = f"; the same again with resume=True goes on in {self.target}" if self.target else ""
         raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {game.rules.epochs}{where}.")
 
-    def _save_checkpoint(self, ended: bool = False) -> None:
+    def _save_checkpoint(self) -> None:
         if self.game is None:
             return
         # every process's noise is its own, and so is what it measured, and what its own data and noise left in buffers
@@ -383,11 +387,10 @@ class Trainer:
             "epoch": self.epoch,
             "batch": self.game.batch,
             "terms": self.game.terms,
-            "compiled": self.game.compiled,
+            "settled": self.game.settled,
             "best_loss": self.kept.best_loss,
             "best_epoch": self.kept.best_epoch,
             "history": self.run.records,
-            "ended": ended,
         }
         try:
             checkpoint.save(self.target / checkpoint.CHECKPOINT, tensors, facts)
@@ -433,7 +436,7 @@ class Trainer:
             self._restore_buffers(tensors)
             self.kept.restore(part("best"), part("ema"), facts)
             self.film.frames = part("film")
-            self.game.restore(part("game"), int(facts["batch"]), facts["terms"], facts["compiled"])
+            self.game.restore(part("game"), int(facts["batch"]), facts["terms"], facts["settled"])
             self.generator.set_state(tensors["order"])
             self._restore_noise(tensors)
             self.epoch, self.run.records = int(facts["epoch"]), list(facts["history"])
@@ -443,6 +446,11 @@ class Trainer:
                 f"the checkpoint in {self.target} does not fit this run ({reason}); start anew with overwrite=True."
             ) from error
         if self.target is not None:
+            # the weights move on: nothing shows those of the checkpoint any longer, and none say that the run has ended
+            storage.clear(self.target)
+            for name in storage.SAVED.values():
+                (self.target / name).unlink(missing_ok=True)
+            storage.write_config(self.model, self.target, **self.sections)
             write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.records))
 
 

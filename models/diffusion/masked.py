@@ -217,7 +217,11 @@ class MaskedDiffusion(Guided, Pair, HasDiffusion, HasGaps, HasGuidance):
 
     @torch.no_grad()
     def fill(self, x: Tensor, seen: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Seen elements in an order drawn for each datum, then hidden ones: see :class:`~pyrogen.capabilities.HasGaps`."""
+        """Seen elements in an order drawn for each datum, then hidden ones: see :class:`~pyrogen.capabilities.HasGaps`.
+
+        The mean weight is E_σ Π p(x_σ(d) | x_σ(<d)) over the orders σ that begin with the seen elements. That is the model's
+        own p(x_seen), E_σ over all orders, only where the network's conditionals are those of one law.
+        """
         first = torch.where(seen.expand(self.x_shape), 0.0, 1.0).to(x.device)
         order = (torch.rand(x.shape, device=x.device) + first).flatten(1).argsort(1)
         z, log_p = torch.full_like(x, torch.nan), x.new_zeros(len(x))

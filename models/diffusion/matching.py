@@ -168,7 +168,7 @@ class FlowMatched(AlongVelocity, HasVelocity):
 
 
 class ScoreMatched(AlongVelocity, HasScore):
-    """x = m + s x(1) along the equation of a score, dx/dt = ½ (γ₀ − γ₁) [α² x + α² s(x, γ)], x(0) ~ N(0, I).
+    """x = m + s x(1) along the equation of a score, dx/dt = ½ (γ₁ − γ₀) σ² [x + s(x, γ)], x(0) ~ N(0, I).
 
     Args:
         density: the law.

@@ -20,7 +20,7 @@ from pyrogen import plain_yaml, registry
 from pyrogen.arguments import NEEDS
 from pyrogen.command import inner
 from pyrogen.command.inner import axis_class
-from pyrogen.command.plain import lacking, sentence, unknown_option
+from pyrogen.command.plain import joined, lacking, sentence, unknown_option
 from pyrogen.command.speech import understand, unmarked
 from pyrogen.files import first_line
 
@@ -134,7 +134,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
         plain_yaml.refuse_anchors(word)
     lists = {o for a in parser._actions if _is_list(getattr(a, "_typehint", None)) for o in a.option_strings}
     mapped = {o for a in parser._actions if _is_mapping(getattr(a, "_typehint", None)) for o in a.option_strings}
-    arguments = _with_lists(lists, _with_mappings(mapped, lists, arguments))
+    words = {o for a in parser._actions if _is_word(getattr(a, "_typehint", None)) for o in a.option_strings}
+    arguments = _with_lists(lists, _with_mappings(mapped, lists, arguments), words)
     arguments = _names_first(_called(_with_truth(parser, arguments), axes), axes)
     known = {o for action in parser._actions for o in action.option_strings}
     names = {o.removeprefix("--") for o in known}
@@ -170,7 +171,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            return parser.instantiate(parser.parse_args(_by_class(arguments, chosen)))
+            return parser.instantiate(parser.parse_args(joined(_by_class(arguments, chosen))))
     except (ArgumentError, ValueError) as error:
         said = lacking(parser.prog, str(error)) or _of_a_choice(error, chosen, arguments) or _sentence(error)
         raise ValueError(said) from None
@@ -264,20 +265,23 @@ def _lists_of(chosen: Mapping[str, registry.Registration]) -> set[str]:
     }
 
 
-def _with_lists(lists: Collection[str], arguments: Sequence[str]) -> list[str]:
-    """The arguments, with lists as people type them (400, or 400,200, or 400 200) put into brackets."""
+def _with_lists(lists: Collection[str], arguments: Sequence[str], words: Collection[str] = ()) -> list[str]:
+    """The arguments, with lists as people type them (400, or 400,200, or 400 200) put into brackets.
+
+    A single item of an option that takes ``words`` too stays one.
+    """
     bracketed: list[str] = []
-    words = list(arguments)
-    while words:
-        word = words.pop(0)
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
         flag, equals, value = word.partition("=")
         if flag not in lists or value.startswith(("[", "{")):
             bracketed.append(word)
             continue
         items = [value] if equals else []
-        while words and not words[0].startswith("--") and not equals:
-            items.append(words.pop(0))
-        plain = len(items) == 1 and items[0].startswith(("[", "{"))
+        while rest and not rest[0].startswith("--") and not equals:
+            items.append(rest.pop(0))
+        plain = len(items) == 1 and (items[0].startswith(("[", "{")) or (flag in words and "," not in items[0]))
         bracketed += [flag, items[0] if plain else f"[{','.join(items)}]"] if items else [flag]
     return bracketed
 
@@ -348,6 +352,10 @@ def _is_list(hint: Any) -> bool:
     return any(typing.get_origin(part) is list for part in (hint, *typing.get_args(hint)))
 
 
+def _is_word(hint: Any) -> bool:
+    return str in typing.get_args(hint)
+
+
 def _is_mapping(hint: Any) -> bool:
     return any(typing.get_origin(part) is Mapping for part in typing.get_args(hint))
 
@@ -394,6 +402,7 @@ def _plain(hint: Any) -> Any:
         if typing.get_origin(part) is Sequence:
             items: Any = list[typing.get_args(part)[0]]  # type: ignore[misc]
             accepted = items | Mapping[str, items] if _is_mapping(hint) else items
+            accepted = accepted | str if str in typing.get_args(hint) else accepted
             return accepted | None if type(None) in typing.get_args(hint) else accepted
     if {Path, str} & set(typing.get_args(hint)) and bool not in typing.get_args(hint):
         return str | None if type(None) in typing.get_args(hint) else str

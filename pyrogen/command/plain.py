@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from pyrogen.command.speech import understand, unmarked
 from pyrogen.registry import unknown
 
+NEGATIVE = re.compile(r"-\.?\d")
+
 
 class Layout(argparse.HelpFormatter):
     """Help whose paragraphs are filled, and whose lists, see :func:`listed`, stay as they are."""
@@ -44,7 +46,7 @@ class Parser(argparse.ArgumentParser):
             ValueError: one is unknown, or lacks a value that it can take.
         """
         understand(o.removeprefix("--") for action in self._actions for o in action.option_strings)
-        options, rest = self.parse_known_args(list(arguments))
+        options, rest = self.parse_known_args(joined(arguments))
         if flags := [word.split("=", 1)[0] for word in rest if word.startswith("-")]:
             raise unknown_option(flags[0], [o for action in self._actions for o in action.option_strings])
         if rest:
@@ -62,6 +64,20 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(
             lacking(self.prog, message) or f"{message.removeprefix('argument ')}; {self.prog} --help says more."
         )
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments with what begins as a negative number joined to its option, ``--y=-0.5,1``.
+
+    Alone argparse takes such a word for another option, unless it is one number.
+    """
+    words: list[str] = []
+    for word in arguments:
+        if NEGATIVE.match(word) and words and words[-1].startswith("--") and "=" not in words[-1]:
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def sentence(words: str) -> str:

@@ -288,6 +288,20 @@ def load(
     return prepare(source, str(path.absolute()) if path else str(name), wishes)
 
 
+def found_again(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of :func:`load`, by name, that find data again which were loaded before.
+
+    Args:
+        said: what :meth:`Data.describe` says of them, or their attributes.
+    """
+    parameters = inspect.signature(load).parameters
+    found = {name: said.get(name, parameter.default) for name, parameter in parameters.items()}
+    # written as they came out, and only data of these kinds may be asked for it again
+    for outcome, kind in (("dequantization", "unit"), ("standardize", "real")):
+        found[outcome] = found[outcome] if found["kind"] == kind else None
+    return {**found, "name": said["source"], "columns": found["columns"] or None}
+
+
 class Wishes(NamedTuple):
     """What was wished of data, see :func:`load`."""
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from pyrogen.data import images, store
 from pyrogen.data.source import PHOTO_KINDS, Source, tenths
+from pyrogen.files import below
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 # a part of the key of prepared arrays: raise it when they are prepared differently
@@ -23,7 +24,8 @@ def read(folder: Path, size: int | None = None, clips: bool = False, length: int
 
     If all are in sub-folders, the first sub-folder is the class. Pixels are grey if all files are, else RGB. Train,
     valid and test are 80, 10 and 10 % of the sorted relative paths, by a fixed permutation. Changed files are noticed by
-    path, length and time of change, and are prepared again.
+    path, length and time of change, and are prepared again. Links are followed, and what is hidden is left out, see
+    :func:`pyrogen.files.below`.
 
     Or every folder of images is a clip ``(T, C, H, W)`` of frames in the order of their names, without a class.
 
@@ -39,7 +41,7 @@ def read(folder: Path, size: int | None = None, clips: bool = False, length: int
     """
     if size is not None and size < 1:
         raise ValueError(f"size={size}: expected at least 1 pixel.")
-    paths = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    paths = sorted(path.relative_to(folder) for path in below(folder, SUFFIXES))
     data = _clips(folder, paths, length) if clips else [[p] for p in paths]
     if len(data) < 3:
         raise ValueError(

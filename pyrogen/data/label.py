@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrogen.conditions import UNKNOWN
+
 BLANK = "<blank>"
 """The word, number 0, that fills captions up to the length of the longest."""
 # whole numbers up to here in a y that is shaped as an image number its classes; above, they are grey levels
@@ -36,6 +38,9 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
     images of grey levels         r / 255, float32
     ============================  ==================================================
 
+    Where there is one label a datum, that of some may be unknown: −1 among numbers, and "", None or NaN, as tables have them,
+    become :data:`pyrogen.conditions.UNKNOWN`, which is no class.
+
     Images have channels first, whichever way they come, and layouts, which are images of classes, have none.
 
     Args:
@@ -48,27 +53,17 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
     """
     if not y:
         return Named({})
+    dimensions = {values.ndim for values in y.values()}
+    if dimensions == {1}:
+        return _one_each(where, y)
     y = {split: _plain(values) for split, values in y.items()}
     kinds = {values.dtype.kind for values in y.values()}
-    dimensions = {values.ndim for values in y.values()}
     if len(dimensions) > 1 or len({values.shape[1:] for values in y.values()}) > 1:
         raise ValueError(
             f"{where}: y has another shape in each split, {[v.shape for v in y.values()]}; they must agree."
         )
-    if kinds == {"U"} and dimensions == {1}:
-        return _in_order(y, "")
     for split, values in y.items():
         _check(where, split, values, missing)
-    if dimensions == {1}:
-        whole = {split: values.astype(np.int64) for split, values in y.items()}
-        if kinds == {"b"}:
-            return Named(_tensors(whole, np.int64), ("False", "True"))
-        low = min((int(v.min()) for v in whole.values() if v.size), default=0)
-        return (
-            Named(_tensors(whole, np.int64))
-            if low == 0
-            else _in_order(whole, "labels without a 0 are numbered from it")
-        )
     if dimensions == {2} and _one_hot(np.concatenate(list(y.values()))):
         chosen = {split: values.argmax(1) for split, values in y.items()}
         return Named(_tensors(chosen, np.int64), guess="one-hot rows are labels")
@@ -82,6 +77,49 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
     if all(values.ndim == 4 and values.shape[1] == 1 for values in y.values()):
         y = {split: values[:, 0] for split, values in y.items()}
     return Named(_tensors(y, np.int64))
+
+
+def _one_each(where: str, y: Mapping[str, np.ndarray]) -> Named:
+    """One label a datum, of which some may be unknown."""
+    known = {split: np.array([not _is_unknown(v) for v in values.tolist()], bool) for split, values in y.items()}
+    found = _numbered(where, {split: _plain(values[known[split]]) for split, values in y.items()})
+    hidden = sum(int((~rows).sum()) for rows in known.values())
+    if not hidden:
+        return found
+    classes = torch.cat(list(found.y.values())).unique()
+    if len(classes) < 2:
+        raise ValueError(
+            f"{where}: y holds {'one class' if len(classes) else 'nothing'} beside {hidden} labels that are {UNKNOWN}, "
+            "or empty, and so unknown; number classes from 0, or leave y out."
+        )
+    filled = {split: torch.full((len(rows),), UNKNOWN) for split, rows in known.items()}
+    for split, rows in known.items():
+        filled[split][torch.from_numpy(rows)] = found.y[split]
+    guess = f"{hidden} labels that are {UNKNOWN} or empty are unknown"
+    return Named(filled, found.names, "; ".join(filter(None, (found.guess, guess))))
+
+
+def _is_unknown(label: object) -> bool:
+    """Whether a label says that there is none, in whatever form of NaN: pandas has several."""
+    return (
+        label == "" if isinstance(label, str) else str(label) in (str(UNKNOWN), f"{UNKNOWN}.0", "None", "nan", "<NA>")
+    )
+
+
+def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
+    """One label a datum, all of them known."""
+    kinds = {values.dtype.kind for values in y.values() if values.size}
+    if kinds == {"U"}:
+        return _in_order(y, "")
+    for split, values in y.items():
+        _check(where, split, values, missing=False)
+    whole = {split: values.astype(np.int64) for split, values in y.items()}
+    if kinds == {"b"}:
+        return Named(_tensors(whole, np.int64), ("False", "True"))
+    low = min((int(v.min()) for v in whole.values() if v.size), default=0)
+    if low == 0:
+        return Named(_tensors(whole, np.int64))
+    return _in_order(whole, "labels without a 0 are numbered from it")
 
 
 def _channels_first(values: np.ndarray) -> np.ndarray:
@@ -107,8 +145,8 @@ def _check(where: str, split: str, values: np.ndarray, missing: bool) -> None:
     if not usable:
         least = f", the least {values.min()}" if values.size and values.dtype.kind == "i" else ""
         raise ValueError(
-            f"{where}: y_{split} holds {values.dtype}{least}; expected labels, whole numbers from 0 or names, or rows of "
-            "finite real numbers."
+            f"{where}: y_{split} holds {values.dtype}{least}; expected labels, whole numbers from 0, names, or "
+            f"{UNKNOWN} where one is unknown, or rows of finite real numbers."
         )
 
 
@@ -121,7 +159,7 @@ def _one_hot(rows: np.ndarray) -> bool:
 def _in_order(y: Mapping[str, np.ndarray], guess: str) -> Named:
     found = np.unique(np.concatenate(list(y.values())))
     return Named(
-        {s: torch.from_numpy(np.searchsorted(found, v).astype(np.int64)) for s, v in y.items()},
+        {s: torch.from_numpy(np.searchsorted(found, v.astype(found.dtype)).astype(np.int64)) for s, v in y.items()},
         tuple(map(str, found.tolist())),
         guess,
     )

@@ -19,6 +19,7 @@ from pyrogen.data.source import SPLITS, cut
 from pyrogen.data.split import Split, draw_split
 from pyrogen.data.table import LABELS
 from pyrogen.data.view import choose
+from pyrogen.registry import unknown
 
 
 def from_arrays(
@@ -81,7 +82,10 @@ def as_data(given: Any, kinds: Sequence[str] | None = None) -> Data:
     if isinstance(given, Split):
         return _of_split(given)
     if isinstance(given, Mapping):
-        return from_arrays(**given, kind=kinds)
+        strange = next((name for name in given if name not in own.NAMES), None)
+        if strange is not None:
+            raise unknown("array", strange, own.NAMES)
+        return from_arrays(**{"x_train": None, **given}, kind=kinds)
     if isinstance(given, tuple) and len(given) == 2:
         return from_arrays(*given, kind=kinds)
     return from_arrays(given, kind=kinds)
@@ -200,6 +204,8 @@ def _array(given: Any) -> np.ndarray:
             "windows of one length, or pass tokens, filled up with -1 behind their ends, by kind='tokens'."
         )
     try:
-        return np.asarray(given)
+        found = np.asarray(given)
+        # of what is no word among words, as NaN, NumPy would make one
+        return np.asarray(given, dtype=object) if rows and found.dtype.kind == "U" else found
     except (ValueError, TypeError) as error:
         raise ValueError(f"{type(given).__name__} is no array of numbers ({error}); pass a NumPy array.") from error

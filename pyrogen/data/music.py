@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyrogen import midi
 from pyrogen.data.source import SPLITS, Source, tenths
+from pyrogen.files import below
 from pyrogen.pitches import BAR, HIGHEST, SILENT, Pitches, bars_in
 
 LENGTH = 4 * BAR
@@ -20,7 +21,7 @@ Pieces = Mapping[str, Sequence[Tensor]]
 
 def holds_music(folder: Path) -> bool:
     """Whether there are MIDI files below a folder."""
-    return any(path.suffix.lower() in midi.SUFFIXES for path in folder.rglob("*"))
+    return any(below(folder, midi.SUFFIXES))
 
 
 def read(path: Path, length: int | None = None) -> Source:
@@ -38,7 +39,7 @@ def read(path: Path, length: int | None = None) -> Source:
             of bars.
     """
     bars_in(LENGTH if length is None else length)
-    paths = sorted(p for p in path.rglob("*") if p.suffix.lower() in midi.SUFFIXES) if path.is_dir() else [path]
+    paths = sorted(below(path, midi.SUFFIXES)) if path.is_dir() else [path]
     pieces = [midi.read(p) for p in paths]
     voices = max(map(len, pieces))
     pieces = [torch.nn.functional.pad(piece, (0, 0, 0, voices - len(piece)), value=SILENT) for piece in pieces]

@@ -43,15 +43,25 @@ def _one(path: Path) -> np.ndarray:
 
 
 def _open(path: Path) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(path):
+    try:
+        with path.open("rb") as file:
+            zipped = zipfile.is_zipfile(file)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror or error}).") from error
+    if not zipped and path.suffix.lower() == ".npz":
         raise ValueError(f"{path} is not an .npz file; write one by numpy.savez(path, x_train=...).")
+    if not zipped:
+        raise ValueError(
+            f"{path} is nothing that data are read from: .npz and .npy files of arrays, .csv tables, .txt texts, MIDI files, "
+            "and folders of images or of MIDI files."
+        )
     name = "the archive"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = list(file.files)
+        with np.load(path, allow_pickle=False) as archive:
+            names = list(archive.files)
             arrays = {}
             for name in (n for n in NAMES if n in names):
-                arrays[name] = np.asarray(file[name])
+                arrays[name] = np.asarray(archive[name])
     except (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: {name} cannot be read ({reason}); expected plain arrays of numbers.") from error

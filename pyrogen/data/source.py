@@ -73,9 +73,12 @@ def hide(source: Source, labels: int) -> Source:
     x, y = source.splits["train"]
     if y is None or y.dim() != 1 or y.is_floating_point():
         raise ValueError(f"labels={labels}: {source.name!r} has no labels, one a datum, of which some could be hidden.")
-    if not 0 <= labels <= len(y):
-        raise ValueError(f"labels={labels}: {source.name!r} has {len(y)} training data, so keep 0 to {len(y)} labels.")
+    known = int((y != UNKNOWN).sum())
+    if not 0 <= labels <= known:
+        whose = "training data" if known == len(y) else "training data whose label is known"
+        raise ValueError(f"labels={labels}: {source.name!r} has {known} {whose}, so keep 0 to {known} labels.")
     shuffled = cut(len(y), len(y))[0]
+    shuffled = shuffled[y[shuffled] != UNKNOWN]
     # the first datum of each class, then the second of each …
     rank = torch.empty_like(y)
     for k in y.unique():

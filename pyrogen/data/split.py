@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from pyrogen.base import Batch
+from pyrogen.conditions import UNKNOWN
 from pyrogen.data import store
 from pyrogen.data.view import View
 from pyrogen.vocabulary import scored
@@ -164,6 +165,14 @@ class Split(TensorDataset):
         elif raw is not None:
             raw = raw[index]
         return Split(self._fixed(index), y, self.name, self.view, raw)
+
+    def known(self) -> Split:
+        """The rows whose label is known, in memory; all of them where y is not one label a datum."""
+        y = self.y
+        if y is None or y.is_floating_point() or y.dim() != 1 or bool((y > UNKNOWN).all()):
+            return self
+        rows = (y > UNKNOWN).nonzero().flatten()
+        return Split(self._fixed(rows), y[rows], self.name, self.view)
 
     def attributes(self) -> dict[str, str | int | float]:
         """What to record with every score: strings and numbers. The seeds are those by which x was drawn."""

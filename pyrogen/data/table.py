@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from pyrogen.data.label import number
+from pyrogen.conditions import UNKNOWN
+from pyrogen.data.label import Named, number
 from pyrogen.data.source import LARGEST_COUNT, Source, tenths, within_a_turn
 from pyrogen.registry import unknown
 
 LABELS = ("label", "class", "y")
 HOLES = ("", "nan", "na")
+HEADLESS = "the first row holds numbers and is no header"
 LARGEST = float(np.finfo(np.float32).max)
 
 Lines = list[tuple[int, list[str]]]
@@ -27,8 +28,8 @@ def read(path: Path, missing: bool = False, label: str | None = None, columns: S
 
     By ``kind="counts"`` they are whole numbers from 0, by ``kind="angle"`` radians, where the values can be.
     The first row is a header if no cell of it is a number. Labels are whole numbers from 0, or names, which are sorted
-    and numbered. Train, valid and test are 80, 10 and 10 % of the rows, by a fixed permutation. With ``missing``, an empty
-    cell, ``nan`` or ``NA`` is a number that was not observed.
+    and numbered; one that is empty, or −1, is unknown. Train, valid and test are 80, 10 and 10 % of the rows, by a fixed
+    permutation. With ``missing``, an empty cell, ``nan`` or ``NA`` is a number that was not observed.
 
     Raises:
         ValueError: the file is none, or a value in it is no finite number; column and row are named.
@@ -59,7 +60,8 @@ def read(path: Path, missing: bool = False, label: str | None = None, columns: S
     if len(lines) < 3:
         raise ValueError(f"{path} has {len(lines)} rows, too few to cut train, valid and test from.")
     x = torch.from_numpy(values)
-    y, class_names = _labels(path, header, lines, named[0]) if named else (None, ())
+    labels = _labels(path, header, lines, named[0]) if named else Named({})
+    y = labels.y.get("train")
     return Source(
         name=path.stem,
         reference=f"file {path}",
@@ -68,7 +70,8 @@ def read(path: Path, missing: bool = False, label: str | None = None, columns: S
         splits={s: (x[rows], None if y is None else y[rows]) for s, rows in tenths(len(x)).items()},
         own=True,
         columns=tuple(header[i] for i in kept) if header else (),
-        class_names=class_names,
+        class_names=labels.names,
+        guess="; ".join(filter(None, ("" if header else HEADLESS, labels.guess))),
     )
 
 
@@ -89,6 +92,10 @@ def _parsed(path: Path) -> tuple[list[str], Lines]:
             lines = [(reader.line_num, [c.strip() for c in cells]) for cells in reader if any(c.strip() for c in cells)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read ({error}); expected comma-separated text in UTF-8.") from error
+    if lines and len(lines[0][1]) == 1:
+        for mark, said in ((";", "';'"), ("\t", "tabs")):
+            if mark in lines[0][1][0]:
+                raise ValueError(f"{path}: columns stand between {said}; save it with commas between them.")
     header = lines.pop(0)[1] if lines and not any(_value(c) is not None for c in lines[0][1]) else []
     if not lines:
         raise ValueError(f"{path} holds no rows of numbers.")
@@ -112,19 +119,17 @@ def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str,
     )
 
 
-def _labels(path: Path, header: Sequence[str], lines: Lines, column: int) -> tuple[Tensor, tuple[str, ...]]:
+def _labels(path: Path, header: Sequence[str], lines: Lines, column: int) -> Named:
     cells = [cells[column] for _, cells in lines]
-    values = [_value(c) for c in cells]
+    values = [_value(c) if c else UNKNOWN for c in cells]
+    named = None in values
     for (row, _), cell, value in zip(lines, cells, values, strict=True):
-        if not cell:
-            raise ValueError(f"{path}: column {_name(header, column)}, row {row}, is empty; expected a label.")
-        if None not in values and not (value is not None and value.is_integer() and 0 <= value < 2**31):
+        if not named and not (value is not None and float(value).is_integer() and UNKNOWN <= value < 2**31):
             raise ValueError(
                 f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected labels, whole numbers "
-                "from 0 or names; rename the column if it holds none."
+                f"from 0, names, or {UNKNOWN} or nothing where one is unknown; rename the column if it holds none."
             )
-    found = number(str(path), {"train": np.array(cells if None in values else [int(float(c)) for c in cells])})
-    return found.y["train"], found.names
+    return number(str(path), {"train": np.array(cells if named else [int(v) for v in values if v is not None])})
 
 
 def _column(path: Path, header: Sequence[str], width: int, wanted: str) -> int:

@@ -35,6 +35,12 @@ def as_rows(x: Array) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
+def plain(name: object) -> str:
+    """A name of the user's as it is: matplotlib takes what stands between two $ for a formula, and hides names in _."""
+    text = str(name).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 class _Shown(Figure):
     """A figure that a notebook shows, whether or not pyplot was ever imported there."""
 

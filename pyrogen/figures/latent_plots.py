@@ -21,6 +21,7 @@ from pyrogen.figures.figure_style import (
     blank,
     color_bar,
     legend,
+    plain,
     scatter,
     single,
     style,
@@ -224,7 +225,7 @@ def _groups(labels: np.ndarray | None, n: int) -> Iterator[tuple[str | None, np.
         yield None, np.ones(n, dtype=bool), BLUE
     else:
         for value, color in zip(np.unique(labels), PALETTE, strict=False):
-            yield f"{value:g}" if np.issubdtype(labels.dtype, np.number) else str(value), labels == value, color
+            yield f"{value:g}" if np.issubdtype(labels.dtype, np.number) else plain(value), labels == value, color
 
 
 def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

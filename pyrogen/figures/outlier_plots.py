@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyrogen.figures.figure_style import INK, MUTED, PALETTE, Array, as_array, color_bar, legend, single
+from pyrogen.figures.figure_style import INK, MUTED, PALETTE, Array, as_array, color_bar, legend, plain, single
 
 QUIET: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "labelcolor": MUTED}
 
@@ -20,7 +20,7 @@ def shares(known: Array, factors: Sequence[str]) -> Figure:
     figure, axes = single(1.2 + 0.3 * rows, None, "latent", "")
     image = axes.imshow(values, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     axes.set_xticks(range(columns), [str(i + 1) for i in range(columns)])
-    axes.set_yticks(range(rows), list(factors))
+    axes.set_yticks(range(rows), [plain(factor) for factor in factors])
     axes.grid(False)
     if columns <= 12:
         for i, j in np.ndindex(rows, columns):
@@ -56,7 +56,7 @@ def separations(scores: Sequence[str], areas: Mapping[str, Array]) -> Figure:
             "ms": 5,
             "elinewidth": 1.6,
             "linestyle": "",
-            "label": name,
+            "label": plain(name),
         }
         axes.errorbar(area, place, xerr=[area - low, high - area], **look)
     axes.axvline(0.5, color=MUTED, linewidth=1, linestyle="--")
@@ -100,7 +100,7 @@ def bottleneck(sizes: Array, curves: Mapping[str, tuple[Array, Array]], unit: st
     """
     figure, axes = single(3.2, None, "latents", unit)
     for color, (name, (value, error)) in zip(PALETTE, curves.items(), strict=False):
-        look: dict[str, Any] = {"color": color, "marker": "o", "ms": 4, "capsize": 3, "label": name}
+        look: dict[str, Any] = {"color": color, "marker": "o", "ms": 4, "capsize": 3, "label": plain(name)}
         axes.errorbar(as_array(sizes), as_array(value), yerr=as_array(error), **look)
     if bend is not None:
         axes.axvline(bend, color=MUTED, linewidth=1, linestyle="--")

@@ -26,6 +26,7 @@ from pyrogen.figures.figure_style import (
     blank,
     color_bar,
     legend,
+    plain,
     scatter,
     single,
     style,
@@ -104,7 +105,8 @@ def strips(x: Array, kind: str, rows: Sequence[str] = (), columns: Sequence[str]
         axes.set_anchor("E")  # the layout centres pictures in room that is over, of which names may need all
     for axis, names, size in zip((axes.yaxis, axes.xaxis), (rows, columns), sizes, strict=True):
         if names:
-            axis.set_ticks((np.arange(len(names)) + 0.5) * (size + GAP) / len(names) - GAP / 2, names)
+            places = (np.arange(len(names)) + 0.5) * (size + GAP) / len(names) - GAP / 2
+            axis.set_ticks(places, [plain(name) for name in names])
     return figure
 
 
@@ -150,7 +152,7 @@ def histograms(named: Mapping[str, Array], x: str) -> Figure:
     for color, (name, values) in zip(PALETTE, finite.items(), strict=False):
         lost = as_array(named[name]).size - values.size
         if values.size:
-            label = f"{name}, {lost} not finite" if lost else name
+            label = plain(f"{name}, {lost} not finite" if lost else name)
             axes.hist(values, bins=edges, density=True, histtype="stepfilled", alpha=0.45, color=color, label=label)
     legend(axes)
     return figure
@@ -242,7 +244,7 @@ def class_bars(names: Sequence[str], means: Array, errors: Array, label: str) ->
     figure, axes = single(0.7 + 0.24 * len(names), None, label)
     place = np.arange(len(names))[::-1]
     axes.errorbar(values, place, xerr=bars_, color=BLUE, marker="o", ms=5, elinewidth=1.5, linestyle="")
-    axes.set_yticks(place, list(names))
+    axes.set_yticks(place, [plain(name) for name in names])
     axes.set(ylim=(-0.6, len(names) - 0.4))
     return figure
 

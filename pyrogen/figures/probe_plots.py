@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from pyrogen.figures.figure_style import FAINT, MUTED, PALETTE, WIDTH, Array, as_array, blank, legend, style
+from pyrogen.figures.figure_style import FAINT, MUTED, PALETTE, WIDTH, Array, as_array, blank, legend, plain, style
 
 
 def accuracies(
@@ -39,7 +39,7 @@ def accuracies(
                 ms=3.5,
                 linewidth=2.0 if i == 0 else 1.2,
                 elinewidth=1.0,
-                label=name,
+                label=plain(name),
             )
         axes.axhline(chance, color=MUTED, linewidth=0.8, linestyle="--")
         axes.set_xscale("log")

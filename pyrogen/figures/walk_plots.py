@@ -20,6 +20,7 @@ from pyrogen.figures.figure_style import (
     bare,
     color_bar,
     legend,
+    plain,
     scatter,
     single,
 )
@@ -62,14 +63,14 @@ def shares(named: Mapping[str, tuple[float, float]], label: str) -> Figure:
     place = np.arange(len(named))[::-1]
     values, errors = np.array(list(named.values())).T
     axes.errorbar(values, place, xerr=errors, color=BLUE, marker="o", ms=5, elinewidth=1.5, linestyle="")
-    axes.set_yticks(place, list(named))
+    axes.set_yticks(place, [plain(name) for name in named])
     axes.set(ylim=(-0.6, len(named) - 0.4), xlim=(-0.03, 1.03))
     return figure
 
 
 def label_curve(labels: Sequence[int], named: Mapping[str, Sequence[tuple[float, float, float]]], y: str) -> Figure:
     """Numbers over how many labels they were made of, each with the interval it lies in: ``(value, low, high)``."""
-    figure, axes = single(3.1, None, "labels", y)
+    figure, axes = single(3.1, None, "labels", plain(y))
     spread = np.geomspace(0.96, 1.04, len(named)) if len(named) > 1 else [1.0]
     for color, by, (name, points) in zip((BLUE, FAINT, *PALETTE[1:]), spread, named.items(), strict=False):
         value, low, high = np.array(points).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -21,14 +22,20 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--pretrained", action="store_true", help="only models whose weights come with the package")
     parser.add_argument("--axis", help=f"list the choices on an axis instead: {', '.join(registry.axes())}")
     options = parser.parse_args(arguments)
+    if options.axis and options.pretrained:
+        raise ValueError(f"--pretrained lists models, and --axis {options.axis} its choices; leave one of the two out.")
     if options.axis:
-        names = registry.choices(options.axis)
+        names = fnmatch.filter(registry.choices(options.axis), options.pattern)
         found = [registry.find(options.axis, name) for name in names]
     else:
         found = [registry.find("entry", name) for name in registry.list_models(options.pattern, options.pretrained)]
     if not found and options.pretrained:
         known = ", ".join(registry.list_models(pretrained=True))
         raise ValueError(f"no model with weights matches {options.pattern!r}; there are: {known}.")
+    if not found and options.axis:
+        raise ValueError(
+            f"no {options.axis} matches {options.pattern!r}; pyrogen list --axis {options.axis} shows all."
+        )
     if not found:
         raise ValueError(f"no model matches {options.pattern!r}; pyrogen list shows all.")
     # on a terminal lines are folded; whoever searches them gets each whole

@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
         default=None,
         help="of models of texts: a text with gaps that they fill, as 'the _ chases a _', or 'the cat ...' for its rest",
     )
-    parser.add_argument("--out", type=str | None, default=None, help="where to, without suffix; default RUN/samples")
+    parser.add_argument("--out", type=str | None, default=None, help="where to, without a suffix; default RUN/samples")
     options = opt.parse(parser, arguments, {"sampler": "sampler"})
     import numpy as np
     import torch
@@ -91,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.n < 1:
         raise ValueError(f"--n {options.n}: ask for at least 1 sample.")
     out, content = Path(options.out or Path(options.run) / "samples"), io.BytesIO()
+    out = out.with_suffix("") if out.suffix in (".npz", ".png", ".txt") else out
+    numbers = out.with_name(f"{out.name}.npz")  # a name may hold a point, as draws-0.7
     with enough_memory("lower --n"):
         model, data = pyrogen.load(options.run), data_of(options.run)
         y = data.test.y
@@ -117,7 +119,7 @@ def run(arguments: Sequence[str]) -> int:
         np.savez_compressed(content, **{name: x.cpu().numpy() for name, x in drawn.items()})
     with saving("the samples were not saved"):
         pictures = save_figures(out.parent, figures)
-        write(out.with_suffix(".npz"), content.getvalue())
+        write(numbers, content.getvalue())
         for name, lines in texts.items():
             pictures.append(out.parent / f"{name}.txt")
             write(pictures[-1], "".join(f"{line}\n" for line in lines))
@@ -128,7 +130,7 @@ def run(arguments: Sequence[str]) -> int:
     what = " and their ".join({"x": x, "mean": f"means{last} (mean)"}[name] for name in drawn)
     for lines in texts.values():
         print("\n".join(f"  {line}" for line in lines[:SHOWN]) + ("\n  …" if len(lines) > SHOWN else ""))
-    print(f"{len(drawn[next(iter(drawn))])} {what}: {', '.join(map(str, pictures))} and {out.with_suffix('.npz')}")
+    print(f"{len(drawn[next(iter(drawn))])} {what}: {', '.join(map(str, pictures))} and {numbers}")
     if said:
         print(said)
     return 0

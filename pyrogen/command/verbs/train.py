@@ -33,6 +33,15 @@ def run(arguments: Sequence[str]) -> int:
     rest = list(arguments)
     if rest and not rest[0].startswith("-"):
         name = rest.pop(0)
+    if name is None and path and not {"-h", "--help"} & set(arguments):
+        raise ValueError(
+            f"the config {path} names no entry of the zoo: its model was made in Python; make it there again, or name the "
+            "entry to train by its settings, pyrogen train MODEL --config ..."
+        )
+    if name is None and rest and not {"-h", "--help"} & set(arguments):
+        raise ValueError(
+            "MODEL comes first, as in pyrogen train vae --folder runs/mine; pyrogen list names all models."
+        )
     if name is None:
         return _models({"-h", "--help"} & set(arguments) != set())
     entry = registry.find("entry", str(name))
