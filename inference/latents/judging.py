@@ -124,10 +124,12 @@ class Judge(ABC):
 
     Attributes:
         trust: the share of real test data that it must name right to be asked at all.
+        limit: how many data it learns from at most, which are spread over those that it is given; None: of all.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("judge",)
     trust: float
+    limit: int | None = None
 
     @abstractmethod
     def learn(self, x: Tensor, y: Tensor) -> Learned:
