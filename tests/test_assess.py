@@ -251,18 +251,19 @@ def test_inception_is_read_from_where_it_lies_and_is_never_fetched(tmp_path, mon
 
 def test_words_are_seen_by_a_judge_or_not_at_all():
     text = load("grammar")
-    with pytest.raises(ValueError, match="is of kind 'tokens', whose numbers are no vectors"):
-        assess(text.test.x[:60], text)
+    found = assess(text.train.x[:200], text)
+    assert found.results.attrs["features"] == "judge"
+    assert "memorization" not in found.names
+    assert not any(map(found.is_worse, found.names))
+    assert assess(text.train.x[text.train.y == 0][:200], text, ["coverage"]).is_worse("coverage")
     with pytest.raises(ValueError, match="memorization compares vectors of numbers, and 'grammar' is of kind 'tokens'"):
         assess(text.test.x[:60], text, ["memorization"])
     for name in ("x", "pixels"):
         with pytest.raises(ValueError, match="features='judge'"):
             spaces.space_of(text, name)
-    x = text.train.x[:900]
-    known = from_arrays(x.numpy(), (x == x[0, 0]).any(1).long().numpy(), kind="tokens")
-    found = assess(known.train.x[:45], known)
-    assert found.results.attrs["features"] == "judge"
-    assert "memorization" not in found.names
+    untold = from_arrays(text.train.x[:900].numpy(), kind="tokens")
+    with pytest.raises(ValueError, match="is of kind 'tokens', whose numbers are no vectors"):
+        assess(untold.train.x[:60], untold)
 
 
 def test_copies_of_training_data_are_not_told_among_these():
