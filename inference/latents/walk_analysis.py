@@ -100,7 +100,7 @@ def own_latents(model: Model) -> str:
 
 def _norms(model: Model, data: Data, seed: int) -> dict[str, Tensor]:
     """Lengths of codes (of models without an encoder of draws of the prior), and of what lies midway between them."""
-    part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
+    part = data.test.spread(COUNTED).to(model.device)
     y = model.condition_for(part.y)
     with evaluating(model):
         if isinstance(model, HasPosterior):
@@ -124,7 +124,7 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
     encodes = isinstance(model, HasPosterior)
     between, made = ("the codes of two test data", "Means of p(x|z)") if encodes else ("two draws of the prior", "g(z)")
     if not is_picture(data.x_shape):
-        shown = data.test.take(min(COUNTED, len(data.test))).x
+        shown = data.test.spread(COUNTED).x
         figure = walk_plots.trails(walked[0].flatten(2), walked[-1].flatten(2), shown)
         yield Picture("walks", f"{made} on straight lines and on arcs between {between}.", figure)
         return
@@ -143,7 +143,7 @@ def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
     """The two latents whose codes vary most, moved together."""
     with evaluating(model):
         if isinstance(model, HasPosterior):
-            part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
+            part = data.test.spread(COUNTED).to(model.device)
             codes = codes_of(model, part.x, model.condition_for(part.y)).flatten(1)
         else:
             codes = draw_latents(model, COUNTED).flatten(1)
@@ -168,7 +168,7 @@ def _ground(model: Model, data: Data, y: Tensor | None) -> Iterator[Picture]:
     """Of two latents: how much the decoder stretches their plane, and the shortest way through it."""
     if not isinstance(model, HasPosterior) or model.latent_shape != torch.Size([2]):
         return
-    part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
+    part = data.test.spread(COUNTED).to(model.device)
     with evaluating(model):
         codes = codes_of(model, part.x, model.condition_for(part.y))
     one = None if y is None else y[0]
