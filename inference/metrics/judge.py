@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from torch import Tensor
 
-from pyrogen.inference.latents.judging import Judge, Learned, evenly
+from pyrogen.data.split import evenly
+from pyrogen.inference.latents.judging import Judge, Learned
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.nets.features import Features
 from pyrogen.registry import choice

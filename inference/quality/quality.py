@@ -53,8 +53,10 @@ class Quality:
         return self._number(name, "excess", "excess_error")
 
     def errors_from_floor(self, name: str) -> float:
-        """How many errors a number is above its floor, or, if negative, below."""
+        """How many errors a number is above its floor, or, if negative, below; NaN where that is not told."""
         apart = self.excess(name)
+        if math.isnan(apart.value) or math.isnan(apart.error):
+            return math.nan
         if apart.error > 0:
             return apart.value / apart.error
         return 0.0 if apart.value == 0 else math.copysign(math.inf, apart.value)
@@ -97,8 +99,8 @@ class Quality:
         means = "means of p(x|z)" if a["draws"] == "means" else "samples"
         space = f" Features are {a['features_say']} ({a['features_sha256']})." if a["features_sha256"] else ""
         return (
-            f"{a['num']} {means}{of_weights(a)} against as many {a['split']} data of {a['data']!r}, and these against as many "
-            f"others; ± one standard error, from parts of {a['blocks']} blocks.{space}"
+            f"{a['num']} {means}{of_weights(a)} against as many {a['split']} data of {a['data']!r}, and these against as "
+            f"many others; ± one standard error, from parts of {a['blocks']} blocks.{space}"
         )
 
     def text(self) -> str:

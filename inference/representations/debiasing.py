@@ -100,8 +100,7 @@ def debias(
     if factor == bias or draws < 1:
         raise ValueError(f"factor={factor!r}, bias={bias!r}, draws={draws}: needs two factors, and 1 draw or more.")
     (pool, y, y_bias), (test, truth, other) = (
-        _asked(split, names.index(factor), names.index(bias))
-        for split in (data.train.take(min(limit, len(data.train))), data.test)
+        _asked(split, names.index(factor), names.index(bias)) for split in (data.train.spread(limit), data.test)
     )
     encoder, made = Codes().of(model, data, seed), make("reader", reader)
     read = make("representation", representation).of(model, data, seed)
