@@ -79,8 +79,8 @@ class Probed:
         a = self.results.attrs
         factor = f" (the factor {a['factor']})" if a["factor"] else ""
         return (
-            f"{a['said']}{of_weights(a)}: {a['judged']} data of {a['classes']} classes{factor}; means over {a['draws']} draws of the "
-            "labelled data, ± one standard error over draws and test data; differences are paired."
+            f"{a['said']}{of_weights(a)}: {a['judged']} data of {a['classes']} classes{factor}; means over {a['draws']} "
+            "draws of the labelled data, ± one standard error over draws and test data; differences are paired."
         )
 
     def table(self) -> list[tuple[str, ...]]:
