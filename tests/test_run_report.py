@@ -18,7 +18,7 @@ from torch import nn
 import pyrogen
 from pyrogen import registry, storage
 from pyrogen.command.cli import main
-from pyrogen.data import load
+from pyrogen.data import from_arrays, load
 from pyrogen.data.dataset import Wishes, found_again
 from pyrogen.figures import report
 from pyrogen.inference import ELBO, IWAE, Adversarial, Exact, Reconstruction, fit, log_evidence
@@ -26,6 +26,8 @@ from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.latents.judging import as_decoded
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages import (
+    datum_sections,
+    diffusion_sections,
     energy_sections,
     latent_sections,
     reproduction,
@@ -211,6 +213,22 @@ def test_every_table_of_a_section_is_on_the_page(tmp_path):
         ">b<",
         ">2<",
     ]
+
+
+def test_what_a_page_says_of_log_p_is_of_the_raw_values_as_scores_are():
+    x = 3.0 + 50 * np.random.default_rng(0).normal(size=(300, 2))
+    data = from_arrays(x)
+    torch.manual_seed(0)
+    model = pyrogen.create("maf", x_shape=(2,), hidden=(8,)).eval()
+    scored = log_evidence(model, data.test, Exact())["log_evidence"].values
+    found, *_ = datum_sections.judged(model, data.test)
+    assert found.detach().numpy() == pytest.approx(scored, abs=1e-4)
+    assert abs(float(found.detach().mean()) - float(model.log_prob(data.test.x).mean())) > 5  # the control
+    diffusion = pyrogen.create("diffusion", x_shape=(2,), hidden=(8,), steps=5).eval()
+    *_, (name, total, _) = next(diffusion_sections.costs(diffusion, data, [])).table
+    bound = log_evidence(diffusion, data.test, "DiffusionELBO")["log_evidence"].values
+    assert name == "−ELBO"
+    assert float(total) == pytest.approx(-bound.mean(), rel=0.1)
 
 
 def failing(model, data, history):

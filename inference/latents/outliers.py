@@ -94,7 +94,7 @@ class Outliers(Analysis):
             ]
             for which, scores in {"test data": own, **found}.items()
         }
-        return self._finding(names, areas, alarms, {"test data": own, **found})
+        return self._finding(names, areas, alarms, {"test data": own, **found}, data.standardize)
 
     def _strangers(self, data: Data, test: Split, seed: int) -> dict[str, Split]:
         made = {
@@ -119,6 +119,7 @@ class Outliers(Analysis):
         areas: Mapping[str, Sequence[Separation]],
         alarms: Mapping[str, Sequence[np.ndarray]],
         scores: Mapping[str, xr.DataArray],
+        standardized: bool,
     ) -> Finding:
         worst = {name: min((of[i] for of in areas.values()), key=lambda s: s.auc) for i, name in enumerate(names)}
         best = max(names, key=lambda name: worst[name].auc)
@@ -146,7 +147,7 @@ class Outliers(Analysis):
             Picture(
                 "evidence-of-strangers",
                 "log p(x) of test data and of strangers: those to the right of the data are not found by low evidence.",
-                plots.histograms(log_p, "log p(x), nats"),
+                plots.histograms(log_p, f"log p(x){' of standardized x' if standardized else ''}, nats"),
             ),
         ]
         return Finding(

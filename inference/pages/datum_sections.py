@@ -25,18 +25,23 @@ JUDGED, WEIGHED, EXTREMES, CLASSES = 500, 50, 8, 30
 
 
 def _log_prob(model: Any, part: Split) -> Tensor:
-    found: Tensor = model.log_prob(part.x, model.condition_for(part.y))
-    return found
+    found: Tensor = model.log_prob(part.x, model.condition_for(part.y)).double().cpu()
+    return found + _of_raw(part)
+
+
+def _of_raw(part: Split) -> Tensor:
+    """What makes of log p(x) the log-density of the raw values, in which scores are."""
+    return torch.from_numpy(part.log_jacobians())
 
 
 def _bound(model: Any, part: Split) -> Tensor:
     weights = log_weights(model, part.x, WEIGHED, seed=0, y=model.condition_for(part.y))
-    return torch.from_numpy(np.logaddexp.reduce(weights.values, 0) - math.log(WEIGHED))
+    return torch.from_numpy(np.logaddexp.reduce(weights.values, 0) - math.log(WEIGHED)) + _of_raw(part)
 
 
 def _sum_of_steps(model: Any, part: Split) -> Tensor:
     found = log_evidence(model, part.x, "DiffusionELBO", y=model.condition_for(part.y))
-    return torch.from_numpy(found["log_evidence"].values)
+    return torch.from_numpy(found["log_evidence"].values) + _of_raw(part)
 
 
 def _negative_energy(model: Any, part: Split) -> Tensor:

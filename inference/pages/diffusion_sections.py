@@ -83,9 +83,13 @@ def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     prior, reconstruction = (float(nats.mean()) for nats in (model.prior_nats(x), model.reconstruction_nats(x)))
     each = [model.step_nats(x, torch.full((len(x),), i, device=x.device), told) for i in range(1, model.steps + 1)]
     steps = [float(nats.mean()) for nats in each]
-    total = prior + sum(steps) + reconstruction
+    raw = -float(part.log_jacobians().mean())
+    total = prior + sum(steps) + reconstruction + raw
     rows = [("part", "nats a datum", "nats a dimension")]
-    named = {"prior": prior, "diffusion": sum(steps), "reconstruction": reconstruction, "−ELBO": total}
+    named = {"prior": prior, "diffusion": sum(steps), "reconstruction": reconstruction}
+    if data.standardize:
+        named["standard deviations, of raw values"] = raw
+    named["−ELBO"] = total
     rows += [(name, f"{nats:.4g}", f"{nats / math.prod(model.x_shape):.4g}") for name, nats in named.items()]
     caption = (
         f"What the bound is made of, for {len(part)} test data: what noise still tells of them at the last step, what each "

@@ -37,6 +37,11 @@ def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     some = {"training data": (train.x, train.y), "test data": (test.x, test.y)}
     some["samples"] = model.sample(min(len(test), 256), model.condition_for(given)), given
     nats = {name: model.log_prob(x, model.condition_for(y)) for name, (x, y) in some.items()}
+    for name, part in {"training data": train, "test data": test}.items():
+        nats[name] = nats[name] + torch.from_numpy(part.log_jacobians()).to(
+            nats[name]
+        )  # of the raw values, as in scores
+    nats["samples"] = nats["samples"] + test.log_jacobian
     what = "log p(x)" if model.condition is None else "log p(x|y)"
     caption = f"{what} of data, and of the model's own samples: data that it finds unlike its samples lie apart."
     yield Panel(DENSITY, caption, "log-prob", plots.histograms(nats, f"{what}, nats"))

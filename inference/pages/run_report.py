@@ -327,8 +327,6 @@ def _section(title: str, shown: Sequence[Panel]) -> Section:
 
 
 def _subtitle(model: Model, data: Mapping[str, Any]) -> str:
-    standardized = (
-        ["numbers are of standardized data: means are 0, units standard deviations"] if data.get("standardize") else []
-    )
+    standardized = ["x is standardized: drawn in standard deviations"] if data.get("standardize") else []
     axes = [f"{axis.axes[0]} {type(axis).__name__}" for axis in model.children() if isinstance(axis, Axis)]
     return " · ".join([type(model).__name__, *axes, f"{data.get('kind', 'unknown')} data", *standardized])

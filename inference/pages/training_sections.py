@@ -108,7 +108,8 @@ def validation(model: Any, data: Data, history: History) -> Iterator[Panel]:
         return
     epochs, losses = np.array(points, dtype=float).T
     best, total = int(losses.argmin()), int(epochs[-1])
-    lowest = f"The validation loss was lowest in epoch {epochs[best]:.0f} of {total} ({losses[best]:.4g} nats)"
+    said = " of standardized x" if data is not None and data.standardize else ""
+    lowest = f"The validation loss was lowest in epoch {epochs[best]:.0f} of {total} ({losses[best]:.4g} nats{said})"
     rise = risen(losses)
     if epochs[-1] - epochs[best] <= max(2, 0.05 * total):
         yield Panel(ADVICE, f"{lowest}, near the end: more epochs may lower it further.")

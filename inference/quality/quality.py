@@ -96,11 +96,11 @@ class Quality:
     def compared(self) -> str:
         """What was compared with what."""
         a = self.results.attrs
-        means = "means of p(x|z)" if a["draws"] == "means" else "samples"
+        means = ("means of p(x|z)" if a["draws"] == "means" else "samples") + of_weights(a)
         space = f" Features are {a['features_say']} ({a['features_sha256']})." if a["features_sha256"] else ""
         return (
-            f"{a['num']} {means}{of_weights(a)} against as many {a['split']} data of {a['data']!r}, and these against as "
-            f"many others; ± one standard error, from parts of {a['blocks']} blocks.{space}"
+            f"{a['num']} {means} against as many {a['split']} data of {a['data']!r}, and these against as many others; "
+            f"± one standard error, from parts of {a['blocks']} blocks.{space}"
         )
 
     def text(self) -> str:
