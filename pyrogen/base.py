@@ -205,6 +205,15 @@ class Model(nn.Module, ABC):
         """Whether it has to be told y, and does not infer it."""
         return self.condition is not None and not self.condition.optional
 
+    def need_told(self, y: Tensor | None) -> None:
+        """Refuse to go on without y where the model has to be told it.
+
+        Raises:
+            ValueError: it was told none.
+        """
+        if y is None and self.is_told:
+            raise ValueError(f"the model is conditional, and got no y: pass {self.condition} for each datum.")
+
     def condition_for(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
         """The y that must be told beside data or samples: None where the model takes none, or infers it.
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pyrogen.arguments import conform, conforming
+from pyrogen.arguments import check_sizes, conform, conforming
 from pyrogen.catalogue import Registration, attribute, catalogue, first_line_of, written_claims
 from pyrogen.literals import weighed
 from pyrogen.seeds import ALONE
@@ -117,7 +117,7 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 
     def register(thing: C) -> C:
         own = str(thing.__name__)  # type: ignore[attr-defined]
-        if isinstance(thing, type) and "__init__" in vars(thing):
+        if isinstance(thing, type):
             thing.__init__ = conforming(thing.__init__)  # type: ignore[misc]
         summary = first_line_of(thing.__doc__)
         _remember(Registration(axis, name or own, thing.__module__, own, summary, thing=thing))
@@ -342,6 +342,7 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         bound.arguments.update(conform(function, bound.arguments))
+        check_sizes(bound.arguments)
         with ALONE:  # initial weights are drawn
             model = function(*bound.args, **bound.kwargs)
         # entries are written in terms of one another: the outermost call, which returns last, is the one remembered

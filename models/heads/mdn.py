@@ -108,8 +108,7 @@ class Regression(Pair, HasLogProb):
         self.likelihood.check(x)
 
     def _given(self, y: Tensor | None) -> Distribution:
-        if y is None:
-            raise ValueError(f"a regression has p(x|y) only, and got no y: pass {self.condition} for each datum.")
+        self.need_told(y)
         return self.likelihood(self.net(self.reader(y)))
 
 
