@@ -31,7 +31,7 @@ LEAST = {
     **dict.fromkeys(
         ("times", "factor", "codes", "code_size", "components", "categories", "prior_width", "scales", "k"), 1
     ),
-    **dict.fromkeys(("noise_size", "uniform"), 0),
+    **dict.fromkeys(("uniform",), 0),
 }
 
 
@@ -50,6 +50,16 @@ def conform(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[
     """
     allowed = _allowed(function)
     return {name: _conformed(name, value, allowed.get(name, ())) for name, value in arguments.items()}
+
+
+def several(value: Any) -> Any:
+    """What is asked for as several: one string, description or number is one of them."""
+    one = (
+        isinstance(value, (str, bytes, Mapping))
+        or not hasattr(value, "__iter__")
+        or getattr(value, "shape", None) == ()
+    )
+    return (value,) if one else value
 
 
 def check_sizes(arguments: Mapping[str, Any]) -> None:
@@ -134,13 +144,7 @@ def _single(value: Any, kind: str) -> Any:
 
 def _sequence(value: Any, kind: str) -> Any:
     """The value itself where all its parts are plain; else a tuple."""
-    if (
-        isinstance(value, (str, bytes, Mapping))
-        or getattr(value, "shape", None) == ()
-        or not hasattr(value, "__iter__")
-    ):
-        return (_single(value, kind),)
-    parts = tuple(_single(part, kind) for part in value)
+    parts = tuple(_single(part, kind) for part in several(value))
     plain = isinstance(value, (list, tuple)) and all(type(a) is type(b) for a, b in zip(parts, value, strict=True))
     return value if plain else parts
 

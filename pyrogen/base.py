@@ -144,6 +144,16 @@ def _sum(parts: Sequence[tuple[float, Objective]]) -> Objective:
     return total
 
 
+def check_number(n: int) -> None:
+    """Refuse what cannot be the number of draws.
+
+    Raises:
+        ValueError: n is no whole number or below 0.
+    """
+    if conform(check_number, {"n": n})["n"] < 0:
+        raise ValueError(f"n={n}: the number of draws is 0 or more.")
+
+
 class Model(nn.Module, ABC):
     """Anything that can be trained and sampled."""
 
@@ -271,8 +281,7 @@ class Model(nn.Module, ABC):
         Raises:
             ValueError: n is no whole number or below 0; no y, or a wrong one, where the model is conditional.
         """
-        if conform(Model.sample, {"n": n})["n"] < 0:
-            raise ValueError(f"n={n}: the number of draws is 0 or more.")
+        check_number(n)
         if self.condition is not None:
             self.condition.check(y, n)
 
@@ -604,5 +613,18 @@ def unannounced() -> Iterator[None]:
 
 @effectful(type="param")
 def _announce(parameter: nn.Parameter) -> nn.Parameter:
-    parameter.unconstrained = weakref.ref(parameter)  # type: ignore[attr-defined]
+    parameter.unconstrained = _Itself(parameter)  # type: ignore[attr-defined]
     return parameter
+
+
+class _Itself:
+    """A parameter as its own unconstrained value; pickled, it is nobody's until the parameter is announced again."""
+
+    def __init__(self, parameter: nn.Parameter | None = None) -> None:
+        self.parameter = None if parameter is None else weakref.ref(parameter)
+
+    def __call__(self) -> nn.Parameter | None:
+        return None if self.parameter is None else self.parameter()
+
+    def __reduce__(self) -> tuple[type[_Itself], tuple[()]]:
+        return _Itself, ()

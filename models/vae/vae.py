@@ -342,6 +342,7 @@ def vae_conv(
 @entry(
     "beta-vae",
     reference="Higgins et al. 2017, β-VAE: learning basic visual concepts with a constrained variational framework",
+    settles=("beta",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
