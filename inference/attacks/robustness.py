@@ -15,6 +15,7 @@ from pyrogen.data import Data
 from pyrogen.inference.attacks.attack import Attack, Bounds
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.measured import share
+from pyrogen.inference.programs.door import verb
 from pyrogen.kinds import kind_named
 from pyrogen.registry import make
 
@@ -60,6 +61,7 @@ def labelled(model: Any, data: Data, limit: int | None) -> tuple[Tensor, Tensor]
     return split.x[known].to(model.device), y[known].to(model.device)
 
 
+@verb
 def robustness(
     model: Model,
     data: Data,

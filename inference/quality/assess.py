@@ -15,6 +15,7 @@ from pyrogen.data import Data, Split
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.judging import TrainedJudge, as_decoded
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.quality.measure import BLOCKS, Measure, parts, standard_error
 from pyrogen.inference.quality.modes import oracle_of, placed, raw_values
 from pyrogen.inference.quality.quality import COLUMNS, Quality
@@ -49,6 +50,7 @@ class Compared(NamedTuple):
     draws: str
 
 
+@verb
 def assess(
     model_or_samples: Model | Tensor,
     data: Data,

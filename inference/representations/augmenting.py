@@ -15,6 +15,7 @@ from pyrogen.inference.latents.analysis import Analysis, Finding
 from pyrogen.inference.latents.judging import Judge, unjudged
 from pyrogen.inference.objectives.augmentations import Augmentation
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.representations.shares import Shares
 from pyrogen.kinds import is_picture
 from pyrogen.registry import choice, make
@@ -28,6 +29,7 @@ SAMPLES, PLAIN, VIEWS, DEALT = (
 )
 
 
+@verb
 def augment(
     model: Model,
     data: Data,

@@ -10,6 +10,7 @@ import torch
 from pyrogen.base import HasFeatures, Model
 from pyrogen.data import Data, Split
 from pyrogen.inference.latents.analysis import Analysis, Finding
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.representations.disentanglement import known_factors
 from pyrogen.inference.representations.readers import Reader
 from pyrogen.inference.representations.representation import Codes, Representation, scaled
@@ -56,6 +57,7 @@ def rarity(codes: np.ndarray, y: np.ndarray, smoothing: float = 0.1, bins: int =
     return found
 
 
+@verb
 def debias(
     model: Model,
     data: Data,

@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.inference.evidence.progress import track
+from pyrogen.inference.programs.door import verb
 from pyrogen.registry import unknown
 from pyrogen.seeds import numpy_generator
 
@@ -141,6 +142,7 @@ SCORES: dict[str, tuple[str, Rule]] = {
 }
 
 
+@verb
 def disentanglement(
     codes: Tensor | np.ndarray,
     factors: Tensor | np.ndarray,

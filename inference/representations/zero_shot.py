@@ -16,6 +16,7 @@ from pyrogen.data import Data, Split
 from pyrogen.inference.latents.analysis import Analysis, Finding
 from pyrogen.inference.latents.judging import Judge
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.representations.disentanglement import known_factors
 from pyrogen.inference.representations.readers import Reader
 from pyrogen.inference.representations.representation import Codes, scaled
@@ -30,6 +31,7 @@ TINY = 1e-12  # probability that a reader of few votes gives at least
 MANY = 100  # labelled data of each class, by which readers choose their size
 
 
+@verb
 def zero_shot(
     model: Model,
     data: Data,

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pyrogen import registry
+from pyrogen.arguments import several
 from pyrogen.data import load
 from pyrogen.files import first_line, write
 from pyrogen.inference.evidence.estimator import Estimator
@@ -134,6 +135,7 @@ def plan(
     common = dict(common) | ({"entry": entry} if "entry" in over and entry != USUAL else {})
     if both := sorted(over.keys() & common.keys()):
         raise ValueError(f"{both[0]} is an axis of the grid and is given for all cells too; leave one out.")
+    over = {key: several(values) for key, values in over.items()}
     entries = [str(name) for name in over.get("entry", (entry,))]
     owners = {name: _owners(registry.find("entry", name).load()) for name in entries}
     every = {key: owner for name in reversed(entries) for key, owner in owners[name].items()}
