@@ -81,6 +81,8 @@ class SupportVectors(Judge):
         limit: data that they learn from; the time that they take grows with the square.
     """
 
+    limit: int
+
     def __init__(self, cost: float = 10.0, trust: float = 0.9, limit: int = 5000) -> None:
         self.cost, self.trust, self.limit = cost, trust, limit
 
