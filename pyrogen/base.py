@@ -187,7 +187,7 @@ class Model(nn.Module, ABC):
         """What is to be done with all training data before the games begin; by default nothing."""
 
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """What is left to do with all training data once the games are over, for each of the kept weights; by default nothing."""
+        """What is left to do with all training data once the games are over, to each of the kept weights: usually nothing."""
 
     @property
     def any_length(self) -> bool:
