@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
 	@echo "installing pyrogen and what it needs into $(VENV) (torch is large: about 3 minutes on a new machine)"
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
-	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" | xargs -I{} sh -c 'pwd > {}/pyrogen-checkout.pth'
+	$(BIN)/python -c "import os, sysconfig; print(os.getcwd(), file=open(sysconfig.get_path('purelib') + '/pyrogen-checkout.pth', 'w'))"
 	touch $(STAMP)
 
 demo: install

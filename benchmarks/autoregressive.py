@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
+import training
 from measure import Section, Spread, interleave, ratios, verdict
 from subjects import SHAPE, digits
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, pad, relu
-from training import AGAIN, HAND, LR, RECORDED, Work, by_fit
+from training import AGAIN, HAND, LR, RECORDED, Work, by_fit, counted
 
 import pyrogen
 from pyrogen.nets.causal import Causal
@@ -76,7 +75,7 @@ def train(raw: Tensor, epochs: int) -> None:
 
 def measure(threads: list[int], quick: bool) -> Section:
     """Steps of training in turns, then a walk through the places of an image, with caches and without."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads[0])
     rows = [*_steps(quick), *(row for name in NAMES for row in _samples(name, quick))]
     notes = (
         f"Gated PixelCNN of {LAYERS} layers of {WIDTH} channels, 28 × 28, batch {BATCH}, Adam; by hand the same for one "
@@ -85,7 +84,7 @@ def measure(threads: list[int], quick: bool) -> Section:
         f"place; of {SHAPE.numel()} places {PLACES} in the middle are timed. The largest difference between the parameters "
         "that the two walks say is given beside. Of the convolutional ones the caches are to pay for themselves tenfold.",
     )
-    return Section("autoregressive", notes, ("", "", "time", "ratio", "bar"), tuple(rows))
+    return Section(f"autoregressive, {counted(threads[:1])}", notes, ("", "", "time", "ratio", "bar"), tuple(rows))
 
 
 def _steps(quick: bool) -> list[tuple[str, ...]]:
@@ -105,7 +104,7 @@ def _steps(quick: bool) -> list[tuple[str, ...]]:
         AGAIN: work.hand(work.epochs),
         RECORDED: lambda: by_fit(work, RECORDED),
     }
-    seconds = interleave(contestants, work.rounds, 1)
+    seconds = interleave(contestants, work.rounds, clock=training.CLOCK)
     rows = []
     for name, values in seconds.items():
         ratio = ratios(values, seconds[HAND])
@@ -133,13 +132,13 @@ def _samples(name: str, quick: bool) -> list[tuple[str, ...]]:
     )
     ratio, cached, whole = [], [], []
     for _ in range(2 if quick else 5):
-        started = time.process_time()
+        started = training.CLOCK()
         model.sample(SAMPLES)
-        cached.append(time.process_time() - started)
-        started = time.process_time()
+        cached.append(training.CLOCK() - started)
+        started = training.CLOCK()
         for place in asked:
             naive(place)
-        whole.append((time.process_time() - started) * len(causal.places) / PLACES)
+        whole.append((training.CLOCK() - started) * len(causal.places) / PLACES)
         ratio.append(whole[-1] / cached[-1])
     spread = Spread.of(ratio)
     judged = f"≤ {EQUAL:g} apart: {'met' if apart <= EQUAL else 'MISSED'} ({apart:.1g})"

@@ -86,7 +86,7 @@ def persistent(quick: bool) -> training.Work:
 def learning(quick: bool, threads: int) -> list[tuple[str, ...]]:
     """ms a step of each, and what it is of the one by hand."""
     work = persistent(quick)
-    seconds = interleave(work.contestants(), work.rounds, threads)
+    seconds = interleave(work.contestants(), work.rounds, clock=training.CLOCK)
     found = []
     for name, values in seconds.items():
         ratio = ratios(values, seconds[training.HAND])
@@ -117,7 +117,7 @@ def annealing(quick: bool, threads: int) -> list[tuple[str, ...]]:
         AGAIN: bare,
         ANNEALED: lambda: lambda: judge.log_partition(model),
     }
-    seconds = interleave(contestants, rounds, threads)
+    seconds = interleave(contestants, rounds, clock=training.CLOCK)
     found = []
     for name, values in seconds.items():
         ratio = ratios(values, seconds[BARE])
@@ -142,4 +142,4 @@ def measure(threads: list[int], quick: bool) -> Section:
         f"AIS of 784-{HIDDEN} with float32 chains and float64 weights; by hand the same number of block Gibbs transitions.",
     )
     columns = ("what", "threads", "", "ms a step, µs a chain and temperature", "ratio to hand", "bar")
-    return Section("rbm", notes, columns, tuple(table))
+    return Section(f"rbm, {training.counted(threads)}", notes, columns, tuple(table))

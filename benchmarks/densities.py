@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import ROOT, Section
+from measure import Section, kept
 
 import pyrogen
 from pyrogen.data import Data, load
@@ -22,7 +22,6 @@ from pyrogen.files import write
 from pyrogen.inference import AIS, IWAE, fit, log_evidence, summarize
 from pyrogen.inference.programs.contexts import seeded
 
-KEPT = ROOT / "build" / "densities"
 SEEDS = range(int(os.environ.get("PYROGEN_SEEDS", "3")))
 SMALL = {"width": 16, "layers": 4}
 CODES = {"codes": 64, "factor": 4, "width": 16, "prior_width": 16}
@@ -69,10 +68,10 @@ def measure(threads: list[int], quick: bool) -> Section:
     for seed in SEEDS:
         for name, work in WORKS.items():
             found[name].append(_score(data, name, work, seed, 0 if quick else work.epochs, test))
-    best = np.array([kept.nats for kept in found["made"]])
+    best = np.array([one.nats for one in found["made"]])
     rows = []
     for name, scores in found.items():
-        work, nats = WORKS[name], np.array([kept.nats for kept in scores])
+        work, nats = WORKS[name], np.array([one.nats for one in scores])
         nll, gain = -nats.mean(), (nats - best).mean(0)
         published = work.published
         rows.append(
@@ -80,7 +79,7 @@ def measure(threads: list[int], quick: bool) -> Section:
                 name,
                 f"{scores[0].parameters:,}",
                 str(0 if quick else work.epochs),
-                f"{np.mean([kept.seconds for kept in scores]) / 60:.1f}",
+                f"{np.mean([one.seconds for one in scores]) / 60:.1f}",
                 work.says,
                 f"{nll:.2f} ± {_error(nats.mean(0)):.2f}",
                 " ".join(f"{-value:.2f}" for value in nats.mean(1)),
@@ -95,7 +94,7 @@ def measure(threads: list[int], quick: bool) -> Section:
         f"fifth of several; log p(x) of the first {test} test images, binarized once, the same for all; {sizes}.",
         "Exact, but for two: of the VQ-VAE it is the bound log p(x|z(x)) + log p(z(x)) of decoder and code, its two stages "
         "trained for so many epochs each; of the RBM it is by AIS of 2000 temperatures and 100 chains, whose log Z has an "
-        f"error of {max(kept.error for kept in found['rbm-500']):.2f} nats and is in expectation too small, so that log p(x) "
+        f"error of {max(one.error for one in found['rbm-500']):.2f} nats and is in expectation too small, so that log p(x) "
         "is too large.",
         "Published: at full size and hundreds of epochs, the convolutional ones with 10 layers of 128 channels; the RBM "
         "after CD-25. None is known of a VQ-VAE on this data. The gain over MADE is paired; ± is over images. Minutes are "
@@ -122,7 +121,7 @@ class Kept:
 
 def _score(data: Data, name: str, work: Work, seed: int, epochs: int, test: int) -> Kept:
     """Log p(x) of the first test images under a freshly trained model, or as it was kept."""
-    file = KEPT / f"{name}-seed-{seed}-epochs-{epochs}-test-{test}.json"
+    file = kept(__file__, f"{name}-seed-{seed}-epochs-{epochs}-test-{test}.json")
     if not file.exists():
         with seeded(seed):
             model = pyrogen.create(name, x_shape=data.x_shape, **work.arguments)
@@ -141,12 +140,11 @@ def _score(data: Data, name: str, work: Work, seed: int, epochs: int, test: int)
         )
         seconds = time.process_time() - started
         score = log_evidence(model, data.test.take(test), work.judge)
-        kept = Kept(
+        scored = Kept(
             score["log_evidence"].values.tolist(),
             summarize(score).mc_se,
             seconds,
             sum(p.numel() for p in model.parameters()),
         )
-        KEPT.mkdir(parents=True, exist_ok=True)
-        write(file, json.dumps(asdict(kept)))
+        write(file, json.dumps(asdict(scored)))
     return Kept(**json.loads(file.read_text()))

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
-from measure import ROOT, Section
+from measure import Section, kept
 from subjects import SHARED
 
 import pyrogen
@@ -31,7 +30,6 @@ PUBLISHED = {  # ADE and FDE in metres: SGAN-20V and, of one guess, constant vel
 }
 RECIPE = {"lr": 3e-3, "batch_size": 32}
 ARGUMENTS = {"net": {"name": "LSTM", "width": 24}, "draws": 8, "weight": 50.0}
-KEPT = ROOT / "build" / "forecasts"
 SEED, TOUCHING = 0, 0.2
 
 
@@ -67,14 +65,14 @@ def measure(threads: list[int], quick: bool) -> Section:
 
 def _worth(scene: str, epochs: int) -> list[dict[str, Any]]:
     """The rows of one scene, of a freshly trained model or as they were kept."""
-    file = Path(KEPT) / f"{scene}-epochs-{epochs}-seed-{SEED}.json"
+    file = kept(__file__, f"{scene}-epochs-{epochs}.json")
     if not file.exists():
         data = load(f"eth-ucy(scene={scene!r})")
         with seeded(SEED):
             model = pyrogen.create("social-gan", x_shape=data.x_shape, y_shape=data.y_shape, **ARGUMENTS)
         fit(model, data, epochs=epochs, seed=SEED, validate=False, progress=False, **RECIPE)
         rows = forecasts(model, data, touching=TOUCHING)
-        kept = [
+        found = [
             {
                 "name": "social-gan" if k == 0 else row.name,
                 "draws": row.draws,
@@ -82,7 +80,6 @@ def _worth(scene: str, epochs: int) -> list[dict[str, Any]]:
             }
             for k, row in enumerate(rows)
         ]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write(file, json.dumps(kept, indent=1) + "\n")
-    found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+        write(file, json.dumps(found, indent=1) + "\n")
+    again: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import platform
 import subprocess
@@ -102,6 +103,21 @@ def verdict(value: float, bar: float, unit: str = "") -> str:
     return f"≤ {bar:g}{unit}: {'met' if value <= bar else 'MISSED'}"
 
 
+def kept(script: str, name: str) -> Path:
+    """The file that keeps a score so that an interrupted measurement goes on: of this script, by these sources, no other's.
+
+    Args:
+        script: ``__file__`` of what measures; all that is fixed in it is part of the key.
+        name: of the score, with an ending, and all that is not fixed.
+    """
+    source, folders = Path(script), ("pyrogen", "models", "inference")
+    commit, changed = _git("rev-parse", "HEAD"), _git("diff", "HEAD", "--", *folders)
+    of = hashlib.sha256("\n".join((source.read_text(encoding="utf-8"), commit, changed)).encode()).hexdigest()[:12]
+    file = ROOT / "build" / source.stem / f"{Path(name).stem}-{of}{Path(name).suffix}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
 def circumstances() -> str:
     """Machine, versions, commit, date and what else keeps the machine busy, in one line."""
     parts = [f"{_cpu()}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
@@ -120,8 +136,9 @@ def _cpu() -> str:
 
 
 def _commit() -> str:
-    def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True).stdout.strip()
+    changed = _git("status", "--porcelain", "--", "pyrogen", "models", "inference")
+    return (_git("rev-parse", "--short", "HEAD") or "unknown") + (" with uncommitted changes" if changed else "")
 
-    changed = git("status", "--porcelain", "--", "pyrogen", "models", "inference")
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with uncommitted changes" if changed else "")
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True).stdout.strip()

@@ -6,11 +6,10 @@ Every trained and scored model is kept in ``build/published``, so that an interr
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 import torch
-from measure import ROOT, Section
+from measure import Section, kept
 
 import pyrogen
 from pyrogen.data import load
@@ -29,7 +28,6 @@ PUBLISHED = {  # test NLL after 3280 epochs, k = 5000, one stochastic layer; DRe
     ("DReG", 5): 84.90,
     ("DReG", 50): 84.32,
 }
-KEPT = ROOT / "build" / "published"
 
 
 def measure(threads: list[int], quick: bool) -> Section:
@@ -70,13 +68,12 @@ def measure(threads: list[int], quick: bool) -> Section:
 
 def _score(data: object, name: str, draws: int, seed: int, epochs: int, test: int, k: int) -> np.ndarray:
     """Log-evidence of the first test images under a freshly trained model, or as it was kept."""
-    file = Path(KEPT) / f"{name.lower()}-{draws}-seed-{seed}-epochs-{epochs}-test-{test}-k-{k}.txt"
+    file = kept(__file__, f"{name.lower()}-{draws}-seed-{seed}-epochs-{epochs}-test-{test}-k-{k}.txt")
     if not file.exists():
         with seeded(seed):
             model = pyrogen.create("iwae", x_shape=data.x_shape)
         goal = OBJECTIVES[name](draws)
         fit(model, data, goal, epochs=epochs, batch_size=20, lr=1e-3, seed=seed, validate=False, progress=False)
         score = log_evidence(model, data.test.take(test), IWAE(k))["log_evidence"].values
-        file.parent.mkdir(parents=True, exist_ok=True)
         write(file, "\n".join(map(repr, score.tolist())) + "\n")
     return np.loadtxt(file)

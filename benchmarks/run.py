@@ -52,6 +52,8 @@ APART = (
     "games",
     "sentences",
     "diffusion",
+    "autoregressive",
+    "rbm",
 )  # each number of threads is a section of its own, measured by a process of its own
 HEAD = """# Benchmarks
 
@@ -130,7 +132,10 @@ def markdown(section: Section, before: str) -> str:
 def merged(path: Path, title: str, text: str) -> str:
     """The report with one section replaced."""
     old = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
-    sections = {part.split("\n", 1)[0]: f"## {part.strip()}\n" for part in old} | {title: text}
+    sections = {part.split("\n", 1)[0]: f"## {part.strip()}\n" for part in old}
+    # one that names no number of threads gives way to one that does
+    sections.pop(title.split(",")[0], None)
+    sections[title] = text
     ordered = sorted(sections, key=lambda t: ([*ITEMS].index(t.split(",")[0]), t))
     return "\n".join([HEAD, *(sections[t] for t in ordered)])
 

@@ -127,8 +127,12 @@ def section(
         *([paper(works[0], table, threads[0])] if paper else []),
     )
     columns = ("model", "threads", "", "ms a step", "ratio to hand", "bar")
-    counts = f"{' and '.join(map(str, threads))} thread{'s' * (list(threads) != [1])}"
-    return Section(f"{title}, {counts}", (*said, *notes), columns, tuple(table))
+    return Section(f"{title}, {counted(threads)}", (*said, *notes), columns, tuple(table))
+
+
+def counted(threads: Sequence[int]) -> str:
+    """Numbers of threads in words, 1 thread."""
+    return f"{' and '.join(map(str, threads))} thread{'s' * (list(threads) != [1])}"
 
 
 def sweep(work: Work, table: Rows, threads: int) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import xarray as xr
-from measure import ROOT, Section
+from measure import Section, kept
 from torch import nn
 
 from pyrogen.base import Model
@@ -145,12 +145,11 @@ def _decoder(data: Data) -> nn.Sequential:
 
 def _trained(model: Model, data: Data, scale: Scale, name: str) -> None:
     """Train, or take the weights that were kept."""
-    file = ROOT / "build" / "wu" / f"{name}.pt"
+    file = kept(__file__, f"{name}.pt")
     if file.exists():
         model.load_state_dict(torch.load(file, weights_only=True))
         return
     fit(model, data, epochs=scale.epochs, batch_size=100, seed=SEED, validate=False, progress=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), file)
 
 
@@ -174,10 +173,9 @@ def _windows(model: Model, data: Data, scale: Scale, name: str) -> tuple[float, 
 
 def _kept(name: str, make: Callable[[], xr.Dataset]) -> xr.Dataset:
     """A score, or what was kept of it."""
-    file = ROOT / "build" / "wu" / f"{name}.nc"
+    file = kept(__file__, f"{name}.nc")
     if not file.exists():
         found = make()
-        file.parent.mkdir(parents=True, exist_ok=True)
         found.to_netcdf(file)
     return xr.load_dataset(file)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -11,16 +12,26 @@ from typing import Any
 
 NEEDS = {
     "int": "a whole number",
-    "float": "a number",
+    "float": "a finite number",
     "bool": "True or False",
     "str": "a string",
     "None": "None",
     "Sequence[int]": "whole numbers, as (8, 4)",
-    "Sequence[float]": "numbers, as (0.5, 2)",
+    "Sequence[float]": "finite numbers, as (0.5, 2)",
     "Sequence[str]": "strings, as ('a', 'b')",
     "Mapping[str, int]": "whole numbers by name, as {'a': 8, 'b': 4}",
-    "Mapping[str, float]": "numbers by name, as {'a': 0.5, 'b': 2}",
+    "Mapping[str, float]": "finite numbers by name, as {'a': 0.5, 'b': 2}",
     "Mapping[str, Sequence[int]]": "whole numbers by name, as {'a': (8, 4), 'b': ()}",
+}
+
+
+# the least that a size may be, by the name which it has wherever there is one
+LEAST = {
+    **dict.fromkeys(("x_shape", "latent_size", "hidden", "width", "upper", "push", "features", "layers", "kernel"), 1),
+    **dict.fromkeys(
+        ("times", "factor", "codes", "code_size", "components", "categories", "prior_width", "scales", "k"), 1
+    ),
+    **dict.fromkeys(("uniform",), 0),
 }
 
 
@@ -41,8 +52,35 @@ def conform(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[
     return {name: _conformed(name, value, allowed.get(name, ())) for name, value in arguments.items()}
 
 
+def several(value: Any) -> Any:
+    """What is asked for as several: one string, description or number is one of them."""
+    one = (
+        isinstance(value, (str, bytes, Mapping))
+        or not hasattr(value, "__iter__")
+        or getattr(value, "shape", None) == ()
+    )
+    return (value,) if one else value
+
+
+def check_sizes(arguments: Mapping[str, Any]) -> None:
+    """Refuse sizes that nothing has.
+
+    Raises:
+        ValueError: one is below the least, or x has no dimension.
+    """
+    for name in LEAST.keys() & arguments.keys():
+        value = arguments[name]
+        parts = value if isinstance(value, (list, tuple)) else (value,)
+        if any(isinstance(part, int) and part < LEAST[name] for part in parts):
+            raise ValueError(f"{name}={_plainly(value)}: a size is {LEAST[name]} or more.")
+        if name == "x_shape" and not parts:
+            raise ValueError("x_shape=(): a datum has a dimension at least; of single numbers it is (1,).")
+
+
 def conforming(constructor: Callable[..., None]) -> Callable[..., None]:
     """A constructor that takes arguments as its annotations ask for them, or refuses them in a sentence."""
+    if hasattr(constructor, "__wrapped__") or not inspect.isfunction(constructor):
+        return constructor  # it does already, or takes none
     signature = inspect.signature(constructor)
 
     @functools.wraps(constructor)
@@ -50,6 +88,7 @@ def conforming(constructor: Callable[..., None]) -> Callable[..., None]:
         bound = signature.bind(*args, **kwargs)
         bound.arguments.update(conform(constructor, bound.arguments))
         constructor(*bound.args, **bound.kwargs)
+        check_sizes(bound.arguments)  # a class that has more to say of its own has said it
 
     return construct
 
@@ -98,22 +137,20 @@ def _single(value: Any, kind: str) -> Any:
         raise Unfit
     if kind == "int":
         return _or_unfit(operator.index, value)
-    if kind == "float" and getattr(value, "shape", ()) == ():
+    if kind == "float" and getattr(value, "shape", ()) == () and _or_unfit(math.isfinite, value):
         return value if type(value) in (int, float) else _or_unfit(float, value)
     raise Unfit
 
 
 def _sequence(value: Any, kind: str) -> Any:
     """The value itself where all its parts are plain; else a tuple."""
-    if (
-        isinstance(value, (str, bytes, Mapping))
-        or getattr(value, "shape", None) == ()
-        or not hasattr(value, "__iter__")
-    ):
-        return (_single(value, kind),)
-    parts = tuple(_single(part, kind) for part in value)
+    parts = tuple(_single(part, kind) for part in several(value))
     plain = isinstance(value, (list, tuple)) and all(type(a) is type(b) for a, b in zip(parts, value, strict=True))
     return value if plain else parts
+
+
+def _plainly(value: Any) -> str:
+    return repr(tuple(value) if isinstance(value, tuple) else value)  # of a torch.Size too
 
 
 def _or_unfit(convert: Callable[[Any], Any], value: Any) -> Any:

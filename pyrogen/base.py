@@ -144,6 +144,16 @@ def _sum(parts: Sequence[tuple[float, Objective]]) -> Objective:
     return total
 
 
+def check_number(n: int) -> None:
+    """Refuse what cannot be the number of draws.
+
+    Raises:
+        ValueError: n is no whole number or below 0.
+    """
+    if conform(check_number, {"n": n})["n"] < 0:
+        raise ValueError(f"n={n}: the number of draws is 0 or more.")
+
+
 class Model(nn.Module, ABC):
     """Anything that can be trained and sampled."""
 
@@ -187,7 +197,7 @@ class Model(nn.Module, ABC):
         """What is to be done with all training data before the games begin; by default nothing."""
 
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """What is left to do with all training data once the games are over; by default nothing."""
+        """What is left to do with all training data once the games are over, for all kept weights; by default nothing."""
 
     @property
     def any_length(self) -> bool:
@@ -204,6 +214,15 @@ class Model(nn.Module, ABC):
     def is_told(self) -> bool:
         """Whether it has to be told y, and does not infer it."""
         return self.condition is not None and not self.condition.optional
+
+    def need_told(self, y: Tensor | None) -> None:
+        """Refuse to go on without y where the model has to be told it.
+
+        Raises:
+            ValueError: it was told none.
+        """
+        if y is None and self.is_told:
+            raise ValueError(f"the model is conditional, and got no y: pass {self.condition} for each datum.")
 
     def condition_for(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
         """The y that must be told beside data or samples: None where the model takes none, or infers it.
@@ -262,8 +281,7 @@ class Model(nn.Module, ABC):
         Raises:
             ValueError: n is no whole number or below 0; no y, or a wrong one, where the model is conditional.
         """
-        if conform(Model.sample, {"n": n})["n"] < 0:
-            raise ValueError(f"n={n}: the number of draws is 0 or more.")
+        check_number(n)
         if self.condition is not None:
             self.condition.check(y, n)
 
@@ -595,5 +613,18 @@ def unannounced() -> Iterator[None]:
 
 @effectful(type="param")
 def _announce(parameter: nn.Parameter) -> nn.Parameter:
-    parameter.unconstrained = weakref.ref(parameter)  # type: ignore[attr-defined]
+    parameter.unconstrained = _Itself(parameter)  # type: ignore[attr-defined]
     return parameter
+
+
+class _Itself:
+    """A parameter as its own unconstrained value; pickled, it is nobody's until the parameter is announced again."""
+
+    def __init__(self, parameter: nn.Parameter | None = None) -> None:
+        self.parameter = None if parameter is None else weakref.ref(parameter)
+
+    def __call__(self) -> nn.Parameter | None:
+        return None if self.parameter is None else self.parameter()
+
+    def __reduce__(self) -> tuple[type[_Itself], tuple[()]]:
+        return _Itself, ()

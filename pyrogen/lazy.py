@@ -13,6 +13,8 @@ def package(name: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """``__getattr__`` and ``__dir__`` of a package of registered choices."""
 
     def getattribute(attribute: str) -> Any:
+        if attribute == "__all__":
+            return directory()
         record = registry.exports(name).get(attribute)
         if record is None:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")

@@ -40,7 +40,9 @@ def literal(node: ast.expr, names: Mapping[str, Any]) -> Any:
 
 
 def weighed(text: str) -> list[tuple[float, dict[str, Any]]]:
-    """The weights and terms of a sum of calls, ``ELBO(warmup=5) + 10 * MMD()``; a term as ``{"name": ..., argument: value}``.
+    """The weights and terms of a sum of calls, ``ELBO(warmup=5) + 10 * Contractive()``.
+
+    Each term is ``{"name": ..., argument: value}``.
 
     Raises:
         ValueError: it is written otherwise.

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pyrogen.arguments import conform, conforming
+from pyrogen.arguments import check_sizes, conform, conforming
 from pyrogen.catalogue import Registration, attribute, catalogue, first_line_of, written_claims
 from pyrogen.literals import weighed
 from pyrogen.seeds import ALONE
@@ -43,6 +43,7 @@ def entry(
     recipe: Mapping[str, Any] | None = None,
     claims: Sequence[Mapping[str, Any]] = (),
     fixes: Mapping[str, str] | None = None,
+    settles: Sequence[str] = (),
 ) -> Callable[[F], F]:
     """Register a function that builds a model as an entry of the zoo; all arguments must be literals, or named literals.
 
@@ -54,9 +55,10 @@ def entry(
         claims: what must come out, each a mapping with the metric, the bound, the number of seeds and a control; those of
             the zoo stand in ``pyrogen.models.claims``, as literals.
         fixes: axes that the entry does not leave open, because their choice is what it is, with the choice.
+        settles: arguments that say what the default objective is and nothing else: beside another they are refused.
     """
     details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
-    details["fixes"] = dict(fixes or {})
+    details |= {"fixes": dict(fixes or {}), "settles": tuple(settles)}
 
     def register(function: F) -> F:
         return _register(name, function, details)
@@ -96,12 +98,13 @@ def variant(
             raise unknown(f"argument of {of!r}", argument, parameters)
     changed = [p.replace(default=defaults[k]) if k in defaults else p for k, p in parameters.items()]
     signature = inspect.signature(base).replace(parameters=changed)
+    plain = base.__wrapped__  # what arguments may be beside one another is asked of the variant, by its own defaults
 
     @functools.wraps(base)
     def build(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        return base(*bound.args, **bound.kwargs)
+        return plain(*bound.args, **bound.kwargs)
 
     build.__signature__ = signature  # type: ignore[attr-defined]
     build.__name__ = build.__qualname__ = attribute(name)
@@ -117,7 +120,7 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 
     def register(thing: C) -> C:
         own = str(thing.__name__)  # type: ignore[attr-defined]
-        if isinstance(thing, type) and "__init__" in vars(thing):
+        if isinstance(thing, type):
             thing.__init__ = conforming(thing.__init__)  # type: ignore[misc]
         summary = first_line_of(thing.__doc__)
         _remember(Registration(axis, name or own, thing.__module__, own, summary, thing=thing))
@@ -342,6 +345,8 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         bound.arguments.update(conform(function, bound.arguments))
+        check_sizes(bound.arguments)
+        _refuse_idle(name, signature, bound.arguments)
         with ALONE:  # initial weights are drawn
             model = function(*bound.args, **bound.kwargs)
         # entries are written in terms of one another: the outermost call, which returns last, is the one remembered
@@ -351,6 +356,34 @@ def _register(name: str, function: F, details: Mapping[str, Any]) -> F:
     summary = first_line_of(function.__doc__)
     _remember(Registration("entry", name, function.__module__, function.__name__, summary, details, build))
     return build  # type: ignore[return-value]
+
+
+def _refuse_idle(name: str, signature: inspect.Signature, given: Mapping[str, Any]) -> None:
+    """Refuse arguments that say what the default objective is beside an objective that takes its place.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if given.get("objective") is None:
+        return
+    idle = [k for k in settled(name) if describe(given[k]) != describe(signature.parameters[k].default)]
+    if idle:
+        objective = given["objective"]
+        raise ValueError(
+            f"{name!r} makes its objective of {', '.join(idle)} where it is given none, and has "
+            f"objective={objective if isinstance(objective, str) else spelled(objective)}; leave one of the two out."
+        )
+
+
+def settled(name: str) -> Sequence[str]:
+    """The arguments of an entry that say what its default objective is and nothing else.
+
+    Raises:
+        ValueError: there is no such entry.
+    """
+    details = find("entry", name).details
+    found: Sequence[str] = settled(details["of"]) if "of" in details else details.get("settles", ())
+    return found
 
 
 def written(axis: str, text: str) -> Mapping[str, Any]:

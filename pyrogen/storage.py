@@ -174,15 +174,20 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     if weights not in SAVED:
         raise unknown("kind of weights", weights, SAVED)
     config = read_config(folder)
-    if model is None:
-        model = _rebuild(config["model"], folder)
+    rebuilt = _rebuild(config["model"], folder) if model is None else model
     path, saved = _read_weights(folder, weights)
-    expected = model.state_dict()
-    wrong = sorted(expected.keys() ^ saved.keys()) or [
-        k for k, t in expected.items() if (t.shape, t.dtype) != (saved[k].shape, saved[k].dtype)
-    ]
+    expected = rebuilt.state_dict()
+    wrong = sorted(expected.keys() ^ saved.keys()) or [k for k, t in expected.items() if not _alike(t, saved[k])]
     if wrong:
         raise ValueError(f"{path} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ.")
+    if other := next((k for k, t in expected.items() if t.dtype != saved[k].dtype), None):
+        if model is not None:
+            own, theirs = (str(t.dtype).removeprefix("torch.") for t in (expected[other], saved[other]))
+            raise ValueError(
+                f"{path} holds {other} as {theirs}, and model= has it as {own}; pass model.to(torch.{theirs})."
+            )
+        _cast(rebuilt, saved)
+    model = rebuilt
     model.load_state_dict(saved)
     if bad := not_finite(model):
         raise ValueError(
@@ -193,6 +198,20 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     model.standardized = isinstance(section, dict) and section.get("standardize") is True
     model.read_weights = fingerprint(folder, weights)["weights_sha256"]
     return model.eval()
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether tensors have the same shape and type, whatever the precision of real numbers."""
+    both_real = one.is_floating_point() and other.is_floating_point()
+    return one.shape == other.shape and (both_real or one.dtype == other.dtype)
+
+
+def _cast(model: Model, saved: Mapping[str, Tensor]) -> None:
+    """Give a rebuilt model the types of what was saved: it may have been made double, or torch's default be another now."""
+    parameters = (saved[name].dtype for name, p in model.named_parameters() if p.is_floating_point())
+    model.to(next(parameters, None))  # what is not saved goes with the parameters
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        tensor.data = tensor.data.to(saved[name].dtype)
 
 
 def not_finite(module: nn.Module) -> str:

@@ -54,7 +54,8 @@ TEXT = {"x_shape": (1, 8), "vocabulary": {"name": "word", "words": "a b c"}, "ne
 def small(name, seed=0, **more):
     """An entry's smallest instance, that has seen data."""
     torch.manual_seed(seed)
-    m = pyrogen.create(name, **{**sizes(name), **more})
+    idle = registry.settled(name) if "objective" in more else ()
+    m = pyrogen.create(name, **{**{k: v for k, v in sizes(name).items() if k not in idle}, **more})
     m.before_training(torch.rand(8, *m.x_shape).round())
     return m
 

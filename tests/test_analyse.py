@@ -226,7 +226,7 @@ def test_a_run_without_a_folder(asked):
         ([], r"expected a list of names, such as \['silent'\]"),
         ("size", r"expected a list of names, such as \['silent'\]"),
         (["silent"], "there is none, whatever the data are"),
-        ([3], "takes a analysis or its name|takes an analysis or its name"),
+        ([3], r"analysis= takes an object of this axis or its name"),
     ],
 )
 def test_wishes_that_cannot_be_had(asked, run, wish, sentence):

@@ -9,6 +9,7 @@ from torch.utils.data import TensorDataset
 
 import pyrogen
 from pyrogen.data import from_arrays, load, store
+from pyrogen.data.memory import as_data
 from pyrogen.inference import IWAE, Exact, fit, log_evidence
 from pyrogen.inference.runs.recipe import data_of
 
@@ -477,3 +478,43 @@ def test_rows_of_several_lengths_are_refused_in_a_sentence():
     rolls = [np.zeros((88, 16)), np.zeros((88, 16)), np.zeros((88, 24))]
     with pytest.raises(ValueError, match=r"row 0 has shape \(88, 16\) and row 2 \(88, 24\); .* cut sequences into win"):
         from_arrays(rolls)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"),
+    [((9, 7, 4), 4), ((9, 7, 2), 2), ((9, 7, 3), 3), ((9, 7, 1), 1), ((3, 9, 4), 3), ((16, 4, 4), 16), ((4, 9, 7), 4)],
+    ids=str,
+)
+def test_channels_are_found_wherever_they_are(shape, channels):
+    """Transparent colours come last too; maps of 4 × 4 pixels do not."""
+    x = np.random.default_rng(0).integers(0, 256, (40, *shape)).astype(np.uint8)
+    data = from_arrays(x, kind="levels")
+    last = shape[0] != channels
+    assert tuple(data.x_shape) == ((channels, *shape[:2]) if last else shape)
+    whole = torch.cat([s.x for s in (data.train, data.valid, data.test)])
+    assert sorted(whole.sum((1, 2, 3)).tolist()) == sorted(x.sum((1, 2, 3)).tolist())
+    pictures = from_arrays(np.eye(2)[np.arange(40) % 2], y_train=x / 255.0)
+    assert pictures.y_shape == data.x_shape
+
+
+def test_columns_of_truth_values_stand_beside_numbers():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"is": np.arange(40) % 2 == 1, "count": np.arange(40) % 7})
+    data = from_arrays(table)
+    assert data.kind == "counts"
+    assert torch.equal(
+        torch.cat([s.x for s in (data.train, data.valid, data.test)]).sum(0), torch.tensor([20.0, 115.0])
+    )
+    assert from_arrays(table[["is"]]).kind == "binary"
+    assert from_arrays(table.assign(count=table["count"] / 2)).kind == "real"
+
+
+def test_a_split_keeps_what_its_data_are():
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.array(["cat", "dog", "owl"] * 20)
+    x[::5, 0] = np.nan
+    data = as_data(from_arrays(x, y, missing=True, labels=12).train)
+    assert (data.missing, data.class_names) == (True, ("cat", "dog", "owl"))
+    assert data.labels == int((data.train.y >= 0).sum()) > 0
+    assert as_data(from_arrays(x[:, 1:], y).train).labels is None
+    assert not as_data(load("domains(size=16, n=40)").train).paired
+    assert as_data(load("digits").train).paired

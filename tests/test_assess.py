@@ -237,6 +237,50 @@ def test_inception_is_read_from_where_it_lies_and_is_never_fetched(tmp_path, mon
     torch.save(network.state_dict(), tmp_path / "checkpoints" / spaces.INCEPTION)
     space = spaces.space_of(digits, "Inception")
     assert (space(digits.test.x[:2]).shape, len(space.digest)) == ((2, 2048), 12)
+    # torchvision's own way to give colours to these weights: of ImageNet's mean and deviation, brought to [−1, 1] inside
+    theirs = inception_v3(weights=None, init_weights=False, transform_input=True).eval()
+    theirs.load_state_dict(network.state_dict())
+    theirs.fc = torch.nn.Identity()
+    mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    x = torch.nn.functional.interpolate(digits.test.x[:2].expand(-1, 3, -1, -1), 299, mode="bilinear")
+    with torch.no_grad():
+        torch.testing.assert_close(
+            space(digits.test.x[:2]).float(), theirs((x - mean) / deviation), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_words_are_seen_by_a_judge_or_not_at_all():
+    text = load("grammar")
+    found = assess(text.train.x[:200], text)
+    assert found.results.attrs["features"] == "judge"
+    assert "memorization" not in found.names
+    assert not any(map(found.is_worse, found.names))
+    assert assess(text.train.x[text.train.y == 0][:200], text, ["coverage"]).is_worse("coverage")
+    with pytest.raises(ValueError, match="memorization compares vectors of numbers, and 'grammar' is of kind 'tokens'"):
+        assess(text.test.x[:60], text, ["memorization"])
+    for name in ("x", "pixels"):
+        with pytest.raises(ValueError, match="features='judge'"):
+            spaces.space_of(text, name)
+    untold = from_arrays(text.train.x[:900].numpy(), kind="tokens")
+    with pytest.raises(ValueError, match="is of kind 'tokens', whose numbers are no vectors"):
+        assess(untold.train.x[:60], untold)
+
+
+def test_copies_of_training_data_are_not_told_among_these():
+    data = points(0)
+    assert "memorization" not in assess(clusters(100, 1), data, split="train").names
+    assert "memorization" in assess(clusters(100, 1), data).names
+    with pytest.raises(ValueError, match=r"memorization asks whether .* split='train' is the training; leave it out"):
+        assess(clusters(100, 1), data, ["memorization"], split="train")
+
+
+def test_a_space_is_fitted_to_data_that_are_spread():
+    """Of sorted data the first ones have another mean."""
+    x = np.sort(np.random.default_rng(0).normal(size=(8000, 3)), 0).astype(np.float32)
+    data = from_arrays(x, x_valid=x[::20], x_test=x[::20], standardize=False)
+    seen = spaces.space_of(data, "x")(data.test.x)
+    assert seen.mean(0).abs().max() < 0.02
+    assert (seen.std(0) - 1).abs().max() < 0.02
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------
@@ -269,7 +313,7 @@ def test_options_of_the_other_way_to_evaluate_are_refused(run, capsys):
     assert main(["evaluate", str(run.folder), "--quality", "--sigma", "1"]) != 0
     assert "--sigma belongs to scores of log p(x), which --quality leaves out" in capsys.readouterr().err
     assert main(["evaluate", str(run.folder), "--measure", "frechet"]) != 0
-    assert "--measure belongs to --quality" in capsys.readouterr().err
+    assert "--measure belongs to --quality; add --quality." in capsys.readouterr().err
 
 
 def test_what_judged_other_weights_is_left_out_and_then_gone(run):

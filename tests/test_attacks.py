@@ -309,6 +309,21 @@ def test_the_accuracy_over_epsilon_is_the_distribution_of_margins():
     assert float((~free.success).double().mean()) == float((MARGIN.abs() > 0.1 * DUAL["inf"]).double().mean())
 
 
+@pytest.mark.parametrize("attack", ["FastGradient", "ProjectedGradient"])
+def test_real_data_beyond_those_of_training_may_be_attacked(attack):
+    """Of a table drawn from normals some test datum always lies beyond all of training, and moves no farther out."""
+    model, x, y = linear_model(), X.numpy(), Y.numpy()
+    far = np.concatenate([[[3.0, -3.0, 0.5, 0.5, 0.5]], x[1:]]).astype(np.float32)
+    data = from_arrays(x_train=x, y_train=y, x_valid=x, y_valid=y, x_test=far, y_test=y, kind="real", standardize=False)
+    low, high = limits_of(data, data.test.x)
+    assert (low[1], high[0]) == (-3, 3)
+    assert torch.equal(low[2:], data.train.x.amin(0)[2:])
+    found = robustness(model, data, [0.0, 0.1], attack)
+    assert found["accuracy"].values[0] == (model.classify(data.test.x).logits.argmax(-1) == data.test.y).double().mean()
+    assert found["distance"].values[1, 0] == pytest.approx(0.1, abs=1e-6)
+    assert limits_of(linear_data("unit"), data.test.x) == (0.0, 1.0)
+
+
 def test_noise_is_climbed_to_certainty():
     target = torch.arange(20) % 2
     found = maximize_activation(lambda x: 20 * linear(x), target, (SIZE,), bounds=(0.0, 1.0))

@@ -368,7 +368,7 @@ def test_machines_are_unrolled_before_all_layers_are_tuned():
     [
         ({"likelihood": "Normal"}, "one number for each element"),
         ({"likelihood": "Categorical"}, "one number for each element"),
-        ({"hidden": (0,)}, "every layer has 1 unit or more"),
+        ({"hidden": (0,)}, r"hidden=\(0,\): a size is 1 or more"),
     ],
 )
 def test_machines_that_cannot_be_unrolled(arguments, message):

@@ -35,6 +35,32 @@ def test_one_level_has_the_latents_and_the_parameters_of_two():
     assert size(ladder) <= size(flat) < 1.01 * size(ladder)
 
 
+def test_nade_and_the_mixture_have_as_many_parameters():
+    nade, mixture = models("nade")
+    assert size(nade) <= size(mixture.prior, mixture.decoder) < 1.01 * size(nade)
+    assert not [m for m in mixture.decoder.modules() if isinstance(m, nn.ReLU | nn.Tanh)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "number", "share"),
+    [("vae-hierarchical", 0, 0.01), ("vae-music", 1, 0.01), ("pixelrnn", 0, 0.01), ("vqvae-masked", 2, 0.02)],
+)
+def test_rivals_have_about_as_many_parameters(entry, number, share):
+    model, rival = models(entry, number)
+    assert size(rival) == pytest.approx(size(model), rel=share)
+
+
+def test_one_level_of_a_path_has_as_many_latents_as_two():
+    two, one = models("vae-hierarchical")
+    assert (two.prior.levels, one.prior.levels) == (2, 1)
+    assert two.latent_size == one.latent_size
+
+
+def test_the_priors_of_codes_have_as_many_parameters_as_is_said():
+    masked, pixelcnn = models("vqvae-masked", 2)
+    assert (size(masked.prior), size(pixelcnn.prior)) == (30_992, 31_616)
+
+
 def test_the_plane_has_as_many_dimensions_as_the_surface_of_the_ball():
     ball, plane = models("vae-spherical")
     assert ball.latent_size - 1 == plane.latent_size == 2

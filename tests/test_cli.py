@@ -13,6 +13,7 @@ import xarray as xr
 import yaml
 from playing import stop_after
 
+from pyrogen.command import options, plain
 from pyrogen.command.cli import VERBS, main
 from pyrogen.inference import compare_evidence
 from pyrogen.registry import choices
@@ -209,6 +210,12 @@ COMPLETED = {
     "train vae --dec": [],
     "train vae-music --dec": ["--decoder"],
     "list --axis post": ["posterior"],
+    "evaluate runs/a --qual": ["--quality"],
+    "evaluate runs/a --estimator IWAE --estimator.": ["--estimator.k"],
+    "sample runs/a --tem": ["--temperature"],
+    "prove vae-vam": ["vae-vamp"],
+    "report runs/a --": [],
+    "what --": [],
     "train vae --data dig": ["digits"],
 }
 
@@ -217,6 +224,28 @@ COMPLETED = {
 def test_completion(words, capsys):
     assert main(["completion", "--words", *words.split(" ")]) == 0
     assert capsys.readouterr().out.split() == COMPLETED[words]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_completion_knows_the_options_of_each_parser(verb, monkeypatch, capsys):
+    class Seen(Exception):
+        pass
+
+    parsers = []
+
+    def seen(parser, *_):
+        parsers.append(parser)
+        raise Seen
+
+    monkeypatch.setattr(plain.Parser, "parse_args", seen)
+    monkeypatch.setattr(options, "parse", seen)
+    words = {"train": ["train", "vae-iaf"], "compare": ["compare", "--grid", "prior=Laplace"]}.get(verb, [verb])
+    with pytest.raises(Seen):
+        main(words)
+    flags = {flag for action in parsers[0]._actions for flag in action.option_strings if flag.startswith("--")}
+    known = {flag for flag in flags - {"--help"} if not re.search(r"[.+]", flag)}
+    assert main(["completion", "--words", *words, "--"]) == 0
+    assert {*capsys.readouterr().out.split()} == known
 
 
 def test_completion_works_in_bash():
@@ -340,7 +369,11 @@ def test_a_config_of_a_model_that_was_made_in_python_is_said_to_be_one(run, tmp_
     assert printed.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", ["--help", "list", "list --axis prior", "--version"])
+QUICK = ["--help", "list", "list --axis prior", "--version"]
+QUICK += [f"completion --words {verb} --" for verb in ("train vae", "sample", "compare --grid prior=Laplace")]
+
+
+@pytest.mark.parametrize("words", QUICK)
 def test_what_must_be_quick_does_not_import_torch(words):
     code = f"import sys; from pyrogen.command.cli import main\ntry: main({words.split()!r})\nexcept SystemExit: pass\n"
     check = subprocess.run(

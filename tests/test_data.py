@@ -184,8 +184,15 @@ def test_splits_move_and_shrink():
     assert few.batch(torch.arange(7)).x.shape == (7, 1, 8, 8)
     assert few.to("meta").batch(torch.arange(7, device="meta")).x.device.type == "meta"
     assert len(train.take(10**6)) == len(train)
-    with pytest.raises(ValueError, match="at least 1 row"):
-        train.take(0)
+    some = train.spread(7)
+    rows = torch.arange(7) * len(train) // 7
+    assert torch.equal(some.x, train.x[rows])
+    assert torch.equal(some.y, train.y[rows])
+    assert some.batch(torch.arange(7)).x.shape == (7, 1, 8, 8)
+    assert torch.equal(train.spread(10**6).x, train.x)
+    for part in (train.take, train.spread):
+        with pytest.raises(ValueError, match="at least 1 row"):
+            part(0)
 
 
 def test_streaming_reads_only_the_rows_it_needs():

@@ -35,6 +35,16 @@ def test_perfect_codes_score_one(rule):
 
 
 @pytest.mark.parametrize("name", SCORES)
+def test_perfect_codes_score_one_beside_a_factor_that_never_varies(name):
+    factors, codes = np.column_stack([np.full(len(GRID), 2), GRID]), np.column_stack([GRID, GRID[:, 0] * 0])
+    found = disentanglement(codes.astype(float), factors, [name], repeats=1)
+    assert float(found[name].mean()) == pytest.approx(1, abs=1e-6)
+    assert (found.attrs["factors"], found.attrs["left_out"]) == (3, 1)
+    with pytest.raises(ValueError, match="1 of 2 factors have several values"):
+        disentanglement(codes.astype(float), factors[:, :2], [name])
+
+
+@pytest.mark.parametrize("name", SCORES)
 def test_shuffled_factors_score_nothing(name):
     rng = np.random.default_rng(0)
     factors = np.column_stack([rng.permutation(column) for column in GRID.T])
@@ -234,6 +244,12 @@ def test_an_encoder_that_sees_the_factors_does_well_and_random_ones_do_not():
     assert found.numbers["scores"]["mig"]["mean"] > 0.7
     assert found.numbers["random_encoders"]["mig"]["mean"] < 0.2
     assert [p.name for p in found.pictures] == ["factors"]
+    assert "Left out" not in found.says
+    for split in (data.train, data.valid, data.test):
+        split.y[:, 1] = 0
+    assert "all data have one value: factor 2" in analysis.run(seeing, data).says
+    data.test.y[:, 2:] = 0
+    assert "fewer than two factors" in analysis.refusal(seeing, data)
     assert random_codes(data.test.x, 4, 0).shape == (1000, 4)
 
 

@@ -5,29 +5,25 @@ epoch, and estimators to a few draws, but for pages that begin with ``% as it is
 stands there.
 """
 
-import contextlib
-import dataclasses
+import ast
+import builtins
 import importlib.util
 import re
-import shlex
 import sys
 import types
-from pathlib import Path
 
+import book
 import pytest
+from book import DOCS, ROOT, blocks, commands
 from matplotlib import pyplot
 
-from pyrogen.command import cli
-from pyrogen.data import dataset
-from pyrogen.data.named import source_named
-
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
 # commands of the course are checked by test_course
 APART = {"generated", "course"}
 PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if not APART & {*p.parts})]
-BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.M | re.S)
+NAMES = [str(p.relative_to(ROOT)) for p in PAGES]
 AS_IT_IS = "% as it is"
+# a block that is a file says so in its first line
+FILE = re.compile(r"# [\w/]+\.py\n")
 
 # commands that cannot run here, and why
 NOT_RUN = {
@@ -41,10 +37,9 @@ NOT_RUN = {
     'pyrogen compare --grid "prior=': "as the grid before it; tested by test_grid",
     "pyrogen compare --grid prior.components=": "as the grid before it; tested by test_grid",
     "pyrogen latents runs/a  ": "asks all questions there are; tested by test_analyse",
-    "pyrogen probe runs/a --data": "of data that a test cannot download; tested by test_probe_command",
-    "pyrogen explore": "waits for a browser; tested by itself",
+    "pyrogen sample runs/coloured --n 8 --y outline.png": "of a picture of one's own; tested by test_pictures_as_conditions",
 }
-# networks too large for a page's test: their options are read, and they are trained in tests of their own
+# networks too large for a page's test: they are made, and are trained in tests of their own
 LARGE = {"pix2pix", "superresolution", "stylegan", "vae-music", "video-gan", "social-gan"}
 SMALLER = {
     r"\bepochs=\d+": "epochs=1",
@@ -67,70 +62,25 @@ SMALLER = {
     r"(--\w+\.k) \d+": r"\1 10",
     r"(--estimator\.temperatures) \d+": r"\1 4",
     r" --jobs \d+| --backend \w+": "",
-    # not on every machine
-    r"(--data|of=')(\s*)mnist": r"\1\2digits",
 }
-
-
-def blocks(page):
-    """Language, text and line of each block."""
-    text = page.read_text(encoding="utf-8")
-    return [(*found.groups(), text.count("\n", 0, found.start(2))) for found in BLOCK.finditer(text)]
-
-
-def few(name, n=96):
-    """A named data set's first data."""
-    source = source_named(name)
-    some = {s: (x[:n], None if y is None else y[:n]) for s, (x, y) in source.splits.items()}
-    return dataclasses.replace(source, splits=some) if source.paired else source
-
-
-def commands(text):
-    """The lines of a shell block without comments, those that go on in the next line joined."""
-    lines = text.replace("\\\n", " ").splitlines()
-    return [line for line in lines if shlex.split(line, comments=True)]
-
-
-def command_runs(line, untrained):
-    """Run a command of a page; ``untrained`` are the folders of runs that only had their options read."""
-    program, *words = shlex.split(line, comments=True)
-    if line.startswith(tuple(NOT_RUN)) or untrained & set(words):
-        return
-    assert program == "pyrogen", f"{line!r}: neither a command of pyrogen, nor in NOT_RUN"
-    if words[0] == "train" and words[1] in LARGE:
-        untrained.add(words[words.index("--folder") + 1])
-        words.append("--print_config")
-    if words[:1] == ["train"] and not {"--epochs", "--help", "--config"} & set(words):
-        words += ["--epochs", "1"]
-    if "--grid" in words:
-        words += ["--jobs", "1"]  # in this process, which has but few data
-    if ("--grid" in words or words[0] == "evaluate") and not {"--limit", "--quality"} & set(words):
-        words += ["--limit", "4"]
-    with contextlib.suppress(SystemExit):  # of --help
-        assert cli.main(words) == 0, line
-    pyplot.close("all")
 
 
 # of estimates as poor as those of so few draws, and of chains as short
 @pytest.mark.rotating
 @pytest.mark.filterwarnings("ignore::pyrogen.inference.latents.mixing.MixingWarning")
 @pytest.mark.filterwarnings("ignore::pyrogen.inference.BiasWarning")
-@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
-def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names):
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names, capsys):
     found = blocks(page)
     if not found:
         pytest.skip("no code")
     monkeypatch.chdir(tmp_path)
     small = AS_IT_IS not in page.read_text(encoding="utf-8").split("\n", 3)[:3]
     if small:
-        monkeypatch.setattr(dataset, "source_named", few)
-        # which has tests of its own, and is most of what a small run costs
-        monkeypatch.setattr(
-            "pyrogen.inference.pages.run_report.write_run_report", lambda folder, *_: f"{folder}/report.html"
-        )
+        book.make_small(monkeypatch)
+    book.stop_explorers(monkeypatch)
     module = types.ModuleType("page_of_the_book")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    untrained = set()
     for language, text, line in found:
         for pattern, less in SMALLER.items() if small else ():
             text = re.sub(pattern, less, text)
@@ -138,8 +88,48 @@ def test_code_of_a_page_runs(page, tmp_path, monkeypatch, own_names):
             exec(compile("\n" * line + text, str(page), "exec"), vars(module))
         else:
             for command in commands(text):
-                command_runs(command, untrained)
+                if not command.startswith(tuple(NOT_RUN)):
+                    book.run(command, capsys, epochs=0 if LARGE & {*book.words_of(command)} else None)
     pyplot.close("all")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_commands_name_what_there_is(page):
+    """Those that are not run, too."""
+    lines = [line for language, text, _ in blocks(page) if language == "sh" for line in commands(text)]
+    for line in lines:
+        if book.words_of(line):
+            assert book.unknown_words(line) == [], line
+    assert book.unmade_runs(page) == []
+
+
+FILES = [
+    (name, line, text)
+    for name, page in zip(NAMES, PAGES, strict=True)
+    for language, text, line in blocks(page)
+    if language == "python" and FILE.match(text)
+]
+
+
+@pytest.mark.parametrize(("name", "line", "text"), FILES, ids=[f"{name}:{line}" for name, line, _ in FILES])
+def test_a_block_that_is_a_file_runs_alone(name, line, text, monkeypatch, own_names):
+    """It finds all its names in itself, and when it is imported it does nothing but define others."""
+    module = types.ModuleType("file_of_the_book")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    tree = ast.parse(text)
+    exec(compile(tree, f"{name}:{line}", "exec"), vars(module))
+    done = [node for node in tree.body[1:] if isinstance(node, ast.Expr)]
+    assert done == [], "what is done with it stands in a block of its own"
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    assert used <= bound | {*vars(module), *dir(builtins)}
+
+
+def test_what_can_be_added_is_shown_as_a_file():
+    pages = {path.stem for path in (DOCS / "contributing").glob("*.md")} - {"index", "model"}
+    assert {f"docs/contributing/{page}.md" for page in pages} <= {name for name, _, _ in FILES}
 
 
 def test_what_is_not_run_is_somewhere():
@@ -150,7 +140,7 @@ def test_what_is_not_run_is_somewhere():
     assert not unused
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_make_targets_that_a_page_names_are_there(page):
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
     named = set(re.findall(r"`make ([\w-]+)`", page.read_text(encoding="utf-8")))

@@ -22,6 +22,7 @@ from pyrogen.command import options
 from pyrogen.command.cli import main
 from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence, summarize
 from pyrogen.inference.runs import grid_run as cells
+from pyrogen.inference.runs.grid import plan
 from pyrogen.inference.runs.grid_table import mean_over_seeds
 from pyrogen.inference.runs.quality import assess_run
 from pyrogen.priors import VampPrior
@@ -189,6 +190,15 @@ def test_a_choices_own_argument_and_numbers_are_axes(tmp_path):
         config = storage.read_config(at(found, i, j)["runs"].values[0])
         assert config["model"]["arguments"]["prior"] == {"name": "VampPrior", "components": 2 + i}
         assert config["fit"]["objective"]["name"] == ("ELBO", "IWAE")[j]
+
+
+@pytest.mark.parametrize(
+    ("over", "shared"), [({"kind": ["unit", "levels"]}, {}), ({"lr": [1e-3, 2e-3]}, {"kind": ["unit"]})]
+)
+def test_what_is_wished_of_data_is_no_choice_of_that_name(over, shared, tmp_path):
+    axes, runs = plan(over, "vae", tmp_path, [0], {"data": "digits", **shared})
+    assert axes == over
+    assert [run.data["kind"] for run in runs] == over.get("kind", 2 * [["unit"]])
 
 
 # -- stops, crashes, repetitions -------------------------------------------------------------------------------------

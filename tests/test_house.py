@@ -7,9 +7,11 @@ import importlib
 import importlib.resources
 import inspect
 import pkgutil
+import shutil
 import subprocess
 import sys
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -229,6 +231,19 @@ def test_the_checkouts_folders_are_not_packages():
     for module in MODULES:
         importlib.import_module(module)
     assert not {"models", "inference"} & set(sys.modules)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_a_checkout_may_lie_anywhere(tmp_path):
+    """By the line of the Makefile that puts it before folders of its name, in a folder whose path a shell would split."""
+    (line,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "pyrogen-checkout.pth" in line]
+    checkout = tmp_path / "a checkout's folder"
+    venv.create(checkout / ".venv", symlinks=True)
+    (checkout / "Makefile").write_text(f"BIN := .venv/bin\nput:\n{line}\n")
+    subprocess.run(["make", "-s", "put"], cwd=checkout, check=True)
+    (put,) = checkout.glob(".venv/lib/python*/site-packages/pyrogen-checkout.pth")
+    assert put.read_text() == f"{checkout}\n"
+    assert {path.name for path in checkout.iterdir()} == {".venv", "Makefile"}
 
 
 def test_types_are_shipped():

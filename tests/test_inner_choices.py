@@ -70,7 +70,7 @@ def test_they_are_trained_on_the_ring(objective, told, tmp_path, capsys):
             "write --objective.critic_optimizer 'Adam(lr=...)'",
         ),
         ("--objective Adversarial --objective.penalty R2 --objective.penalty.wait 3", "did you mean 'weight'"),
-        ("--objective Adversarial --objective.penalty R2(weight=much)", "weight='much': needs a number"),
+        ("--objective Adversarial --objective.penalty R2(weight=much)", "weight='much': needs a finite number"),
         ("--objective Adversarial(penalty=R2(weight=-3))", "must be finite and not below 0"),
         ("--objective.penalty R2", "belongs to Adversarial, and no objective was named"),
         (

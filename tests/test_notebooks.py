@@ -12,6 +12,7 @@ import pyrogen
 from pyrogen import html
 from pyrogen.data import Split, from_arrays
 from pyrogen.inference import IWAE, diagnose, fit, log_evidence, summarize
+from pyrogen.inference.runs.analyse import Analysed
 
 NAME = "<script>alert('x')</script> & co"
 
@@ -75,6 +76,13 @@ def test_text_is_escaped_everywhere():
     page = html.block(NAME, html.table([(NAME, 3)], (NAME,)), html.text(NAME))
     assert read(page).count("td") == 2
     assert "<script" not in page
+
+
+def test_text_is_escaped_once(data, run):
+    found = Analysed(NAME, {}, {}, {}, {})
+    assert "&amp; co" in found._repr_html_()
+    for thing in (data, run, found):
+        assert not re.search("&amp;(amp|lt|gt|#)", thing._repr_html_())
 
 
 def test_a_model_without_an_entry_is_shown(data):

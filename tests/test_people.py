@@ -112,6 +112,18 @@ def written(path, rows, separator=",", header=""):
 LONG = [*walk("ann", range(300)), *walk("bob", range(300), (3.0, 0.0)), *walk("eve", range(100, 130), (9.0, 9.0))]
 
 
+def test_numbers_of_agents_are_told_apart_to_the_last_digit(tmp_path):
+    rows = [
+        row
+        for name in ("1000001", "1000002", "12345678901234567891", "12345678901234567892")
+        for row in walk(name, range(300))
+    ]
+    rows += [*walk("7", range(150)), *walk("7.0", range(150, 300))]
+    data = load(written(tmp_path / "w.csv", rows), kind="paths")
+    assert tuple(data.x_shape) == (5, 12, 2)
+    assert not data.train.x.isnan().any()
+
+
 @pytest.mark.parametrize(
     ("name", "separator", "header"), [("w.csv", ",", "frame,agent,x,y"), ("w.txt", "\t", ""), ("w.txt", "  ", "")]
 )

@@ -461,6 +461,22 @@ def test_without_labels_features_learn_how_far_images_were_turned(unit):
     assert right.double().mean() > 0.7
 
 
+@pytest.mark.parametrize(("known", "outputs"), [(300, 10), (0, 4)])
+def test_features_learn_from_labels_that_are_known(unit, known, outputs):
+    """Without any, from turned images; what they learn from half of the labels is what the half alone teaches."""
+    x, y = unit.train.x[:600], unit.train.y[:600].clone()
+    y[known:] = -1
+    heads, seen = [], []
+    for images, labels in [(x, y), (x[:known], y[:known]) if known else (x, None)]:
+        torch.manual_seed(0)
+        see = Features((1, 8, 8), 4)
+        see.passes = 2
+        heads.append(see.fit(images, labels))
+        seen.append(see._see(x[:50])[-1])
+    assert heads[0].out_features == outputs
+    assert torch.equal(*seen)
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [

@@ -25,6 +25,7 @@ from pyrogen.inference import (
     observe,
     summarize,
 )
+from pyrogen.inference.programs.supports import moves, unwrap
 from pyrogen.memory import NotEnoughMemory
 
 X = torch.linspace(-2, 2, 5)
@@ -71,6 +72,39 @@ def test_draws_outside_the_priors_support_weigh_nothing(validate):
     annealed = log_evidence((model, guide), x, AIS(temperatures=20, chains=400, init="guide", doubling=False))
     assert annealed["log_evidence"].item() == pytest.approx(exact, abs=0.1)
     assert log_evidence((model, guide), x, ELBO())["log_evidence"].item() == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("seen", "exact"),
+    # ∫₁^∞ exp(−z) / z dz, and ∫₀¹ z exp(−z) dz
+    [
+        (lambda z: dist.Uniform(torch.zeros_like(z), z), 0.219384),
+        (lambda z: dist.Pareto(z, torch.ones_like(z)), 1 - 2 / math.e),
+    ],
+    ids=["Uniform", "Pareto"],
+)
+def test_data_that_a_latent_cannot_have_made_have_density_0(seen, exact):
+    def model(x):
+        with pyro.plate("datum", len(x)):
+            z = pyro.sample("z", dist.Exponential(torch.ones_like(x)))
+            pyro.sample("x", seen(z), obs=x)
+
+    def guide(x):
+        with pyro.plate("datum", len(x)):
+            pyro.sample("z", dist.LogNormal(torch.zeros_like(x), 1.0))
+
+    found = log_evidence((model, guide), torch.ones(2), IWAE(20_000))
+    assert found["log_evidence"].values == pytest.approx([math.log(exact)] * 2, abs=0.04)
+    assert (
+        log_evidence((model, guide), torch.ones(2), Reconstruction())["log_evidence"].values.tolist() == [-math.inf] * 2
+    )
+
+
+def test_what_is_transformed_stays_what_it_is():
+    for kind, arguments in ((dist.LogNormal, (0.0, 1.0)), (dist.Pareto, (1.0, 2.0)), (dist.Normal, (0.0, 1.0))):
+        wrapped = kind(*(torch.full((3,), a) for a in arguments)).expand([2, 3]).to_event(1).mask(True)
+        assert isinstance(unwrap(wrapped), kind)
+        assert moves(wrapped) == (kind is dist.Pareto)
 
 
 @pytest.mark.parametrize("estimator", [IWAE(100), AIS(temperatures=4)])

@@ -19,7 +19,7 @@ from pyrogen.inference.metrics.boltzmann import ExactLikelihood
 from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.proofs.claims import claims_of
 from pyrogen.inference.proofs.prove import Bench, matching, measure, prove
-from pyrogen.inference.proofs.records import write_table
+from pyrogen.inference.proofs.records import read_proof, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIM = {
@@ -160,10 +160,8 @@ def test_a_control_may_have_a_bound_of_its_own(zoo, tmp_path):
     "change",
     [
         {"at_least": 11},
-        {"says": "It is larger than thought."},
         {"seeds": 1},
         {"recipe": {"epochs": 0, "lr": 1e-2}},
-        {"control": {**CLAIM["control"], "says": "a small one"}},
         {"control": {**CLAIM["control"], "seed": 1}},
         {"over": "mean"},
         {"with": {"offset": 1.0}},
@@ -182,6 +180,19 @@ def test_a_measurement_holds_for_no_other_claim(zoo, tmp_path, change):
     assert "| – |" in changed
     assert "**stale: this was not measured; run pyrogen prove fake**" in changed
     assert "20.1" not in changed
+
+
+def test_a_measurement_is_told_in_the_words_of_now(zoo, tmp_path):
+    path = tmp_path / "proofs" / "fake.json"
+    zoo("fake", CLAIM)
+    run("fake", tmp_path)
+    control = {**CLAIM["control"], "says": "a small one"}
+    zoo("fake", {**CLAIM, "says": "It is above ten.", "control": control})
+    table = write_table(tmp_path / "proofs").read_text(encoding="utf-8")
+    assert "It is above ten. | `size-of-model` | ≥ 10 | 20 20.1 | a small one | 1 1.1 |" in table
+    run("fake", tmp_path, "--only_stale")
+    (row,) = json.loads(path.read_text(encoding="utf-8"))["claims"]
+    assert (row["says"], row["control_says"], row["values"]) == ("It is above ten.", "a small one", [20.0, 20.1])
 
 
 def test_only_what_is_stale_may_be_measured(zoo, tmp_path):
@@ -233,7 +244,10 @@ def test_an_interrupted_proof_keeps_what_it_has(zoo, tmp_path):
     stop.append("c")
     with pytest.raises(KeyboardInterrupt):
         prove("fake", folder=path.parent, progress=False)
-    assert [c["settings"] for c in json.loads(path.read_text(encoding="utf-8"))["claims"]] == [{"of": "b"}]
+    proof = json.loads(path.read_text(encoding="utf-8"))
+    assert [c["settings"] for c in proof["claims"]] == [{"of": "b"}]
+    # what is not measured yet is not proved
+    assert (proof["claims"][0]["verdict"], proof["proved"], len(proof["unmeasured"])) == ("proved", False, 1)
     stop.clear()
     run("fake", tmp_path, "--only_stale")
     stop.append("b")
@@ -334,8 +348,12 @@ def test_another_entry_starts_with_its_own_arguments(zoo):
 
 def test_fewer_seeds_are_said(zoo, tmp_path):
     zoo("fake", CLAIM)
-    assert run("fake", tmp_path, "--seeds", "1") == 0
-    assert "20 (1 of 2 seeds)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert run("fake", tmp_path, "--seeds", "1") == 1
+    proof = json.loads((tmp_path / "proofs" / "fake.json").read_text(encoding="utf-8"))
+    assert (proof["proved"], proof["claims"][0]["verdict"]) == (False, "1 of 2 seeds")
+    assert "**1 of 2 seeds**" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    zoo("faker", {**CLAIM, "at_least": 21})
+    assert measure(claims_of("faker")[0], seeds=1).verdict == "missed, 1 of 2 seeds"
 
 
 def test_nothing_matches(zoo, tmp_path, capsys):
@@ -551,7 +569,7 @@ def affordable(seconds=20):
             proof["entry"] in pyrogen.list_models()
             and proof["minutes"] * 60 / len(proof["claims"][0]["seeds"]) < seconds
         ):
-            proved = {row["says"] for row in proof["claims"] if row["verdict"] == "proved"}
+            proved = {row["says"] for row in read_proof(file)["claims"] if row["verdict"] == "proved"}
             found += [(proof["entry"], i) for i, claim in enumerate(claims_of(proof["entry"])) if claim.says in proved]
     return found
 
@@ -564,7 +582,8 @@ def test_one_real_claim_a_day():
     today = datetime.date.today().toordinal()
     name, number = (os.environ.get("PYROGEN_CLAIM") or "{}:{}".format(*possible[today % len(possible)])).split(":")
     result = measure(claims_of(name)[int(number)], seeds=1)
-    assert result.proved, f"{name}: {result.says} {result.bound}: {result.values}, control {result.control}"
+    told = f"{name}: {result.says} {result.bound}: {result.values}, control {result.control}"
+    assert (result.met, result.control_fails) == (True, True), told
 
 
 def test_a_classifier_is_trained_alone_as_the_control_of_semi_supervision_is():
@@ -586,8 +605,8 @@ def test_fresh_seeds_are_named(zoo, tmp_path):
     (claim,) = json.loads((tmp_path / "proofs" / "fake.json").read_text(encoding="utf-8"))["claims"]
     assert (claim["seeds"], claim["values"]) == ([10, 11, 12], pytest.approx([21.0, 21.1, 21.2]))
     assert "21 21.1 21.2 (seeds 10, 11, 12)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
-    assert run("fake", tmp_path, "--seeds", "10,") == 0
-    assert "21 (1 of 2 seeds: seeds 10)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
+    assert run("fake", tmp_path, "--seeds", "10,") == 1
+    assert "21 (seeds 10)" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
     assert run("fake", tmp_path, "--seeds", "3") == 0
     assert "20 20.1 20.2 |" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")
 

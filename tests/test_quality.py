@@ -1,6 +1,7 @@
 """Measures of samples: their closed forms, their errors, and which way each of them goes."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pyrogen.inference.adversarial import collapse
 from pyrogen.inference.quality.assess import compare, with_errors
 from pyrogen.inference.quality.copies import Memorization
 from pyrogen.inference.quality.distributions import Frechet, Kernel
-from pyrogen.inference.quality.measure import Measure, parts, standard_error
+from pyrogen.inference.quality.measure import Measure, distances, parts, standard_error
 from pyrogen.inference.quality.modes import placed
 from pyrogen.inference.quality.neighbours import Coverage, Density, ModeAveraging, ModeDropping, Precision, Recall
 from pyrogen.inference.quality.neighbours import coverage as coverage_of
@@ -118,6 +119,50 @@ def test_neighbours_of_the_hand(measure, value):
     assert float(measure.value(MADE, REAL)) == pytest.approx(value, rel=1e-12)
 
 
+def repeated(n, seed, kinds=3):
+    """Rows of few kinds, far from 0, so that a product of matrices puts twins apart."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = 100 + torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    return rows[torch.randint(kinds, (n,), generator=generator)]
+
+
+def test_rows_that_are_the_same_are_at_distance_zero():
+    real = repeated(200, 0)
+    found = distances(real, real)
+    same = (real[:, None] == real[None]).all(2)
+    assert torch.equal(found == 0, same)
+    torch.testing.assert_close(found, (real[:, None] - real[None]).double().norm(dim=2), rtol=1e-6, atol=1e-6)
+
+
+def test_repeated_data_are_covered_by_their_twins_alone():
+    """Each datum has more twins than neighbours are asked for, so that its reach is 0."""
+    real, made, beside = repeated(200, 0), repeated(200, 1), repeated(200, 2) + 0.5
+    shares = torch.stack([(real == row).all(1) for row in made]).double().sum(1)
+    for measure, of_twins, of_others in [
+        (Precision(), 1.0, 0.0),
+        (Recall(), 1.0, 0.0),
+        (Coverage(), 1.0, 0.0),
+        (ModeDropping(), 0.0, 1.0),
+        (Density(), float(shares.mean()) / 5, 0.0),
+    ]:
+        assert float(measure.value(made, real)) == pytest.approx(of_twins)
+        assert float(measure.value(beside, real)) == of_others
+
+
+def test_what_parts_do_not_tell_is_not_told():
+    data = from_arrays(repeated(200, 0), x_valid=repeated(90, 1), x_test=repeated(400, 2), standardize=False)
+    found = assess(repeated(200, 3), data, ["mode-averaging", "coverage"], features="x")
+    assert math.isnan(found.errors_from_floor("mode-averaging"))
+    assert found.finding("mode-averaging") == "not told from data"
+    assert not found.is_worse("mode-averaging")
+    assert found.errors_from_floor("coverage") == 0
+    assert "nan" in found.text()
+    assert all(
+        map(math.isnan, with_errors((1.0, torch.full((20,), torch.nan), 0.1), (0.0, torch.zeros(20), 0.1), True)[1:6:4])
+    )
+    found.plot()
+
+
 def test_there_is_one_coverage():
     assert collapse.coverage is coverage_of
     torch.manual_seed(0)
@@ -213,6 +258,9 @@ def test_memorization_of_the_hand():
     assert near(0.9) == -2
     assert near(0.1, 0.9) == pytest.approx(1 - 3 / 2)
     assert near(0.5) == pytest.approx(1 - 3 / 2)  # as near to both
+    # a twin of training data and of held-out ones is as near to all of these, however they are rounded
+    pool = repeated(300, 0, kinds=1)
+    assert float(Memorization().value(repeated(60, 1, kinds=1), pool[:100], pool[100:])) == pytest.approx(0, abs=1e-12)
     with pytest.raises(ValueError, match="told of none; pass train="):
         Memorization().value(train, held)
 

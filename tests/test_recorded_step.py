@@ -714,8 +714,8 @@ def test_what_was_given_up_stays_so_when_a_run_goes_on(cut, tiny_data, tmp_path,
         assert "differs from the eager step" in step.given_up == step.eager_because
 
 
-@pytest.mark.slow
 def test_inductor_computes_the_same(tiny_data):
+    """The one that compiles every day; without a compiler it would replay, and fails."""
     outcomes = []
     for compile in (True, False):
         model = small("vae", hidden=(16,))
@@ -739,7 +739,7 @@ print(found["fxgraph_cache_hit"], found["fxgraph_cache_miss"], found["fxgraph_ca
 """
 
 
-@pytest.mark.slow
+@pytest.mark.rotating
 def test_a_second_process_compiles_nothing(tmp_path):
     where = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
     said = []

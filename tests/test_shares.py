@@ -9,6 +9,7 @@ from pyrogen import registry
 from pyrogen.data import from_arrays, load
 from pyrogen.inference import Shares, augment, debias, zero_shot
 from pyrogen.inference.latents.measured import paired_shares
+from pyrogen.inference.metrics.judge import SupportVectors
 from pyrogen.inference.representations import augmenting, debiasing
 from pyrogen.inference.representations.debiasing import Debiasing, biased_factors, rarity
 from pyrogen.inference.representations.zero_shot import (
@@ -120,6 +121,15 @@ def test_pictures_made_of_unseen_classes_teach_them():
     assert found.accuracy(column=AMONG_ALL).value > 0.9
 
 
+def test_a_value_that_training_lacks_is_never_named():
+    """The last value of the first factor is in test alone, with two others."""
+    data = factors(held_out=((2, 0), (2, 1), (2, 2)))
+    assert int(data.train.y[:, 0].max()) == 1 < int(data.test.y[:, 0].max()) == 2
+    found = zero_shot(Known((6,)), data)
+    assert "3 are in test alone" in found.about
+    assert found.accuracy(column=AMONG_ALL).value == 0
+
+
 def test_the_pairs_that_training_lacks_are_found():
     data = factors(held_out=((0, 2), (2, 1)))
     assert unseen_pairs(data).unseen.tolist() == [[0, 2], [2, 1]]
@@ -222,6 +232,25 @@ def test_samples_of_the_classes_teach_and_dealt_out_ones_do_not():
     # of the same samples, and the same data, at the same seed
     again = augment(Known((6,), pyrogen.conditions.Condition((), 3)), data, made=20, draws=3)
     assert again.numbers() == found.numbers()
+
+
+def test_data_make_room_for_samples_and_all_ways_learn_from_the_same():
+    """The judge would thin data and samples together: of the one by half, of the others not at all."""
+    seen = []
+
+    class Watched(SupportVectors):
+        def learn(self, x, y):
+            seen.append((len(y), torch.bincount(y).tolist()))
+            return super().learn(x, y)
+
+    y = np.arange(300) // 100
+    x = hot(torch.from_numpy(y)[:, None], 6).numpy() + 0.6 * np.random.default_rng(0).normal(size=(300, 6))
+    data = from_arrays(x, y, x[::10], y[::10], x[::5], y[::5], standardize=False, kind="real")
+    model = Known((6,), pyrogen.conditions.Condition((), 3))
+    augment(model, data, made=20, draws=1, judge=Watched(limit=120))
+    assert seen == [(60, [20, 20, 20]), (120, [40, 40, 40]), (120, [40, 40, 40]), (120, [40, 40, 40])]
+    with pytest.raises(ValueError, match="made=40 samples of each of 3 classes leave no room"):
+        augment(model, data, made=40, judge=SupportVectors(limit=120))
 
 
 # -- as analyses and metrics -----------------------------------------------------------------------------------------

@@ -341,6 +341,56 @@ def test_of_some_factors_only_some_values_are_drawn():
 
 
 @pytest.mark.parametrize(
+    ("source", "modes"),
+    [
+        ("sprites(size=16, n=8000, only=('large', 'red', 'blue'), held_out=('red circle',))", 6 * 2 * 4),
+        ("sprites(size=16, n=8000, only=('left',))", 6 * 6 * 3 * 4),
+        ("domains(size=16, n=8000)", 6 * 6 * 3 * 3),
+        ("domains(size=16, n=8000, ambiguous=True)", 6 * 6 * 3 * 4),
+    ],
+)
+def test_modes_are_those_that_data_have(source, modes):
+    """A count of n among K modes raises the KL by (K − 1)/2n; shares of modes that are never drawn would add to it."""
+    data = load(source)
+    found = data.oracle.coverage(data.test.x)
+    assert data.oracle.weights.tolist() == [1 / modes] * modes
+    assert found["modes"] == pytest.approx(modes, abs=0.05 * modes)
+    assert found["high_quality"] == 1
+    # 2n times it is χ² of K − 1
+    assert found["kl"] == pytest.approx((modes - 1) / 4000, abs=4 * math.sqrt(2 * (modes - 1)) / 4000)
+
+
+def test_a_picture_of_what_data_never_have_is_in_no_mode():
+    reader, factors = load("sprites(size=16, n=20, only=('red', 'blue', 'large'))").oracle, Sprites(16).every()
+    shown = (drawn := Sprites(16)).render(factors[::7])
+    mode, good = reader.place(shown)
+    had = torch.isin(drawn.column(factors[::7], "colour"), torch.tensor([0, 2])) & (
+        drawn.column(factors[::7], "size") == 2
+    )
+    assert torch.equal(good, had)
+    assert int(mode.max()) < len(reader.weights) == 48
+    assert torch.equal(reader.read(shown).factors, factors[::7])
+
+
+def test_left_and_right_of_clips_are_of_the_column_first():
+    drawn = Sprites(16, frames=3)
+    assert pair_of(drawn, "red left") == {"colour": 0, "column": 1}
+    assert pair_of(drawn, "left right") == {"column": 1, "direction": 0}
+    data = load("sprites(size=16, n=400, frames=3, only=('left',), held_out=('red left',))")
+    assert set(drawn.column(data.train.y, "column").tolist()) == {1}
+    assert set(drawn.column(data.train.y, "direction").tolist()) == {0, 1, 2, 3}
+    assert 0 not in drawn.column(data.train.y, "colour")
+
+
+@pytest.mark.parametrize(("held", "biased"), [("red large", "red circle"), ("red circle", "red circle")])
+def test_what_is_held_out_is_not_made_by_a_bias(held, biased):
+    with pytest.raises(ValueError, match=f"biased='{biased}' would make '{held}'"):
+        load(f"sprites(n=20, held_out=['{held}'], biased=['{biased}'])")
+    data = load("sprites(size=16, n=200, held_out=['red square'], biased=['red circle'])")
+    assert not shows_any(Sprites(16), data.train.y, [{"colour": 0, "shape": 1}]).any()
+
+
+@pytest.mark.parametrize(
     ("wrong", "match"),
     [
         ("sprites(only=('larg',))", "no value of sprites called 'larg'; did you mean 'large'"),

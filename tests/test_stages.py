@@ -343,7 +343,8 @@ def test_a_config_whose_stages_agree_serves_other_priors(tmp_path, capsys):
 def test_the_command_of_a_run_names_the_stages_that_differ():
     made = pyrogen.create("vqvae", x_shape=(1, 4, 4), codes=4, width=4)
     run = fit(made, data(), epochs=BY_NAME["epochs"], lr_milestones=[2], progress=False, device="cpu")
-    config = {"model": run.model.origin, "data": data().describe(), "fit": run.settings}
+    found = pyrogen.data.load("digits").describe()  # what is in memory no command finds
+    config = {"model": run.model.origin, "data": found, "fit": run.settings}
     words = command(config, run.model)
     assert words[words.index("--epochs") + 1] == "codes=2,prior=3"
     assert "--batch_size" not in words

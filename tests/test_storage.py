@@ -142,6 +142,25 @@ def test_a_refused_folder_leaves_the_given_model_alone(saved):
     assert all(torch.equal(v, before[k]) for k, v in other.state_dict().items())
 
 
+def test_a_model_comes_back_in_the_type_it_was_saved_in(tmp_path, saved, draws):
+    double = pyrogen.create("vae", x_shape=(4,), latent_size=2, hidden=(3,), prior=VampPrior(components=3)).double()
+    double.save(tmp_path / "double")
+    loaded = pyrogen.load(tmp_path / "double")
+    assert {p.dtype for p in loaded.parameters()} == {torch.float64}
+    assert all(torch.equal(v, loaded.state_dict()[k]) for k, v in double.state_dict().items())
+    x = draws("binary", 5, 4)
+    assert torch.equal(loaded.reconstruct(x), double.eval().reconstruct(x))
+    torch.set_default_dtype(torch.float64)
+    try:
+        single = pyrogen.load(saved)
+        assert single.sample(3).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(single.encoder.net[1].weight, load_file(saved / "weights.safetensors")["encoder.net.1.weight"])
+    with pytest.raises(ValueError, match=r"as float64, and model= has it as float32; pass model\.to\(torch\.float64\)"):
+        pyrogen.load(tmp_path / "double", model=pyrogen.load(saved))
+
+
 def own_networks():
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 4))
     decoder = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 16))

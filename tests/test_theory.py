@@ -45,6 +45,13 @@ def test_the_kl_alone_makes_all_beliefs_the_prior():
     assert overlap(last.mean, last.sd) == pytest.approx(1, abs=1e-9)
 
 
+def test_a_decoder_that_reads_nothing_leaves_the_prior():
+    last = OneLatent(slope=0.0).learn(1, 1, 1024)[-1]
+    assert last.slope == 0
+    assert last.mean == pytest.approx(0, abs=1e-9)
+    assert last.sd == pytest.approx(1, abs=1e-9)
+
+
 @pytest.mark.rotating
 @pytest.mark.parametrize("noise", [0.3, 0.5, 0.9])
 def test_both_are_the_posterior_and_the_decoder_of_greatest_likelihood(noise):

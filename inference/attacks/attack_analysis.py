@@ -91,7 +91,8 @@ class Attacks(Analysis):
         )
         if not is_picture(model.x_shape):
             return
-        (x, y), bounds = labelled(model, data, self.limit), limits_of(data)
+        x, y = labelled(model, data, self.limit)
+        bounds = limits_of(data, x)
         with asked(model) as logits:
             named = logits(x).argmax(-1)
         attacked = ProjectedGradient(self.norm)(model, x, y, judged, bounds=bounds, seed=seed)

@@ -15,19 +15,24 @@ from pyrogen.data import Data
 from pyrogen.inference.attacks.attack import Attack, Bounds
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.measured import share
+from pyrogen.inference.programs.door import verb
 from pyrogen.kinds import kind_named
 from pyrogen.registry import make
 
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 
 
-def limits_of(data: Data) -> Bounds:
+def limits_of(data: Data, x: Tensor | None = None) -> Bounds:
     """The least and the greatest value that an element of data may have: of their kind, else each element's in training.
 
-    Those of standardized data are therefore the standardized ones of what was seen.
+    Those of standardized data are therefore the standardized ones of what was seen. Where ``x``, what is to be moved, goes
+    beyond what training data have, the limits do too.
     """
     limits = kind_named(data.kind).limits
-    return limits or (data.train.x.amin(0), data.train.x.amax(0))
+    if limits is not None:
+        return limits
+    low, high = data.train.x.amin(0), data.train.x.amax(0)
+    return (low, high) if x is None else (low.minimum(x.amin(0).to(low)), high.maximum(x.amax(0).to(high)))
 
 
 def unattackable(model: Any, data: Data) -> str:
@@ -56,6 +61,7 @@ def labelled(model: Any, data: Data, limit: int | None) -> tuple[Tensor, Tensor]
     return split.x[known].to(model.device), y[known].to(model.device)
 
 
+@verb
 def robustness(
     model: Model,
     data: Data,
@@ -70,7 +76,7 @@ def robustness(
 
     Args:
         model: one that names classes.
-        data: what it was trained on; moved data stay within their range, :func:`limits_of`.
+        data: what it was trained on; moved data stay within the range of these and of test data, :func:`limits_of`.
         epsilons: distances, in the attack's norm and the units of x; by default shares of the elements' mean range, of an
             attack in the Euclidean norm times √D.
         attack: an object, a name, or its description.
@@ -87,7 +93,7 @@ def robustness(
     x, y = labelled(model, data, limit)
     attack = make("attack", attack)
     assert isinstance(attack, Attack)
-    bounds = limits_of(data)
+    bounds = limits_of(data, x)
     if epsilons is None:
         epsilons = [part * unit_of(data, attack.norm) for part in SHARES]
     if not len(epsilons):

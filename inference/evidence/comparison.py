@@ -123,13 +123,13 @@ def _row(name: str, evidence: xr.Dataset, first: str, base: xr.Dataset) -> dict[
     found: dict[str, float | int | str] = {
         "nats": float(values.mean()),
         "mc_se": error_of_mean(errors**2, shared_variance(evidence)),
-        "data_se": _standard_error(values),
+        "data_se": standard_error(values),
         "bound": str(evidence.attrs.get("bound", "none")),
         "bias": diagnosis.bias,
         "flagged": len(diagnosis.flagged),
         "difference": 0.0 if same else float(difference.mean()),
         "difference_mc_se": 0.0 if same else error_of_mean(apart, 0.0 if shared.all() else both),
-        "difference_data_se": 0.0 if same else _standard_error(difference),
+        "difference_data_se": 0.0 if same else standard_error(difference),
     }
     # what is wrong with an estimate is wrong with its twin
     return {
@@ -153,6 +153,12 @@ def in_common(error: float, variances: np.ndarray) -> float:
     """The mean covariance of two estimates where the mean of all has this error: the s of :func:`error_of_mean`."""
     n = len(variances)
     return (n * error**2 - float(variances.mean())) / (n - 1) if n > 1 else error**2
+
+
+def standard_error(values: np.ndarray) -> float:
+    """sd / √N, nan of one value or of some that are not finite."""
+    spread = len(values) > 1 and np.isfinite(values).all()
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if spread else math.nan
 
 
 def _same_draws(evidence: xr.Dataset, base: xr.Dataset) -> np.ndarray:
@@ -192,8 +198,3 @@ def _doubt(
 def listed(labels: Sequence[int] | np.ndarray) -> str:
     """Labels on ``datum`` in a sentence: the first ten."""
     return ", ".join(map(str, labels[:10])) + (", …" if len(labels) > 10 else "")
-
-
-def _standard_error(values: np.ndarray) -> float:
-    spread = len(values) > 1 and np.isfinite(values).all()
-    return float(values.std(ddof=1)) / math.sqrt(len(values)) if spread else math.nan

@@ -22,7 +22,7 @@ from pyrogen.inference.evidence.request import instead, is_exact
 from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.door import taken
+from pyrogen.inference.programs.door import at_least, taken, verb
 from pyrogen.inference.programs.lengths import by_length, cut
 from pyrogen.inference.programs.record import latents, log_density, record
 from pyrogen.memory import enough_memory
@@ -78,6 +78,7 @@ class Estimator(ABC):
         return {}
 
 
+@verb
 def log_evidence(
     pair: Model | Weighable,
     x: Any,
@@ -109,6 +110,7 @@ def log_evidence(
     Raises:
         ValueError: the model or the data cannot be scored by this estimator, or there is not enough memory.
     """
+    at_least(1, chunk_size=chunk_size)
     model, x, y, split = taken(pair, x, y)
     judge: Estimator = make("estimator", usual(model) if estimator is None else estimator)
     jacobian: np.ndarray | float = 0.0

@@ -63,6 +63,7 @@ class Observed(Pair):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """g(z) at drawn z with noise, ``(n, *x_shape)``."""
+        self.check_draws(n, y)
         prior = self.generator.latent_prior(y)
         center = self.generator.generate(prior.sample(() if prior.batch_shape else (n,)), y)
         return center + self.sigma * torch.randn_like(center)

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 
 from pyrogen import html
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.comparison import WORDS, error_of_mean, listed, shared_variance
+from pyrogen.inference.evidence.comparison import WORDS, error_of_mean, listed, shared_variance, standard_error
 from pyrogen.inference.evidence.diagnosis import Diagnosis, diagnose
-from pyrogen.inference.latents.measured import ratio
 from pyrogen.kinds import kind_named
 
 
@@ -125,7 +123,7 @@ def summarize(evidence: xr.Dataset) -> Summary:
     failed = labels[~np.isfinite(value)].tolist()
     nats = float(value.mean())
     mc_se = error_of_mean(evidence["mc_se"].values ** 2, shared_variance(evidence))
-    data_se = float(value.std(ddof=1) / math.sqrt(n)) if n > 1 and not failed else math.nan
+    data_se = standard_error(value)
     diagnosis, attributes = diagnose(evidence), dict(evidence.attrs)
     each = np.full(n, attributes.get("tokens", attributes["dimensions"]))
     if "tokens" in evidence.coords:
@@ -135,7 +133,7 @@ def summarize(evidence: xr.Dataset) -> Summary:
     bits, bits_mc, bits_data = None, None, None
     if offset is not None:
         bits, bits_mc = offset - nats / per_bit, mc_se / per_bit
-        bits_data = ratio(torch.from_numpy(value), torch.from_numpy(each)).error / math.log(2)
+        bits_data = math.nan if failed else standard_error(value - nats / each.mean() * each) / per_bit
     shared = (
         (float(evidence["log_partition"]), float(evidence["log_partition_se"])) if "log_partition" in evidence else None
     )

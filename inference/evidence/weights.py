@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from pyrogen.base import Pair
 from pyrogen.inference.programs.checks import check_programs, need_support, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import at_least, taken, verb
 from pyrogen.inference.programs.lengths import by_length, cut
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import (
@@ -42,9 +43,10 @@ TOGETHER = 5000  # weights of a datum that are handed on at once: enough to make
 Weighable = Pair | tuple[Callable[..., object], Callable[..., object]]
 
 
+@verb
 def log_weights(
     pair: Weighable,
-    x: Tensor,
+    x: Any,
     num_samples: int = 5000,
     chunk_size: int = 100,
     seed: int = 0,
@@ -56,7 +58,7 @@ def log_weights(
 
     Args:
         pair: a model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions.
-        x: data, ``(B, ...)``.
+        x: data ``(B, ...)``, as of :func:`~pyrogen.inference.log_evidence`.
         num_samples: draws a datum.
         chunk_size: draws decoded at once for each block of 10 data; where there are fewer data, more draws, up to as many
             rows. It changes memory and speed, not the answer.
@@ -69,9 +71,9 @@ def log_weights(
     Raises:
         ValueError: data that do not fit, a point-mass guide, programs that have no weight per datum, or not enough memory.
     """
-    pair = as_pair(pair)
-    if num_samples < 1 or chunk_size < 1:
-        raise ValueError(f"num_samples={num_samples} and chunk_size={chunk_size} must be at least 1.")
+    at_least(1, num_samples=num_samples, chunk_size=chunk_size)
+    model, x, y, _ = taken(pair, x, y)
+    pair = as_pair(model)
     weighed = weigh(pair, x, y, num_samples, chunk_size, seed)
     with enough_memory("lower num_samples or chunk_size, or weigh fewer data"), closing(weighed.blocks) as blocks:
         found = torch.cat([torch.cat(list(block)) for _, block in blocks], 1)

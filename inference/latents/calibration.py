@@ -19,6 +19,7 @@ from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.joint import Joint, joints, placed
 from pyrogen.inference.programs.contexts import seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
 from pyrogen.seeds import derived
@@ -36,6 +37,7 @@ ADVICE = (
 )
 
 
+@verb
 def calibrate(
     model: Model | Weighable,
     x: Any,

@@ -24,9 +24,11 @@ from pyrogen.inference.evidence.tail import smooth, tail_length
 from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.latents.calibration import LEVELS, randomized_rank
 from pyrogen.inference.latents.joint import joints, placed
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.programs.record import latent_sites, record
 from pyrogen.likelihoods.missing import Masked, Observed
 from pyrogen.memory import enough_memory
+from pyrogen.seeds import ALONE
 
 CHAINS = AIS(temperatures=100, chains=64, leapfrogs=3, doubling=False)
 DRAWN, RANKED, ENCODED = 30, 31, 32  # places of the random draws
@@ -52,15 +54,17 @@ def with_holes(model: Model) -> Iterator[Model]:
     # a copy: Masked sizes the likelihood that it is given for one element
     masked = Masked(copy.deepcopy(likelihood))
     masked.size(model.x_shape)
-    setattr(model, name, masked)
-    model.missing = True
-    try:
-        yield model
-    finally:
-        setattr(model, name, likelihood)
-        model.missing = False
+    with ALONE:  # other threads are not to see the model so
+        setattr(model, name, masked)
+        model.missing = True
+        try:
+            yield model
+        finally:
+            setattr(model, name, likelihood)
+            model.missing = False
 
 
+@verb
 def complete(
     model: Model,
     x: Any,

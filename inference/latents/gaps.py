@@ -25,6 +25,7 @@ from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.best_posterior import Advance, Family, families
 from pyrogen.inference.latents.joint import Joint, placed
+from pyrogen.inference.programs.door import verb
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
 
@@ -43,6 +44,7 @@ ADVICE = {
 }
 
 
+@verb
 def gaps(
     model: Model | Weighable,
     x: Any,

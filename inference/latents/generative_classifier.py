@@ -43,7 +43,7 @@ class Classifier(Analysis):
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Ask it."""
-        test, valid = (part.known().take(self.limit) for part in (data.test, data.valid))
+        test, valid = (part.known().spread(self.limit) for part in (data.test, data.valid))
         assert test.y is not None
         assert data.train.y is not None
         classes = classes_of(model)

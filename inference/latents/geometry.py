@@ -21,6 +21,7 @@ from pyrogen.base import HasLatents, HasPosterior, Model
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.latents.walks import decoded
 from pyrogen.inference.programs.contexts import evaluating, standing_still
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.programs.supports import unwrap
 
 NEIGHBOURS = 10
@@ -86,7 +87,7 @@ class Surface:
     def _decoded(self, z: Tensor) -> Tensor:
         flat, rows = z.shape[:-1], z.unflatten(-1, self.shape)
         if not isinstance(self.model, HasPosterior):
-            return decoded(self.model, rows).reshape(*flat, -1)
+            return decoded(self.model, rows, self.y).reshape(*flat, -1)
         p = self.model.decode(rows, self.y)
         mean = p.mean.reshape(*flat, -1)
         own = unwrap(p).support is constraints.real
@@ -149,8 +150,7 @@ def length_of(surface: Surface, z: Tensor) -> Measured:
     Raises:
         ValueError: T is odd or 0.
     """
-    if len(z) < 3 or len(z) % 2 == 0:
-        raise ValueError(f"a length is measured by an even number of segments, 2 or more, and these are {len(z) - 1}.")
+    _check_even(len(z) - 1)
     with _still(surface.model):
         f = surface(z).double()
     fine, coarse = (float((f[step::step] - f[:-step:step]).norm(dim=-1).sum()) for step in (1, 2))
@@ -158,6 +158,7 @@ def length_of(surface: Surface, z: Tensor) -> Measured:
     return Measured(fine + correction, abs(correction), len(z) - 1)
 
 
+@verb
 def geodesic(surface: Surface, a: Tensor, b: Tensor, segments: int = 32, iterations: int = 200) -> Way:
     """The shortest way between two latents ``(L,)``: places z_t that minimize the energy T/2 Σₜ ‖f(z_{t+1}) − f(z_t)‖².
 
@@ -173,7 +174,11 @@ def geodesic(surface: Surface, a: Tensor, b: Tensor, segments: int = 32, iterati
         b: where it ends.
         segments: T, even.
         iterations: of the descent, at most.
+
+    Raises:
+        ValueError: T is odd or 0.
     """
+    _check_even(segments)
     t = torch.linspace(0, 1, segments + 1, dtype=a.dtype, device=a.device).unsqueeze(1)
     line = torch.lerp(a, b, t)
     starts = [line] if surface.codes is None else [line, _along_codes(surface, a, b, segments)]
@@ -181,6 +186,11 @@ def geodesic(surface: Surface, a: Tensor, b: Tensor, segments: int = 32, iterati
         found = [_descend(surface, line, start, iterations) for start in starts]
     z = min(found, key=lambda way: way[1])[0]
     return Way(z, length_of(surface, z), length_of(surface, line))
+
+
+def _check_even(segments: int) -> None:
+    if segments < 2 or segments % 2:
+        raise ValueError(f"a length is measured by an even number of segments, 2 or more, and these are {segments}.")
 
 
 def _descend(surface: Surface, line: Tensor, start: Tensor, iterations: int) -> tuple[Tensor, float]:

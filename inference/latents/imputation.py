@@ -18,6 +18,7 @@ from pyrogen.inference.evidence.weight_stream import WeightStream
 from pyrogen.inference.latents.joint import placed
 from pyrogen.inference.latents.walks import latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.memory import enough_memory
 from pyrogen.seeds import derived
 
@@ -25,6 +26,7 @@ GUESSES = 8  # of the whole datum, whose codes tell where z may be
 FROM_PRIOR = 0.2  # of the latents, so that no weight is without bound
 
 
+@verb
 def impute(
     model: Model,
     x: Any,

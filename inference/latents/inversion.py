@@ -16,6 +16,7 @@ from pyrogen.data import Split
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.walks import draw_latents
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
+from pyrogen.inference.programs.door import verb
 from pyrogen.nets import mlp
 from pyrogen.seeds import derived
 
@@ -47,6 +48,7 @@ class Inversion:
         return (self.tried <= CLOSE * self.tried.amin(1, keepdim=True)).double().mean(1)
 
 
+@verb
 def invert(
     model: Model,
     x: Tensor | Split,
@@ -94,6 +96,8 @@ def invert(
             f"steps={steps}, restarts={restarts}, lr={lr}, sigma={sigma}: an inversion takes a step from a start, at a "
             "positive rate, and noise is positive."
         )
+    if encoder is not None and method == "optimize":
+        raise ValueError("encoder= is asked by method='encoder' or 'both' alone; name one of them.")
     x, y = told(model, x, y)
     x, y = model.read(x), model.condition_for(y)
     model.check(x, y)

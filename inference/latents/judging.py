@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY, found_again
+from pyrogen.data.split import evenly
 from pyrogen.inference.latents.measured import Measured, share
 from pyrogen.registry import describe, make
 
@@ -123,10 +124,12 @@ class Judge(ABC):
 
     Attributes:
         trust: the share of real test data that it must name right to be asked at all.
+        limit: how many data it learns from at most, which are spread over those that it is given; None: of all.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("judge",)
     trust: float
+    limit: int | None = None
 
     @abstractmethod
     def learn(self, x: Tensor, y: Tensor) -> Learned:
@@ -215,12 +218,6 @@ def unjudged(data: Data) -> str:
     return (
         "a judge reads whole data, and of these some elements are missing; impute them first." if data.missing else ""
     )
-
-
-def evenly(count: int, most: int) -> Tensor:
-    """Places of at most so many of ``count`` data, at equal distances, since the first may be the easiest: ``(n,)``."""
-    n = min(count, most)
-    return torch.arange(n) * count // max(n, 1)
 
 
 def _labelled(data: Data, name: str, most: int) -> tuple[Tensor, Tensor]:

@@ -18,12 +18,14 @@ from pyrogen.inference.evidence.weights import check_weighable
 from pyrogen.inference.latents.joint import placed
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.inference.programs.door import verb
 from pyrogen.registry import unknown
 from pyrogen.seeds import check_seed
 
 SCORES = ("low evidence", "typicality", "likelihood regret", "code distance")
 
 
+@verb
 def outlier_scores(
     model: Model,
     x: Split | Tensor,

@@ -73,10 +73,10 @@ class Outliers(Analysis):
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Ask it."""
         half = min(self.limit, len(data.valid) // 2)
-        valid = data.valid.take(2 * half)
+        valid = data.valid.spread(2 * half)
         # the model knows training data better than others, so validation data say what is typical, and others rank
-        reference, calibration = (_rows(valid, slice(start, start + half)) for start in (0, half))
-        test = data.test.take(min(self.limit, len(data.test)))
+        reference, calibration = (_rows(valid, slice(start, None, 2)) for start in (0, 1))
+        test = data.test.spread(self.limit)
         sets = {"calibration": calibration, "test data": test, **self._strangers(data, test, seed)}
         estimator = None if isinstance(model, HasLogProb) else {"name": "IWAE", "k": self.draws}
         scorer = Scorer(model, reference, estimator, {"steps": self.steps}, seed)
@@ -109,7 +109,7 @@ class Outliers(Analysis):
                 f"against={self.against!r} has data of shape {tuple(other.x_shape)}, and {data.name!r} of "
                 f"{tuple(data.x_shape)}; name data of the same shape."
             )
-        some = other.test.take(min(len(test), len(other.test)))
+        some = other.test.spread(len(test))
         y = None if test.y is None else test.y[: len(some)]  # a conditional model asks for some y of strangers too
         return {self.against: Split(some.x, y, self.against, some.view), **made}
 

@@ -20,6 +20,7 @@ from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.calibration import LEVELS
 from pyrogen.inference.latents.completion import complete
 from pyrogen.inference.latents.joint import joints, placed
+from pyrogen.inference.programs.door import verb
 from pyrogen.kinds import is_picture
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
@@ -56,6 +57,7 @@ other datum."""
 DEFAULT = ("mean", "sd", "sd-of-means", "mean-of-sds", "neighbours", "distance")
 
 
+@verb
 def predictive_check(
     model: Model | Weighable,
     x: Any,

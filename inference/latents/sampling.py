@@ -20,7 +20,7 @@ from pyrogen.inference.evidence.warm_up import Wishes
 from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.draws import Values, from_programs, named, observed, over_chains
 from pyrogen.inference.latents.mixing import MixingWarning, diagnose_chains, in_words, is_grave
-from pyrogen.inference.programs.door import taken
+from pyrogen.inference.programs.door import taken, verb
 from pyrogen.inference.programs.record import has_density, record
 from pyrogen.memory import enough_memory
 
@@ -35,6 +35,7 @@ class Trained(Protocol):
     records: list[dict[str, Any]]
 
 
+@verb
 def sample_posterior(
     pair: Model | Weighable | Trained,
     x: Any,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 import torch
 import xarray as xr
 from torch import Tensor
@@ -11,13 +13,15 @@ from pyrogen.capabilities import HasStates
 from pyrogen.inference.evidence.particle_filter import Moment, Proposal, follow
 from pyrogen.inference.evidence.smc import Crowd
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import taken, verb
 from pyrogen.memory import enough_memory
 
 LEVELS = (0.05, 0.5, 0.95)
 
 
+@verb
 def filter_states(
-    model: Model, x: Tensor, *, particles: int = 1000, proposal: Proposal = "prior", seed: int = 0
+    model: Model, x: Any, *, particles: int = 1000, proposal: Proposal = "prior", seed: int = 0
 ) -> xr.Dataset:
     """The state at each step given the sequence up to it, p(z_t | x_≤t), by a particle filter.
 
@@ -25,7 +29,7 @@ def filter_states(
 
     Args:
         model: one that hides a state at each step.
-        x: data ``(B, C, T)``.
+        x: data ``(B, C, T)``, or a split.
         particles: of each sequence.
         proposal: what they are drawn from, "prior" or "guide".
         seed: of the draws.
@@ -36,6 +40,7 @@ def filter_states(
     Raises:
         ValueError: the model hides no states, or the data do not fit.
     """
+    _, x, _, _ = taken(model, x)
     moments = _followed(model, x, particles, proposal, seed)
     weights = [moment.log_weights.softmax(0) for moment in moments]
     beliefs = [_moments(m.states.z.double(), w.unsqueeze(-1)) for m, w in zip(moments, weights, strict=True)]
@@ -44,9 +49,10 @@ def filter_states(
     return found
 
 
+@verb
 def smooth_states(
     model: Model,
-    x: Tensor,
+    x: Any,
     *,
     particles: int = 500,
     trajectories: int = 100,
@@ -61,7 +67,7 @@ def smooth_states(
 
     Args:
         model: one that hides a state at each step.
-        x: data ``(B, C, T)``.
+        x: data ``(B, C, T)``, or a split.
         particles: of each sequence.
         trajectories: drawn backward.
         proposal: what particles are drawn from, "prior" or "guide".
@@ -75,6 +81,7 @@ def smooth_states(
     """
     if trajectories < 2:
         raise ValueError(f"trajectories={trajectories}: a standard deviation needs at least 2.")
+    _, x, _, _ = taken(model, x)
     moments = _followed(model, x, particles, proposal, seed)
     assert isinstance(model, HasStates)
     with evaluating(model), seeded(seed, x.device), enough_memory("lower particles or trajectories"):
@@ -85,12 +92,13 @@ def smooth_states(
     return found
 
 
-def forecast(model: Model, x: Tensor, known: int, *, particles: int = 1000, seed: int = 0) -> xr.Dataset:
+@verb
+def forecast(model: Model, x: Any, known: int, *, particles: int = 1000, seed: int = 0) -> xr.Dataset:
     """What follows the first steps of sequences, p(x_t | x_≤known): particles that have seen these go on by themselves.
 
     Args:
         model: one that hides a state at each step.
-        x: data ``(B, C, T)``, of which only the first ``known`` steps are looked at.
+        x: data ``(B, C, T)``, or a split, of which only the first ``known`` steps are looked at.
         known: how many steps.
         particles: of each sequence.
         seed: of the draws.
@@ -102,6 +110,7 @@ def forecast(model: Model, x: Tensor, known: int, *, particles: int = 1000, seed
     Raises:
         ValueError: as of :func:`filter_states`, or there is nothing known, or nothing to come.
     """
+    _, x, _, _ = taken(model, x)
     length = x.shape[-1]
     if not 1 <= known < length:
         raise ValueError(f"known={known}: of {length} steps 1 to {length - 1} can be known.")
@@ -133,7 +142,8 @@ def _followed(
         raise ValueError(f"{type(model).__name__} hides no state at each step; take a 'vae-sequential'.")
     if particles < 2:
         raise ValueError(f"particles={particles}: a filter needs at least 2.")
-    model.check(x)
+    if proposal not in get_args(Proposal):
+        raise ValueError(f"proposal={proposal!r}: choose 'prior' or 'guide'.")
     crowd = Crowd(1, particles, len(x), x.device)
     with evaluating(model), seeded(seed, x.device), enough_memory("lower particles, or give fewer data"):
         return list(follow(model, x[..., :known], None, crowd, proposal))

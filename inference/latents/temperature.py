@@ -24,10 +24,12 @@ from pyrogen.distributions.pushed import Pushed
 from pyrogen.distributions.tempered import HasTemperature, check
 from pyrogen.inference.latents.walks import decoded, latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 
 CENTRED = Normal, Laplace, StudentT, Cauchy, MultivariateNormal, LowRankMultivariateNormal
 
 
+@verb
 def sample_at(model: Model, n: int, temperature: float, y: Tensor | None = None, seed: int = 0) -> Tensor:
     """Means of p(x|z) at ``n`` latents of the prior with its spread scaled by T, or x itself so drawn: ``(n, *x_shape)``.
 
@@ -47,10 +49,11 @@ def sample_at(model: Model, n: int, temperature: float, y: Tensor | None = None,
         seed: of the draws.
 
     Raises:
-        ValueError: a negative temperature, a model that has neither, or a prior that has no centres: independent bits and
-            classes, and those on spheres and simplices.
+        ValueError: no number of draws, a negative temperature, a model that has neither, or a prior that has no centres:
+            independent bits and classes, and those on spheres and simplices.
     """
     check(temperature)
+    model.check_draws(n, y)
     if isinstance(model, HasConditionals):
         with evaluating(model), seeded(seed, model.device):
             return model.complete(torch.zeros(n, *model.x_shape, device=model.device), 0, y, temperature)

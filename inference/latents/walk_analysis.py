@@ -111,7 +111,7 @@ def _norms(model: Model, data: Data, seed: int) -> dict[str, Tensor]:
 
 def _latents(model: Model, data: Data, seed: int = 0) -> Tensor:
     """Codes of test data, or, without an encoder, draws of the prior, given the y of test data where it looks at one."""
-    part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
+    part = data.test.spread(COUNTED).to(model.device)
     y = model.condition_for(part.y)
     if not isinstance(model, HasPosterior):
         return draw_latents(model, COUNTED if y is None else len(y), y, seed).flatten(1)
@@ -130,7 +130,7 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
     if y is not None:
         made += " with the y of the first end"
     if not is_picture(data.x_shape):
-        shown = data.test.take(min(COUNTED, len(data.test))).x
+        shown = data.test.spread(COUNTED).x
         figure = walk_plots.trails(walked[0].flatten(2), walked[-1].flatten(2), shown)
         yield Picture("walks", f"{made} on straight lines and on arcs between {between}.", figure)
         return
@@ -172,7 +172,7 @@ def _ground(model: Model, data: Data, y: Tensor | None) -> Iterator[Picture]:
     """Of two latents: how much the decoder stretches their plane, and the shortest way through it."""
     if not isinstance(model, HasPosterior) or model.latent_shape != torch.Size([2]):
         return
-    part = data.test.take(min(COUNTED, len(data.test))).to(model.device)
+    part = data.test.spread(COUNTED).to(model.device)
     with evaluating(model):
         codes = codes_of(model, part.x, model.condition_for(part.y))
     one = None if y is None else y[0]

@@ -8,20 +8,22 @@ import torch
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Prior
-from pyrogen.base import HasGenerator, HasPosterior, Model
+from pyrogen.base import HasGenerator, HasPosterior, Model, check_number
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Split
 from pyrogen.inference.latents.paths import great_circle, grid, path_named
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import at_least, verb
 from pyrogen.inference.programs.record import is_point
 
 
+@verb
 def interpolate(
     model: Model,
     first: Tensor,
     second: Tensor,
     steps: int = 8,
-    y: tuple[Tensor, Tensor] | None = None,
+    y: Tensor | tuple[Tensor, Tensor] | None = None,
     path: str = "lerp",
 ) -> Tensor:
     """What is decoded on the way from one latent to another, means of p(x|z(t)) for t from 0 to 1: ``(B, steps, *x_shape)``.
@@ -33,15 +35,16 @@ def interpolate(
         first: data ``(B, *x_shape)``; of a model without an encoder latents ``(B, *latent_shape)``, see :func:`draw_latents`.
         second: where the walks end, likewise.
         steps: places on each walk, the ends among them.
-        y: conditions of both; the first stays. A model that infers them need not be told, here and below.
+        y: conditions of both, or of each; the first stays. A model that infers them need not be told, here and below.
         path: "lerp", straight, or "slerp", on an arc around the origin, or "circle", on around it back to the first.
 
     Raises:
-        ValueError: no such path, latents of another shape, or no latents at all.
+        ValueError: no such path, no steps, latents of another shape, or no latents at all.
     """
     along = path_named(path)
+    at_least(1, steps=steps)
     with evaluating(model):
-        given = y or (given_to(model, first), None)
+        given = (given_to(model, first), None) if y is None else (y, y) if isinstance(y, Tensor) else y
         a, b = (codes_of(model, x, c) for x, c in zip((first, second), given, strict=True))
         t = torch.linspace(0, 1, steps, dtype=a.dtype, device=a.device)
         z = along(a.flatten(1).unsqueeze(1), b.flatten(1).unsqueeze(1), t).unflatten(-1, a.shape[1:])
@@ -65,6 +68,7 @@ def corners(model: Model, four: Tensor, side: int = 6, y: Tensor | None = None, 
         return decoded(model, square, None if y is None else y[0])
 
 
+@verb
 def traverse(model: Model, z: Tensor, coordinates: Sequence[int], values: Tensor, y: Tensor | None = None) -> Tensor:
     """What is decoded while one coordinate of a latent takes other values: ``(coordinates, steps, *x_shape)``.
 
@@ -74,7 +78,16 @@ def traverse(model: Model, z: Tensor, coordinates: Sequence[int], values: Tensor
         coordinates: which ones move, each in a row of its own; of a grid of latents as if it were flat.
         values: what they take, ``(coordinates, steps)``.
         y: the condition of that datum.
+
+    Raises:
+        ValueError: the latent has no such coordinate, or there are not as many rows of values.
     """
+    _check_coordinates(z, coordinates)
+    if values.dim() != 2 or len(values) != len(coordinates):
+        raise ValueError(
+            f"values are (coordinates, steps), a row for each of the {len(coordinates)} coordinates; got "
+            f"{tuple(values.shape)}."
+        )
     flat = z.flatten().repeat(*values.shape, 1)
     for row, coordinate in enumerate(coordinates):
         flat[row, :, coordinate] = values[row]
@@ -82,6 +95,7 @@ def traverse(model: Model, z: Tensor, coordinates: Sequence[int], values: Tensor
         return decoded(model, flat.unflatten(-1, z.shape), y)
 
 
+@verb
 def traverse_plane(
     model: Model, z: Tensor, coordinates: tuple[int, int], across: Tensor, down: Tensor, y: Tensor | None = None
 ) -> Tensor:
@@ -94,7 +108,11 @@ def traverse_plane(
         across: values of the first, ``(C,)``.
         down: values of the second, ``(R,)``.
         y: the condition of that datum.
+
+    Raises:
+        ValueError: the latent has no such coordinates.
     """
+    _check_coordinates(z, coordinates)
     flat = z.flatten().repeat(len(down), len(across), 1)
     flat[..., coordinates[0]], flat[..., coordinates[1]] = across, down.unsqueeze(1)
     with evaluating(model):
@@ -114,6 +132,7 @@ def circle(model: Model, first: Tensor, second: Tensor, steps: int = 16, y: Tens
         return decoded(model, z, None if y is None else y.unsqueeze(1))
 
 
+@verb
 def reconstruct_by_chance(model: Model, x: Tensor, n: int, y: Tensor | None = None, seed: int = 0) -> Tensor:
     """Means of p(x|z) at ``n`` draws of q(z|x) for each datum, what the encoder thinks it may be: ``(B, n, *x_shape)``.
 
@@ -198,8 +217,16 @@ def latent_prior(model: Model, y: Tensor | None = None) -> Distribution:
     return priors[0].generator(y)
 
 
+@verb
 def draw_latents(model: Model, n: int, y: Tensor | None = None, seed: int = 0) -> Tensor:
-    """``n`` draws of the prior, ``(n, *latent_shape)``, each given its y where the prior looks at one."""
+    """``n`` draws of the prior, ``(n, *latent_shape)``, each given its y where the prior looks at one.
+
+    Raises:
+        ValueError: no number of draws, not as many y, or a model that has no one prior.
+    """
+    check_number(n)
+    if y is not None and model.condition is not None:
+        model.condition.check(y, n)
     with evaluating(model), seeded(seed, model.device):
         prior = latent_prior(model, y)
         z: Tensor = prior.sample(() if prior.batch_shape else (n,))
@@ -238,6 +265,13 @@ def aggregate(model: HasPosterior, x: Tensor, y: Tensor | None = None) -> Tensor
     """One draw of q(z|x) for each datum, together a sample of the aggregated posterior: ``(B, latent_size)``."""
     z: Tensor = model.encode(x, y).sample()
     return z
+
+
+def _check_coordinates(z: Tensor, coordinates: Sequence[int]) -> None:
+    size = z.numel()
+    for coordinate in coordinates:
+        if not -size <= coordinate < size:
+            raise ValueError(f"a latent of {size} numbers has no coordinate {coordinate}; they are 0 to {size - 1}.")
 
 
 def _generator(model: Model) -> HasGenerator:

@@ -116,7 +116,8 @@ def targeted_attack(
         with asked(model) as logits:
             return float(log_odds(logits(x + way * (nearest - x)), target).sigmoid().mean())
     epsilon = way * float((nearest - x).flatten(1).norm(dim=1).mean())
-    found = ProjectedGradient("2", steps)(model, x, target, epsilon, targeted=True, bounds=limits_of(data), seed=seed)
+    bounds = limits_of(data, x)
+    found = ProjectedGradient("2", steps)(model, x, target, epsilon, targeted=True, bounds=bounds, seed=seed)
     return float(found.probability.mean())
 
 

@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from torch import Tensor
 
-from pyrogen.inference.latents.judging import Judge, Learned, evenly
+from pyrogen.data.split import evenly
+from pyrogen.inference.latents.judging import Judge, Learned
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.nets.features import Features
 from pyrogen.registry import choice
@@ -79,6 +80,8 @@ class SupportVectors(Judge):
         trust: the share of real test data that it must name right.
         limit: data that they learn from; the time that they take grows with the square.
     """
+
+    limit: int
 
     def __init__(self, cost: float = 10.0, trust: float = 0.9, limit: int = 5000) -> None:
         self.cost, self.trust, self.limit = cost, trust, limit

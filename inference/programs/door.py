@@ -2,18 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from pyrogen.arguments import conform, several
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data, Split
-from pyrogen.data.memory import as_split
+from pyrogen.data.memory import as_data, as_split
 from pyrogen.inference.programs.plain import as_pair
 
 Judged = Model | Pair | tuple[Callable[..., object], Callable[..., object]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def verb(function: F) -> F:
+    """A function for users, which takes its arguments as its annotations ask for them, and refuses others in a sentence.
+
+    Numbers and strings are those of :func:`pyrogen.arguments.conform`; one where several are asked for is one of them; data
+    are whatever :func:`~pyrogen.inference.fit` takes, of a kind that the model does; arrays become tensors where an
+    annotation names these.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        given = conform(function, bound.arguments)
+        models = [value for value in given.values() if isinstance(value, Model)]
+        for name, value in given.items():
+            given[name] = _understood(name, value, str(signature.parameters[name].annotation), models)
+        bound.arguments.update(given)
+        return function(*bound.args, **bound.kwargs)
+
+    return called  # type: ignore[return-value]
+
+
+def _understood(name: str, value: Any, annotation: str, models: list[Model]) -> Any:
+    kinds = annotation.split(" | ")
+    if value is None and "None" in kinds:
+        return value
+    if "Data" in kinds:
+        return as_data(value, models[0].kinds if models else None)
+    if "Tensor" in annotation and isinstance(value, np.ndarray) and "ndarray" not in annotation:
+        return torch.as_tensor(value)
+    if kinds in (["Model"], ["Model", "Tensor"]) and not isinstance(value, (Model, Tensor)[: len(kinds)]):
+        samples = ", or samples as a tensor" if len(kinds) > 1 else ""
+        raise ValueError(
+            f"{name}= takes a model, as create gives it or a run has it{samples}; got {type(value).__name__}."
+        )
+    named = isinstance(value, Mapping) and any(kind.startswith("Mapping[") for kind in kinds)
+    return several(value) if annotation.startswith("Sequence[") and not named else value
+
+
+def at_least(least: int, **numbers: int) -> None:
+    """Refuse numbers that are too small.
+
+    Raises:
+        ValueError: one is.
+    """
+    for name, number in numbers.items():
+        if number < least:
+            raise ValueError(f"{name}={number}: needs {least} or more.")
 
 
 def taken(pair: Any, x: Any, y: Any = None) -> tuple[Model, Tensor, Tensor | None, Split | None]:

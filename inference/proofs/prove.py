@@ -109,8 +109,11 @@ def prove(
                 else:
                     held[i] = measure(claim, run, bench, tell)
                 known = [m for m in held if m]
+                left = [c.says for c, m in zip(claims, held, strict=True) if m is None]
                 spent = round(sum(m.minutes for m in known), 3)
-                proof = Proof(name, record.summary, record.details["reference"], known, spent, **provenance())
+                proof = Proof(
+                    name, record.summary, record.details["reference"], known, spent, **provenance(), unmeasured=left
+                )
                 write(path, proof.to_json())
                 write_table(folder, table)
             assert proof is not None

@@ -16,6 +16,7 @@ from pyrogen.inference.proofs.claims import BOUNDS, Claim, claims_of
 from pyrogen.provenance import provenance
 
 FOLDER, TABLE = Path("proofs"), "PROOFS.md"
+SENTENCES = ("says", "control_says")
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,13 @@ class Measured:
 
     @property
     def proved(self) -> bool:
-        """The claim is met and its control fails."""
-        return self.met and self.control_fails and not self.error
+        """The claim is met and its control fails, on as many seeds as it is made on."""
+        return self.met and self.control_fails and not self.few and not self.error
+
+    @property
+    def few(self) -> str:
+        """That it was run on fewer seeds than it is made on, in words; empty if it was not."""
+        return f"{len(self.seeds)} of {self.claimed_seeds} seeds" if len(self.seeds) < self.claimed_seeds else ""
 
     @property
     def verdict(self) -> str:
@@ -70,14 +76,18 @@ class Measured:
             return f"error: {self.error}"
         if self.proved:
             return "proved"
-        return " and ".join(
-            [*([] if self.met else ["missed"]), *([] if self.control_fails else ["control does not fail"])]
-        )
+        kept = [*([] if self.met else ["missed"]), *([] if self.control_fails else ["control does not fail"])]
+        return ", ".join(filter(None, [" and ".join(kept), self.few]))
 
 
 @dataclass(frozen=True)
 class Proof:
-    """All claims of one entry as they came out, with where and when."""
+    """All claims of one entry as they came out, with where and when.
+
+    Attributes:
+        claims: those that were measured.
+        unmeasured: what else the entry claims: an interrupted run leaves some.
+    """
 
     entry: str
     summary: str
@@ -88,11 +98,12 @@ class Proof:
     versions: Mapping[str, str]
     commit: str
     date: str
+    unmeasured: Sequence[str] = ()
 
     @property
     def proved(self) -> bool:
-        """Every claim is."""
-        return all(claim.proved for claim in self.claims)
+        """Every claim of the entry is."""
+        return not self.unmeasured and all(claim.proved for claim in self.claims)
 
     def to_json(self) -> str:
         """As JSON text; numbers that are not finite become null."""
@@ -106,8 +117,8 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
     """Write the Markdown table of every proof in a folder; by default to ``PROOFS.md`` beside the folder.
 
     A measurement holds for the claim that it was made of: where an entry claims something else by now (another bound, recipe,
-    control, sentence), the old numbers are left out and the claim is said to be stale. Entries that are not known here keep
-    their rows, and these say so.
+    control), the old numbers are left out and the claim is said to be stale. Sentences are those of now: what was measured is
+    told by all the rest. Entries that are not known here keep their rows, and these say so.
 
     Raises:
         ValueError: a file there is no proof.
@@ -159,7 +170,8 @@ def measured_before(path: Path, claims: Sequence[Claim]) -> tuple[list[Measured 
     stated = json.loads(json.dumps([claim.stated() for claim in claims]))
     found = [next((row for row in proof["claims"] if _is_of(row, now)), None) for now in stated]
     others = [row["says"] for row in proof["claims"] if not any(_is_of(row, now) for now in stated)]
-    return [None if row is None else _as_of(proof, row) for row in found], others
+    held = zip(found, stated, strict=True)
+    return [None if row is None else _as_of(proof, _said(row, now)) for row, now in held], others
 
 
 def _as_of(proof: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
@@ -203,22 +215,25 @@ def _standing(proof: Mapping[str, Any], stated: Sequence[Any] | None) -> list[Ma
         "verdict": f"stale: this was not measured; run pyrogen prove {proof['entry']}",
     }
     found = ([row for row in measured if _is_of(row, now)] for now in stated)
-    return [rows[0] if rows else {**now, **stale} for now, rows in zip(stated, found, strict=True)]
+    return [_said(rows[0], now) if rows else {**now, **stale} for now, rows in zip(stated, found, strict=True)]
 
 
 def _is_of(row: Mapping[str, Any], stated: Mapping[str, Any]) -> bool:
-    """Whether a measurement was made of a claim as it is stated."""
-    return {k: row[k] for k in stated} == stated
+    """Whether a measurement was made of a claim as it is stated, in whatever words."""
+    return all(row[k] == stated[k] for k in stated if k not in SENTENCES)
+
+
+def _said(row: Mapping[str, Any], stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A measurement of a claim in the words of now."""
+    return {**row, **{k: stated[k] for k in SENTENCES}}
 
 
 def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
-    run, claimed = len(claim["seeds"]), claim["claimed_seeds"]
-    few = f"{run} of {claimed} seeds" if 0 < run < claimed else ""
     # a plain number of seeds counts from 0; what was measured on others says so
-    named = f"seeds {', '.join(map(str, claim['seeds']))}" if list(claim["seeds"]) != list(range(run)) else ""
+    plain = list(range(len(claim["seeds"])))
+    named = f"seeds {', '.join(map(str, claim['seeds']))}" if list(claim["seeds"]) != plain else ""
     elsewhere = f"on {claim['machine']['cpu']}, torch {claim['versions']['torch']}" if claim.get("machine") else ""
-    seeds = ": ".join(filter(None, [few, named]))
-    said = f" ({'; '.join(filter(None, [seeds, elsewhere]))})" if seeds or elsewhere else ""
+    said = f" ({'; '.join(filter(None, [named, elsewhere]))})" if named or elsewhere else ""
     cells = [
         f"`{proof['entry']}`",
         claim["says"],

@@ -15,11 +15,12 @@ from pyrogen.data import Data, Split
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.judging import TrainedJudge, as_decoded
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.quality.measure import BLOCKS, Measure, parts, standard_error
 from pyrogen.inference.quality.modes import oracle_of, placed, raw_values
 from pyrogen.inference.quality.quality import COLUMNS, Quality
 from pyrogen.inference.quality.spaces import FeatureSpace, space_of
-from pyrogen.kinds import is_picture
+from pyrogen.kinds import is_picture, kind_named
 from pyrogen.registry import choices, describe, make, unknown
 from pyrogen.seeds import check_seed, derived, numpy_generator
 
@@ -49,6 +50,7 @@ class Compared(NamedTuple):
     draws: str
 
 
+@verb
 def assess(
     model_or_samples: Model | Tensor,
     data: Data,
@@ -87,7 +89,7 @@ def assess(
     for what, name, names in (("split", split, SPLITS), ("kind of draws", draws, DRAWS)):
         if name not in names:
             raise unknown(what, name, names)
-    chosen = _chosen(measures, data)
+    chosen = _chosen(measures, data, split)
     num = _enough(model_or_samples, data, num, split)
     compared = compare(model_or_samples, data, num, seed, split, draws)
     space = space_of(compared.data, features) if any(m.reads == "features" for m in chosen.values()) else None
@@ -195,23 +197,33 @@ def halves(split: Split, num: int, seed: int) -> tuple[Tensor, Tensor]:
     return order[:num], order.flip(0)[:num]
 
 
-def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: Data) -> dict[str, Measure]:
+def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: Data, split: str) -> dict[str, Measure]:
     """The measures by name; of all those that apply."""
     if isinstance(measures, str) or (measures is not None and not measures):
         raise ValueError(f"measures={measures!r}: expected a list of names, such as ['frechet', 'coverage'].")
     made: list[Measure] = [make("measure", one) for one in (choices("measure") if measures is None else measures)]
-    pictures = is_picture(data.x_shape)
     if measures is None:
-        lacking = {*(() if pictures else ("pictures",)), *(() if data.oracle else ("modes",))}
-        made = sorted((m for m in made if m.reads not in lacking), key=lambda m: m.order)
+        known = [m for m in made if not _objection(m, data, split) and (data.oracle or m.reads != "modes")]
+        made = sorted(known, key=lambda m: m.order)
     named = {describe(m)["name"]: m for m in made}
-    wrong = [name for name, m in named.items() if m.reads == "pictures" and not pictures]
-    if wrong:
-        raise ValueError(
-            f"{wrong[0]} is a measure of pictures, x_shape=(1 or 3, H, W) of 4 pixels a side or more, and {data.name!r} has "
-            f"x_shape={tuple(data.x_shape)}; leave it out."
-        )
+    for name, measure in named.items():
+        if why := _objection(measure, data, split):
+            raise ValueError(f"{name} {why}; leave it out.")
     return named
+
+
+def _objection(measure: Measure, data: Data, split: str) -> str:
+    """Why a measure does not apply, to be read after its name; "" where it does."""
+    if measure.reads == "pictures" and not is_picture(data.x_shape):
+        return (
+            f"is a measure of pictures, x_shape=(1 or 3, H, W) of 4 pixels a side or more, and {data.name!r} has "
+            f"x_shape={tuple(data.x_shape)}"
+        )
+    if measure.reads == "x" and not kind_named(data.kind).vectors:
+        return f"compares vectors of numbers, and {data.name!r} is of kind {data.kind!r}"
+    if measure.held_out and split == "train":
+        return "asks whether data of the training are nearer than such that were held out, and split='train' is the training"
+    return ""
 
 
 def usual_draws(model: Model, data: Data, seed: int = 0) -> Draws:
@@ -240,7 +252,12 @@ def with_errors(
 ) -> tuple[float, ...]:
     """Value, floor and their difference, each followed by its error, from numbers, those of parts, and least errors."""
     (value, repeated, least), (floor, floor_repeated, floor_least) = made, other
-    error = max(least, standard_error(repeated, halved))
-    floor_error = max(floor_least, standard_error(floor_repeated, halved))
-    apart = max(math.hypot(least, floor_least), standard_error(repeated - floor_repeated, halved))
+    error = _larger(least, standard_error(repeated, halved))
+    floor_error = _larger(floor_least, standard_error(floor_repeated, halved))
+    apart = _larger(math.hypot(least, floor_least), standard_error(repeated - floor_repeated, halved))
     return value, error, floor, floor_error, value - floor, apart
+
+
+def _larger(least: float, error: float) -> float:
+    """The larger of two errors; NaN where parts tell none."""
+    return math.nan if math.isnan(error) else max(least, error)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pyrogen.inference.quality.measure import Direction, Measure, Reads, kept
+from pyrogen.inference.quality.measure import Direction, Measure, Reads, distances, kept
 from pyrogen.registry import choice
 
 ROWS = 100  # samples whose distances to all data are held at once
@@ -28,6 +28,7 @@ class Memorization(Measure):
 
     better: ClassVar[Direction] = "lower"
     reads: ClassVar[Reads] = "x"
+    held_out: ClassVar[bool] = True
     order = 50
     says = "The share of samples that copy training data: these are the nearest more often than others of their number."
     above = "training data are copied"
@@ -56,13 +57,13 @@ class Memorization(Measure):
     def _of_blocks(self, made: Tensor, real: Tensor, train: Tensor, masks: Tensor) -> Tensor:
         """The share of the blocks that each mask keeps, ``(R, blocks)``."""
         points, blocks = made.flatten(1).double(), masks.shape[1]
-        distances, counts, sizes = zip(
+        nearest, counts, sizes = zip(
             *(_nearest(points, pool.flatten(1).double(), blocks) for pool in (real, train)), strict=True
         )
         found = []
         for left in masks:
             rows = kept(len(points), left)
-            near = [d[rows][:, left] for d in distances]
+            near = [d[rows][:, left] for d in nearest]
             least = torch.minimum(*(d.amin(1) for d in near)).unsqueeze(1)
             # of data that are equally near each is as likely to be the one
             held, trained = (
@@ -81,10 +82,10 @@ def _known(train: Tensor | None) -> Tensor:
 
 def _nearest(points: Tensor, pool: Tensor, blocks: int) -> tuple[Tensor, Tensor, Tensor]:
     """How far the nearest of each block is, how many are equally near, ``(N, blocks)`` each, and the blocks' sizes."""
-    distances, counts, parts = [], [], [pool[b::blocks] for b in range(blocks)]
+    least, counts, parts = [], [], [pool[b::blocks] for b in range(blocks)]
     for part in parts:
-        d = torch.cdist(points, part)
-        distances.append(d.amin(1))
-        counts.append((d == distances[-1].unsqueeze(1)).sum(1))
+        d = distances(points, part)
+        least.append(d.amin(1))
+        counts.append((d == least[-1].unsqueeze(1)).sum(1))
     sizes = torch.tensor([len(part) for part in parts])
-    return torch.stack(distances, 1), torch.stack(counts, 1).double(), sizes
+    return torch.stack(least, 1), torch.stack(counts, 1).double(), sizes

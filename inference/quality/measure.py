@@ -29,6 +29,7 @@ class Measure(ABC):
         says: what it measures, in a sentence.
         above: what it says of samples that it is above its floor.
         below: and below.
+        held_out: whether the data that samples are compared with must be such that the model was not trained on.
         halved: whether its error is had from halves, and not from leaving out little, see :func:`standard_error`.
     """
 
@@ -39,6 +40,7 @@ class Measure(ABC):
     says: ClassVar[str]
     above: ClassVar[str]
     below: ClassVar[str]
+    held_out: ClassVar[bool] = False
     halved: ClassVar[bool] = False
 
     def __init__(self) -> None:
@@ -76,6 +78,16 @@ class Measure(ABC):
 def kept(n: int, mask: Tensor) -> Tensor:
     """Which of n rows a mask of blocks keeps, ``(n,)``."""
     return mask[torch.arange(n) % len(mask)]
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances of rows ``(N, F)`` and ``(M, F)`` in float64, ``(N, M)``, exactly 0 between rows that are the same.
+
+    They come from a product of matrices, by far the fastest way, whose rounding alone would put repeated rows apart.
+    """
+    place = torch.unique(torch.cat([a, b]), dim=0, return_inverse=True)[1]
+    same = place[: len(a), None] == place[None, len(a) :]
+    return torch.cdist(a.double(), b.double()).masked_fill(same, 0.0)
 
 
 def parts(halved: bool) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.inference.latents.measured import share_error
-from pyrogen.inference.quality.measure import Direction, Measure, kept
+from pyrogen.inference.quality.measure import Direction, Measure, distances, kept
 from pyrogen.registry import choice
 
 NEIGHBOURS = 5
@@ -28,9 +28,13 @@ def covered(between: Tensor, among: Tensor, k: int) -> Tensor:
         among: distances among the data, ``(M, M)``.
         k: which neighbour.
     """
-    nearest = between.amin(0)
+    return within(between, among, k).any(0)
+
+
+def within(between: Tensor, among: Tensor, k: int) -> Tensor:
+    """Which samples are nearer to which data than these to their k-th nearest other datum, ``(N, M)``."""
     # where data repeat one another their reach is 0, and a sample there is as near as it can be
-    return (nearest < reach(among, k)) | (nearest == 0)
+    return (between < reach(among, k)) | (between == 0)
 
 
 def coverage(made: Tensor, real: Tensor, k: int = NEIGHBOURS) -> float:
@@ -81,7 +85,7 @@ class Neighbours(Measure):
 
     def _distances(self, made: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         points, centres = (x.detach().flatten(1).double() for x in ((real, made) if self.turned else (made, real)))
-        return torch.cdist(points, centres), torch.cdist(centres, centres)
+        return distances(points, centres), distances(centres, centres)
 
 
 @choice("measure", "precision")
@@ -147,7 +151,7 @@ class Density(Neighbours):
 
     def read(self, between: Tensor, among: Tensor) -> Tensor:
         """The mean number of balls that a point is in, over k."""
-        return (between < reach(among, self.k)).double().sum(1).mean() / self.k
+        return within(between, among, self.k).double().sum(1).mean() / self.k
 
 
 @choice("measure", "coverage")
@@ -199,7 +203,7 @@ class ModeAveraging(Neighbours):
 
     E minₘ ‖made − xₘ‖ / E min_{m′≠m} ‖xₘ − x_{m′}‖. Not to be confused with mode dropping: samples of one mode alone are as
     near to data as data are. Where distances mean little, as those of raw pixels, averages are nearer to data than these to
-    one another, and it is below 1: ask it of features.
+    one another, and it is below 1: ask it of features. Of data that are all repeated there is no such unit, and it is NaN.
     """
 
     better: ClassVar[Direction] = "equal"

@@ -53,8 +53,10 @@ class Quality:
         return self._number(name, "excess", "excess_error")
 
     def errors_from_floor(self, name: str) -> float:
-        """How many errors a number is above its floor, or, if negative, below."""
+        """How many errors a number is above its floor, or, if negative, below; NaN where that is not told."""
         apart = self.excess(name)
+        if math.isnan(apart.value) or math.isnan(apart.error):
+            return math.nan
         if apart.error > 0:
             return apart.value / apart.error
         return 0.0 if apart.value == 0 else math.copysign(math.inf, apart.value)

@@ -15,7 +15,7 @@ from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY, found_again
 from pyrogen.inference.latents.judging import TrainedJudge, judge_of, unjudged
 from pyrogen.inference.programs.contexts import evaluating
-from pyrogen.kinds import is_picture
+from pyrogen.kinds import is_picture, kind_named
 from pyrogen.registry import unknown
 
 SPACES = ("auto", "x", "pixels", "judge", "Inception")
@@ -23,8 +23,6 @@ FITTED, AXES = 2000, 64  # training data that a space is fitted to; principal ax
 BLOCK = 1000
 INCEPTION = "inception_v3_google-0cc3c7bd.pth"
 INCEPTION_SIDE, INCEPTION_BLOCK = 299, 32
-# by which torchvision's networks read colours
-CENTRE, SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ def space_of(data: Data, features: str | FeatureSpace | TrainedJudge = "auto") -
                    made of x, as ``reduced(of='mnist')``, on those of the data that they are of
     ``Inception``  the last hidden layer, 2048 wide, of torchvision's Inception, where its weights lie on this machine; not
                    the network whose distances are published
-    ``auto``       of pictures ``judge``, or ``pixels`` where there can be none; of all else ``x``
+    ``auto``       of pictures ``judge``, or ``pixels`` where there can be none; of what is no vector of numbers, as words,
+                   ``judge``; of all else ``x``
     =============  ==================================================================================================
 
     Raises:
@@ -101,7 +100,12 @@ def labelled(data: Data) -> Data:
 
 
 def standardized(data: Data) -> FeatureSpace:
-    """x itself, in units of the training data's standard deviations."""
+    """x itself, in units of the training data's standard deviations.
+
+    Raises:
+        ValueError: x is no vector of numbers.
+    """
+    _refuse_words(data)
     rows = _plain(_some(data), data.kind)
     mean, scale = rows.mean(0), rows.std(0)
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
@@ -110,7 +114,12 @@ def standardized(data: Data) -> FeatureSpace:
 
 
 def principal(data: Data, why: str = "") -> FeatureSpace:
-    """x in its principal axes among training data; ``why`` there is nothing better."""
+    """x in its principal axes among training data; ``why`` there is nothing better.
+
+    Raises:
+        ValueError: x is no vector of numbers.
+    """
+    _refuse_words(data)
     rows = _plain(_some(data), data.kind)
     mean = rows.mean(0)
     _, size, axes = torch.linalg.svd(rows - mean, full_matrices=False)
@@ -145,21 +154,33 @@ def inception(data: Data) -> FeatureSpace:
     network.fc = torch.nn.Identity()
 
     def read(x: Tensor) -> Tensor:
-        centre, scale = (torch.tensor(v).reshape(3, 1, 1) for v in (CENTRE, SCALE))
         with evaluating(network):
-            parts = [
-                network(
-                    (interpolate(part.float().expand(-1, 3, -1, -1), INCEPTION_SIDE, mode="bilinear") - centre) / scale
-                )
-                for part in x.split(INCEPTION_BLOCK)
-            ]
-        return torch.cat(parts)
+            return torch.cat([network(_as_inception_reads(part)) for part in x.split(INCEPTION_BLOCK)])
 
     says = "the last hidden layer of torchvision's Inception"
-    return FeatureSpace("Inception", says, hashlib.sha256(path.read_bytes()).hexdigest()[:12], read)
+    digest = hashlib.sha256(path.read_bytes() + b"of colours from -1 to 1").hexdigest()[:12]
+    return FeatureSpace("Inception", says, digest, read)
+
+
+def _as_inception_reads(x: Tensor) -> Tensor:
+    """Pictures in [0, 1] as the network's weights were trained on them: of 299 pixels a side, three colours from −1 to 1.
+
+    Torchvision's own scale of colours is that of its other networks; of it this one, by ``transform_input``, makes the same.
+    """
+    return 2 * interpolate(x.float().expand(-1, 3, -1, -1), INCEPTION_SIDE, mode="bilinear") - 1
+
+
+def _refuse_words(data: Data) -> None:
+    if not kind_named(data.kind).vectors:
+        raise ValueError(
+            f"{data.name!r} is of kind {data.kind!r}, whose numbers are no vectors that lie near to or far from one another, "
+            "and there is no space of them but what a judge sees; take data with one label a datum, and features='judge'."
+        )
 
 
 def _usual(data: Data) -> FeatureSpace:
+    if not kind_named(data.kind).vectors and not unjudged(data):
+        return _judged(judge_of(data), data)
     if not is_picture(data.x_shape):
         return standardized(data)
     known = labelled(data)
@@ -179,7 +200,7 @@ def _judged(judge: TrainedJudge, data: Data) -> FeatureSpace:
 
 def _some(data: Data) -> Tensor:
     """Training data that a space is fitted to."""
-    return data.train.take(FITTED).x.cpu()
+    return data.train.spread(FITTED).x.cpu()
 
 
 def _plain(x: Tensor, kind: str) -> Tensor:

@@ -72,8 +72,8 @@ class AttributeAnalysis(Analysis):
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Probe the codes of training data, and change those of test data."""
         start, target = self.pair
-        train = data.train.take(min(MOST, len(data.train))).to(model.device)
-        test = data.test.take(min(MOST, len(data.test))).to(model.device)
+        train = data.train.spread(MOST).to(model.device)
+        test = data.test.spread(MOST).to(model.device)
         assert train.y is not None  # of others it is not asked
         assert test.y is not None
         known = train.y >= 0

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from pyrogen.base import Model
 from pyrogen.data import Data
+from pyrogen.data.split import evenly
 from pyrogen.inference.latents.analysis import Analysis, Finding
 from pyrogen.inference.latents.judging import Judge, unjudged
 from pyrogen.inference.objectives.augmentations import Augmentation
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.representations.shares import Shares
 from pyrogen.kinds import is_picture
 from pyrogen.registry import choice, make
@@ -27,6 +29,7 @@ SAMPLES, PLAIN, VIEWS, DEALT = (
 )
 
 
+@verb
 def augment(
     model: Model,
     data: Data,
@@ -57,7 +60,8 @@ def augment(
         seed: of what is drawn.
 
     Raises:
-        ValueError: a model that makes no data of given classes, data without labels, or no draws.
+        ValueError: a model that makes no data of given classes, data without labels, no draws, or more samples than the
+            classifier learns from beside some data of each class.
     """
     if why := _useless(model, data):
         raise ValueError(why)
@@ -68,6 +72,8 @@ def augment(
     classifier: Judge = make("judge", judge)
     x, y, asked, truth = _labelled(data, limit)
     classes = y.unique().repeat_interleave(made)
+    rows = _room(y, len(classes), classifier)
+    x, y = x[rows], y[rows]
     own = classifier.learn(x, y).names(asked) == truth
     hits: dict[str, list[Tensor]] = {SAMPLES: [], PLAIN: [], VIEWS: [], DEALT: []}
     for draw in range(draws):
@@ -132,9 +138,23 @@ def _useless(model: Model, data: Data) -> str:
     return unjudged(data)
 
 
+def _room(y: Tensor, made: int, classifier: Judge) -> Tensor:
+    """The data that a classifier has room for beside so many samples, ``(n,)``: of all ways the same, and no sample goes."""
+    if classifier.limit is None or len(y) + made <= classifier.limit:
+        return torch.arange(len(y))
+    by_class = y.argsort(stable=True)
+    rows = by_class[evenly(len(y), max(0, classifier.limit - made))].sort().values
+    if len(y[rows].unique()) < len(y.unique()):
+        raise ValueError(
+            f"made={made // len(y.unique())} samples of each of {len(y.unique())} classes leave no room for data of each: "
+            f"the judge learns from {classifier.limit} at most; make fewer, or raise its limit."
+        )
+    return rows
+
+
 def _labelled(data: Data, limit: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The training data whose label is known, and such test data, with their labels."""
-    train, test = data.train.known(), data.test.known().take(limit)
+    train, test = data.train.known(), data.test.known().spread(limit)
     assert train.y is not None  # else nobody could judge
     assert test.y is not None
     return train.x.cpu(), train.y.cpu(), test.x.cpu(), test.y.cpu()

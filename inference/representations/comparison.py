@@ -16,6 +16,7 @@ from pyrogen.base import Model
 from pyrogen.data import Data
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.latents.measured import Measured, crossed, share_error
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.representations.labelled import Labelled, labelled
 from pyrogen.inference.representations.probed import COLUMNS, Probed
 from pyrogen.inference.representations.readers import Reader
@@ -29,6 +30,7 @@ READERS = ("Linear", "Neighbours")
 SHUFFLED = "labels dealt out at random"
 
 
+@verb
 def compare_representations(
     models: Model | Mapping[str, Model],
     data: Data,

@@ -10,6 +10,7 @@ import torch
 from pyrogen.base import HasFeatures, Model
 from pyrogen.data import Data, Split
 from pyrogen.inference.latents.analysis import Analysis, Finding
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.representations.disentanglement import known_factors
 from pyrogen.inference.representations.readers import Reader
 from pyrogen.inference.representations.representation import Codes, Representation, scaled
@@ -56,6 +57,7 @@ def rarity(codes: np.ndarray, y: np.ndarray, smoothing: float = 0.1, bins: int =
     return found
 
 
+@verb
 def debias(
     model: Model,
     data: Data,
@@ -100,8 +102,7 @@ def debias(
     if factor == bias or draws < 1:
         raise ValueError(f"factor={factor!r}, bias={bias!r}, draws={draws}: needs two factors, and 1 draw or more.")
     (pool, y, y_bias), (test, truth, other) = (
-        _asked(split, names.index(factor), names.index(bias))
-        for split in (data.train.take(min(limit, len(data.train))), data.test)
+        _asked(split, names.index(factor), names.index(bias)) for split in (data.train.spread(limit), data.test)
     )
     encoder, made = Codes().of(model, data, seed), make("reader", reader)
     read = make("representation", representation).of(model, data, seed)

@@ -14,7 +14,7 @@ from pyrogen.data import Data
 from pyrogen.figures import outlier_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.representations.factor_scores import SCORES, disentanglement, mutual_informations
+from pyrogen.inference.representations.factor_scores import SCORES, disentanglement, mutual_informations, varying
 from pyrogen.nets import mlp
 from pyrogen.registry import choice
 
@@ -60,6 +60,9 @@ class Disentangled(Analysis):
             return (
                 f"the factors of {data.name!r} are not known: it needs several labels a datum, y of shape (N, factors)."
             )
+        assert data.test.y is not None
+        if varying(data.test.y.cpu().numpy()).sum() < 2:
+            return f"fewer than two factors of {data.name!r} have several values, and which of them a latent holds is asked."
         if model.latent_size < 2:
             return (
                 f"latent_size={model.latent_size} is one latent, and which of several holds a factor is what is asked."
@@ -69,8 +72,10 @@ class Disentangled(Analysis):
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Ask it."""
         assert isinstance(model, HasPosterior)
-        part = data.test.take(min(self.limit, len(data.test))).to(model.device)
+        part = data.test.spread(self.limit).to(model.device)
         assert part.y is not None
+        truth, names = part.y.cpu().numpy(), np.array(known_factors(data))
+        several = varying(truth)
         with evaluating(model):
             codes = model.code(part.x, model.condition_for(part.y)).flatten(1).cpu()
         known = disentanglement(codes, part.y, repeats=self.repeats, seed=seed)
@@ -87,12 +92,14 @@ class Disentangled(Analysis):
             table.append([title, *(f"{m:.3f} ± {e:.3f}" for m, e in (own[name], rival[name]))])
         (mig, error), (chance, spread) = own["mig"], rival["mig"]
         better = mig - chance > 3 * float(np.hypot(error, spread)) and mig > 0.1
-        shares = mutual_informations(codes.double().numpy(), part.y.cpu().numpy())
-        figure = outlier_plots.shares(shares, known_factors(data))
+        figure = outlier_plots.shares(
+            mutual_informations(codes.double().numpy(), truth[:, several]), names[several].tolist()
+        )
+        left_out = "" if several.all() else f" Left out, for all data have one value: {', '.join(names[~several])}."
         return Finding(
             says=(
                 f"The latent that knows most of a factor knows more of it than the next by {mig:.2f} ± {error:.2f} of its "
-                f"entropy (MIG; random encoders: {chance:.2f} ± {spread:.2f})."
+                f"entropy (MIG; random encoders: {chance:.2f} ± {spread:.2f}).{left_out}"
             ),
             verdict="well" if better else "open",
             advice=""

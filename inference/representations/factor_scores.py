@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.inference.evidence.progress import track
+from pyrogen.inference.programs.door import verb
 from pyrogen.registry import unknown
 from pyrogen.seeds import numpy_generator
 
@@ -141,6 +142,7 @@ SCORES: dict[str, tuple[str, Rule]] = {
 }
 
 
+@verb
 def disentanglement(
     codes: Tensor | np.ndarray,
     factors: Tensor | np.ndarray,
@@ -155,19 +157,20 @@ def disentanglement(
 
     Args:
         codes: ``(N, n)``.
-        factors: whole numbers, ``(N, F)``, F at least 2; their order means nothing.
+        factors: whole numbers, ``(N, F)``; their order means nothing. Those of one value are left out, for nothing can be
+            known of them; 2 at least are left.
         scores: which ones; by default all.
         repeats: how many halvings.
         seed: of them, and of all that is drawn.
 
     Returns:
         ``mig``, ``sap``, ``beta_vae``, ``factor_vae``, ``disentangled``, ``complete`` and ``informative`` (the three of DCI)
-        over ``repeat``.
+        over ``repeat``; the attribute ``factors`` is how many are scored, ``left_out`` how many have one value.
 
     Raises:
-        ValueError: an unknown score, no factors, fewer than 20 data, or codes that are not finite.
+        ValueError: an unknown score, fewer than 2 factors of several values or than 20 data, or codes that are not finite.
     """
-    z, f = _checked(codes, factors)
+    z, f, left_out = _checked(codes, factors)
     for name in scores or ():
         if name not in SCORES:
             raise unknown("score", name, list(SCORES))
@@ -183,7 +186,7 @@ def disentanglement(
                 for name in found.keys() & values.keys():
                     found[name].append(values[name])
                 advance(1)
-    attributes = {"data": len(z), "latents": z.shape[1], "factors": f.shape[1], "seed": seed}
+    attributes = {"data": len(z), "latents": z.shape[1], "factors": f.shape[1], "left_out": left_out, "seed": seed}
     return xr.Dataset({name: ("repeat", values) for name, values in found.items()}, attrs=attributes)
 
 
@@ -246,7 +249,14 @@ def _votes(
     return np.stack([vote(half, int(factor)) for factor in chosen]), chosen
 
 
-def _checked(codes: Tensor | np.ndarray, factors: Tensor | np.ndarray) -> Half:
+def varying(factors: np.ndarray) -> np.ndarray:
+    """Which factors ``(N, F)`` have several values, ``(F,)``."""
+    found: np.ndarray = (factors != factors[:1]).any(0)
+    return found
+
+
+def _checked(codes: Tensor | np.ndarray, factors: Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Codes, the factors of several values, and how many have one."""
     z = (codes.detach().cpu().numpy() if isinstance(codes, Tensor) else np.asarray(codes)).astype(np.float64)
     f = factors.detach().cpu().numpy() if isinstance(factors, Tensor) else np.asarray(factors)
     if z.ndim != 2 or f.ndim != 2 or len(z) != len(f) or f.shape[1] < 2 or f.dtype.kind not in "iu":
@@ -257,4 +267,10 @@ def _checked(codes: Tensor | np.ndarray, factors: Tensor | np.ndarray) -> Half:
         raise ValueError(
             f"needs at least 20 finite codes of at least 2 numbers; got {z.shape}, not finite: {(~np.isfinite(z)).sum()}."
         )
-    return z, f
+    several = varying(f)
+    if several.sum() < 2:
+        raise ValueError(
+            f"{several.sum()} of {f.shape[1]} factors have several values in these data, and which of two or more a code "
+            "holds is what is asked; take data in which more of them vary."
+        )
+    return z, f[:, several], int((~several).sum())

@@ -153,7 +153,8 @@ class Probed:
         return found
 
     def _number(self, columns: tuple[str, str], representation: str, reader: str, labels: int | None) -> Measured:
-        row = self.results.sel(representation=representation, reader=reader, labels=labels or self.labels[-1])
+        labels = self.labels[-1] if labels is None else labels
+        row = self.results.sel(representation=representation, reader=reader, labels=labels)
         return Measured(float(row[columns[0]]), float(row[columns[1]]), int(self.results.attrs["judged"]))
 
     def _repr_html_(self) -> str:

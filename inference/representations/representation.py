@@ -104,7 +104,7 @@ class Untrained(Representation):
             )
         with seeded(derived(seed, 1)[0]):
             fresh: Model = create(origin["entry"], **arguments)
-            part = data.train.take(min(MOST, len(data.train)))
+            part = data.train.spread(MOST)
             if fresh.needs_training_data:
                 fresh.before_training(part.x, part.y)
         return Codes().of(fresh.to(model.device), data, seed)
@@ -144,7 +144,7 @@ class PrincipalComponents(Representation):
         """Of the training data."""
         from sklearn.decomposition import PCA
 
-        x = _flat(data.train.take(min(MOST, len(data.train))))
+        x = _flat(data.train.spread(MOST))
         size = _size(self.size, model, data)
         fitted = PCA(min(size, *x.shape), random_state=derived(seed)[0]).fit(x)
         return lambda split: np.asarray(fitted.transform(_flat(split)))
@@ -156,7 +156,7 @@ class PrincipalComponents(Representation):
 
 @choice("representation")
 class RandomFeatures(Representation):
-    """Random Fourier features, √(2/n) cos(w·x + b), w ~ N(0, I / D Var x): what chance gives, as many as the model has.
+    """Random Fourier features, √(2/n) cos(w·x + b), w ~ N(0, 2 I / D Var x): what chance gives, as many as the model has.
 
     Reference: Rahimi & Recht 2007, Random features for large-scale kernel machines.
 
@@ -171,7 +171,7 @@ class RandomFeatures(Representation):
         """With a width of the kernel as wide as the training data are spread."""
         from sklearn.kernel_approximation import RBFSampler
 
-        x = _flat(data.train.take(min(MOST, len(data.train))))
+        x = _flat(data.train.spread(MOST))
         gamma = 1 / (x.shape[1] * max(float(x.var()), np.finfo(float).tiny))
         drawn = RBFSampler(gamma=gamma, n_components=_size(self.size, model, data), random_state=derived(seed, 2)[0])
         drawn.fit(x)

@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from pyrogen.data import Data
 from pyrogen.inference.latents.measured import Measured, mean, share_error
+from pyrogen.inference.programs.door import verb
 from pyrogen.registry import unknown
 from pyrogen.seeds import derived
 from pyrogen.vocabulary import END
@@ -92,6 +93,7 @@ class WordVectors:
         return f"WordVectors({len(self.words):,} words, size {self.vectors.shape[1]})"
 
 
+@verb
 def word_vectors(
     data: Data, size: int = 25, window: int = 2, least: int = 5, shuffled: bool = False, seed: int = 0
 ) -> WordVectors:

@@ -16,6 +16,7 @@ from pyrogen.data import Data, Split
 from pyrogen.inference.latents.analysis import Analysis, Finding
 from pyrogen.inference.latents.judging import Judge
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.representations.disentanglement import known_factors
 from pyrogen.inference.representations.readers import Reader
 from pyrogen.inference.representations.representation import Codes, scaled
@@ -30,6 +31,7 @@ TINY = 1e-12  # probability that a reader of few votes gives at least
 MANY = 100  # labelled data of each class, by which readers choose their size
 
 
+@verb
 def zero_shot(
     model: Model,
     data: Data,
@@ -69,7 +71,7 @@ def zero_shot(
     classes = unseen_pairs(data, factors)
     if why := _useless(model, data):
         raise ValueError(why)
-    some = data.train.take(min(limit, len(data.train)))
+    some = data.train.spread(limit)
     train, test = _known(some, classes), _known(data.test, classes)
     test = test.rows(classes.number(test.y, classes.unseen) >= 0)
     rng = numpy_generator(seed, 11)
@@ -172,17 +174,19 @@ def _read(model: Model, data: Data, train: _Known, test: _Known, classes: Classe
     encoder = Codes().of(model, data, seed)
     pool, asked = scaled(*(encoder(Split(known.x, None, "test", data.test.view)) for known in (train, test)))
 
-    def log_odds(y: Tensor) -> Tensor:
+    def log_odds(y: Tensor, values: int) -> Tensor:
         classifier = reader.classifier(MANY).fit(pool, y.numpy())
-        found = torch.full((len(asked), int(y.max()) + 1), -torch.inf, dtype=torch.float64)
+        # of a value that training lacks nothing is known, and it is never named
+        found = torch.full((len(asked), values), -torch.inf, dtype=torch.float64)
         p = torch.from_numpy(classifier.predict_proba(asked)).double()
         found[:, torch.from_numpy(classifier.classes_)] = p.clamp_min(TINY).log()
         return found
 
-    of = [log_odds(train.y[:, k]) for k in range(2)]
+    values = 1 + torch.cat([classes.seen, classes.unseen]).amax(0)
+    of = [log_odds(train.y[:, k], int(values[k])) for k in range(2)]
     return _Ways(
         lambda among: (of[0][:, among[:, 0]] + of[1][:, among[:, 1]]).argmax(1),
-        log_odds(classes.number(train.y, classes.seen)).argmax(1),
+        log_odds(classes.number(train.y, classes.seen), len(classes.seen)).argmax(1),
     )
 
 

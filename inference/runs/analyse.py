@@ -8,7 +8,6 @@ import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +140,7 @@ class Analysed:
         from pyrogen import html
 
         rows = [(name, f"{f.verdict}: {f.says}") for name, f in self.findings.items()]
-        return html.block(escape(self.title), html.table(rows, ("analysis", "finding")))
+        return html.block(self.title, html.table(rows, ("analysis", "finding")))
 
 
 def analyse(

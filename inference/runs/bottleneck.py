@@ -14,6 +14,7 @@ from pyrogen.data import Data
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.training.fit import fit
 from pyrogen.registry import choice
 
@@ -21,6 +22,7 @@ SHARE = 0.1
 SPREAD = 0.01
 
 
+@verb
 def bottleneck(
     data: Data,
     sizes: Sequence[int],

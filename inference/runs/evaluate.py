@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from pyrogen.base import Model, Objective
 from pyrogen.data import Data
 from pyrogen.inference.evidence import guide_check
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.runs.density import Noise, density_of, trained_by
 from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.runs.scores import part_of, save_score
 from pyrogen.inference.training.run import Run
 
 
+@verb
 def evaluate(
     run: Run | str | Path,
-    estimator: Estimator | str | None = None,
+    estimator: Estimator | str | Mapping[str, Any] | None = None,
     *,
     weights: str = "last",
     split: str = "test",

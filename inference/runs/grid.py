@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pyrogen import registry
+from pyrogen.arguments import several
 from pyrogen.data import load
 from pyrogen.files import first_line, write
 from pyrogen.inference.evidence.estimator import Estimator
@@ -134,6 +135,7 @@ def plan(
     common = dict(common) | ({"entry": entry} if "entry" in over and entry != USUAL else {})
     if both := sorted(over.keys() & common.keys()):
         raise ValueError(f"{both[0]} is an axis of the grid and is given for all cells too; leave one out.")
+    over = {key: several(values) for key, values in over.items()}
     entries = [str(name) for name in over.get("entry", (entry,))]
     owners = {name: _owners(registry.find("entry", name).load()) for name in entries}
     every = {key: owner for name in reversed(entries) for key, owner in owners[name].items()}
@@ -189,11 +191,12 @@ def _takes(entry: str, owners: Owners, key: str) -> bool:
 def _described(key: str, value: Any, owners: Owners) -> Any:
     """A value as plain data, its names checked."""
     base = key.split(".", 1)[0]
-    if base not in owners or (base != key and not _is_choice(base)):
+    if base not in owners or (base != key and not _is_choice(base, owners)):
         raise registry.unknown("argument of the entry, fit or load", key, owners)
     if base == "data" and isinstance(value, (str, Path)) and str(value) not in registry.choices("data"):
         value = str(Path(value).expanduser().absolute()) if Path(value).expanduser().exists() else str(value)
-    plain = registry.describe(registry.make(key, value) if _is_choice(key) and value is not None else value)
+    made = base == key and value is not None and _is_choice(key, owners)
+    plain = registry.describe(registry.make(key, value) if made else value)
     if own := re.search(r'\{"own": "([^"]*)"', json.dumps(plain)):
         raise ValueError(
             f"{key} is made of {own[1]}, which other processes cannot build; use names and registered choices."
@@ -201,8 +204,9 @@ def _described(key: str, value: Any, owners: Owners) -> Any:
     return plain
 
 
-def _is_choice(key: str) -> bool:
-    return key in registry.axes() and key != "data"
+def _is_choice(key: str, owners: Owners) -> bool:
+    """Whether an argument takes a choice on an axis; the kind and the sequences of data are wishes of the same names."""
+    return key in registry.axes() and owners[key][0] != "data"
 
 
 def _nested(chosen: Mapping[str, Any], owners: Owners) -> dict[str, Any]:

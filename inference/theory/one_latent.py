@@ -67,7 +67,7 @@ class OneLatent:
         x = torch.from_numpy(self.x)
         mean = (0.1 * x).clone().requires_grad_()
         log_sd = torch.zeros_like(x, requires_grad=True)
-        slope = torch.tensor(self.slope or 1.0, dtype=x.dtype, requires_grad=self.slope is None)
+        slope = torch.tensor(1.0 if self.slope is None else self.slope, dtype=x.dtype, requires_grad=self.slope is None)
         moved = [mean, log_sd, *([slope] if self.slope is None else [])]
         optimizer, kept = torch.optim.Adam(moved, lr), []
         for step in range(1, steps + 1):

@@ -172,6 +172,7 @@ def cycle_game(identity: float = 0.5, weight: float = 1.0, history: int = 50) ->
     "cyclegan",
     reference="Zhu et al. 2017, Unpaired image-to-image translation using cycle-consistent adversarial networks, "
     "arXiv:1703.10593",
+    settles=("identity", "weight", "history"),
     data="domains",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 8},
 )

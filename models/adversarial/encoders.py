@@ -68,6 +68,7 @@ def bigan(
 @entry(
     "aae",
     reference="Makhzani et al. 2016, Adversarial autoencoders, arXiv:1511.05644",
+    settles=("weight",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
@@ -143,6 +144,7 @@ def avb(
     "vae-gan",
     reference="Larsen et al. 2016, Autoencoding beyond pixels using a learned similarity metric, arXiv:1512.09300",
     fixes={"likelihood": "Normal"},
+    settles=("weight", "scale"),
     data="digits",
     recipe={"epochs": 60, "batch_size": 64},
 )

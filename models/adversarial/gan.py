@@ -181,6 +181,7 @@ class GAN(Model, HasCritic, HasTruncation):
         return {} if self.condition is None or batch.y is None else {"y": batch.y}
 
     def _read(self, y: Tensor | None) -> Tensor | None:
+        self.need_told(y)
         return None if self.reader is None or y is None else self.reader(y)
 
 

@@ -91,7 +91,7 @@ class InfoGAN(GAN, HasCodes):
         categories: int,
         uniform: int,
         noise_size: int,
-        objective: Objective,
+        objective: Objective | str,
         kind: str,
     ) -> None:
         if categories < 2 or uniform < 0 or noise_size < 1:
@@ -141,6 +141,7 @@ class InfoGAN(GAN, HasCodes):
 @entry(
     "infogan",
     reference="Chen et al. 2016, InfoGAN: interpretable representation learning, arXiv:1606.03657",
+    settles=("weight",),
     data="mnist",
     recipe={"epochs": 20, "batch_size": 128},
 )
@@ -151,6 +152,7 @@ def infogan(
     noise_size: int = 20,
     hidden: Sequence[int] = (256, 256),
     weight: float = 1.0,
+    objective: Objective | str | None = None,
     kind: str = "unit",
 ) -> InfoGAN:
     """The GAN whose generator is paid for data that tell their codes, so that each category becomes a kind of data.
@@ -162,6 +164,7 @@ def infogan(
         noise_size: how many more numbers the generator reads.
         hidden: widths of the hidden layers of generator, critic and reader.
         weight: λ, of the information beside the game; 0: a GAN with an idle reader.
+        objective: the default objective of ``fit``: Adversarial(penalty="R1") + weight * Information().
         kind: of the data; for "unit" and "binary" the generator ends in a sigmoid.
     """
     size = categories + uniform + noise_size
@@ -169,5 +172,5 @@ def infogan(
     generator = nn.Sequential(generator, nn.Sigmoid()) if kind in BOUNDED else generator
     critic = mlp(x_shape, hidden, (1,), activation=lambda: nn.LeakyReLU(0.2))
     reader = mlp(x_shape, hidden, (categories + 2 * uniform,), activation=lambda: nn.LeakyReLU(0.2))
-    objective = Adversarial(penalty="R1") + weight * Information()
-    return InfoGAN(generator, critic, reader, x_shape, categories, uniform, noise_size, objective, kind)
+    goal = Adversarial(penalty="R1") + weight * Information() if objective is None else objective
+    return InfoGAN(generator, critic, reader, x_shape, categories, uniform, noise_size, goal, kind)

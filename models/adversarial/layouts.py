@@ -68,6 +68,7 @@ class StyleEncoder(nn.Module):
     "spade",
     reference="Park et al. 2019, Semantic image synthesis with spatially-adaptive normalization, arXiv:1903.07291",
     fixes={"likelihood": "Normal"},
+    settles=("critic", "weight"),
     data="sprites(y='layout')",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 64},
 )

@@ -76,6 +76,7 @@ class PerceptualGenerator(LearnsFeatures, Generator):
     "pix2pix",
     reference="Isola et al. 2017, Image-to-image translation with conditional adversarial networks, arXiv:1611.07004",
     fixes={"likelihood": "Laplace"},
+    settles=("weight", "draws", "critic"),
     data="outlines",
     recipe={"epochs": 60, "lr": 2e-4, "batch_size": 64},
 )
@@ -165,6 +166,7 @@ def superresolution(
     reference="Ledig et al. 2017, Photo-realistic single image super-resolution using a generative adversarial network, "
     "arXiv:1609.04802",
     fixes={"likelihood": "Perceptual"},
+    settles=("weight", "critic"),
     data="reduced",
     recipe={"epochs": 20, "lr": 2e-4, "batch_size": 64},
 )

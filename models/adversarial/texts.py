@@ -27,6 +27,7 @@ from pyrogen.registry import entry, make, variant
     reference="Reed et al. 2016, Generative adversarial text to image synthesis, arXiv:1605.05396; the term of x itself: "
     "Isola et al. 2017, arXiv:1611.07004",
     fixes={"likelihood": "Normal"},
+    settles=("weight", "critic"),
     data="sprites(y='caption', held_out=['red circle', 'large cross'])",
     recipe={"epochs": 60, "lr": 1e-3, "batch_size": 64},
 )

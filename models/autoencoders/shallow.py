@@ -116,6 +116,7 @@ def autoencoder_sparse(
     "autoencoder-sparse-kl",
     reference="Ng 2011, Sparse autoencoder (CS294A lecture notes)",
     fixes={"posterior": "PointMass"},
+    settles=("target", "weight"),
     data="digits",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )
@@ -186,6 +187,7 @@ def autoencoder_denoising(
     "autoencoder-contractive",
     reference="Rifai et al. 2011, Contractive auto-encoders: explicit invariance during feature extraction",
     fixes={"posterior": "PointMass"},
+    settles=("weight",),
     data="digits",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )

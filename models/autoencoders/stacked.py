@@ -131,6 +131,7 @@ def autoencoder_stacked(
     "autoencoder-stacked-contractive",
     reference="Rifai et al. 2011, Contractive auto-encoders: explicit invariance during feature extraction, section 5.2",
     fixes={"prior": "Flat", "posterior": "PointMass"},
+    settles=("weight",),
     data="digits",
     recipe={"epochs": 60, "lr": 3e-3, "batch_size": 64},
 )

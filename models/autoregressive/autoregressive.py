@@ -112,6 +112,7 @@ class AutoregressiveModel(Density, HasConditionals, HasGaps):
 
     def distribution(self, y: Tensor | None = None) -> Autoregressive:
         """p(x), or p(x|y)."""
+        self.need_told(y)
         told = None if self.reader is None or y is None else self.reader(y)
         p = self.likelihood
         return Autoregressive(self.net, p, p.support, p.rescale, told)

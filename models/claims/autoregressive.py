@@ -5,7 +5,7 @@ ON_DIGITS = {
     "data": "digits",
     "recipe": {"epochs": 60, "lr": 5e-3, "batch_size": 64, "lr_milestones": [40]},
 }
-# 6,500 parameters, beside 6,514 of NADE
+# 6,564 parameters, beside 6,514 of NADE
 MIXTURE = {
     "entry": "vae-categorical",
     "arguments": {"latent_size": 100, "hidden": []},
@@ -18,6 +18,8 @@ FEW = {
     "recipe": {"epochs": 6, "lr": 3e-3, "batch_size": 32},
 }
 SMALL_MADE = {"entry": "made", "arguments": {"hidden": [100]}}
+# the masks leave 17,614 parameters, beside 17,569 of the PixelRNN
+LARGE_MADE = {"entry": "made", "arguments": {"hidden": [270]}}
 LOGISTIC_MADE = {"entry": "made", "arguments": {"hidden": [100], "likelihood": "DiscretizedLogisticMixture"}}
 
 CLAIMS = {
@@ -96,8 +98,8 @@ CLAIMS = {
             "says": "After as many epochs it beats MADE of about as many parameters on digits, in nats.",
             "metric": "gain",
             "at_least": 0.5,
-            "against": SMALL_MADE,
-            "control": {**SMALL_MADE, "says": "MADE from other seeds", "seed": 100},
+            "against": LARGE_MADE,
+            "control": {**LARGE_MADE, "says": "MADE from other seeds", "seed": 100},
         },
     ],
 }

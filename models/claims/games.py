@@ -50,11 +50,16 @@ NARROW = {
 }
 LINE = {"seeds": 3, "data": "mixture-1d(of='three')", "arguments": NARROW}
 BRIEF = {"epochs": 6, "batch_size": 128, "lr": 1e-3}
+# one normal of the data's mean and variance covers all three as well, with shares 0.03 nats from equal ones
 ALL_THREE = {
-    "says": "It covers the three modes of a mixture on a line.",
+    "says": "It covers the three modes of a mixture on a line, as one normal that is fitted to them does too.",
     "metric": "mode-coverage",
     "with": {"statistic": "modes"},
     "at_least": 3,
+}
+SHARES_OF_THREE = {
+    **SHARES,
+    "says": "They have shares less unequal than 0.26 nats of KL, as those of one normal that is fitted to them, 0.03, are.",
 }
 IDLE_MINIMAX = {
     "says": "a critic that hardly learns (lr 1e-6)",
@@ -211,29 +216,19 @@ CLAIMS = {
     ],
     "gan-hinge": [
         {**LINE, **ALL_THREE, "recipe": BRIEF, "control": IDLE_HINGE},
-        {**LINE, **SHARES, "recipe": BRIEF, "control": IDLE_HINGE},
+        {**LINE, **SHARES_OF_THREE, "recipe": BRIEF, "control": IDLE_HINGE},
     ],
     "wgan": [
         {
             **EXACT,
-            "says": "Over its largest slope, what its clipped critic tells is never above the distance, as a share.",
+            # no critic tells more than all of it: only the lower end can be missed
+            "says": "Over its largest slope, what its clipped critic tells is half of the distance or more, as a share.",
             "metric": "distance-told",
-            "at_most": 1.0,
-            "control": {
-                "says": "what a critic that is clipped less tells, taken for the distance",
-                "arguments": {
-                    **SMALL,
-                    "objective": {
-                        "name": "Adversarial",
-                        "loss": "Wasserstein",
-                        "penalty": {"name": "Clipping", "bound": 0.2},
-                    },
-                },
-                "with": {"over_slope": False},
-            },
+            "between": [0.5, 1.0],
+            "control": LEAST_SQUARES,
         },
         {**LINE, **ALL_THREE, "recipe": BRIEF, "control": IDLE_WASSERSTEIN},
-        {**LINE, **SHARES, "recipe": BRIEF, "control": IDLE_WASSERSTEIN},
+        {**LINE, **SHARES_OF_THREE, "recipe": BRIEF, "control": IDLE_WASSERSTEIN},
     ],
     "wgan-gp": [
         {

@@ -26,7 +26,7 @@ CLAIMS = {
             "arguments": TOLD,
             "recipe": LEARNED,
             "against": {"arguments": FLAT},
-            "control": {"says": "the flat decoder itself", "arguments": FLAT},
+            "control": {"says": "the flat decoder itself, which gains nothing over itself", "arguments": FLAT},
         },
         {
             **ON_TUNES,

@@ -50,7 +50,7 @@ class VelocityDensity(Density, ABC):
 
     def along(self, tolerance: float | None = None) -> AlongODE:
         """The law before it is moved and scaled."""
-        return AlongODE(self.velocity, self.loc, tolerance or self.tolerance)
+        return AlongODE(self.velocity, self.loc, self.tolerance if tolerance is None else tolerance)
 
     def forward(self) -> Distribution:
         """The law."""

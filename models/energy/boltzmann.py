@@ -230,6 +230,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
 @entry(
     "rbm",
     reference="Hinton 2002, Training products of experts by minimizing contrastive divergence",
+    settles=("k",),
     data="digits",
     recipe={"epochs": 100, "lr": 1e-3, "batch_size": 64},
 )

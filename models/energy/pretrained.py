@@ -154,8 +154,6 @@ class PretrainedAutoencoder(VAE):
                 f"likelihood={type(p).__name__!r}: the machines of pre-training give one number for each element, from 0 to "
                 "1; use likelihood='Bernoulli' or 'ContinuousBernoulli'."
             )
-        if min(widths) < 1:
-            raise ValueError(f"hidden={tuple(hidden)}, latent_size={latent_size}: every layer has 1 unit or more.")
         ups = [nn.Linear(a, b) for a, b in pairwise(widths)]
         downs = [nn.Linear(b, a) for a, b in pairwise(widths)]
         encoder = [part for up in ups for part in (up, nn.Sigmoid())]

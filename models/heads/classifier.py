@@ -105,7 +105,7 @@ class Classifier(Model, HasClassifier, HasFeatures):
         drawn = torch.randint(self.condition.size, (n,), device=self.device)
         target = drawn if y is None else torch.where(y < 0, drawn, y)
         bounds = range_of(self.kinds)
-        noise = activation.start(n, self.x_shape, bounds).to(self.device)
+        noise = self.read(activation.start(n, self.x_shape, bounds).to(self.device))
         return activation.ascend(logits_of(self), target, noise, activation.STEPS, activation.STEP_SIZE, bounds)
 
 
@@ -141,6 +141,7 @@ def classifier(
 @entry(
     "adversarial-examples",
     reference="Madry et al. 2018, Towards deep learning models resistant to adversarial attacks, arXiv:1706.06083",
+    settles=("epsilon", "steps", "norm"),
     data="digits",
     recipe={"epochs": 40, "lr": 1e-3, "batch_size": 64},
 )
@@ -153,6 +154,7 @@ def adversarial_examples(
     epsilon: float = 0.1,
     steps: int = 7,
     norm: str = "inf",
+    objective: Objective | str | None = None,
 ) -> Classifier:
     """The classifier trained on data that an attack has moved against it, which it then withstands.
 
@@ -165,5 +167,7 @@ def adversarial_examples(
         epsilon: how far data are moved in training.
         steps: of the attack in each step of training, which costs as many backward passes.
         norm: of ε, "inf" or "2".
+        objective: the default objective of ``fit``: AdversarialTraining(epsilon, steps, norm).
     """
-    return classifier(x_shape, classes, hidden, width, kind, AdversarialTraining(epsilon, steps, norm))
+    goal = AdversarialTraining(epsilon, steps, norm) if objective is None else objective
+    return classifier(x_shape, classes, hidden, width, kind, goal)

@@ -42,7 +42,7 @@ class Regression(Pair, HasLogProb):
         x_shape: Sequence[int],
         condition: Condition,
         likelihood: Likelihood | str = "Normal",
-        objective: Objective | None = None,
+        objective: Objective | str | None = None,
     ) -> None:
         super().__init__()
         self.x_shape, self.condition = torch.Size(x_shape), condition
@@ -108,8 +108,7 @@ class Regression(Pair, HasLogProb):
         self.likelihood.check(x)
 
     def _given(self, y: Tensor | None) -> Distribution:
-        if y is None:
-            raise ValueError(f"a regression has p(x|y) only, and got no y: pass {self.condition} for each datum.")
+        self.need_told(y)
         return self.likelihood(self.net(self.reader(y)))
 
 
@@ -125,7 +124,7 @@ def regression(
     classes: int | None = None,
     hidden: Sequence[int] = (64, 64),
     likelihood: Likelihood | str = "Normal",
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
 ) -> Regression:
     """Any likelihood as the head of a fully connected network: x given labels or real numbers y.
 
@@ -156,6 +155,7 @@ def mdn(
     hidden: Sequence[int] = (64, 64),
     components: int = 5,
     component: Likelihood | str = "Normal",
+    objective: Objective | str | None = None,
 ) -> Regression:
     """The mixture density network, which has an answer where one input has several outputs.
 
@@ -166,5 +166,6 @@ def mdn(
         hidden: widths of the hidden layers.
         components: how many the mixture has.
         component: each of them: Normal has a diagonal covariance, MultivariateNormal a full one, VonMises is for angles.
+        objective: the default objective of ``fit``: ELBO(), which is log p(x|y).
     """
-    return regression(x_shape, y_shape, classes, hidden, MixtureDensity(components, component))
+    return regression(x_shape, y_shape, classes, hidden, MixtureDensity(components, component), objective)

@@ -89,7 +89,7 @@ class MultiTask(Model, HasTasks, HasFeatures):
             return torch.stack([torch.zeros_like(told), told], 1)
 
         bounds = range_of(self.kinds)
-        noise = activation.start(n, self.x_shape, bounds).to(self.device)
+        noise = self.read(activation.start(n, self.x_shape, bounds).to(self.device))
         sure = torch.ones(n, dtype=torch.long, device=self.device)
         return activation.ascend(odds, sure, noise, activation.STEPS, activation.STEP_SIZE, bounds)
 
@@ -97,6 +97,7 @@ class MultiTask(Model, HasTasks, HasFeatures):
 @entry(
     "multi-task",
     reference="Caruana 1997, Multitask learning",
+    settles=("tie",),
     data="sprites",
     recipe={"epochs": 30, "lr": 1e-3, "batch_size": 64},
 )

@@ -19,6 +19,7 @@ from pyrogen.registry import entry
     reference="Roberts et al. 2018, A hierarchical latent vector model for learning long-term structure in music, "
     "arXiv:1803.05428",
     fixes={"likelihood": "Autoregressive"},
+    settles=("warmup", "free_bits"),
     data="tunes",
     recipe={"epochs": 20, "lr": 3e-3, "batch_size": 64},
 )

@@ -89,7 +89,7 @@ class SocialGAN(Model, HasCritic, HasGenerator):
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """g(z, y), ``(..., *x_shape)`` for z of shape ``(..., latent_size)``; y is broadcast against it."""
-        past = self._told(y)
+        past = self.read(self._told(y))
         lead = torch.broadcast_shapes(z.shape[:-1], past.shape[:-3])
         n = past.shape[:-3].numel()
         if past.dim() == 4 and lead[-1] == n:  # many draws for each y, which is read once
@@ -172,6 +172,7 @@ def shapes_of(x_shape: Sequence[int], y_shape: Sequence[int]) -> tuple[int, int]
     "social-gan",
     reference="Gupta et al. 2018, Social GAN: socially acceptable trajectories with generative adversarial networks, "
     "arXiv:1803.10892",
+    settles=("draws", "weight"),
     data="crossings",
     recipe={"epochs": 15, "lr": 3e-3, "batch_size": 32, "lr_milestones": [12], "lr_decay": 0.3},
 )

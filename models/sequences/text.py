@@ -71,6 +71,7 @@ def lstm_lm(
     "vae-text",
     reference="Bowman et al. 2016, Generating sentences from a continuous space, arXiv:1511.06349",
     fixes={"likelihood": "Autoregressive"},
+    settles=("warmup", "free_bits"),
     data="grammar",
     recipe={"epochs": 40, "lr": 3e-3, "batch_size": 64},
 )
@@ -111,6 +112,7 @@ def vae_text(
     "vae-text-conditional",
     reference="Hu et al. 2017, Toward controlled generation of text, arXiv:1703.00955, of which it is the base",
     fixes={"likelihood": "Autoregressive"},
+    settles=("warmup", "free_bits"),
     data="grammar",
     recipe={"epochs": 40, "lr": 3e-3, "batch_size": 64},
 )

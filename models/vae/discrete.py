@@ -16,6 +16,7 @@ from pyrogen.registry import entry, make
     "vae-bernoulli",
     reference="Mnih & Rezende 2016, Variational inference for Monte Carlo objectives, arXiv:1602.06725",
     fixes={"prior": "Bernoulli", "posterior": "Bernoulli"},
+    settles=("k",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )

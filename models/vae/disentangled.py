@@ -16,6 +16,7 @@ from pyrogen.registry import entry
 @entry(
     "beta-tc-vae",
     reference="Chen et al. 2018, Isolating sources of disentanglement in VAEs, arXiv:1802.04942",
+    settles=("beta",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
@@ -50,6 +51,7 @@ def beta_tc_vae(
 @entry(
     "factor-vae",
     reference="Kim & Mnih 2018, Disentangling by factorising, arXiv:1802.05983",
+    settles=("gamma",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )

@@ -20,6 +20,7 @@ from pyrogen.registry import entry, make
     "vae-ladder",
     reference="Sønderby et al. 2016, Ladder variational autoencoders, arXiv:1602.02282",
     fixes={"prior": "Hierarchical"},
+    settles=("warmup",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )
@@ -54,6 +55,7 @@ def vae_ladder(
     "vae-hierarchical",
     reference="Child 2021, Very deep VAEs generalize autoregressive models, arXiv:2011.10650",
     fixes={"prior": "TopDown"},
+    settles=("warmup",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )

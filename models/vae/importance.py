@@ -18,6 +18,7 @@ from pyrogen.registry import entry, make, variant
 @entry(
     "iwae",
     reference="Burda, Grosse & Salakhutdinov 2016, Importance weighted autoencoders, arXiv:1509.00519",
+    settles=("k",),
     data="mnist",
     recipe={"epochs": 10, "lr": 1e-3, "batch_size": 20},
 )

@@ -181,6 +181,7 @@ vae_heavy_tailed = variant(
     "vae-spherical",
     reference="Davidson et al. 2018, Hyperspherical variational auto-encoders, arXiv:1804.00891",
     fixes={"prior": "HypersphericalUniform", "posterior": "VonMisesFisher"},
+    settles=("warmup",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )

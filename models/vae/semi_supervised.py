@@ -148,6 +148,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
 @entry(
     "vae-semi-supervised",
     reference="Kingma et al. 2014, Semi-supervised learning with deep generative models, arXiv:1406.5298, M2",
+    settles=("weight",),
     data="mnist",
     recipe={"epochs": 50, "lr": 1e-3, "batch_size": 128},
 )

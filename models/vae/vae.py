@@ -204,6 +204,7 @@ class VAE(Pair, HasPosterior, HasGenerator):
         return self.posterior(self.encoder(self.likelihood.rescale(x), self._read(y)), log_joint)
 
     def _read(self, y: Tensor | None) -> Tensor | None:
+        self.need_told(y)
         return None if self.reader is None or y is None else self.reader(y)
 
     def _generated(self, n: int, y: Tensor | None) -> Distribution:
@@ -294,7 +295,6 @@ def vae(
         objective: the default objective of ``fit``: ELBO().
     """
     x_shape = torch.Size(x_shape)
-    _positive(x_shape, latent_size)
     q: Posterior = make("posterior", posterior)
     p: Likelihood = make("likelihood", likelihood)
     pz: Prior = make("prior", prior)
@@ -342,6 +342,7 @@ def vae_conv(
 @entry(
     "beta-vae",
     reference="Higgins et al. 2017, β-VAE: learning basic visual concepts with a constrained variational framework",
+    settles=("beta",),
     data="mnist",
     recipe={"epochs": 20, "lr": 1e-3, "batch_size": 128},
 )

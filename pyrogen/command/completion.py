@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,14 +19,10 @@ BASH = """_pyrogen() {
 }
 complete -o filenames -F _pyrogen pyrogen"""
 
-OTHERS = {
-    "list": ["--axis", "--pretrained"],
-    "fetch": ["--folder", "--revision"],
-    "evaluate": ["--estimator", "--weights", "--split", "--limit", "--flagged_by", "--sigma", "--seed", "--chunk_size"],
-    "sample": ["--n", "--seed", "--y", "--out"],
-    "compare": ["--grid", "--entry", "--data", "--folder", "--estimator", "--limit", "--seeds", "--jobs", "--backend"],
-    "demo": ["--folder", "--epochs"],
-}
+# arguments of `grid` and of `fit` that `pyrogen compare --grid` says itself
+NOT_OF_A_GRID = {"over", "resume", "overwrite"}
+# fields of a dataclass that its constructor does not take
+UNASKED = re.compile(r"\bClassVar\b|\binit=False\b")
 SCRIPTS = {"bash": BASH, "zsh": f"autoload -U +X bashcompinit && bashcompinit\n{BASH}"}
 
 
@@ -33,7 +30,7 @@ def candidates(words: Sequence[str], verbs: Iterable[str]) -> list[str]:
     """What the last of the words may become; nothing where a file name is due."""
     if len(words) <= 1:
         found: Iterable[str] = verbs
-    elif words[0] == "train" and len(words) == 2 and not words[1].startswith("-"):
+    elif words[0] in ("train", "prove") and len(words) == 2 and not words[1].startswith("-"):
         found = registry.list_models()
     elif words[0] == "fetch" and len(words) == 2 and not words[1].startswith("-"):
         found = registry.list_models(pretrained=True)
@@ -53,15 +50,35 @@ def _values(words: Sequence[str]) -> list[str]:
 
 
 def _flags(words: Sequence[str]) -> list[str]:
-    if words[0] != "train":
-        return OTHERS.get(words[0], [])
     option = words[-1].removeprefix("--").split(".", 1)[0]
     if "." in words[-1]:
         chosen = [b for a, b in pairwise(words) if a == f"--{option}"]
         names = _parameters(registry.find(option, chosen[-1])) if chosen and option in registry.axes() else []
         return [f"--{option}.{name}" for name in names]
-    entries = [words[1]] if words[1] in registry.list_models() else []
-    return [f"--{name}" for name in (*_training(entries), "config", "print_config")]
+    if words[0] == "train":
+        added = _training([words[1]] if words[1] in registry.list_models() else [])
+    else:
+        added = _of_a_grid(words) if words[0] == "compare" and any(w.startswith("--grid") for w in words[:-1]) else []
+    return [f"--{name}" for name in dict.fromkeys([*_added(words[0]), *added])]
+
+
+def _added(verb: str) -> list[str]:
+    """The options that the source of a verb adds to its parser one by one, without dashes."""
+    path, found = Path(__file__).parent / "verbs" / f"{verb}.py", []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.is_file() else ():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr == "add_argument":
+                found += [word for word in map(ast.literal_eval, node.args[:1]) if word.startswith("--")]
+            elif node.func.attr == "add_axis":
+                found.append(ast.literal_eval(node.args[1]))
+    return [word.removeprefix("--") for word in found]
+
+
+def _of_a_grid(words: Sequence[str]) -> list[str]:
+    """The options that ``--grid`` brings along: its own, and those of the cells of one entry."""
+    named = [b for a, b in pairwise(words) if a == "--entry" and b in registry.list_models()]
+    own = _parameters(registry.Registration("", "grid", "pyrogen.inference.runs.grid", "grid", ""))
+    return [name for name in (*own, *_training(named or ["vae"])) if name not in NOT_OF_A_GRID]
 
 
 @functools.cache
@@ -109,7 +126,7 @@ def _arguments(defined: Mapping[str, ast.ClassDef | ast.FunctionDef], name: str)
     made = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
     if "__init__" in made:
         return _arguments(dict(made), "__init__")
-    fields = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
+    fields = [n for n in node.body if isinstance(n, ast.AnnAssign) and not UNASKED.search(ast.unparse(n))]
     if any(isinstance(d, ast.Call) and ast.unparse(d.func) == "dataclass" for d in node.decorator_list):
-        return [f for f in fields if f != "axes"]
+        return [n.target.id for n in fields if isinstance(n.target, ast.Name)]
     return next((found for b in node.bases if (found := _arguments(defined, ast.unparse(b)))), [])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrogen.data.label import Named, number
+from pyrogen.data.label import Named, channels_last, number
 from pyrogen.data.source import LARGEST_COUNT, SPLITS, Source, cut, within_a_turn
 from pyrogen.kinds import IMAGE_KINDS
 
@@ -167,7 +167,7 @@ def _pictures(values: np.ndarray) -> bool:
 def _tensor(values: np.ndarray, image: bool) -> Tensor:
     """Rows with channels first; only what is ``image``-like gains a channel."""
     x = torch.from_numpy(values)
-    if x.dim() == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
+    if x.dim() == 4 and channels_last(x.shape):
         return x.movedim(-1, 1).contiguous()
     if x.dim() == 3 and image and _pictures(values):
         return x.unsqueeze(1)

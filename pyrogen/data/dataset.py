@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -329,6 +329,7 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     if wishes.labels is not None:
         source = hide(source, wishes.labels)
     view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
+    view = replace(view, class_names=source.class_names, missing=wishes.missing, paired=source.paired)
     raw = source.splits["train"][0]
     return Data(
         name=source.name,

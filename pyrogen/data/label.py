@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -122,9 +122,14 @@ def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
     return _in_order(whole, "labels without a 0 are numbered from it")
 
 
+def channels_last(shape: Sequence[int]) -> bool:
+    """Whether images ``(N, ·, ·, ·)`` end in their channels: 1 or 3, or 2 or 4 (transparent colours) of larger sides."""
+    _, first, second, last = shape
+    return (last in (1, 3) and first not in (1, 3)) or (last in (2, 4) and min(first, second) > 4)
+
+
 def _channels_first(values: np.ndarray) -> np.ndarray:
-    last = values.shape[-1] in (1, 3) and values.shape[1] not in (1, 3)
-    return np.ascontiguousarray(np.moveaxis(values, -1, 1)) if last else values
+    return np.ascontiguousarray(np.moveaxis(values, -1, 1)) if channels_last(values.shape) else values
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

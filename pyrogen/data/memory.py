@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pyrogen.conditions import UNKNOWN
 from pyrogen.data import arrays as own
 from pyrogen.data.dataset import MEMORY, Data, Wishes, load, prepare
 from pyrogen.data.resize import resize
@@ -130,6 +131,8 @@ def _of_split(split: Split) -> Data:
         )
         for name, index in zip(SPLITS, rows, strict=True)
     }
+    left = parts["train"].y
+    labels = None if left is None or left.is_floating_point() or left.dim() != 1 else int((left > UNKNOWN).sum())
     return Data(
         name=split.data_name,
         train=parts["train"],
@@ -144,7 +147,11 @@ def _of_split(split: Split) -> Data:
         reference=f"{split.name} of {split.data_name}, in memory",
         source=MEMORY,
         standardize=split.view.scale is not None,
+        class_names=split.view.class_names,
+        labels=labels if left is not None and labels != len(left) else None,
+        missing=split.view.missing,
         guessed=split.view.guess,
+        paired=split.view.paired,
     )
 
 
@@ -159,6 +166,10 @@ def _x_and_y(given: Any) -> tuple[np.ndarray, np.ndarray | None]:
         words = [c for c in table.columns if not pandas.api.types.is_numeric_dtype(table[c])]
         if words:
             raise ValueError(f"column {words[0]!r} of the DataFrame holds no numbers; encode it, or leave it out.")
+        # of truth values beside numbers pandas makes objects
+        truths = [c for c in table.columns if pandas.api.types.is_bool_dtype(table[c])]
+        if len(truths) < len(table.columns):
+            table = table.astype(dict.fromkeys(truths, np.uint8))
         x = table.to_numpy() if all(t.kind in "biu" for t in table.dtypes) else table.to_numpy(np.float64)
         # whole numbers below 0 count nothing
         x = x.astype(np.float64) if x.dtype.kind == "i" and x.size and x.min() < 0 else x

@@ -140,13 +140,31 @@ class Split(TensorDataset):
         Raises:
             ValueError: n is below 1.
         """
+        return self._held(slice(self._count(n)))
+
+    def spread(self, n: int) -> Split:
+        """n rows at equal distances, since the first may all be of one class; all of them if there are fewer, in memory.
+
+        Raises:
+            ValueError: n is below 1.
+        """
+        return self._held(evenly(len(self), self._count(n)))
+
+    def _count(self, n: int) -> int:
+        """How many of n rows there are."""
         if n < 1:
             raise ValueError(f"expected to take at least 1 row of {self.data_name} {self.name}, got n={n}.")
-        y = None if self.y is None else self.y[:n]
-        raw = self.raw[:n] if self.raw is not None and self.fresh else None
+        return min(n, len(self))
+
+    def _held(self, index: slice | Tensor) -> Split:
+        """Some rows, in memory."""
+        y = None if self.y is None else self.y[index]
+        raw = self.raw if self.fresh else None
         if isinstance(raw, np.ndarray):
-            raw = torch.from_numpy(np.array(raw)).to(self.device)
-        return Split(self._fixed(slice(n)), y, self.name, self.view, raw)
+            raw = store.rows(raw, self._rows(index)).to(self.device)
+        elif raw is not None:
+            raw = raw[index]
+        return Split(self._fixed(index), y, self.name, self.view, raw)
 
     def known(self) -> Split:
         """The rows whose label is known, in memory; all of them where y is not one label a datum."""
@@ -202,6 +220,12 @@ class Split(TensorDataset):
     def _rows(self, index: Any) -> Tensor:
         """Row numbers of whatever can index a tensor."""
         return torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
+
+
+def evenly(count: int, most: int) -> Tensor:
+    """Places of at most so many of ``count`` data, at equal distances, since the first may be the easiest: ``(n,)``."""
+    n = min(count, most)
+    return torch.arange(n) * count // max(n, 1)
 
 
 def draw_split(raw: Tensor | np.ndarray, y: Tensor | None, name: str, view: View) -> Split:

@@ -7,7 +7,7 @@ import torch
 from pyrogen.data.source import PHOTO_KINDS, SPLITS, Source
 from pyrogen.data.sprites import Sprites
 from pyrogen.data.sprites_reading import SpriteReader
-from pyrogen.data.sprites_sets import draw_factors
+from pyrogen.data.sprites_sets import draw_factors, left_of
 from pyrogen.registry import choice
 
 
@@ -48,6 +48,6 @@ def domains(style: str = "light", size: int = 32, n: int = 5000, ambiguous: bool
         kinds=PHOTO_KINDS,
         levels=256,
         splits=splits,
-        oracle=SpriteReader(one),
+        oracle=SpriteReader(one, drawn=left_of(one, left_out)),
         paired=False,
     )

@@ -58,7 +58,8 @@ class SpriteReader(Oracle):
     (0.035). White noise of standard deviation s is at distance s, and is read through far beyond the tolerance: two
     pictures without marks differ by 0.024 at least, those of 16 pixels by 0.019.
 
-    Modes are the combinations of shape, colour, size and background, wherever the shape stands.
+    Modes are the combinations of shape, colour, size and background that data have, wherever the shape stands: samples are
+    placed among these alone, so that a picture of another one is in no mode.
 
     Memory is that of the silhouettes, 450 of pictures and 3,600 of clips, of T · size² numbers each; all is
     computed on the CPU.
@@ -66,20 +67,29 @@ class SpriteReader(Oracle):
     Args:
         sprites: what is drawn.
         tolerance: the distance up to which a picture is valid.
+        drawn: the factors of data, which are drawn evenly among them, ``(K, factors)``; None: all there are.
     """
 
-    def __init__(self, sprites: Sprites, tolerance: float = TOLERANCE) -> None:
+    def __init__(self, sprites: Sprites, tolerance: float = TOLERANCE, drawn: Tensor | None = None) -> None:
         self.sprites, self.tolerance = sprites, tolerance
-        count = math.prod(len(sprites.values[name]) for name in KINDS)
-        self.weights = torch.full((count,), 1 / count, dtype=torch.float64)
-        self.good = f"within {tolerance:g} of a picture that can be drawn, by the root mean square of all its numbers"
+        numbers = self.mode_of(sprites.every() if drawn is None else drawn)
+        shares = torch.bincount(numbers, minlength=math.prod(len(sprites.values[name]) for name in KINDS)).double()
+        self._exists = shares > 0
+        self.weights = shares[self._exists] / len(numbers)
+        self.good = (
+            f"within {tolerance:g} of a picture that data could have, by the root mean square of all its numbers"
+        )
 
     def read(self, x: Tensor) -> Reading:
-        """The factors of pictures ``(N, *x_shape)`` in [0, 1], by parts.
+        """The factors of pictures ``(N, *x_shape)`` in [0, 1], by parts; data have them or not.
 
         Raises:
             ValueError: the pictures are of another shape.
         """
+        return self._nearest(x, None)
+
+    def _nearest(self, x: Tensor, among: Tensor | None) -> Reading:
+        """The same among silhouettes and pairs of colours, ``(silhouettes, pairs)``; None: all."""
         if x.shape[1:] != self.sprites.x_shape:
             raise ValueError(
                 f"these sprites have x_shape={tuple(self.sprites.x_shape)}; got pictures of {tuple(x.shape[1:])}."
@@ -87,7 +97,7 @@ class SpriteReader(Oracle):
         if not len(x):
             return Reading(torch.empty(0, len(self.sprites.names), dtype=torch.long), torch.empty(0))
         step = max(1, ENTRIES // (len(self.sprites.silhouettes) * len(self._pairs)))
-        parts = [self._read(part) for part in x.detach().cpu().float().split(step)]
+        parts = [self._read(part, among) for part in x.detach().cpu().float().split(step)]
         return Reading(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     def read_frames(self, x: Tensor) -> Frames:
@@ -142,9 +152,10 @@ class SpriteReader(Oracle):
         return kinds, centres, self.sprites.covering(kinds[:, 0], kinds[:, 1], centres.unsqueeze(1)).flatten(1)
 
     def place(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The combination of shape, colour, size and background, and whether the picture is valid."""
-        found = self.read(x)
-        return self.mode_of(found.factors), found.distance <= self.tolerance
+        """The combination of shape, colour, size and background that data have, and whether the picture is valid."""
+        found = self._nearest(x, None if self._exists.all() else self._existing)
+        number = self._exists.cumsum(0) - 1  # of a mode among those that exist
+        return number[self.mode_of(found.factors)], found.distance <= self.tolerance
 
     def mode_of(self, factors: Tensor) -> Tensor:
         """The number of the mode of factors, ``(N,)``."""
@@ -158,10 +169,19 @@ class SpriteReader(Oracle):
         """Every colour with every background, ``(pairs, 2)``."""
         return torch.cartesian_prod(*(torch.arange(len(self.sprites.values[n])) for n in ("colour", "background")))
 
-    def _read(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    @cached_property
+    def _existing(self) -> Tensor:
+        """Which silhouettes have which colours in a mode that exists, ``(silhouettes, pairs)``."""
+        shape = len(self.sprites.silhouettes), len(self._pairs)
+        which = torch.arange(math.prod(shape))
+        return self._exists[self.mode_of(self._factors(which, torch.zeros_like(which)))].reshape(shape)
+
+    def _read(self, x: Tensor, among: Tensor | None) -> tuple[Tensor, Tensor]:
         drawn, n = self.sprites, len(x)
         pixels = x.reshape(n, drawn.frames, 3, -1).transpose(1, 2).flatten(2)
         whole = self._misfit(pixels, drawn.silhouettes)
+        if among is not None:
+            whole = whole.masked_fill(~among, torch.inf)
         best, which = whole.flatten(1).min(1)
         mark = torch.zeros_like(which)
         for k, here in enumerate(drawn.marks[1:] if drawn.tiny else (), start=1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -47,7 +48,8 @@ def sprites(
         y: "factors", whole numbers (N, factors); "label", the shape; "caption", numbers of words; "layout", what is at
             each pixel; "outline", the edge of the shape, (N, 1, size, size), which leaves the colours open; "grey", the
             picture without its colours.
-        held_out: pairs of values that train and valid lack, as ("red circle", "large cross"); test has them.
+        held_out: pairs of values that train and valid lack, as ("red circle", "large cross"); test has them. Of clips "left"
+            and "right" are first of the column, then of the direction: "left right" stand left and go right.
         only: values, as ("large", "red", "blue"): of a factor that one is of, all data have one of those named.
         biased: pairs of values, as ("red circle", "green square"): in train and valid a ``share`` of all that have the second
             value, here circles, have the first one; test is drawn evenly.
@@ -57,7 +59,8 @@ def sprites(
         seed: of the factors.
 
     Raises:
-        ValueError: what no sprites are, pairs of no two factors, or values of none; a share outside [0, 1].
+        ValueError: what no sprites are, pairs of no two factors, or values of none; a share outside [0, 1]; biased pairs that
+            would make those that are held out.
     """
     drawn = Sprites(size, tiny, frames)
     if y not in CONDITIONS:
@@ -68,6 +71,7 @@ def sprites(
         raise ValueError(f"share={share}, tests={tests}: a share lies in [0, 1], and 1 datum or more is for tests.")
     generator = torch.Generator().manual_seed(seed)
     forbidden, leaning = ([pair_of(drawn, words) for words in pairs] for pairs in (held_out, biased))
+    refuse_made(drawn, forbidden, leaning)
     absent = all_but(drawn, only)
     names: Sequence[str] = ()
     splits: dict[str, tuple[Tensor, Tensor]] = {}
@@ -84,7 +88,7 @@ def sprites(
         levels=256,
         splits=splits,
         class_names=tuple(names),
-        oracle=SpriteReader(drawn),
+        oracle=SpriteReader(drawn, drawn=left_of(drawn, absent)),
     )
 
 
@@ -101,7 +105,12 @@ def pair_of(drawn: Sprites, words: str) -> dict[str, int]:
         ValueError: they are no values of two factors.
     """
     said = words.split()
-    found = {name: values.index(w) for w in said for name, values in drawn.values.items() if w in values}
+    found: dict[str, int] = {}
+    for word in said:
+        # "left" and "right" are values of two factors of clips
+        free = [name for name in factors_of(drawn, word) if name not in found]
+        if free:
+            found[free[0]] = drawn.values[free[0]].index(word)
     if len(said) != 2 or len(found) != 2:
         raise ValueError(
             f"{words!r} names no values of two factors, as 'red circle' does; the values are "
@@ -110,22 +119,56 @@ def pair_of(drawn: Sprites, words: str) -> dict[str, int]:
     return found
 
 
+def factors_of(drawn: Sprites, word: str) -> list[str]:
+    """The factors that a word is a value of, in their order."""
+    return [name for name, values in drawn.values.items() if word in values]
+
+
 def all_but(drawn: Sprites, only: Sequence[str]) -> list[dict[str, int]]:
     """The values, by factor, that go where only some of it are to stay.
 
     Raises:
         ValueError: they are no values of sprites.
     """
+    kept: dict[str, set[str]] = {}
     for word in only:
-        if not any(word in values for values in drawn.values.values()):
+        names = factors_of(drawn, word)
+        if not names:
             raise unknown("value of sprites", word, [v for values in drawn.values.values() for v in values])
+        kept.setdefault(names[0], set()).add(word)
     return [
         {name: number}
-        for name, values in drawn.values.items()
-        if not set(only).isdisjoint(values)
-        for number, value in enumerate(values)
-        if value not in only
+        for name, values in kept.items()
+        for number, value in enumerate(drawn.values[name])
+        if value not in values
     ]
+
+
+def left_of(drawn: Sprites, absent: Sequence[dict[str, int]]) -> Tensor:
+    """Every combination of values without some, ``(combinations, factors)`` int64."""
+    every = drawn.every()
+    return every[~shows_any(drawn, every, absent)]
+
+
+def refuse_made(drawn: Sprites, forbidden: Sequence[dict[str, int]], leaning: Sequence[dict[str, int]]) -> None:
+    """Refuse pairs that data lean to where these make some of those that are held out.
+
+    Raises:
+        ValueError: they do.
+    """
+    for held, biased in itertools.product(forbidden, leaning):
+        name, value = next(iter(biased.items()))
+        # what is given the first value has the second one already
+        if held.get(name) == value and all(held.get(other, number) == number for other, number in biased.items()):
+            raise ValueError(
+                f"biased={words_of(drawn, biased)!r} would make {words_of(drawn, held)!r}, which held_out keeps from "
+                "training; leave one of them out."
+            )
+
+
+def words_of(drawn: Sprites, pair: dict[str, int]) -> str:
+    """The two words of a pair."""
+    return " ".join(drawn.values[name][number] for name, number in pair.items())
 
 
 def draw_factors(

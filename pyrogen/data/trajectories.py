@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -163,9 +164,8 @@ def _cells(line: str) -> list[str]:
 
 
 def _agent(cell: str) -> str:
-    """1 and 1.0 are the same."""
-    value = _value(cell)
-    return cell if value is None else f"{value:g}"
+    """1 and 1.0 are the same, and numbers of many digits are not."""
+    return cell if _value(cell) is None else f"{Decimal(cell).normalize():f}"
 
 
 def _value(cell: str) -> float | None:

@@ -36,6 +36,9 @@ class View:
     "tokens"                x = r, −1 after the end
     "paths"                 x = r
     ======================  =====================================
+
+    It also knows what a split by itself is to be told of its data: the names of classes, whether NaN in x is what was not
+    observed, and whether each y belongs to its x.
     """
 
     kind: str = "real"
@@ -47,6 +50,9 @@ class View:
     scale: Scale | None = None
     guess: str = ""
     vocabulary: Vocabulary | None = None
+    class_names: tuple[str, ...] = ()
+    missing: bool = False
+    paired: bool = True
 
     @property
     def fresh(self) -> bool:

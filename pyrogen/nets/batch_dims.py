@@ -59,10 +59,18 @@ class BatchDims(nn.Module):
         outputs: shape of one output.
         role: what to call it in an error.
         pair: whether an output is a mean and a log variance, which the network may then return apart.
+
+    Raises:
+        ValueError: it is no network.
     """
 
     def __init__(self, net: nn.Module, inputs: Size, outputs: Size, role: str, pair: bool = False) -> None:
         super().__init__()
+        if not isinstance(net, nn.Module):
+            got = (
+                f"the class {net.__name__}, write {net.__name__}(...)" if isinstance(net, type) else type(net).__name__
+            )
+            raise ValueError(f"the {role} is a network, an object of a torch.nn.Module; got {got}.")
         self.net, self.inputs, self.outputs, self.role, self.pair = net, Size(inputs), Size(outputs), role, pair
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +43,7 @@ class Codebook(nn.Module):
         super().__init__()
         if codes < 2:
             raise ValueError(f"codes={codes}: a codebook of one vector says nothing of x; use codes >= 2.")
-        if size < 1 or not 0 <= decay < 1 or revive < 0:
+        if size < 1 or not 0 <= decay < 1 or not 0 <= revive < math.inf:
             raise ValueError(
                 f"a codebook of size={size}, decay={decay}, revive={revive}: needs size >= 1, 0 <= decay < 1, revive >= 0."
             )

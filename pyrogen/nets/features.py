@@ -14,8 +14,9 @@ from pyrogen.nets.frozen import descend, freeze
 class Features(nn.Module):
     """What a small convolutional network sees in images once it has learned what they are of.
 
-    It learns their labels; where there are none, how far an image was turned, by 0, 1, 2 or 3 right angles. What it sees are
-    the activations of its layers, each divided so that their variances add up to the number of elements of a datum.
+    It learns the labels that are known; where there are none, how far an image was turned, by 0, 1, 2 or 3 right angles. What
+    it sees are the activations of its layers, each divided so that their variances add up to the number of elements of a
+    datum.
 
     Shapes: ``(N, C, H, W)`` to ``(N, width, H, W)``, ``(N, 2 width, H/2, W/2)`` and ``(N, 4 width)``.
     Reference: turned images: Gidaris, Singh & Komodakis 2018, Unsupervised representation learning by predicting image
@@ -58,7 +59,7 @@ class Features(nn.Module):
         return tuple(h / size for h, size in zip(self._see(x), self.sizes, strict=True))
 
     def fit(self, x: Tensor, y: Tensor | None = None) -> nn.Module:
-        """Learn from training data ``(N, C, H, W)`` and their labels ``(N,)``, whole numbers from 0.
+        """Learn from training data ``(N, C, H, W)`` and their labels ``(N,)``, whole numbers from 0; less: unknown.
 
         Returns:
             The linear layer that names the classes from the activations of the last layer, in units of ``sizes``.
@@ -66,7 +67,9 @@ class Features(nn.Module):
         Raises:
             ValueError: there are no labels, and the images are not square, so that turning changes their shape.
         """
-        labels = None if y is None or y.dim() != 1 or y.is_floating_point() else y
+        labels, images = None, x
+        if y is not None and y.dim() == 1 and not y.is_floating_point() and bool((y >= 0).any()):
+            labels, images = y[y >= 0], x[y >= 0]
         if labels is None and x.shape[-1] != x.shape[-2]:
             raise ValueError(
                 "without labels features are learned from turned images, which must be square; got x_shape="
@@ -76,17 +79,17 @@ class Features(nn.Module):
         both = nn.ModuleDict({"features": self, "head": head})
 
         def loss() -> Tensor:
-            some = torch.randint(len(x), (min(self.batch, len(x)),), device=x.device)
+            some = torch.randint(len(images), (min(self.batch, len(images)),), device=x.device)
             if labels is not None:
-                images, answers = x[some], labels[some]
+                shown, answers = images[some], labels[some]
             else:
-                images = torch.cat([x[some].rot90(k, (-2, -1)) for k in range(4)])
+                shown = torch.cat([images[some].rot90(k, (-2, -1)) for k in range(4)])
                 answers = torch.arange(4, device=x.device).repeat_interleave(len(some))
-            return cross_entropy(head(self(images)[-1]), answers)
+            return cross_entropy(head(self(shown)[-1]), answers)
 
         names = [*(f"features.{name}" for name in self.learned), *(f"head.{name}" for name in freeze(head))]
         self.sizes.fill_(1)
-        descend(both, names, loss, self.passes * -(-len(x) // self.batch), self.rate)
+        descend(both, names, loss, self.passes * -(-len(images) // self.batch), self.rate)
         with torch.no_grad():
             seen = self._see(x[:1000])
             spread = torch.stack([h.flatten(1).var(0).sum() for h in seen])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -31,9 +32,9 @@ class Noisy(nn.Module):
         super().__init__()
         if corruption not in ("normal", "mask", "salt"):
             raise ValueError(f"corruption={corruption!r}: choose 'normal', 'mask' or 'salt'.")
-        if amount < 0 or (corruption != "normal" and amount > 1):
+        if not 0 <= amount < math.inf or (corruption != "normal" and amount > 1):
             most = "" if corruption == "normal" else ", as a probability at most 1"
-            raise ValueError(f"noise={amount} of corruption={corruption!r} must be at least 0{most}.")
+            raise ValueError(f"noise={amount} of corruption={corruption!r} must be finite and at least 0{most}.")
         self.net, self.amount, self.corruption = net, amount, corruption
 
     def forward(self, x: Tensor, *condition: Tensor) -> Tensor:

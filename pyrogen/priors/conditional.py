@@ -56,6 +56,6 @@ class ConditionalNormal(Prior):
         """
         if y is None:
             raise ValueError("the prior ConditionalNormal is p(z|y): pass a y for each datum.")
-        read = self._read(y)
+        read = self._read(y).to(next(self.net.parameters()).dtype)  # of labels it is of torch's default
         loc, log_scale = self.net(read.reshape(-1, read.shape[-1])).reshape(*read.shape[:-1], -1).chunk(2, -1)
         return dist.Normal(loc, log_scale.exp()).to_event(1)

@@ -69,8 +69,8 @@ def run(arguments: Sequence[str]) -> int:
         if (value := getattr(options, name)) is not None and value < 1:
             raise ValueError(f"{name}={value}: needs 1 or more.")
     if refused := opt.spoken(arguments) & (SCORED if options.quality else MEASURED):
-        owner = "scores of log p(x), which --quality leaves out" if options.quality else "--quality"
-        raise ValueError(f"--{min(refused)} belongs to {owner}; give one of them.")
+        scores, samples = "scores of log p(x), which --quality leaves out; give one of them", "--quality; add --quality"
+        raise ValueError(f"--{min(refused)} belongs to {scores if options.quality else samples}.")
     if options.quality:
         return measure(options)
     judged = storage.fingerprint(options.run, options.weights)  # before: the folder may change meanwhile

@@ -21,10 +21,13 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         ValueError: no entry matches, or none that does claims anything.
     """
-    ends = "Exit status: 0 if every claim is met and every control fails, 1 if not, 2 if nothing matches."
+    ends = (
+        "Exit status: 0 if every claim is met on all its seeds and every control fails, 1 if not, 2 if nothing matches."
+    )
     parser = Parser("pyrogen prove", VERBS["prove"], epilog=ends)
     parser.add_argument("pattern", help="a model's name or a glob; *-paper models run only by their exact name")
-    parser.add_argument("--seeds", type=_seeds, help="how many, or which ones, as 10,11,12; default: each claim's own")
+    seeds = "how many, or which ones, as 10,11,12; default: each claim's own, of which fewer prove nothing"
+    parser.add_argument("--seeds", type=_seeds, help=seeds)
     parser.add_argument("--folder", default="proofs", help="where NAME.json goes; default proofs")
     parser.add_argument("--table", help="the table; default PROOFS.md beside the folder")
     parser.add_argument("--device", default="cpu", help="where models are trained; default cpu")
