@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from pyrogen.data import from_arrays
 from pyrogen.figures import (
     attack_plots,
+    density_plots,
+    diffusion_plots,
     latent_plots,
     outlier_plots,
     plots,
@@ -707,3 +709,28 @@ def test_what_is_beside_data_is_as_dark_as_they_are(kind):
     grey = plots.samples(flat, kind, within=within).axes[0].images[0].get_array()
     middle = (float(data.test.x.mean()) - within[0]) / (within[1] - within[0])
     assert np.ma.compressed(grey) == pytest.approx(middle)  # stretched by itself it would be black
+
+
+def test_points_that_a_window_leaves_out_are_counted():
+    data = 100 + np.random.default_rng(0).random((50, 2))
+    far = np.concatenate([data, [[500.0, 100.0], [np.nan, 100.0]]])
+    for figure in (
+        plots.point_film({"epoch 0": data, "epoch 1": far}, data),
+        diffusion_plots.denoised({"step 1": data, "step 2": data}, {"step 1": data, "step 2": far}),
+    ):
+        assert [[text.get_text() for text in axes.texts] for axes in figure.axes[:2]] == [[], ["2 outside"]]
+        (left, right), (low, high) = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
+        assert max(right - left, high - low) < 3  # about the data, not the origin
+
+
+def test_a_scale_that_ends_below_the_highest_says_so():
+    density = np.exp(-(np.linspace(-9, 9, 400).reshape(20, 20) ** 2))
+    figure = density_plots.density_image(density, (0, 1, 0, 1), np.zeros(3), np.zeros(3))
+    assert figure.axes[0].images[0].colorbar.extend == "max"
+
+
+def test_a_map_of_many_latents_names_some():
+    axes = outlier_plots.shares(np.random.default_rng(0).random((300, 2)), ["a", "b"]).axes[0]
+    names = [text.get_text() for text in axes.get_xticklabels()]
+    assert len(names) <= 24
+    assert names[:2] == ["1", "14"]

@@ -1,15 +1,19 @@
 """Replications beside data, halves told from halves, and elements left out: calibrated where the model is right."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+import xarray as xr
 from scipy import stats
 
 import pyrogen
-from pyrogen.data import load
+from pyrogen.data import from_arrays, load
 from pyrogen.inference import AIS, complete, loo_pit, predictive_check
+from pyrogen.inference.latents import predictive
 from pyrogen.inference.latents.completion import with_holes
 from pyrogen.inference.latents.predictive import STATISTICS, SUSPECT, Predictive
 
@@ -247,3 +251,38 @@ def test_the_analysis():
     assert f"{odd} {'is' if odd == 1 else 'are'} unlike 19 replications" in found.says
     assert [p.name for p in found.pictures] == ["replications", "completions"]
     assert 0 <= found.numbers["completion"]["coverage"] <= 1
+
+
+@pytest.mark.parametrize("shape", [(6,), (5, 2), (1, 6, 6), (2, 6, 4), (3, 2, 2), (4, 3, 6, 6)])
+def test_the_half_that_is_seen_is_the_upper_one(shape, monkeypatch):
+    asked = []
+
+    def refuse(model, x, seen, y, seed):
+        asked.append(seen)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(predictive, "complete", refuse)
+    data = from_arrays(np.random.default_rng(0).normal(size=(40, *shape)))
+    assert predictive._completion(SimpleNamespace(x_shape=torch.Size(shape)), data, 4, 0) is None
+    axis = -2 if len(shape) > 1 else -1
+    upper = torch.arange(shape[axis]) < shape[axis] // 2
+    assert (asked[0] == (upper[:, None] if len(shape) > 1 else upper)).all()
+
+
+@pytest.mark.parametrize(("shape", "drawn"), [((1, 6, 6), 1), ((2, 6, 6), 0), ((1, 6, 2), 0), ((2, 1, 6, 6), 0)])
+def test_halves_are_drawn_of_pictures_alone(shape, drawn, monkeypatch):
+    levels = [0.5, predictive.LEVELS[-1]]
+    found = xr.Dataset(
+        {
+            "log_predictive": ("datum", np.zeros(4)),
+            "mc_se": ("datum", np.zeros(4)),
+            "coverage": ("level", [0.5, 0.9]),
+            "coverage_se": ("level", [0.1, 0.1]),
+            "draw": (("chain", "draws", "datum", *"abcd"[: len(shape)]), np.zeros((1, 5, 4, *shape))),
+        },
+        coords={"level": levels},
+    )
+    monkeypatch.setattr(predictive, "complete", lambda *_, **__: found)
+    data = from_arrays(np.random.default_rng(0).normal(size=(40, *shape)))
+    _, pictures = predictive._completion(SimpleNamespace(x_shape=torch.Size(shape)), data, 4, 0)
+    assert len(pictures) == drawn

@@ -13,6 +13,7 @@ from pyrogen.inference.latents.inversion import Inversion, invert, unconstrained
 from pyrogen.inference.latents.measured import Measured, mean
 from pyrogen.inference.latents.walks import draw_latents
 from pyrogen.inference.programs.contexts import evaluating
+from pyrogen.kinds import is_picture
 from pyrogen.registry import choice
 
 SHOWN = 10
@@ -93,7 +94,7 @@ def _picture(found: Inversion, x: Tensor, data: Data) -> Picture:
     order = found.error.argsort()
     shown = order[torch.linspace(0, len(order) - 1, min(SHOWN, len(order))).round().long()].cpu()
     before, after = x.cpu()[shown], found.reconstruction.cpu()[shown]
-    if x.dim() == 4:
+    if is_picture(data.x_shape):
         figure = plots.strips(torch.stack([before, after]), data.kind, ["datum", "nearest"])
         return Picture(
             "inversion", "Test data, from the best made to the worst, above the nearest that is made.", figure

@@ -21,6 +21,7 @@ from pyrogen.inference.latents.calibration import LEVELS
 from pyrogen.inference.latents.completion import complete
 from pyrogen.inference.latents.joint import joints, placed
 from pyrogen.inference.programs.door import verb
+from pyrogen.kinds import is_picture
 from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
 
@@ -205,9 +206,11 @@ class Predictive(Analysis):
         half = _completion(model, data, self.completed, seed)
         if half is not None:
             held, more = half
+            of_what = " of standardized x" if data.standardize else ""
             says += (
                 f". From the first half of a datum the second is told with {held['coverage']:.0%} ± "
-                f"{held['coverage_se']:.0%} in {LEVELS[-1]:.0%} intervals, at {held['log_predictive']:.1f} nats a datum"
+                f"{held['coverage_se']:.0%} in {LEVELS[-1]:.0%} intervals, at {held['log_predictive']:.1f} nats "
+                f"a datum{of_what}"
             )
             numbers["completion"] = held
             pictures += more
@@ -218,8 +221,10 @@ def _completion(model: Model, data: Data, count: int, seed: int) -> tuple[dict[s
     """How well the second half of test data is told from the first; None where elements or chains forbid it."""
     split = data.test.take(min(count, len(data.test)))
     seen = torch.zeros(model.x_shape, dtype=torch.bool)
-    image = seen.dim() > 2
-    (seen[:, : seen.shape[1] // 2] if image else seen.reshape(-1)[: seen.numel() // 2]).fill_(True)
+    if seen.dim() > 1:
+        seen[..., : seen.shape[-2] // 2, :] = True  # the upper half, of every frame and channel
+    else:
+        seen[: len(seen) // 2] = True
     try:
         found = complete(model, split.x, seen, split.y, seed=seed)
     except ValueError:
@@ -231,7 +236,7 @@ def _completion(model: Model, data: Data, count: int, seed: int) -> tuple[dict[s
         "log_predictive": float(value.mean()),
         "log_predictive_se": float(np.sqrt((found["mc_se"].values ** 2).sum()) / len(value)),
     }
-    if not image:
+    if not is_picture(model.x_shape):
         return held, []
     shown = min(8, len(split))
     draws = torch.from_numpy(found["draw"].values[:, :shown]).reshape(-1, shown, *model.x_shape)

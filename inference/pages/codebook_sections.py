@@ -43,7 +43,7 @@ def codebook_use(model: Any, data: Data, history: History) -> Iterator[Panel]:
             yield Panel(
                 ADVICE,
                 f"Codebook{level} is used as if it had {used:.3g} entries instead of {k}: fewer codes would do, or a smaller "
-                "code_size, a larger commitment, or a revive above 0 may put idle ones to use.",
+                "code_size, a larger commitment, or a larger revive may put idle ones to use.",
             )
 
 

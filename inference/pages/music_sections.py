@@ -30,7 +30,8 @@ def pieces(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if pitches is None:
         return
     part = data.test.take(JUDGED)
-    made = pitches.sound(model.sample(len(part), model.condition_for(part.y)).cpu())
+    drawn = model.sample(len(part), model.condition_for(part.y))
+    made = pitches.sound(drawn.cpu())
     true = pitches.sound(part.x.cpu())
     notes = [mean(density(x) * x.shape[-1]) for x in (made, true)]
     caption = (
@@ -38,7 +39,7 @@ def pieces(model: Any, data: Data, history: History) -> Iterator[Panel]:
         f"{notes[0]} and {notes[1]} notes."
     )
     if isinstance(data.law, HasForm):
-        formed = float(data.law.keeps_form(model.sample(len(part), model.condition_for(part.y))).double().mean())
+        formed = float(data.law.keeps_form(drawn).double().mean())
         caption += f" Of the model's pieces {formed:.1%} have the form that the data have."
     named = [(("the model", x), ("test data", t)) for x, t in zip(made[:SHOWN], true[:SHOWN], strict=True)]
     yield Panel(SAMPLES, caption, "pieces", music_plots.rolls([piece for row in named for piece in row]))

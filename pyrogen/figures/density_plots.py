@@ -44,7 +44,7 @@ def density_image(density: Array, extent: tuple[float, float, float, float], y: 
     values = as_array(density)
     # a narrow peak at one y should not make all others white
     shades = PowerNorm(0.5, 0, float(np.quantile(values.max(0), 0.9)), clip=True)
-    bar = color_bar(figure, axes.imshow(values, norm=shades, **_image(extent)), axes)
+    bar = color_bar(figure, axes.imshow(values, norm=shades, **_image(extent)), axes, extend="max")
     bar.set_ylabel("p(x|y)", fontsize=9, color=MUTED)
     axes.scatter(as_array(y), as_array(x), s=5, color=RED, alpha=0.45, linewidths=0, label="test data")
     axes.set(xlim=extent[:2], ylim=extent[2:])

@@ -92,9 +92,18 @@ def legend(axes: Axes, marker_size: float = 1, **where: Any) -> None:
     axes.legend(frameon=False, fontsize=8.5, labelcolor=MUTED, markerscale=marker_size, **where)
 
 
-def color_bar(figure: Figure, colored: ScalarMappable, axes: Axes) -> Axes:
-    """A scale for what is coloured."""
-    bar = figure.colorbar(colored, ax=axes, aspect=30)
+def outside(axes: Axes, xy: np.ndarray) -> None:
+    """Say how many points ``(N, 2)`` the limits of axes leave out, where they leave out any."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    x, y = xy.T
+    out = len(xy) - int(((x >= left) & (x <= right) & (y >= low) & (y <= high)).sum())
+    if out:
+        axes.annotate(f"{out} outside", (0.03, 0.03), xycoords="axes fraction", fontsize=7.5, color=MUTED)
+
+
+def color_bar(figure: Figure, colored: ScalarMappable, axes: Axes, extend: str = "neither") -> Axes:
+    """A scale for what is coloured; an arrow at an end that it goes beyond."""
+    bar = figure.colorbar(colored, ax=axes, aspect=30, extend=extend)
     bar.ax.set_frame_on(False)
     bar.ax.tick_params(colors=MUTED, labelsize=8.5, length=0)
     return bar.ax

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from pyrogen.figures.figure_style import INK, MUTED, PALETTE, Array, as_array, color_bar, legend, plain, single
 
+TICKS = 24  # latents that are named below a map
 QUIET: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "labelcolor": MUTED}
 
 
@@ -19,7 +20,8 @@ def shares(known: Array, factors: Sequence[str]) -> Figure:
     rows, columns = values.shape
     figure, axes = single(1.2 + 0.3 * rows, None, "latent", "")
     image = axes.imshow(values, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
-    axes.set_xticks(range(columns), [str(i + 1) for i in range(columns)])
+    named = range(0, columns, -(-columns // TICKS))
+    axes.set_xticks(named, [str(i + 1) for i in named])
     axes.set_yticks(range(rows), [plain(factor) for factor in factors])
     axes.grid(False)
     if columns <= 12:

@@ -26,6 +26,7 @@ from pyrogen.figures.figure_style import (
     blank,
     color_bar,
     legend,
+    outside,
     plain,
     scatter,
     single,
@@ -182,6 +183,7 @@ def landscape(values: Array, extent: tuple[float, float, float, float], label: s
     for color, (name, xy) in zip(PALETTE, clouds.items(), strict=False):
         scatter(axes, as_rows(xy), s=7, color=color, alpha=0.6, linewidths=0, label=name)
     axes.set(xlim=extent[:2], ylim=extent[2:])
+    outside(axes, np.concatenate([as_rows(xy) for xy in clouds.values()]))
     legend(axes, marker_size=2, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=2)
     return figure
 
@@ -290,6 +292,7 @@ def point_film(times: Mapping[str, Array], data: Array) -> Figure:
         scatter(axes, as_rows(xy), s=3, color=BLUE, alpha=0.7, linewidths=0)
         axes.set(xlim=centre[0] + np.array([-half, half]), ylim=centre[1] + np.array([-half, half]))
         axes.set(xticks=[], yticks=[], aspect="equal")
+        outside(axes, as_rows(xy))
     for axes in panels.flat[len(times) :]:
         axes.remove()
     return figure
