@@ -79,8 +79,8 @@ CLAIMS = {
             "at_most": 0.77,
             "recipe": LONG,
             "control": {
-                "says": "a diffusion with the same net by its bound over 50 steps, its default; over 200 it comes nearer "
-                "than this claims (the control of flow-matching)",
+                "says": "a diffusion with the same net by its bound over 50 steps, its default; over 200 it is nearer than "
+                "this model (the control of flow-matching)",
                 "entry": "vdm",
                 "arguments": {"noise": NOISE},
             },
