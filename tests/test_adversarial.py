@@ -332,7 +332,7 @@ def test_what_cannot_play_is_refused(objective, build, sentence):
         (lambda: Adversarial("Hing"), "did you mean 'Hinge'"),
         (lambda: Adversarial(penalty="R3"), "no penalty called 'R3'"),
         (lambda: GradientPenalty(weight=-1.0), "weight must be finite and not below 0"),
-        (lambda: R1(weight=math.nan), "weight must be finite"),
+        (lambda: R1(weight=math.nan), "weight=nan: needs a finite number"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(build, sentence):

@@ -183,7 +183,7 @@ def test_what_was_found_is_told():
 @pytest.mark.parametrize(
     ("wish", "sentence"),
     [
-        ({"measures": "frechet"}, r"expected a list of names, such as \['frechet', 'coverage'\]"),
+        ({"measures": []}, r"expected a list of names, such as \['frechet', 'coverage'\]"),
         ({"measures": ["frechet", "sharpness"]}, "sharpness is a measure of pictures, .*; leave it out"),
         ({"measures": ["fid"]}, "there is no measure called 'fid'"),
         ({"measures": [{"name": "precision", "k": 0}]}, "the nearest neighbour is k=1"),

@@ -54,8 +54,8 @@ def test_noise_makes_it_the_mode_of_the_posterior():
 def test_an_encoder_learns_a_linear_generator_from_its_samples_and_both_are_as_good_as_either():
     m, x = linear(), data(20)
     encoder = learn_encoder(m, steps=300, hidden=(32,), batch=64, lr=1e-2)
-    settings = {"steps": 5, "restarts": 2, "encoder": encoder}
-    errors = {way: invert(m, x, method=way, **settings) for way in ("optimize", "encoder", "both")}
+    asked = {"optimize": None, "encoder": encoder, "both": encoder}
+    errors = {way: invert(m, x, method=way, steps=5, restarts=2, encoder=e) for way, e in asked.items()}
     own = m.sample(200)
     spread = float((own - own.mean(0)).square().sum(1).mean())
     assert float(invert(m, own, method="encoder", encoder=encoder).error.mean()) < 0.02 * spread

@@ -500,7 +500,7 @@ SPLIT = {"train": 40, "valid": 10, "test": 12}
 REFUSED = {
     "a picture": (lambda: net(x_shape=(1, 4, 4)), r"a state at each step of a sequence.*got x_shape=\(1, 4, 4\)"),
     "one step": (lambda: net(x_shape=(2, 1)), r"T of 2 or more, and got x_shape=\(2, 1\)"),
-    "no state": (lambda: net(latent_size=0), "a state has 1 number or more"),
+    "no state": (lambda: net(latent_size=0), "latent_size=0: a size is 1 or more"),
     "elsewhere": (lambda: net(looks="up"), "choose 'ahead', 'back' or 'both'"),
     "words": (lambda: Stepwise({"name": "Tokens", "words": 3}), "Autoregressive"),
     "twice": (lambda: Stepwise(Stepwise()), "use Stepwise"),

@@ -199,7 +199,7 @@ def halves(split: Split, num: int, seed: int) -> tuple[Tensor, Tensor]:
 
 def _chosen(measures: Sequence[str | Measure | Mapping[str, Any]] | None, data: Data, split: str) -> dict[str, Measure]:
     """The measures by name; of all those that apply."""
-    if isinstance(measures, str) or (measures is not None and not measures):
+    if measures is not None and not measures:
         raise ValueError(f"measures={measures!r}: expected a list of names, such as ['frechet', 'coverage'].")
     made: list[Measure] = [make("measure", one) for one in (choices("measure") if measures is None else measures)]
     if measures is None:
