@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyro import poutine
 from torch import Tensor, nn
 
-from pyrogen.base import Pair
+from pyrogen.base import Model, Pair
 from pyrogen.inference.programs.record import PlainFunction
 
 
@@ -58,7 +58,7 @@ def without_guide(pair: Pair) -> Program:
     return Program(pair.model, prior)
 
 
-def as_pair(pair: Pair | tuple[PlainFunction, PlainFunction]) -> Pair:
+def as_pair(pair: Model | tuple[PlainFunction, PlainFunction]) -> Pair:
     """A pair, from a pair or a tuple ``(model, guide)`` of plain Pyro functions.
 
     Raises:
