@@ -142,6 +142,8 @@ class Condition:
             )
         if y.shape != (n, *self.shape):
             raise ValueError(f"the model takes {self}, y of shape {(n, *self.shape)}; got {tuple(y.shape)}.")
+        if not y.numel():
+            return
         if self.classes is None:
             bad = y.isinf() if self.missing else ~y.isfinite()
             if not y.is_floating_point() or bad.any():

@@ -39,14 +39,24 @@ def _below(folder: Path, suffixes: tuple[str, ...], above: frozenset[Path]) -> I
     real = folder.resolve()
     if real in above:
         return
-    with os.scandir(folder) as entries:
-        found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
+    except PermissionError as error:
+        raise ValueError(f"{folder} may not be read: {error.strerror}; let it be read, or leave it out.") from error
     for name, is_folder in found:
         path = folder / name
         if is_folder:
             yield from _below(path, suffixes, above | {real})
         elif name.lower().endswith(suffixes) and path.is_file():
             yield path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 @contextmanager

@@ -366,7 +366,7 @@ def _refuse_idle(name: str, signature: inspect.Signature, given: Mapping[str, An
     """
     if given.get("objective") is None:
         return
-    idle = [k for k in settled(name) if describe(given[k]) != describe(signature.parameters[k].default)]
+    idle = [k for k in settled(name) if not _as_usual(given[k], signature.parameters[k].default)]
     if idle:
         objective = given["objective"]
         raise ValueError(

@@ -17,6 +17,7 @@ OPTIONS = {name: name for name in (*completion.training_options(), *OF_EVALUATE)
 EXAMPLES = {
     "--binarization": "static",
     "--kind": "binary",
+    "--objective": "ELBO",
     "--likelihood": "Normal",
     "--posterior": "DiagonalNormal",
     "--prior": "StandardNormal",

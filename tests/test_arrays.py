@@ -518,3 +518,11 @@ def test_a_split_keeps_what_its_data_are():
     assert as_data(from_arrays(x[:, 1:], y).train).labels is None
     assert not as_data(load("domains(size=16, n=40)").train).paired
     assert as_data(load("digits").train).paired
+
+
+def test_the_last_of_four_axes_is_channels_where_it_can_be_nothing_else():
+    """Transparent colours are whole grey levels; two or four numbers at each place of a field are not moved."""
+    levels = np.random.default_rng(0).integers(0, 256, (12, 6, 8, 4)).astype(np.uint8)
+    assert tuple(from_arrays(levels).x_shape) == (4, 6, 8)
+    assert tuple(from_arrays(levels / 100 - 1).x_shape) == (6, 8, 4)
+    assert tuple(from_arrays(levels[..., :2] / 100 - 1).x_shape) == (6, 8, 2)

@@ -381,4 +381,4 @@ def test_clips_that_are_found_best_and_worst_are_shown_as_clips(monkeypatch):
     monkeypatch.setattr(plots, "strips", lambda x, *rest, **named: seen.append((x.shape, named)) or "a figure")
     (panel,) = datum_sections.extremes(model, data, [])
     assert panel.figure == "a figure"
-    assert seen == [((8, 2, *model.x_shape), {"columns": ["best", "worst"]})]
+    assert seen == [((8, 2, *model.x_shape), {"columns": ["best", "worst"], "within": (0.0, 1.0)})]

@@ -137,7 +137,7 @@ def test_a_given_objective_trains_it_with_the_rest_by_its_exact_density():
 
 def test_nonsense_is_refused_in_a_sentence():
     for build, sentence in (
-        (lambda: DiffusionPrior(hidden=(0,)).size(2), "has widths below 1"),
+        (lambda: DiffusionPrior(hidden=(0,)).size(2), "a size is 1 or more"),
         (lambda: vae(300), "takes a slope for each of 300 elements"),
         (lambda: DiffusionPrior(steps=0).size(2), "steps=0: an equation is followed in 1 step or more"),
         (

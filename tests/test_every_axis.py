@@ -18,7 +18,9 @@ AXES = ("prior", "posterior", "likelihood", "objective")
 
 
 def build(name, **axes):
-    least = {"latent_size": 4} if "latent_size" in (known := sizes(name)) else {}
+    idle = registry.settled(name) if "objective" in axes else ()
+    known = {key: value for key, value in sizes(name).items() if key not in idle}
+    least = {"latent_size": 4} if "latent_size" in known else {}
     return pyrogen.create(name, **{**known, **least, **axes})
 
 

@@ -28,8 +28,8 @@ from pyrogen.figures import (
 )
 from pyrogen.figures.figure_style import MUTED
 from pyrogen.figures.report import Section, save_figures, write_report
+from pyrogen.figures.shades import shades
 from pyrogen.figures.svg import DARK, Drawing, data_uri, pixels, to_svg
-from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import PLAIN
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -235,7 +235,7 @@ REFUSED = {
     "no such data": ({"data": "digit"}, "did you mean 'digits'"),
     "negative epochs": ({"epochs": -1}, "epochs >= 0"),
     "no batch": ({"batch_size": 0}, "batch_size >= 1"),
-    "nan lr": ({"lr": math.nan}, "lr > 0"),
+    "nan lr": ({"lr": math.nan}, "lr=nan: needs a finite number"),
     "no such objective": ({"objective": "ELB"}, "did you mean 'ELBO'"),
     "a likelihood as objective": (
         {"objective": pyrogen.likelihoods.Bernoulli()},

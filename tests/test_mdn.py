@@ -217,7 +217,7 @@ def test_least_squares_is_a_normal_head():
 
 
 REFUSED = {
-    "no y to score by": (lambda m: m.log_prob(torch.zeros(3, 2)), "p(x|y) only, and got no y: pass 1 real numbers"),
+    "no y to score by": (lambda m: m.log_prob(torch.zeros(3, 2)), "conditional, and got no y: pass 1 real numbers"),
     "no y to sample at": (lambda m: m.sample(3), "conditional, and got no y"),
     "too few y": (lambda m: m.sample(3, torch.zeros(2, 1)), "y of shape (3, 1); got (2, 1)"),
     "y of another size": (lambda m: m.predict(torch.zeros(3, 2)), "y of shape (3, 1); got (3, 2)"),

@@ -271,3 +271,11 @@ def test_the_first_process_alone_speaks_and_reports(tmp_path):
     assert (tmp_path / "1").read_text() == ""
     assert "the report is in" in (tmp_path / "0").read_text()
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_one_process_is_the_first_whatever_its_wrapper_calls_it(monkeypatch):
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert processes.is_first()
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert not processes.is_first()

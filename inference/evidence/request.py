@@ -59,6 +59,12 @@ def title(attributes: Attributes) -> str:
     return ", ".join([expression(str(attributes["estimator"]), settings(attributes)), *extra])
 
 
+def of_weights(attributes: Attributes) -> str:
+    """Of which weights something is, in words that follow a noun; "" of the last ones, which all else is of."""
+    weights = attributes.get("weights", "last")
+    return "" if weights == "last" else f" of the {weights} weights"
+
+
 def part(attributes: Attributes) -> str:
     """The split of a result, and which of its data."""
     few = "the first of " if "limit" in attributes else ""

@@ -18,9 +18,9 @@ from pyrogen.base import HasGenerator, HasLatents, HasPosterior, Model
 from pyrogen.data import Data, Split
 from pyrogen.figures.latent_plots import principal_axes
 from pyrogen.figures.plots import to_image
+from pyrogen.figures.shades import shades
 from pyrogen.inference.latents.walks import decoded, draw_latents
 from pyrogen.inference.pages.panel import labels_of, told_of
-from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
 from pyrogen.inference.runs.scores import SPLITS

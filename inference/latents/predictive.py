@@ -221,10 +221,9 @@ def _completion(model: Model, data: Data, count: int, seed: int) -> tuple[dict[s
     """How well the second half of test data is told from the first; None where elements or chains forbid it."""
     split = data.test.take(min(count, len(data.test)))
     seen = torch.zeros(model.x_shape, dtype=torch.bool)
-    if seen.dim() > 1:
-        seen[..., : seen.shape[-2] // 2, :] = True  # the upper half, of every frame and channel
-    else:
-        seen[: len(seen) // 2] = True
+    # the upper half, of every frame and channel, or the first in time
+    along = -2 if seen.dim() > 1 and seen.shape[-2] > 1 else -1
+    seen.narrow(along, 0, seen.shape[along] // 2).fill_(True)
     try:
         found = complete(model, split.x, seen, split.y, seed=seed)
     except ValueError:

@@ -11,13 +11,13 @@ from torch import Tensor
 from pyrogen.base import HasLatents, HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.figures import plots, walk_plots
+from pyrogen.figures.shades import shades
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.geometry import Surface, geodesic, magnification
 from pyrogen.inference.latents.measured import mean
 from pyrogen.inference.latents.paths import lerp, slerp
 from pyrogen.inference.latents.shell import shell
 from pyrogen.inference.latents.walks import choose, codes_of, corners, draw_latents, interpolate, traverse_plane
-from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.kinds import is_picture
 from pyrogen.registry import choice

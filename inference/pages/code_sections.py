@@ -10,10 +10,10 @@ from torch import Tensor
 
 from pyrogen.data import Data, Split
 from pyrogen.figures import plots
+from pyrogen.figures.shades import shades
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages.latent_sections import most_active
 from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel, told_of
-from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.record import is_certain
 from pyrogen.kinds import is_picture
 

@@ -13,10 +13,10 @@ from torch.nn.functional import interpolate
 from pyrogen.base import Batch
 from pyrogen.data import Data
 from pyrogen.figures import plots
+from pyrogen.figures.shades import shades
 from pyrogen.inference.metrics.codebooks import code_counts
 from pyrogen.inference.objectives.quantization import log_prior
 from pyrogen.inference.pages.panel import ADVICE, COUNTED, DECODED, LATENTS, SHOWN, History, Panel, gap
-from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import SMALLEST, is_picture
 from pyrogen.nets.codebook import perplexity
 

@@ -14,11 +14,11 @@ from pyrogen.base import HasClassifier, HasFreeEnergy, HasLogProb, HasPosterior,
 from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Data, Split
 from pyrogen.figures import plots
+from pyrogen.figures.shades import shades
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.latents.measured import share
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, labels_of
-from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import is_picture, is_shown
 
 JUDGED, WEIGHED, EXTREMES, CLASSES = 500, 50, 8, 30

@@ -11,8 +11,8 @@ import torch
 from pyrogen.capabilities import HasGaps
 from pyrogen.data import Data
 from pyrogen.figures import diffusion_plots, plots
+from pyrogen.figures.shades import shades
 from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel
-from pyrogen.inference.pages.shades import shades
 from pyrogen.kinds import is_picture
 
 ROWS, COUNTED, DRAWN = 3, 200, 4

@@ -11,6 +11,7 @@ from torch import Tensor
 from pyrogen.axes import Prior
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
+from pyrogen.figures.shades import shades
 from pyrogen.inference.latents.activity import collapse_in_words, has_learned, in_words
 from pyrogen.inference.latents.walks import aggregate
 from pyrogen.inference.pages.panel import (
@@ -25,7 +26,6 @@ from pyrogen.inference.pages.panel import (
     last,
     told_of,
 )
-from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.record import is_certain, is_point
 from pyrogen.kinds import is_picture
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from pyrogen.capabilities import HasAttention, HasDiffusion, HasGrowth, HasState
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import first_line, reason
-from pyrogen.inference.evidence.request import again
+from pyrogen.inference.evidence.request import again, of_weights
 from pyrogen.inference.objectives.quantization import HasCodebooks
 from pyrogen.inference.pages import (
     autoregressive_sections,
@@ -74,7 +75,6 @@ from pyrogen.inference.pages.reproduction import paper_section, recipe_section, 
 from pyrogen.inference.pages.score_sections import shown_scores
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.runs.analyse import PAGE
-from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.inference.runs.kept_findings import read_findings
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import read_scores
@@ -161,6 +161,9 @@ PANELS: Sequence[tuple[type, Sequence[Callable[[Any, Data, History], Iterator[Pa
 # in the order in which a reader asks: what does it make, how well, what does it know, how did it come about
 ORDER = (SAMPLES, QUALITY, COVERAGE, TRANSLATED, DECODED, DENSITY, SCORES, LATENTS, PROBED, ANALYSED)
 LAST = (TRAINING, ADVICE, MISSING)
+
+
+log = logging.getLogger("pyrogen")
 
 
 def write_run_report(folder: str | Path, model: Model | None = None, data: Data | None = None) -> Path:
@@ -311,6 +314,7 @@ def _tried(name: str, model: Model, panels: Callable[[], Iterator[Panel]]) -> li
     except Exception as error:  # one section that fails does not take the others with it
         if is_lack(error):
             raise
+        log.debug("the section %s of a report failed.", name, exc_info=True)
         found.append(Panel(MISSING, f"{name.replace('_', ' ').capitalize()}: {reason(error)}"))
     return found
 

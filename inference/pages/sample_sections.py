@@ -14,9 +14,9 @@ from pyrogen.base import HasPosterior
 from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Data
 from pyrogen.figures import plots
+from pyrogen.figures.shades import shades
 from pyrogen.inference.latents.walks import interpolate
 from pyrogen.inference.pages.panel import ADVICE, COUNTED, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
-from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.modes import raw_values
 from pyrogen.kinds import is_picture, is_shown, kind_named

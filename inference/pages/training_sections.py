@@ -15,8 +15,8 @@ from torch import Tensor
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
+from pyrogen.figures.shades import shades
 from pyrogen.inference.pages.panel import ADVICE, COUNTED, TRAINING, History, Panel, is_finite, labels_of
-from pyrogen.inference.pages.shades import shades
 from pyrogen.inference.training.film import read_film
 from pyrogen.kinds import is_picture
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -34,7 +35,8 @@ def verb(function: F) -> F:
     def called(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
         given = conform(function, bound.arguments)
-        models = [value for value in given.values() if isinstance(value, Model)]
+        named = [one for value in given.values() if isinstance(value, Mapping) for one in value.values()]
+        models = [value for value in (*given.values(), *named) if isinstance(value, Model)]
         for name, value in given.items():
             given[name] = _understood(name, value, str(signature.parameters[name].annotation), models)
         bound.arguments.update(given)
@@ -56,7 +58,7 @@ def _understood(name: str, value: Any, annotation: str, models: list[Model]) -> 
         raise ValueError(
             f"{name}= takes a model, as create gives it or a run has it{samples}; got {type(value).__name__}."
         )
-    named = isinstance(value, Mapping) and any(kind.startswith("Mapping[") for kind in kinds)
+    named = isinstance(value, Mapping) and re.search(r"(^|\] \| )Mapping\[", annotation) is not None
     return several(value) if annotation.startswith("Sequence[") and not named else value
 
 

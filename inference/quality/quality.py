@@ -10,9 +10,9 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from pyrogen.inference.evidence.request import of_weights
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.quality.measure import Measure
-from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.registry import find
 from pyrogen.tables import aligned
 

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from pyrogen.conditions import Condition
 from pyrogen.data import Split
 from pyrogen.figures import plots
-from pyrogen.inference.pages.shades import shades
+from pyrogen.figures.shades import shades
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.kinds import is_picture
 

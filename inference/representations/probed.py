@@ -10,9 +10,9 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from pyrogen.inference.evidence.request import of_weights
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.representations.sparsity import MEASURES
-from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.tables import aligned
 
 COLUMNS = ("accuracy", "error", "gain", "gain_error")

@@ -17,9 +17,9 @@ from pyrogen import registry, storage
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import reason, write
+from pyrogen.inference.evidence.request import of_weights
 from pyrogen.inference.latents.analysis import VERDICTS, Analysis, Finding
 from pyrogen.inference.programs.contexts import evaluating
-from pyrogen.inference.runs.fresh import of_weights
 from pyrogen.inference.runs.kept_findings import FACTS, FIGURES, read_kept
 from pyrogen.inference.runs.recipe import load_run
 from pyrogen.inference.training.run import Run

@@ -80,9 +80,3 @@ def staleness(folder: str | Path, attributes: Mapping[str, Any], what: str) -> s
     now = storage.fingerprint(folder, str(attributes.get("weights", "last")))
     changed = [key.removesuffix("_sha256") for key, digest in now.items() if attributes.get(key) != digest]
     return f"{what} is stale and is left out, for the {' and the '.join(changed)} changed since" if changed else ""
-
-
-def of_weights(attributes: Mapping[str, Any]) -> str:
-    """Of which weights something is, in words that follow a noun; "" of the last ones, which all else is of."""
-    weights = attributes.get("weights", "last")
-    return "" if weights == "last" else f" of the {weights} weights"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def fit(
     lr_decay: float | None = None,
     compile: bool | str = "auto",
     clip_gradients: float | None = None,
-    checkpoint_seconds: float = 30.0,
+    checkpoint_seconds: float | None = 30.0,
     tensorboard: bool = False,
     progress: bool | None = None,
 ) -> Run:
@@ -105,7 +106,7 @@ def fit(
             on a CPU from 20,000 steps on; False computes every step eagerly. Recordings are checked against eager steps,
             and given up where they differ or cannot be made; ``Run.steps`` says what was done.
         clip_gradients: the largest norm of a player's gradient, all its parameters together; larger ones are scaled down.
-        checkpoint_seconds: time between checkpoints.
+        checkpoint_seconds: time between checkpoints; None: none but where a run stops or ends.
         tensorboard: also write TensorBoard event files into the folder (needs the package ``tensorboard``).
         progress: True shows a bar, False nothing; by default a bar on a terminal or in a notebook, and elsewhere a line an
             epoch, at most one in ten seconds and always the last.
@@ -187,7 +188,7 @@ def fit(
                 sizes = ", ".join(map(str, each(settings["batch_size"])))
                 lower = f"lower batch_size (now {sizes}), the draws of the objective or the width of the networks"
                 with enough_memory(lower, lambda: checkpoint.stands(target)):
-                    trainer.train(shown, checkpoint_seconds, tensorboard)
+                    trainer.train(shown, math.inf if checkpoint_seconds is None else checkpoint_seconds, tensorboard)
     return trainer.run
 
 

@@ -28,7 +28,8 @@ def rank() -> int:
 
 def announced() -> tuple[int, int]:
     """Which process this is, and of how many, as `torchrun` says before they have met."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    many = int(os.environ.get("WORLD_SIZE", "1"))
+    return (int(os.environ.get("RANK", "0")) if many > 1 else 0), many
 
 
 def is_first() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,15 +23,15 @@ def refuse_meaningless(given: Mapping[str, Any]) -> None:
     validate, folder, patience = said.get("validate", True), said.get("folder"), said.get("patience")
     resume, overwrite, tensorboard = (said.get(k, False) for k in ("resume", "overwrite", "tensorboard"))
     check_seed(said.get("seed", 0))
-    if not 0 < (clip := said.get("clip_gradients", 1)) < math.inf:
-        raise ValueError(f"clip_gradients={clip}: the largest norm must be positive and finite, or None.")
+    if not (clip := said.get("clip_gradients", 1)) > 0:
+        raise ValueError(f"clip_gradients={clip}: the largest norm must be positive, or None.")
     epochs, batch_size, lr = (said.get(k, 1) for k in ("epochs", "batch_size", "lr"))
     if min(each(epochs)) < 0:
         raise ValueError(f"epochs={epochs}: needs epochs >= 0.")
     if min(each(batch_size)) < 1:
         raise ValueError(f"batch_size={batch_size}: needs batch_size >= 1.")
-    if not all(0 < rate < math.inf for rate in each(lr)):
-        raise ValueError(f"lr={lr}: needs lr > 0, and finite.")
+    if min(each(lr)) <= 0:
+        raise ValueError(f"lr={lr}: needs lr > 0.")
     if (precision := said.get("precision", "32")) not in PRECISIONS:
         raise ValueError(f"precision={precision!r}: choose '32' or 'bf16'.")
     if not 0 < (ema := said.get("ema", 0.5)) < 1:

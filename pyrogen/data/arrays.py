@@ -167,7 +167,7 @@ def _pictures(values: np.ndarray) -> bool:
 def _tensor(values: np.ndarray, image: bool) -> Tensor:
     """Rows with channels first; only what is ``image``-like gains a channel."""
     x = torch.from_numpy(values)
-    if x.dim() == 4 and channels_last(x.shape):
+    if x.dim() == 4 and channels_last(values):
         return x.movedim(-1, 1).contiguous()
     if x.dim() == 3 and image and _pictures(values):
         return x.unsqueeze(1)

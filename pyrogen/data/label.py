@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -122,14 +122,16 @@ def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
     return _in_order(whole, "labels without a 0 are numbered from it")
 
 
-def channels_last(shape: Sequence[int]) -> bool:
-    """Whether images ``(N, ·, ·, ·)`` end in their channels: 1 or 3, or 2 or 4 (transparent colours) of larger sides."""
-    _, first, second, last = shape
-    return (last in (1, 3) and first not in (1, 3)) or (last in (2, 4) and min(first, second) > 4)
+def channels_last(values: np.ndarray) -> bool:
+    """Whether images ``(N, ·, ·, ·)`` end in their channels: 1 or 3, or, of grey levels, 2 or 4 with transparency."""
+    _, first, second, last = values.shape
+    if last not in (2, 4) or min(first, second) <= 4:
+        return last in (1, 3) and first not in (1, 3)
+    return values.dtype.kind in "biu" or bool(values.size and values.min() >= 0 and values.max() <= 1)
 
 
 def _channels_first(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.moveaxis(values, -1, 1)) if channels_last(values.shape) else values
+    return np.ascontiguousarray(np.moveaxis(values, -1, 1)) if channels_last(values) else values
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

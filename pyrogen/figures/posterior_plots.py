@@ -38,9 +38,8 @@ def beliefs(exact: Array, encoder: Array, names: Sequence[str]) -> Figure:
         plane = np.linalg.svd(both / width, full_matrices=False)[2][:2].T
         for draws, color, label in parts:
             flat = (draws - center) / width @ plane
-            some = np.linspace(0, len(flat) - 1, min(SHOWN, len(flat))).astype(
-                int
-            )  # of all chains, which follow each other
+            # of all chains, which follow each other
+            some = np.linspace(0, len(flat) - 1, min(SHOWN, len(flat))).astype(int)
             scatter(axes, flat[some], s=5, color=color, alpha=0.35, linewidths=0, label=label)
             values, vectors = np.linalg.eigh(np.cov(flat.T))
             turned = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
