@@ -24,15 +24,12 @@ NEEDS = {
     "Mapping[str, Sequence[int]]": "whole numbers by name, as {'a': (8, 4), 'b': ()}",
 }
 
-
-# the least that a size may be, by the name which it has wherever there is one
-LEAST = {
-    **dict.fromkeys(("x_shape", "latent_size", "hidden", "width", "upper", "push", "features", "layers", "kernel"), 1),
-    **dict.fromkeys(
-        ("times", "factor", "codes", "code_size", "components", "categories", "prior_width", "scales", "k"), 1
-    ),
-    **dict.fromkeys(("uniform",), 0),
-}
+# names that sizes of 1 or more have wherever there is one, and of 0 or more
+SIZES = (
+    *("x_shape", "latent_size", "hidden", "width", "upper", "push", "features", "layers", "kernel", "times", "factor"),
+    *("codes", "code_size", "components", "categories", "prior_width", "scales", "k"),
+)
+LEAST = {**dict.fromkeys(SIZES, 1), "uniform": 0}
 
 
 class Unfit(Exception):

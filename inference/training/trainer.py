@@ -89,8 +89,8 @@ class Trainer:
             found: list[Any] = [left, self.checkpoint, self.run.records, self.model.read_weights]
             distributed.broadcast_object_list(found)
             left, self.checkpoint, self.run.records, self.model.read_weights = found
-            begin_alike([self.model, *self.owned_state])
         if not left:
+            begin_alike([self.model])
             self.model.eval()
         return left
 
@@ -167,10 +167,11 @@ class Trainer:
         """Play all games to their end, and write what they leave."""
         started = time.perf_counter()
         model, device = self.model, self.model.device
-        if self.checkpoint is None and model.needs_training_data:
-            with seeded(self.settings["seed"], device):
-                model.before_training(*self._all_data())  # the same in every process
-            begin_alike([model])
+        if self.checkpoint is None:
+            if model.needs_training_data:
+                with seeded(self.settings["seed"], device):
+                    model.before_training(*self._all_data())
+            begin_alike([model, *self.owned_state])
         # each process has noise of its own
         with (
             seeded(self.settings["seed"] + APART * rank(), device),
@@ -402,11 +403,12 @@ class Trainer:
     def _buffers(self) -> dict[str, Tensor]:
         """Buffers that a checkpoint keeps, by their names there."""
         modules = {"model": self.model, **{f"state/{i}": module for i, module in enumerate(self.owned_state)}}
+        kept = {where: module.state_dict().keys() for where, module in modules.items()}
         return {
             f"{where}/{name}": tensor
             for where, module in modules.items()
             for name, tensor in module.named_buffers()
-            if name in module.state_dict()
+            if name in kept[where]
         }
 
     def _restore_buffers(self, tensors: Mapping[str, Tensor]) -> None:
