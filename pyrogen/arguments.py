@@ -59,6 +59,17 @@ def several(value: Any) -> Any:
     return (value,) if one else value
 
 
+def at_least(least: int, **numbers: int) -> None:
+    """Refuse numbers that are too small.
+
+    Raises:
+        ValueError: one is.
+    """
+    for name, number in numbers.items():
+        if number < least:
+            raise ValueError(f"{name}={number}: needs {least} or more.")
+
+
 def check_sizes(arguments: Mapping[str, Any]) -> None:
     """Refuse sizes that nothing has.
 

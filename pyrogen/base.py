@@ -221,8 +221,8 @@ class Model(nn.Module, ABC):
         Raises:
             ValueError: it was told none.
         """
-        if y is None and self.is_told:
-            raise ValueError(f"the model is conditional, and got no y: pass {self.condition} for each datum.")
+        if self.condition is not None:
+            self.condition.need(y)
 
     def condition_for(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
         """The y that must be told beside data or samples: None where the model takes none, or infers it.

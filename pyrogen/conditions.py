@@ -126,6 +126,15 @@ class Condition:
             )
         return self.picture
 
+    def need(self, y: Tensor | None) -> None:
+        """Refuse that there is no y, where it is not inferred.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if y is None and not self.optional:
+            raise ValueError(f"the model is conditional, and got no y: pass {self} for each datum.")
+
     def check(self, y: Tensor | None, n: int) -> None:
         """Refuse what is no y of ``n`` data.
 
@@ -133,9 +142,8 @@ class Condition:
             ValueError: there is none, or its shape or its values are not those expected.
         """
         if y is None:
-            if self.optional:
-                return
-            raise ValueError(f"the model is conditional, and got no y: pass {self} for each datum.")
+            self.need(y)
+            return
         if not isinstance(y, Tensor):
             raise ValueError(
                 f"the model takes {self}, y as a tensor of shape {(n, *self.shape)}; got {type(y).__name__}."

@@ -16,13 +16,14 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from pyrogen.arguments import at_least
 from pyrogen.base import HasLogProb, HasPartition, Model, Pair
 from pyrogen.capabilities import HasDiffusion, HasODE
 from pyrogen.inference.evidence.request import instead, is_exact
 from pyrogen.inference.evidence.weights import DATA_BLOCK, Weighable
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.door import at_least, taken, verb
+from pyrogen.inference.programs.door import taken, verb
 from pyrogen.inference.programs.lengths import by_length, cut
 from pyrogen.inference.programs.record import latents, log_density, record
 from pyrogen.memory import enough_memory

@@ -12,10 +12,11 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from pyrogen.arguments import at_least
 from pyrogen.base import Pair
 from pyrogen.inference.programs.checks import check_programs, need_support, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.door import at_least, taken, verb
+from pyrogen.inference.programs.door import taken, verb
 from pyrogen.inference.programs.lengths import by_length, cut
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import (

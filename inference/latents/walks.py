@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pyrogen.arguments import at_least
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import HasGenerator, HasPosterior, Model, check_number
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Split
 from pyrogen.inference.latents.paths import great_circle, grid, path_named
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.door import at_least, verb
+from pyrogen.inference.programs.door import verb
 from pyrogen.inference.programs.record import is_point
 
 

@@ -62,17 +62,6 @@ def _understood(name: str, value: Any, annotation: str, models: list[Model]) -> 
     return several(value) if annotation.startswith("Sequence[") and not named else value
 
 
-def at_least(least: int, **numbers: int) -> None:
-    """Refuse numbers that are too small.
-
-    Raises:
-        ValueError: one is.
-    """
-    for name, number in numbers.items():
-        if number < least:
-            raise ValueError(f"{name}={number}: needs {least} or more.")
-
-
 def taken(pair: Any, x: Any, y: Any = None) -> tuple[Model, Tensor, Tensor | None, Split | None]:
     """A model and the data that it shall be judged on, checked, where the model is.
 

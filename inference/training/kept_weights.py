@@ -47,7 +47,7 @@ class KeptWeights:
         """Keep the weights that were validated, the averaged ones if there are any, unless a loss before was as low."""
         if loss is not None and loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, epoch
-            self.best = {k: v.detach().clone() for k, v in (self.ema or self.model.state_dict()).items()}
+            self.best = _copied(self.ema or self.model.state_dict())
 
     def average(self, steps: int) -> None:
         """Move the average towards the weights as they are after so many steps."""
@@ -94,7 +94,7 @@ class KeptWeights:
 
     def copied(self) -> dict[str, Tensor]:
         """The weights as they are: the state dict itself would go on changing with the model."""
-        return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return _copied(self.model.state_dict())
 
     def tensors(self) -> dict[str, Tensor]:
         """All of them, as a checkpoint keeps them."""
@@ -118,3 +118,7 @@ class KeptWeights:
         named = self.model.named_modules(remove_duplicate=False)
         of_norms = {f"{name}.{vector}" for name, m in named if isinstance(m, _SpectralNorm) for vector in m._buffers}
         self._directions = [v for k, v in self.means.items() if k in of_norms]
+
+
+def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in weights.items()}

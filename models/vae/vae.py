@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from pyrogen.arguments import check_sizes
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
 from pyrogen.base import HasGenerator, HasPosterior, Objective, Pair, Stage, announce, told
 from pyrogen.conditions import Condition, Reader
@@ -66,7 +67,7 @@ class VAE(Pair, HasPosterior, HasGenerator):
     ) -> None:
         super().__init__()
         self.x_shape, self.latent_shape, self.condition = torch.Size(x_shape), torch.Size([latent_size]), condition
-        _positive(self.x_shape, latent_size)
+        check_sizes({"x_shape": x_shape, "latent_size": latent_size})
         self.objective: Objective = ELBO() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)
         self.posterior: Posterior = make("posterior", posterior)
@@ -255,11 +256,6 @@ def _tried(net: BatchDims, inputs: Tensor, read: Tensor | None) -> Tensor:
         shape = ", ".join(map(str, net.inputs))
         raise ValueError(f"the {net.role} cannot read data of shape (N, {shape}): {first}.") from error
     return outputs
-
-
-def _positive(x_shape: torch.Size, latent_size: int) -> None:
-    if latent_size < 1 or not x_shape or min(x_shape) < 1:
-        raise ValueError(f"latent_size={latent_size} and x_shape={tuple(x_shape)} must be positive.")
 
 
 @entry(
