@@ -19,6 +19,7 @@ import pyrogen
 from pyrogen.base import Batch, Objective, Player, Stage, unannounced
 from pyrogen.data.dataset import Data, Split
 from pyrogen.inference import ELBO, IWAE, Exact, fit, log_evidence
+from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.alarms import Alarms
 from pyrogen.inference.training.game import Game
 from pyrogen.models.adversarial.gan import GAN
@@ -280,6 +281,15 @@ def test_a_folder_inside_of_a_file_is_refused(digits, tmp_path):
     ):
         fit(small(), digits, folder=tmp_path / "notes" / "run")
     assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_without_a_time_there_is_a_checkpoint_at_the_end_alone(digits, tmp_path, monkeypatch):
+    written = {}
+    save = checkpoint.save
+    for seconds in (0.0, None):
+        monkeypatch.setattr(checkpoint, "save", lambda *a, s=seconds: (written.setdefault(s, []).append(1), save(*a)))
+        fit(small(), digits, epochs=2, checkpoint_seconds=seconds, folder=tmp_path / str(seconds))
+    assert len(written[None]) == 1 < len(written[0.0])
 
 
 def test_plain_functions_are_sent_to_pyro(digits):

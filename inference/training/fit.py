@@ -106,7 +106,8 @@ def fit(
             on a CPU from 20,000 steps on; False computes every step eagerly. Recordings are checked against eager steps,
             and given up where they differ or cannot be made; ``Run.steps`` says what was done.
         clip_gradients: the largest norm of a player's gradient, all its parameters together; larger ones are scaled down.
-        checkpoint_seconds: time between checkpoints; None: none but where a run stops or ends.
+        checkpoint_seconds: time between checkpoints; without one (None, in a shell null) there are those of a stop and of the
+            end alone.
         tensorboard: also write TensorBoard event files into the folder (needs the package ``tensorboard``).
         progress: True shows a bar, False nothing; by default a bar on a terminal or in a notebook, and elsewhere a line an
             epoch, at most one in ten seconds and always the last.
