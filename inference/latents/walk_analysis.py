@@ -11,7 +11,7 @@ from torch import Tensor
 from pyrogen.base import HasLatents, HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.figures import plots, walk_plots
-from pyrogen.figures.shades import shades
+from pyrogen.figures.shades import shades_of
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.geometry import Surface, geodesic, magnification
 from pyrogen.inference.latents.measured import mean
@@ -136,7 +136,7 @@ def _pictures(model: Model, data: Data, x: Tensor, y: Tensor | None, steps: int)
         return
     rows = torch.stack(walked, 1).flatten(0, 1)
     names = [("line", "arc")[i % len(paths)] for i in range(len(rows))]
-    within = shades(data.test.take(COUNTED), data.kind)
+    within = shades_of(data)
     caption = f"{made} between {between}: on the straight line, and on the arc around the origin."
     yield Picture("walks", caption, plots.strips(rows, data.kind, names, within=within))
     square = corners(model, x[[0, 1, ENDS, ENDS + 1]], SIDE, None if y is None else y[[0, 1, ENDS, ENDS + 1]])
@@ -159,7 +159,7 @@ def _plane(model: Model, data: Data, x: Tensor, y: Tensor | None) -> Picture:
         f"The first latent, with z{i + 1} from left to right and z{j + 1} upwards from −2 to 2 standard deviations of "
         f"all {own_latents(model)}: the two that vary most."
     )
-    within = shades(data.test.take(COUNTED), data.kind)
+    within = shades_of(data)
     return Picture("plane", caption, plots.image_grid(moved.flatten(0, 1), data.kind, SIDE + 1, within=within))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyrogen.data import Data, Split
 from pyrogen.figures import plots
-from pyrogen.figures.shades import shades
+from pyrogen.figures.shades import shades, shades_of
 from pyrogen.inference.latents.walks import aggregate, interpolate, traverse
 from pyrogen.inference.pages.latent_sections import most_active
 from pyrogen.inference.pages.panel import COUNTED, DECODED, SHOWN, History, Panel, told_of
@@ -31,7 +31,7 @@ def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]
     if is_picture(model.x_shape):
         part = data.test.take(PICTURED)
         rows, known = [part.x, model.reconstruct(part.x, part.y)], ["data", "mean"]
-        within = shades(data.test.take(COUNTED), data.kind)
+        within = shades_of(data)
         pictures = [torch.from_numpy(plots.to_image(x, data.kind, within)).permute(0, 3, 1, 2) for x in rows]
         spread = _spread(model, part)
         words = ""
@@ -67,7 +67,7 @@ def interpolations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     first, second, y = part.x[:half], part.x[half : 2 * half], told_of(model, part)
     walked = interpolate(model, first, second, y=None if y is None else (y[:half], y[half : 2 * half]))
     framed = torch.cat([first.unsqueeze(1), walked, second.unsqueeze(1)], 1)
-    within = shades(data.test.take(COUNTED), data.kind)
+    within = shades_of(data)
     columns = ["data", *[""] * walked.shape[1], "data"]
     caption = "Means of p(x|z) on the straight line between the codes of two test data, which stand at its ends."
     yield Panel(DECODED, caption, "interpolations", plots.strips(framed, data.kind, columns=columns, within=within))

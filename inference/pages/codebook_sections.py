@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from pyrogen.base import Batch
 from pyrogen.data import Data
 from pyrogen.figures import plots
-from pyrogen.figures.shades import shades
+from pyrogen.figures.shades import shades_of
 from pyrogen.inference.metrics.codebooks import code_counts
 from pyrogen.inference.objectives.quantization import log_prior
 from pyrogen.inference.pages.panel import ADVICE, COUNTED, DECODED, LATENTS, SHOWN, History, Panel, gap
@@ -118,5 +118,5 @@ def code_length(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def _shown(x: Tensor, data: Data) -> Tensor:
     """Data as pictures between 0 and 1, channels first."""
-    within = shades(data.test.take(COUNTED), data.kind)
+    within = shades_of(data)
     return torch.from_numpy(plots.to_image(x, data.kind, within)).permute(0, 3, 1, 2)

@@ -11,7 +11,7 @@ import torch
 from pyrogen.capabilities import HasGaps
 from pyrogen.data import Data
 from pyrogen.figures import diffusion_plots, plots
-from pyrogen.figures.shades import shades
+from pyrogen.figures.shades import shades_of
 from pyrogen.inference.pages.panel import DECODED, DENSITY, History, Panel
 from pyrogen.kinds import is_picture
 
@@ -46,7 +46,7 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
     # noise reaches farther than data, and is stretched by itself
     scaled = [
         plots.to_image(torch.stack([pair[k] for pair in shown], 1).flatten(0, 1), data.kind, within)
-        for k, within in enumerate((None, shades(data.test.take(COUNTED), data.kind)))
+        for k, within in enumerate((None, shades_of(data)))
     ]
     rows = [torch.from_numpy(x).permute(0, 3, 1, 2).unflatten(0, (len(part), -1)) for x in scaled]
     strip = torch.stack(rows, 1).flatten(0, 1)

@@ -14,9 +14,9 @@ from pyrogen.base import HasPosterior
 from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Data
 from pyrogen.figures import plots
-from pyrogen.figures.shades import shades
+from pyrogen.figures.shades import shades, shades_of
 from pyrogen.inference.latents.walks import interpolate
-from pyrogen.inference.pages.panel import ADVICE, COUNTED, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
+from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.modes import raw_values
 from pyrogen.kinds import is_picture, is_shown, kind_named
@@ -36,7 +36,7 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
         caption = f"{len(part)} samples of the model{given}, and as many test data{holes}."
         yield Panel(SAMPLES, caption, "samples", plots.samples(drawn["samples"], data.kind, part.x))
         return
-    within = shades(data.test.take(COUNTED), data.kind)
+    within = shades_of(data)
     yield Panel(SAMPLES, f"{len(part)} test data.", "data", plots.samples(part.x, data.kind, within=within))
     yield from _pictures(model, drawn, data.kind, given, within)
 
@@ -94,7 +94,7 @@ def classes(model: Any, data: Data, history: History) -> Iterator[Panel]:
         rows = [data.class_names[k] if k < len(data.class_names) else str(k) for k in range(min(count, 20))]
         given = torch.arange(len(rows), device=model.device).repeat_interleave(EACH)
         drawn = model.sample_mean(len(given), given).unflatten(0, (-1, EACH))
-        figure = plots.strips(drawn, data.kind, rows=rows, within=shades(data.test.take(COUNTED), data.kind))
+        figure = plots.strips(drawn, data.kind, rows=rows, within=shades_of(data))
         yield Panel(SAMPLES, "Each row is given another class.", "classes", figure)
 
 
@@ -161,6 +161,4 @@ def walks(model: Any, data: Data, history: History) -> Iterator[Panel]:
     walked = interpolate(model, z[:6], z[6:], steps=10, y=None if given is None else (given, given))
     same = "" if given is None else ", all of it given the same y"
     caption = f"What is generated on the straight line between two draws of z, a row for each two{same}."
-    yield Panel(
-        SAMPLES, caption, "walks", plots.strips(walked, data.kind, within=shades(data.test.take(COUNTED), data.kind))
-    )
+    yield Panel(SAMPLES, caption, "walks", plots.strips(walked, data.kind, within=shades_of(data)))

@@ -15,8 +15,8 @@ from torch import Tensor
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
-from pyrogen.figures.shades import shades
-from pyrogen.inference.pages.panel import ADVICE, COUNTED, TRAINING, History, Panel, is_finite, labels_of
+from pyrogen.figures.shades import shades_of
+from pyrogen.inference.pages.panel import ADVICE, TRAINING, History, Panel, is_finite, labels_of
 from pyrogen.inference.training.film import read_film
 from pyrogen.kinds import is_picture
 
@@ -51,7 +51,7 @@ def films(folder: Path, data: Data | None, kind: str) -> Iterator[Panel]:
             first = {"data": behind} if what == "reconstructions" else {}
             rows = first | {f"epoch {epoch}": x for epoch, x in frames.items()}
             n = min(BESIDE, *(len(x) for x in rows.values()))
-            within = None if data is None else shades(data.test.take(COUNTED), kind)
+            within = None if data is None else shades_of(data)
             figure = plots.strips(torch.stack([x[:n] for x in rows.values()]), kind, list(rows), within=within)
         elif math.prod(behind.shape[1:]) == 2:
             figure = plots.point_film({f"epoch {epoch}": x for epoch, x in frames.items()}, behind)

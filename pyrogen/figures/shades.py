@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from pyrogen.data import Split
+from pyrogen.data import Data, Split
 from pyrogen.figures.plots import Shades, limits
 from pyrogen.kinds import kind_named
+
+COUNTED = 500  # data, whose least and greatest values these are
+
+
+def shades_of(data: Data) -> Shades:
+    """Those of test data, for all pictures that show or stand for them."""
+    return shades(data.test.take(COUNTED), data.kind)
 
 
 def shades(part: Split, kind: str) -> Shades:
@@ -17,5 +24,11 @@ def shades(part: Split, kind: str) -> Shades:
     scale = part.view.scale
     if scale is None or kind_named(kind).limits is not None:
         return limits(part.x, kind)
-    low, high = (scale(torch.full(part.x.shape[1:], v)).numpy() for v in limits(scale.restore(part.x), kind))
+    low, high = (scale(torch.full(part.x.shape[1:], v)).numpy() for v in raw_limits(part, kind))
     return low, high
+
+
+def raw_limits(part: Split, kind: str) -> tuple[float, float]:
+    """The pair of values in the data's own units."""
+    scale = part.view.scale
+    return limits(part.x if scale is None else scale.restore(part.x), kind)

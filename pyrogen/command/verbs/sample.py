@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SHOWN = 8  # texts
 ROLLS = 16
-COMPARED = 500  # data, whose limits are those of pictures
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -161,10 +160,9 @@ def _played(folder: Path, heard: Mapping[str, Tensor]) -> str:
 def _drawing(x: Tensor, data: Data) -> Figure:
     """Samples in the file's own values, pictures as dark and as bright as in a report."""
     from pyrogen.figures import plots
+    from pyrogen.figures.shades import COUNTED, raw_limits
 
-    part, scale = data.test.take(COMPARED), data.test.view.scale
-    seen = part.x if scale is None else scale.restore(part.x)
-    return plots.samples(x, data.kind, within=plots.limits(seen, data.kind))
+    return plots.samples(x, data.kind, within=raw_limits(data.test.take(COUNTED), data.kind))
 
 
 def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None) -> dict[str, Any]:
