@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from pyrogen.inference.pages.fields import arrows, grid, reconstruction_field
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.training.checkpoint import Stopped
+from pyrogen.models.energy.pretrained import PretrainedAutoencoder
 from pyrogen.nets import Dictionary, Noisy
 from pyrogen.registry import find
 
@@ -619,3 +621,11 @@ def test_fields_share_their_points():
     at = torch.rand(9, 2)
     figure = arrows(at, {"a": at, "b": -at})
     assert len(figure.axes[0].collections) == 2
+
+
+@pytest.mark.parametrize("sizes", [{"hidden": (0,)}, {"hidden": (8, -1)}, {"latent_size": 0}], ids=str)
+def test_layers_of_a_pretrained_one_have_units_however_it_is_made(sizes):
+    given = {"latent_size": 2, "hidden": (8,), **sizes}
+    for made in (partial(pyrogen.create, "autoencoder-pretrained"), PretrainedAutoencoder):
+        with pytest.raises(ValueError, match="a size is 1 or more"):
+            made(x_shape=(1, 4, 4), **given)

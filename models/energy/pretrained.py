@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from pyrogen.arguments import check_sizes
 from pyrogen.axes import Likelihood
 from pyrogen.base import Objective, Stage
 from pyrogen.conditions import Condition
@@ -154,6 +155,7 @@ class PretrainedAutoencoder(VAE):
                 f"likelihood={type(p).__name__!r}: the machines of pre-training give one number for each element, from 0 to "
                 "1; use likelihood='Bernoulli' or 'ContinuousBernoulli'."
             )
+        check_sizes({"x_shape": x_shape, "hidden": hidden, "latent_size": latent_size})
         ups = [nn.Linear(a, b) for a, b in pairwise(widths)]
         downs = [nn.Linear(b, a) for a, b in pairwise(widths)]
         encoder = [part for up in ups for part in (up, nn.Sigmoid())]
