@@ -106,8 +106,7 @@ def fit(
             on a CPU from 20,000 steps on; False computes every step eagerly. Recordings are checked against eager steps,
             and given up where they differ or cannot be made; ``Run.steps`` says what was done.
         clip_gradients: the largest norm of a player's gradient, all its parameters together; larger ones are scaled down.
-        checkpoint_seconds: time between checkpoints; without one (None, in a shell null) there are those of a stop and of the
-            end alone.
+        checkpoint_seconds: time between checkpoints; None (a shell writes null for it) leaves those of a stop and of the end.
         tensorboard: also write TensorBoard event files into the folder (needs the package ``tensorboard``).
         progress: True shows a bar, False nothing; by default a bar on a terminal or in a notebook, and elsewhere a line an
             epoch, at most one in ten seconds and always the last.
