@@ -15,11 +15,12 @@ import pyrogen
 from pyrogen import registry
 from pyrogen.base import Batch, HasLogProb, Model
 from pyrogen.command.cli import main
+from pyrogen.data import load
 from pyrogen.inference.metrics.boltzmann import ExactLikelihood
 from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.proofs.claims import claims_of
-from pyrogen.inference.proofs.prove import Bench, matching, measure, prove
-from pyrogen.inference.proofs.records import read_proof, write_table
+from pyrogen.inference.proofs.prove import Bench, matching, measure, moved, prove
+from pyrogen.inference.proofs.records import measured_before, read_proof, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIM = {
@@ -228,6 +229,42 @@ def test_only_what_is_stale_may_be_measured(zoo, tmp_path):
     path.write_text(json.dumps(other), encoding="utf-8")
     run("fake", tmp_path, "--only_stale", "--seeds", "3")
     assert measured == ["b"] * 6 + ["a"] * 6
+
+
+def test_a_measurement_is_bound_to_its_data(zoo, tmp_path):
+    path, measured = tmp_path / "proofs" / "fake.json", []
+    registry.choice("metric", "told")(lambda model, data, seed: measured.append(data.name) or size(model, data, seed))
+    control = {"says": "small, on more data", "arguments": {"size": 1}, "data": "grid"}
+    zoo("fake", {**CLAIM, "metric": "told", "control": control})
+    run("fake", tmp_path)
+    proof = json.loads(path.read_text(encoding="utf-8"))
+    sets = {name: dict(load(name).sha256) for name in ("ring", "grid")}
+    assert proof["claims"][0]["data"] == sets
+    measured.clear()
+    run("fake", tmp_path, "--only_stale")
+    assert measured == []
+    proof["claims"][0]["data"]["grid"]["test"] = "0" * 12
+    path.write_text(json.dumps(proof), encoding="utf-8")
+    run("fake", tmp_path, "--only_stale")
+    assert measured == ["ring", "grid"] * 2
+    assert json.loads(path.read_text(encoding="utf-8"))["claims"][0]["data"] == sets
+
+
+def _bound() -> list[tuple[str, str]]:
+    """The entries of the checkout whose proofs know the data of a claim."""
+    found = ((file.stem, json.loads(file.read_text(encoding="utf-8"))) for file in sorted(ROOT.glob("proofs/*.json")))
+    return [name for name, proof in found if any(row.get("data") for row in proof["claims"])]
+
+
+@pytest.mark.parametrize("name", _bound())
+def test_proofs_of_the_checkout_are_of_the_data_of_now(name):
+    claims = claims_of(name)
+    held, _ = measured_before(ROOT / "proofs" / f"{name}.json", claims)
+    try:
+        changed = {claim.says: before and moved(claim, before) for claim, before in zip(claims, held, strict=True)}
+    except (OSError, ValueError) as missing:
+        pytest.skip(f"its data are not here: {missing}")
+    assert not any(changed.values()), changed
 
 
 def test_an_interrupted_proof_keeps_what_it_has(zoo, tmp_path):

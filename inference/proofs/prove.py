@@ -8,7 +8,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -66,9 +66,9 @@ def prove(
         threads: of torch. On models this small a second one gains nothing, costs much where the cores are busy, and
             changes the last digits.
         progress: show a bar; by default on a terminal.
-        only_stale: measure only claims that the proof in the folder has not, as they are by now, on the same seeds, machine
-            and versions; the others keep what was measured, with its commit and date. What was measured elsewhere is said to
-            be measured again.
+        only_stale: measure only claims that the proof in the folder has not, as they are by now, on the same seeds, data,
+            machine and versions; the others keep what was measured, with its commit and date. What was measured elsewhere
+            is said to be measured again.
 
     Returns:
         A proof for each matching entry that claims something; none if there is none.
@@ -99,7 +99,7 @@ def prove(
             runs = [_run_on(c.seeds if seeds is None else seeds) for c in claims]
             path, record = folder / f"{name}.json", registry.find("entry", name)
             held, dropped = measured_before(path, claims)
-            kept = [only_stale and holds(before, run) for before, run in zip(held, runs, strict=True)]
+            kept = [only_stale and holds(*of) for of in zip(claims, held, runs, strict=True)]
             for line in _told(name, held, kept, dropped, only_stale):
                 log.warning(line)
             proof: Proof | None = None
@@ -121,9 +121,33 @@ def prove(
     return proofs
 
 
-def holds(before: Measured | None, run: Sequence[int]) -> bool:
-    """Whether a measurement is what would be made again: with no error, on these seeds, this machine, these versions."""
-    return before is not None and not before.error and list(before.seeds) == list(run) and not before.machine
+def holds(claim: Claim, before: Measured | None, run: Sequence[int]) -> bool:
+    """Whether a measurement is what would be made again: no error, these seeds, this machine, these versions, these data."""
+    if before is None or before.error or before.machine or list(before.seeds) != list(run):
+        return False
+    return not moved(claim, before)
+
+
+def moved(claim: Claim, before: Measured) -> list[str]:
+    """Names of the data that a measurement is of and that hold something else by now."""
+    now = data_of(claim) if before.data else {}
+    return [name for name, digests in before.data.items() if now.get(name) != digests]
+
+
+def data_of(claim: Claim) -> dict[str, dict[str, str]]:
+    """What the models of a claim, its control and its rival are trained on: by name, the hash of each split."""
+    wishes = {json.dumps(dict(setup.data), sort_keys=True): setup.data for setup in _setups(claim)}
+    return _digests(map(_data, wishes.values()))
+
+
+def _digests(sets: Iterable[Data]) -> dict[str, dict[str, str]]:
+    return {data.name: dict(data.sha256) for data in sets}
+
+
+def _setups(claim: Claim) -> list[Setup]:
+    """Of the claim, its control and, where it has one, its rival."""
+    rival = [] if claim.against is None else [claim.setup.varied(claim.against)]
+    return [claim.setup, claim.setup.varied(claim.control), *rival]
 
 
 def _told(
@@ -190,8 +214,7 @@ def measure(
     """
     bench = bench or Bench("cpu")
     started = time.perf_counter()
-    rivals = claim.setup.varied(claim.against) if claim.against is not None else None
-    control = claim.setup.varied(claim.control)
+    _, control, *rival = _setups(claim)
     tried = (
         ("claim", claim.setup, claim.settings),
         ("control", control, {**claim.settings, **claim.control.get("with", {})}),
@@ -205,7 +228,7 @@ def measure(
             tell(f"{claim.setup.entry}: {claim.metric}, {which}, seed {seed}", 0)
             if not error:
                 try:
-                    value, spread = _value(claim.metric, settings, setup, rivals, seed, bench)
+                    value, spread = _value(claim.metric, settings, setup, rival, seed, bench)
                     values[which].append(value)
                     errors[which].append(spread)
                 except (ValueError, ArithmeticError, OSError) as problem:
@@ -222,16 +245,17 @@ def measure(
         control_fails=not error and claim.failed_by(values["control"]),
         minutes=round((time.perf_counter() - started) / 60, 3),
         error=error,
+        data={} if error else _digests(bench.model(replace(s, seed=s.seed + run[0]))[1] for s in _setups(claim)),
     )
 
 
 def _value(
-    metric: str, settings: Mapping[str, Any], setup: Setup, rivals: Setup | None, seed: int, bench: Bench
+    metric: str, settings: Mapping[str, Any], setup: Setup, rival: Sequence[Setup], seed: int, bench: Bench
 ) -> tuple[float, float | None]:
     model, data = bench.model(replace(setup, seed=setup.seed + seed))
     settings = dict(settings)
-    if rivals is not None:
-        settings["against"] = bench.model(replace(rivals, seed=rivals.seed + seed))[0]
+    for other in rival:
+        settings["against"] = bench.model(replace(other, seed=other.seed + seed))[0]
     found = registry.find("metric", metric).load()(model, data, seed, **settings)
     value, error = float(found), getattr(found, "error", None)
     if not math.isfinite(value):

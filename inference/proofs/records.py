@@ -36,6 +36,8 @@ class Measured:
         date: likewise.
         machine: that measured it, where the run that wrote the proof was on another one, or had other versions.
         versions: likewise.
+        data: what all models of it were trained on: by the name of the data, the hashes of its splits. Measurements that
+            do not know theirs are of before these were recorded.
     """
 
     says: str
@@ -58,6 +60,7 @@ class Measured:
     date: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def proved(self) -> bool:
