@@ -267,9 +267,10 @@ def test_types_are_shipped():
     assert importlib.resources.files("pyrogen").joinpath("py.typed").is_file()
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_doctests(name):
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+def test_doctests():
+    found = {name: doctest.testmod(importlib.import_module(name)) for name in MODULES}
+    assert {"pyrogen.registry", "pyrogen.data.dataset"} <= {name for name, result in found.items() if result.attempted}
+    assert not [name for name, result in found.items() if result.failed]
 
 
 def public(module):

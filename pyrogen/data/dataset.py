@@ -225,6 +225,9 @@ def load(
 ) -> Data:
     """Load a data set.
 
+    >>> load("digits", kind="unit").test
+    Split(digits test: 360 × (1, 8, 8), unit)
+
     Args:
         name: a registered data set, see ``pyrogen.choices("data")``, written as a call where it has arguments,
             ``"sprites(size=64)"``; or the path of a ``.npz`` file
