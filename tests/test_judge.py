@@ -9,6 +9,7 @@ import torch
 import pyrogen
 from pyrogen import registry
 from pyrogen.data import from_arrays, load
+from pyrogen.data.split import evenly
 from pyrogen.inference.latents import judging
 from pyrogen.inference.latents.judging import judge_of, unjudged
 from pyrogen.inference.latents.measured import Measured, mean, paired, paired_shares, ratio, share
@@ -140,21 +141,28 @@ def test_a_network_sees_images():
 def test_machines_learn_from_some_of_many_data_and_say_so():
     data = clouds(n=600)
     judge = SupportVectors(limit=90).of(data)
-    few = data.train.x[judging.evenly(len(data.train), 90)]
+    few = data.train.x[evenly(len(data.train), 90)]
     assert judge.learned.seen == len(few) == 90
     assert "which has learned from 90 of 480 data, names" in judge.says()
     assert judge.numbers()["learned_from"] == 90
     assert "learned from" not in SupportVectors(limit=480).of(data).says()
     # equal distances: the first and the last tenth are there alike, however the data are sorted
-    assert judging.evenly(1000, 10).tolist() == [*range(0, 1000, 100)]
-    assert judging.evenly(3, 10).tolist() == [0, 1, 2]
-    assert judging.evenly(0, 10).tolist() == []
+    assert evenly(1000, 10).tolist() == [*range(0, 1000, 100)]
+    assert evenly(3, 10).tolist() == [0, 1, 2]
+    assert evenly(0, 10).tolist() == []
 
 
 def test_a_judge_is_tried_on_no_more_data_than_it_needs(monkeypatch):
     monkeypatch.setattr(judging, "READ", {"train": 100, "valid": 30, "test": 20})
     judge = SupportVectors(cost=3.0).of(clouds())
     assert (judge.given, judge.learned.seen, judge.accuracy.n, judge.recognized.n) == (100, 100, 20, 20)
+
+
+def test_data_on_disk_are_judged_as_those_in_memory(on_disk, monkeypatch):
+    data = clouds()
+    judge = judge_of(data)
+    monkeypatch.setattr(judging, "_known", {})
+    assert judge_of(on_disk(data)).numbers() == judge.numbers()
 
 
 def test_binarized_data_are_judged_as_the_grey_ones_that_are_decoded():
