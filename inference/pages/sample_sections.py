@@ -48,7 +48,7 @@ def alone(model: Any, kind: str) -> Iterator[Panel]:
         yield from _pictures(model, drawn, kind, "")
     else:
         figure = plots.samples(drawn["samples"], kind)
-        yield Panel(SAMPLES, f"{SHOWN} samples of the model.", "samples", figure)
+        yield Panel(SAMPLES, f"{len(drawn['samples'])} samples of the model.", "samples", figure)
 
 
 def _shown(model: Any) -> int:
@@ -71,11 +71,9 @@ def _pictures(
 ) -> Iterator[Panel]:
     proper = all(prior.proper for prior in model.modules() if isinstance(prior, Prior))
     source = "" if proper else ", z drawn from a normal distribution fitted to the codes"
-    captions = {"samples": f"{SHOWN} samples of the model{given}{source}.", "means": _means_are(model)}
+    captions = {"samples": f"{len(drawn['samples'])} samples of the model{given}{source}.", "means": _means_are(model)}
     for name, x in drawn.items():
-        yield Panel(
-            SAMPLES, captions[name].replace(str(SHOWN), str(len(x))), name, plots.samples(x, kind, within=within)
-        )
+        yield Panel(SAMPLES, captions[name], name, plots.samples(x, kind, within=within))
 
 
 def _means_are(model: Any) -> str:
