@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Data, Split
+from pyrogen.files import sentence
 from pyrogen.inference.runs.fresh import Finding
 
 # the sections, by what a reader asks
@@ -42,10 +43,15 @@ class Panel:
     code: str = ""
 
 
+def of_stale(stale: str) -> Iterator[Panel]:
+    """Why something that is kept of a run is left out; nothing where it is not."""
+    if stale:
+        yield Panel(ADVICE, sentence(stale))
+
+
 def of_finding(section: str, name: str, caption: str, found: Finding | None, stale: str) -> Iterator[Panel]:
     """What is kept of a run, as it was read: its verdict with the table, and its picture; or why it is left out."""
-    if stale:
-        yield Panel(ADVICE, f"{stale[0].upper()}{stale[1:]}.")
+    yield from of_stale(stale)
     if found is not None:
         yield Panel(section, f"{found.verdict}\n\n{found.compared()}", table=found.table())
         yield Panel(section, caption, name, found.plot())

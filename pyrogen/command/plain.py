@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from pyrogen.command.speech import understand, unmarked
+from pyrogen.files import sentence
 from pyrogen.registry import unknown
 
 NEGATIVE = re.compile(r"-\.?\d")
@@ -78,11 +79,6 @@ def joined(arguments: Sequence[str]) -> list[str]:
         else:
             words.append(word)
     return words
-
-
-def sentence(words: str) -> str:
-    """What a verb does as a sentence."""
-    return f"{words[0].upper()}{words[1:].rstrip('.')}."
 
 
 def unknown_option(flag: str, known: Sequence[str]) -> ValueError:
