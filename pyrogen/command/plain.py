@@ -93,3 +93,24 @@ def lacking(prog: str, message: str) -> str:
     )
     named = found and (found[1] or (re.search(r'"([\w.]+)" is required', message) or [""])[-1])
     return f"{prog} needs {named.upper()}; {prog} --help says more." if named else ""
+
+
+def numbers(option: str, text: str, name: str, count: int | None = None) -> list[int]:
+    """The whole numbers between the commas of an option.
+
+    Args:
+        option: it is called, ``--labels``.
+        text: what was typed.
+        name: what it names, as a refusal says it.
+        count: how many there are; None: one or more.
+
+    Raises:
+        ValueError: they are none, or not so many.
+    """
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or count not in (None, len(found)):
+        raise ValueError(f"{option} {text}: name {name}.")
+    return found
