@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pyrogen import registry, storage
+from pyrogen import registry
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
 from pyrogen.files import plain_json, reason, sentence, write
@@ -18,7 +17,7 @@ from pyrogen.inference.evidence.request import of_weights
 from pyrogen.inference.latents.analysis import VERDICTS, Analysis, Finding
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.runs.kept_findings import FACTS, FIGURES, read_kept
-from pyrogen.inference.runs.recipe import load_run
+from pyrogen.inference.runs.recipe import judged
 from pyrogen.inference.training.run import Run
 from pyrogen.memory import enough_memory, is_lack
 from pyrogen.seeds import check_seed
@@ -181,20 +180,14 @@ def ask(
     """
     check_seed(seed)
     chosen = _chosen(analyses)
-    run = run if isinstance(run, Run) else load_run(run)
-    model, judged = run.model, {}
-    if run.folder is not None:
-        judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
-        model = storage.load(run.folder, copy.deepcopy(run.model), weights)
-    elif weights != "last":
-        raise ValueError("other weights lie in the folder of a run; fit(..., folder=...).")
+    run, model, files = judged(run, weights)
     data = run.data
     refused = {name: why for name, analysis in chosen.items() if (why := analysis.refusal(model, data))}
     for name, why in refused.items() if analyses is not None else ():
         raise ValueError(f"the analysis {name!r} cannot be asked here: {why}")
     asked = {name: registry.describe(analysis) for name, analysis in chosen.items()}
     titles = {name: analysis.title for name, analysis in chosen.items()}
-    attributes = {**judged, "weights": weights, "seed": seed, "analyses": asked}
+    attributes = {**files, "weights": weights, "seed": seed, "analyses": asked}
     findings: dict[str, Finding] = {}
     found = Analysed(_title(run, data), findings, titles, refused, attributes)
     try:
