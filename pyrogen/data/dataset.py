@@ -305,6 +305,21 @@ def found_again(said: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "name": said["source"], "columns": found["columns"] or None}
 
 
+def alike(name: str, said: Mapping[str, Any], **others: Any) -> Data:
+    """Other data, of the kind of those that were loaded before, and drawn as they were.
+
+    Args:
+        name: of the others.
+        said: what :meth:`Data.describe` says of those that were loaded, or their attributes.
+        others: further arguments of :func:`load`.
+
+    Raises:
+        ValueError: there are none of that kind.
+    """
+    drawn = {"binary": "binarization", "unit": "dequantization"}.get(said["kind"])
+    return load(name, said["kind"], **({drawn: said.get(drawn)} if drawn else {}), **others)
+
+
 class Wishes(NamedTuple):
     """What was wished of data, see :func:`load`."""
 
