@@ -13,7 +13,7 @@ from pyrogen.data import Data
 from pyrogen.figures import score_plots
 from pyrogen.files import sentence
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.comparison import unlike
+from pyrogen.inference.evidence.comparison import groups_alike
 from pyrogen.inference.evidence.rules import ACCEPTANCE, largest_k
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.pages.panel import ADVICE, SCORES, Panel
@@ -93,10 +93,7 @@ def score_table(summaries: Sequence[Summary]) -> list[Sequence[str]]:
 
 def _side_by_side(scores: Mapping[str, xr.Dataset], summaries: Mapping[str, Summary]) -> Iterator[Panel]:
     """The scores of the same data, every such group in one figure."""
-    left = list(scores)
-    while left:
-        alike = [name for name in left if not unlike(scores[name], scores[left[0]])]
-        left = [name for name in left if name not in alike]
+    for alike in groups_alike(scores):
         if len(alike) < 2:
             continue
         group = [summaries[name] for name in alike]
