@@ -15,6 +15,7 @@ from torch import Tensor
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Data, Split
 from pyrogen.files import sentence
+from pyrogen.inference.evidence.comparison import standard_error
 from pyrogen.inference.runs.fresh import Finding
 
 # the sections, by what a reader asks
@@ -55,6 +56,23 @@ def of_finding(section: str, name: str, caption: str, found: Finding | None, sta
     if found is not None:
         yield Panel(section, f"{found.verdict}\n\n{found.compared()}", table=found.table())
         yield Panel(section, caption, name, found.plot())
+
+
+def below_the_law(truth: Tensor, own: np.ndarray, who: str) -> Panel:
+    """How far a model is below the law that its data come from.
+
+    Args:
+        truth: log p(x) by the law, ``(N,)``.
+        own: log p(x) by the model, likewise.
+        who: the model as the sentence says it.
+    """
+    law = truth.double().cpu().numpy()
+    gaps = law - own
+    return Panel(
+        ADVICE,
+        f"The law that the test data come from finds {law.mean():.3g} nats in each; {who} is {gaps.mean():.2g} Â± "
+        f"{standard_error(gaps):.1g} nats below it.",
+    )
 
 
 def labels_of(split: Split, data: Data) -> np.ndarray | None:
