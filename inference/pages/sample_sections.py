@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,8 +18,8 @@ from pyrogen.figures import plots
 from pyrogen.figures.shades import shades, shades_of
 from pyrogen.inference.latents.walks import interpolate
 from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
-from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.modes import raw_values
+from pyrogen.inference.quality.side_by_side import by_the_same_draws
 from pyrogen.kinds import is_picture, is_shown, kind_named
 
 EACH, BESIDE, TRAINED, COMPARED = 10, 8, 10_000, 500
@@ -57,13 +58,9 @@ def _shown(model: Any) -> int:
 
 
 def _drawn(model: Any, n: int, y: Tensor | None) -> dict[str, Tensor]:
-    found = {}
-    for name, draw in (("samples", model.sample), ("means", model.sample_mean)):
-        with seeded(0, model.device):  # the same draws of z for both
-            found[name] = draw(n, y)
-    if torch.equal(found["samples"], found["means"]):
-        del found["means"]
-    return found
+    draws = (functools.partial(draw, n, y) for draw in (model.sample, model.sample_mean))
+    samples, means = by_the_same_draws(*draws, 0, model.device)
+    return {"samples": samples} | ({} if means is None else {"means": means})
 
 
 def _pictures(
