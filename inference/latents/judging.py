@@ -224,7 +224,7 @@ def _labelled(data: Data, name: str, most: int) -> tuple[Tensor, Tensor]:
     why = unjudged(data)
     if why:
         raise ValueError(why)
-    part = getattr(data, name).known().spread(most)
+    part = data.split(name).known().spread(most)
     return part.x.cpu(), part.y.cpu()
 
 

@@ -33,7 +33,7 @@ def error_saved(
 def _loss(model: Model, data: Data, split: str, nats: bool) -> float:
     if not isinstance(model, HasClassifier):
         raise ValueError(f"{type(model).__name__} names no classes, which the metric 'error-saved' needs.")
-    part = getattr(data, split).known()
+    part = data.split(split).known()
     if part.y is None:
         raise ValueError(f"error-saved needs labels, and {data.name!r} has none.")
     with evaluating(model):

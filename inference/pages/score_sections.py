@@ -56,7 +56,7 @@ def _said(summary: Summary, data: Data | None) -> Iterator[str]:
     yield from (sentence(f.says) for f in diagnosis.findings.values())
     if not math.isfinite(summary.data_se) or summary.data_se <= 3 * summary.mc_se or "valid_for" in summary.attributes:
         return
-    splits = {} if data is None else {"train": data.train, "valid": data.valid, "test": data.test}
+    splits = {} if data is None else data.splits
     available = len(splits.get(summary.attributes["split"], ()))
     draws = "" if summary.mc_se == 0 else f", and by ± {summary.mc_se:.2g} because of the draws"
     more = f"; the split has {available}" if available > summary.count else ""

@@ -123,7 +123,7 @@ def samples_section(groups: Sequence[Sequence[GridRun]], ruler: Ruler) -> Iterat
         if is_picture(data.x_shape) and named not in dict(figures):
             figures.append((named, plots.samples(seen.real, seen.data.kind)))
         said = f"{cell.name}, seed {cell.seed}."
-        part = getattr(data, str(a["split"])).take(BESIDE)
+        part = data.split(str(a["split"])).take(BESIDE)
         if shows_given(model, part):
             with evaluating(model):
                 figures.append(

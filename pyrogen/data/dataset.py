@@ -21,11 +21,11 @@ from pyrogen.data.law import Law
 from pyrogen.data.named import path_of, settings_of, source_named
 from pyrogen.data.oracle import Oracle
 from pyrogen.data.resize import resize
-from pyrogen.data.source import Source, hide
+from pyrogen.data.source import SPLITS, Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
 from pyrogen.kinds import is_picture
-from pyrogen.registry import DECIDED, notes
+from pyrogen.registry import DECIDED, notes, unknown
 from pyrogen.vocabulary import Vocabulary
 
 # the source of data that no file holds
@@ -94,6 +94,21 @@ class Data:
     labelled: str = ""
 
     @property
+    def splits(self) -> dict[str, Split]:
+        """All three, by their names."""
+        return {name: getattr(self, name) for name in SPLITS}
+
+    def split(self, name: str) -> Split:
+        """One of them by its name.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if name not in SPLITS:
+            raise unknown("split", name, SPLITS)
+        return self.splits[name]
+
+    @property
     def vocabulary(self) -> Vocabulary | None:
         """The words that tokens are the numbers of; None of data of other kinds."""
         return self.train.view.vocabulary
@@ -101,13 +116,13 @@ class Data:
     @property
     def classes(self) -> int | None:
         """Number of classes, one more than the largest label; None without labels."""
-        labels = [s.y for s in (self.train, self.valid, self.test) if s.y is not None and not s.y.is_floating_point()]
+        labels = [s.y for s in self.splits.values() if s.y is not None and not s.y.is_floating_point()]
         return int(max(y.max() for y in labels)) + 1 if labels else None
 
     @property
     def y_kind(self) -> str | None:
         """What y is: a "label", "labels" (several a datum), "tokens", a "layout", an "image" or "numbers"; None without y."""
-        y = next((s.y for s in (self.train, self.valid, self.test) if s.y is not None), None)
+        y = next((s.y for s in self.splits.values() if s.y is not None), None)
         if y is None:
             return None
         if y.is_floating_point():
@@ -151,13 +166,12 @@ class Data:
 
     def describe(self) -> dict[str, Any]:
         """All of it as plain data."""
-        splits = {s.name: s for s in (self.train, self.valid, self.test)}
         return {
             "name": self.name,
             "source": self.source,
             "kind": self.kind,
             "x_shape": list(self.x_shape),
-            "splits": {name: len(s) for name, s in splits.items()},
+            "splits": {name: len(s) for name, s in self.splits.items()},
             "binarization": self.binarization,
             "dequantization": self.dequantization,
             "levels": self.levels,
@@ -172,7 +186,7 @@ class Data:
             "label": self.label,
             "columns": list(self.columns),
             "guessed": self.guessed,
-            **({"vocabulary": text.described(self.vocabulary, splits)} if self.vocabulary else {}),
+            **({"vocabulary": text.described(self.vocabulary, self.splits)} if self.vocabulary else {}),
             "token": self.token,
             "length": self.length,
             **({"sequence": True} if self.sequence else {}),
@@ -185,12 +199,12 @@ class Data:
         from pyrogen.figures import plots
 
         part = self.train.take(PICTURED)
-        rows = [(s.name, f"{len(s):,}") for s in (self.train, self.valid, self.test)]
+        rows = [(s.name, f"{len(s):,}") for s in self.splits.values()]
         shown = html.picture(plots.samples(part.x, self.kind), f"the first training data of {self.name}")
         return html.block(repr(self), html.table(rows, ("split", "data")), shown)
 
     def __repr__(self) -> str:
-        sizes = " + ".join(f"{len(s)} {s.name}" for s in (self.train, self.valid, self.test))
+        sizes = " + ".join(f"{len(s)} {s.name}" for s in self.splits.values())
         drawn = f"{self.binarization} binarization" if self.binarization != "none" else ""
         drawn = "dequantized" if self.dequantization else drawn
         how = f" ({drawn}, seed {self.seed})" if drawn else " (standardized)" if self.standardize else ""
