@@ -111,8 +111,8 @@ def on_disk():
     """``on_disk(data)``: the same data, in splits that have no x in memory."""
 
     def streamed(data):
-        splits = (data.train, data.valid, data.test)
-        return replace(data, **{s.name: Split(None, s.y, s.name, s.view, s.x.numpy()) for s in splits})
+        splits = data.splits.items()
+        return replace(data, **{name: Split(None, s.y, name, s.view, s.x.numpy()) for name, s in splits})
 
     return streamed
 

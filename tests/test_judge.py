@@ -219,6 +219,17 @@ def test_errors_of_ratios_cover_the_ratio(seed):
     assert float(z.std()) == pytest.approx(1, abs=0.06)
 
 
+def test_numbers_of_independent_draws_are_subtracted_and_divided():
+    a, b = Measured(3.0, 0.3, 50), Measured(2.0, 0.4, 40)
+    assert a.less(b) == (1.0, pytest.approx(0.5), 40)
+    assert a.over(b) == (1.5, pytest.approx(math.hypot(0.3 / 2, 3 * 0.4 / 4)), 40)
+
+
+def test_a_share_over_draws_has_an_error_where_all_agree():
+    assert Measured(1.0, 0.0, 10).of_share() == share(torch.ones(10))
+    assert Measured(0.5, 0.1, 10).of_share() == Measured(0.5, 0.1, 10)
+
+
 def test_pairing_counts():
     a = torch.tensor([True] * 50 + [False] * 50)
     assert paired_shares(a, a) == Measured(0.0, pytest.approx(1 / 102), 100)

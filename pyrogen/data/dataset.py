@@ -274,6 +274,21 @@ def load(
     """
     if str(name) == MEMORY:
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
+    wishes = Wishes(
+        kind=kind,
+        binarization=binarization,
+        dequantization=dequantization,
+        seed=seed,
+        standardize=standardize,
+        size=size,
+        labels=labels,
+        missing=missing,
+        label=label,
+        columns=tuple(columns or ()),
+        token=token,
+        length=length,
+        sequence=sequence,
+    )
     path = path_of(name)
     only = [kind] if isinstance(kind, str) else list(kind or ())
     asked = path is not None and path.suffix.lower() in trajectories.FILES and only == [trajectories.KIND]
@@ -284,24 +299,9 @@ def load(
             )
         source = trajectories.read(path)
     else:
-        source = _source(name, path, size, missing, label, tuple(columns or ()), token, length, sequence)
+        source = _source(name, path, wishes)
     if size is not None and not (path and path.is_dir()):
         source = resize(source, size)
-    wishes = Wishes(
-        kind,
-        binarization,
-        dequantization,
-        seed,
-        standardize,
-        size,
-        labels,
-        missing,
-        label,
-        tuple(columns or ()),
-        token,
-        length,
-        sequence,
-    )
     return prepare(source, str(path.absolute()) if path else str(name), wishes)
 
 
@@ -363,79 +363,61 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
     view = replace(view, class_names=source.class_names, missing=wishes.missing, paired=source.paired)
     raw = source.splits["train"][0]
+    splits = {split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()}
+    decided = {name: getattr(view, name) for name in ("kind", "binarization", "dequantization")}
+    told: dict[str, Any] = {**splits, **wishes._asdict(), **decided, "standardize": view.scale is not None}
     return Data(
         name=source.name,
-        **{split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()},
-        kind=view.kind,
+        **told,
         x_shape=torch.Size(raw.shape[1:]),
-        binarization=view.binarization,
-        dequantization=view.dequantization,
         levels=view.levels,
-        seed=wishes.seed,
         reference=source.reference,
         source=found,
         sha256={split: _sha256(*values) for split, values in source.splits.items()},
-        standardize=view.scale is not None,
-        size=wishes.size,
         class_names=source.class_names,
-        labels=wishes.labels,
-        missing=wishes.missing,
-        label=wishes.label,
-        columns=wishes.columns,
         guessed=view.guess,
         oracle=source.oracle,
         paired=source.paired,
         law=source.law,
-        token=wishes.token,
-        length=wishes.length,
-        sequence=wishes.sequence,
         labelled=source.labelled,
     )
 
 
-def _source(
-    name: str | Path,
-    path: Path | None,
-    size: int | None,
-    missing: bool,
-    label: str | None,
-    columns: tuple[str, ...],
-    token: str | None,
-    length: int | None,
-    sequence: bool,
-) -> Source:
-    clips = sequence and path is not None and path.is_dir() and not music.holds_music(path)
-    if sequence and not clips and not (path and path.suffix.lower() in (".npz", ".npy")):
+def _source(name: str | Path, path: Path | None, wishes: Wishes) -> Source:
+    clips = wishes.sequence and path is not None and path.is_dir() and not music.holds_music(path)
+    if wishes.sequence and not clips and not (path and path.suffix.lower() in (".npz", ".npy")):
         raise ValueError(
             "sequence=True says what the arrays of an .npz or .npy file are, or the folders of images in a folder, and "
             f"{str(name)!r} is none; leave it out."
         )
     table_like = path is not None and path.suffix.lower() == ".csv" and not path.is_dir()
-    if not table_like and (label is not None or columns):
+    if not table_like and (wishes.label is not None or wishes.columns):
         raise ValueError(f"label= and columns= name columns of a .csv file, and {str(name)!r} is none; leave them out.")
     if path is not None and path.suffix.lower() == ".txt" and not path.is_dir():
-        if missing:
+        if wishes.missing:
             raise ValueError(f"missing=True reads NaN in a file of numbers, and {path} is a text; leave missing out.")
-        return text.read(path, token or "word", length)
+        return text.read(path, wishes.token or "word", wishes.length)
     musical = path is not None and (music.holds_music(path) if path.is_dir() else path.suffix.lower() in midi.SUFFIXES)
-    if token is not None or (length is not None and not musical and not clips):
+    if wishes.token is not None or (wishes.length is not None and not musical and not clips):
         own = settings_of(str(name)) if path is None else []
         raise ValueError(
             "token= and length= say how a .txt file is cut, and length= how MIDI files are and clips, by sequence=True, and "
             f"{str(name)!r} is none; leave them out"
             + (f": in its brackets it takes {', '.join(f'{setting}=' for setting in own)}." if own else ".")
         )
-    if missing and (path is None or path.is_dir() or musical):
+    if wishes.missing and (path is None or path.is_dir() or musical):
         raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")
     if path and musical and path.exists():
-        return music.read(path, length)
+        return music.read(path, wishes.length)
     if path and path.is_dir():
-        return folder.read(path, size, clips, length)
+        return folder.read(path, wishes.size, clips, wishes.length)
     if not path:
         return source_named(str(name))
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
-    return table.read(path, missing, label, columns) if table_like else npz.read(path, missing, sequence)
+    if table_like:
+        return table.read(path, wishes.missing, wishes.label, wishes.columns)
+    return npz.read(path, wishes.missing, wishes.sequence)
 
 
 def _fits(raw: Any, x_shape: torch.Size) -> bool:

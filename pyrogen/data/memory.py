@@ -66,7 +66,17 @@ def from_arrays(
             found[f"y_{split}"] = _array(y)
     source = own.read(found, name, name, "arrays in memory", missing, sequence)
     source = source if size is None else resize(source, size)
-    wishes = Wishes(kind, binarization, dequantization, seed, standardize, size, labels, missing, sequence=sequence)
+    wishes = Wishes(
+        kind=kind,
+        binarization=binarization,
+        dequantization=dequantization,
+        seed=seed,
+        standardize=standardize,
+        size=size,
+        labels=labels,
+        missing=missing,
+        sequence=sequence,
+    )
     return prepare(source, MEMORY, wishes)
 
 
