@@ -225,6 +225,7 @@ def _labelled(data: Data, name: str, most: int) -> tuple[Tensor, Tensor]:
     if why:
         raise ValueError(why)
     part = data.split(name).known().spread(most)
+    assert part.y is not None  # or it could not be judged
     return part.x.cpu(), part.y.cpu()
 
 
