@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def write(path: str | Path, content: bytes | str) -> Path:
@@ -25,6 +27,21 @@ def write(path: str | Path, content: bytes | str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def plain_json(value: Any) -> Any:
+    """A value as JSON has it: arrays are lists, and numbers that are not finite are said in words.
+
+    >>> plain_json({"error": (0.5, float("nan"))})
+    {'error': [0.5, 'nan']}
+    """
+    if hasattr(value, "tolist"):  # arrays, and numbers of NumPy
+        return plain_json(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(k): plain_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def below(folder: str | Path, suffixes: Collection[str]) -> Iterator[Path]:
@@ -92,3 +109,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, (ValueError, NotImplementedError)):
         return first_line(error)
     return f"failed, {type(error).__name__}: {first_line(error)}"
+
+
+def sentence(words: str) -> str:
+    """What is said within a sentence as one of its own."""
+    return f"{words[0].upper()}{words[1:].rstrip('.')}."

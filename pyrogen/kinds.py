@@ -23,6 +23,8 @@ from pyrogen.vocabulary import END
 IMAGE_KINDS = ("binary", "unit", "levels")
 PLAIN = (*IMAGE_KINDS, "real", "counts", "angle")
 """The kinds that a network of numbers takes, in the order in which data are asked for them."""
+BOUNDED = ("unit", "binary")
+"""The kinds whose values lie between 0 and 1."""
 SMALLEST = 4  # pixels on a side: what convolutions here take, and where frequencies can be told
 
 
@@ -206,5 +208,26 @@ def kind_named(name: str) -> Kind:
 
 
 def kind_of(x: Tensor) -> str:
-    """The narrowest of the plain kinds that the values of ``x`` agree with."""
+    """The narrowest of the plain kinds that the values of ``x`` agree with.
+
+    >>> kind_of(torch.tensor([0.0, 0.5]))
+    'unit'
+    """
     return next(name for name in ("binary", "unit", "levels", "counts", "real") if kind_named(name).check(x))
+
+
+def kinds_of_range(kind: str, does: str) -> tuple[str, ...]:
+    """The kinds of data whose values have the range of one: those between 0 and 1, or any real numbers.
+
+    Args:
+        kind: of the data.
+        does: what reads or makes them, as a refusal begins.
+
+    Raises:
+        ValueError: it is another.
+    """
+    if kind not in (*BOUNDED, "real"):
+        raise ValueError(
+            f"kind={kind!r}: {does} real numbers, or numbers from 0 to 1; load the data with kind='real' or kind='unit'."
+        )
+    return BOUNDED if kind in BOUNDED else ("real",)

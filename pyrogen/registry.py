@@ -132,6 +132,9 @@ def choice(axis: str, name: str | None = None) -> Callable[[C], C]:
 def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
     """Names of the zoo's entries that match a glob pattern, sorted.
 
+    >>> list_models("flow-*")
+    ['flow-coupling', 'flow-glow', 'flow-maf', 'flow-matching', 'flow-spline']
+
     Args:
         pattern: of names.
         pretrained: only those that ``create(name, pretrained=True)`` gives with weights.
@@ -146,6 +149,9 @@ def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
 
 def choices(axis: str) -> list[str]:
     """Names that may be chosen on an axis: "prior", "likelihood", "posterior", "objective", "estimator", "data" ...
+
+    >>> choices("sampler")
+    ['Ancestral', 'DDIM', 'ProbabilityFlow']
 
     Raises:
         ValueError: there is no such axis.
@@ -189,6 +195,9 @@ def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
 
 def create(name: str, *, pretrained: bool = False, **arguments: Any) -> Any:
     """Build a model of the zoo by its name.
+
+    >>> create("vae", x_shape=(4,), latent_size=2, prior="Laplace").sample(3).shape
+    torch.Size([3, 4])
 
     Args:
         name: an entry, see :func:`list_models`.

@@ -6,6 +6,7 @@ import math
 import os
 import socket
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 
 import pyrogen
 from pyrogen import registry
-from pyrogen.data import load
+from pyrogen.data import Split, load
 from pyrogen.inference.replay import recorded_step
 from pyrogen.vocabulary import END
 
@@ -103,6 +104,17 @@ def empty_store():
     """For tests of pairs: whatever they did, Pyro's global parameter store was not used."""
     yield
     assert not pyro.get_param_store().keys()
+
+
+@pytest.fixture
+def on_disk():
+    """``on_disk(data)``: the same data, in splits that have no x in memory."""
+
+    def streamed(data):
+        splits = data.splits.items()
+        return replace(data, **{name: Split(None, s.y, name, s.view, s.x.numpy()) for name, s in splits})
+
+    return streamed
 
 
 def sentences(u, words=3):

@@ -1,6 +1,7 @@
 """Samples are told from data by what is wrong with them; what was found is kept with the run, and gone with its weights."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pyrogen.inference.pages.quality_sections import quality as shown
 from pyrogen.inference.quality import spaces
 from pyrogen.inference.quality.assess import draw, usual_draws
 from pyrogen.inference.quality.quality import Quality
+from pyrogen.inference.quality.side_by_side import by_the_same_draws
 from pyrogen.inference.runs.quality import assess_run, read_quality
 
 SEEDS = [0, 1, 2]
@@ -353,3 +355,11 @@ def test_the_metric_of_claims(vae):
     assert of("errors") == pytest.approx(found.errors_from_floor("frechet"))
     with pytest.raises(ValueError, match="there is no statistic of quality called 'mean'"):
         of("mean")
+
+
+def test_samples_are_told_from_their_means_though_some_are_missing():
+    holes, device = torch.tensor([math.nan, 1.0]), torch.device("cpu")
+    x, mean = by_the_same_draws(lambda: holes, holes.clone, 0, device)
+    assert mean is None
+    x, mean = by_the_same_draws(lambda: torch.randn(3), lambda: torch.randn(3) + 1, 0, device)
+    torch.testing.assert_close(mean, x + 1)

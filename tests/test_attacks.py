@@ -18,7 +18,7 @@ from pyrogen.inference.attacks.activation import maximize_activation
 from pyrogen.inference.attacks.attack import FastGradient, ProjectedGradient, log_odds
 from pyrogen.inference.attacks.attack_analysis import Attacks
 from pyrogen.inference.attacks.balls import BALLS
-from pyrogen.inference.attacks.robustness import limits_of, robustness
+from pyrogen.inference.attacks.robustness import labelled, limits_of, robustness
 from pyrogen.inference.attacks.training import AdversarialTraining, range_of
 from pyrogen.inference.runs.analyse import ask
 
@@ -307,6 +307,13 @@ def test_the_accuracy_over_epsilon_is_the_distribution_of_margins():
     assert found["right"].shape == (4, 200)
     free = FastGradient()(model, X, Y, 0.1, bounds=wide)
     assert float((~free.success).double().mean()) == float((MARGIN.abs() > 0.1 * DUAL["inf"]).double().mean())
+
+
+def test_data_on_disk_are_attacked_as_those_in_memory(on_disk):
+    model, data = linear_model(), linear_data()
+    streamed = on_disk(data)
+    assert all(torch.equal(a, b) for a, b in zip(labelled(model, streamed, 9), (X[:9], Y[:9]), strict=True))
+    assert robustness(model, streamed, [0.1], limit=9).equals(robustness(model, data, [0.1], limit=9))
 
 
 @pytest.mark.parametrize("attack", ["FastGradient", "ProjectedGradient"])

@@ -48,6 +48,14 @@ def test_digits_are_partitioned():
     assert np.array_equal(parts[np.lexsort(parts.T)], whole[np.lexsort(whole.T)])
 
 
+def test_a_split_has_a_name():
+    data = load("digits")
+    assert [*data.splits] == ["train", "valid", "test"]
+    assert data.split("valid") is data.valid
+    with pytest.raises(ValueError, match="there is no split called 'tset'; did you mean 'test'"):
+        data.split("tset")
+
+
 def test_digits_keep_their_labels():
     data = load("digits", kind="levels")
     known = {tuple(x): y for x, y in zip(load_digits().data, load_digits().target, strict=True)}

@@ -26,6 +26,7 @@ from pyrogen.inference import (
     summarize,
 )
 from pyrogen.inference.evidence import request
+from pyrogen.inference.evidence.comparison import groups_alike
 from pyrogen.inference.evidence.importance import diagnostics, log_mean_weight
 from pyrogen.inference.evidence.rules import LARGEST_ERROR, RULES, bias, largest_k, left
 from pyrogen.inference.evidence.weight_stream import WeightStream
@@ -421,6 +422,15 @@ def test_unlike_estimates_are_refused(attributes, said):
     a = plain([-1.0, -2.0], 0.1, **LIKE)
     with pytest.raises(ValueError, match=f"b and a are not estimates of the same thing: {said}"):
         compare_evidence({"a": a, "b": a.assign_attrs(attributes)})
+
+
+def test_estimates_of_the_same_data_are_grouped():
+    a, b = plain([-1.0, -2.0], 0.1, **LIKE), plain([-1.5, -2.5], 0.2, **LIKE)
+    assert groups_alike({1: a, 2: a.assign_attrs(split="valid"), 3: b, 4: b.assign_attrs(split="valid")}) == [
+        [1, 3],
+        [2, 4],
+    ]
+    assert groups_alike({}) == []
 
 
 def test_other_numbers_rows_and_values_are_refused():

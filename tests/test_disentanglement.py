@@ -107,18 +107,19 @@ def test_the_classifier_of_pairs_converges_on_entangled_codes():
 
 
 @pytest.mark.parametrize(
-    ("codes", "factors"),
+    ("codes", "factors", "message"),
     [
-        (np.zeros((50, 3)), np.zeros((50, 1), int)),
-        (np.zeros((50, 3)), np.zeros((50, 2))),
-        (np.zeros((50, 1)), np.zeros((50, 2), int)),
-        (np.full((50, 3), math.nan), np.zeros((50, 2), int)),
-        (np.zeros((9, 3)), np.zeros((9, 2), int)),
-        (np.zeros((50, 3)), np.zeros((49, 2), int)),
+        (np.zeros((50, 3)), np.zeros((50, 1), int), r"with F >= 2; got \(50, 3\) and int64 \(50, 1\)"),
+        (np.zeros((50, 3)), np.zeros((50, 2)), r"factors whole numbers .*; got .* and float64 \(50, 2\)"),
+        (np.zeros((50, 1)), np.zeros((50, 2), int), r"codes of at least 2 numbers; got \(50, 1\)"),
+        (np.full((50, 3), math.nan), np.zeros((50, 2), int), "finite codes .*, not finite: 150"),
+        (np.zeros((9, 3)), np.zeros((9, 2), int), r"at least 20 .*; got \(9, 3\)"),
+        (np.zeros((50, 3)), np.zeros((49, 2), int), r"got \(50, 3\) and int64 \(49, 2\)"),
     ],
+    ids=["one factor", "real factors", "one number", "not finite", "few data", "other data"],
 )
-def test_what_cannot_be_scored_is_refused(codes, factors):
-    with pytest.raises(ValueError, match="got"):
+def test_what_cannot_be_scored_is_refused(codes, factors, message):
+    with pytest.raises(ValueError, match=message):
         disentanglement(codes, factors)
 
 

@@ -21,10 +21,19 @@ ENTRIES = pyrogen.list_models()
 AXES = [axis for axis in pyrogen.registry.axes() if axis not in ("data", "metric", "analysis")]
 
 
+def accepted(name):
+    """The parameters of an entry."""
+    return inspect.signature(registry.find("entry", name).load()).parameters
+
+
 def whole_numbers(name):
     """The arguments of an entry that are whole numbers, or several."""
-    parameters = inspect.signature(registry.find("entry", name).load()).parameters.values()
+    parameters = accepted(name).values()
     return {p.name: p.annotation for p in parameters if "int" in str(p.annotation).replace("Mapping[", "")}
+
+
+# those that are refused by what they are an argument of: k draws of IWAE, the shape of y that is none of x
+IN_OTHER_WORDS = {"draws": "k=-1", "y_shape": "y has"}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -34,10 +43,17 @@ def test_what_has_a_size_has_one_of_1_or_more(name):
         if annotation.startswith("Sequence[Sequence"):
             continue
         wrong = (-1,) if annotation.startswith("Sequence") else -1
-        with pytest.raises(ValueError, match=r"\S+ \S+"):
+        said = IN_OTHER_WORDS.get(argument, argument)
+        with pytest.raises(ValueError, match=rf"\b(?:{argument}|{said})\b"):
             pyrogen.create(name, **{**given, argument: wrong})
     with pytest.raises(ValueError, match="x_shape"):
         pyrogen.create(name, **{**given, "x_shape": ()})
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if "kind" in accepted(name)])
+def test_a_kind_that_is_none_is_refused(name):
+    with pytest.raises(ValueError, match="unti"):
+        pyrogen.create(name, **{**sizes(name), "kind": "unti"})
 
 
 def numbers(axis, name):
@@ -75,7 +91,7 @@ def test_what_has_to_be_told_y_says_so(name):
     }
     for method, ask in asked.items():
         if hasattr(model, method) and (method, name) not in UNASKED:
-            with pytest.raises(ValueError, match="y"):
+            with pytest.raises(ValueError, match=r"got no y: pass|; pass y\."):
                 ask()
 
 
@@ -187,11 +203,11 @@ def test_weights_are_of_all_that_are_data(vae):
 
 @pytest.mark.parametrize("name", [name for name in ENTRIES if registry.settled(name)])
 def test_what_makes_the_objective_is_refused_beside_another(name):
-    signature = inspect.signature(registry.find("entry", name).load())
+    parameters = accepted(name)
     for argument in registry.settled(name):
-        usual = signature.parameters[argument].default
+        usual = parameters[argument].default
         other = {"critic": "Perceptron", "norm": "2"}.get(argument) or usual + 1
-        objective = signature.parameters["objective"].default or "ELBO"
+        objective = parameters["objective"].default or "ELBO"
         with pytest.raises(ValueError, match=rf"objective of .*{argument}.* where .* leave one of the two out"):
             pyrogen.create(name, **{**sizes(name), argument: other, "objective": objective})
     small(name, objective="ELBO" if "rbm" not in name else "PersistentContrastiveDivergence")

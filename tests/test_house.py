@@ -7,6 +7,7 @@ import importlib
 import importlib.resources
 import inspect
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -196,6 +197,22 @@ def test_looking_around_imports_no_torch():
     assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "", "")
 
 
+def advised(source):
+    """The names of entries, or of data, that the sentences of a source advise to take."""
+    named = r"'[a-z0-9-]+'"
+    for node in ast.walk(ast.parse(source)):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
+        for found in re.findall(rf"\b(?:take|use|train) ({named}(?:(?:, | or |, or | on ){named})*)", text):
+            yield from re.findall(r"[a-z0-9-]+(?=')", found)
+
+
+def test_what_is_advised_exists():
+    found = {name for _, path in SOURCES for name in advised(path.read_text(encoding="utf-8"))}
+    assert {"rbm", "vqvae", "lstm-lm", "vae-text", "crossings"} <= found
+    assert found <= {*pyrogen.list_models(), *pyrogen.choices("data")}
+
+
 def names_of_modules():
     found = set(ROOMS)
     for room in ROOMS:
@@ -250,9 +267,10 @@ def test_types_are_shipped():
     assert importlib.resources.files("pyrogen").joinpath("py.typed").is_file()
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_doctests(name):
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+def test_doctests():
+    found = {name: doctest.testmod(importlib.import_module(name)) for name in MODULES}
+    assert {"pyrogen.registry", "pyrogen.data.dataset"} <= {name for name, result in found.items() if result.attempted}
+    assert not [name for name, result in found.items() if result.failed]
 
 
 def public(module):

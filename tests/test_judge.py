@@ -9,6 +9,7 @@ import torch
 import pyrogen
 from pyrogen import registry
 from pyrogen.data import from_arrays, load
+from pyrogen.data.split import evenly
 from pyrogen.inference.latents import judging
 from pyrogen.inference.latents.judging import judge_of, unjudged
 from pyrogen.inference.latents.measured import Measured, mean, paired, paired_shares, ratio, share
@@ -140,21 +141,28 @@ def test_a_network_sees_images():
 def test_machines_learn_from_some_of_many_data_and_say_so():
     data = clouds(n=600)
     judge = SupportVectors(limit=90).of(data)
-    few = data.train.x[judging.evenly(len(data.train), 90)]
+    few = data.train.x[evenly(len(data.train), 90)]
     assert judge.learned.seen == len(few) == 90
     assert "which has learned from 90 of 480 data, names" in judge.says()
     assert judge.numbers()["learned_from"] == 90
     assert "learned from" not in SupportVectors(limit=480).of(data).says()
     # equal distances: the first and the last tenth are there alike, however the data are sorted
-    assert judging.evenly(1000, 10).tolist() == [*range(0, 1000, 100)]
-    assert judging.evenly(3, 10).tolist() == [0, 1, 2]
-    assert judging.evenly(0, 10).tolist() == []
+    assert evenly(1000, 10).tolist() == [*range(0, 1000, 100)]
+    assert evenly(3, 10).tolist() == [0, 1, 2]
+    assert evenly(0, 10).tolist() == []
 
 
 def test_a_judge_is_tried_on_no_more_data_than_it_needs(monkeypatch):
     monkeypatch.setattr(judging, "READ", {"train": 100, "valid": 30, "test": 20})
     judge = SupportVectors(cost=3.0).of(clouds())
     assert (judge.given, judge.learned.seen, judge.accuracy.n, judge.recognized.n) == (100, 100, 20, 20)
+
+
+def test_data_on_disk_are_judged_as_those_in_memory(on_disk, monkeypatch):
+    data = clouds()
+    judge = judge_of(data)
+    monkeypatch.setattr(judging, "_known", {})
+    assert judge_of(on_disk(data)).numbers() == judge.numbers()
 
 
 def test_binarized_data_are_judged_as_the_grey_ones_that_are_decoded():
@@ -209,6 +217,17 @@ def test_errors_of_ratios_cover_the_ratio(seed):
     z = torch.tensor([(m.value - 2) / m.error for m in map(ratio, over, under)])
     assert float(z.mean()) == pytest.approx(0, abs=0.09)
     assert float(z.std()) == pytest.approx(1, abs=0.06)
+
+
+def test_numbers_of_independent_draws_are_subtracted_and_divided():
+    a, b = Measured(3.0, 0.3, 50), Measured(2.0, 0.4, 40)
+    assert a.less(b) == (1.0, pytest.approx(0.5), 40)
+    assert a.over(b) == (1.5, pytest.approx(math.hypot(0.3 / 2, 3 * 0.4 / 4)), 40)
+
+
+def test_a_share_over_draws_has_an_error_where_all_agree():
+    assert Measured(1.0, 0.0, 10).of_share() == share(torch.ones(10))
+    assert Measured(0.5, 0.1, 10).of_share() == Measured(0.5, 0.1, 10)
 
 
 def test_pairing_counts():

@@ -54,11 +54,10 @@ def labelled(model: Any, data: Data, limit: int | None) -> tuple[Tensor, Tensor]
     why = unattackable(model, data)
     if why:
         raise ValueError(why)
-    split = data.test
-    y = split.y
-    assert y is not None  # or it could not be attacked
-    known = (y >= 0).nonzero().flatten()[:limit]
-    return split.x[known].to(model.device), y[known].to(model.device)
+    part = data.test.known()
+    part = part if limit is None else part.take(limit)
+    assert part.y is not None  # or it could not be attacked
+    return part.x.to(model.device), part.y.to(model.device)
 
 
 @verb

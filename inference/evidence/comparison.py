@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
@@ -34,6 +35,8 @@ ORIGIN = (
 # what two estimates share that were made from the same draws
 MADE = ("estimator", "settings", "seed", "dtype")
 WORDS = {"lower": "a lower bound", "upper": "an upper bound", "exact": "exact", "none": "no bound"}
+
+K = TypeVar("K")
 
 
 class BiasWarning(UserWarning):
@@ -77,6 +80,18 @@ def compare_evidence(estimates: Mapping[str, xr.Dataset], baseline: str | None =
     attributes = {"baseline": first, "count": base.sizes["datum"]}
     attributes |= {key: base.attrs[key] for key in (*MEANT, *ORIGIN) if key in base.attrs}
     return xr.Dataset(variables, coords={"estimate": list(rows)}, attrs=attributes)
+
+
+def groups_alike(scores: Mapping[K, xr.Dataset]) -> list[list[K]]:
+    """The names of estimates in groups, each of the same data, in the order in which they are given."""
+    groups: list[list[K]] = []
+    for name, score in scores.items():
+        same = next((group for group in groups if not unlike(score, scores[group[0]])), None)
+        if same is None:
+            groups.append([name])
+        else:
+            same.append(name)
+    return groups
 
 
 def unlike(evidence: xr.Dataset, base: xr.Dataset) -> str:

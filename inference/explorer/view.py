@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from pyrogen.base import HasGenerator, HasLatents, HasPosterior, Model
-from pyrogen.data import Data, Split
+from pyrogen.data import Data
 from pyrogen.figures.latent_plots import principal_axes
 from pyrogen.figures.plots import to_image
 from pyrogen.figures.shades import shades
@@ -23,9 +23,7 @@ from pyrogen.inference.latents.walks import decoded, draw_latents
 from pyrogen.inference.pages.panel import labels_of, told_of
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import is_point
-from pyrogen.inference.runs.scores import SPLITS
 from pyrogen.kinds import is_picture
-from pyrogen.registry import unknown
 
 SHOWN, DRAWS, NEAREST, SLIDERS = 1000, 64, 6, 32
 REACH = 1.05  # of the plane, over what lies in it
@@ -58,8 +56,7 @@ class View:
         limit: int = SHOWN,
         seed: int = 0,
     ) -> None:
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
+        part = data.split(split)
         if limit < 3:
             raise ValueError(f"limit={limit}: a plane needs 3 data or more.")
         if not isinstance(model, (HasPosterior, HasGenerator)):
@@ -68,7 +65,7 @@ class View:
             )
         self.model, self.data = model, data
         self.size = model.latent_size
-        self.split: Split = getattr(data, split).take(limit).to(model.device)
+        self.split = part.take(limit).to(model.device)
         # torch's modules are no place for several requests at once
         self.lock = threading.Lock()
         with evaluating(model), seeded(seed, model.device):

@@ -120,11 +120,3 @@ def separation(outliers: np.ndarray, inliers: np.ndarray) -> Separation:
     under = 1 - (ranks[m:] - rankdata(b)) / m
     error = float(np.sqrt(over.var(ddof=1) / m + under.var(ddof=1) / n))
     return Separation(float(over.mean()), error, m, n)
-
-
-def roc(outliers: np.ndarray, inliers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ROC curve: the fractions of inliers and of outliers whose score is at least t, for t from ∞ down."""
-    a, b = np.sort(outliers), np.sort(inliers)
-    t = np.unique(np.concatenate([a, b]))[::-1]
-    alarms = [np.concatenate([[0.0], 1 - np.searchsorted(s, t, side="left") / len(s)]) for s in (b, a)]
-    return alarms[0], alarms[1]

@@ -17,7 +17,6 @@ from torch.nn.functional import cross_entropy
 
 from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY, found_again
-from pyrogen.data.split import evenly
 from pyrogen.inference.latents.measured import Measured, share
 from pyrogen.registry import describe, make
 
@@ -225,10 +224,9 @@ def _labelled(data: Data, name: str, most: int) -> tuple[Tensor, Tensor]:
     why = unjudged(data)
     if why:
         raise ValueError(why)
-    split = getattr(data, name)
-    known = (split.y >= 0).nonzero().flatten()
-    rows = known[evenly(len(known), most).to(known.device)]
-    return split.x[rows].cpu(), split.y[rows].cpu()
+    part = data.split(name).known().spread(most)
+    assert part.y is not None  # or it could not be judged
+    return part.x.cpu(), part.y.cpu()
 
 
 def _calibrated(scores: Tensor, y: Tensor) -> float:

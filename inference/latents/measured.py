@@ -29,6 +29,20 @@ class Measured(NamedTuple):
         """As it is written to files."""
         return self._asdict()
 
+    def of_share(self) -> Measured:
+        """The same mean of what is true or false, whose error is none of 0 where all agree, see :func:`share_error`."""
+        return self if self.error > 0 else self._replace(error=share_error(self.value * self.n, self.n))
+
+    def less(self, other: Measured) -> Measured:
+        """Its difference to a number of independent draws."""
+        return Measured(self.value - other.value, math.hypot(self.error, other.error), min(self.n, other.n))
+
+    def over(self, other: Measured) -> Measured:
+        """Its ratio to a number of independent draws, with the error to the first order."""
+        value = self.value / other.value
+        error = math.hypot(self.error, value * other.error) / abs(other.value)
+        return Measured(value, error, min(self.n, other.n))
+
 
 def share(hits: Tensor) -> Measured:
     """The share of data of which something is true, ``hits`` of shape ``(N,)``, with :func:`share_error`.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.figures import walk_plots
@@ -63,7 +61,8 @@ class MidpointAnalysis(Analysis):
             advance(1)
         shares, over, arcs = found.shares(), found.over_pixels(), found.arcs_over_lines()
         best, complete = shares["reconstructed"], space.completeness
-        holes = best.value - complete.value > 2 * math.hypot(best.error, complete.error)
+        apart = best.less(complete)
+        holes = apart.value > 2 * apart.error
         kept = share(found.kept)
         collapsed = kept.value < KEPT
         verdict: Verdict = "well" if over.value > 2 * over.error and not holes and not collapsed else "beware"

@@ -65,7 +65,7 @@ class Midpoints:
         return {
             name: paired_shares(getattr(self, name), getattr(other, name))
             for name in ("lerp", "slerp", "reconstructed")
-        } | {"prior": _apart(share(self.prior), share(other.prior))}
+        } | {"prior": share(self.prior).less(share(other.prior))}
 
     def over_pixels(self) -> Measured:
         """By how much more often the line's middle is recognized than the mean of the two data, paired by them."""
@@ -224,8 +224,3 @@ def three_numbers(
         walked = decoded(model, walks, None if given is None else given.unsqueeze(1))
         complete = share(judge.recognizes(decoded(model, p, y)))
     return Regularity(regularity(q, p, seed), continuity(walked), complete)
-
-
-def _apart(first: Measured, second: Measured) -> Measured:
-    """The difference of two numbers of independent draws."""
-    return Measured(first.value - second.value, (first.error**2 + second.error**2) ** 0.5, min(first.n, second.n))

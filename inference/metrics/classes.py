@@ -7,7 +7,8 @@ from torch import Tensor
 
 from pyrogen.base import HasClassifier, Model
 from pyrogen.capabilities import HasTasks
-from pyrogen.data import Data, load
+from pyrogen.data import Data
+from pyrogen.data.dataset import alike
 from pyrogen.inference.latents.measured import mean, paired
 from pyrogen.inference.metrics.judge import SupportVectors, WordCounts
 from pyrogen.inference.metrics.with_error import WithError
@@ -30,7 +31,7 @@ def conditional_accuracy(
     classes = data.classes
     if classes is None or data.test.y is None:
         raise ValueError(f"conditional-accuracy needs classes, and {data.name!r} has none.")
-    known = data if not taught_on else load(taught_on, data.kind, data.binarization, data.dequantization, data.seed)
+    known = data if not taught_on else alike(taught_on, vars(data), seed=data.seed)
     usual = SupportVectors(trust=trust) if data.vocabulary is None else WordCounts(trust=trust)
     y, judge = torch.arange(n) % classes, usual.of(known)
     with evaluating(model), seeded(seed, model.device):

@@ -74,7 +74,7 @@ def scores(
     model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str | None, split: str = "test"
 ) -> Scores:
     """log p(x) of the data of a split by an estimator, with a warning of those that have no finite one."""
-    scored = log_evidence(model, getattr(data, split), estimator, seed=seed)
+    scored = log_evidence(model, data.split(split), estimator, seed=seed)
     found: np.ndarray = scored["log_evidence"].values
     if len(lost := scored["datum"].values[~np.isfinite(found)]):
         warnings.warn(

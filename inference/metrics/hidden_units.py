@@ -33,11 +33,9 @@ def error_saved(
 def _loss(model: Model, data: Data, split: str, nats: bool) -> float:
     if not isinstance(model, HasClassifier):
         raise ValueError(f"{type(model).__name__} names no classes, which the metric 'error-saved' needs.")
-    part = getattr(data, split)
+    part = data.split(split).known()
     if part.y is None:
         raise ValueError(f"error-saved needs labels, and {data.name!r} has none.")
-    known = part.y >= 0
     with evaluating(model):
-        logits = model.classify(part.x[known].to(model.device)).logits.cpu().double()
-    y = part.y[known]
-    return float(cross_entropy(logits, y) if nats else (logits.argmax(1) != y).double().mean())
+        logits = model.classify(part.x.to(model.device)).logits.cpu().double()
+    return float(cross_entropy(logits, part.y) if nats else (logits.argmax(1) != part.y).double().mean())

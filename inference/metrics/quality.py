@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from pyrogen.base import Model
 from pyrogen.data import Data
-from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.quality.assess import USUAL, Draws, assess
 from pyrogen.registry import choice, unknown
@@ -36,7 +33,7 @@ def quality(
     (name,) = found.names
     value, excess = found.measured(name), found.excess(name)
     if statistic == "in_floors":
-        return _quotient(value, found.floor(name))
+        return WithError.of(value.over(found.floor(name)))
     if statistic == "errors":
         return WithError(found.errors_from_floor(name))
     return WithError.of(value if statistic == "value" else excess)
@@ -61,11 +58,5 @@ def quality_ratio(
     if statistic not in STATISTICS[:2]:
         raise unknown("statistic of quality-ratio", statistic, STATISTICS[:2])
     own, other = (assess(m, data, [measure], features, num, seed) for m in (model, against))
-    over, under = (q.excess(*q.names) if statistic == "over_floor" else q.measured(*q.names) for q in (own, other))
-    return _quotient(over, under)
-
-
-def _quotient(over: Measured, under: Measured) -> WithError:
-    """Of two numbers, with the error that it has where theirs are independent."""
-    value = over.value / under.value
-    return WithError(value, math.hypot(over.error, value * under.error) / abs(under.value))
+    above, below = (q.excess(*q.names) if statistic == "over_floor" else q.measured(*q.names) for q in (own, other))
+    return WithError.of(above.over(below))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pyrogen.base import Model
-from pyrogen.data import Data, load
+from pyrogen.data import Data
+from pyrogen.data.dataset import alike
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.representations import augmenting, debiasing, zero_shot
 from pyrogen.inference.representations.comparison import compare_representations
@@ -51,7 +52,7 @@ def probe_gain(
     Raises:
         ValueError: the model describes no data, or these have no labels.
     """
-    read = _alike(of_data, data) if of_data else data
+    read = alike(of_data, vars(data), size=data.size) if of_data else data
     models = {"codes": model} if against is None else {"codes": model, "other": against}
     rivals = [make("representation", over)] if against is None else []
     found = compare_representations(
@@ -61,14 +62,6 @@ def probe_gain(
     name = found.readers[0]
     gained = found.gain(rival, name)
     return WithError(gained.value / gained.error) if in_errors else WithError.of(gained)
-
-
-def _alike(name: str, data: Data) -> Data:
-    """Other data as these were loaded."""
-    wishes: Any = {"binarization": data.binarization} if data.kind == "binary" else {}
-    if data.kind == "unit":
-        wishes["dequantization"] = data.dequantization
-    return load(name, data.kind, size=data.size, **wishes)
 
 
 @choice("metric", "sparsity")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
-from pyrogen.inference.latents.measured import ratio, share
+from pyrogen.inference.latents.measured import mean, ratio, share
 from pyrogen.inference.metrics.evidence import scores
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -92,7 +92,7 @@ def sentences_between(model: Model, data: Data, seed: int, num: int = 500) -> Wi
         for m, a, b in zip(middle, first[1:] + first[:1], second[1:] + second[:1], strict=True)
     ]
     won = torch.tensor([1.0 if o > r else 0.5 if o == r else 0.0 for o, r in zip(own, others, strict=True)])
-    return WithError(float(won.double().mean()), float(won.double().std() / math.sqrt(len(won))))
+    return WithError.of(mean(won))
 
 
 def _half_way(model: HasPosterior, data: Data, num: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,6 +15,7 @@ from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Data, Split
 from pyrogen.figures import plots
 from pyrogen.figures.shades import shades
+from pyrogen.inference.evidence.comparison import standard_error
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.weights import log_weights
 from pyrogen.inference.latents.measured import share
@@ -115,7 +116,7 @@ def _by_class(part: Split, data: Data, scores: Tensor, label: str, words: str) -
     if not 2 <= len(names) <= CLASSES:
         return
     groups = [scores.numpy()[labels == name] for name in names]
-    means, errors = [g.mean() for g in groups], [g.std(ddof=1) / math.sqrt(len(g)) for g in groups]
+    means, errors = [g.mean() for g in groups], [standard_error(g) for g in groups]
     caption = f"Means of {words}, class by class, over {len(part)} test data, with their standard errors."
     figure = plots.class_bars([str(name) for name in names], means, errors, label)
     yield Panel(DENSITY, caption, "classes-scores", figure)

@@ -14,7 +14,7 @@ from pyrogen.data import Data
 from pyrogen.data.regression import Arm
 from pyrogen.figures import density_plots
 from pyrogen.inference.metrics.regression import ranks, thirds
-from pyrogen.inference.pages.panel import ADVICE, DENSITY, History, Panel
+from pyrogen.inference.pages.panel import DENSITY, History, Panel, below_the_law
 
 SIDE, SHOWN, STRIP, DRAWS, FEW = 160, 500, 8, 99, 4
 # where each density follows a differential equation, a picture needs neither so many points nor so exact ones
@@ -102,14 +102,8 @@ def law(model: Any, data: Data, history: History) -> Iterator[Panel]:
         return
     test = data.test
     told = model.condition_for(test.y)
-    truth = data.law.log_prob(test.x, told)
-    gaps = truth - model.log_prob(test.x, told).double()
-    gap, error = float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
-    yield Panel(
-        ADVICE,
-        f"The law that the test data come from finds {float(truth.mean()):.3g} nats in each; the model is {gap:.2g} ± "
-        f"{error:.1g} nats below it.",
-    )
+    own = model.log_prob(test.x, told).double().cpu().numpy()
+    yield below_the_law(data.law.log_prob(test.x, told), own, "the model")
 
 
 def _grid(values: Tensor, side: int = SIDE) -> Tensor:

@@ -12,6 +12,7 @@ from pyrogen.axes import Prior
 from pyrogen.data import Data
 from pyrogen.figures import latent_plots, plots
 from pyrogen.figures.shades import shades
+from pyrogen.files import sentence
 from pyrogen.inference.latents.activity import collapse_in_words, has_learned, in_words
 from pyrogen.inference.latents.walks import aggregate
 from pyrogen.inference.pages.panel import (
@@ -147,7 +148,7 @@ def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
     said = f"{in_words(measured, model.latent_size)}."
     if active == 0 and has_learned(history[-1]):
         found, advice = collapse_in_words(history[-1])
-        said = f"{found[0].upper()}{found[1:]}. {said} The codes say next to nothing of the data; {advice}"
+        said = f"{sentence(found)} {said} The codes say next to nothing of the data; {advice}"
     shared = last(history, "valid/mutual_information")
     if shared is not None:
         noise = ", here below 0 by the noise of few draws" if round(shared, 2) < 0 else ""

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import Data, Split
+from pyrogen.files import sentence
+from pyrogen.inference.evidence.comparison import standard_error
 from pyrogen.inference.runs.fresh import Finding
 
 # the sections, by what a reader asks
@@ -42,13 +44,35 @@ class Panel:
     code: str = ""
 
 
+def of_stale(stale: str) -> Iterator[Panel]:
+    """Why something that is kept of a run is left out; nothing where it is not."""
+    if stale:
+        yield Panel(ADVICE, sentence(stale))
+
+
 def of_finding(section: str, name: str, caption: str, found: Finding | None, stale: str) -> Iterator[Panel]:
     """What is kept of a run, as it was read: its verdict with the table, and its picture; or why it is left out."""
-    if stale:
-        yield Panel(ADVICE, f"{stale[0].upper()}{stale[1:]}.")
+    yield from of_stale(stale)
     if found is not None:
         yield Panel(section, f"{found.verdict}\n\n{found.compared()}", table=found.table())
         yield Panel(section, caption, name, found.plot())
+
+
+def below_the_law(truth: Tensor, own: np.ndarray, who: str) -> Panel:
+    """How far a model is below the law that its data come from.
+
+    Args:
+        truth: log p(x) by the law, ``(N,)``.
+        own: log p(x) by the model, likewise.
+        who: the model as the sentence says it.
+    """
+    law = truth.double().cpu().numpy()
+    gaps = law - own
+    return Panel(
+        ADVICE,
+        f"The law that the test data come from finds {law.mean():.3g} nats in each; {who} is {gaps.mean():.2g} Â± "
+        f"{standard_error(gaps):.1g} nats below it.",
+    )
 
 
 def labels_of(split: Split, data: Data) -> np.ndarray | None:

@@ -68,6 +68,7 @@ from pyrogen.inference.pages.panel import (
     TRANSLATED,
     History,
     Panel,
+    of_stale,
 )
 from pyrogen.inference.pages.probe_sections import probes
 from pyrogen.inference.pages.quality_sections import quality
@@ -271,8 +272,7 @@ def _scores(folder: Path, model: Model, data: Data | None) -> Iterator[Panel]:
 
 def _analysed(folder: Path) -> Iterator[Panel]:
     kept, stale = read_findings(folder)
-    if stale:
-        yield Panel(ADVICE, f"{stale[0].upper()}{stale[1:]}.")
+    yield from of_stale(stale)
     if kept is not None and kept.findings:
         rows = [(kept.titles[name], found.verdict, found.says) for name, found in kept.findings.items()]
         said = f"What pyrogen latents found{of_weights(kept.attributes)}; its pictures are in {PAGE}, beside this page."

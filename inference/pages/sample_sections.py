@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,8 +18,8 @@ from pyrogen.figures import plots
 from pyrogen.figures.shades import shades, shades_of
 from pyrogen.inference.latents.walks import interpolate
 from pyrogen.inference.pages.panel import ADVICE, COVERAGE, SAMPLES, SHOWN, History, Panel, whole_rows
-from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.quality.modes import raw_values
+from pyrogen.inference.quality.side_by_side import by_the_same_draws
 from pyrogen.kinds import is_picture, is_shown, kind_named
 
 EACH, BESIDE, TRAINED, COMPARED = 10, 8, 10_000, 500
@@ -48,7 +49,7 @@ def alone(model: Any, kind: str) -> Iterator[Panel]:
         yield from _pictures(model, drawn, kind, "")
     else:
         figure = plots.samples(drawn["samples"], kind)
-        yield Panel(SAMPLES, f"{SHOWN} samples of the model.", "samples", figure)
+        yield Panel(SAMPLES, f"{len(drawn['samples'])} samples of the model.", "samples", figure)
 
 
 def _shown(model: Any) -> int:
@@ -57,13 +58,9 @@ def _shown(model: Any) -> int:
 
 
 def _drawn(model: Any, n: int, y: Tensor | None) -> dict[str, Tensor]:
-    found = {}
-    for name, draw in (("samples", model.sample), ("means", model.sample_mean)):
-        with seeded(0, model.device):  # the same draws of z for both
-            found[name] = draw(n, y)
-    if torch.equal(found["samples"], found["means"]):
-        del found["means"]
-    return found
+    draws = (functools.partial(draw, n, y) for draw in (model.sample, model.sample_mean))
+    samples, means = by_the_same_draws(*draws, 0, model.device)
+    return {"samples": samples} | ({} if means is None else {"means": means})
 
 
 def _pictures(
@@ -71,11 +68,9 @@ def _pictures(
 ) -> Iterator[Panel]:
     proper = all(prior.proper for prior in model.modules() if isinstance(prior, Prior))
     source = "" if proper else ", z drawn from a normal distribution fitted to the codes"
-    captions = {"samples": f"{SHOWN} samples of the model{given}{source}.", "means": _means_are(model)}
+    captions = {"samples": f"{len(drawn['samples'])} samples of the model{given}{source}.", "means": _means_are(model)}
     for name, x in drawn.items():
-        yield Panel(
-            SAMPLES, captions[name].replace(str(SHOWN), str(len(x))), name, plots.samples(x, kind, within=within)
-        )
+        yield Panel(SAMPLES, captions[name], name, plots.samples(x, kind, within=within))
 
 
 def _means_are(model: Any) -> str:

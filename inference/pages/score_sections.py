@@ -11,8 +11,9 @@ import xarray as xr
 
 from pyrogen.data import Data
 from pyrogen.figures import score_plots
+from pyrogen.files import sentence
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.comparison import unlike
+from pyrogen.inference.evidence.comparison import groups_alike
 from pyrogen.inference.evidence.rules import ACCEPTANCE, largest_k
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.pages.panel import ADVICE, SCORES, Panel
@@ -21,7 +22,7 @@ from pyrogen.inference.runs.scores import stale_scores
 
 def shown_scores(folder: str | Path, scores: Mapping[str, xr.Dataset], data: Data | None) -> Iterator[Panel]:
     """A table of all scores, how those of the same data compare, and of each what it is judged by."""
-    yield from (Panel(ADVICE, f"{says[0].upper()}{says[1:]}") for says in stale_scores(folder).values())
+    yield from (Panel(ADVICE, sentence(says)) for says in stale_scores(folder).values())
     if not scores:
         return
     summaries = {name: summarize(score) for name, score in scores.items()}
@@ -51,11 +52,11 @@ def _label(summary: Summary) -> str:
 def _said(summary: Summary, data: Data | None) -> Iterator[str]:
     """The diagnosis as sentences, and what limits the mean."""
     diagnosis = summary.diagnosis
-    yield f"{diagnosis.verdict[0].upper()}{diagnosis.verdict[1:]}."
-    yield from (f"{f.says[0].upper()}{f.says[1:]}." for f in diagnosis.findings.values())
+    yield sentence(diagnosis.verdict)
+    yield from (sentence(f.says) for f in diagnosis.findings.values())
     if not math.isfinite(summary.data_se) or summary.data_se <= 3 * summary.mc_se or "valid_for" in summary.attributes:
         return
-    splits = {} if data is None else {"train": data.train, "valid": data.valid, "test": data.test}
+    splits = {} if data is None else data.splits
     available = len(splits.get(summary.attributes["split"], ()))
     draws = "" if summary.mc_se == 0 else f", and by ± {summary.mc_se:.2g} because of the draws"
     more = f"; the split has {available}" if available > summary.count else ""
@@ -92,10 +93,7 @@ def score_table(summaries: Sequence[Summary]) -> list[Sequence[str]]:
 
 def _side_by_side(scores: Mapping[str, xr.Dataset], summaries: Mapping[str, Summary]) -> Iterator[Panel]:
     """The scores of the same data, every such group in one figure."""
-    left = list(scores)
-    while left:
-        alike = [name for name in left if not unlike(scores[name], scores[left[0]])]
-        left = [name for name in left if name not in alike]
+    for alike in groups_alike(scores):
         if len(alike) < 2:
             continue
         group = [summaries[name] for name in alike]

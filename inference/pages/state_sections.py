@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from pyrogen.data import Data
 from pyrogen.figures import sequence_plots
+from pyrogen.inference.evidence.comparison import standard_error
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.particle_filter import ParticleFilter
 from pyrogen.inference.latents.states import filter_states, forecast, smooth_states
-from pyrogen.inference.pages.panel import ADVICE, DECODED, LATENTS, SAMPLES, History, Panel
+from pyrogen.inference.pages.panel import DECODED, LATENTS, SAMPLES, History, Panel, below_the_law
 
 DRAWN, FOLLOWED, FOREBODED, TRAJECTORIES, JUDGED = 8, 3, 200, 3, 100
 
@@ -49,7 +47,8 @@ def foresight(model: Any, data: Data, history: History) -> Iterator[Panel]:
     held = ((came >= levels[0]) & (came <= levels[-1])).mean((1, 2))
     caption = (
         f"What may follow the first {known} steps of test data: the median, the interval that holds nine of ten, and some "
-        f"draws. The intervals hold {held.mean():.1%} ± {_error(held):.1%} of the steps to come of {len(part)} test data."
+        f"draws. The intervals hold {held.mean():.1%} ± {standard_error(held):.1%} of the steps to come of {len(part)} test "
+        "data."
     )
     few = slice(0, FOLLOWED)
     figure = sequence_plots.forecasts(
@@ -63,14 +62,5 @@ def law(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if data.law is None or data.standardize:
         return
     part = data.test.take(JUDGED)
-    truth = data.law.log_prob(part.x).cpu().numpy()
-    gaps = truth - log_evidence(model, part, ParticleFilter())["log_evidence"].values
-    yield Panel(
-        ADVICE,
-        f"The law that the test data come from finds {truth.mean():.3g} nats in each; by a particle filter the model is "
-        f"{gaps.mean():.2g} ± {_error(gaps):.1g} nats below it.",
-    )
-
-
-def _error(each: np.ndarray) -> float:
-    return float(each.std(ddof=1)) / math.sqrt(len(each)) if len(each) > 1 else math.nan
+    own = log_evidence(model, part, ParticleFilter())["log_evidence"].values
+    yield below_the_law(data.law.log_prob(part.x), own, "by a particle filter the model")

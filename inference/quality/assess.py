@@ -27,7 +27,7 @@ from pyrogen.seeds import check_seed, derived, numpy_generator
 FEWEST, USUAL, TRAINED = 40, 1000, 50_000
 DRAWN = 100  # samples that are drawn from one seed, whatever their number
 Draws = Literal["auto", "samples", "means"]
-SPLITS, DRAWS = ("train", "valid", "test"), get_args(Draws)
+DRAWS = get_args(Draws)
 
 
 class Compared(NamedTuple):
@@ -86,9 +86,8 @@ def assess(
             samples, or some that are not finite.
     """
     check_seed(seed)
-    for what, name, names in (("split", split, SPLITS), ("kind of draws", draws, DRAWS)):
-        if name not in names:
-            raise unknown(what, name, names)
+    if draws not in DRAWS:
+        raise unknown("kind of draws", draws, DRAWS)
     chosen = _chosen(measures, data, split)
     num = _enough(model_or_samples, data, num, split)
     compared = compare(model_or_samples, data, num, seed, split, draws)
@@ -114,7 +113,7 @@ def assess(
             rows[name] = with_errors(sides[0], sides[1], measure.halved)
     found = {column: ("measure", [row[i] for row in rows.values()]) for i, column in enumerate(COLUMNS)}
     attributes = {
-        **getattr(compared.data, split).attributes(),
+        **compared.data.split(split).attributes(),
         "draws": compared.draws,
         "num": len(compared.made),
         "trained": len(compared.train),
@@ -140,7 +139,7 @@ def compare(
     if isinstance(model_or_samples, Model) and draws == "auto":
         draws = usual_draws(model_or_samples, data, seed)
     seen = as_decoded(data) if draws == "means" else data
-    known, own = getattr(data, split), getattr(seen, split)
+    known, own = data.split(split), seen.split(split)
     first, second = halves(own, num, seed)
     if isinstance(model_or_samples, Tensor):
         made = model_or_samples[:num].detach().cpu()
@@ -237,7 +236,7 @@ def usual_draws(model: Model, data: Data, seed: int = 0) -> Draws:
 
 def _enough(model_or_samples: Model | Tensor, data: Data, num: int, split: str) -> int:
     """How many samples can be compared."""
-    held = len(getattr(data, split))
+    held = len(data.split(split))
     least = min(num, held // 2, len(model_or_samples) if isinstance(model_or_samples, Tensor) else num)
     if least < FEWEST:
         raise ValueError(

@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from pyrogen.files import sentence
 from pyrogen.inference.evidence.request import of_weights
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.quality.measure import Measure
@@ -83,7 +84,7 @@ class Quality:
         if not told:
             return f"No measure tells {n} samples from data by more than {FAR:g} errors."
         said = "; ".join(f"{words} ({', '.join(names)})" for words, names in told.items())
-        return f"{said[0].upper()}{said[1:]}: by more than {FAR:g} errors from what data give."
+        return sentence(f"{said}: by more than {FAR:g} errors from what data give")
 
     def table(self) -> list[tuple[str, ...]]:
         """Rows of words, the first of them the head."""
@@ -120,10 +121,10 @@ class Quality:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain data; numbers that are not finite as text."""
-        found = {name: {c: _plain(self.results[c].sel(measure=name).item()) for c in COLUMNS} for name in self.names}
-        attributes = {k: _plain(v) for k, v in self.results.attrs.items()}
-        return {"attributes": attributes, "measures": found, "settings": dict(self.settings), "verdict": self.verdict}
+        """All of it as plain data."""
+        found = {name: {c: self.results[c].sel(measure=name).item() for c in COLUMNS} for name in self.names}
+        attributes, settings = dict(self.results.attrs), dict(self.settings)
+        return {"attributes": attributes, "measures": found, "settings": settings, "verdict": self.verdict}
 
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> Quality:
@@ -163,7 +164,3 @@ class Quality:
 def _measure(name: str) -> type[Measure]:
     measure: type[Measure] = find("measure", name).load()
     return measure
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,7 +1,8 @@
-"""What a model makes of pictures that it is given, side by side with the answers."""
+"""What a model makes of pictures that it is given, side by side with the answers; and samples beside their means."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,3 +50,15 @@ def shown(y: Tensor, condition: Condition, x: Tensor) -> Tensor:
     if seen.shape[1] != x.shape[1]:
         seen = seen.mean(1, keepdim=True).expand(-1, x.shape[1], -1, -1)
     return seen if seen.shape[-2:] == x.shape[-2:] else interpolate(seen, x.shape[-2:], mode="nearest")
+
+
+def by_the_same_draws(
+    samples: Callable[[], Tensor], means: Callable[[], Tensor], seed: int, device: torch.device
+) -> tuple[Tensor, Tensor | None]:
+    """Samples, and their means at the same draws of z; None of a model that adds no noise to what it means."""
+    drawn = []
+    for draw in (samples, means):
+        with seeded(seed, device):
+            drawn.append(draw())
+    x, mean = drawn
+    return x, None if torch.equal(x.nan_to_num(), mean.nan_to_num()) else mean

@@ -72,12 +72,11 @@ class AttributeAnalysis(Analysis):
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Probe the codes of training data, and change those of test data."""
         start, target = self.pair
-        train = data.train.spread(MOST).to(model.device)
+        train = data.train.spread(MOST).known().to(model.device)
         test = data.test.spread(MOST).to(model.device)
         assert train.y is not None  # of others it is not asked
         assert test.y is not None
-        known = train.y >= 0
-        x, y = train.x[known], train.y[known]
+        x, y = train.x, train.y
         with track(len(self.labels) + 2, "asking codes for labels") as advance:
             judge = judge_of(data, self.judge)
             with evaluating(model):

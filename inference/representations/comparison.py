@@ -15,7 +15,7 @@ from torch import Tensor
 from pyrogen.base import Model
 from pyrogen.data import Data
 from pyrogen.inference.evidence.progress import track
-from pyrogen.inference.latents.measured import Measured, crossed, share_error
+from pyrogen.inference.latents.measured import Measured, crossed
 from pyrogen.inference.programs.door import verb
 from pyrogen.inference.representations.labelled import Labelled, labelled
 from pyrogen.inference.representations.probed import COLUMNS, Probed
@@ -90,7 +90,7 @@ def compare_representations(
                 hits = _hits(rows, judge, asked, number, draws, seed)
                 advance(draws * len(names))
                 for i, name in enumerate(names):
-                    measured = _floored(hits[name], crossed(hits[name]))
+                    measured = crossed(hits[name]).of_share()
                     gained = crossed(hits[names[0]] - hits[name])
                     numbers_of = (measured.value, measured.error, gained.value, gained.error)
                     for column, value in zip(COLUMNS, numbers_of, strict=True):
@@ -164,12 +164,6 @@ def _hits(
         pool, judged = rows[first]
         found[SHUFFLED].append(judge.named(pool[kept], rng.permutation(y), judged, number) == asked.truth)
     return {name: torch.from_numpy(np.stack(hits)).double() for name, hits in found.items()}
-
-
-def _floored(hits: Tensor, measured: Measured) -> Measured:
-    """An accuracy whose error is not 0 where all agree."""
-    n = hits.shape[1]
-    return measured if measured.error > 0 else measured._replace(error=share_error(measured.value * n, n))
 
 
 def _same_shape(name: str, model: Any, data: Data, judged_on: Data | None) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -129,7 +129,7 @@ class Probed:
         """All of it as plain data."""
         axes = {"representation": self.representations, "reader": self.readers, "labels": self.labels}
         columns = {c: self.results[c].transpose(*axes).values.tolist() for c in COLUMNS}
-        read = {name: [_plain(v) for v in self.results[name].values.tolist()] for name in SPARSE}
+        read = {name: self.results[name].values.tolist() for name in SPARSE}
         attributes, names = dict(self.results.attrs), [str(name) for name in self.results["read"].values]
         return {"attributes": attributes, **axes, **columns, "read": names, **read, "verdict": self.verdict}
 
@@ -142,7 +142,7 @@ class Probed:
         """
         axes = ("representation", "reader", "labels")
         try:
-            columns = {c: (axes, said[c]) for c in COLUMNS}
+            columns = {c: (axes, np.asarray(said[c], float)) for c in COLUMNS}
             read = {c: ("read", [float(v) for v in said[c]]) for c in SPARSE}
             coordinates = {a: said[a] for a in (*axes, "read")}
             found = cls(xr.Dataset({**columns, **read}, coordinates, dict(said["attributes"])))
@@ -165,10 +165,6 @@ class Probed:
 
     def __repr__(self) -> str:
         return f"Probed({self.compared()}\n{self.text()})"
-
-
-def _plain(value: float) -> Any:
-    return value if math.isfinite(value) else str(value)
 
 
 def _listed(numbers: list[int]) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyrogen.figures import walk_plots
 from pyrogen.inference.latents.analysis import Finding, Picture, Verdict
-from pyrogen.inference.latents.measured import Measured, crossed, paired_shares, share_error
+from pyrogen.inference.latents.measured import Measured, crossed, paired_shares
 from pyrogen.registry import unknown
 from pyrogen.tables import aligned
 
@@ -54,10 +54,7 @@ class Shares:
         Raises:
             ValueError: there is no such way or column.
         """
-        hits = self._at(way, column)
-        measured, n = crossed(hits), hits.shape[1]
-        # where all agree the error is none of 0
-        return measured if measured.error > 0 else measured._replace(error=share_error(measured.value * n, n))
+        return crossed(self._at(way, column)).of_share()
 
     def gain(self, over: str, column: str | None = None, way: str | None = None) -> Measured:
         """By how much more often a way is right than another, paired datum by datum and draw by draw.

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from pyrogen.data import Data
-from pyrogen.inference.latents.measured import Measured, mean, share_error
+from pyrogen.inference.latents.measured import Measured, mean
 from pyrogen.inference.programs.door import verb
 from pyrogen.registry import unknown
 from pyrogen.seeds import derived
@@ -74,10 +74,7 @@ class WordVectors:
             [answer in self.analogy(a, b, asked, top) for a, b in known if (a, b) != (asked, answer)]
             for asked, answer in known
         ]
-        rates = torch.tensor(right).double().mean(1)
-        measured, n = mean(rates), len(known)
-        # where all agree the error is none of 0
-        return measured if measured.error > 0 else measured._replace(error=share_error(measured.value * n, n))
+        return mean(torch.tensor(right).double().mean(1)).of_share()
 
     def _place(self, word: str) -> int:
         if word not in self.words:

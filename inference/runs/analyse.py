@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pyrogen import registry, storage
+from pyrogen import registry
 from pyrogen.data import Data
 from pyrogen.figures.report import Section, save_svgs, write_report
-from pyrogen.files import reason, write
+from pyrogen.files import plain_json, reason, sentence, write
 from pyrogen.inference.evidence.request import of_weights
 from pyrogen.inference.latents.analysis import VERDICTS, Analysis, Finding
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.runs.kept_findings import FACTS, FIGURES, read_kept
-from pyrogen.inference.runs.recipe import load_run
+from pyrogen.inference.runs.recipe import judged
 from pyrogen.inference.training.run import Run
 from pyrogen.memory import enough_memory, is_lack
 from pyrogen.seeds import check_seed
@@ -53,7 +49,7 @@ class Analysed:
     def advice(self) -> list[str]:
         """What to do next, each once, that of the worst findings first."""
         ordered = sorted(self.findings.values(), key=lambda found: VERDICTS.index(found.verdict))
-        advice = [f"{found.advice[0].upper()}{found.advice[1:].rstrip('.')}." for found in ordered if found.advice]
+        advice = [sentence(found.advice) for found in ordered if found.advice]
         return list(dict.fromkeys(advice))
 
     def text(self) -> str:
@@ -73,7 +69,7 @@ class Analysed:
                 "verdict": f.verdict,
                 "says": f.says,
                 "advice": f.advice,
-                "numbers": _plain(f.numbers),
+                "numbers": f.numbers,
                 "table": [[str(cell) for cell in row] for row in f.table],
                 "pictures": [{"name": p.name, "caption": p.caption} for p in f.pictures],
             }
@@ -90,7 +86,7 @@ class Analysed:
         whole = self.beside(folder)
         shown = {f"{name}-{p.name}": p.figure for name, found in whole.findings.items() for p in found.pictures}
         save_svgs(folder / FIGURES, shown)
-        write(folder / FACTS, json.dumps(whole.to_dict(), indent=1, allow_nan=False))
+        write(folder / FACTS, json.dumps(plain_json(whole.to_dict()), indent=1, allow_nan=False))
         return write_report(folder / PAGE, f"The latents of {self.title}", whole._subtitle(), list(whole._sections()))
 
     def beside(self, folder: str | Path) -> Analysed:
@@ -184,20 +180,14 @@ def ask(
     """
     check_seed(seed)
     chosen = _chosen(analyses)
-    run = run if isinstance(run, Run) else load_run(run)
-    model, judged = run.model, {}
-    if run.folder is not None:
-        judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
-        model = storage.load(run.folder, copy.deepcopy(run.model), weights)
-    elif weights != "last":
-        raise ValueError("other weights lie in the folder of a run; fit(..., folder=...).")
+    run, model, files = judged(run, weights)
     data = run.data
     refused = {name: why for name, analysis in chosen.items() if (why := analysis.refusal(model, data))}
     for name, why in refused.items() if analyses is not None else ():
         raise ValueError(f"the analysis {name!r} cannot be asked here: {why}")
     asked = {name: registry.describe(analysis) for name, analysis in chosen.items()}
     titles = {name: analysis.title for name, analysis in chosen.items()}
-    attributes = {**judged, "weights": weights, "seed": seed, "analyses": asked}
+    attributes = {**files, "weights": weights, "seed": seed, "analyses": asked}
     findings: dict[str, Finding] = {}
     found = Analysed(_title(run, data), findings, titles, refused, attributes)
     try:
@@ -252,18 +242,3 @@ def _told(name: str, verdict: str, words: str) -> str:
     head = f"{name:{NAME}}{verdict:{VERDICT}}"
     indent = " " * (NAME + VERDICT)
     return textwrap.fill(words, WIDTH, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
-
-
-def _plain(value: Any) -> Any:
-    """Numbers as JSON has them: those that are not finite are said in words."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

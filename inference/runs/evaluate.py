@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pyrogen.inference.evidence import guide_check
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.programs.door import verb
 from pyrogen.inference.runs.density import Noise, density_of, trained_by
-from pyrogen.inference.runs.recipe import load_run
+from pyrogen.inference.runs.recipe import judged
 from pyrogen.inference.runs.scores import part_of, save_score
 from pyrogen.inference.training.run import Run
 
@@ -57,19 +56,12 @@ def evaluate(
     Raises:
         ValueError: no such split, score, weights or noise, or a model that cannot be scored.
     """
-    run = run if isinstance(run, Run) else load_run(run)
-    if run.folder is None:
-        if weights != "last" or flagged_by is not None:
-            raise ValueError("other weights, and earlier scores, lie in the folder of a run; fit(..., folder=...).")
-        own = trained_by(run.settings)
-        rest = estimator, weights, split, limit, None, sigma, seed, chunk_size, check_guide, own
-        return score(run.model, run.data, None, *rest)
-    judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
-    # what the folder holds is what is scored, whatever became of the model in memory
-    model = storage.load(run.folder, copy.deepcopy(run.model), weights)
-    asked = estimator, weights, split, limit, flagged_by, sigma, seed, chunk_size, check_guide
-    evidence = score(model, run.data, run.folder, *asked).assign_attrs(judged)
-    save_score(run.folder, evidence)
+    run, model, files = judged(run, weights)
+    own = trained_by(run.settings) if run.folder is None else None
+    asked = estimator, weights, split, limit, flagged_by, sigma, seed, chunk_size, check_guide, own
+    evidence = score(model, run.data, run.folder, *asked).assign_attrs(files)
+    if run.folder is not None:
+        save_score(run.folder, evidence)
     return evidence
 
 

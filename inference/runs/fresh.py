@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pyrogen import storage
-from pyrogen.files import first_line, write
+from pyrogen.files import first_line, plain_json, write
 
 
 class Finding(Protocol):
@@ -48,7 +48,7 @@ def keep(path: Path, found: Finding, judged: Mapping[str, str], weights: str) ->
         OSError: the file cannot be written.
     """
     found.results.attrs.update(judged, weights=weights)
-    write(path, json.dumps(found.to_dict(), indent=1, allow_nan=False))
+    write(path, json.dumps(plain_json(found.to_dict()), indent=1, allow_nan=False))
 
 
 def read_fresh(

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from pyrogen import storage
 from pyrogen.figures import plots
 from pyrogen.figures.report import Section
+from pyrogen.inference.evidence.comparison import standard_error
 from pyrogen.inference.latents.measured import Measured
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.quality.assess import compare
@@ -66,12 +67,11 @@ def _means(qualities: Sequence[Quality], name: str) -> dict[str, float]:
     values, errors, floors, floor_errors = (
         np.array([float(row[column]) for row in rows]) for column in ("value", "error", "floor", "floor_error")
     )
-    n = len(rows)
     return {
         "quality": values.mean(),
         # seeds are held against the same data, so that the errors of their numbers may be alike
         "quality_error": errors.mean(),
-        "quality_seed_se": values.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan,
+        "quality_seed_se": standard_error(values),
         "floor": floors.mean(),
         "floor_error": floor_errors.mean(),
     }
@@ -123,7 +123,7 @@ def samples_section(groups: Sequence[Sequence[GridRun]], ruler: Ruler) -> Iterat
         if is_picture(data.x_shape) and named not in dict(figures):
             figures.append((named, plots.samples(seen.real, seen.data.kind)))
         said = f"{cell.name}, seed {cell.seed}."
-        part = getattr(data, str(a["split"])).take(BESIDE)
+        part = data.split(str(a["split"])).take(BESIDE)
         if shows_given(model, part):
             with evaluating(model):
                 figures.append(

@@ -18,7 +18,7 @@ from rich.table import Table
 from pyrogen import html
 from pyrogen.figures.report import Section, write_report
 from pyrogen.inference.evidence import request
-from pyrogen.inference.evidence.comparison import compare_evidence, shared_variance, unlike
+from pyrogen.inference.evidence.comparison import compare_evidence, groups_alike, shared_variance, standard_error
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.summary import summarize
 from pyrogen.inference.runs.grid_quality import gather_quality, quality_rows
@@ -280,10 +280,7 @@ def _own(scores: Sequence[Mapping[str, xr.Dataset]]) -> dict[str, Any]:
 def _paired(evidence: Mapping[int, Sequence[xr.Dataset]], names: Mapping[int, str]) -> dict[int, dict[str, Any]]:
     """The differences within every group of cells that score the same data, each to the group's first."""
     rows: dict[int, dict[str, Any]] = {}
-    left = list(evidence)
-    while left:
-        group = [i for i in left if not unlike(evidence[i][0], evidence[left[0]][0])]
-        left = [i for i in left if i not in group]
+    for group in groups_alike({i: scores[0] for i, scores in evidence.items()}):
         rows |= {i: {"baseline": names[group[0]]} for i in group}
         if len(group) < 2:
             continue
@@ -297,8 +294,8 @@ def _paired(evidence: Mapping[int, Sequence[xr.Dataset]], names: Mapping[int, st
         for i in group:
             for key in ("difference", "difference_mc_se", "difference_data_se"):
                 rows[i][key] = float(whole[key].sel(estimate=names[i]))
-            each = [float(seed["difference"].sel(estimate=names[i])) for seed in by_seed]
-            rows[i]["difference_seed_se"] = np.std(each, ddof=1) / math.sqrt(len(each)) if len(each) > 1 else math.nan
+            each = np.array([float(seed["difference"].sel(estimate=names[i])) for seed in by_seed])
+            rows[i]["difference_seed_se"] = standard_error(each)
             doubts = (str(seed["doubt"].sel(estimate=names[i]).item()) for seed in by_seed)
             rows[i]["doubt"] = "; ".join(dict.fromkeys(filter(None, doubts)))
     return rows

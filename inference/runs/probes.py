@@ -8,7 +8,8 @@ from typing import Any
 
 from pyrogen import storage
 from pyrogen.base import Model
-from pyrogen.data import Data, load
+from pyrogen.data import Data
+from pyrogen.data.dataset import alike
 from pyrogen.inference.representations.comparison import compare_representations
 from pyrogen.inference.representations.probed import Probed
 from pyrogen.inference.runs.fresh import keep, read_fresh
@@ -60,14 +61,10 @@ def like_the_data_of(folder: str | Path, model: Model, name: str) -> Data:
         ValueError: there are none of that kind.
     """
     section = storage.read_config(folder).get("data")
-    said = section if isinstance(section, dict) else {}
-    kind = str(said.get("kind", model.kinds[0]))
-    wishes: dict[str, Any] = {"binarization": said.get("binarization")} if kind == "binary" else {}
-    if kind == "unit":
-        wishes["dequantization"] = said.get("dequantization")
-    found = load(name, kind, **wishes)
+    said = {"kind": model.kinds[0], **(section if isinstance(section, dict) else {})}
+    found = alike(name, said)
     if found.x_shape != model.x_shape and is_picture(model.x_shape) and model.x_shape[-1] == model.x_shape[-2]:
-        found = load(name, kind, size=model.x_shape[-1], **wishes)
+        found = alike(name, said, size=model.x_shape[-1])
     return found
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyrogen import storage
 from pyrogen.inference.evidence.request import again
 from pyrogen.inference.latents.judging import TrainedJudge
 from pyrogen.inference.quality.assess import USUAL, Draws, assess
@@ -15,7 +13,7 @@ from pyrogen.inference.quality.measure import Measure
 from pyrogen.inference.quality.quality import Quality
 from pyrogen.inference.quality.spaces import FeatureSpace
 from pyrogen.inference.runs.fresh import keep, read_fresh
-from pyrogen.inference.runs.recipe import load_run
+from pyrogen.inference.runs.recipe import judged
 from pyrogen.inference.training.run import Run
 
 FACTS = "quality.json"
@@ -47,16 +45,10 @@ def assess_run(
     Raises:
         ValueError: as :func:`pyrogen.inference.quality.assess.assess`, or no such run or weights.
     """
-    run = run if isinstance(run, Run) else load_run(run)
-    if run.folder is None:
-        if weights != "last":
-            raise ValueError("other weights lie in the folder of a run; fit(..., folder=...).")
-        return assess(run.model, run.data, measures, features, num, seed, split, draws)
-    judged = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
-    # what the folder holds is what is judged, whatever became of the model in memory
-    model = storage.load(run.folder, copy.deepcopy(run.model), weights)
+    run, model, files = judged(run, weights)
     found = assess(model, run.data, measures, features, num, seed, split, draws)
-    keep(run.folder / FACTS, found, judged, weights)
+    if run.folder is not None:
+        keep(run.folder / FACTS, found, files, weights)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -83,6 +84,23 @@ def load_run(folder: str | Path, model: Model | None = None, data: Any = None, w
     return Run(
         trained, read_history(folder), settings if isinstance(settings, dict) else {}, Path(folder), source=source
     )
+
+
+def judged(run: Run | str | Path, weights: str = "last") -> tuple[Run, Model, dict[str, str]]:
+    """A run, its model with the weights that are to be judged, and the fingerprint of the files that hold them.
+
+    What the folder holds is what is judged, whatever became of the model in memory; a run without one has no files.
+
+    Raises:
+        ValueError: no such run or weights.
+    """
+    run = run if isinstance(run, Run) else load_run(run)
+    if run.folder is None:
+        if weights != "last":
+            raise ValueError("other weights lie in the folder of a run; fit(..., folder=...).")
+        return run, run.model, {}
+    files = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
+    return run, storage.load(run.folder, copy.deepcopy(run.model), weights), files
 
 
 def _refuse_changed(folder: str | Path, section: Mapping[str, Any], data: Data) -> None:

@@ -25,7 +25,7 @@ from pyrogen.inference.runs.density import trained_by
 from pyrogen.inference.training.run import read_history
 from pyrogen.registry import unknown
 
-SCORES, SPLITS = "scores", ("train", "valid", "test")
+SCORES = "scores"
 # what a score may carry for each datum, and what must then stand beside it
 CARRIED: Mapping[str, Sequence[str]] = {
     "log_evidence": ("mc_se",),
@@ -146,9 +146,7 @@ def part_of(
     Raises:
         ValueError: no such split or score, or nothing is flagged.
     """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    whole: Split = getattr(data, split)
+    whole = data.split(split)
     if flagged_by is None:
         part = whole if limit is None else whole.take(limit)
         return part, np.arange(len(part)), {} if limit is None else {"limit": limit}

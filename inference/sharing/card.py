@@ -12,7 +12,7 @@ import yaml
 import pyrogen
 from pyrogen import registry, storage
 from pyrogen.base import HasClassifier, HasLogProb, HasPartition, HasPosterior, Model
-from pyrogen.files import first_line
+from pyrogen.files import first_line, sentence
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.summary import Summary, summarize
 from pyrogen.inference.latents.measured import share_error
@@ -190,7 +190,7 @@ def _of_use(
         diagnosis = summary.diagnosis
         limits += [f"{name}: {diagnosis.verdict}."] if not diagnosis.trusted else []
         limits += [f"{name}: not checked is {diagnosis.unchecked}."] if diagnosis.unchecked else []
-    limits += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in beware(folder)]
+    limits += map(sentence, beware(folder))
     limits += [quality.verdict] if quality is not None and any(map(quality.is_worse, quality.names)) else []
     yield "\n".join(f"- {limit}" for limit in limits)
     yield (

@@ -12,7 +12,8 @@ from pyrogen.base import Batch, HasCritic, HasTranslation, Model, Objective
 from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.cycle import CycleConsistency
 from pyrogen.inference.adversarial.game import Adversarial
-from pyrogen.models.adversarial.gan import BOUNDED, kinds_of
+from pyrogen.kinds import BOUNDED, kinds_of_range
+from pyrogen.models.adversarial.gan import MAKES
 from pyrogen.nets import BatchDims
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
@@ -59,7 +60,7 @@ class CycleGAN(Model, HasCritic, HasTranslation):
         kind: str = "real",
     ) -> None:
         super().__init__()
-        self.kinds, self.x_shape = kinds_of(kind), torch.Size(x_shape)
+        self.kinds, self.x_shape = kinds_of_range(kind, MAKES), torch.Size(x_shape)
         self.condition = Condition(tuple(x_shape))
         self.objective: Objective = cycle_game() if objective is None else make("objective", objective)
         one = torch.Size([1])
@@ -205,7 +206,7 @@ def cyclegan(
     Raises:
         ValueError: the domains have data of two shapes.
     """
-    kinds_of(kind)
+    kinds_of_range(kind, MAKES)
     if y_shape is not None and tuple(y_shape) != tuple(x_shape):
         raise ValueError(unlike(x_shape, y_shape))
     told = Condition(tuple(x_shape))

@@ -13,8 +13,8 @@ from pyrogen.inference.adversarial.penalties import R1
 from pyrogen.inference.adversarial.similarity import LearnedSimilarity
 from pyrogen.inference.adversarial.variational import AVB
 from pyrogen.inference.objectives.elbo import ELBO
+from pyrogen.kinds import BOUNDED, kinds_of_range
 from pyrogen.likelihoods import Normal
-from pyrogen.models.adversarial.gan import BOUNDED
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.nets import mlp
 from pyrogen.nets.critics import Perceptron
@@ -174,6 +174,7 @@ def vae_gan(
         objective: the default objective of ``fit``: LearnedSimilarity(weight=weight, scale=scale).
         kind: of the data; for "unit" and "binary" the decoder ends in a sigmoid.
     """
+    kinds = kinds_of_range(kind, "the decoder of a VAE-GAN makes")
     shape, pz = tuple(x_shape), make("prior", prior)
     decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], shape)
     seen = LearnedSimilarity(Adversarial(critic=Perceptron(), penalty=R1(1.0)), weight, scale)
@@ -184,6 +185,6 @@ def vae_gan(
         pz,
         posterior,
         Normal("fixed", 0.1),
-        decoder=nn.Sequential(*decoder, nn.Sigmoid()) if kind in BOUNDED else decoder,
+        decoder=nn.Sequential(*decoder, nn.Sigmoid()) if kinds == BOUNDED else decoder,
         objective=seen if objective is None else objective,
     )

@@ -16,13 +16,14 @@ from pyrogen.base import Batch, HasCritic, Model, Objective, announce
 from pyrogen.capabilities import HasGrowth, HasTruncation
 from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.adversarial.game import Adversarial
+from pyrogen.kinds import BOUNDED, kinds_of_range
 from pyrogen.nets import BatchDims
 from pyrogen.nets.critics import CriticNet
 from pyrogen.nets.generators import GeneratorNet
 from pyrogen.nets.growing import settle
 from pyrogen.registry import make
 
-BOUNDED = ("unit", "binary")
+MAKES = "the generator of a GAN makes"
 TRIED = 64  # draws by which a generator shows its range
 
 
@@ -59,7 +60,7 @@ class GAN(Model, HasCritic, HasTruncation):
         condition: Condition | None = None,
     ) -> None:
         super().__init__()
-        self.kinds, self.condition = kinds_of(kind), condition
+        self.kinds, self.condition = kinds_of_range(kind, MAKES), condition
         self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
         self.objective: Objective = Adversarial() if objective is None else make("objective", objective)
         self.prior: Prior = make("prior", prior)
@@ -200,24 +201,8 @@ def gan_of(
     of: Callable[..., G] = GAN,  # type: ignore[assignment]
 ) -> G:
     """A GAN of networks that are choices, objects or names; the other arguments are those of :class:`GAN`."""
-    kinds_of(kind)  # the networks would refuse another in words of their own
+    kinds_of_range(kind, MAKES)  # the networks would refuse another in words of their own
     made: GeneratorNet = make("generator", generator)
     judging: CriticNet = make("critic", critic)
     nets = made.build(latent_size, x_shape, kind, condition), judging.build(x_shape, condition)
     return of(*nets, x_shape, latent_size, prior, objective, kind, condition)
-
-
-def kinds_of(kind: str) -> tuple[str, ...]:
-    """The kinds of data that a generator makes when it is told one of them.
-
-    Raises:
-        ValueError: it makes no such data.
-    """
-    if kind in BOUNDED:
-        return BOUNDED
-    if kind != "real":
-        raise ValueError(
-            f"kind={kind!r}: the generator of a GAN makes real numbers, or numbers from 0 to 1; load the data with "
-            "kind='real' or kind='unit'."
-        )
-    return ("real",)

@@ -16,7 +16,8 @@ from pyrogen.distributions.beside import Beside
 from pyrogen.distributions.finite import OneHot
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.inference.adversarial.information import HasCodes, Information
-from pyrogen.models.adversarial.gan import BOUNDED, GAN
+from pyrogen.kinds import BOUNDED
+from pyrogen.models.adversarial.gan import GAN
 from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry
 

@@ -16,7 +16,6 @@ from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.importance import IWAE
 from pyrogen.likelihoods import Laplace, Normal
 from pyrogen.likelihoods.perceptual import Perceptual
-from pyrogen.models.adversarial.gan import BOUNDED
 from pyrogen.models.adversarial.generators import Generator
 from pyrogen.models.vae.perceptual import LearnsFeatures
 from pyrogen.nets.critics import CriticNet
@@ -122,7 +121,7 @@ def pix2pix(
         objective = Adversarial(critic=critic, means=True) + weight * scale / torch.Size(x_shape).numel() * near
     condition = Condition(tuple(y_shape), classes)
     made: GeneratorNet = make("generator", generator)
-    net = made.build(latent_size, x_shape, kind if kind in BOUNDED else "real", condition)
+    net = made.build(latent_size, x_shape, kind, condition)
     return Generator(net, x_shape, latent_size, prior, Laplace("fixed", scale), objective, condition)
 
 

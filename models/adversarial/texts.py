@@ -12,8 +12,9 @@ from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.inference.adversarial.penalties import R1
 from pyrogen.inference.objectives.elbo import ELBO
+from pyrogen.kinds import kinds_of_range
 from pyrogen.likelihoods import Normal
-from pyrogen.models.adversarial.gan import kinds_of
+from pyrogen.models.adversarial.gan import MAKES
 from pyrogen.models.adversarial.generators import Generator
 from pyrogen.nets.critics import Convolutional, CriticNet
 from pyrogen.nets.generators import GeneratorNet
@@ -74,7 +75,7 @@ def text_to_image(
     Raises:
         ValueError: y is no words.
     """
-    kinds_of(kind)
+    kinds_of_range(kind, MAKES)
     condition = Condition(tuple(y_shape), classes)
     if condition.words is None:
         raise ValueError(

@@ -12,7 +12,7 @@ GENERATED = {
 # sprites with a white mark near one of four corners, or none, 2 or 6 pixels wide: of seed 3 a probe tells .23 and .998
 SMALL_MARKS = {"name": "sprites(tiny='small', n=2000)", "kind": "unit", "dequantization": False}
 LARGE_MARKS = {**SMALL_MARKS, "name": "sprites(tiny='large', n=2000)"}
-# four pairs of a colour and a size, a quarter of the test data, that training lacks; each value is there in other pairs
+# as of conditional.py: literals are read file by file
 UNSEEN = {
     "name": "sprites(size=16, n=2000, tests=800, only=['circle', 'square', 'red', 'green', 'blue', 'yellow'], "
     "held_out=['red small', 'red large', 'green small', 'green large'])",

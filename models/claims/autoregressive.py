@@ -17,7 +17,6 @@ FEW = {
     "data": "digits",
     "recipe": {"epochs": 6, "lr": 3e-3, "batch_size": 32},
 }
-SMALL_MADE = {"entry": "made", "arguments": {"hidden": [100]}}
 # the masks leave 17,614 parameters, beside 17,569 of the PixelRNN
 LARGE_MADE = {"entry": "made", "arguments": {"hidden": [270]}}
 LOGISTIC_MADE = {"entry": "made", "arguments": {"hidden": [100], "likelihood": "DiscretizedLogisticMixture"}}

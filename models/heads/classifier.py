@@ -15,27 +15,9 @@ from pyrogen.inference.attacks import activation
 from pyrogen.inference.attacks.attack import logits_of
 from pyrogen.inference.attacks.training import AdversarialTraining, range_of
 from pyrogen.inference.objectives.classification import Classification
+from pyrogen.kinds import kinds_of_range
 from pyrogen.nets import BatchDims, ConvEncoder, mlp
 from pyrogen.registry import entry, make
-
-BOUNDED = ("unit", "binary")
-
-
-def kinds_read(kind: str, reads: str) -> tuple[str, ...]:
-    """The kinds of data that a network of labels takes, of the one that it was made for: those of the same range.
-
-    Args:
-        kind: of the data.
-        reads: what reads them, as a refusal begins.
-
-    Raises:
-        ValueError: it is another.
-    """
-    if kind not in (*BOUNDED, "real"):
-        raise ValueError(
-            f"kind={kind!r}: {reads} real numbers, or numbers from 0 to 1; load the data with kind='real' or kind='unit'."
-        )
-    return BOUNDED if kind in BOUNDED else ("real",)
 
 
 class Classifier(Model, HasClassifier, HasFeatures):
@@ -64,7 +46,7 @@ class Classifier(Model, HasClassifier, HasFeatures):
         objective: Objective | str | None = None,
     ) -> None:
         super().__init__()
-        self.x_shape, self.kinds = torch.Size(x_shape), kinds_read(kind, "a classifier reads")
+        self.x_shape, self.kinds = torch.Size(x_shape), kinds_of_range(kind, "a classifier reads")
         # a label may be missing: the loss leaves the datum out
         self.condition: Condition = Condition((), classes, optional=True)
         self.objective: Objective = Classification() if objective is None else make("objective", objective)

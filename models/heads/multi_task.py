@@ -16,7 +16,7 @@ from pyrogen.conditions import Condition
 from pyrogen.inference.attacks import activation
 from pyrogen.inference.attacks.training import range_of
 from pyrogen.inference.objectives.tasks import Tasks
-from pyrogen.models.heads.classifier import kinds_read
+from pyrogen.kinds import kinds_of_range
 from pyrogen.nets import ConvEncoder, mlp
 from pyrogen.nets.batch_dims import lowered
 from pyrogen.registry import entry, make
@@ -53,7 +53,7 @@ class MultiTask(Model, HasTasks, HasFeatures):
         objective: Objective | str | None = None,
     ) -> None:
         super().__init__()
-        kinds = kinds_read(kind, "tasks are read from")
+        kinds = kinds_of_range(kind, "tasks are read from")
         if len(trunks) not in (1, tasks):
             raise ValueError(f"{len(trunks)} trunks for {tasks} tasks: needs one that all share, or one for each.")
         self.x_shape, self.kinds = torch.Size(x_shape), kinds

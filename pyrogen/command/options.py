@@ -20,9 +20,9 @@ from pyrogen import plain_yaml, registry
 from pyrogen.arguments import NEEDS
 from pyrogen.command import inner
 from pyrogen.command.inner import axis_class
-from pyrogen.command.plain import joined, lacking, sentence, unknown_option
+from pyrogen.command.plain import joined, lacking, unknown_option
 from pyrogen.command.speech import understand, unmarked
-from pyrogen.files import first_line
+from pyrogen.files import first_line, sentence
 
 
 class Help(DefaultHelpFormatter):

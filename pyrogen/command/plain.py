@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from pyrogen.command.speech import understand, unmarked
+from pyrogen.files import sentence
 from pyrogen.registry import unknown
 
 NEGATIVE = re.compile(r"-\.?\d")
@@ -80,11 +81,6 @@ def joined(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def sentence(words: str) -> str:
-    """What a verb does as a sentence."""
-    return f"{words[0].upper()}{words[1:].rstrip('.')}."
-
-
 def unknown_option(flag: str, known: Sequence[str]) -> ValueError:
     """The error for an option that a verb does not have."""
     return unknown("option", flag, [o for o in known if o.startswith("--") and "." not in o and "+" not in o])
@@ -97,3 +93,24 @@ def lacking(prog: str, message: str) -> str:
     )
     named = found and (found[1] or (re.search(r'"([\w.]+)" is required', message) or [""])[-1])
     return f"{prog} needs {named.upper()}; {prog} --help says more." if named else ""
+
+
+def numbers(option: str, text: str, name: str, count: int | None = None) -> list[int]:
+    """The whole numbers between the commas of an option.
+
+    Args:
+        option: it is called, ``--labels``.
+        text: what was typed.
+        name: what it names, as a refusal says it.
+        count: how many there are; None: one or more.
+
+    Raises:
+        ValueError: they are none, or not so many.
+    """
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or count not in (None, len(found)):
+        raise ValueError(f"{option} {text}: name {name}.")
+    return found

@@ -21,11 +21,11 @@ from pyrogen.data.law import Law
 from pyrogen.data.named import path_of, settings_of, source_named
 from pyrogen.data.oracle import Oracle
 from pyrogen.data.resize import resize
-from pyrogen.data.source import Source, hide
+from pyrogen.data.source import SPLITS, Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
 from pyrogen.kinds import is_picture
-from pyrogen.registry import DECIDED, notes
+from pyrogen.registry import DECIDED, notes, unknown
 from pyrogen.vocabulary import Vocabulary
 
 # the source of data that no file holds
@@ -94,6 +94,21 @@ class Data:
     labelled: str = ""
 
     @property
+    def splits(self) -> dict[str, Split]:
+        """All three, by their names."""
+        return {name: getattr(self, name) for name in SPLITS}
+
+    def split(self, name: str) -> Split:
+        """One of them by its name.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if name not in SPLITS:
+            raise unknown("split", name, SPLITS)
+        return self.splits[name]
+
+    @property
     def vocabulary(self) -> Vocabulary | None:
         """The words that tokens are the numbers of; None of data of other kinds."""
         return self.train.view.vocabulary
@@ -101,13 +116,13 @@ class Data:
     @property
     def classes(self) -> int | None:
         """Number of classes, one more than the largest label; None without labels."""
-        labels = [s.y for s in (self.train, self.valid, self.test) if s.y is not None and not s.y.is_floating_point()]
+        labels = [s.y for s in self.splits.values() if s.y is not None and not s.y.is_floating_point()]
         return int(max(y.max() for y in labels)) + 1 if labels else None
 
     @property
     def y_kind(self) -> str | None:
         """What y is: a "label", "labels" (several a datum), "tokens", a "layout", an "image" or "numbers"; None without y."""
-        y = next((s.y for s in (self.train, self.valid, self.test) if s.y is not None), None)
+        y = next((s.y for s in self.splits.values() if s.y is not None), None)
         if y is None:
             return None
         if y.is_floating_point():
@@ -151,13 +166,12 @@ class Data:
 
     def describe(self) -> dict[str, Any]:
         """All of it as plain data."""
-        splits = {s.name: s for s in (self.train, self.valid, self.test)}
         return {
             "name": self.name,
             "source": self.source,
             "kind": self.kind,
             "x_shape": list(self.x_shape),
-            "splits": {name: len(s) for name, s in splits.items()},
+            "splits": {name: len(s) for name, s in self.splits.items()},
             "binarization": self.binarization,
             "dequantization": self.dequantization,
             "levels": self.levels,
@@ -172,7 +186,7 @@ class Data:
             "label": self.label,
             "columns": list(self.columns),
             "guessed": self.guessed,
-            **({"vocabulary": text.described(self.vocabulary, splits)} if self.vocabulary else {}),
+            **({"vocabulary": text.described(self.vocabulary, self.splits)} if self.vocabulary else {}),
             "token": self.token,
             "length": self.length,
             **({"sequence": True} if self.sequence else {}),
@@ -185,12 +199,12 @@ class Data:
         from pyrogen.figures import plots
 
         part = self.train.take(PICTURED)
-        rows = [(s.name, f"{len(s):,}") for s in (self.train, self.valid, self.test)]
+        rows = [(s.name, f"{len(s):,}") for s in self.splits.values()]
         shown = html.picture(plots.samples(part.x, self.kind), f"the first training data of {self.name}")
         return html.block(repr(self), html.table(rows, ("split", "data")), shown)
 
     def __repr__(self) -> str:
-        sizes = " + ".join(f"{len(s)} {s.name}" for s in (self.train, self.valid, self.test))
+        sizes = " + ".join(f"{len(s)} {s.name}" for s in self.splits.values())
         drawn = f"{self.binarization} binarization" if self.binarization != "none" else ""
         drawn = "dequantized" if self.dequantization else drawn
         how = f" ({drawn}, seed {self.seed})" if drawn else " (standardized)" if self.standardize else ""
@@ -225,6 +239,9 @@ def load(
 ) -> Data:
     """Load a data set.
 
+    >>> load("digits", kind="unit").test
+    Split(digits test: 360 × (1, 8, 8), unit)
+
     Args:
         name: a registered data set, see ``pyrogen.choices("data")``, written as a call where it has arguments,
             ``"sprites(size=64)"``; or the path of a ``.npz`` file
@@ -257,6 +274,21 @@ def load(
     """
     if str(name) == MEMORY:
         raise ValueError("these are arrays that were in memory; pass them again, by pyrogen.data.from_arrays, say.")
+    wishes = Wishes(
+        kind=kind,
+        binarization=binarization,
+        dequantization=dequantization,
+        seed=seed,
+        standardize=standardize,
+        size=size,
+        labels=labels,
+        missing=missing,
+        label=label,
+        columns=tuple(columns or ()),
+        token=token,
+        length=length,
+        sequence=sequence,
+    )
     path = path_of(name)
     only = [kind] if isinstance(kind, str) else list(kind or ())
     asked = path is not None and path.suffix.lower() in trajectories.FILES and only == [trajectories.KIND]
@@ -267,24 +299,9 @@ def load(
             )
         source = trajectories.read(path)
     else:
-        source = _source(name, path, size, missing, label, tuple(columns or ()), token, length, sequence)
+        source = _source(name, path, wishes)
     if size is not None and not (path and path.is_dir()):
         source = resize(source, size)
-    wishes = Wishes(
-        kind,
-        binarization,
-        dequantization,
-        seed,
-        standardize,
-        size,
-        labels,
-        missing,
-        label,
-        tuple(columns or ()),
-        token,
-        length,
-        sequence,
-    )
     return prepare(source, str(path.absolute()) if path else str(name), wishes)
 
 
@@ -300,6 +317,21 @@ def found_again(said: Mapping[str, Any]) -> dict[str, Any]:
     for outcome, kind in (("dequantization", "unit"), ("standardize", "real")):
         found[outcome] = found[outcome] if found["kind"] == kind else None
     return {**found, "name": said["source"], "columns": found["columns"] or None}
+
+
+def alike(name: str, said: Mapping[str, Any], **others: Any) -> Data:
+    """Other data, of the kind of those that were loaded before, and drawn as they were.
+
+    Args:
+        name: of the others.
+        said: what :meth:`Data.describe` says of those that were loaded, or their attributes.
+        others: further arguments of :func:`load`.
+
+    Raises:
+        ValueError: there are none of that kind.
+    """
+    drawn = {"binary": "binarization", "unit": "dequantization"}.get(said["kind"])
+    return load(name, said["kind"], **({drawn: said.get(drawn)} if drawn else {}), **others)
 
 
 class Wishes(NamedTuple):
@@ -331,79 +363,61 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
     view = replace(view, class_names=source.class_names, missing=wishes.missing, paired=source.paired)
     raw = source.splits["train"][0]
+    splits = {split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()}
+    decided = {name: getattr(view, name) for name in ("kind", "binarization", "dequantization")}
+    told: dict[str, Any] = {**splits, **wishes._asdict(), **decided, "standardize": view.scale is not None}
     return Data(
         name=source.name,
-        **{split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()},
-        kind=view.kind,
+        **told,
         x_shape=torch.Size(raw.shape[1:]),
-        binarization=view.binarization,
-        dequantization=view.dequantization,
         levels=view.levels,
-        seed=wishes.seed,
         reference=source.reference,
         source=found,
         sha256={split: _sha256(*values) for split, values in source.splits.items()},
-        standardize=view.scale is not None,
-        size=wishes.size,
         class_names=source.class_names,
-        labels=wishes.labels,
-        missing=wishes.missing,
-        label=wishes.label,
-        columns=wishes.columns,
         guessed=view.guess,
         oracle=source.oracle,
         paired=source.paired,
         law=source.law,
-        token=wishes.token,
-        length=wishes.length,
-        sequence=wishes.sequence,
         labelled=source.labelled,
     )
 
 
-def _source(
-    name: str | Path,
-    path: Path | None,
-    size: int | None,
-    missing: bool,
-    label: str | None,
-    columns: tuple[str, ...],
-    token: str | None,
-    length: int | None,
-    sequence: bool,
-) -> Source:
-    clips = sequence and path is not None and path.is_dir() and not music.holds_music(path)
-    if sequence and not clips and not (path and path.suffix.lower() in (".npz", ".npy")):
+def _source(name: str | Path, path: Path | None, wishes: Wishes) -> Source:
+    clips = wishes.sequence and path is not None and path.is_dir() and not music.holds_music(path)
+    if wishes.sequence and not clips and not (path and path.suffix.lower() in (".npz", ".npy")):
         raise ValueError(
             "sequence=True says what the arrays of an .npz or .npy file are, or the folders of images in a folder, and "
             f"{str(name)!r} is none; leave it out."
         )
     table_like = path is not None and path.suffix.lower() == ".csv" and not path.is_dir()
-    if not table_like and (label is not None or columns):
+    if not table_like and (wishes.label is not None or wishes.columns):
         raise ValueError(f"label= and columns= name columns of a .csv file, and {str(name)!r} is none; leave them out.")
     if path is not None and path.suffix.lower() == ".txt" and not path.is_dir():
-        if missing:
+        if wishes.missing:
             raise ValueError(f"missing=True reads NaN in a file of numbers, and {path} is a text; leave missing out.")
-        return text.read(path, token or "word", length)
+        return text.read(path, wishes.token or "word", wishes.length)
     musical = path is not None and (music.holds_music(path) if path.is_dir() else path.suffix.lower() in midi.SUFFIXES)
-    if token is not None or (length is not None and not musical and not clips):
+    if wishes.token is not None or (wishes.length is not None and not musical and not clips):
         own = settings_of(str(name)) if path is None else []
         raise ValueError(
             "token= and length= say how a .txt file is cut, and length= how MIDI files are and clips, by sequence=True, and "
             f"{str(name)!r} is none; leave them out"
             + (f": in its brackets it takes {', '.join(f'{setting}=' for setting in own)}." if own else ".")
         )
-    if missing and (path is None or path.is_dir() or musical):
+    if wishes.missing and (path is None or path.is_dir() or musical):
         raise ValueError(f"missing=True reads NaN in a file of numbers, and {str(name)!r} is none; leave missing out.")
     if path and musical and path.exists():
-        return music.read(path, length)
+        return music.read(path, wishes.length)
     if path and path.is_dir():
-        return folder.read(path, size, clips, length)
+        return folder.read(path, wishes.size, clips, wishes.length)
     if not path:
         return source_named(str(name))
     if not path.exists():
         raise ValueError(f"there is no such file: {path}.")
-    return table.read(path, missing, label, columns) if table_like else npz.read(path, missing, sequence)
+    if table_like:
+        return table.read(path, wishes.missing, wishes.label, wishes.columns)
+    return npz.read(path, wishes.missing, wishes.sequence)
 
 
 def _fits(raw: Any, x_shape: torch.Size) -> bool:

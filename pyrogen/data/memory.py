@@ -16,7 +16,7 @@ from pyrogen.conditions import UNKNOWN
 from pyrogen.data import arrays as own
 from pyrogen.data.dataset import MEMORY, Data, Wishes, load, prepare
 from pyrogen.data.resize import resize
-from pyrogen.data.source import SPLITS, cut
+from pyrogen.data.source import tenths
 from pyrogen.data.split import Split, draw_split
 from pyrogen.data.table import LABELS
 from pyrogen.data.view import choose
@@ -66,7 +66,17 @@ def from_arrays(
             found[f"y_{split}"] = _array(y)
     source = own.read(found, name, name, "arrays in memory", missing, sequence)
     source = source if size is None else resize(source, size)
-    wishes = Wishes(kind, binarization, dequantization, seed, standardize, size, labels, missing, sequence=sequence)
+    wishes = Wishes(
+        kind=kind,
+        binarization=binarization,
+        dequantization=dequantization,
+        seed=seed,
+        standardize=standardize,
+        size=size,
+        labels=labels,
+        missing=missing,
+        sequence=sequence,
+    )
     return prepare(source, MEMORY, wishes)
 
 
@@ -117,10 +127,7 @@ def as_split(given: Any, y: Tensor | None, kinds: Sequence[str], standardized: b
 def _of_split(split: Split) -> Data:
     """A split cut in three, seen as before."""
     whole = split.take(len(split))
-    tenth = max(1, len(whole) // 10)
-    if len(whole) < 3:
-        raise ValueError(f"{split!r} has {len(whole)} rows, too few to cut train, valid and test from.")
-    rows = cut(len(whole), len(whole) - 2 * tenth, tenth, tenth)
+    rows = tenths(len(whole), f"{split!r} has {len(whole)} rows")
     parts = {
         name: Split(
             whole.x[index],
@@ -129,7 +136,7 @@ def _of_split(split: Split) -> Data:
             whole.view,
             None if whole.raw is None or name != "train" else whole.raw[index],
         )
-        for name, index in zip(SPLITS, rows, strict=True)
+        for name, index in rows.items()
     }
     left = parts["train"].y
     labels = None if left is None or left.is_floating_point() or left.dim() != 1 else int((left > UNKNOWN).sum())

@@ -101,7 +101,17 @@ def cut(n: int, *sizes: int) -> tuple[Tensor, ...]:
     return torch.randperm(n, generator=torch.Generator().manual_seed(0)).split(list(sizes))
 
 
-def tenths(n: int) -> dict[str, Tensor]:
-    """Row numbers of train, valid and test: of n >= 3 rows a tenth each for the latter two."""
+def tenths(n: int, said: str = "") -> dict[str, Tensor]:
+    """Row numbers of train, valid and test: of n rows a tenth each for the latter two.
+
+    Args:
+        n: how many there are.
+        said: that there are so many, as a refusal begins.
+
+    Raises:
+        ValueError: there are fewer than 3.
+    """
+    if n < 3:
+        raise ValueError(f"{said or f'these are {n} data'}, too few to cut train, valid and test from.")
     tenth = max(1, n // 10)
     return dict(zip(SPLITS, cut(n, n - 2 * tenth, tenth, tenth), strict=True))

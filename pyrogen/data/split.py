@@ -223,7 +223,11 @@ class Split(TensorDataset):
 
 
 def evenly(count: int, most: int) -> Tensor:
-    """Places of at most so many of ``count`` data, at equal distances, since the first may be the easiest: ``(n,)``."""
+    """Places of at most so many of ``count`` data, at equal distances, since the first may be the easiest: ``(n,)``.
+
+    >>> evenly(10, 4)
+    tensor([0, 2, 5, 7])
+    """
     n = min(count, most)
     return torch.arange(n) * count // max(n, 1)
 

@@ -57,8 +57,7 @@ def read(path: Path, missing: bool = False, label: str | None = None, columns: S
     if np.isnan(values).all(0).any():
         column = kept[int(np.isnan(values).all(0).argmax())]
         raise ValueError(f"{path}: column {_name(header, column)} holds no number at all; remove it.")
-    if len(lines) < 3:
-        raise ValueError(f"{path} has {len(lines)} rows, too few to cut train, valid and test from.")
+    parts = tenths(len(lines), f"{path} has {len(lines)} rows")
     x = torch.from_numpy(values)
     labels = _labels(path, header, lines, named[0]) if named else Named({})
     y = labels.y.get("train")
@@ -67,7 +66,7 @@ def read(path: Path, missing: bool = False, label: str | None = None, columns: S
         reference=f"file {path}",
         kinds=("real", *_others(values)),
         levels=None,
-        splits={s: (x[rows], None if y is None else y[rows]) for s, rows in tenths(len(x)).items()},
+        splits={s: (x[rows], None if y is None else y[rows]) for s, rows in parts.items()},
         own=True,
         columns=tuple(header[i] for i in kept) if header else (),
         class_names=labels.names,

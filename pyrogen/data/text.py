@@ -44,9 +44,8 @@ def read(path: Path, token: str = "word", length: int | None = None) -> Source:
                 f"{path}: line {number} has {len(words)} {token}s, more than length={length}; shorten it, or take "
                 f"length={max(len(cut(line)) for line in lines)}."
             )
-    if len(lines) < 3:
-        raise ValueError(f"{path} has {len(lines)} lines, too few to cut train, valid and test from.")
-    texts = {split: [lines[row] for row in rows.tolist()] for split, rows in tenths(len(lines)).items()}
+    parts = tenths(len(lines), f"{path} has {len(lines)} lines")
+    texts = {split: [lines[row] for row in rows.tolist()] for split, rows in parts.items()}
     return source_of(path.stem, f"file {path}", texts, token, length)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pyrogen.data.source import SPLITS
 from pyrogen.figures import path_plots
 from pyrogen.figures.figure_style import (
     BLUE,
@@ -34,7 +35,6 @@ from pyrogen.figures.figure_style import (
 )
 from pyrogen.kinds import is_shown, kind_named
 
-SPLITS = ("train", "valid", "test")
 CLOCKS = {"epoch", "step", "stage", "seconds"}
 
 Shades = tuple[float | np.ndarray, float | np.ndarray]

@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
     print(summarize(evidence).text(options.run, named(evidence)))
     if isinstance(trained, HasPosterior):
         with evaluating(trained), seeded(options.seed):
-            print(f"latents   {in_words(activity(trained, getattr(data, options.split)), trained.latent_size)}")
+            print(f"latents   {in_words(activity(trained, data.split(options.split)), trained.latent_size)}")
     print("".join(f"beware    {sentence}\n" for sentence in beware(options.run)), end="", flush=True)
     with saving("the score above was not saved"):
         path = save_score(options.run, evidence)
@@ -102,7 +102,6 @@ def foresee(trained: Any, data: Any, options: Any, spoken: set[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from pyrogen.data import Split
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.quality.forecasts import TOUCHING, forecasts, head, worth
 
@@ -110,9 +109,7 @@ def foresee(trained: Any, data: Any, options: Any, spoken: set[str]) -> int:
         raise ValueError(
             f"--{min(refused)} belongs to scores of log p(x), and paths are judged as forecasts; leave it out."
         )
-    if options.split not in ("train", "valid", "test"):
-        raise ValueError(f"split={options.split!r}: the splits are train, valid and test.")
-    whole: Split = getattr(data, options.split)
+    whole = data.split(options.split)
     part = whole if options.limit is None else whole.take(options.limit)
     shown = Table(*head(TOUCHING))
     for row in forecasts(trained, data, part, seed=options.seed):

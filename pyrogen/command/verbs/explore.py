@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyrogen
 from pyrogen.command.cli import VERBS
-from pyrogen.command.plain import Parser
+from pyrogen.command.plain import Parser, numbers
 from pyrogen.seeds import check_seed
 
 
@@ -31,7 +31,9 @@ def run(arguments: Sequence[str]) -> int:
     from pyrogen.inference.training.checkpoint import Stops
 
     model, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
-    view = View(model, data, options.split, _coordinates(options.coordinates), options.limit, options.seed)
+    wished = options.coordinates
+    shown = numbers("--coordinates", wished, "two latents by their numbers from 0, as 0,3") if wished else []
+    view = View(model, data, options.split, shown, options.limit, options.seed)
     with Explorer(view, options.port) as server, Stops().heard() as stops:
         print(f"open {server.url}\non this machine only; stop with Ctrl-C", flush=True)
         if options.browser:
@@ -43,10 +45,3 @@ def run(arguments: Sequence[str]) -> int:
             server.handle_request()
         print("stopped")
     return 0
-
-
-def _coordinates(text: str | None) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")] if text else []
-    except ValueError:
-        raise ValueError(f"--coordinates {text}: name two latents by their numbers from 0, as 0,3.") from None

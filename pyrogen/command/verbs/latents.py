@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pyrogen.command import speech
 from pyrogen.command.cli import VERBS
-from pyrogen.command.plain import Parser, listed
+from pyrogen.command.plain import Parser, listed, numbers
 from pyrogen.registry import registrations
 
 
@@ -33,7 +33,8 @@ def run(arguments: Sequence[str]) -> int:
 
     names = None if options.analysis is None else axis_values(f"analysis={options.analysis}")[1]
     if options.pair is not None:
-        walk = f"walks(pair={list(_two(options.pair))})"
+        pair = numbers("--pair", options.pair, "two classes, or two places in the split, as 3,8", 2)
+        walk = f"walks(pair={pair})"
         names = [walk if name == "walks" else name for name in names or ["walks"]]
     found = ask(options.run, names, weights=options.weights, seed=options.seed, tell=tell)
     for line in found.next_lines():
@@ -44,11 +45,3 @@ def run(arguments: Sequence[str]) -> int:
         report = write_run_report(options.run)
     print(f"with pictures: {page}; in short: {report}")
     return 0
-
-
-def _two(text: str) -> tuple[int, int]:
-    try:
-        first, second = (int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--pair {text}: name two classes, or two places in the split, as 3,8.") from None
-    return first, second

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyrogen.command.cli import VERBS
-from pyrogen.command.plain import Parser, listed
+from pyrogen.command.plain import Parser, listed, numbers
 from pyrogen.registry import registrations
+
+COUNTS = "numbers of labelled data of each class, as 1,10,100"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         options.data,
         options.judged_on,
         options.weights,
-        labels=None if options.labels is None else _numbers(options.labels),
+        labels=None if options.labels is None else numbers("--labels", options.labels, COUNTS),
         factor=options.factor,
         draws=options.draws,
         limit=options.limit,
@@ -65,10 +67,3 @@ def run(arguments: Sequence[str]) -> int:
             report = write_run_report(options.runs[0])
         print(f"written to {path} and into {report}")
     return 0
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"--labels {text}: name numbers of labelled data of each class, as 1,10,100.") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,6 +173,7 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
     from pyrogen.inference.latents.imputation import impute
     from pyrogen.inference.latents.temperature import draws_in_steps, likeliest, sample_at
     from pyrogen.inference.programs.contexts import evaluating, seeded
+    from pyrogen.inference.quality.side_by_side import by_the_same_draws
 
     # what the models of a capability take as arguments of sample, by the option's name
     whose = {
@@ -207,13 +208,11 @@ def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None)
     if options.temperature is not None:
         name = "x" if isinstance(model, HasSource) or draws_in_steps(model, given) else "mean"
         return {name: sample_at(model, options.n, options.temperature, given, options.seed)}
-    draws: dict[str, Callable[..., Any]] = {"x": partial(model.sample, **ways)}
-    if isinstance(model, HasSampler) or not ways:
-        draws["mean"] = partial(model.sample_mean, **ways)
-    drawn = {}
-    for name, draw in draws.items():
-        with evaluating(model), seeded(options.seed):  # the same draws of z for both
-            drawn[name] = draw(options.n, given)
-    if "mean" in drawn and torch.equal(*(drawn[name].nan_to_num() for name in ("x", "mean"))):
-        del drawn["mean"]  # of a model that adds no noise to what it means
-    return drawn
+    sample = partial(model.sample, options.n, given, **ways)
+    with evaluating(model):
+        if ways and not isinstance(model, HasSampler):
+            with seeded(options.seed):
+                return {"x": sample()}
+        means = partial(model.sample_mean, options.n, given, **ways)
+        x, mean = by_the_same_draws(sample, means, options.seed, model.device)
+    return {"x": x} | ({} if mean is None else {"mean": mean})
