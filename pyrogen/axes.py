@@ -229,7 +229,7 @@ class Likelihood(Axis):
     Attributes:
         kinds: the kinds of data that it scores.
         support: the values that one element may have.
-        hull: the convex set that the data lie in, where pseudo-data may move.
+        hull: the convex set that the data lie in, where pseudo-data may move; None: there is nothing between them.
         per_element: how many parameters each element of x needs.
         missing: whether NaN in x stands for what was not observed.
         proper: whether it is a density, or a probability, of x itself.
@@ -241,7 +241,7 @@ class Likelihood(Axis):
     axes: ClassVar[tuple[str, ...]] = ("likelihood",)
     kinds: tuple[str, ...]
     support: constraints.Constraint = constraints.real
-    hull: constraints.Constraint = constraints.real
+    hull: constraints.Constraint | None = constraints.real
     per_element: int = 1
     missing: bool = False
     proper: ClassVar[bool] = True

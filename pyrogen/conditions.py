@@ -186,6 +186,7 @@ class Reader(nn.Module):
 
     mean: Tensor
     sd: Tensor
+    scaled: Tensor
 
     def __init__(self, condition: Condition) -> None:
         super().__init__()
@@ -193,6 +194,7 @@ class Reader(nn.Module):
         if condition.classes is None:
             self.register_buffer("mean", torch.zeros(tuple(condition.shape)))
             self.register_buffer("sd", torch.ones(tuple(condition.shape)))
+            self.register_buffer("scaled", torch.zeros((), dtype=torch.bool))
 
     @property
     def needs_training_data(self) -> bool:
@@ -200,8 +202,11 @@ class Reader(nn.Module):
         return self.condition.classes is None
 
     def before_training(self, y: Tensor | None) -> None:
-        """Take the scale of the training data."""
-        if y is None or self.condition.classes is not None or float(y.abs().max()) <= NEAR:
+        """Take the scale of the training data, once: what has been trained on is read as it was."""
+        if y is None or self.condition.classes is not None or self.scaled:
+            return
+        self.scaled.fill_(True)
+        if float(y.abs().max()) <= NEAR:
             return
         wide = y.double()
         sd = wide.std(0, correction=0)

@@ -323,6 +323,28 @@ def test_a_continuous_element_integrates_to_one_and_samples_what_it_scores(name)
         assert ks(0.8 * x, nodes, cdf) < 1e-3, numbers  # the control
 
 
+@pytest.mark.parametrize("logit", [0.0, 1e-3, 4e-3, 0.019, 0.021, 0.1, 0.49, 0.51, 5.0, 16.0, 100.0])
+def test_what_is_said_of_a_continuous_bernoulli_is_that_of_its_density(logit):
+    for sign in (1, -1):
+        p = built(ContinuousBernoulli(), (1,))(torch.tensor([sign * logit])).base_dist
+        x = torch.linspace(0, 1, 200_001, dtype=torch.float64)
+        density = torch.exp(sign * logit * (x - max(sign, 0)))
+        below = torch.cat([torch.zeros(1).double(), torch.cumulative_trapezoid(density, x)])
+        density, below = density / below[-1], below / below[-1]
+        mean = torch.trapezoid(x * density, x)
+        variance = torch.trapezoid((x - mean).square() * density, x)
+        assert float(p.variance) == pytest.approx(float(variance), rel=1e-4)
+        assert float(p.stddev) == pytest.approx(float(variance.sqrt()), rel=1e-4)
+        assert float(p.entropy()) == pytest.approx(-float(torch.trapezoid(torch.xlogy(density, density), x)), abs=1e-4)
+        assert torch.allclose(p.cdf(x[::1000].float()).double(), below[::1000], atol=1e-6)
+        assert p.cdf(torch.tensor([-1.0, 2.0])).tolist() == [0, 1]
+    f = torch.tensor([-200.0, -0.4, 0.0, 0.4, 200.0], requires_grad=True)
+    q = ContinuousBernoulli()
+    q.size(torch.Size((5,)))
+    for made in (q(f).mean.sum(), q(f).variance.sum(), q(f).entropy(), q(f).base_dist.cdf(torch.tensor(0.3)).sum()):
+        assert torch.isfinite(torch.autograd.grad(made, f)[0]).all()
+
+
 def test_a_fixed_or_shared_scale_starts_at_its_value():
     for scale, positive in itertools.product(("fixed", "shared"), ("softplus", "exp")):
         p = built(Normal(scale=scale, value=0.25, positive=positive), (2,))(torch.zeros(2))

@@ -244,6 +244,23 @@ def test_the_inverse_of_a_planar_layer_has_the_right_gradient():
     assert torch.allclose(extreme.inv(extreme(x).clone()), x, atol=1e-2)
 
 
+@pytest.mark.parametrize("size", [1.0, 5.0, 22.0, 30.0, 50.0])
+def test_a_planar_layer_has_a_density_wherever_it_turns_back(size):
+    w = size * torch.tensor([[1.0, 1.0], [1.0, 0.7], [0.3, -1.1]])
+    for u in (-w, -1.3636 * w, -w.flip(-1)):
+        layer = Planar(w, u, torch.zeros(3))
+        x = torch.linspace(-1, 1, 41)[:, None, None] * w / w.square().sum(-1, keepdim=True)  # wᵀx from −1 to 1
+        y = layer(x)
+        log_slope = layer.log_abs_det_jacobian(x, y)
+        assert torch.isfinite(log_slope).all()
+        assert torch.isfinite(layer.inv(y.clone())).all()
+        wide = Planar(w.double(), u.double(), torch.zeros(3).double())
+        steep = log_slope > -3
+        torch.testing.assert_close(
+            log_slope[steep].double(), wide.log_abs_det_jacobian(x.double(), y)[steep], rtol=0, atol=0.02
+        )
+
+
 def test_draws_of_a_mixture_move_as_its_moments_do():
     logits = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64, requires_grad=True)
     loc = torch.tensor([[0.0, 1.0], [1.0, -0.5], [-0.7, 0.4]], dtype=torch.float64, requires_grad=True)
@@ -265,6 +282,14 @@ def test_draws_of_a_mixture_move_as_its_moments_do():
             assert ((found.mean(0) - exactly).abs() < 5 * found.std(0) / 10**0.5 + 1e-9).all(), (name, i)
 
 
+def test_draws_move_with_the_weights_where_these_alone_are_learned():
+    logits = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    parts = dist.Normal(torch.tensor([[-1.0], [1.0]]).double(), torch.ones(2, 1).double()).to_event(1)
+    z = NormalMixture(dist.Categorical(logits=logits), parts).rsample((20_000,))
+    (found,) = torch.autograd.grad(z.mean(), logits)
+    assert found.tolist() == pytest.approx([-0.5, 0.5], abs=0.05)  # of w₂ − w₁
+
+
 CLOSED = [
     ("StandardNormal", {"name": "LowRankNormal", "rank": 2}, 3),
     ("StandardNormal", "FullRankNormal", 3),
@@ -284,7 +309,7 @@ def test_a_closed_kl_agrees_with_monte_carlo(pair, prior, posterior, size):
     assert ((kl_divergence(q, p) - ratio.mean(0)).abs() < 4.5 * ratio.std(0) / 20_000**0.5).all()
 
 
-@pytest.mark.parametrize("value", [0.0, 15.0, -15.0])
+@pytest.mark.parametrize("value", [0.0, 15.0, -15.0, 200.0, -200.0])
 @pytest.mark.parametrize(
     "posterior",
     [*REAL_POSTERIORS.values(), "LogisticNormal", "RelaxedCategorical", "RelaxedBernoulli", "VonMisesFisher"],
@@ -304,6 +329,22 @@ def test_gradients_are_finite_at_extreme_features(pair, posterior, value):
     (gradient,) = torch.autograd.grad(ratio.sum(), features)
     assert torch.isfinite(ratio).all()
     assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("value", [200.0, -200.0])
+@pytest.mark.parametrize("prior", ["Hierarchical", "ConditionalNormal"])
+def test_priors_whose_networks_run_away_have_finite_gradients(prior, value):
+    told = {"y_shape": (2,)} if prior == "ConditionalNormal" else {}
+    name, posterior = ("vae-conditional", "DiagonalNormal") if told else ("vae", "Ladder")
+    m = pyrogen.create(name, x_shape=(1, 4, 4), latent_size=3, hidden=(8,), prior=prior, posterior=posterior, **told)
+    last = [net for net in m.prior.modules() if isinstance(net, torch.nn.Linear)][-1]
+    torch.nn.init.constant_(last.bias, value)
+    y = torch.randn(5, 2) if told else None
+    loss = ELBO().terms(m, Batch((torch.rand(5, 1, 4, 4) > 0.5).float(), y))["loss"]
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in m.parameters())
+    assert last.bias.grad.abs().min() > 0
 
 
 @pytest.mark.parametrize("name", ["Horseshoe", "SpikeAndSlab"])
@@ -487,6 +528,9 @@ def test_exemplars_are_training_data_and_nothing_works_before_them(pair, draws):
     z = torch.randn(4, 2)
     around = dist.Normal(m.encode(m.prior.exemplars).mean, 0.5).to_event(1).log_prob(z[:, None])
     assert torch.allclose(m.prior().log_prob(z), around.logsumexp(1) - math.log(3), atol=1e-6)
+    kept = m.prior.exemplars.clone()
+    m.before_training(1 - x[:2])  # they are under weights learned for them
+    assert torch.equal(m.prior.exemplars, kept)
 
 
 CLUSTERS = torch.tensor([[3.0, 0.0], [-3.0, 0.5]])
@@ -608,6 +652,16 @@ BAD_ARGUMENTS = {
 def test_arguments_that_mean_nothing_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_pseudo_data_are_refused_between_words():
+    words = {"x_shape": (1, 5), "vocabulary": {"name": "word", "words": "a b"}}
+    with pytest.raises(
+        ValueError, match=r"VampPrior .*likelihood Autoregressive.*words.*MixtureOfGaussians.*ExemplarPrior"
+    ):
+        pyrogen.create("vae-text", **words, prior=VAMP)
+    for prior in ("MixtureOfGaussians", EXEMPLARS):
+        pyrogen.create("vae-text", **words, prior=prior)
 
 
 @pytest.mark.parametrize("choices", [{"posterior": {**IAF, "hidden": 2}}, {"prior": {**MAF, "hidden": 2}}], ids=str)

@@ -329,6 +329,19 @@ def test_draws_of_extreme_features_are_data(case):
         likelihood.check(x)
 
 
+@pytest.mark.parametrize("name", ["Poisson", "NegativeBinomial", "ZeroInflatedPoisson", "ZeroInflatedNegativeBinomial"])
+def test_a_mean_that_has_run_away_finds_back(name):
+    likelihood = sized({"name": name, "positive": "exp"}, (1,), torch.float32)
+    for value in (20.0, 200.0):
+        f = torch.full((likelihood.per_element,), 0.0)
+        f[0] = value
+        f.requires_grad_()
+        score = likelihood(f).log_prob(torch.tensor([3.0]))
+        (gradient,) = torch.autograd.grad(score, f)
+        assert gradient[0] < 0
+        assert float(likelihood(f.detach()).mean) <= 2**24
+
+
 def test_counts_of_thousands_keep_their_digits():
     x, rate = torch.tensor([50_123.0]), torch.tensor([50_000.0])
     exact = stats.poisson(50_000 + 1e-6).logpmf(50_123)

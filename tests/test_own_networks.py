@@ -193,6 +193,12 @@ def test_a_shared_scale_without_a_value_starts_at_the_spread_of_the_data():
         assert m.needs_training_data
         m.before_training(x)
         assert spread(m) == pytest.approx(float(x.std()), rel=1e-3)
+    for dtype in (torch.float64, torch.bfloat16):
+        cast = own(likelihood=Normal(scale="shared")).to(dtype)
+        for times in (1, 2):  # one that has moved stays
+            cast.before_training(times * x)
+            assert spread(cast.float()) == pytest.approx(float(x.std()), rel=1e-2)
+            cast.to(dtype)
     given = own(likelihood=Normal(scale="shared", value=0.5))
     assert not given.needs_training_data
     given.before_training(x)

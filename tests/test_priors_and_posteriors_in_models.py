@@ -21,7 +21,7 @@ from pyrogen.inference.programs.record import record
 from pyrogen.inference.replay import recorded_step
 from pyrogen.inference.training.game import Game, Rules
 from pyrogen.nets.features import Features
-from pyrogen.registry import find
+from pyrogen.registry import find, make
 
 COOLING = {"temperature": 0.5, "start": 2.0, "cooling": 6}
 WEIGHT = [[1.0, 0.9], [0.9, 1.0]]
@@ -160,14 +160,45 @@ def test_a_schedule_has_no_state_and_is_remade_from_its_description(tmp_path):
         ({"start": 2.0}, "give both"),
         ({"cooling": 10}, "give both"),
         ({"start": 2.0, "cooling": -1}, "give both"),
-        ({"start": 0.05, "cooling": 10}, "below 0.1"),
-        ({"temperature": 0.05}, "below 0.1"),
+        ({"start": 0.05, "cooling": 10}, "below 0.[14]"),
+        ({"temperature": 0.05}, "below 0.[14]"),
     ],
 )
 @pytest.mark.parametrize("name", RELAXED)
 def test_schedules_that_mean_nothing_are_refused(name, settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         relaxed(name, **settings)
+
+
+# the least temperature, and what stands behind logits (l, 0, 0) at it
+AS_SURE = {
+    "RelaxedBernoulli": (0.4, {1.0: 0.980, 2.0: 1.849, 50.0: 4.0}),
+    "RelaxedCategorical": (0.1, {1.0: 1.0, 2.0: 2.0, 50.0: 5.917}),
+}
+
+
+@pytest.mark.parametrize("name", RELAXED)
+def test_the_coldest_latents_are_about_as_sure_as_their_features(name):
+    coldest, behind = AS_SURE[name]
+    with pytest.raises(ValueError, match=rf"temperature=.*: below {coldest} "):
+        relaxed(name, temperature=coldest - 0.01)
+    prior, posterior = (make(axis, {"name": name, "temperature": coldest}) for axis in ("prior", "posterior"))
+    prior.size(3)
+    for size, logit in behind.items():
+        q, logits = posterior(torch.tensor([size, 0.0, 0.0])), torch.tensor([logit, 0, 0]).double()
+        z = q.sample((40_000,))
+        first, sure = z[:, 0] > 0.5, torch.sigmoid(logits)[0]
+        u = torch.rand(40_000, 3).double()
+        if name == "RelaxedBernoulli":
+            noise = torch.logit(u)
+            ratio = (2 * nn.functional.softplus(noise + logits) - 2 * nn.functional.softplus(noise) - logits).sum(1)
+        else:
+            first, sure = z.argmax(1) == 0, logits.softmax(0)[0]
+            noise = -(-u.log()).log()
+            ratio = logits.sum() - 3 * torch.logsumexp(-noise, 1) + 3 * torch.logsumexp(-noise - logits, 1)
+        assert float(first.double().mean()) == pytest.approx(float(sure), abs=0.01)
+        found = q.log_prob(z) - prior().log_prob(z)
+        assert float(found.mean()) == pytest.approx(float(ratio.mean()), abs=0.05)
 
 
 @pytest.mark.parametrize(("q", "p"), [*itertools.product(RELAXED, ["Bernoulli", "Categorical"])])
@@ -502,6 +533,8 @@ def test_what_a_model_sees_by_is_learned_first_saved_and_then_moves_no_more(unit
     learned = {k: v.clone() for k, v in m.feature_net.state_dict().items()}
     assert not any(torch.equal(v, before[k]) for k, v in learned.items())
     play(m, unit, False, epochs=1)
+    assert all(torch.equal(v, learned[k]) for k, v in m.feature_net.state_dict().items())
+    m.before_training(unit.train.x[:100])
     assert all(torch.equal(v, learned[k]) for k, v in m.feature_net.state_dict().items())
     m.save(tmp_path)
     other = pyrogen.load(tmp_path)

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import pyro.distributions as dist
 import pytest
 import torch
 
@@ -11,9 +12,12 @@ import pyrogen
 from pyrogen import registry
 from pyrogen.command.cli import main
 from pyrogen.data import load
+from pyrogen.distributions.tempered import tempered
 from pyrogen.inference import impute
 from pyrogen.inference.latents.temperature import likeliest, sample_at
 from pyrogen.inference.metrics.judge import WordCounts
+from pyrogen.likelihoods.pixels import IndependentBernoulli
+from pyrogen.likelihoods.tokens import Sentences
 from pyrogen.vocabulary import END, Words
 
 TINY = {"x_shape": (1, 4), "vocabulary": {"name": "word", "words": "a b"}, "net": {"name": "LSTM", "width": 8}}
@@ -177,3 +181,14 @@ def test_word_counts_know_topics_and_a_conditional_model_is_judged_by_them():
     metric = registry.find("metric", "conditional-accuracy").load()
     assert metric(Law(True), data, 0, n=60) > 0.9
     assert metric(Law(False), data, 0, n=60) < 0.1
+
+
+@pytest.mark.parametrize("gap", [1e-7, 1e-6, 1e-3])
+def test_at_no_temperature_only_the_likeliest_value_is_drawn(gap):
+    logits = torch.tensor([gap, 0.0])
+    for p in (IndependentBernoulli(logits, 1), dist.Bernoulli(logits=logits).to_event(1)):
+        assert (tempered(p, 0.0).sample((1000,))[:, 0] == 1).all()
+    assert (tempered(dist.Categorical(logits=logits), 0.0).sample((1000,)) == 0).all()
+    assert not tempered(dist.Categorical(logits=logits), 1.0).sample((1000,)).eq(0).all()  # the control
+    words = Sentences(torch.tensor([gap, 0.0, -5.0]).reshape(3, 1, 1)).at(0.0).sample((1000,))
+    assert (words == 0).all()

@@ -12,6 +12,7 @@ from pyrogen.likelihoods.perceptual import Perceptual
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
 from pyrogen.nets.features import Features
+from pyrogen.nets.switch import Switch
 from pyrogen.registry import entry, make
 
 
@@ -22,12 +23,15 @@ class LearnsFeatures(Model):
     """
 
     feature_net: Features
+    sees: Switch
+    """Whether φ has learned."""
 
     def keep_features(self, likelihood: Likelihood) -> None:
         """Take φ of the likelihood that the model was built with, which keeps a copy out of sight of whoever saves."""
         assert isinstance(likelihood, Perceptual)
         assert isinstance(likelihood.network, Features)
         self.feature_net = likelihood.network
+        self.sees = Switch()
 
     @property
     def needs_training_data(self) -> bool:
@@ -35,9 +39,11 @@ class LearnsFeatures(Model):
         return True
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Let φ learn, from labels where y is labels."""
+        """Let φ learn, from labels where y is labels, once: what has been trained sees as it saw."""
         super().before_training(x, y)
-        self.feature_net.fit(x, y)
+        if not self.sees.on:
+            self.feature_net.fit(x, y)
+            self.sees.turn(True)
 
 
 class PerceptualVAE(LearnsFeatures, VAE):

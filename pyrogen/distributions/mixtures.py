@@ -40,9 +40,9 @@ class NormalMixture(Mixture):
         """Draws through which gradients flow."""
         fixed = self.sample(sample_shape)
         parts = self.component_distribution.base_dist
-        if not (torch.is_grad_enabled() and (parts.loc.requires_grad or parts.scale.requires_grad)):
-            return fixed
         log_weight = self.mixture_distribution.logits  # of the components given the coordinates so far
+        if not (torch.is_grad_enabled() and any(t.requires_grad for t in (log_weight, parts.loc, parts.scale))):
+            return fixed
         moved = []
         for i in range(self.event_shape[0]):
             part = dist.Normal(parts.loc[..., i], parts.scale[..., i], validate_args=False)

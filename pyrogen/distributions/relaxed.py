@@ -1,4 +1,4 @@
-"""Bits relaxed to numbers between 0 and 1."""
+"""Bits and classes relaxed to numbers between 0 and 1."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from torch import Tensor
 from torch.distributions import SigmoidTransform
 
 from pyrogen.axes import Axis, Distribution
+from pyrogen.distributions.bounds import soft_clamp
+from pyrogen.distributions.simplex import RelaxedOneHot
 from pyrogen.distributions.transformed import Transformed
 
 # beyond so many temperatures most draws would round to 1 in float32, where their densities are lost
 REACH = 10
+# and below the likeliest class by so many more, and room for a few, to 0
+DEPTH, ROOM = 40.0, 20.0
 
 
 class _Logistic(dist.Logistic):
@@ -25,9 +29,9 @@ class _Logistic(dist.Logistic):
 
 
 def relaxed_bits(logits: Tensor, temperature: Tensor | float) -> Distribution:
-    """z = σ((l + g) / τ), g standard logistic: towards bits of probabilities σ(l) as τ falls to 0.
+    """z = σ((l + g) / τ), g standard logistic, nearer to bits the lower τ is: P(z > ½) = σ(l).
 
-    The logits are bounded smoothly at ±10 τ.
+    The logits are bounded smoothly at ±10 τ, so that no bit is surer than σ(10 τ).
 
     Shapes: logits ``(..., d)``; event ``(d,)``, in (0, 1).
     Reference: Maddison et al. 2017, arXiv:1611.00712.
@@ -37,15 +41,29 @@ def relaxed_bits(logits: Tensor, temperature: Tensor | float) -> Distribution:
     return Transformed(_Logistic(loc, torch.ones_like(loc) / temperature).to_event(1), [SigmoidTransform()])
 
 
-def check_temperature(axis: Axis, temperature: float) -> None:
+def relaxed_classes(logits: Tensor, temperature: Tensor) -> Distribution:
+    """z = softmax((l + g) / τ), g standard Gumbel, nearer to one-hot vectors the lower τ is: P(k is largest) = softmax(l)ₖ.
+
+    Logits down to 40 τ below the largest are as they are, and further ones are bounded smoothly at 60 τ: no class is surer
+    than 1 / (1 + (K − 1) exp(−60 τ)).
+
+    Shapes: logits ``(..., K)``; event ``(K,)``, on the simplex.
+    Reference: Maddison et al. 2017, arXiv:1611.00712; Jang et al. 2017, arXiv:1611.01144.
+    """
+    below = (logits - logits.amax(-1, keepdim=True)) / temperature
+    return RelaxedOneHot(temperature, logits=soft_clamp(below, -DEPTH, 0.0, ROOM) * temperature)
+
+
+def check_temperature(axis: Axis, temperature: float, least: float) -> None:
     """Refuse temperatures at which float32 cannot tell draws from the corners.
 
     Raises:
-        ValueError: it is below 0.1.
+        ValueError: it is below the least.
     """
-    if temperature < 0.1:
+    if temperature < least:
         name = type(axis).__name__
         raise ValueError(
-            f"{name}(temperature={temperature}): below 0.1 draws round to the corners, where densities are lost; use 0.1 or "
-            f"more, or {axis.axes[0]}={name.removeprefix('Relaxed')!r}, which has no temperature."
+            f"{name}(temperature={temperature}): below {least} draws round to the corners, where densities are lost, unless "
+            f"logits are kept so small that little is sure; use {least} or more, or "
+            f"{axis.axes[0]}={name.removeprefix('Relaxed')!r}, which has no temperature."
         )

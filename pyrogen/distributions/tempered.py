@@ -8,7 +8,8 @@ import pyro.distributions as dist
 from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
 from torch import Tensor
 
-COLDEST = 1e-6  # where only the likeliest value is left, of any two whose probabilities float32 tells apart
+# where only the likeliest value is left, of any two whose probabilities float32 tells apart; dividing by it rounds nothing
+COLDEST = 2.0**-30
 
 
 class HasTemperature(ABC):

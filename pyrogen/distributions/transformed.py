@@ -81,8 +81,10 @@ class Planar(Transform):
     def __init__(self, w: Tensor, u: Tensor, b: Tensor) -> None:
         super().__init__(cache_size=1)
         along = (w * u).sum(-1, keepdim=True)
+        # in float32 m is −1 itself from wᵀu = −18 on, where the slope has no logarithm
+        self.least = torch.finfo(w.dtype).eps ** 0.5 - 1
         # 0 at 0, unlike the paper's m, so that û stays finite as w vanishes
-        allowed = softplus(along + math.log(math.e - 1)) - 1
+        allowed = (softplus(along + math.log(math.e - 1)) - 1).clamp(min=self.least)
         self.w, self.b = w, b
         self.u = u + (allowed - along) * w / (w.square().sum(-1, keepdim=True) + 1e-12)
 
@@ -90,7 +92,7 @@ class Planar(Transform):
         return x + self.u * self._bend(self._along(x)).unsqueeze(-1)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        target, strength = self._along(y), self._along(self.u)
+        target, strength = self._along(y), self._strength()
         with torch.no_grad():
             low, high = target - strength.abs(), target + strength.abs()
             for _ in range(64 if y.dtype == torch.float64 else 32):
@@ -108,8 +110,11 @@ class Planar(Transform):
     def _along(self, x: Tensor) -> Tensor:
         return (self.w * x).sum(-1)
 
+    def _strength(self) -> Tensor:
+        return self._along(self.u).clamp(min=self.least)  # û is rounded too
+
     def _bend(self, a: Tensor) -> Tensor:
         return torch.tanh(a + self.b)
 
     def _slope(self, a: Tensor) -> Tensor:
-        return 1 + self._along(self.u) * (1 - self._bend(a).square())
+        return 1 + self._strength() * (1 - self._bend(a).square())

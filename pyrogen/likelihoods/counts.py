@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from pyrogen.axes import Distribution, Likelihood
+from pyrogen.distributions.bounds import soft_clamp
 from pyrogen.likelihoods.precise import InDouble
 from pyrogen.registry import choice
 
@@ -63,7 +64,9 @@ class _Counts(Likelihood):
         return torch.log1p(x)
 
     def _mean(self, raw: Tensor) -> Tensor:
-        return self.floor + (softplus(raw) if self.positive == "softplus" else raw.clamp(max=math.log(LARGEST)).exp())
+        if self.positive == "softplus":
+            return self.floor + softplus(raw)
+        return self.floor + soft_clamp(raw, -30.0, math.log(LARGEST) - 1, room=1.0).exp()
 
     def _poisson(self, mean: Tensor) -> Distribution:
         return dist.Poisson(self._mean(mean))

@@ -50,6 +50,8 @@ class _LocationScale(Likelihood):
             self.register_buffer("fixed", torch.tensor(1.0 if value is None else float(value)), persistent=False)
         elif scale == "shared":
             self.raw_scale = nn.Parameter(torch.tensor(self._raw(1.0 if value is None else value)))
+            # changes its precision as the scale does
+            self.register_buffer("first", self.raw_scale.detach().clone(), persistent=False)
             self.needs_training_data = value is None
 
     @abstractmethod
@@ -76,7 +78,7 @@ class _LocationScale(Likelihood):
     @torch.no_grad()
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Start a shared scale that was given no value at the standard deviation of the data; one that has moved stays."""
-        if self.needs_training_data and float(self.raw_scale) == float(self.raw_scale.new_tensor(self._raw(1.0))):
+        if self.needs_training_data and torch.equal(self.raw_scale, self.get_buffer("first")):
             seen = x[torch.isfinite(x)].double()
             self.raw_scale.fill_(self._raw(float(seen.std(correction=0)) if len(seen) else 1.0))
 

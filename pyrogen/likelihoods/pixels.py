@@ -172,20 +172,40 @@ class Bernoulli(Likelihood):
 class UnclampedContinuousBernoulli(dist.ContinuousBernoulli):
     """The continuous Bernoulli in its logit l: log p(x) = x l − softplus(l) + log(l / tanh(l/2)).
 
-    torch clamps λ = σ(l) to one float's distance from 0 and 1, so that its density does not integrate to one where |l| > 16.
+    torch clamps λ = σ(l) to one float's distance from 0 and 1, so that its density does not integrate to one where |l| > 16,
+    and has a variance that cancels near ½.
     """
 
     @property
     def mean(self) -> Tensor:
         """1 / (1 − exp(−l)) − 1 / l, and ½ + l/12 near 0."""
         small, safe = self._away_from_zero()
-        return torch.where(small, 0.5 + self.logits / 12, -1 / torch.expm1(-safe) - 1 / safe)
+        return torch.where(small, 0.5 + self.logits / 12, -1 / torch.expm1(-safe.clamp(min=-80)) - 1 / safe)
+
+    @property
+    def variance(self) -> Tensor:
+        """1/l² − 1/(4 sinh²(l/2)), and 1/12 − l²/240 + l⁴/6048 near 0."""
+        small, safe = self._away_from_zero(0.5)
+        square, decay = self.logits.square(), -safe.abs()
+        near = 1 / 12 - square / 240 + square.square() / 6048
+        return torch.where(small, near, 1 / safe.square() - decay.exp() / torch.expm1(decay).square())
+
+    def entropy(self) -> Tensor:
+        """softplus(l) − l E[x] − log(l / tanh(l/2))."""
+        return softplus(self.logits) - self.logits * self.mean - self._log_normalizer()
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(x), with log 2 + l²/12 for the normalizer near 0."""
-        small, safe = self._away_from_zero()
-        normalizer = torch.where(small, math.log(2) + self.logits.square() / 12, torch.log(safe / torch.tanh(safe / 2)))
+        normalizer = self._log_normalizer()
         return value * self.logits - softplus(self.logits) + normalizer
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """(exp(l x) − 1) / (exp(l) − 1), written for l < 0 and mirrored for l > 0; near 0 its series, to l²."""
+        small, safe = self._away_from_zero()
+        inside, decay = value.clamp(0, 1), -safe.abs()
+        below = torch.expm1(decay * torch.where(safe < 0, inside, 1 - inside)) / torch.expm1(decay)
+        bend = self.logits / 2 + self.logits.square() * (2 * inside - 1) / 12
+        return torch.where(small, inside * (1 + (inside - 1) * bend), torch.where(safe < 0, below, 1 - below))
 
     def icdf(self, value: Tensor) -> Tensor:
         """The quantile at a probability, written for l > 0 and mirrored for l < 0."""
@@ -205,8 +225,12 @@ class UnclampedContinuousBernoulli(dist.ContinuousBernoulli):
         """As rsample, without gradients."""
         return self.rsample(sample_shape)
 
-    def _away_from_zero(self) -> tuple[Tensor, Tensor]:
-        small = self.logits.abs() < 0.02
+    def _log_normalizer(self) -> Tensor:
+        small, safe = self._away_from_zero()
+        return torch.where(small, math.log(2) + self.logits.square() / 12, torch.log(safe / torch.tanh(safe / 2)))
+
+    def _away_from_zero(self, near: float = 0.02) -> tuple[Tensor, Tensor]:
+        small = self.logits.abs() < near
         return small, torch.where(small, torch.ones_like(self.logits), self.logits)
 
 

@@ -99,6 +99,7 @@ class Tokens(Likelihood):
     """
 
     kinds = ("tokens",)
+    hull = None
     any_length = True
     reads_logits = True
 
@@ -108,7 +109,7 @@ class Tokens(Likelihood):
             raise ValueError(f"Tokens(words={words}): a sentence is made of 1 word or more.")
         self.words = words
         self.per_element = (words or 1) + 1
-        self.support = self.hull = constraints.integer_interval(END, (words or 1) - 1)
+        self.support = constraints.integer_interval(END, (words or 1) - 1)
 
     def size(self, x_shape: torch.Size) -> None:
         """Take the shape of the data; refuse those that are no sequences.

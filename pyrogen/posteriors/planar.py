@@ -8,6 +8,7 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.distributions.transformed import Planar, Transformed
 from pyrogen.registry import choice
 
@@ -42,4 +43,4 @@ class PlanarFlow(Posterior):
         base, *layers = features.split([2 * d, *[2 * d + 1] * self.layers], -1)
         loc, log_variance = base.chunk(2, -1)
         flow = [Planar(w, u, b.squeeze(-1)) for w, u, b in (layer.split([d, d, 1], -1) for layer in layers)]
-        return Transformed(dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1), flow)
+        return Transformed(dist.Normal(loc, scale_of(log_variance)).to_event(1), flow)

@@ -9,6 +9,7 @@ from pyro.distributions import constraints
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Posterior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.distributions.simplex import AdditiveLogRatio, refuse_one_part
 from pyrogen.distributions.transformed import Transformed
 from pyrogen.registry import choice
@@ -39,5 +40,5 @@ class LogisticNormal(Posterior):
     def forward(self, features: Tensor, log_joint: Callable[[Tensor], Tensor] | None = None) -> Distribution:
         """N(μ, diag σ²), carried to the simplex."""
         loc, log_variance = features.chunk(2, -1)
-        ratios = dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+        ratios = dist.Normal(loc, scale_of(log_variance)).to_event(1)
         return Transformed(ratios, [AdditiveLogRatio()])

@@ -8,6 +8,7 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 
 from pyrogen.axes import Blueprint, Distribution, Prior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.nets import mlp
 from pyrogen.registry import choice
 
@@ -58,4 +59,4 @@ class ConditionalNormal(Prior):
             raise ValueError("the prior ConditionalNormal is p(z|y): pass a y for each datum.")
         read = self._read(y).to(next(self.net.parameters()).dtype)  # of labels it is of torch's default
         loc, log_scale = self.net(read.reshape(-1, read.shape[-1])).reshape(*read.shape[:-1], -1).chunk(2, -1)
-        return dist.Normal(loc, log_scale.exp()).to_event(1)
+        return dist.Normal(loc, scale_of(2 * log_scale)).to_event(1)

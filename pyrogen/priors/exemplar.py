@@ -50,11 +50,13 @@ class ExemplarPrior(Prior):
 
     @torch.no_grad()
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Draw the exemplars from the training data ``x``, none twice.
+        """Draw the exemplars from the training data ``x``, none twice, and once: what is learned of them is of them alone.
 
         Raises:
             ValueError: there are too few data.
         """
+        if self.prepared.on:
+            return
         if len(x) < self.components:
             raise ValueError(
                 f"ExemplarPrior(components={self.components}) needs as many training data, and there are {len(x)}; use "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, HasLevels, Prior
+from pyrogen.distributions.bounds import scale_of
 from pyrogen.distributions.levels import Levels
 from pyrogen.nets import mlp
 from pyrogen.registry import choice
@@ -70,7 +71,7 @@ class Hierarchical(Prior, HasLevels):
         nearest = above[..., -self.sizes[number - 1] :]
         flat = self.between[number - 1](nearest.reshape(-1, nearest.shape[-1]))
         loc, log_variance = flat.reshape(*nearest.shape[:-1], -1).chunk(2, -1)
-        return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+        return dist.Normal(loc, scale_of(log_variance)).to_event(1)
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The joint distribution of all levels."""

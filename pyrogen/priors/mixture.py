@@ -73,7 +73,17 @@ class VampPrior(Prior):
         self.components = _at_least_one("VampPrior", components)
 
     def build(self, plan: Blueprint) -> None:
-        """Draw the first pseudo-data, and remember how the model encodes."""
+        """Draw the first pseudo-data, and remember how the model encodes.
+
+        Raises:
+            ValueError: there is nothing between data.
+        """
+        if plan.likelihood.hull is None:
+            raise ValueError(
+                "the prior VampPrior moves pseudo-data between data, and the likelihood "
+                f"{type(plan.likelihood).__name__} is of words, between which there is nothing; use "
+                "prior='MixtureOfGaussians', or prior='ExemplarPrior', which is made of training data as they are."
+            )
         self._to_hull = transform_to(plan.likelihood.hull)
         # a bound method, not a submodule: the encoder's weights belong to the model alone
         self._encode = plan.encode

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pyro.distributions import constraints
 from torch import Tensor
 
 from pyrogen.axes import Distribution, Prior, unit_vector
-from pyrogen.distributions.relaxed import check_temperature, relaxed_bits
-from pyrogen.distributions.simplex import RelaxedOneHot, refuse_one_part
+from pyrogen.distributions.relaxed import check_temperature, relaxed_bits, relaxed_classes
+from pyrogen.distributions.simplex import refuse_one_part
 from pyrogen.registry import choice
 
 
 class _Relaxed(Prior):
     logits: Tensor
+    coldest: ClassVar[float]
 
     def __init__(self, temperature: float = 2 / 3) -> None:
         super().__init__()
-        check_temperature(self, temperature)
+        check_temperature(self, temperature, self.coldest)
         self.temperature = temperature
 
     def size(self, latent_size: int) -> None:
@@ -35,10 +38,11 @@ class RelaxedBernoulli(_Relaxed):
     Shapes: event ``(latent_size,)``, in (0, 1). Reference: Maddison et al. 2017, arXiv:1611.00712.
 
     Args:
-        temperature: τ.
+        temperature: τ, 0.4 or more.
     """
 
     support = unit_vector
+    coldest = 0.4
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The joint distribution of the coordinates."""
@@ -54,10 +58,11 @@ class RelaxedCategorical(_Relaxed):
     Shapes: event ``(latent_size,)``, on the simplex; latent_size is K. Reference: Maddison et al. 2017, arXiv:1611.00712.
 
     Args:
-        temperature: τ.
+        temperature: τ, 0.1 or more.
     """
 
     support = constraints.simplex
+    coldest = 0.1
 
     def size(self, latent_size: int) -> None:
         """Take the number of classes."""
@@ -66,4 +71,4 @@ class RelaxedCategorical(_Relaxed):
 
     def forward(self, y: Tensor | None = None) -> Distribution:
         """The distribution on the simplex."""
-        return RelaxedOneHot(self.logits.new_full((), self.temperature), logits=self.logits)
+        return relaxed_classes(self.logits, self.logits.new_full((), self.temperature))
