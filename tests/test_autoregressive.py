@@ -9,6 +9,7 @@ import torch
 import pyrogen
 from pyrogen.inference import ELBO, Enumerate, fit, log_evidence
 from pyrogen.nets.causal import Causal
+from pyrogen.nets.masked import MaskedMLP
 from pyrogen.priors import PixelCNNPrior
 
 SMALL = {"width": 6, "layers": 2, "kernel": 3}
@@ -18,6 +19,7 @@ MODELS = {
     "made, vector": ("made", (8,), MLP),
     "made, two channels": ("made", (2, 2, 2), MLP),
     "made, reversed": ("made", (8,), {**MLP, "order": list(range(8))[::-1]}),
+    "made, narrow": ("made", (1, 4, 4), {"hidden": (20, 4)}),
     "pixelcnn": ("pixelcnn", (1, 3, 3), SMALL),
     "pixelcnn, two channels": ("pixelcnn", (2, 2, 2), SMALL),
     "gated": ("pixelcnn-gated", (1, 3, 3), SMALL),
@@ -117,6 +119,21 @@ def test_nothing_sees_itself_or_what_follows(name):
         assert (grad[:, ~before] == 0).all(), place
         before |= elements(place, m.x_shape)
     assert before.all()
+
+
+@pytest.mark.parametrize("hidden", [(1,), (5,), (19,), (40, 5), (5, 3, 18)], ids=str)
+def test_the_last_element_sees_all_before_it_however_narrow_layers_are(hidden):
+    torch.manual_seed(0)
+    net = MaskedMLP((20,), hidden, 1)
+    for d in net.degrees:
+        assert (int(d.min()), int(d.max())) == (1 if len(d) > 1 else 19, 19)
+    x = torch.ones(1, 20)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.fill_(0.1)
+    seen = torch.autograd.functional.jacobian(net, x)[0, :, 0] > 0
+    assert seen[-1].tolist() == [True] * 19 + [False]
+    assert not seen.triu().any()
 
 
 @pytest.mark.parametrize("name", MODELS)
