@@ -63,6 +63,15 @@ def test_a_dbm_is_the_sum_over_all_its_units(hidden):
     assert gap.mean() < 0.5
 
 
+@pytest.mark.parametrize(
+    ("visible", "spread"), [("Bernoulli", 0.01), ("Gaussian", 0.1), ("Gaussian(scale='learned')", 0.1)]
+)
+def test_the_first_layer_of_a_dbm_begins_as_its_units_should(visible, spread):
+    torch.manual_seed(0)
+    m = DBM((50,), (60, 40), visible=visible)
+    assert [float(layer.weight.detach().std()) for layer in m.layers] == pytest.approx([spread, 0.01], rel=0.1)
+
+
 def test_mean_field_is_where_the_bound_is_stationary():
     m = shaken(DBM((4,), (3, 2)))
     x = bits(5, 4)
