@@ -175,6 +175,28 @@ def test_what_is_known_is_kept_and_the_rest_is_drawn_given_it(name):
     assert torch.equal(m.complete(spoiled, known, None if told is None else told.expand(4)), first)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.uint8], ids=str)
+@pytest.mark.parametrize(
+    ("name", "channels", "arguments"),
+    [
+        ("pixelcnn-logistic", 3, SMALL),
+        ("masked-diffusion", 1, {"denoiser": {"name": "Perceptron", "hidden": [8]}, "likelihood": "Categorical"}),
+    ],
+)
+def test_gaps_of_data_of_any_real_type_are_filled_in_the_models_own(name, channels, arguments, dtype, draws):
+    x, seen = draws("levels", 10, channels, 3, 3), torch.tensor([[1, 0, 1], [0, 0, 1], [1, 0, 0]]).bool()
+    m = pyrogen.create(name, x_shape=x.shape[1:], **arguments)
+    found = []
+    for given in (x, x.to(dtype)):
+        torch.manual_seed(0)
+        found.append(m.fill(given, seen))
+    (filled, log_w), (other, again) = found
+    assert (other.dtype, again.dtype) == (torch.float32, log_w.dtype)
+    assert torch.equal(other, filled)
+    assert torch.equal(again, log_w)
+    assert torch.equal(other[:, :, seen], x[:, :, seen])
+
+
 @pytest.mark.parametrize("name", ["pixelcnn", "nade"])
 def test_a_temperature_sharpens_every_conditional(name):
     m = create(name, (1, 1, 2))
