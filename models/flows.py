@@ -14,7 +14,7 @@ from torch import Tensor
 from pyrogen.axes import Distribution
 from pyrogen.base import HasLogProb, Objective, Pair, announce
 from pyrogen.capabilities import HasSource
-from pyrogen.dequantization import Cells, Dequantizer, Uniform, cumulative
+from pyrogen.dequantization import Cells, Dequantizer, Uniform, cumulative, refuse_levels
 from pyrogen.distributions.densities import Density, ImageFlow, VectorFlow
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.nets.glow import MultiScale
@@ -80,7 +80,8 @@ class RealFlow(Flow, HasLogProb):
         announce(self)
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Start where the data are."""
+        """Refuse grey levels, and start where the data are."""
+        refuse_levels(self, x)
         self.density.before_training(x)
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:

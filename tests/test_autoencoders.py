@@ -370,12 +370,19 @@ def test_machines_are_unrolled_before_all_layers_are_tuned():
     [
         ({"likelihood": "Normal"}, "one number for each element"),
         ({"likelihood": "Categorical"}, "one number for each element"),
+        ({"likelihood": {"name": "Masked", "likelihood": "Bernoulli"}}, "read no holes"),
         ({"hidden": (0,)}, r"hidden=\(0,\): a size is 1 or more"),
     ],
 )
 def test_machines_that_cannot_be_unrolled(arguments, message):
     with pytest.raises(ValueError, match=message):
         pyrogen.create("autoencoder-pretrained", x_shape=(1, 8, 8), **{"latent_size": 2, **arguments})
+
+
+def test_machines_read_numbers_from_0_to_1_whatever_is_scored():
+    m = unrolled(likelihood={"name": "Normal", "scale": "fixed"})
+    with pytest.raises(ValueError, match=r"scores unit data .*these are real data"):
+        fit(m, pyrogen.data.from_arrays(torch.randn(40, 1, 8, 8), kind="real"), **QUICK)
 
 
 def test_stages_come_layer_by_layer_and_then_all_together():
@@ -388,12 +395,23 @@ def test_stages_come_layer_by_layer_and_then_all_together():
     assert len(run.records) == 4
 
 
-@pytest.mark.parametrize("likelihood", ["Bernoulli", "Normal"])
-def test_a_layers_loss_is_that_of_an_autoencoder_of_the_codes_below(draws, likelihood):
-    m, x = stacked(noise=0.0, likelihood=likelihood), draws("binary", 5, 1, 8, 8)
+@pytest.mark.parametrize(
+    ("likelihood", "kind", "read"),
+    [
+        ("Bernoulli", "binary", lambda x: x),
+        ("Normal", "binary", lambda x: x),
+        ("Categorical", "levels", lambda x: x / 127.5 - 1),
+        ("Poisson", "counts", torch.log1p),
+        ({"name": "Masked", "likelihood": "Normal"}, "holes", lambda x: x.nan_to_num(0.0)),
+    ],
+    ids=str,
+)
+def test_a_layers_loss_is_that_of_an_autoencoder_of_the_codes_below(draws, likelihood, kind, read):
+    x = draws("unit" if kind == "holes" else kind, 5, 1, 8, 8)
+    m, x = stacked(noise=0.0, likelihood=likelihood), torch.where(x < 0.3, torch.nan, x) if kind == "holes" else x
     (first,), (second,), *_ = (stage.players for stage in m.stages())
     (u1, d1), (u2, d2), _ = m.layers
-    h = u1(x)
+    h = u1(read(x))
     exact = -m.likelihood(d1(h).reshape(5, -1, 8, 8)).log_prob(x).mean()
     assert number(first.loss(Batch(x))["loss"]) == pytest.approx(number(exact), rel=1e-5)
     squares = (h - d2(u2(h))).square().sum(1).mean() / 2 + 8 * math.log(2 * math.pi)

@@ -9,6 +9,7 @@ import torch
 import pyrogen
 from pyrogen.inference import ELBO, Enumerate, fit, log_evidence
 from pyrogen.nets.causal import Causal
+from pyrogen.nets.masked import MaskedMLP
 from pyrogen.priors import PixelCNNPrior
 
 SMALL = {"width": 6, "layers": 2, "kernel": 3}
@@ -18,6 +19,7 @@ MODELS = {
     "made, vector": ("made", (8,), MLP),
     "made, two channels": ("made", (2, 2, 2), MLP),
     "made, reversed": ("made", (8,), {**MLP, "order": list(range(8))[::-1]}),
+    "made, narrow": ("made", (1, 4, 4), {"hidden": (20, 4)}),
     "pixelcnn": ("pixelcnn", (1, 3, 3), SMALL),
     "pixelcnn, two channels": ("pixelcnn", (2, 2, 2), SMALL),
     "gated": ("pixelcnn-gated", (1, 3, 3), SMALL),
@@ -119,6 +121,21 @@ def test_nothing_sees_itself_or_what_follows(name):
     assert before.all()
 
 
+@pytest.mark.parametrize("hidden", [(1,), (5,), (19,), (40, 5), (5, 3, 18)], ids=str)
+def test_the_last_element_sees_all_before_it_however_narrow_layers_are(hidden):
+    torch.manual_seed(0)
+    net = MaskedMLP((20,), hidden, 1)
+    for d in net.degrees:
+        assert (int(d.min()), int(d.max())) == (1 if len(d) > 1 else 19, 19)
+    x = torch.ones(1, 20)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.fill_(0.1)
+    seen = torch.autograd.functional.jacobian(net, x)[0, :, 0] > 0
+    assert seen[-1].tolist() == [True] * 19 + [False]
+    assert not seen.triu().any()
+
+
 @pytest.mark.parametrize("name", MODELS)
 @torch.no_grad()
 def test_caches_say_what_the_whole_network_says(name):
@@ -156,6 +173,28 @@ def test_what_is_known_is_kept_and_the_rest_is_drawn_given_it(name):
     torch.manual_seed(0)
     spoiled = torch.where(kept, x[:4], torch.full_like(x[:4], 7.0))
     assert torch.equal(m.complete(spoiled, known, None if told is None else told.expand(4)), first)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.uint8], ids=str)
+@pytest.mark.parametrize(
+    ("name", "channels", "arguments"),
+    [
+        ("pixelcnn-logistic", 3, SMALL),
+        ("masked-diffusion", 1, {"denoiser": {"name": "Perceptron", "hidden": [8]}, "likelihood": "Categorical"}),
+    ],
+)
+def test_gaps_of_data_of_any_real_type_are_filled_in_the_models_own(name, channels, arguments, dtype, draws):
+    x, seen = draws("levels", 10, channels, 3, 3), torch.tensor([[1, 0, 1], [0, 0, 1], [1, 0, 0]]).bool()
+    m = pyrogen.create(name, x_shape=x.shape[1:], **arguments)
+    found = []
+    for given in (x, x.to(dtype)):
+        torch.manual_seed(0)
+        found.append(m.fill(given, seen))
+    (filled, log_w), (other, again) = found
+    assert (other.dtype, again.dtype) == (torch.float32, log_w.dtype)
+    assert torch.equal(other, filled)
+    assert torch.equal(again, log_w)
+    assert torch.equal(other[:, :, seen], x[:, :, seen])
 
 
 @pytest.mark.parametrize("name", ["pixelcnn", "nade"])

@@ -371,6 +371,31 @@ def test_semi_supervision_refuses_priors_and_posteriors_without_weights(choice, 
         pyrogen.create("vae-semi-supervised", x_shape=(4,), classes=2, latent_size=2, hidden=(4,), **choice)
 
 
+def test_data_of_unknown_class_are_drawn_of_any_class_and_none_is_decoded(exact):
+    m, _ = exact
+    with torch.no_grad():
+        m.vae.decoder.net.net[1].weight[:, 2:] *= 100  # classes far apart
+    y = torch.tensor([0, 1, 2, UNKNOWN] * 50)
+    for drawn in (m.sample(200, y), m.sample_mean(200, y)):
+        nearest = torch.cdist(drawn, m.decode(torch.zeros(3, 2).double(), torch.arange(3)).mean.detach()).argmin(1)
+        assert torch.equal(nearest[y >= 0], y[y >= 0])
+        assert nearest[y < 0].unique().tolist() == [0, 1, 2]
+    for wrong in (y[3:4], torch.tensor([3])):
+        with pytest.raises(ValueError, match=r"(?s)one of 3 classes"):
+            m.decode(torch.zeros(1, 2).double(), wrong)
+
+
+def test_codes_are_those_that_are_decoded(draws):
+    told = {"x_shape": (4,), "classes": 2, "latent_size": 3, "hidden": (4,)}
+    m = pyrogen.create("vae-semi-supervised", posterior="VonMisesFisher", prior="HypersphericalUniform", **told)
+    x, y = draws("binary", 6, 4), torch.tensor([0, 1, UNKNOWN, 1, 0, UNKNOWN])
+    codes = m.code(x, y)
+    torch.testing.assert_close(codes.norm(dim=1), torch.ones(6))
+    named = torch.where(y < 0, m.classify(x).probs.argmax(1), y)
+    torch.testing.assert_close(m.decode(codes, named).mean, m.reconstruct(x, y))
+    torch.testing.assert_close(m.features(x), m.code(x))
+
+
 # ---------------------------------------------------------------------------------------------------------- metrics
 
 

@@ -14,6 +14,7 @@ from pyrogen.inference.objectives.up_down import UpDown
 from pyrogen.models.energy.belief import DBN
 from pyrogen.models.energy.deep import DBM
 from pyrogen.models.energy.network import EnergyNetwork
+from pyrogen.models.energy.visible import states_of
 from pyrogen.nets import mlp
 
 
@@ -60,6 +61,15 @@ def test_a_dbm_is_the_sum_over_all_its_units(hidden):
     gap = log_f - bound
     assert (gap > -1e-4).all()
     assert gap.mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("visible", "spread"), [("Bernoulli", 0.01), ("Gaussian", 0.1), ("Gaussian(scale='learned')", 0.1)]
+)
+def test_the_first_layer_of_a_dbm_begins_as_its_units_should(visible, spread):
+    torch.manual_seed(0)
+    m = DBM((50,), (60, 40), visible=visible)
+    assert [float(layer.weight.detach().std()) for layer in m.layers] == pytest.approx([spread, 0.01], rel=0.1)
 
 
 def test_mean_field_is_where_the_bound_is_stationary():
@@ -283,6 +293,22 @@ def test_every_energy_model_is_scored_from_its_defaults(name):
     assert np.isfinite(found["log_evidence"]).all()
     assert found.attrs["estimator"] == ("Exact" if name == "ebm" else "AIS")
     assert m.sample(2).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("visible", ["Bernoulli", "Gaussian", "Categorical(classes=3)"])
+@pytest.mark.parametrize(("name", "hidden"), [("rbm", 1024), ("dbn", (1024, 1024)), ("dbm", (1024, 8))])
+def test_more_units_than_a_float_has_states_for(name, hidden, visible):
+    m = pyrogen.create(name, x_shape=(1, 32, 32), hidden=hidden, visible=visible)
+    assert not m.enumerable
+    with pytest.raises(ValueError, match=r"cannot be enumerated.*AIS"):
+        m.log_partition()
+
+
+def test_states_are_counted_exactly_or_not_at_all():
+    assert states_of(2, 20) == 2**20
+    assert states_of(3, 12) == 3**12
+    assert math.isinf(states_of(2, 1024))
+    assert math.isinf(states_of(256, 1024))
 
 
 REFUSED = {

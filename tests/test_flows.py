@@ -232,6 +232,15 @@ def test_what_is_no_level_is_refused():
         m.check(torch.ones(2, 1, 4, 4))
 
 
+@pytest.mark.parametrize("name", [*VECTORS, "flow-glow", "ebm"])
+def test_densities_of_real_numbers_refuse_grey_levels(name):
+    x = grey(100, (1, 4, 4), 17) / 255
+    m = pyrogen.create(name, x_shape=(1, 4, 4), **({"dequantizer": None} if name == "flow-glow" else {}))
+    with pytest.raises(ValueError, match=r"density of real numbers, and x are 17 grey levels.*dequantization=True"):
+        m.before_training(x)
+    m.before_training((x + torch.rand_like(x) / 17) * 16 / 17)
+
+
 def test_a_noise_flow_starts_near_uniform_noise_and_integrates_to_one():
     guide = Variational(width=4)
     guide.size(torch.Size([1, 2, 2]))

@@ -106,6 +106,8 @@ def test_it_learns_both_and_makes_data_that_it_is_sure_of(data):
         ({"y_shape": ()}, "several labels each"),
         ({"hidden": ()}, "a layer at least"),
         ({"kind": "levels"}, "kind='levels'"),
+        ({"classes": None}, "no classes.*'regression'"),
+        ({"classes": 1}, "fewer than 2 classes"),
         ({"sharing": "soft", "tie": -1.0}, "not below 0"),
         ({"sharing": "soft", "tie": math.inf}, "finite"),
     ],
@@ -113,6 +115,16 @@ def test_it_learns_both_and_makes_data_that_it_is_sure_of(data):
 def test_what_cannot_be_shared_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         model(**arguments)
+
+
+@pytest.mark.parametrize("sharing", ["hard", "none"])
+def test_data_of_any_real_type_are_read_and_wrong_shapes_refused(sharing):
+    m, x = model(sharing=sharing), torch.arange(8).reshape(2, 4)
+    for use in (lambda t: m.classify(t).logits, m.features):
+        for given in (x, x.double()):
+            assert torch.equal(use(given), use(x.float()))
+        with pytest.raises(ValueError, match=r"the trunk takes \(..., 4\); got \(2, 3\)"):
+            use(x[:, :3])
 
 
 def test_a_model_of_one_label_has_no_tasks():

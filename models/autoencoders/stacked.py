@@ -30,8 +30,9 @@ class StackedAutoencoder(VAE):
     """An autoencoder whose layers are trained one after the other, each on the codes of those below; then as one.
 
     Stage l = 1 … L moves the layer f_l and its mirror image alone, by the objective, as an autoencoder of the codes below,
-    h_{l−1} = f_{l−1}(… f₁(x)): max E[log p(h_{l−1} | f_l(h_{l−1} + ε))], where h₀ = x has the model's own likelihood and
-    other h are normal with variance 1. The last stage is that of all layers, with noise on x alone.
+    h_{l−1} = f_{l−1}(… f₁(x)): max E[log p(h_{l−1} | f_l(h_{l−1} + ε))], where h₀ = x, read as the likelihood rescales it,
+    has the model's own likelihood and other h are normal with variance 1. The last stage is that of all layers, with noise
+    on x alone.
 
     Args:
         layers: networks up and down, of each layer.
@@ -79,7 +80,7 @@ class StackedAutoencoder(VAE):
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             noisy.train(self.training)
             with torch.no_grad():
-                h = below(batch.x)
+                h = below(self.likelihood.rescale(batch.x)) if number else batch.x
             return player.loss(replace(batch, x=h))
 
         return Player(f"layer{number + 1}", loss, [up, down])

@@ -140,7 +140,7 @@ class AutoregressiveModel(Density, HasConditionals, HasGaps):
     def fill(self, x: Tensor, seen: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Hidden places drawn given those before them, and log p of the seen: see :class:`~pyrogen.capabilities.HasGaps`."""
         p = self.distribution(y)
-        return p.fill(x, [bool(seen[place.pixel]) for place in p.places])
+        return p.fill(self.read(x), [bool(seen[place.pixel]) for place in p.places])
 
     def receptive_field(self, pixel: tuple[int, ...], channel: int = 0) -> Tensor:
         """How much the parameters of one element move with each element of x, ``x_shape``: exactly 0 where it sees nothing.

@@ -222,6 +222,7 @@ class MaskedDiffusion(Guided, Pair, HasDiffusion, HasGaps, HasGuidance):
         The mean weight is E_σ Π p(x_σ(d) | x_σ(<d)) over the orders σ that begin with the seen elements. That is the model's
         own p(x_seen), E_σ over all orders, only where the network's conditionals are those of one law.
         """
+        x = self.read(x)
         first = torch.where(seen.expand(self.x_shape), 0.0, 1.0).to(x.device)
         order = (torch.rand(x.shape, device=x.device) + first).flatten(1).argsort(1)
         z, log_p = torch.full_like(x, torch.nan), x.new_zeros(len(x))

@@ -14,7 +14,6 @@ from torch import Tensor
 from pyrogen.axes import Distribution
 from pyrogen.base import HasGenerator, Objective
 from pyrogen.capabilities import HasODE, HasScore, HasVelocity
-from pyrogen.dequantization import refuse_levels
 from pyrogen.distributions.densities import Density
 from pyrogen.distributions.ode import AlongODE, check_tolerance
 from pyrogen.inference.objectives.matching import DenoisingScoreMatching, FlowMatching
@@ -64,7 +63,6 @@ class VelocityDensity(Density, ABC):
 
     def start(self, x: Tensor) -> None:
         """Take the mean, and one standard deviation of all elements."""
-        refuse_levels(self, x)
         self.loc.copy_(x.double().mean(0))
         self.scale.copy_((x.double() - self.loc).square().mean().sqrt().clamp(min=1e-6))
 

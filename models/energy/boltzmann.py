@@ -15,7 +15,7 @@ from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.kinds import coins
 from pyrogen.likelihoods.pixels import softplus_sum
-from pyrogen.models.energy.visible import Visible, bits, column, refusal
+from pyrogen.models.energy.visible import Visible, bits, column, refusal, states_of
 from pyrogen.registry import entry, make, variant
 
 ENUMERABLE = 20  # binary units, or as many states
@@ -173,7 +173,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
     @property
     def enumerable(self) -> bool:
         """Whether a layer has at most 2²⁰ states."""
-        return min(2.0 ** len(self.hidden_bias), self.visible.states) <= 2**ENUMERABLE
+        return min(states_of(2, len(self.hidden_bias)), self.visible.states) <= 2**ENUMERABLE
 
     def log_partition(self) -> Tensor:
         """log Z by enumeration of the smaller layer, float64.
@@ -201,7 +201,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
 
     @property
     def _hidden_smaller(self) -> bool:
-        return 2.0 ** len(self.hidden_bias) <= self.visible.states
+        return states_of(2, len(self.hidden_bias)) <= self.visible.states
 
     def _enumerated(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All states of the smaller layer, in parts, with the log of what the other sums to, in float64."""

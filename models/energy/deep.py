@@ -68,8 +68,8 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         self.kinds = self.visible.kinds
         widths = [self.visible.width, *hidden]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        for layer in self._linears:
-            nn.init.normal_(layer.weight, std=0.01)
+        for number, layer in enumerate(self._linears):
+            nn.init.normal_(layer.weight, std=Visible.spread if number else self.visible.spread)
             nn.init.zeros_(layer.bias)
         self.objective: Objective = (
             PersistentContrastiveDivergence() if objective is None else make("objective", objective)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Distribution
 from pyrogen.base import HasFreeEnergy, HasLogProb, HasPartition, Model, Objective
+from pyrogen.dequantization import refuse_levels
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.nets import BatchDims, mlp
@@ -72,7 +73,8 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
 
     @torch.no_grad()
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """The base has the mean and the standard deviation of the data."""
+        """Refuse grey levels; the base has the mean and the standard deviation of the data."""
+        refuse_levels(self, x)
         seen = self.get_buffer("seen")
         if not seen:
             self.loc.copy_(x.mean(0))

@@ -150,10 +150,11 @@ class PretrainedAutoencoder(VAE):
         x_shape = torch.Size(x_shape)
         p: Likelihood = make("likelihood", likelihood)
         widths = [x_shape.numel(), *hidden, latent_size]
-        if not {"unit", "binary"} & {*p.kinds} or p.channels(x_shape) != x_shape[0]:
+        kinds = tuple(kind for kind in p.kinds if kind in ("unit", "binary"))
+        if not kinds or p.missing or p.channels(x_shape) != x_shape[0]:
             raise ValueError(
                 f"likelihood={type(p).__name__!r}: the machines of pre-training give one number for each element, from 0 to "
-                "1; use likelihood='Bernoulli' or 'ContinuousBernoulli'."
+                "1, and read no holes; use likelihood='Bernoulli' or 'ContinuousBernoulli'."
             )
         check_sizes({"x_shape": x_shape, "hidden": hidden, "latent_size": latent_size})
         ups = [nn.Linear(a, b) for a, b in pairwise(widths)]
@@ -171,6 +172,7 @@ class PretrainedAutoencoder(VAE):
             objective,
         )
         self.ups, self.downs, self.pretraining = tuple(ups), tuple(downs), pretraining
+        self.kinds = kinds  # of what the machines read, which may be fewer than the likelihood scores
 
     def stages(self) -> Sequence[Stage]:
         """One for each layer, from the data upwards, and that of all together."""

@@ -14,6 +14,7 @@ from pyrogen.axes import Axis
 from pyrogen.kinds import coins, kind_named, kind_of
 from pyrogen.registry import choice
 
+NAMED = 62  # binary digits of a number of a tensor
 APART = 3.0  # mean and standard deviation from which on data count as not standardized
 
 
@@ -26,7 +27,7 @@ class Visible(Axis):
     Attributes:
         kinds: the kinds of data that they take.
         width: of t(x).
-        states: how many values x has, infinite where it is real.
+        states: how many values x has, infinite where it is real or where none could number them.
         spread: standard deviation that weights should begin with.
     """
 
@@ -106,7 +107,7 @@ class Bernoulli(Visible):
 
     def size(self, count: int) -> None:
         """b, and the logits of the base."""
-        self.width, self.states = count, 2.0**count
+        self.width, self.states = count, states_of(2, count)
         self.bias = nn.Parameter(torch.zeros(count))
         self.register_buffer("base", torch.zeros(count))
 
@@ -266,7 +267,7 @@ class Categorical(Visible):
     def size(self, count: int) -> None:
         """b, and the logits of the base, ``(count, K)`` flattened."""
         self.count, self.width = count, count * self.classes
-        self.states = float(self.classes) ** count if count < 64 else math.inf
+        self.states = states_of(self.classes, count)
         self.bias = nn.Parameter(torch.zeros(self.width))
         self.register_buffer("base", torch.zeros(self.width))
 
@@ -323,6 +324,11 @@ class Categorical(Visible):
 
     def _table(self, drive: Tensor, beta: float | Tensor) -> Tensor:
         return (drive + self._logits(beta)).unflatten(1, (self.count, self.classes))
+
+
+def states_of(values: int, count: int) -> float:
+    """How many states so many units have together, infinite where nobody could name them all by numbers."""
+    return math.inf if count * math.log2(values) > NAMED else float(values**count)
 
 
 def bits(start: int, stop: int, count: int, device: torch.device) -> Tensor:

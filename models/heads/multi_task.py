@@ -17,8 +17,7 @@ from pyrogen.inference.attacks import activation
 from pyrogen.inference.attacks.training import range_of
 from pyrogen.inference.objectives.tasks import Tasks
 from pyrogen.kinds import kinds_of_range
-from pyrogen.nets import ConvEncoder, mlp
-from pyrogen.nets.batch_dims import lowered
+from pyrogen.nets import BatchDims, ConvEncoder, mlp
 from pyrogen.registry import entry, make
 
 Sharing = Literal["hard", "soft", "none"]
@@ -39,7 +38,7 @@ class MultiTask(Model, HasTasks, HasFeatures):
         objective: what :func:`pyrogen.inference.fit` optimizes unless told otherwise.
 
     Raises:
-        ValueError: fewer than 2 classes, another number of trunks, or a kind that it does not read.
+        ValueError: no classes, or fewer than 2, another number of trunks, or a kind that it does not read.
     """
 
     def __init__(
@@ -56,22 +55,27 @@ class MultiTask(Model, HasTasks, HasFeatures):
         kinds = kinds_of_range(kind, "tasks are read from")
         if len(trunks) not in (1, tasks):
             raise ValueError(f"{len(trunks)} trunks for {tasks} tasks: needs one that all share, or one for each.")
-        self.x_shape, self.kinds = torch.Size(x_shape), kinds
+        if classes is None:
+            raise ValueError(
+                "a model of several tasks names labels, and got no classes (how many values the label of most values has): "
+                "take data whose y are labels; real numbers are told from others as the x of a 'regression', given y."
+            )
+        self.x_shape, self.kinds, self.classes = torch.Size(x_shape), kinds, classes
         # labels may be missing: the loss leaves them out
         self.condition: Condition = Condition((tasks,), classes, optional=True)
         self.objective: Objective = Tasks() if objective is None else make("objective", objective)
-        self.trunks = nn.ModuleList(trunks)
-        self.heads = nn.ModuleList(nn.Linear(size, self.condition.classes or 0) for _ in range(tasks))
+        self.trunks = nn.ModuleList(BatchDims(trunk, self.x_shape, torch.Size([size]), "trunk") for trunk in trunks)
+        self.heads = nn.ModuleList(nn.Linear(size, classes) for _ in range(tasks))
 
     def classify(self, x: Tensor) -> Distribution:
         """q(y_a|x) of each task a, batch shape ``(B, A)``."""
-        seen = [lowered(trunk, x).relu() for trunk in self.trunks]
+        seen = [trunk(x).relu() for trunk in self.trunks]
         seen *= len(self.heads) // len(seen)
         return dist.Categorical(logits=torch.stack([head(h) for head, h in zip(self.heads, seen, strict=True)], 1))
 
     def features(self, x: Tensor) -> Tensor:
         """What the heads read, ``(B, size)`` of a shared trunk; of several, side by side."""
-        return torch.cat([lowered(trunk, x).relu() for trunk in self.trunks], 1)
+        return torch.cat([trunk(x).relu() for trunk in self.trunks], 1)
 
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Data of which it is sure: noise, climbed towards the given labels or drawn ones, ``(n, *x_shape)``.
@@ -80,7 +84,7 @@ class MultiTask(Model, HasTasks, HasFeatures):
             ValueError: labels that there are not.
         """
         self.check_draws(n, y)
-        drawn = torch.randint(self.condition.classes or 0, (n, *self.condition.shape), device=self.device)
+        drawn = torch.randint(self.classes, (n, *self.condition.shape), device=self.device)
         target = drawn if y is None else torch.where(y < 0, drawn, y)
 
         def odds(x: Tensor) -> Tensor:

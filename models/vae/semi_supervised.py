@@ -104,11 +104,16 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         """p(x|z, c): batch shape of z and y, broadcast.
 
         Raises:
-            ValueError: no class is given.
+            ValueError: no class is given, or one that there is not.
         """
         if y is None:
             raise ValueError("p(x|z, c) needs a class for each z: pass y.")
+        Condition((), self.classes).check(y.flatten(), y.numel())
         return self.vae.decode(z, y)
+
+    def code(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
+        """The z that the posterior names at the known label or, without one, at the most probable class."""
+        return self.vae.posterior.code(self.encode(x, y))
 
     def reconstruct(self, x: Tensor | TensorDataset, y: Tensor | None = None) -> Tensor:
         """The mean of p(x|z, c) at each datum's code and class, ``(B, *x_shape)``."""
@@ -118,7 +123,7 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         return self.vae.reconstruct(x, self._named(x, y))
 
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """Draw ``n`` data of the given classes, or of classes drawn from p(c)."""
+        """Draw ``n`` data of the given classes, or of classes drawn from p(c) where none is known."""
         return self.vae.sample(n, self._drawn(n, y))
 
     def sample_mean(self, n: int, y: Tensor | None = None) -> Tensor:
@@ -142,7 +147,10 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
 
     def _drawn(self, n: int, y: Tensor | None) -> Tensor:
         self.check_draws(n, y)
-        return torch.randint(self.classes, (n,), device=self.device) if y is None else y
+        if y is not None and not (y == UNKNOWN).any():
+            return y
+        drawn = torch.randint(self.classes, (n,), device=self.device)
+        return drawn if y is None else torch.where(y == UNKNOWN, drawn, y)
 
 
 @entry(

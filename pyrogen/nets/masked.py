@@ -16,8 +16,9 @@ from pyrogen.nets.causal import Causal, Place, Walk, permutation, places_of
 class MaskedMLP(nn.Module):
     """The network of MADE: the parameters of element d depend on the elements before it only, in each of some orders.
 
-    Hidden units have degrees that repeat 1…D−1; a unit sees units of lower or equal degree, an output of an element those of
-    lower degree than the element's place in the order. All orders share the weights, each has masks of its own.
+    Hidden units have degrees that repeat 1…D−1, or are spread over them where a layer has fewer units; a unit sees units of
+    lower or equal degree, an output of an element those of lower degree than the element's place in the order. All orders
+    share the weights, each has masks of its own.
 
     Shapes: ``(N, *shape)`` to ``(N, parameters shape[0], *shape[1:])``. Reference: Germain et al. 2015, arXiv:1502.03509.
 
@@ -44,7 +45,7 @@ class MaskedMLP(nn.Module):
         self.orders = [permutation(order, size) for order in orders]
         widths = [size, *hidden, parameters * size]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
-        self.degrees = [torch.arange(width) % max(size - 1, 1) + 1 for width in hidden]
+        self.degrees = [_degrees(width, max(size - 1, 1)) for width in hidden]
         first = torch.stack([torch.tensor(order).argsort() + 1 for order in self.orders])
         below = [first, *(d.expand(len(first), -1) for d in self.degrees)]
         for n, (low, high) in enumerate(zip(below, [*below[1:], first.repeat(1, parameters)], strict=True)):
@@ -92,6 +93,14 @@ class MaskedMLP(nn.Module):
             (layer.weight * mask, layer.bias)
             for layer, mask in zip(cast(Sequence[nn.Linear], self.layers), masks, strict=True)
         ]
+
+
+def _degrees(width: int, highest: int) -> Tensor:
+    """Of each unit of a layer, from 1 to the highest: whoever is last reads all before it, however few units there are."""
+    units = torch.arange(width)
+    if width >= highest:
+        return units % highest + 1
+    return highest - (units.flip(0) * (highest - 1)).div(max(width - 1, 1), rounding_mode="floor")
 
 
 class Ordered(Causal):
