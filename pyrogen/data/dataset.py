@@ -244,7 +244,7 @@ def load(
         labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
         missing: whether NaN in a file (in a table also an empty cell) stands for what was not observed, as the likelihood
             Masked takes it; otherwise it is refused.
-        label: the column of a ``.csv`` file that holds the labels, by its name, or by its number from 1.
+        label: the column of a ``.csv`` file that holds the labels, by its name, or without a header by its number from 1.
         columns: the columns of a ``.csv`` file that are x, likewise; by default all but the label.
         token: what the sentences of a ``.txt`` file are cut into, "word" or "character"; by default words.
         length: how many of them a sentence of a ``.txt`` file may have; by default as many as the longest has. Of MIDI files

@@ -13,6 +13,8 @@ from pyrogen.conditions import UNKNOWN
 
 BLANK = "<blank>"
 """The word, number 0, that fills captions up to the length of the longest."""
+HOLES = ("", "nan", "na")
+"""What tables hold where something is not there, in small letters."""
 # whole numbers up to here in a y that is shaped as an image number its classes; above, they are grey levels
 LARGEST_LAYOUT = 127
 
@@ -38,8 +40,8 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
     images of grey levels         r / 255, float32
     ============================  ==================================================
 
-    Where there is one label a datum, that of some may be unknown: −1 among numbers, and "", None or NaN, as tables have them,
-    become :data:`pyrogen.conditions.UNKNOWN`, which is no class.
+    Where there is one label a datum, that of some may be unknown: −1, among names too, and "", None, NaN or "NA", as tables
+    have them, become :data:`pyrogen.conditions.UNKNOWN`, which is no class.
 
     Images have channels first, whichever way they come, and layouts, which are images of classes, have none.
 
@@ -81,7 +83,7 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
 
 def _one_each(where: str, y: Mapping[str, np.ndarray]) -> Named:
     """One label a datum, of which some may be unknown."""
-    known = {split: np.array([not _is_unknown(v) for v in values.tolist()], bool) for split, values in y.items()}
+    known = {split: np.array([not is_unknown(v) for v in values.tolist()], bool) for split, values in y.items()}
     found = _numbered(where, {split: _plain(values[known[split]]) for split, values in y.items()})
     hidden = sum(int((~rows).sum()) for rows in known.values())
     if not hidden:
@@ -99,11 +101,9 @@ def _one_each(where: str, y: Mapping[str, np.ndarray]) -> Named:
     return Named(filled, found.names, "; ".join(filter(None, (found.guess, guess))))
 
 
-def _is_unknown(label: object) -> bool:
+def is_unknown(label: object) -> bool:
     """Whether a label says that there is none, in whatever form of NaN: pandas has several."""
-    return (
-        label == "" if isinstance(label, str) else str(label) in (str(UNKNOWN), f"{UNKNOWN}.0", "None", "nan", "<NA>")
-    )
+    return label is None or str(label).lower() in (*HOLES, "<na>", str(UNKNOWN), f"{UNKNOWN}.0")
 
 
 def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
