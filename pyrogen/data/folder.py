@@ -25,10 +25,10 @@ VERSION = 1
 def read(folder: Path, size: int | None = None, clips: bool = False, length: int | None = None) -> Source:
     """Every image below a folder, of one size, or cut to a centred square and resized to ``size`` × ``size``.
 
-    If all are in sub-folders, of which there are several, the first sub-folder is the class. Pixels are grey if all files are,
-    else RGB. Train, valid and test are 80, 10 and 10 % of the sorted relative paths, by a fixed permutation. Changed files are
-    noticed by path, length and time of change, and are prepared again. Links are followed, and what is hidden is left out,
-    see :func:`pyrogen.files.below`.
+    If all are in sub-folders, of which there are several, the first sub-folder is the class. Pixels are grey if all files
+    are, else RGB. Train, valid and test are 80, 10 and 10 % of the sorted relative paths, by a fixed permutation. Changed
+    files are noticed by path, length and time of change, and are prepared again. Links are followed, and what is hidden is
+    left out, see :func:`pyrogen.files.below`.
 
     Or every folder of images is a clip ``(T, C, H, W)`` of frames in the order of their names, 2 before 10, without a class.
 
