@@ -438,6 +438,124 @@ def test_further_data_are_prepared_as_those_that_were_trained_on(tmp_path):
         data.like(rows[:20, :2])
 
 
+NAMED = {
+    "1 to 3": (np.arange(40) % 3 + 1, [3, 1], [2, 0]),
+    "sparse": (np.array([3, 7, 9, 7] * 10), [9, 7, 9], [2, 1, 2]),
+    "floats": (np.arange(40) % 3 + 1.0, [3.0, math.nan], [2, -1]),
+    "names": (np.array(["cat", "dog"] * 20), ["dog", "", "cat"], [1, -1, 0]),
+    "truths": (np.arange(40) % 2 == 1, [True, True], [1, 1]),
+    "one-hot": (np.eye(3)[np.arange(40) % 3], np.eye(3)[[2, 2]], [2, 2]),
+    "0 to 2": (np.arange(40) % 3, [1, 2], [1, 2]),
+    "attributes": (np.eye(3, dtype=int)[:, [0, 0, 1]][np.arange(40) % 3], [[0, 1, 0]], [[0, 1, 0]]),
+}
+
+
+@pytest.mark.parametrize(("y", "more", "numbers"), NAMED.values(), ids=NAMED)
+def test_further_labels_are_numbered_as_those_that_were_trained_on(y, more, numbers):
+    data = from_arrays(ROWS, y)
+    assert data.like(ROWS[: len(more)], np.array(more)).y.tolist() == numbers
+
+
+def test_further_pictures_are_told_as_those_that_were_trained_on():
+    data = from_arrays(ROWS, GREY)
+    assert torch.equal(data.like(ROWS[:3], GREY[:3] // 9).y, torch.from_numpy(GREY[:3] // 9) / 255)
+    colours = np.stack([GREY] * 3, -1)
+    assert torch.equal(from_arrays(ROWS, colours).like(ROWS[:3], colours[:3]).y[:, 1], torch.from_numpy(GREY[:3]) / 255)
+
+
+def _tokens():
+    return from_arrays(torch.tensor([[[3, 1, -1]], [[2, -1, -1]]] * 5), kind="tokens")
+
+
+UNLIKE = {
+    "divided": (
+        lambda: from_arrays(GREY).like(GREY / 255),
+        r"\(whole numbers from 0 to 255\); got float64 from 0 to 1",
+    ),
+    "too grey": (lambda: from_arrays(GREY).like(GREY.astype(int) + 200), r"whole numbers from 0 to 255\); got int64"),
+    "no grey": (lambda: from_arrays(GREY / 255, kind="binary").like(GREY), r"\(grey values in \[0, 1\]\); got uint8"),
+    "no bits": (lambda: from_arrays(GREY > 99).like(GREY), r"\(whole numbers from 0 to 1\)"),
+    "NaN": (lambda: from_arrays(ROWS).like(ROWS * np.nan), r"\(finite numbers\); got float64 from nan"),
+    "infinite": (lambda: from_arrays(ROWS, missing=True).like(ROWS / 0.0), r"\(finite numbers\)"),
+    "no such word": (lambda: _tokens().like(np.array([[[9, -1, -1]]])), r"numbers of 5 words, and −1 after the end"),
+    "no count": (lambda: from_arrays(np.arange(40).reshape(20, 2)).like([[1, -2]]), r"whole numbers from 0\)"),
+    "degrees": (lambda: from_arrays(ROWS % 3, kind="angle").like([[90.0, 180.0, 0.0]]), r"radians from −π to π"),
+    "words": (lambda: from_arrays(ROWS).like(np.array([["a", "b", "c"]])), "expected raw data that are numbers"),
+    "prepared": (lambda: from_arrays(ROWS).like(from_arrays(ROWS).test), "prepared already"),
+    "fewer y": (lambda: from_arrays(ROWS).like(ROWS[:3], [0, 1]), "one y for each of 3 data; got 2"),
+    "no such class": (
+        lambda: from_arrays(ROWS, NAMED["1 to 3"][0]).like(ROWS[:1], [4]),
+        "no class called '4'.*1, 2, 3",
+    ),
+    "no such name": (lambda: from_arrays(ROWS, NAMED["names"][0]).like(ROWS[:1], ["cut"]), "did you mean 'cat'"),
+    "no names": (
+        lambda: from_arrays(ROWS, NAMED["0 to 2"][0]).like(ROWS[:1], ["cat"]),
+        "'cat', and the classes .* numbers",
+    ),
+    "other y": (lambda: from_arrays(ROWS, ROWS).like(ROWS[:1], [[0.5]]), r"real numbers of shape \(3,\) a datum"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize(("ask", "message"), UNLIKE.values(), ids=UNLIKE)
+def test_further_data_of_another_sort_are_refused(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask()
+
+
+def test_names_of_classes_are_no_y_of_a_model(made):
+    with pytest.raises(ValueError, match=r"knows classes by their numbers: pass run\.data\.like\(x, y\)"):
+        log_evidence(made, GREY > 99, Exact(), y=np.array(["cat"] * 40))
+
+
+def test_columns_of_a_table_are_matched_by_name():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(ROWS[:, :2] * [1, 5], columns=["a", "b"]).assign(label=["cat", "dog"] * 20)
+    data = from_arrays(table, x_test=table[["b", "label", "a"]][:9])
+    expected = from_arrays(table, x_test=table[:9]).test
+    for part in (data.test, data.like(table[["b", "a", "label"]][:9])):
+        assert torch.equal(part.x, expected.x)
+        assert part.y.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    other = table.rename(columns={"a": "c"})
+    for ask in (lambda: data.like(other), lambda: from_arrays(table, x_test=other)):
+        with pytest.raises(ValueError, match="not those of the training data: 'a', 'c' are in one of them alone"):
+            ask()
+    with pytest.raises(ValueError, match="column 'a' is in the DataFrame twice"):
+        data.like(pandas.DataFrame(ROWS[:, :2], columns=["a", "a"]))
+    with pytest.raises(ValueError, match="column 'b' has one value only in train"):
+        from_arrays(table.assign(b=1.5))
+
+
+def test_whole_numbers_of_pandas_may_be_missing():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": np.arange(40) % 5, "b": np.arange(40) % 7, "is": np.arange(40) % 2 == 1})
+    for dtype in ("Int64", "Int32"):
+        whole = table.astype({"a": dtype, "b": dtype, "is": "boolean"})
+        assert torch.equal(from_arrays(whole).train.x, from_arrays(table).train.x)
+        assert from_arrays(whole).kind == "counts"
+        whole.loc[3, ["a", "is"]] = pandas.NA
+        data = from_arrays(whole, missing=True, standardize=False)
+        x = torch.cat([s.x for s in (data.train, data.valid, data.test)])
+        assert x.isnan().sum(0).tolist() == [1, 0, 1]
+        assert x.nansum(0).tolist() == [80 - 3, float((np.arange(40) % 7).sum()), 19]
+
+
+def test_bytes_in_another_order_are_the_same_numbers():
+    assert torch.equal(from_arrays(ROWS).like(ROWS.astype(">f8")).x, from_arrays(ROWS).like(ROWS).x)
+
+
+def test_levels_are_of_whole_numbers_from_0():
+    with pytest.raises(ValueError, match=r"levels is 256; .*x of whole numbers from 0; the least is -"):
+        from_arrays(GREY.astype(np.int8), levels=256)
+
+
+def test_a_channel_that_is_never_observed_is_refused():
+    x = np.random.default_rng(0).normal(5, 1, (40, 2, 4, 4))
+    x[:, 1] = np.nan
+    with pytest.raises(ValueError, match="a channel has one value only in train, or none"):
+        from_arrays(x, missing=True)
+
+
 def test_grey_images_are_real_by_wish():
     data = from_arrays(GREY, kind="real", standardize=True)
     assert data.standardize
@@ -526,3 +644,7 @@ def test_the_last_of_four_axes_is_channels_where_it_can_be_nothing_else():
     assert tuple(from_arrays(levels).x_shape) == (4, 6, 8)
     assert tuple(from_arrays(levels / 100 - 1).x_shape) == (6, 8, 4)
     assert tuple(from_arrays(levels[..., :2] / 100 - 1).x_shape) == (6, 8, 2)
+    unit = levels / 255
+    assert tuple(from_arrays(unit, x_test=unit * 1.5, kind="real").x_shape) == (6, 8, 4)
+    holed = np.where(levels < 9, np.nan, unit)
+    assert tuple(from_arrays(holed, missing=True).x_shape) == (4, 6, 8)

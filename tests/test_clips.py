@@ -348,6 +348,16 @@ def test_a_folder_of_clips_of_ones_own(tmp_path, monkeypatch):
         pyrogen.data.load("digits", sequence=True)
 
 
+def test_frame_2_comes_before_frame_10(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = write_clips(tmp_path / "own", [12] * 3)
+    for path in folder.glob("*/*.png"):
+        path.rename(path.with_name(f"frame_{int(path.stem)}.png"))
+    data = pyrogen.data.load(folder, sequence=True, kind="unit", dequantization=False)
+    shown = torch.cat([s.x for s in (data.train, data.valid, data.test)]).mul(255).round()[:, :, 0, 0, 0].tolist()
+    assert sorted(shown) == [list(range(16 * k, 16 * k + 12)) for k in range(3)]
+
+
 def test_what_makes_no_clips_is_refused_in_a_sentence():
     for wrong, sentence in (
         ({"x_shape": (1, 8, 8)}, r"'video-gan' makes clips of 2 frames or more, .*got x_shape=\(1, 8, 8\)"),

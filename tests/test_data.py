@@ -219,12 +219,37 @@ def test_streaming_reads_only_the_rows_it_needs():
     assert batch.y.tolist() == [700, 5, 31]
     assert next(split.chunks(10)).shape == (10, 2, 1)
     assert Spy.read == list(range(10))
+    assert split[torch.tensor([-1, 2])][1].tolist() == [999, 2]
+    assert Spy.read == [2, 999]
+    rows = torch.arange(1000)
+    for index in (3, -3, slice(5, 3), slice(1, 9, 2), slice(-2, None), [4, 1], rows > 996, torch.tensor(7)):
+        assert torch.equal(split[index][0][..., 0, 0], (2.0 * rows[index]) % 256)
+    for index in (1000, -1001, torch.tensor([0, -1001]), torch.tensor(1000)):
+        with pytest.raises(IndexError):
+            split[index]
     assert split.to("meta").batch(torch.tensor([1])).x.device.type == "meta"
     with pytest.raises(ValueError, match=r"own valid is streamed from disk.*take\(n\)\.x .*chunks\(\)"):
         len(split.x)
     with pytest.raises(ValueError, match="size=0"):
         split.chunks(0)
     assert repr(split) == "Split(own valid: 1000 × (2, 1), levels, streamed)"
+
+
+def test_a_batch_of_a_stream_counts_no_other_rows(monkeypatch):
+    split = Split(None, None, "valid", View("levels", levels=256), np.arange(2000, dtype=np.uint8).reshape(1000, 2, 1))
+    monkeypatch.setattr(torch, "arange", None)
+    for index in (3, slice(2, 5), torch.tensor([7])):
+        assert len(split[index][0]) > 0
+
+
+def test_noise_is_that_of_the_rows_block_whatever_the_order():
+    view = View("unit", dequantization=True, levels=256, seed=3)
+    rows = torch.randperm(100, generator=torch.Generator().manual_seed(0))[:40]
+    x = view.fixed(torch.zeros(40, 2), rows, "test") * 256
+    for row, got in zip(rows.tolist(), x, strict=True):
+        block = np.random.default_rng([3, row // 16, *b"test"]).random((16, 2), np.float32)
+        np.testing.assert_allclose(got, block[row % 16].clip(1e-4, 1 - 1e-4), rtol=1e-6)
+    assert view.fixed(torch.zeros(0, 2), rows[:0], "test").shape == (0, 2)
 
 
 @pytest.mark.gpu

@@ -305,6 +305,10 @@ def test_a_file_that_may_not_be_read_is_said_to_be_so(write, monkeypatch):
         (("cat", "", "dog"), {"cat": 0, "dog": 1, "": -1}, ("cat", "dog")),
         (("2", "0", ""), {"2": 2, "0": 0, "": -1}, ()),
         (("2", "1", "-1"), {"2": 1, "1": 0, "-1": -1}, ("1", "2")),
+        (("10", "0", "NA"), {"10": 10, "0": 0, "NA": -1}, ()),
+        (("10", "0", "nan"), {"10": 10, "0": 0, "nan": -1}, ()),
+        (("cat", "dog", "-1"), {"cat": 0, "dog": 1, "-1": -1}, ("cat", "dog")),
+        (("cat", "dog", "NA"), {"cat": 0, "dog": 1, "NA": -1}, ("cat", "dog")),
     ],
 )
 def test_a_label_of_a_table_may_be_unknown(tmp_path, labels, known, names):
@@ -315,6 +319,29 @@ def test_a_label_of_a_table_may_be_unknown(tmp_path, labels, known, names):
         assert split.y.tolist() == [known[labels[int(a) % 3]] for (a,) in split.x.tolist()]
     assert data.class_names == names
     assert "20 labels that are -1 or empty are unknown" in data.guessed
+
+
+def test_underscores_make_no_numbers(tmp_path):
+    rows = [f"{i},{('1_11', '11_1')[i % 2]}" for i in range(60)]
+    (tmp_path / "own.csv").write_text("\n".join(["a,label", *rows]))
+    assert load(tmp_path / "own.csv").class_names == ("11_1", "1_11")
+    (tmp_path / "own.csv").write_text("\n".join(["2020_1,2020_2", *(f"{i},{-i}" for i in range(30))]))
+    assert load(tmp_path / "own.csv").guessed == ""
+
+
+def test_a_row_of_holes_is_no_header(tmp_path):
+    (tmp_path / "own.csv").write_text("\n".join(["NA,nan", *(f"{i},{i * i % 7}" for i in range(29))]))
+    data = load(tmp_path / "own.csv", missing=True, standardize=False)
+    rows = torch.cat([s.x for s in (data.train, data.valid, data.test)])
+    assert (len(rows), int(rows.isnan().all(1).sum())) == (30, 1)
+
+
+@pytest.mark.parametrize(("wish", "where"), [({"label": "a"}, "its header"), ({"columns": ["b", "b"]}, "columns=")])
+def test_a_column_is_named_once(tmp_path, wish, where):
+    head = "a,b,a" if "label" in wish else "a,b,c"
+    (tmp_path / "own.csv").write_text("\n".join([head, *(f"{i},{i * i},{i % 3}" for i in range(30))]))
+    with pytest.raises(ValueError, match=rf"own\.csv: {where} names column '[ab]' twice; name each once"):
+        load(tmp_path / "own.csv", **wish)
 
 
 def test_a_header_of_numbers_is_guessed_to_be_data(tmp_path):
@@ -409,6 +436,19 @@ def test_folder_names_what_it_cannot_read(pets, damage):
     with pytest.raises(ValueError, match=r"dog/0\.PNG (cannot be read as an image|has pixels of mode 'I;16')"):
         load(pets)
     assert not [p for p in (pets.parent / "home").rglob("*") if p.is_file()]
+
+
+def test_one_folder_of_images_is_no_class(pets):
+    shutil.rmtree(pets / "cat")
+    data = load(pets)
+    assert (data.classes, data.class_names, data.train.y) == (None, (), None)
+
+
+def test_folders_of_splits_are_no_classes(pets):
+    (pets / "cat").rename(pets / "Train")
+    (pets / "dog").rename(pets / "test")
+    with pytest.raises(ValueError, match=r"pets holds Train, test, which are splits and no classes; load .*pets/test"):
+        load(pets)
 
 
 def test_folder_of_grey_images(home):

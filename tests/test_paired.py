@@ -12,6 +12,7 @@ from pyrogen.inference import AIS, BDMC, ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.adversarial.sites import PairGame
 from pyrogen.inference.quality.spaces import space_of
 from pyrogen.nets import pictures
+from pyrogen.nets.features import Features
 from pyrogen.registry import find, make
 
 UNET, UP = {"name": "UNet", "width": 4}, {"name": "Upsampling", "width": 4, "blocks": 1}
@@ -220,6 +221,15 @@ def test_a_generator_of_pictures_is_scored_by_annealing_between_two_bounds(outli
     gap = log_evidence(m, part, BDMC(4, 4, leapfrogs=2))
     assert np.isfinite(score["log_evidence"]).all()
     assert np.isfinite(gap["upper"] - gap["lower"]).all()
+
+
+@pytest.mark.parametrize("y", [torch.zeros(8, dtype=torch.long), torch.tensor([0, -1] * 4)], ids=["one", "one known"])
+def test_labels_of_one_class_teach_nothing_so_turned_images_do(y):
+    torch.manual_seed(0)
+    net = Features((1, 8, 8), width=2)
+    net.passes, before = 1, {k: v.clone() for k, v in net.state_dict().items()}
+    assert net.fit(torch.rand(8, 1, 8, 8), y).out_features == 4
+    assert all(not torch.equal(net.state_dict()[k], v) for k, v in before.items())
 
 
 def test_srgan_learns_to_see_first_and_then_plays(small_digits):

@@ -112,6 +112,12 @@ def written(path, rows, separator=",", header=""):
 LONG = [*walk("ann", range(300)), *walk("bob", range(300), (3.0, 0.0)), *walk("eve", range(100, 130), (9.0, 9.0))]
 
 
+def test_agents_with_underscores_are_told_apart(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("".join(f"{t},{a},{t},{k}\n" for t in range(200) for k, a in enumerate(("1_2", "12"))))
+    assert load(path, kind="paths").x_shape == (2, 12, 2)
+
+
 def test_numbers_of_agents_are_told_apart_to_the_last_digit(tmp_path):
     rows = [
         row

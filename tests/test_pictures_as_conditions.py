@@ -125,6 +125,19 @@ def test_pictures_in_files(pictures):
         assert torch.equal(as_said(str(pictures / name), LAYOUT), (torch.arange(24) % 5).reshape(4, 6))
 
 
+def test_whole_numbers_in_a_file_are_grey_levels_of_pictures_alone(tmp_path):
+    for dtype in (np.uint8, np.int64, np.float64):
+        np.save(tmp_path / "numbers.npy", np.array([1, 2, 3], dtype))
+        assert as_said(str(tmp_path / "numbers.npy"), Condition((3,))).tolist() == [1, 2, 3]
+        np.save(tmp_path / "places.npy", np.arange(48).reshape(3, 8, 2).astype(dtype))
+        assert as_said(str(tmp_path / "places.npy"), Condition((3, 8, 2))).sum() == 1128
+        np.save(tmp_path / "grey.npy", np.arange(24).reshape(4, 6).astype(dtype))
+        shown = as_said(str(tmp_path / "grey.npy"), GREY) * (255 if dtype != np.float64 else 1)
+        torch.testing.assert_close(shown.flatten(), torch.arange(24.0))
+    Image.fromarray(np.full((2, 2), 51, np.uint8)).save(tmp_path / "small.png")
+    assert as_said(str(tmp_path / "small.png"), Condition((1, 2, 2))).unique().tolist() == [pytest.approx(0.2)]
+
+
 def test_what_says_no_y(pictures, captions):
     data = from_arrays(torch.rand(6, 4), np.array(["cat", "dog", "cat", "emu", "dog", "emu"]))
     tokens, label = Condition(captions.y_shape, captions.classes), Condition((), 3)

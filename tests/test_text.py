@@ -10,6 +10,7 @@ import torch
 import pyrogen
 from pyrogen.data import from_arrays, load
 from pyrogen.data.grammar import AFTER, Grammar
+from pyrogen.data.text import read_lines
 from pyrogen.kinds import kind_named
 from pyrogen.registry import describe, make
 from pyrogen.vocabulary import END, Characters, Words, lengths, numbered, scored
@@ -98,6 +99,15 @@ def test_files_that_are_no_texts_are_refused_by_the_line(tmp_path, content, wish
     with pytest.raises(ValueError, match=message) as caught:
         load(path, **wishes)
     assert "\n" not in str(caught.value)
+
+
+def test_only_what_ends_a_line_in_an_editor_ends_a_sentence(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_bytes("a\u2028b\rc\x0bd\r\ne\x85f\ng\x1ch\n".encode())
+    assert read_lines(path) == ["a\u2028b", "c\x0bd", "e\x85f", "g\x1ch"]
+    path.write_bytes("a\rb\r\ncaf\u00e9".encode("latin-1"))
+    with pytest.raises(ValueError, match="line 3 is not in UTF-8"):
+        read_lines(path)
 
 
 def test_only_files_of_text_are_cut():

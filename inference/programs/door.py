@@ -15,6 +15,7 @@ from torch import Tensor
 from pyrogen.arguments import conform, several
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data, Split
+from pyrogen.data.given import tensor_of
 from pyrogen.data.memory import as_data, as_split
 from pyrogen.inference.programs.plain import as_pair
 
@@ -52,7 +53,7 @@ def _understood(name: str, value: Any, annotation: str, models: list[Model]) -> 
     if "Data" in kinds:
         return as_data(value, models[0].kinds if models else None)
     if "Tensor" in annotation and isinstance(value, np.ndarray) and "ndarray" not in annotation:
-        return torch.as_tensor(value)
+        return tensor_of(value)
     if kinds in (["Model"], ["Model", "Tensor"]) and not isinstance(value, (Model, Tensor)[: len(kinds)]):
         samples = ", or samples as a tensor" if len(kinds) > 1 else ""
         raise ValueError(

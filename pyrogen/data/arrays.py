@@ -58,6 +58,8 @@ def read(
     labels = _labels(where, arrays, x, missing)
     meaning = _meaning(where, x, arrays, _pictures(x["train"]) and not sequence)
     image = meaning.kinds[0] != "real" and not sequence
+    if x["train"].ndim == 4 and channels_last(list(x.values())):
+        x = {split: np.ascontiguousarray(np.moveaxis(values, -1, 1)) for split, values in x.items()}
     splits = {s: (_tensor(v, image), labels.y.get(s)) for s, v in x.items()}
     return Source(
         name=name,
@@ -132,9 +134,10 @@ def _meaning(where: str, x: Arrays, arrays: Arrays, pictures: bool) -> Meaning:
     high = max(np.nanmax(v).astype(np.float32).item() for v in x.values())
     if "levels" in arrays:
         levels = arrays["levels"]
-        if not (whole and _whole(levels) and levels.ndim == 0 and max(2, high + 1) <= levels <= 256):
+        if not (whole and low >= 0 and _whole(levels) and levels.ndim == 0 and max(2, high + 1) <= levels <= 256):
             raise ValueError(
-                f"{where}: levels is {levels}; expected one whole number above {high:g}, the largest in x, up to 256."
+                f"{where}: levels is {levels}; expected one whole number above {high:g}, the largest in x, up to 256, and "
+                f"x of whole numbers from 0; the least is {low:g}."
             )
         if levels > 2:
             return Meaning((*IMAGE_KINDS, "counts"), ("real",), int(levels))
@@ -165,13 +168,9 @@ def _pictures(values: np.ndarray) -> bool:
 
 
 def _tensor(values: np.ndarray, image: bool) -> Tensor:
-    """Rows with channels first; only what is ``image``-like gains a channel."""
+    """Rows as a tensor; only what is ``image``-like gains a channel."""
     x = torch.from_numpy(values)
-    if x.dim() == 4 and channels_last(values):
-        return x.movedim(-1, 1).contiguous()
-    if x.dim() == 3 and image and _pictures(values):
-        return x.unsqueeze(1)
-    return x
+    return x.unsqueeze(1) if x.dim() == 3 and image and _pictures(values) else x
 
 
 def _completed(where: str, splits: dict[str, tuple[Tensor, Tensor | None]]) -> dict[str, tuple[Tensor, Tensor | None]]:

@@ -16,7 +16,8 @@ from torch import Tensor
 from pyrogen import midi
 from pyrogen.conditions import Condition
 from pyrogen.data import folder, music, npz, table, text, trajectories
-from pyrogen.data.label import BLANK
+from pyrogen.data.given import array_of, x_and_y
+from pyrogen.data.label import BLANK, number_as
 from pyrogen.data.law import Law
 from pyrogen.data.named import path_of, settings_of, source_named
 from pyrogen.data.oracle import Oracle
@@ -150,19 +151,35 @@ class Data:
         return found
 
     def like(self, raw: Any, y: Any = None, name: str = "new") -> Split:
-        """Further raw data, ``(N, *x_shape)`` or texts, prepared as these were: standardized, binarized, or numbered.
+        """Further raw data, ``(N, *x_shape)`` or texts, and y: prepared as these were, standardized, binarized, or numbered.
+
+        Args:
+            raw: what :func:`pyrogen.data.from_arrays` takes for x; the columns of a DataFrame in any order.
+            y: as the y of these data was said: names, or numbers before they were numbered from 0.
+            name: of the split.
 
         Raises:
-            ValueError: their shape is another.
+            ValueError: their shape is another, or they hold values, or classes, that these data cannot.
         """
+        view = self.train.view
+        if isinstance(raw, Split):
+            raise ValueError(f"{raw!r} holds data that are prepared already; pass it as it is.")
         if self.vocabulary is not None and isinstance(raw, Sequence) and all(isinstance(text, str) for text in raw):
             raw = self.vocabulary.read(raw, self.x_shape[-1])
-        values = torch.as_tensor(raw).reshape(len(raw), *self.x_shape) if _fits(raw, self.x_shape) else None
-        if values is None:
-            raise ValueError(
-                f"expected raw data of shape (N, {', '.join(map(str, self.x_shape))}); got {np.shape(raw)}."
-            )
-        return draw_split(values, None if y is None else torch.as_tensor(y), name, self.train.view)
+        x, inner, _ = x_and_y(raw, view.columns)
+        if not _fits(x, self.x_shape):
+            raise ValueError(f"expected raw data of shape (N, {', '.join(map(str, self.x_shape))}); got {np.shape(x)}.")
+        if x.dtype.kind not in "biuf":
+            raise ValueError(f"expected raw data that are numbers, as those of {self.name!r} were; got {x.dtype}.")
+        wide = x.dtype.kind in "iu" and x.itemsize > 1
+        values = torch.from_numpy(x.astype(np.int64 if wide else x.dtype)).reshape(len(x), *self.x_shape)
+        view.check(values)
+        told = inner if y is None else array_of(y)
+        if told is not None and len(told) != len(x):
+            raise ValueError(f"expected one y for each of {len(x)} data; got {len(told)}.")
+        missing = self.missing or self.kind == trajectories.KIND
+        labels = None if told is None else number_as(self.name, told, self.class_names, self.train.y, missing)
+        return draw_split(values, labels, name, view)
 
     def describe(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -261,7 +278,7 @@ def load(
         labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
         missing: whether NaN in a file (in a table also an empty cell) stands for what was not observed, as the likelihood
             Masked takes it; otherwise it is refused.
-        label: the column of a ``.csv`` file that holds the labels, by its name, or by its number from 1.
+        label: the column of a ``.csv`` file that holds the labels, by its name, or without a header by its number from 1.
         columns: the columns of a ``.csv`` file that are x, likewise; by default all but the label.
         token: what the sentences of a ``.txt`` file are cut into, "word" or "character"; by default words.
         length: how many of them a sentence of a ``.txt`` file may have; by default as many as the longest has. Of MIDI files
@@ -361,7 +378,8 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     if wishes.labels is not None:
         source = hide(source, wishes.labels)
     view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
-    view = replace(view, class_names=source.class_names, missing=wishes.missing, paired=source.paired)
+    told = {"class_names": source.class_names, "columns": source.columns, "paired": source.paired}
+    view = replace(view, missing=wishes.missing, **told)
     raw = source.splits["train"][0]
     splits = {split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()}
     decided = {name: getattr(view, name) for name in ("kind", "binarization", "dequantization")}
@@ -420,10 +438,10 @@ def _source(name: str | Path, path: Path | None, wishes: Wishes) -> Source:
     return npz.read(path, wishes.missing, wishes.sequence)
 
 
-def _fits(raw: Any, x_shape: torch.Size) -> bool:
+def _fits(raw: np.ndarray, x_shape: torch.Size) -> bool:
     """Whether rows have this shape, a channel of 1 left out or not."""
-    shape = tuple(np.shape(raw))[1:]
-    return len(raw) > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[0] == 1 else tuple(x_shape))
+    shape = raw.shape[1:]
+    return raw.size > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[0] == 1 else tuple(x_shape))
 
 
 def _sha256(x: Tensor | np.ndarray, y: Tensor | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from pyrogen.conditions import UNKNOWN
+from pyrogen.registry import unknown
 
 BLANK = "<blank>"
 """The word, number 0, that fills captions up to the length of the longest."""
+HOLES = ("", "nan", "na")
+"""What tables hold where something is not there, in small letters."""
 # whole numbers up to here in a y that is shaped as an image number its classes; above, they are grey levels
 LARGEST_LAYOUT = 127
 
@@ -38,8 +41,8 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
     images of grey levels         r / 255, float32
     ============================  ==================================================
 
-    Where there is one label a datum, that of some may be unknown: −1 among numbers, and "", None or NaN, as tables have them,
-    become :data:`pyrogen.conditions.UNKNOWN`, which is no class.
+    Where there is one label a datum, that of some may be unknown: −1, among names too, and "", None, NaN or "NA", as tables
+    have them, become :data:`pyrogen.conditions.UNKNOWN`, which is no class.
 
     Images have channels first, whichever way they come, and layouts, which are images of classes, have none.
 
@@ -67,8 +70,8 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
     if dimensions == {2} and _one_hot(np.concatenate(list(y.values()))):
         chosen = {split: values.argmax(1) for split, values in y.items()}
         return Named(_tensors(chosen, np.int64), guess="one-hot rows are labels")
-    if dimensions == {4}:
-        y = {split: _channels_first(values) for split, values in y.items()}
+    if dimensions == {4} and channels_last(list(y.values())):
+        y = {split: np.ascontiguousarray(np.moveaxis(values, -1, 1)) for split, values in y.items()}
     if "f" in kinds:
         return Named(_tensors(y, np.float32))
     if min(dimensions) > 2 and max(int(v.max()) for v in y.values()) > LARGEST_LAYOUT:
@@ -81,7 +84,7 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
 
 def _one_each(where: str, y: Mapping[str, np.ndarray]) -> Named:
     """One label a datum, of which some may be unknown."""
-    known = {split: np.array([not _is_unknown(v) for v in values.tolist()], bool) for split, values in y.items()}
+    known = {split: np.array([not is_unknown(v) for v in values.tolist()], bool) for split, values in y.items()}
     found = _numbered(where, {split: _plain(values[known[split]]) for split, values in y.items()})
     hidden = sum(int((~rows).sum()) for rows in known.values())
     if not hidden:
@@ -99,11 +102,9 @@ def _one_each(where: str, y: Mapping[str, np.ndarray]) -> Named:
     return Named(filled, found.names, "; ".join(filter(None, (found.guess, guess))))
 
 
-def _is_unknown(label: object) -> bool:
+def is_unknown(label: object) -> bool:
     """Whether a label says that there is none, in whatever form of NaN: pandas has several."""
-    return (
-        label == "" if isinstance(label, str) else str(label) in (str(UNKNOWN), f"{UNKNOWN}.0", "None", "nan", "<NA>")
-    )
+    return label is None or str(label).lower() in (*HOLES, "<na>", str(UNKNOWN), f"{UNKNOWN}.0")
 
 
 def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
@@ -122,16 +123,67 @@ def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
     return _in_order(whole, "labels without a 0 are numbered from it")
 
 
-def channels_last(values: np.ndarray) -> bool:
+def channels_last(splits: Sequence[np.ndarray]) -> bool:
     """Whether images ``(N, ·, ·, ·)`` end in their channels: 1 or 3, or, of grey levels, 2 or 4 with transparency."""
-    _, first, second, last = values.shape
+    _, first, second, last = splits[0].shape
     if last not in (2, 4) or min(first, second) <= 4:
         return last in (1, 3) and first not in (1, 3)
-    return values.dtype.kind in "biu" or bool(values.size and values.min() >= 0 and values.max() <= 1)
+    return all(values.dtype.kind in "biu" or not ((values < 0) | (values > 1)).any() for values in splits)
 
 
-def _channels_first(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.moveaxis(values, -1, 1)) if channels_last(values) else values
+def number_as(where: str, y: np.ndarray, names: Sequence[str], known: Tensor | None, missing: bool = False) -> Tensor:
+    """Further y, read as :func:`number` read that of the data: by the names that these gave to their classes.
+
+    Args:
+        where: what an error names.
+        y: ``(N, ...)``, as people write it.
+        names: what the labels 0, 1 ... of the data mean; of labels that were whole numbers without a 0, these.
+        known: y of the data; None of data without.
+        missing: whether NaN among real numbers stands for what is not there.
+
+    Raises:
+        ValueError: a class that is none of the data's, or a y of another shape or sort.
+    """
+    one_each = known is None or (known.dim() == 1 and not known.is_floating_point())
+    if y.ndim == 1 and one_each:
+        told = np.array([not is_unknown(label) for label in y.tolist()], bool)
+        labels = torch.full((len(y),), UNKNOWN)
+        labels[torch.from_numpy(told)] = torch.from_numpy(_looked_up(where, _plain(y[told]), names))
+        return labels
+    y = _plain(y)
+    _check(where, "new", y, missing)
+    if known is None:
+        return torch.from_numpy(y.astype(np.float32 if y.dtype.kind == "f" else np.int64))
+    if one_each and y.ndim == 2 and bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()):
+        return torch.from_numpy(y.argmax(1))
+    turned = [y, *([np.moveaxis(y, -1, 1), y[:, 0], y[..., 0]] if y.ndim == 4 else [])]
+    alike = next((v for v in turned if v.shape[1:] == known.shape[1:]), None)
+    if alike is None or (y.dtype.kind == "f" and not known.is_floating_point()):
+        what = "real numbers" if known.is_floating_point() else "whole numbers"
+        raise ValueError(
+            f"{where}: y is {what} of shape {tuple(known.shape[1:])} a datum; got {y.dtype} of {y.shape[1:]}."
+        )
+    if not known.is_floating_point():
+        return torch.from_numpy(alike.astype(np.int64))
+    # images of grey levels were divided, unless they were real numbers beyond
+    grey = y.dtype.kind in "biu" and y.ndim > 2 and bool(((known >= 0) & (known <= 1)).all())
+    return torch.from_numpy(alike.astype(np.float32) / np.float32(255 if grey else 1))
+
+
+def _looked_up(where: str, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Numbers of labels that are all known: of names theirs, and of whole numbers, where these were renamed, likewise."""
+    if labels.dtype.kind != "U":
+        _check(where, "new", labels, missing=False)
+        labels = labels.astype(np.int64)
+        if not names or not all(name.isdecimal() for name in names):
+            return labels
+    if not names and len(labels):
+        raise ValueError(f"{where}: y holds the name {str(labels[0])!r}, and the classes of these data are numbers.")
+    known = {name: k for k, name in enumerate(names)}
+    strange = next((label for label in map(str, labels.tolist()) if label not in known), None)
+    if strange is not None:
+        raise unknown("class", strange, names)
+    return np.array([known[str(label)] for label in labels.tolist()], np.int64)
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from torch.utils.data import Dataset
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import arrays as own
 from pyrogen.data.dataset import MEMORY, Data, Wishes, load, prepare
+from pyrogen.data.given import array_of, tensor_of, x_and_y
 from pyrogen.data.resize import resize
 from pyrogen.data.source import tenths
 from pyrogen.data.split import Split, draw_split
-from pyrogen.data.table import LABELS
 from pyrogen.data.view import choose
 from pyrogen.registry import unknown
 
@@ -46,8 +46,9 @@ def from_arrays(
     """A data set of what is in memory; splits that are not given are cut from train, a tenth each.
 
     Each x, ``(N, ...)``, is a NumPy array, a tensor, a ``pandas.DataFrame`` of numbers, whose column ``label``, ``class``
-    or ``y`` is y if no y is given, or a ``torch.utils.data.Dataset`` of x or (x, y). What the values mean is said in
-    :func:`pyrogen.data.arrays.read`, and the other arguments in :func:`pyrogen.data.load`.
+    or ``y`` is y if no y is given and whose columns may stand in another order in each split, or a
+    ``torch.utils.data.Dataset`` of x or (x, y). What the values mean is said in :func:`pyrogen.data.arrays.read`, and the
+    other arguments in :func:`pyrogen.data.load`.
 
     Args:
         x_train: the data; ``levels`` is their number of grey levels, where they are whole numbers.
@@ -57,14 +58,15 @@ def from_arrays(
     """
     given = {"train": (x_train, y_train), "valid": (x_valid, y_valid), "test": (x_test, y_test)}
     found: dict[str, np.ndarray] = {} if levels is None else {"levels": np.asarray(levels)}
+    columns: tuple[str, ...] = ()
     for split, (x, y) in given.items():
         if x is not None:
-            x, inner = _x_and_y(x)
-            found[f"x_{split}"] = x
-            y = inner if y is None else y
+            held = x_and_y(x, columns)
+            found[f"x_{split}"], columns = held.x, columns or held.columns
+            y = held.y if y is None else y
         if y is not None:
-            found[f"y_{split}"] = _array(y)
-    source = own.read(found, name, name, "arrays in memory", missing, sequence)
+            found[f"y_{split}"] = array_of(y)
+    source = replace(own.read(found, name, name, "arrays in memory", missing, sequence), columns=columns)
     source = source if size is None else resize(source, size)
     wishes = Wishes(
         kind=kind,
@@ -113,9 +115,9 @@ def as_split(given: Any, y: Tensor | None, kinds: Sequence[str], standardized: b
             f"the model was trained on standardized data, and {type(given).__name__} holds raw ones; pass "
             "run.data.like(x), or a tensor of what the model reads."
         )
-    x, inner = _x_and_y(given)
+    x, inner, _ = x_and_y(given)
     told = inner if y is None else y
-    labels = None if told is None else torch.as_tensor(told)
+    labels = None if told is None else tensor_of(told)
     if x.dtype.kind not in "biu" or x.size == 0 or x.max() <= 1 or {"levels", "counts", "tokens"} & set(kinds[:1]):
         return Split(torch.from_numpy(x.astype(np.float32)), labels, "own")
     found = {"x_train": x, "x_valid": x[:1], "x_test": x[:1]}
@@ -160,70 +162,3 @@ def _of_split(split: Split) -> Data:
         guessed=split.view.guess,
         paired=split.view.paired,
     )
-
-
-def _x_and_y(given: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Arrays of what holds x, or x and y."""
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(given, pandas.DataFrame):
-        named = [c for c in given.columns if str(c).lower() in LABELS]
-        if len(named) > 1:
-            raise ValueError(f"columns {', '.join(map(repr, named))} could all be the label; pass it as y_train.")
-        table = given.drop(columns=named)
-        words = [c for c in table.columns if not pandas.api.types.is_numeric_dtype(table[c])]
-        if words:
-            raise ValueError(f"column {words[0]!r} of the DataFrame holds no numbers; encode it, or leave it out.")
-        # of truth values beside numbers pandas makes objects
-        truths = [c for c in table.columns if pandas.api.types.is_bool_dtype(table[c])]
-        if len(truths) < len(table.columns):
-            table = table.astype(dict.fromkeys(truths, np.uint8))
-        x = table.to_numpy() if all(t.kind in "biu" for t in table.dtypes) else table.to_numpy(np.float64)
-        # whole numbers below 0 count nothing
-        x = x.astype(np.float64) if x.dtype.kind == "i" and x.size and x.min() < 0 else x
-        return x, _array(given[named[0]]) if named else None
-    if isinstance(given, Dataset):
-        return _of_dataset(given)
-    return _array(given), None
-
-
-def _of_dataset(dataset: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    if not hasattr(dataset, "__len__"):
-        raise ValueError(f"{type(dataset).__name__} is a stream without a length; pass its data as an array.")
-    if len(dataset) == 0:
-        raise ValueError(f"{type(dataset).__name__} is empty; pass a data set with data.")
-    items = [dataset[i] for i in range(len(dataset))]
-    rows = [item if isinstance(item, (tuple, list)) else (item,) for item in items]
-    if len(rows[0]) > 2:
-        raise ValueError(f"{type(dataset).__name__} gives {len(rows[0])} things a datum; expected x, or x and y.")
-    try:
-        columns = [np.stack([_array(row[i]) for row in rows]) for i in range(len(rows[0]))]
-    except ValueError as error:
-        raise ValueError(
-            f"the data of {type(dataset).__name__} have not all one shape ({error}); resize them."
-        ) from error
-    return columns[0], columns[1] if len(columns) == 2 else None
-
-
-def _array(given: Any) -> np.ndarray:
-    """A NumPy array of a tensor, a series or anything like an array."""
-    if isinstance(given, Tensor):
-        given = given.detach().cpu()
-        return given.float().numpy() if given.dtype in (torch.bfloat16, torch.float16) else given.numpy()
-    if given is None or isinstance(given, (str, Path, Data, dict)) or callable(given):
-        raise ValueError(
-            f"expected data, got {type(given).__name__}: pass an array, a tensor, a DataFrame, a torch Dataset, a data set "
-            "or its name."
-        )
-    rows = [np.shape(row) for row in given] if isinstance(given, (list, tuple)) else []
-    other = next((i for i, shape in enumerate(rows) if shape != rows[0]), None)
-    if other is not None:
-        raise ValueError(
-            f"row 0 has shape {rows[0]} and row {other} {rows[other]}; expected rows of one shape: cut sequences into "
-            "windows of one length, or pass tokens, filled up with -1 behind their ends, by kind='tokens'."
-        )
-    try:
-        found = np.asarray(given)
-        # of what is no word among words, as NaN, NumPy would make one
-        return np.asarray(given, dtype=object) if rows and found.dtype.kind == "U" else found
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{type(given).__name__} is no array of numbers ({error}); pass a NumPy array.") from error

@@ -13,6 +13,7 @@ from torch import Tensor
 from pyrogen.conditions import Condition
 from pyrogen.data import images
 from pyrogen.data.dataset import Data
+from pyrogen.kinds import SMALLEST
 from pyrogen.registry import unknown
 
 FILES = (".npy", ".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -102,18 +103,19 @@ def _of_file(path: Path, condition: Condition) -> Tensor:
     if values.shape != shape:
         told = "; resize it" if condition.picture else f", {_by(shape)}"
         raise ValueError(f"{path} holds {_by(values.shape)} numbers, and the model takes {condition}{told}.")
-    whole = values.dtype.kind in "biu"
     if condition.classes is not None:
-        return torch.from_numpy(values.astype(np.int64) if whole else values)
-    return torch.from_numpy((values / 255 if values.dtype == np.uint8 else values).astype(np.float32))
+        return torch.from_numpy(values.astype(np.int64) if values.dtype.kind in "biu" else values)
+    # whole numbers are grey levels in what is a picture, and numbers in all else
+    grey = condition.picture is not None and min(condition.picture[1:]) >= SMALLEST and values.dtype.kind in "iu"
+    return torch.from_numpy((values / 255 if grey else values).astype(np.float32))
 
 
 def _pixels(path: Path, condition: Condition) -> np.ndarray:
-    """``(C, H, W)`` uint8 in as many channels as the model takes."""
+    """``(C, H, W)`` in [0, 1], in as many channels as the model takes."""
     picture = condition.need_picture("the model")
     if picture[0] not in (1, 3):
         raise ValueError(f"{path} has 1 or 3 channels, and the model takes {condition}; give it as a .npy file.")
-    return images.pixels(images.read(path, picture[0] == 3))
+    return images.pixels(images.read(path, picture[0] == 3)) / 255
 
 
 def _classes_of(path: Path) -> np.ndarray:

@@ -36,10 +36,7 @@ class Scale:
         if raw.dim() != 2:
             return cls._of_alike(source.name, raw)
         train = raw.double()
-        hole = train.isnan()
-        # not sd == 0: rounding gives a constant 0.1 a standard deviation of 1e-17
-        low, high = train.masked_fill(hole, math.inf).amin(0), train.masked_fill(hole, -math.inf).amax(0)
-        constant = (low >= high).nonzero().flatten().tolist()
+        constant = _constant(train, 0).nonzero().flatten().tolist()
         if constant:
             named = ", ".join(repr(source.columns[i]) if source.columns else str(i + 1) for i in constant)
             raise ValueError(
@@ -56,10 +53,10 @@ class Scale:
         values = raw.movedim(1, 0).reshape(channels, -1) if channels > 1 else raw.reshape(1, -1)
         means = [row.double().nanmean() for row in values]
         sds = [(row.double() - mean).square().nanmean().sqrt() for row, mean in zip(values, means, strict=True)]
-        if any(row[~row.isnan()].amin() >= row[~row.isnan()].amax() for row in values):
+        if any(_constant(row.double(), 0) for row in values):
             raise ValueError(
-                f"{name!r}: a channel has one value only in train, so it cannot be standardized, and a density over it has "
-                "no bound; remove it, or load with standardize=False."
+                f"{name!r}: a channel has one value only in train, or none, so it cannot be standardized, and a density over "
+                "it has no bound; remove it, or load with standardize=False."
             )
         each = (channels, *[1] * (raw.dim() - 2))
         return cls(*(torch.stack(v).reshape(each).expand(raw.shape[1:]).contiguous() for v in (means, sds)))
@@ -80,3 +77,10 @@ class Scale:
     def restore(self, x: Tensor) -> Tensor:
         """The raw values of x, such as a model's samples: x · sd + mean, ``(..., *x_shape)`` float64."""
         return x.double() * self.sd.to(x.device) + self.mean.to(x.device)
+
+
+def _constant(values: Tensor, dim: int) -> Tensor:
+    """Where what was observed along a dimension is one value, or nothing."""
+    hole = values.isnan()
+    # not sd == 0: rounding gives a constant 0.1 a standard deviation of 1e-17
+    return values.masked_fill(hole, math.inf).amin(dim) >= values.masked_fill(hole, -math.inf).amax(dim)

@@ -219,6 +219,16 @@ class Split(TensorDataset):
 
     def _rows(self, index: Any) -> Tensor:
         """Row numbers of whatever can index a tensor."""
+        # without counting all rows for the few that are asked for
+        if isinstance(index, int):
+            return torch.tensor(range(len(self))[index])
+        if isinstance(index, slice):
+            return torch.from_numpy(np.arange(*index.indices(len(self))))
+        if isinstance(index, Tensor) and index.dtype == torch.long:
+            rows = torch.where(index < 0, index + len(self), index).cpu()
+            if ((rows < 0) | (rows >= len(self))).any():
+                raise IndexError(f"{self!r} has no rows from {int(index.min())} to {int(index.max())}.")
+            return rows
         return torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
 
 

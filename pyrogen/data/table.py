@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,12 +12,11 @@ import numpy as np
 import torch
 
 from pyrogen.conditions import UNKNOWN
-from pyrogen.data.label import Named, number
+from pyrogen.data.label import HOLES, Named, is_unknown, number
 from pyrogen.data.source import LARGEST_COUNT, Source, tenths, within_a_turn
 from pyrogen.registry import unknown
 
 LABELS = ("label", "class", "y")
-HOLES = ("", "nan", "na")
 HEADLESS = "the first row holds numbers and is no header"
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -27,14 +27,19 @@ def read(path: Path, missing: bool = False, label: str | None = None, columns: S
     """Real vectors, one a row; a column named ``label``, ``class`` or ``y`` holds the labels, or the one named here.
 
     By ``kind="counts"`` they are whole numbers from 0, by ``kind="angle"`` radians, where the values can be.
-    The first row is a header if no cell of it is a number. Labels are whole numbers from 0, or names, which are sorted
-    and numbered; one that is empty, or −1, is unknown. Train, valid and test are 80, 10 and 10 % of the rows, by a fixed
-    permutation. With ``missing``, an empty cell, ``nan`` or ``NA`` is a number that was not observed.
+    The first row is a header if a cell of it says something and none is a number. Labels are whole numbers from 0, or names,
+    which are sorted and numbered; one that is empty, ``nan``, ``NA`` or −1 is unknown. Train, valid and test are 80, 10 and
+    10 % of the rows, by a fixed permutation. With ``missing``, an empty cell, ``nan`` or ``NA`` is a number that was not
+    observed.
 
     Raises:
-        ValueError: the file is none, or a value in it is no finite number; column and row are named.
+        ValueError: the file is none, two columns have one name, or a value is no finite number; column and row are named.
     """
     header, lines = _parsed(path)
+    for names, where in ((header, "its header"), (columns, "columns=")):
+        twice = next((name for name, count in Counter(names).items() if count > 1 and name), None)
+        if twice is not None:
+            raise ValueError(f"{path}: {where} names column {twice!r} twice; name each once.")
     wanted = [_column(path, header, len(lines[0][1]), name) for name in columns]
     if label is None:
         named = [i for i, name in enumerate(header) if name.lower() in LABELS and i not in wanted]
@@ -95,7 +100,8 @@ def _parsed(path: Path) -> tuple[list[str], Lines]:
         for mark, said in ((";", "';'"), ("\t", "tabs")):
             if mark in lines[0][1][0]:
                 raise ValueError(f"{path}: columns stand between {said}; save it with commas between them.")
-    header = lines.pop(0)[1] if lines and not any(_value(c) is not None for c in lines[0][1]) else []
+    said = [c for c in lines[0][1] if c.lower() not in HOLES] if lines else []
+    header = lines.pop(0)[1] if said and all(number_of(c) is None for c in said) else []
     if not lines:
         raise ValueError(f"{path} holds no rows of numbers.")
     width = len(header or lines[0][1])
@@ -108,7 +114,7 @@ def _parsed(path: Path) -> tuple[list[str], Lines]:
 def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str, missing: bool) -> float:
     if missing and cell.lower() in HOLES:
         return math.nan
-    value = _value(cell)
+    value = number_of(cell)
     if value is not None and abs(value) <= LARGEST:
         return value
     raise ValueError(
@@ -120,7 +126,7 @@ def _number(path: Path, header: Sequence[str], row: int, column: int, cell: str,
 
 def _labels(path: Path, header: Sequence[str], lines: Lines, column: int) -> Named:
     cells = [cells[column] for _, cells in lines]
-    values = [_value(c) if c else UNKNOWN for c in cells]
+    values = [UNKNOWN if is_unknown(c) else number_of(c) for c in cells]
     named = None in values
     for (row, _), cell, value in zip(lines, cells, values, strict=True):
         if not named and not (value is not None and float(value).is_integer() and UNKNOWN <= value < 2**31):
@@ -143,8 +149,10 @@ def _name(header: Sequence[str], column: int) -> str:
     return repr(header[column]) if header else str(column + 1)
 
 
-def _value(cell: str) -> float | None:
+def number_of(cell: str) -> float | None:
+    """The number that a cell of a table is, in the digits and signs of ASCII; None of what is none, as 1_000."""
     try:
-        return float(cell)
+        # Python takes underscores between digits, and digits of all scripts
+        return float(cell) if cell.isascii() and "_" not in cell else None
     except ValueError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from pyrogen.vocabulary import Vocabulary, lengths
 
 # a word that training shows once teaches nothing; as the unknown word it teaches what that is worth
 AT_LEAST = {"word": 2, "character": 1}
+
+ENDS = re.compile("\r\n|\r|\n")
 
 Texts = Mapping[str, Sequence[str]]
 
@@ -60,9 +63,11 @@ def read_lines(path: Path) -> list[str]:
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); expected a text.") from error
     try:
-        return [line.rstrip() for line in raw.decode("utf-8-sig").rstrip().splitlines()]
+        text = raw.decode("utf-8-sig").rstrip()
+        # str.splitlines would also cut at characters that no editor counts as the end of a line
+        return [line.rstrip() for line in ENDS.split(text)] if text else []
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        line = len(ENDS.split(raw[: error.start].decode("latin-1")))
         raise ValueError(f"{path}: line {line} is not in UTF-8; convert the file, as by iconv -t UTF-8.") from error
 
 
@@ -137,5 +142,5 @@ def windows(text: str, length: int) -> list[str]:
 
 def labelled(names: Mapping[str, Sequence[str]]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Numbers of the names of labels in each split, and the names in alphabetical order."""
-    known = sorted({name for part in names.values() for name in part})
-    return {s: torch.tensor([known.index(name) for name in part]) for s, part in names.items()}, tuple(known)
+    known = {name: k for k, name in enumerate(sorted({name for part in names.values() for name in part}))}
+    return {s: torch.tensor([known[name] for name in part]) for s, part in names.items()}, tuple(known)

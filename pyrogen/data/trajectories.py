@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.data.source import SPLITS, Source
+from pyrogen.data.table import number_of
 from pyrogen.data.text import read_lines
 
 KIND = "paths"
@@ -169,11 +170,8 @@ def _agent(cell: str) -> str:
 
 
 def _value(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    value = number_of(cell)
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _span(frames: np.ndarray, rows: np.ndarray) -> str:

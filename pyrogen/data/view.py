@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.data.scale import Scale
-from pyrogen.data.source import Source
+from pyrogen.data.source import Source, within_a_turn
 from pyrogen.kinds import IMAGE_KINDS, PLAIN, kind_named
 from pyrogen.registry import choices, unknown
 from pyrogen.vocabulary import Vocabulary, numbered
@@ -38,7 +38,7 @@ class View:
     ======================  =====================================
 
     It also knows what a split by itself is to be told of its data: the names of classes, whether NaN in x is what was not
-    observed, and whether each y belongs to its x.
+    observed, whether each y belongs to its x, and the names of the columns of a table.
     """
 
     kind: str = "real"
@@ -53,11 +53,47 @@ class View:
     class_names: tuple[str, ...] = ()
     missing: bool = False
     paired: bool = True
+    columns: tuple[str, ...] = ()
 
     @property
     def fresh(self) -> bool:
         """Whether training sees a new draw in every batch."""
         return self.binarization == "dynamic" or self.dequantization
+
+    def check(self, raw: Tensor) -> None:
+        """Refuse raw values that the data, of which this is a view, cannot have.
+
+        Raises:
+            ValueError: what they are, and what was expected.
+        """
+        kind = kind_named(self.kind)
+        seen = (raw[~raw.isnan()] if self.missing and kind.vectors else raw).float()
+        if seen.numel() and (seen.isinf().any() or not self._can_have(seen)):
+            raise ValueError(
+                f"{self.data_name!r}: expected further raw data as the others were ({self._words}); got "
+                f"{str(raw.dtype).removeprefix('torch.')} from {seen.min().item():g} to {seen.max().item():g}."
+            )
+
+    def _can_have(self, seen: Tensor) -> bool:
+        if self._levelled:
+            return bool(((seen == seen.round()) & (seen >= 0) & (seen < (self.levels or 0))).all())
+        if self.kind == "angle":
+            return within_a_turn(seen.min().item(), seen.max().item())
+        if self.vocabulary is not None and seen.max() >= len(self.vocabulary):
+            return False
+        return kind_named("unit" if self._random else self.kind).check(seen)
+
+    @property
+    def _words(self) -> str:
+        if self._levelled:
+            return f"whole numbers from 0 to {(self.levels or 0) - 1}"
+        if self.vocabulary is not None:
+            return f"numbers of {len(self.vocabulary)} words, and −1 after the end"
+        return "finite numbers" if self.kind == "real" else kind_named("unit" if self._random else self.kind).words
+
+    @property
+    def _levelled(self) -> bool:
+        return self.levels is not None and self.kind in IMAGE_KINDS
 
     def draw(self, raw: Tensor, noise: Tensor | None = None) -> Tensor:
         """x of the raw values, same shape, float32; random views take uniform noise, or torch's global generator."""
@@ -78,9 +114,9 @@ class View:
         # in NumPy: torch would wake its threads for each of many small blocks
         blocks, within = np.divmod(rows.numpy(), BLOCK)
         noise = np.empty((len(rows), *shape), np.float32)
-        for block in np.unique(blocks):
-            generator = np.random.default_rng([self.seed % 2**64, block, *split.encode()])
-            here = blocks == block
+        order = blocks.argsort(kind="stable")
+        for here in np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1) if len(order) else []:
+            generator = np.random.default_rng([self.seed % 2**64, blocks[here[0]], *split.encode()])
             noise[here] = generator.random((BLOCK, *shape), np.float32)[within[here]]
         return torch.from_numpy(noise)
 

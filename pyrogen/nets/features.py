@@ -14,9 +14,9 @@ from pyrogen.nets.frozen import descend, freeze
 class Features(nn.Module):
     """What a small convolutional network sees in images once it has learned what they are of.
 
-    It learns the labels that are known; where there are none, how far an image was turned, by 0, 1, 2 or 3 right angles. What
-    it sees are the activations of its layers, each divided so that their variances add up to the number of elements of a
-    datum.
+    It learns the labels that are known; where these are of fewer than 2 classes, how far an image was turned, by 0, 1, 2 or 3
+    right angles. What it sees are the activations of its layers, each divided so that their variances add up to the number of
+    elements of a datum.
 
     Shapes: ``(N, C, H, W)`` to ``(N, width, H, W)``, ``(N, 2 width, H/2, W/2)`` and ``(N, 4 width)``.
     Reference: turned images: Gidaris, Singh & Komodakis 2018, Unsupervised representation learning by predicting image
@@ -65,15 +65,15 @@ class Features(nn.Module):
             The linear layer that names the classes from the activations of the last layer, in units of ``sizes``.
 
         Raises:
-            ValueError: there are no labels, and the images are not square, so that turning changes their shape.
+            ValueError: there are no labels of 2 classes, and the images are not square, so that turning changes their shape.
         """
         labels, images = None, x
-        if y is not None and y.dim() == 1 and not y.is_floating_point() and bool((y >= 0).any()):
+        if y is not None and y.dim() == 1 and not y.is_floating_point() and len(y[y >= 0].unique()) > 1:
             labels, images = y[y >= 0], x[y >= 0]
         if labels is None and x.shape[-1] != x.shape[-2]:
             raise ValueError(
-                "without labels features are learned from turned images, which must be square; got x_shape="
-                f"{tuple(x.shape[1:])}."
+                "without labels of 2 classes or more features are learned from turned images, which must be square; got "
+                f"x_shape={tuple(x.shape[1:])}."
             )
         head = nn.Linear(self.last, 4 if labels is None else int(labels.max()) + 1).to(x)
         both = nn.ModuleDict({"features": self, "head": head})

@@ -1,0 +1,135 @@
+"""What holds x, or x and y, in memory, as arrays: arrays, tensors, tables of pandas and data sets of torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from pyrogen.data.table import LABELS
+
+
+class Given(NamedTuple):
+    """Arrays of what was given: x ``(N, ...)``, y where it held one, and the names of a DataFrame's columns that are x."""
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+    columns: tuple[str, ...] = ()
+
+
+def x_and_y(given: Any, columns: Sequence[str] = ()) -> Given:
+    """Arrays of what holds x, or x and y.
+
+    Args:
+        given: a ``pandas.DataFrame``, a ``torch.utils.data.Dataset``, or x alone.
+        columns: the names that those of a DataFrame must be, and in what order they are wanted; none: any.
+
+    Raises:
+        ValueError: it is no data, or a DataFrame with other columns or with what is no number.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(given, pandas.DataFrame):
+        return _of_table(given, columns, pandas)
+    if isinstance(given, Dataset):
+        return _of_dataset(given)
+    return Given(array_of(given))
+
+
+def array_of(given: Any) -> np.ndarray:
+    """A NumPy array of a tensor, a series or anything like an array, in the machine's own order of bytes.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(given, Tensor):
+        given = given.detach().cpu()
+        return given.float().numpy() if given.dtype in (torch.bfloat16, torch.float16) else given.numpy()
+    if isinstance(given, (str, Path, dict)) or callable(given) or not hasattr(given, "__len__"):
+        raise ValueError(
+            f"expected data, got {type(given).__name__}: pass an array, a tensor, a DataFrame, a torch Dataset, a data set "
+            "or its name."
+        )
+    rows = [np.shape(row) for row in given] if isinstance(given, (list, tuple)) else []
+    other = next((i for i, shape in enumerate(rows) if shape != rows[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"row 0 has shape {rows[0]} and row {other} {rows[other]}; expected rows of one shape: cut sequences into "
+            "windows of one length, or pass tokens, filled up with -1 behind their ends, by kind='tokens'."
+        )
+    try:
+        found = np.asarray(given)
+        # of what is no word among words, as NaN, NumPy would make one
+        found = np.asarray(given, dtype=object) if rows and found.dtype.kind == "U" else found
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{type(given).__name__} is no array of numbers ({error}); pass a NumPy array.") from error
+    return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
+
+
+def tensor_of(given: Any) -> Tensor:
+    """The same as a tensor of numbers.
+
+    Raises:
+        ValueError: it is none, or holds names.
+    """
+    found = array_of(given)
+    if found.dtype.kind not in "biuf":
+        raise ValueError(
+            f"expected numbers, got {found.dtype}; a model knows classes by their numbers: pass run.data.like(x, y), which "
+            "knows their names."
+        )
+    return torch.from_numpy(np.ascontiguousarray(found))
+
+
+def _of_table(given: Any, columns: Sequence[str], pandas: Any) -> Given:
+    names = list(map(str, given.columns))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"column {twice!r} is in the DataFrame twice; name each once.")
+    named = [c for c in given.columns if str(c).lower() in LABELS]
+    if len(named) > 1:
+        raise ValueError(f"columns {', '.join(map(repr, named))} could all be the label; pass it as y_train.")
+    table = given.drop(columns=named)
+    by_name = {str(c): c for c in table.columns}
+    odd = sorted(set(columns) ^ set(by_name)) if columns else []
+    if odd:
+        raise ValueError(
+            f"the columns of the DataFrame are not those of the training data: {', '.join(map(repr, odd[:5]))} "
+            f"{'is' if len(odd) == 1 else 'are'} in one of them alone; pass the same columns, in any order."
+        )
+    table = table[[by_name[name] for name in columns or by_name]]
+    words = [c for c in table.columns if not pandas.api.types.is_numeric_dtype(table[c])]
+    if words:
+        raise ValueError(f"column {words[0]!r} of the DataFrame holds no numbers; encode it, or leave it out.")
+    kinds = {t.kind for t in table.dtypes}
+    # said outright: of truth values, or whole numbers that may be missing, beside others pandas makes objects
+    if not kinds <= set("biu") or bool(table.isna().any(axis=None)):
+        x = table.to_numpy(np.float64, na_value=np.nan)
+    else:
+        x = table.to_numpy(bool if kinds == {"b"} else np.int64)
+    # whole numbers below 0 count nothing
+    x = x.astype(np.float64) if x.dtype.kind == "i" and x.size and x.min() < 0 else x
+    return Given(x, array_of(given[named[0]]) if named else None, tuple(map(str, table.columns)))
+
+
+def _of_dataset(dataset: Any) -> Given:
+    if not hasattr(dataset, "__len__"):
+        raise ValueError(f"{type(dataset).__name__} is a stream without a length; pass its data as an array.")
+    if len(dataset) == 0:
+        raise ValueError(f"{type(dataset).__name__} is empty; pass a data set with data.")
+    items = [dataset[i] for i in range(len(dataset))]
+    rows = [item if isinstance(item, (tuple, list)) else (item,) for item in items]
+    if len(rows[0]) > 2:
+        raise ValueError(f"{type(dataset).__name__} gives {len(rows[0])} things a datum; expected x, or x and y.")
+    try:
+        found = [np.stack([array_of(row[i]) for row in rows]) for i in range(len(rows[0]))]
+    except ValueError as error:
+        raise ValueError(
+            f"the data of {type(dataset).__name__} have not all one shape ({error}); resize them."
+        ) from error
+    return Given(*found)
