@@ -54,11 +54,10 @@ def labelled(model: Any, data: Data, limit: int | None) -> tuple[Tensor, Tensor]
     why = unattackable(model, data)
     if why:
         raise ValueError(why)
-    split = data.test
-    y = split.y
-    assert y is not None  # or it could not be attacked
-    known = (y >= 0).nonzero().flatten()[:limit]
-    return split.x[known].to(model.device), y[known].to(model.device)
+    split = data.test.known()
+    split = split if limit is None else split.spread(limit)
+    assert split.y is not None  # or it could not be attacked
+    return split.x.to(model.device), split.y.to(model.device)
 
 
 @verb
