@@ -5,13 +5,24 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
+from torch import nn
 
 import pyrogen
 from pyrogen import registry, storage
 from pyrogen.command.cli import main
+from pyrogen.data import Split, from_arrays
 from pyrogen.inference import fit
+from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.latents.anatomy import Anatomy
+from pyrogen.inference.latents.calibration import Calibration
+from pyrogen.inference.latents.gaps import Gaps
+from pyrogen.inference.latents.inversion_analysis import Inverted
+from pyrogen.inference.latents.predictive import Predictive
+from pyrogen.inference.latents.single_data import SingleData
+from pyrogen.inference.latents.surgery import Surgery
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.runs.analyse import analyse
 from pyrogen.inference.runs.kept_findings import read_findings
@@ -262,3 +273,52 @@ def test_a_walk_between_two_classes_is_the_one_asked_for(run, capsys):
     kept = json.loads((run.folder / "latents.json").read_text(encoding="utf-8"))
     assert list(kept["findings"]) == ["surgery", "walks"]
     assert kept["attributes"]["analyses"]["surgery"]["draws"] == 2
+
+
+class Seen(Exception):
+    """What an analysis looks at."""
+
+
+SORTED = from_arrays(
+    x_train=np.arange(40, dtype="float32").repeat(4).reshape(40, 4) / 40,
+    y_train=np.arange(40) // 10,
+    x_test=np.arange(40, dtype="float32").repeat(4).reshape(40, 4) / 40,
+    y_test=np.arange(40) // 10,
+    kind="unit",
+)
+
+
+@pytest.mark.parametrize(
+    ("verb", "analysis", "entry"),
+    [
+        ("gaps.gaps", Gaps(num_data=8), "vae"),
+        ("surgery.surgery", Surgery(num_data=8), "vae"),
+        ("predictive.predictive_check", Predictive(num_data=8), "vae"),
+        ("calibration.calibrate", Calibration(simulations=8), "vae"),
+        ("anatomy.overlap", Anatomy(limit=8), "vae"),
+        ("single_data.sample_posterior", SingleData(count=8), "vae"),
+        ("inversion_analysis.invert", Inverted(limit=8), "gan-nonsaturating"),
+    ],
+)
+def test_of_data_in_the_order_of_their_classes_an_analysis_looks_at_all_classes(verb, analysis, entry, monkeypatch):
+    def look(model, x, *asked, **settings):
+        raise Seen(getattr(x, "x", x))
+
+    monkeypatch.setattr(f"pyrogen.inference.latents.{verb}", look)
+    with pytest.raises(Seen) as seen:
+        analysis.run(pyrogen.create(entry, x_shape=(4,)), SORTED)
+    (x,) = seen.value.args
+    assert sorted({int(40 * v + 0.5) // 10 for v in x[:, 0].tolist()}) == [0, 1, 2, 3]
+
+
+def test_activity_is_of_all_classes():
+    class Looking(nn.Module):
+        def forward(self, x):
+            if len(x) > 2:
+                raise Seen(x)
+            return x.new_zeros(len(x), 4)
+
+    model = pyrogen.vae(encoder=Looking(), decoder=nn.Linear(2, 2), x_shape=(1,), latent_size=2, likelihood="Laplace")
+    with pytest.raises(Seen) as seen:
+        activity(model, Split(torch.arange(1000.0).unsqueeze(1) / 1000))
+    assert seen.value.args[0].flatten().tolist() == pytest.approx([k / 500 for k in range(500)])

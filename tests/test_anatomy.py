@@ -11,6 +11,7 @@ import pyrogen
 from pyrogen.data import load
 from pyrogen.inference import fit
 from pyrogen.inference.latents.anatomy import Anatomy, overlap, pulls
+from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.theory import one_latent
 
 
@@ -83,6 +84,30 @@ def test_overlap_is_that_of_the_quadrature():
     found, error = overlap(model, x, draws=20_000)
     assert found == pytest.approx(exact, abs=0.01)
     assert error > 0
+
+
+def test_the_error_of_an_overlap_leaves_each_datum_out_as_a_code_and_of_all_sums():
+    class Encoder(nn.Module):
+        def forward(self, x):
+            return torch.cat([x, x.abs().add(0.1).log()], -1)
+
+    model = pyrogen.vae(
+        encoder=Encoder(), decoder=nn.Linear(1, 1), x_shape=(1,), latent_size=1, likelihood="Normal(scale='fixed')"
+    )
+    x = torch.tensor([[-9.0], [-0.4], [0.1], [0.9], [1.0]])  # the first belief is wide, and overlaps with all
+    n, q = len(x), model.encode(x)
+    with seeded(0), torch.no_grad():
+        each = q.log_prob(q.sample((32,)).unsqueeze(2)).double()
+
+    def missed(rows):
+        own = each[:, rows][:, :, rows].softmax(-1).diagonal(dim1=1, dim2=2).mean()
+        return float(1 - own) / (1 - 1 / len(rows))
+
+    left = np.array([missed([m for m in range(n) if m != k]) for k in range(n)])
+    found, error = overlap(model, x)
+    assert found == pytest.approx(missed([*range(n)]))
+    assert error == pytest.approx(math.sqrt((n - 1) / n * ((left - left.mean()) ** 2).sum()))
+    assert math.isnan(overlap(model, x[:2])[1])
 
 
 def test_equal_beliefs_overlap_wholly_and_narrow_ones_not():

@@ -183,6 +183,8 @@ WRONG = {
     "labels": ({"y": Y[:3]}, r"one class for each of 1 datum or more; got x of shape \(200, 5\) and y of shape \(3,\)"),
     "unknown": ({"y": Y - 1}, "leave out data whose label is unknown"),
     "missing": ({"x": X.masked_fill(X > 0.9, math.nan)}, "some elements are missing; impute them first"),
+    "class": ({"y": Y + 1}, "names the classes 0 to 1, and the ones given go from 1 to 2"),
+    "whole": ({"x": (8 * X).byte()}, "x holds torch.uint8; pass"),
     "bounds": ({"bounds": (0.2, 1.0)}, "leave the range that they are to be kept in; pass bounds that hold them"),
     "seed": ({"seed": "one"}, "seed"),
 }
@@ -206,6 +208,7 @@ def test_what_cannot_be_attacked_is_refused_in_a_sentence(changed, said):
         (lambda: classifier(classes=None), "needs classes"),
         (lambda: classifier().sample(3, torch.tensor([0, 1, 2])), "numbered 0 to 1"),
         (lambda: maximize_activation(linear, Y, (SIZE,), steps=-1), "steps=-1"),
+        (lambda: maximize_activation(linear, Y + 1, (SIZE,)), "the ones given go from 1 to 2"),
     ],
 )
 def test_what_means_nothing_is_refused_in_a_sentence(make, said):
@@ -382,6 +385,31 @@ def test_a_finding_has_numbers_with_errors_and_says_what_to_do():
     assert all(0 < part["error"] < 0.1 for part in attacked.values())
     assert [p.name for p in found.pictures] == ["accuracy"]
     assert Attacks(at=0.001, shares=(), norm="2").run(linear_model(), linear_data()).verdict == "well"
+
+
+def test_a_classifier_that_knows_nothing_has_nothing_to_be_robust():
+    model = linear_model()
+    with torch.no_grad():
+        model.net.net[1].weight.zero_()
+    found = Attacks(at=0.2, shares=()).run(model, linear_data())
+    assert found.numbers["accuracy"]["value"] == found.numbers["attacked"]["many steps"]["value"]
+    assert found.numbers["most_frequent"] == float(Y.double().mean().maximum(1 - Y.double().mean()))
+    assert found.verdict == "open"
+    assert "how frequent classes are" in found.advice
+
+
+def test_a_model_reads_whole_numbers_and_few_data_are_of_all_classes():
+    found = FastGradient()(linear_model(), (8 * X).byte(), Y, 1.0)
+    assert torch.allclose((found.x - (8 * X).byte()).abs(), torch.ones_like(X))
+    order = Y.argsort(stable=True)
+    x, y = X[order].numpy(), Y[order].numpy()
+    data = from_arrays(x_train=x, y_train=y, x_valid=x, y_valid=y, x_test=x, y_test=y, standardize=False)
+    rows = torch.arange(20) * 10
+    expected = (MARGIN[order][rows] > 0).long() == Y[order][rows]
+    assert 0 < int(Y[order][rows].sum()) < 20
+    right = robustness(linear_model(), data, [0.05], FastGradient(), limit=20)["right"].values[0]
+    sides = MARGIN[order][rows].abs() > 0.05 * DUAL["inf"]
+    assert right.tolist() == (expected & sides).tolist()
 
 
 def test_what_names_no_classes_is_not_asked(pair):

@@ -275,6 +275,12 @@ def test_three_numbers_of_a_linear_model(clouds):
     assert found.completeness.value > 0.8
 
 
+def test_few_data_in_the_order_of_their_classes_are_walked_between_all(clouds):
+    order = clouds.test.y.argsort(stable=True)
+    found = three_numbers(identity(3), Split(clouds.test.x[order], clouds.test.y[order]), judge_of(clouds), n=10)
+    assert found.continuity.n > 0
+
+
 def test_generators_have_no_midpoints_of_data(clouds):
     gan = pyrogen.create(
         "gan-nonsaturating",

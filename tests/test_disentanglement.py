@@ -1,6 +1,7 @@
 """Scores of disentanglement: 1 for perfect codes, 0 for shuffled factors; and the critic that tells total correlation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -252,6 +253,20 @@ def test_an_encoder_that_sees_the_factors_does_well_and_random_ones_do_not():
     data.test.y[:, 2:] = 0
     assert "fewer than two factors" in analysis.refusal(seeing, data)
     assert random_codes(data.test.x, 4, 0).shape == (1000, 4)
+
+
+def test_it_is_asked_only_of_what_it_can_score():
+    data = load("independent-factors")
+    seeing = pyrogen.vae(encoder=Seeing(), decoder=nn.Linear(4, 32), x_shape=(16,), latent_size=4, likelihood="Normal")
+    assert "10 test data" in Disentangled().refusal(seeing, replace(data, test=data.test.take(10)))
+    data.test.y[:, 1:] = 0
+    data.test.y[1, 1:] = 1  # which is none of 20 at equal distances
+    assert Disentangled().refusal(seeing, data) == ""
+    assert "fewer than two factors" in Disentangled(limit=20).refusal(seeing, data)
+    with pytest.raises(ValueError, match="repeats=1: needs 2 or more"):
+        Disentangled(repeats=1)
+    with pytest.raises(ValueError, match="repeats=0: needs 1 or more"):
+        disentanglement(GRID.astype(float), GRID, repeats=0)
 
 
 def test_it_is_asked_only_where_factors_are_known(pair):

@@ -65,6 +65,14 @@ def test_an_encoder_learns_a_linear_generator_from_its_samples_and_both_are_as_g
     assert errors["encoder"].tried.shape == (20, 1)
 
 
+def test_one_datum_of_a_class_is_inverted_by_an_encoder_too():
+    m = pyrogen.create("cgan", x_shape=(3,), classes=2, latent_size=2)
+    encoder = learn_encoder(m, torch.tensor([1]), steps=2, hidden=(4,), batch=8)
+    assert encoder(data(1)).shape == (1, 2)
+    x, y = data(1), torch.tensor([1])
+    assert invert(m, x, y, method="both", encoder=encoder, steps=2, restarts=1).z.shape == (1, 2)
+
+
 def test_data_are_inverted_alike_whatever_stands_after_them_and_nothing_is_changed():
     m, x = linear().train(), data(60)
     torch.manual_seed(5)

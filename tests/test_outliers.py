@@ -331,6 +331,33 @@ def test_the_analysis_says_where_it_does_not_apply(digits, pair):
         Outliers(against="circle").run(plane, load("spiral"))
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("digits", {"kind": "unit"}),
+        ("digits", {"kind": "unit", "dequantization": False}),
+        ("digits", {"kind": "binary", "binarization": "static", "seed": 3}),
+        ("digits", {"kind": "levels", "size": 4}),
+        ("table", {}),
+        ("table", {"standardize": False}),
+    ],
+)
+def test_data_that_are_their_own_strangers_are_not_told_by_how_they_were_loaded(name, settings, tmp_path):
+    values = np.random.default_rng(0).normal(5, 2, (60, 3))
+    named = {"digits": "digits"}
+    for table, shift in (("table", 0), ("shifted", 8)):
+        np.savetxt(tmp_path / f"{table}.csv", values + shift, delimiter=",", header="a,b,c", comments="")
+        named[table] = str(tmp_path / f"{table}.csv")
+    data = load(named[name], **settings)
+    strangers = Outliers(against=named[name])._strangers(data, data.test, 0)[named[name]]
+    assert torch.allclose(strangers.x, data.test.x, atol=1e-6)
+    if name == "table":
+        sd = data.test.view.scale.sd if data.standardize else torch.ones(3, dtype=torch.float64)
+        shifted = Outliers(against=named["shifted"])._strangers(data, data.test, 0)[named["shifted"]]
+        assert torch.allclose(shifted.x.double() - data.test.x.double(), 8 / sd, atol=1e-5)
+        assert shifted.log_jacobian == data.test.log_jacobian
+
+
 def test_a_split_and_its_tensor_are_the_same_data(digits):
     model, data = digits
     part = data.test.take(5)

@@ -86,6 +86,13 @@ def test_what_is_told_apart_is_read_and_shuffled_labels_are_not(apart):
     assert found.representations == ["codes", "pixels", "PCA(2)", SHUFFLED]
 
 
+def test_components_are_called_by_how_many_there_are(apart):
+    wide = pyrogen.create("autoencoder", x_shape=(4,), latent_size=9, hidden=(), likelihood="Normal")
+    rivals = ["PrincipalComponents", PrincipalComponents(40), PrincipalComponents(3), "RandomFeatures"]
+    found = compare_representations(wide, apart, rivals, ["Linear"], [1], draws=2)
+    assert found.representations == ["codes", "PCA(4)", "PCA(3)", "random(9)", SHUFFLED]
+
+
 def test_a_paired_difference_is_known_better_than_either_side(digits, encoder):
     models = {"a": encoder, "b": encoder}
     found = compare_representations(models, digits, ["Untrained", "PrincipalComponents"], ["Linear"], [10], 4, 400)

@@ -18,6 +18,7 @@ from pyrogen.data import load
 from pyrogen.inference import Run, calibrate, sample_posterior
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.metric import Metric
+from pyrogen.inference.latents import sampling, single_data
 from pyrogen.inference.latents.mixing import APART, MixingWarning, diagnose_chains, in_words
 from pyrogen.inference.latents.single_data import SingleData, disagreement
 from pyrogen.inference.programs.plain import Program
@@ -479,6 +480,23 @@ def test_groups_shapes_files_and_nothing_else_changes(pair, tmp_path):
             xr.testing.assert_equal(read[group].to_dataset(), tree[group].to_dataset())
 
 
+def test_data_of_several_blocks_are_one_tree_whose_predictions_stand_at_their_draws(pair, monkeypatch):
+    """70 data are two blocks of unequal size, and one draw in five predicts."""
+    vae = pair()
+    x = torch.bernoulli(torch.full((70, 1, 4, 4), 0.4), generator=torch.Generator().manual_seed(0))
+    trees = []
+    for largest in (2**25, 2 * 12 * x.numel() // 5):
+        monkeypatch.setattr(sampling, "LARGEST", largest)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MixingWarning)
+            trees.append(sample_posterior(vae, x, draws=12, chains=2, warm_up=2))
+    whole, thinned = trees
+    assert whole["sample_stats"]["n_steps"].shape == whole["sample_stats"]["energy"].shape == (2, 12, 70)
+    assert thinned["posterior_predictive"]["draw"].values.tolist() == [0, 5, 10]
+    every = whole["posterior_predictive"].to_dataset()
+    xr.testing.assert_equal(thinned["posterior_predictive"].to_dataset(), every.sel(draw=[0, 5, 10]))
+
+
 def flat(x):
     with pyro.plate("n", len(x)):
         z = pyro.sample("z", dist.ImproperUniform(dist.constraints.real, (), ()))
@@ -558,6 +576,28 @@ def test_the_encoder_is_judged_against_the_exact_posterior():
     assert ratio.max() < bound(ratio.size)
     tree["posterior_q"]["z"] = tree["posterior_q"]["z"] + 2 * float(pca.narrow.max())
     assert float(disagreement(tree)["shift"].min()) > 1.5
+
+
+def test_a_datum_that_lost_a_chain_is_judged_by_the_others_and_is_not_well(monkeypatch):
+    pca = PCA(0)
+    tree = sample_posterior((pca.model, pca.guide), pca.x, draws=200, warm_up=150)
+    tree["posterior_q"]["z"] = tree["posterior"]["z"].copy()  # the encoder is right
+    tree["diagnostics"]["r_hat"] = tree["diagnostics"]["r_hat"] * 0 + 1
+    monkeypatch.setattr(single_data, "sample_posterior", lambda *asked, **settings: tree)
+    assert SingleData().run(None, load("digits")).verdict == "well"
+    z = tree["posterior"]["z"].values.astype(np.float64)
+    rest = z[[0, 2, 3], :, 0].reshape(-1, 3)
+    z[1, :, 0] = np.nan
+    tree["posterior"]["z"] = tree["posterior"]["z"].copy(data=z)
+    tree["diagnostics"]["lost"] = tree["diagnostics"]["lost"].copy(data=[1, 0, 0, 0, 0, 0])
+    tree.attrs["beware"] = in_words(tree["diagnostics"].to_dataset(), 1)
+    found = disagreement(tree)
+    encoder = tree["posterior_q"]["z"].values[:, :, 0].reshape(-1, 3).astype(np.float64)
+    np.testing.assert_allclose(found["shift"][0], (encoder.mean(0) - rest.mean(0)) / encoder.std(0), atol=1e-6)
+    np.testing.assert_allclose(found["ratio"][0], encoder.std(0) / rest.std(0), rtol=1e-5)
+    finding = SingleData().run(None, load("digits"))
+    assert finding.verdict == "open"
+    assert "of the datum 0 among 6 some chains never moved" in finding.says
 
 
 def test_the_analysis_answers_and_says_where_it_does_not_apply():

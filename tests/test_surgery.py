@@ -131,6 +131,15 @@ def test_the_energy_of_two_samples_is_judged_rightly():
         energy_test(a, b[:10])
 
 
+def test_coordinates_that_do_not_vary_leave_the_others_their_power():
+    a, b = torch.randn(2, 100, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([2.0, 1.0])[:, None, None]
+    still = torch.tensor([1.0, 0.1, 0.0]).expand(100, 3)
+    found = energy_test(torch.cat([a, still], 1), torch.cat([b, still], 1), 199)
+    assert found == pytest.approx(energy_test(a, b, 199))
+    assert found[1] == 1 / 200
+    assert energy_test(still, still, 19) == (0, 1)
+
+
 def test_the_p_value_is_that_of_all_ways_to_part_the_data():
     """Each of the 20 parts of six data anew, by its own call: a permutation is a statistic of the same pool."""
     pool = torch.randn(6, 3, generator=torch.Generator().manual_seed(3)) * torch.tensor([1.0, 10.0, 0.1])

@@ -8,6 +8,7 @@ import torch
 
 from pyrogen.data import load
 from pyrogen.inference import word_vectors
+from pyrogen.inference.representations.word_vectors import WordVectors
 
 CAPTIONS = Path(os.environ.get("PYROGEN_DATA", "/nowhere")) / ".." / "text" / "coco_captions" / "train.txt"
 NOUNS = "dog cat horse boy girl plate car train elephant giraffe bird cow tree boat kite"
@@ -49,6 +50,17 @@ def test_arithmetic_hits_the_number_and_not_of_shuffled_sentences(grammar, nouns
     assert len(answers) == len({*answers}) == 10
     assert not {*a, b[0]} & {*answers}
     assert found.near(a[0])[0] != a[0]
+
+
+def test_each_question_that_has_an_answer_is_asked_once():
+    """A city is its country and what all cities share; that two lie in one country is no question."""
+    countries, cities = ("france", "italy", "spain"), {"lyon": 0, "paris": 0, "rome": 1, "madrid": 2}
+    axes = torch.eye(4, dtype=torch.float64)
+    vectors = torch.stack([*axes[:3], *((axes[k] + axes[3]) / 2**0.5 for k in cities.values())])
+    found = WordVectors((*countries, *cities), vectors)
+    pairs = [(city, countries[k]) for city, k in cities.items()]
+    assert found.hits(pairs, 1).value == 1
+    assert found.hits([*pairs, pairs[0]], 1) == found.hits(pairs, 1)
 
 
 def test_the_same_seed_gives_the_same_vectors(grammar):

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from pyrogen.base import HasClassifier
-from pyrogen.inference.attacks.attack import Attacked, Bounds, Logits, asked, climb, judged
+from pyrogen.inference.attacks.attack import Attacked, Bounds, Logits, asked, check_classes, climb, judged
 from pyrogen.inference.attacks.balls import ball
 from pyrogen.seeds import check_seed
 
@@ -50,6 +50,7 @@ def maximize_activation(
         )
     noise = start(len(target), x_shape, bounds, Generator().manual_seed(check_seed(seed))).to(target.device)
     with asked(classifier) as logits:
+        check_classes(logits, noise[:1], target)
         x = ascend(logits, target, noise, steps, step_size, bounds)
         outputs = logits(x)
     return judged(outputs, x, target, True, ball("2").length((x - noise).double()))

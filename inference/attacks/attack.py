@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from pyrogen.base import HasClassifier
+from pyrogen.base import HasClassifier, Model
 from pyrogen.inference.attacks.balls import ball
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
@@ -116,14 +116,17 @@ class Attack(ABC):
             chunk_size: data at once, which changes nothing but memory.
 
         Raises:
-            ValueError: no such distance or seed, no y of each datum, or data outside their own range.
+            ValueError: no such distance or seed, no y of each datum, one that the classifier has no class for, whole numbers
+                for a function, or data outside their own range.
         """
+        x = classifier.read(x) if isinstance(classifier, Model) else x
         _check(x, y, epsilon, bounds)
         generator = Generator().manual_seed(check_seed(seed))
         # all at once, and not chunk by chunk
         starts = [self.start(x, epsilon, generator) for _ in range(self.searches)]
         parts = []
         with asked(classifier) as logits:
+            check_classes(logits, x[:1], y)
             for rows in torch.arange(len(x), device=x.device).split(chunk_size):
                 tried = [self.search(logits, x[rows], y[rows], epsilon, m[rows], targeted, bounds) for m in starts]
                 parts.append(_farthest(logits, tried, y[rows], targeted))
@@ -313,6 +316,8 @@ def _check(x: Tensor, y: Tensor, epsilon: float, bounds: Bounds | None) -> None:
             f"an attack takes one class for each of 1 datum or more; got x of shape {tuple(x.shape)} and y of shape "
             f"{tuple(y.shape)}, {str(y.dtype).removeprefix('torch.')}; leave out data whose label is unknown."
         )
+    if not x.is_floating_point():
+        raise ValueError(f"an attack moves data along slopes, and x holds {x.dtype}; pass x.float().")
     if x.isnan().any():
         raise ValueError("an attack moves whole data, and of these some elements are missing; impute them first.")
     if bounds is None:
@@ -323,4 +328,19 @@ def _check(x: Tensor, y: Tensor, epsilon: float, bounds: Bounds | None) -> None:
         raise ValueError(
             f"the data go from {float(x.min()):.4g} to {float(x.max()):.4g} and leave the range that they are to be kept in; "
             "pass bounds that hold them, or none."
+        )
+
+
+def check_classes(logits: Logits, x: Tensor, y: Tensor) -> None:
+    """Refuse classes that there are not, which on a GPU would end the process.
+
+    Raises:
+        ValueError: one is.
+    """
+    with torch.no_grad():
+        classes = logits(x).shape[-1]
+    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise ValueError(
+            f"the classifier names the classes 0 to {classes - 1}, and the ones given go from {int(y.min())} to "
+            f"{int(y.max())}."
         )

@@ -20,6 +20,7 @@ from pyrogen.kinds import is_picture
 from pyrogen.registry import choice
 
 SHOWN, DRAWN = 8, 10
+IGNORANT = "it knows no more than how frequent classes are, which no attack takes from it; train it longer."
 FIRM = 0.8  # of its accuracy, that a classifier keeps under an attack which one calls withstood
 
 
@@ -56,9 +57,10 @@ class Attacks(Analysis):
         }
         found = {name: robustness(model, data, epsilons, attack, seed, self.limit) for name, attack in attacks.items()}
         rights = {name: _right(one, judged) for name, one in found.items()}
-        clean, many, one, noise = (
-            share(right) for right in (_right(found["many steps"], 0.0), *(rights[name] for name in attacks))
-        )
+        unmoved = _right(found["many steps"], 0.0)
+        clean, many, one, noise = (share(right) for right in (unmoved, *(rights[name] for name in attacks)))
+        usual = _usual(labelled(model, data, self.limit)[1])
+        verdict = _verdict(clean, usual, _kept(unmoved, rights["many steps"]))
         better = paired_shares(rights["one step"], rights["many steps"])
         says = (
             f"It is right on {clean} of {clean.n} test data. Moved against it by up to {judged:.3g} "
@@ -66,11 +68,12 @@ class Attacks(Analysis):
         )
         return Finding(
             says,
-            _verdict(clean, many),
-            "" if _verdict(clean, many) == "well" else _advice(judged, self.norm),
+            verdict,
+            _advice(verdict, judged, self.norm) if _knows(clean, usual) else IGNORANT,
             numbers={
                 "epsilon": judged,
                 "accuracy": clean.numbers(),
+                "most_frequent": usual,
                 "attacked": {name: share(right).numbers() for name, right in rights.items()},
                 "one_step_less_many": better.numbers(),
                 "curves": {name: _numbers(one) for name, one in found.items()},
@@ -119,14 +122,36 @@ def _right(found: xr.Dataset, epsilon: float) -> Tensor:
     return torch.from_numpy(found["right"].sel(epsilon=epsilon).values)
 
 
-def _verdict(clean: Measured, attacked: Measured) -> Verdict:
-    least = FIRM * clean.value
-    if abs(attacked.value - least) <= 2 * attacked.error:
+def _usual(y: Tensor) -> float:
+    """The share of the most frequent class, which one is right on who knows nothing else."""
+    return float(y.bincount().max()) / len(y)
+
+
+def _knows(clean: Measured, usual: float) -> bool:
+    return clean.value - 3 * clean.error > usual
+
+
+def _kept(clean: Tensor, attacked: Tensor) -> Measured:
+    """The attacked accuracy less 0.8 of the clean one, of the same data ``(N,)``.
+
+    Half a datum is added to each of the four cells of agreement, as by :func:`paired_shares`, so that where all agree the
+    error is none of 0.
+    """
+    cells = torch.tensor([0.0, 1.0, -FIRM, 1 - FIRM], dtype=torch.float64)
+    lead = attacked.double() - FIRM * clean.double()
+    halves = torch.cat([lead, lead, cells])
+    return Measured(float(halves.mean()), float(halves.std()) / (len(halves) / 2) ** 0.5, len(clean))
+
+
+def _verdict(clean: Measured, usual: float, kept: Measured) -> Verdict:
+    if not _knows(clean, usual) or abs(kept.value) <= 2 * kept.error:
         return "open"
-    return "well" if attacked.value > least else "beware"
+    return "well" if kept.value > 0 else "beware"
 
 
-def _advice(epsilon: float, norm: str) -> str:
+def _advice(verdict: Verdict, epsilon: float, norm: str) -> str:
+    if verdict == "well":
+        return ""
     other = "" if norm == "inf" else f", norm={norm!r}"
     return f"train it against attacks, `fit(model, data, AdversarialTraining({epsilon:.3g}{other}))`."
 

@@ -55,7 +55,7 @@ def labelled(model: Any, data: Data, limit: int | None) -> tuple[Tensor, Tensor]
     if why:
         raise ValueError(why)
     part = data.test.known()
-    part = part if limit is None else part.take(limit)
+    part = part if limit is None else part.spread(limit)
     assert part.y is not None  # or it could not be attacked
     return part.x.to(model.device), part.y.to(model.device)
 

@@ -15,6 +15,7 @@ from pyrogen.base import HasPosterior, Model, Pair
 from pyrogen.data import Data
 from pyrogen.figures import theory_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.latents.mixtures import estimate
 from pyrogen.inference.latents.walks import latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import lacks_density
@@ -95,7 +96,8 @@ def overlap(
     """How much the beliefs about data overlap, and its error: 0 where none do, 1 where all are the same.
 
     1 − 1/N Σₙ E_{q(z|xₙ)} q(z|xₙ) / Σₘ q(z|xₘ), over 1 − 1/N: the chance that a code is taken for another datum's,
-    in units of pure guessing.
+    in units of pure guessing. The error is a jackknife over data, each left out as a code and of all sums, since one wide
+    belief overlaps with all others; NaN of two data.
 
     Args:
         model: with a posterior whose density can be asked anywhere.
@@ -118,9 +120,14 @@ def overlap(
             each = q.log_prob(z.unsqueeze(2)).double()
         except NotImplementedError as error:
             raise ValueError("this posterior has no inverse, and knows the density of its own draws only.") from error
-    own = torch.softmax(each, -1).diagonal(dim1=-2, dim2=-1).mean(0)
-    scale = 1 - 1 / n
-    return float(1 - own.mean()) / scale, float(own.std()) / math.sqrt(n) / scale
+    shares = torch.softmax(each, -1)
+    own = shares.diagonal(dim1=-2, dim2=-1)
+    # what is left of a sum without its largest term is at least the second
+    second = shares.topk(2, -1).values[..., 1:].clamp_min(torch.finfo(shares.dtype).tiny)
+    kept = (own.unsqueeze(-1) / torch.maximum(1 - shares, second)).mean(0).fill_diagonal_(0)
+    missed = 1 - torch.cat([own.mean().reshape(1), kept.sum(0) / (n - 1)])
+    counts = missed.new_tensor([n, *[n - 1] * n])
+    return estimate(missed / (1 - 1 / counts))
 
 
 @choice("analysis", "anatomy")
@@ -158,7 +165,7 @@ class Anatomy(Analysis):
         """Move the belief of the first test datum along the latent that it says most of."""
         assert isinstance(model, Pair)
         assert isinstance(model, HasPosterior)
-        part = data.test.take(self.limit).to(model.device)
+        part = data.test.spread(self.limit).to(model.device)
         told, one = model.condition_for(part.y, part.x), part.x[:1]
         found, error = overlap(model, part.x, told, seed=seed)
         latent = int(model.code(part.x, told).flatten(1).var(0).argmax())

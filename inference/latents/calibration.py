@@ -231,7 +231,7 @@ class Calibration(Analysis):
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Rank exact draws among the encoder's."""
-        split = data.test.take(min(self.simulations, len(data.test)))
+        split = data.test.spread(self.simulations)
         found = calibrate(model, split.x, split.y, simulations=self.simulations, num_draws=self.num_draws, seed=seed)
         names = [str(name) for name in found["quantity"].values]
         p = dict(zip(names, found["p"].values.tolist(), strict=True))

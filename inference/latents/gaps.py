@@ -196,7 +196,7 @@ class Gaps(Analysis):
         """The gaps of train and test side by side."""
         found = {}
         for split in (data.train, data.test):
-            part = split.take(min(self.num_data, len(split)))
+            part = split.spread(self.num_data)
             found[split.name] = gaps(
                 model,
                 part.x,

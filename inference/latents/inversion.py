@@ -160,7 +160,7 @@ def learn_encoder(
         torch.enable_grad(),
         track(steps, "learning an encoder") as advance,
     ):
-        some = draw_latents(model, 2, None if y is None else y[:2], seed)
+        some = draw_latents(model, 1, None if y is None else y[:1], seed)
         encoder = mlp(model.x_shape, hidden, way.inverse_shape(some.shape)[1:]).to(device)
         adam = torch.optim.Adam(encoder.parameters(), lr)
         falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)

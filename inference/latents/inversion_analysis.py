@@ -55,7 +55,7 @@ class Inverted(Analysis):
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Invert test data and samples, and compare."""
         assert isinstance(model, HasGenerator)
-        part = data.test.take(self.limit).to(model.device)
+        part = data.test.spread(self.limit).to(model.device)
         y = model.condition_for(part.y)
         with evaluating(model):
             own = model.generate(draw_latents(model, len(part), y, seed + 1), y)

@@ -176,9 +176,12 @@ def regularity(q: Tensor, p: Tensor, seed: int = 0) -> Measured:
     from sklearn.preprocessing import StandardScaler
 
     z = torch.cat([q, p]).flatten(1).double().cpu()
-    pairs = torch.triu_indices(z.shape[1], z.shape[1])
-    few = pairs.shape[1] < len(z) / 10
-    bent = z[:, pairs[0]] * z[:, pairs[1]] if few else torch.cat([z**2, z.norm(dim=1, keepdim=True)], 1)
+    size = z.shape[1]
+    if size * (size + 1) / 2 < len(z) / 10:
+        pairs = torch.triu_indices(size, size)
+        bent = z[:, pairs[0]] * z[:, pairs[1]]
+    else:
+        bent = torch.cat([z**2, z.norm(dim=1, keepdim=True)], 1)
     rows, labels = torch.cat([z, bent], 1).numpy(), torch.arange(len(z)) < len(q)
     with seeded(seed):
         order = torch.randperm(len(z))
@@ -199,17 +202,18 @@ def continuity(walked: Tensor) -> Measured:
 def three_numbers(
     model: Model, split: Split, judge: TrainedJudge, n: int = 500, steps: int = 20, seed: int = 0
 ) -> Regularity:
-    """Regularity, continuity and completeness of a model's latent space, on the first ``2 n`` data of a split.
+    """Regularity, continuity and completeness of a model's latent space, on ``2 n`` data of a split.
 
     Args:
         model: whatever encodes and has a prior.
         split: real data, with labels.
         judge: of the same data.
-        n: draws of the prior, and walks at most.
+        n: walks at most, between pairs of the ``2 n`` data, or of all if there are fewer; the prior is drawn from once for
+            each datum.
         steps: T, of each walk.
         seed: of all draws.
     """
-    part = split.take(min(len(split), 2 * n)).to(model.device)
+    part = split.spread(2 * n).to(model.device)
     with evaluating(model):
         y = model.condition_for(part.y, part.x)
     first, second = disjoint_pairs(part, n, seed)

@@ -16,7 +16,7 @@ from pyrogen.figures.belief_plots import replications as replicated_statistics
 from pyrogen.figures.plots import strips
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weights import Weighable
-from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
 from pyrogen.inference.latents.calibration import LEVELS
 from pyrogen.inference.latents.completion import complete
 from pyrogen.inference.latents.joint import joints, placed
@@ -162,7 +162,7 @@ class Predictive(Analysis):
 
     Args:
         num_data: test data whose statistics are compared.
-        replications: data sets that the model makes.
+        replications: data sets that the model makes; of fewer than 199 no p-value is small enough to tell them from data.
         completed: data whose second half is told from the first.
     """
 
@@ -189,7 +189,7 @@ class Predictive(Analysis):
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Replicate, compare, and complete."""
-        split = data.test.take(min(self.num_data, len(data.test)))
+        split = data.test.spread(self.num_data)
         found = predictive_check(model, split.x, split.y, replications=self.replications, seed=seed)
         names = [str(name) for name in found["statistic"].values]
         p = dict(zip(names, found["p"].values.tolist(), strict=True))
@@ -214,12 +214,20 @@ class Predictive(Analysis):
             )
             numbers["completion"] = held
             pictures += more
-        return Finding(f"{says}.", "beware" if odd else "well", ADVICE if odd else "", numbers, pictures)
+        return Finding(f"{says}.", *_judged(odd, self.replications), numbers, pictures)
+
+
+def _judged(odd: Sequence[str], replications: int) -> tuple[Verdict, str]:
+    if odd:
+        return "beware", ADVICE
+    if 2 / (replications + 1) > SUSPECT:
+        return "open", f"by {replications} replications no p-value can fall to {SUSPECT:g}; make 199 or more."
+    return "well", ""
 
 
 def _completion(model: Model, data: Data, count: int, seed: int) -> tuple[dict[str, float], list[Picture]] | None:
     """How well the second half of test data is told from the first; None where elements or chains forbid it."""
-    split = data.test.take(min(count, len(data.test)))
+    split = data.test.spread(count)
     seen = torch.zeros(model.x_shape, dtype=torch.bool)
     # the upper half, of every frame and channel, or the first in time
     along = -2 if seen.dim() > 1 and seen.shape[-2] > 1 else -1

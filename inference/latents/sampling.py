@@ -24,7 +24,7 @@ from pyrogen.inference.programs.door import taken, verb
 from pyrogen.inference.programs.record import has_density, record
 from pyrogen.memory import enough_memory
 
-LARGEST = 2**25  # numbers of predicted data that are kept; of more every second, third, ... draw predicts
+LARGEST = 2**25  # numbers of predicted data that are kept of all data; of more every second, third, ... draw predicts
 
 
 @runtime_checkable
@@ -93,14 +93,15 @@ def sample_posterior(
     if isinstance(pair, Trained) and not isinstance(pair, Model):
         pair = pair.model
     model, x, y, _ = taken(pair, x, y)
+    every = -(-chains * draws * x.numel() // LARGEST)
     with (
         enough_memory("draw less, by fewer chains, or of fewer data"),
         latent_spaces(model, x, y, "prior", seed, guided=True, summed=True) as spaces,
         track(transitions(wishes) * len(spaces), "sample_posterior") as advance,
     ):
-        blocks = [_groups(space, sample(space, wishes, _is_guided(space), advance)) for space in spaces]
+        blocks = [_groups(space, sample(space, wishes, _is_guided(space), advance), every) for space in spaces]
         states = spaces[0].states
-    return _tree(model, x, y, blocks, wishes, seed, [] if states is None else [*states.supports])
+    return _tree(model, x, y, blocks, wishes, every, seed, [] if states is None else [*states.supports])
 
 
 def _check(wishes: Wishes) -> None:
@@ -123,10 +124,9 @@ def _is_guided(space: LatentSpace) -> bool:
         return has_density(record(space.pair.guide, space.x, space.y))
 
 
-def _groups(space: LatentSpace, trace: Trace) -> dict[str, Values]:
-    """The groups of one block of data, each array over ``(chain, draw, datum, ...)``."""
+def _groups(space: LatentSpace, trace: Trace, every: int) -> dict[str, Values]:
+    """The groups of one block of data, each array over ``(chain, draw, datum, ...)``; one draw in ``every`` predicts."""
     chains, draws = trace.z.shape[:2]
-    every = -(-chains * draws * space.x.numel() // LARGEST)
     predicting = np.tile(np.arange(draws) % every == 0, chains)
     with torch.no_grad():
         latent, likelihood, predicted = named(space, trace.z.flatten(0, 1), predicting)
@@ -135,7 +135,6 @@ def _groups(space: LatentSpace, trace: Trace) -> dict[str, Values]:
     posterior = over_chains(latent, chains)
     names = space.states.supports if space.states else ()
     discrete = [posterior[name].reshape(chains, draws, space.data, -1) for name in names]
-    steps = trace.steps.numpy().reshape(1, -1, 1)
     swaps = trace.swaps.numpy()[None, None]
     stats = {
         "lp": trace.log_joint,
@@ -143,6 +142,7 @@ def _groups(space: LatentSpace, trace: Trace) -> dict[str, Values]:
         "energy": trace.energy,
         "diverging": trace.diverging,
         "step_size": trace.step_size.expand_as(trace.energy),
+        "n_steps": trace.steps.unsqueeze(-1).expand_as(trace.energy),
     }
     return {
         "posterior": _without(posterior, lost),
@@ -150,7 +150,7 @@ def _groups(space: LatentSpace, trace: Trace) -> dict[str, Values]:
         "prior": over_chains(prior, chains),
         "posterior_predictive": _without(over_chains(predicted, chains), lost),
         "log_likelihood": _without(over_chains(likelihood, chains), lost),
-        "sample_stats": {k: v.numpy() for k, v in stats.items()} | {"n_steps": steps},
+        "sample_stats": {k: v.numpy() for k, v in stats.items()},
         "inner": {
             "z": np.concatenate([trace.z.numpy(), *discrete], -1),
             "lost": lost,
@@ -182,6 +182,7 @@ def _tree(
     y: Tensor | None,
     blocks: list[dict[str, Values]],
     wishes: Wishes,
+    every: int,
     seed: int,
     discrete: list[str],
 ) -> xr.DataTree:
@@ -193,7 +194,6 @@ def _tree(
         for group in blocks[0]
     }
     stats, inner = groups["sample_stats"], groups.pop("inner")
-    stats["n_steps"] = np.broadcast_to(stats["n_steps"], stats["energy"].shape)
     groups["observed_data"] = {k: v[0, 0] for k, v in groups["observed_data"].items()}
     if y is not None:
         groups["constant_data"] = {"y": y.cpu().numpy()}
@@ -213,7 +213,6 @@ def _tree(
     }
     tree = from_dict(groups, dims=_dims(groups), coords={"datum": np.arange(len(x))}, attrs={"/": said})
     predictions = tree["posterior_predictive"].to_dataset()
-    every = -(-wishes.draws // predictions.sizes["draw"])
     predictions["draw"] = np.arange(wishes.draws)[::every]
     tree["posterior_predictive"] = xr.DataTree(predictions)
     tree["diagnostics"] = xr.DataTree(found)

@@ -33,16 +33,18 @@ def disagreement(tree: xr.DataTree) -> xr.Dataset:
     Returns:
         Over ``(datum, latent)``: ``shift``, the encoder's mean less the exact one in sds of the encoder, and ``ratio`` of the
         encoder's sd to the exact one, each with its Monte-Carlo error ``shift_se``, ``ratio_se`` from the effective sample
-        size of that datum; of latents with several sites, all of them side by side.
+        size of that datum; of latents with several sites, all of them side by side. Draws of lost chains are left out.
     """
     exact, encoder = _beside(tree)
     chains = tree["diagnostics"].to_dataset()
     ess, tail = chains["ess_bulk"].values[:, None], chains["ess_tail"].values[:, None]
     independent = encoder.shape[0]
-    width, own = exact.std(0), encoder.std(0)
+    kept = np.ma.masked_invalid(exact)
+    middle, width = (moment.filled(np.nan) for moment in (kept.mean(0), kept.std(0)))
+    own = encoder.std(0)
     ratio = own / width
     found = {
-        "shift": (encoder.mean(0) - exact.mean(0)) / own,
+        "shift": (encoder.mean(0) - middle) / own,
         "shift_se": np.sqrt(1 / (ratio**2 * ess) + 1 / independent),
         "ratio": ratio,
         "ratio_se": ratio * np.sqrt(0.5 / np.minimum(ess, tail) + 0.5 / independent),
@@ -100,7 +102,7 @@ class SingleData(Analysis):
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Sample, compare, and judge."""
-        some = data.test.take(min(self.count, len(data.test)))
+        some = data.test.spread(self.count)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MixingWarning)  # it is in the finding
             tree = sample_posterior(model, some, draws=self.draws, warm_up=self.warm_up, seed=seed)
@@ -132,7 +134,8 @@ class SingleData(Analysis):
         return Finding(says, verdict, advice, numbers, self._pictures(tree), [heads, *rows])
 
     def _judge(self, tree: xr.DataTree, found: xr.Dataset) -> tuple[Verdict, str, str]:
-        joined: np.ndarray = tree["diagnostics"].to_dataset()["r_hat"].values <= MET
+        chains = tree["diagnostics"].to_dataset()
+        joined: np.ndarray = (chains["r_hat"].values <= MET) & (chains["lost"].values == 0)
         shift, ratio = found["shift"].values[joined], found["ratio"].values[joined]
         if not joined.any():
             return "open", f"The chains of none of {len(joined)} data have met: {tree.attrs['beware']}.", SLOWER
@@ -150,7 +153,7 @@ class SingleData(Analysis):
             worst = int(off.any(1).sum())
             more = f" {worst} of {joined.sum()} data have a latent that is off by more than {FAR:g} sd, or an sd off by 30 %."
             return "beware", says + more, "take draws of `sample_posterior(run, x)` where a single datum matters"
-        return ("well", says, "") if joined.all() else ("open", says, SLOWER)
+        return ("well", says, "") if joined.all() else ("open", f"{says} But {tree.attrs['beware']}.", SLOWER)
 
     def _pictures(self, tree: xr.DataTree) -> list[Picture]:
         exact, encoder = (draws.swapaxes(0, 1) for draws in _beside(tree))

@@ -223,7 +223,7 @@ class Surgery(Analysis):
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Take it apart."""
-        split = data.test.take(min(self.num_data, len(data.test)))
+        split = data.test.spread(self.num_data)
         found = surgery(model, split.x, split.y, draws=self.draws, seed=seed)
         parts = {name: tuple(found[name].values.tolist()) for name in PARTS if name in found}
         errors = {name: tuple(found[f"{name}_se"].values.tolist()) for name in parts}

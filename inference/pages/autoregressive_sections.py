@@ -40,7 +40,7 @@ def receptive_fields(model: Any, data: Data, history: History) -> Iterator[Panel
 
 def bits(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where in a picture the bits are: of each pixel given those before it, and summed up to there."""
-    part = data.test.take(SHOWN)
+    part = data.test.spread(SHOWN)
     if not is_picture(model.x_shape) or not len(part):
         return
     cost = -model.log_conditionals(part.x, model.condition_for(part.y)) / math.log(2)
@@ -60,7 +60,7 @@ def bits(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def completions(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Pictures of which the upper half is known, continued several times."""
-    part = data.test.take(SHOWN)
+    part = data.test.spread(SHOWN)
     if not is_picture(model.x_shape) or not len(part):
         return
     upper = [place.pixel[0] < model.x_shape[1] // 2 for place in model.places]

@@ -29,7 +29,7 @@ def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]
     if data.vocabulary is not None:
         return
     if is_picture(model.x_shape):
-        part = data.test.take(PICTURED)
+        part = data.test.spread(PICTURED)
         rows, known = [part.x, model.reconstruct(part.x, part.y)], ["data", "mean"]
         within = shades_of(data)
         pictures = [torch.from_numpy(plots.to_image(x, data.kind, within)).permute(0, 3, 1, 2) for x in rows]
@@ -43,7 +43,7 @@ def reconstructions(model: Any, data: Data, history: History) -> Iterator[Panel]
         figure = plots.strips(torch.stack(pictures), "unit", known)
         caption = f"Test data, and the mean of p(x|z) at their codes.{words}"
     else:
-        part = data.test.take(SHOWN)
+        part = data.test.spread(SHOWN)
         figure = plots.reconstructions(part.x, model.reconstruct(part.x, part.y), data.kind)
         caption = "Test data, and the mean of p(x|z) at their codes."
     yield Panel(DECODED, caption, "reconstructions", figure)
@@ -60,7 +60,7 @@ def _spread(model: Any, part: Split) -> Tensor | None:
 
 def interpolations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Straight lines between the codes of data."""
-    part = data.test.take(12)
+    part = data.test.spread(12)
     half = len(part) // 2
     if not is_picture(model.x_shape) or not half:
         return
@@ -75,7 +75,7 @@ def interpolations(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What each of the most active latents does to a picture."""
-    part = data.test.take(COUNTED)
+    part = data.test.spread(COUNTED)
     # entries of codebooks change as a whole, and no coordinate of a one-hot vector moves by itself
     if (
         not is_picture(model.x_shape)

@@ -51,7 +51,7 @@ def code_maps(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Data, the grids of their codes, and what is decoded of these."""
     if not is_picture(model.x_shape):
         return
-    part = data.test.take(MAPPED)
+    part = data.test.spread(MAPPED)
     rows, names = [_shown(part.x, data)], ["data"]
     for number, (_, hot) in enumerate(model.quantize(part.x), start=1):
         entry = hot.argmax(-1).double() / (hot.shape[-1] - 1)
@@ -70,8 +70,8 @@ def dictionary(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the entries stand for: the mean of the pixels beneath them."""
     if not is_picture(model.x_shape):
         return
-    x = _shown(data.test.take(COUNTED).x, data).double().cpu()
-    for number, (_, hot) in enumerate(model.quantize(data.test.take(COUNTED).x), start=1):
+    x = _shown(data.test.spread(COUNTED).x, data).double().cpu()
+    for number, (_, hot) in enumerate(model.quantize(data.test.spread(COUNTED).x), start=1):
         h, w = model.grids[number - 1]
         tall, wide = x.shape[2] // h, x.shape[3] // w
         patches = x.unflatten(3, (w, wide)).unflatten(2, (h, tall)).permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
@@ -93,7 +93,9 @@ def dictionary(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def code_length(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What a datum costs: its codes by the prior, and its elements by the decoder given them."""
-    train, test = ((some, model.condition_for(some.y)) for some in (data.train.take(COUNTED), data.test.take(COUNTED)))
+    train, test = (
+        (some, model.condition_for(some.y)) for some in (data.train.spread(COUNTED), data.test.spread(COUNTED))
+    )
     costs = []
     for some, y in (train, test):
         code = -log_prior(model, Batch(some.x, y)).double()

@@ -80,7 +80,7 @@ def judged(model: Any, part: Split) -> tuple[Tensor, str, str] | None:
 
 def extremes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """The data that the model finds best and worst, and the classes that it finds best and worst."""
-    part = data.test.take(JUDGED)
+    part = data.test.spread(JUDGED)
     found = judged(model, part) if len(part) else None
     if found is None:
         return
@@ -124,7 +124,7 @@ def _by_class(part: Split, data: Data, scores: Tensor, label: str, words: str) -
 
 def classified(model: HasClassifier, data: Data, history: History) -> Iterator[Panel]:
     """How often the model's own classifier is right, class by class."""
-    part = data.test.known().take(2000)
+    part = data.test.known().spread(2000)
     labels = labels_of(part, data) if len(part) else None
     if part.y is None or labels is None:
         return

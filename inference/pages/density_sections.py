@@ -23,7 +23,7 @@ COARSE, TOLERANCE = 64, 1e-3
 
 def conditional_density(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """p(x|y) as an image: over x and y where both are numbers, over the plane of x at some y where x is two numbers."""
-    part = data.test.take(2000)
+    part = data.test.spread(2000)
     told, size = part.y, math.prod(model.x_shape)
     if model.condition is None or told is None or data.kind not in ("real", "unit", "angle"):
         return
@@ -60,7 +60,7 @@ def plane(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """p(x) over the plane of x, beside data and samples."""
     if model.condition is not None or math.prod(model.x_shape) != 2 or data.kind not in ("real", "unit"):
         return
-    x, drawn = data.test.take(2000).x.flatten(1), model.sample(SHOWN).flatten(1)
+    x, drawn = data.test.spread(2000).x.flatten(1), model.sample(SHOWN).flatten(1)
     # a model that is wider than the data is all dark where these are
     side = COARSE if isinstance(model, HasODE) else SIDE
     first, second = (_grid(column, side) for column in torch.cat([x, drawn]).unbind(1))
@@ -78,7 +78,7 @@ def plane(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def intervals(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Whether central intervals of p(x|y) hold what they promise, in each third of y."""
-    part = data.test.take(1000)
+    part = data.test.spread(1000)
     y = part.y
     few = model.condition is not None and max(model.condition.size, math.prod(model.x_shape)) <= FEW
     if not few or y is None or not y.is_floating_point():

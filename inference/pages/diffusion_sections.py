@@ -26,7 +26,7 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
     plane = math.prod(model.x_shape) == 2
     if not plane and not is_picture(model.x_shape):
         return
-    part = data.test.take(COUNTED if plane else ROWS)
+    part = data.test.spread(COUNTED if plane else ROWS)
     y = model.condition_for(part.y)
     shown = []
     for step in steps:
@@ -59,7 +59,7 @@ def noisy(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def gaps(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Pictures of which pixels here and there are known, and the others drawn given them."""
-    part, fills = data.test.take(FILLED), isinstance(model, HasGaps)
+    part, fills = data.test.spread(FILLED), isinstance(model, HasGaps)
     if not fills or not is_picture(model.x_shape) or not len(part):
         return
     seen = torch.rand(model.x_shape[1:], generator=torch.Generator().manual_seed(0)) < KNOWN
@@ -76,7 +76,7 @@ def gaps(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the bound is made of, step by step, in nats."""
-    part = data.test.take(COUNTED)
+    part = data.test.spread(COUNTED)
     x = part.x.repeat_interleave(DRAWN, 0)
     y = model.condition_for(part.y)
     told = None if y is None else y.repeat_interleave(DRAWN, 0)

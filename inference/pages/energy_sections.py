@@ -32,7 +32,7 @@ STEPS = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How probable the model finds test data, and what it generates itself."""
-    train, test = data.train.take(COUNTED), data.test.take(COUNTED)
+    train, test = data.train.spread(COUNTED), data.test.spread(COUNTED)
     given = test.take(256).y
     some = {"training data": (train.x, train.y), "test data": (test.x, test.y)}
     some["samples"] = model.sample(min(len(test), 256), model.condition_for(given)), given
@@ -56,7 +56,7 @@ def log_probs(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def energies(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where the model puts data and its own samples on the scale of free energies."""
-    some = {"training data": data.train.take(COUNTED).x, "test data": data.test.take(COUNTED).x}
+    some = {"training data": data.train.spread(COUNTED).x, "test data": data.test.spread(COUNTED).x}
     found = {name: model.free_energy(x) for name, x in (some | {"samples": model.sample(128)}).items()}
     caption = "Free energies F(x): of a model that has learned the data, samples have those of the data."
     yield Panel(ENERGIES, caption, "energies", plots.histograms(found, "F(x), nats"))
@@ -88,7 +88,7 @@ def filters(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def chains(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How far the Markov chain gets from where it starts."""
-    x = data.test.take(6).x
+    x = data.test.spread(6).x
     if not is_picture(model.x_shape):
         return
     seen = []
@@ -117,7 +117,7 @@ def fantasies(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def criticism(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the critic says of data and of what is generated."""
-    test = data.test.take(SCATTERED)
+    test = data.test.spread(SCATTERED)
     batch = Batch(test.x, test.y)
     real, fake = model.criticize(model.real(batch)), model.criticize(model.fake(batch))
     caption = "Scores of the critic: test data, and as many that were generated."

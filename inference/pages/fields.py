@@ -19,7 +19,7 @@ def reconstruction_field(model: Any, data: Data, history: History) -> Iterator[P
     """Where reconstruction moves points of the plane, r(x) − x; of models that encode real vectors of two elements."""
     if math.prod(model.x_shape) != 2 or data.kind != "real" or model.condition is not None:
         return
-    x = data.test.take(SCATTERED).x
+    x = data.test.spread(SCATTERED).x
     at = grid(x, 24)
     caption = (
         "What reconstruction adds to points of the plane, r(x) − x, upon the test data. Trained with noise σ "

@@ -43,7 +43,7 @@ def most_active(model: Any, codes: Tensor, history: History, n: int) -> tuple[li
 
 def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where the data lie in the space of codes."""
-    test = data.test.take(SCATTERED)
+    test = data.test.spread(SCATTERED)
     found, labels = model.code(test.x, test.y), labels_of(test, data)
     # many classes have no colours of their own in a histogram
     shown = labels if model.latent_size > 1 else latent_plots.few(labels)
@@ -61,7 +61,7 @@ def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def against_the_prior(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Whether the codes of all data together fill the prior that samples are drawn from."""
-    test = data.test.take(SCATTERED)
+    test = data.test.spread(SCATTERED)
     priors = [prior for prior in model.modules() if isinstance(prior, Prior)]
     if not priors or len(test) < 2:
         return
@@ -87,7 +87,7 @@ def against_the_prior(model: Any, data: Data, history: History) -> Iterator[Pane
 
 def paired(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """The most active latents against one another."""
-    test = data.test.take(COUNTED)
+    test = data.test.spread(COUNTED)
     if model.latent_size < 3 or len(test) < 2:
         return
     found, labels = model.code(test.x, test.y), labels_of(test, data)
@@ -100,7 +100,7 @@ def paired(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def bubbles(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How sure the model is of each datum's code."""
-    test = data.test.take(BUBBLES)
+    test = data.test.spread(BUBBLES)
     q = model.encode(test.x, test.y)
     if model.latent_size < 2 or is_point(q) or is_certain(q) or len(test) < 3:
         return
@@ -120,7 +120,7 @@ def bubbles(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def manifold(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """The plane of latents, where there are two, as the pictures that it decodes to."""
-    test = data.test.take(SCATTERED)
+    test = data.test.spread(SCATTERED)
     if model.latent_size != 2 or not is_picture(model.x_shape) or len(test) < 2:
         return
     side, draws = 15, aggregate(model, test.x, test.y)
@@ -153,7 +153,7 @@ def usage(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if shared is not None:
         noise = ", here below 0 by the noise of few draws" if round(shared, 2) < 0 else ""
         said += (
-            f" The codes share about {round(shared, 2) + 0.0:.2f} nats with the data, by an estimate that is biased "
-            f"upwards{noise}."
+            f" The codes share about {round(shared, 2) + 0.0:.2f} nats with the data, by an estimate that in "
+            f"expectation is no more than the truth{noise}."
         )
     yield Panel(ADVICE, said)

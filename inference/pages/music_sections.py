@@ -29,7 +29,7 @@ def pieces(model: Any, data: Data, history: History) -> Iterator[Panel]:
     pitches = _pitches(data)
     if pitches is None:
         return
-    part = data.test.take(JUDGED)
+    part = data.test.spread(JUDGED)
     drawn = model.sample(len(part), model.condition_for(part.y))
     made = pitches.sound(drawn.cpu())
     true = pitches.sound(part.x.cpu())
@@ -59,7 +59,7 @@ def played_again(model: Any, data: Data, history: History) -> Iterator[Panel]:
     pitches = _pitches(data)
     if pitches is None:
         return
-    part = data.test.take(JUDGED)
+    part = data.test.spread(JUDGED)
     true, again = pitches.sound(part.x.cpu()), pitches.sound(model.reconstruct(part.x, part.y).cpu())
     kept = ratio(*notes_right(true, again))
     caption = (
@@ -72,7 +72,7 @@ def played_again(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def played_between(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What is played on the straight line between the codes of two pieces."""
-    pitches, part = _pitches(data), data.test.take(2 * LINES)
+    pitches, part = _pitches(data), data.test.spread(2 * LINES)
     if pitches is None or len(part) < 2 * LINES:
         return
     first, second, y = part.x[:LINES], part.x[LINES:], told_of(model, part)
@@ -89,7 +89,7 @@ def made_denser(model: Any, data: Data, history: History) -> Iterator[Panel]:
     pitches = _pitches(data)
     if pitches is None or model.condition is not None:
         return
-    learned, part = data.train.take(2000), data.test.take(JUDGED)
+    learned, part = data.train.spread(2000), data.test.spread(JUDGED)
     learned = learned.to(model.device)
     v = density_vector(model, learned, pitches).mean
     codes = model.code(part.x)
@@ -109,7 +109,7 @@ def cost_of_steps(model: Any, data: Data, history: History) -> Iterator[Panel]:
     exact = isinstance(model, HasLogProb)
     if _pitches(data) is None or not (exact or isinstance(model, Pair)):
         return
-    part, length = data.test.take(SCORED), data.x_shape[-1]
+    part, length = data.test.spread(SCORED), data.x_shape[-1]
     nats = -log_evidence(model, part, None if exact else IWAE(20))["log_evidence"].values
     cost = mean(torch.from_numpy(nats) / length)
     bar = mean(torch.from_numpy(nats) * BAR / length)

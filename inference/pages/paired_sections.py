@@ -12,7 +12,7 @@ from pyrogen.inference.quality.side_by_side import AGAIN, BESIDE, given_and_made
 
 def answers(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What is given, what the model makes of it at several draws, and the truth."""
-    part = data.test.take(BESIDE)
+    part = data.test.spread(BESIDE)
     if shows_given(model, part) and model.paired:  # of domains that are not, their own section shows both ways
         caption = (
             f"Test data: y as the model is given it, what it makes of that at {AGAIN} draws, and the x that belongs to y. "

@@ -29,7 +29,7 @@ def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the model generates, beside data; means too, where p(x|z) adds noise. Sentences and paths are elsewhere."""
     if not kind_named(data.kind).vectors:
         return
-    part = data.test.take(2500 if math.prod(model.x_shape) == 2 else _shown(model))
+    part = data.test.spread(2500 if math.prod(model.x_shape) == 2 else _shown(model))
     drawn = _drawn(model, len(part), model.condition_for(part.y))
     given = ", given the y of test data" if model.condition_for(part.y) is not None else ""
     if not is_shown(model.x_shape):
@@ -95,7 +95,7 @@ def classes(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def neighbours(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Whether samples repeat training data: how near these are, against how near they are to held-out data."""
-    test, train = data.test.take(COMPARED), data.train.take(TRAINED).x.flatten(1)
+    test, train = data.test.spread(COMPARED), data.train.spread(TRAINED).x.flatten(1)
     # numbers of words, say, are no places between which there are distances
     if math.prod(model.x_shape) <= 2 or model.missing or not len(test) or not kind_named(data.kind).vectors:
         return
@@ -130,7 +130,7 @@ def coverage(model: Any, data: Data, history: History) -> Iterator[Panel]:
     # one that must be taught first is asked by the metric mode-coverage
     if oracle is None or oracle.taught_on:
         return
-    held = data.test.take(2500)
+    held = data.test.spread(2500)
     draw = model.sample_mean if is_shown(model.x_shape) else model.sample
     drawn = draw(len(held), model.condition_for(held.y))
     found = {
@@ -150,7 +150,7 @@ def walks(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Straight lines between latents, of models that generate from them and encode nothing."""
     if isinstance(model, HasPosterior) or not is_picture(model.x_shape):
         return
-    y = data.test.take(6).y
+    y = data.test.spread(6).y
     given = model.condition_for(None if y is None else y[torch.arange(6) % len(y)].to(model.device))
     z = model.latent_prior().sample((12,))
     walked = interpolate(model, z[:6], z[6:], steps=10, y=None if given is None else (given, given))

@@ -18,7 +18,7 @@ DRAWN, FOLLOWED, FOREBODED, TRAJECTORIES, JUDGED = 8, 3, 200, 3, 100
 
 def sequences(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Sequences that the model makes, beside test data."""
-    part = data.test.take(DRAWN)
+    part = data.test.spread(DRAWN)
     named = {"test data": part.x, "the model": model.sample(len(part))}
     caption = f"{len(part)} test data over their steps, and as many samples of the model."
     yield Panel(SAMPLES, caption, "sequences", sequence_plots.lines(named))
@@ -26,7 +26,7 @@ def sequences(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def states(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """The states of a few test data, filtered and smoothed."""
-    x = data.test.take(FOLLOWED).x
+    x = data.test.spread(FOLLOWED).x
     filtered, smoothed = filter_states(model, x), smooth_states(model, x)
     figure = sequence_plots.beliefs(*((found["mean"].values, found["sd"].values) for found in (filtered, smoothed)))
     gain = float((smoothed["sd"] / filtered["sd"])[:, :-1].mean())
@@ -39,7 +39,7 @@ def states(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def foresight(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What may follow the first two thirds of test data, and how often it came as it was told."""
-    part = data.test.take(FOREBODED)
+    part = data.test.spread(FOREBODED)
     known = max(1, 2 * part.x.shape[-1] // 3)
     found = forecast(model, part.x, known, particles=200)
     levels = found["quantile"].values
@@ -61,6 +61,6 @@ def law(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """How far the model is below the law that the data come from, where it is known, by a particle filter."""
     if data.law is None or data.standardize:
         return
-    part = data.test.take(JUDGED)
+    part = data.test.spread(JUDGED)
     own = log_evidence(model, part, ParticleFilter())["log_evidence"].values
     yield below_the_law(data.law.log_prob(part.x), own, "by a particle filter the model")

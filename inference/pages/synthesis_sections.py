@@ -29,7 +29,7 @@ def truncation(model: Any, data: Data, history: History) -> Iterator[Panel]:
         return
     levels = [None, *model.truncations]
     names = ["whole" if level is None else f"{level:g}" for level in levels]
-    few = data.test.take(COUNTED)
+    few = data.test.spread(COUNTED)
     curve = truncation_curve(model, few, levels, 0, space_of(data, "pixels"))
     caption = (
         "Density, how closely samples keep to where data are, against coverage, the share of the data that have a sample "

@@ -24,7 +24,7 @@ def sentences(model: Any, data: Data, history: History) -> Iterator[Panel]:
     words = _words(data.vocabulary)
     if words is None:
         return
-    part = data.test.take(JUDGED)
+    part = data.test.spread(JUDGED)
     y = model.condition_for(part.y)
     drawn = model.sample(len(part), y)
     lengths = (scored(drawn).double(), scored(part.x).double())
@@ -53,7 +53,7 @@ def said_again(model: Any, data: Data, history: History) -> Iterator[Panel]:
     words = _words(data.vocabulary)
     if words is None:
         return
-    part = data.test.take(JUDGED)
+    part = data.test.spread(JUDGED)
     again = model.reconstruct(part.x, part.y)
     kept = float((again == part.x).flatten(1).all(1).double().mean())
     caption = (
@@ -66,7 +66,7 @@ def said_again(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def between(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What is written on the straight line between the codes of two sentences."""
-    words, part = _words(data.vocabulary), data.test.take(2 * LINES)
+    words, part = _words(data.vocabulary), data.test.spread(2 * LINES)
     if words is None or len(part) < 2 * LINES:
         return
     first, second, y = part.x[:LINES], part.x[LINES:], told_of(model, part)
@@ -83,7 +83,7 @@ def between(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """The bits that each word costs given those before it."""
-    words, part = _words(data.vocabulary), data.test.take(JUDGED)
+    words, part = _words(data.vocabulary), data.test.spread(JUDGED)
     if words is None:
         return
     bits = -model.log_conditionals(part.x, model.condition_for(part.y)) / math.log(2)

@@ -22,7 +22,7 @@ def sentences(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Captions of test data, what the model makes of each at several draws, and the picture that it was written of."""
     if data.y_kind != "tokens" or model.condition is None or not is_picture(model.x_shape) or data.test.y is None:
         return
-    part = data.test.take(SENTENCES)
+    part = data.test.spread(SENTENCES)
     assert part.y is not None
     said = [" ".join(data.class_names[k] for k in row if k) for row in part.y.tolist()]
     made = [model.sample_mean(len(part), part.y.to(model.device)).to(part.x) for _ in range(DRAWS)]
@@ -42,7 +42,7 @@ def sentences(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def styles(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Layouts of test data, each in the styles of other pictures, of models that encode these apart from the layout."""
-    lent = data.test.take(STYLES)
+    lent = data.test.spread(STYLES)
     if not shows_given(model, lent) or data.y_kind != "layout" or lent.y is None:
         return
     codes = model.code(lent.x.to(model.device), lent.y.to(model.device))

@@ -26,7 +26,7 @@ SUSPECT = 3.0  # times the cycle error, from which on faint noise says that it w
 
 def translations(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Test data of either domain, what is made of them, their hidden partners, and what comes back."""
-    part = data.test.take(SIDE_BY_SIDE)
+    part = data.test.spread(SIDE_BY_SIDE)
     if not is_picture(model.x_shape) or part.y is None:
         return
     x, y = part.x, part.y.to(part.x)
@@ -58,7 +58,7 @@ def translations(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def farthest(model: Any, data: Data) -> torch.Tensor:
     """Rows of the test data that fare worst, what is made of them, their partners, and what comes back."""
-    part = data.test.take(SEARCHED)
+    part = data.test.spread(SEARCHED)
     assert part.y is not None
     x, y = part.x, part.y.to(part.x)
     as_y = model.to_y(x)

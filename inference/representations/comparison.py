@@ -124,7 +124,7 @@ def _represented(
     unlike = len({repr(model.origin) for model in models.values()}) > 1
     for rival in rivals:
         for name, model in models.items():
-            title = rival.title(raw[name].shape[1])
+            title = rival.title(raw[name].shape[1], data)
             own = f"{title}, {name}" if rival.owned and unlike else title
             if own not in raw:
                 encoders[own] = rival.of(model, data, seed)

@@ -9,12 +9,19 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from pyrogen.arguments import at_least
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.figures import outlier_plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.representations.factor_scores import SCORES, disentanglement, mutual_informations, varying
+from pyrogen.inference.representations.factor_scores import (
+    FEWEST,
+    SCORES,
+    disentanglement,
+    mutual_informations,
+    varying,
+)
 from pyrogen.nets import mlp
 from pyrogen.registry import choice
 
@@ -43,13 +50,17 @@ class Disentangled(Analysis):
 
     Args:
         limit: test data that are looked at.
-        repeats: halvings of them, and random encoders.
+        repeats: halvings of them, and random encoders, 2 at least, by which they differ.
+
+    Raises:
+        ValueError: fewer repeats.
     """
 
     title = "Is each latent one factor of the data?"
     order = 65
 
     def __init__(self, limit: int = 2000, repeats: int = 3) -> None:
+        at_least(2, repeats=repeats)
         self.limit, self.repeats = limit, repeats
 
     def refusal(self, model: Model, data: Data) -> str:
@@ -60,8 +71,11 @@ class Disentangled(Analysis):
             return (
                 f"the factors of {data.name!r} are not known: it needs several labels a datum, y of shape (N, factors)."
             )
-        assert data.test.y is not None
-        if varying(data.test.y.cpu().numpy()).sum() < 2:
+        part = data.test.spread(self.limit)
+        assert part.y is not None
+        if len(part) < FEWEST:
+            return f"{len(part)} test data of {data.name!r} are fewer than {FEWEST}, of which one half learns and one judges."
+        if varying(part.y.cpu().numpy()).sum() < 2:
             return f"fewer than two factors of {data.name!r} have several values, and which of them a latent holds is asked."
         if model.latent_size < 2:
             return (

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from pyrogen.arguments import at_least
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.door import verb
 from pyrogen.registry import unknown
@@ -20,6 +21,7 @@ from pyrogen.seeds import numpy_generator
 BINS = 20
 IDLE = 0.01  # of the largest variance of a code: what varies less than that does not vote
 VOTES, BATCH = 500, 32
+FEWEST = 20  # data, of which one half learns and one judges
 
 Half = tuple[np.ndarray, np.ndarray]
 
@@ -168,8 +170,10 @@ def disentanglement(
         over ``repeat``; the attribute ``factors`` is how many are scored, ``left_out`` how many have one value.
 
     Raises:
-        ValueError: an unknown score, fewer than 2 factors of several values or than 20 data, or codes that are not finite.
+        ValueError: an unknown score, fewer than 2 factors of several values or than 20 data, no repeats, or codes that are
+            not finite.
     """
+    at_least(1, repeats=repeats)
     z, f, left_out = _checked(codes, factors)
     for name in scores or ():
         if name not in SCORES:
@@ -263,9 +267,10 @@ def _checked(codes: Tensor | np.ndarray, factors: Tensor | np.ndarray) -> tuple[
         raise ValueError(
             f"codes are (N, n) and factors whole numbers (N, F) with F >= 2; got {z.shape} and {f.dtype} {f.shape}."
         )
-    if z.shape[1] < 2 or len(z) < 20 or not np.isfinite(z).all():
+    if z.shape[1] < 2 or len(z) < FEWEST or not np.isfinite(z).all():
         raise ValueError(
-            f"needs at least 20 finite codes of at least 2 numbers; got {z.shape}, not finite: {(~np.isfinite(z)).sum()}."
+            f"needs at least {FEWEST} finite codes of at least 2 numbers; got {z.shape}, not finite: "
+            f"{(~np.isfinite(z)).sum()}."
         )
     several = varying(f)
     if several.sum() < 2:

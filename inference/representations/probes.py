@@ -74,6 +74,9 @@ def _r_squared(rows: np.ndarray, y: Tensor, seed: int) -> Measured:
     folds = KFold(FOLDS, shuffle=True, random_state=check_seed(seed) % 2**32)
     regression = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 7)))
     missed = (numbers - cross_val_predict(regression, rows, numbers, cv=folds)) ** 2
-    again = np.random.default_rng(check_seed(seed) % 2**32).integers(len(y), size=(RESAMPLES, len(y)))
-    resampled = 1 - missed[again].mean(1) / numbers[again].var(1)
-    return Measured(float(1 - missed.mean() / numbers.var()), float(resampled.std()), len(y))
+    generator = np.random.default_rng(check_seed(seed) % 2**32)
+    resampled = []
+    for _ in range(RESAMPLES):
+        again = generator.integers(len(y), size=len(y))
+        resampled.append(1 - missed[again].mean() / numbers[again].var())
+    return Measured(float(1 - missed.mean() / numbers.var()), float(np.std(resampled)), len(y))

@@ -48,8 +48,8 @@ class Representation(ABC):
             ValueError: there is none of this model, or of these data.
         """
 
-    def title(self, size: int) -> str:
-        """What it is called in a table, where it has so many numbers a datum."""
+    def title(self, size: int, data: Data) -> str:
+        """What it is called in a table, beside a model that has so many numbers a datum."""
         return f"{type(self).__name__}({size})"
 
 
@@ -109,7 +109,7 @@ class Untrained(Representation):
                 fresh.before_training(part.x, part.y)
         return Codes().of(fresh.to(model.device), data, seed)
 
-    def title(self, size: int) -> str:
+    def title(self, size: int, data: Data) -> str:
         """Of whatever size the model is."""
         return "untrained"
 
@@ -122,7 +122,7 @@ class Pixels(Representation):
         """As they are."""
         return _flat
 
-    def title(self, size: int) -> str:
+    def title(self, size: int, data: Data) -> str:
         """Whatever the model is."""
         return "pixels"
 
@@ -134,7 +134,7 @@ class PrincipalComponents(Representation):
     Reference: Pearson 1901; Hotelling 1933.
 
     Args:
-        size: how many; None: as many as the model has, at most as many as x.
+        size: how many; None: as many as the model has; at most as many as x has elements, or as there are data.
     """
 
     def __init__(self, size: int | None = None) -> None:
@@ -145,13 +145,12 @@ class PrincipalComponents(Representation):
         from sklearn.decomposition import PCA
 
         x = _flat(data.train.spread(MOST))
-        size = _size(self.size, model, data)
-        fitted = PCA(min(size, *x.shape), random_state=derived(seed)[0]).fit(x)
+        fitted = PCA(min(_size(self.size, model, data), *x.shape), random_state=derived(seed)[0]).fit(x)
         return lambda split: np.asarray(fitted.transform(_flat(split)))
 
-    def title(self, size: int) -> str:
+    def title(self, size: int, data: Data) -> str:
         """As they are known, with their number."""
-        return f"PCA({self.size or size})"
+        return f"PCA({min(self.size or size, data.x_shape.numel(), len(data.train), MOST)})"
 
 
 @choice("representation")
@@ -177,7 +176,7 @@ class RandomFeatures(Representation):
         drawn.fit(x)
         return lambda split: np.asarray(drawn.transform(_flat(split)))
 
-    def title(self, size: int) -> str:
+    def title(self, size: int, data: Data) -> str:
         """With their number."""
         return f"random({self.size or size})"
 

@@ -59,22 +59,23 @@ class WordVectors:
         """The share of questions a : b = c : ? of which d is among the answers, (a, b) and (c, d) any two different pairs.
 
         The error is that of the mean over pairs (c, d), whose answers to all other pairs are one number; pairs of words that
-        have no vectors are left out.
+        have no vectors are left out, and so are questions whose answer d is one of a, b and c, which no answer is.
 
         Raises:
-            ValueError: fewer than 3 pairs have vectors.
+            ValueError: fewer than 3 pairs have vectors, or are asked for.
         """
-        known = [pair for pair in pairs if {*pair} <= {*self.words}]
+        known = [pair for pair in dict.fromkeys(pairs) if {*pair} <= {*self.words}]
         if len(known) < 3:
             raise ValueError(
                 f"{len(known)} of {len(pairs)} pairs have vectors, and questions with an error need 3; read more text, or "
                 "keep rarer words."
             )
         right = [
-            [answer in self.analogy(a, b, asked, top) for a, b in known if (a, b) != (asked, answer)]
+            [answer in self.analogy(a, b, asked, top) for a, b in known if answer not in (a, b, asked)]
             for asked, answer in known
         ]
-        return mean(torch.tensor(right).double().mean(1)).of_share()
+        rates = torch.tensor([sum(hits) / len(hits) for hits in right if hits], dtype=torch.float64)
+        return mean(rates).of_share()
 
     def _place(self, word: str) -> int:
         if word not in self.words:

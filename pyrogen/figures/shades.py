@@ -13,7 +13,7 @@ COUNTED = 500  # data, whose least and greatest values these are
 
 def shades_of(data: Data) -> Shades:
     """Those of test data, for all pictures that show or stand for them."""
-    return shades(data.test.take(COUNTED), data.kind)
+    return shades(data.test.spread(COUNTED), data.kind)
 
 
 def shades(part: Split, kind: str) -> Shades:

@@ -162,7 +162,7 @@ def _drawing(x: Tensor, data: Data) -> Figure:
     from pyrogen.figures import plots
     from pyrogen.figures.shades import COUNTED, raw_limits
 
-    return plots.samples(x, data.kind, within=raw_limits(data.test.take(COUNTED), data.kind))
+    return plots.samples(x, data.kind, within=raw_limits(data.test.spread(COUNTED), data.kind))
 
 
 def _drawn(model: Any, options: Namespace, given: Any, words: Vocabulary | None) -> dict[str, Any]:
