@@ -23,6 +23,7 @@ from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.training.checkpoint import Stopped
 from pyrogen.models.energy.pretrained import PretrainedAutoencoder
 from pyrogen.nets import Dictionary, Noisy
+from pyrogen.nets.batch_dims import computing_in
 from pyrogen.registry import find
 
 pytestmark = pytest.mark.usefixtures("empty_store")
@@ -50,6 +51,13 @@ def squashed(**choices):
 
 
 # -- penalties -------------------------------------------------------------------------------------------------------
+
+
+def test_slopes_are_computed_in_float32_where_networks_compute_in_bf16(draws):
+    m, x = squashed(), draws("real", 5, 1, 4, 4)
+    plain = Contractive().penalty(m, Batch(x))
+    with computing_in(torch.bfloat16):
+        assert number(Contractive().penalty(m, Batch(x))) == number(plain)
 
 
 @pytest.mark.parametrize("posterior", ["PointMass", "DiagonalNormal", "FullRankNormal"])
