@@ -190,12 +190,19 @@ def test_a_stage_is_not_said_to_run_away_from_the_loss_of_another(caplog):
 # -- what goes on ----------------------------------------------------------------------------------------------------
 
 
-def stopped(folder, steps, **more):
+def stopped(folder, steps, where="", **more):
     """A run that Ctrl-C ends after so many steps."""
     with pytest.MonkeyPatch.context() as patch:
         stop_after(patch, steps)
-        with pytest.raises(Stopped, match="stopped in epoch"):
+        with pytest.raises(Stopped, match=f"stopped in epoch {where}"):
             train(folder=folder, compile=False, **more)
+
+
+@pytest.mark.parametrize(
+    ("steps", "where"), [(3, "1 of 2"), (4, "1 of 2"), (5, "2 of 2"), (8, "2 of 2"), (9, "1 of 3")]
+)
+def test_a_stop_names_the_epoch_of_the_last_step(steps, where, tmp_path):
+    stopped(tmp_path, steps, where)
 
 
 @pytest.mark.parametrize("steps", [5, 8, 11], ids=["in the first stage", "between the two", "in the second"])
