@@ -78,7 +78,7 @@ def fit(
         epochs: passes over the data, in each stage that names no number of its own, or by stage; by default those of the
             recipe. 0: nothing is trained in any stage.
         lr: learning rate of every player, a critic's too, instead of what their optimizers say, be these equal or not, or
-            by stage; by default the recipe's, or each player's own, also where ``objective`` was given optimizers.
+            by stage; by default the recipe's, or each player's own, also where the objective was given optimizers.
         batch_size: data a step, or by stage; by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32, and so do flows and
@@ -148,7 +148,7 @@ def fit(
     }
     usual = {**FALLBACK, **_recipe(model)}
     goal = model.objective if objective is None else make("objective", objective)
-    if objective is not None and goal.has_rates:
+    if goal.has_rates and (objective is not None or _was_given_its_objective(model)):
         usual["lr"] = None  # the recipe's is meant for optimizers of which nobody said anything
     asked = check_settings({k: usual.get(k) if v is None else v for k, v in given.items()})
     if not goal.alone:
@@ -237,6 +237,14 @@ def _check_data(model: Model, data: Data, validate: bool) -> None:
 
 def _recipe(model: Model) -> Mapping[str, Any]:
     return find("entry", model.origin["entry"]).details["recipe"] if model.origin else {}
+
+
+def _was_given_its_objective(model: Model) -> bool:
+    """Whether it was made with another objective than its entry's."""
+    if not model.origin:
+        return False
+    usual = inspect.signature(find("entry", model.origin["entry"]).load()).parameters.get("objective")
+    return usual is not None and bool(model.origin["arguments"]["objective"] != describe(usual.default))
 
 
 @contextmanager
