@@ -14,7 +14,14 @@ import pyrogen
 from pyrogen.base import Stage
 from pyrogen.command.cli import main
 from pyrogen.data import from_arrays
-from pyrogen.inference import fit
+from pyrogen.inference import (
+    ELBO,
+    Adversarial,
+    PersistentContrastiveDivergence,
+    UpDown,
+    VectorQuantization,
+    fit,
+)
 from pyrogen.inference.pages.reproduction import command
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.replay import recorded_step
@@ -185,6 +192,69 @@ def test_a_stage_is_not_said_to_run_away_from_the_loss_of_another(caplog):
         records = staged([1e-3, 1e3])
     assert records[3]["train/loss"] > 100 + 100 * abs(records[1]["train/loss"])
     assert not [said for said in caplog.messages if "runs away" in said]
+
+
+# entries of stages, and an objective other than their own
+GIVEN = {
+    "progan": Adversarial("Hinge"),
+    "vqvae": VectorQuantization(commitment=1.0),
+    "srgan": Adversarial() + ELBO(),
+    "autoencoder-stacked": ELBO(num_samples=2),
+    "autoencoder-pretrained": ELBO(num_samples=2),
+    "contrastive": ELBO(num_samples=2),
+    "dbm": PersistentContrastiveDivergence(chains=7),
+    "dbn": UpDown(k=2),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_given_objective_plays_the_stages_of_the_model(name, monkeypatch):
+    played = []
+
+    class Planned(Exception):
+        pass
+
+    def planned(trainer, *arguments):
+        played.extend(trainer.stages)
+        raise Planned
+
+    monkeypatch.setattr("pyrogen.inference.training.trainer.Trainer.claim", planned)
+    made, told = small(name), small(name, objective=GIVEN[name])
+    own = made.objective
+    x, y = torch.rand(8, *made.x_shape).round(), None
+    if made.condition is not None:
+        y = torch.zeros(8, *made.condition.shape, dtype=torch.long if made.condition.classes else torch.float)
+    with pytest.raises(Planned):
+        fit(made, from_arrays(x, y, kind=made.kinds), GIVEN[name], batch_size=4, validate=False, progress=False)
+    assert made.objective is own
+    expected = [(stage.name, [p.name for p in stage.players]) for stage in told.stages()]
+    assert [(stage.name, [p.name for p in stage.players]) for stage in played] == expected
+    assert len(expected) > 1
+
+
+def test_who_joins_the_game_of_a_vq_vae_plays_before_its_prior():
+    made = small("vqvae", objective=VectorQuantization() + 0.1 * Adversarial(means=True))
+    assert [[p.name for p in stage.players] for stage in made.stages()] == [["codes", "critic"], ["prior"]]
+
+
+class Twice(ELBO):
+    """An objective of two players."""
+
+    def players(self, model):
+        return [replace(player, name=name) for player in super().players(model) for name in ("one", "other")]
+
+
+WRONG = {
+    "two players of a layer": ("autoencoder-stacked", {}, Twice(), r"each by one player, and Twice.* has 2"),
+    "two of a decoder": ("contrastive", {}, Twice(), r"each by one player, and Twice.* has 2"),
+    "nothing to tune": ("dbn", {"tuning": False}, UpDown(k=2), r"tuning=False .* nothing by UpDown\(k=2\)"),
+}
+
+
+@pytest.mark.parametrize(("name", "arguments", "objective", "said"), WRONG.values(), ids=WRONG)
+def test_an_objective_that_no_stage_can_play_is_refused(name, arguments, objective, said):
+    with pytest.raises(ValueError, match=said):
+        small(name, objective=objective, **arguments).stages()
 
 
 # -- what goes on ----------------------------------------------------------------------------------------------------

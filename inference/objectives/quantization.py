@@ -77,7 +77,7 @@ class VectorQuantization(Objective):
         """
         if not isinstance(model, HasCodebooks):
             raise ValueError(
-                f"{type(model).__name__} has no codebooks, which VectorQuantization trains; take 'vq-vae', or leave "
+                f"{type(model).__name__} has no codebooks, which VectorQuantization trains; take 'vqvae', or leave "
                 "objective=None."
             )
 
