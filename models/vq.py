@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Prior
-from pyrogen.base import HasGenerator, HasPosterior, Objective, Pair, Stage, announce, told
+from pyrogen.base import HasGenerator, HasPosterior, Objective, Pair, Player, Stage, announce, told
 from pyrogen.conditions import Condition, Reader
 from pyrogen.distributions.certain import Certain
 from pyrogen.distributions.finite import grid_of
@@ -83,8 +83,12 @@ class VQVAE(Pair, HasPosterior, HasGenerator, HasCodebooks):
         return [self.net.book(number) for number in range(len(self.net.books))]
 
     def stages(self) -> Sequence[Stage]:
-        """Each player of the objective in a stage of its own: the autoencoder, then the prior."""
-        return [Stage([player], player.name) for player in self.objective.players(self)]
+        """The game of those who move the autoencoder, and then whoever moves the prior alone."""
+        of_prior = {id(p) for p in self.prior.parameters()}
+        first, later = list[Player](), list[Player]()
+        for player in self.objective.players(self):
+            (later if of_prior >= {id(p) for p in player.parameters()} else first).append(player)
+        return [Stage(game, game[0].name) for game in (first, *([player] for player in later)) if game]
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z) p(x|z)."""

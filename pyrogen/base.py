@@ -126,9 +126,13 @@ class Objective(ABC):
 
     @property
     def has_rates(self) -> bool:
-        """Whether it was given an optimizer other than its kind's, so that a recipe's learning rate is not meant for it."""
-        arguments = inspect.signature(type(self)).parameters
-        return any(isinstance(p.default, Optim) and getattr(self, name) != p.default for name, p in arguments.items())
+        """Whether it, or an objective in it, was given an optimizer other than its kind's, at the rate of which it stays."""
+        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        given = [(getattr(self, name), default) for name, default in defaults.items()]
+        return any(
+            value.has_rates if isinstance(value, Objective) else isinstance(default, Optim) and value != default
+            for value, default in given
+        )
 
     def __add__(self, other: object) -> Objective:
         return _sum([(1.0, self), (1.0, other)]) if isinstance(other, Objective) else NotImplemented

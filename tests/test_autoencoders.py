@@ -12,7 +12,7 @@ from torch import nn
 from torch.distributions import Bernoulli, kl_divergence
 
 import pyrogen
-from pyrogen.base import Batch, HasPosterior, Model, Objective
+from pyrogen.base import Batch, HasPosterior, Model, Stage
 from pyrogen.data import load
 from pyrogen.data.procedural import Circle, SparseModel, Spiral
 from pyrogen.inference import ELBO, fit
@@ -23,6 +23,7 @@ from pyrogen.inference.programs.plain import Program
 from pyrogen.inference.training.checkpoint import Stopped
 from pyrogen.models.energy.pretrained import PretrainedAutoencoder
 from pyrogen.nets import Dictionary, Noisy
+from pyrogen.nets.batch_dims import computing_in
 from pyrogen.registry import find
 
 pytestmark = pytest.mark.usefixtures("empty_store")
@@ -50,6 +51,13 @@ def squashed(**choices):
 
 
 # -- penalties -------------------------------------------------------------------------------------------------------
+
+
+def test_slopes_are_computed_in_float32_where_networks_compute_in_bf16(draws):
+    m, x = squashed(), draws("real", 5, 1, 4, 4)
+    plain = Contractive().penalty(m, Batch(x))
+    with computing_in(torch.bfloat16):
+        assert number(Contractive().penalty(m, Batch(x))) == number(plain)
 
 
 @pytest.mark.parametrize("posterior", ["PointMass", "DiagonalNormal", "FullRankNormal"])
@@ -307,14 +315,11 @@ def test_procedural_data_are_the_same_at_every_load(name):
 # -- stages ----------------------------------------------------------------------------------------------------------
 
 
-class OneStage(Objective):
-    """One stage of a model, alone."""
-
-    def __init__(self, number):
-        self.number = number
-
-    def players(self, model):
-        return [replace(player, idle=[model]) for player in model.stages()[self.number].players]
+def only(model, number):
+    """The model with one of its stages alone."""
+    alone = Stage([replace(player, idle=[model]) for player in model.stages()[number].players])
+    model.stages = lambda: [alone]
+    return model
 
 
 def stacked(**arguments):
@@ -329,7 +334,7 @@ QUICK = {"epochs": 1, "batch_size": 256, "progress": False, "validate": False}
 def test_only_the_new_layer_moves_in_its_stage(number):
     m = stacked()
     before = {k: p.detach().clone() for k, p in m.named_parameters()}
-    fit(m, "digits", OneStage(number), **QUICK)
+    fit(only(m, number), "digits", **QUICK)
     moved = {k for k, p in m.named_parameters() if not torch.equal(p, before[k])}
     up, down = f"encoder.net.net.{number}.1", f"decoder.net.{2 - number}.0"
     assert moved == {f"{part}.{p}" for part in (up, down) for p in ("weight", "bias")}
@@ -343,7 +348,7 @@ def unrolled(**arguments):
 def test_a_machine_moves_its_layer_and_the_biases_below(number):
     m = unrolled()
     before = {k: p.detach().clone() for k, p in m.named_parameters()}
-    fit(m, "digits", OneStage(number), **QUICK)
+    fit(only(m, number), "digits", **QUICK)
     moved = {k for k, p in m.named_parameters() if not torch.equal(p, before[k])}
     up, down = f"encoder.net.{1 + 2 * number}", f"decoder.net.{2 * (2 - number)}"
     assert moved == {f"{up}.weight", f"{up}.bias", f"{down}.bias"}

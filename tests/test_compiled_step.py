@@ -14,6 +14,7 @@ from smallest import small
 from torch import nn
 
 from pyrogen.inference import ELBO, Adversarial, PersistentContrastiveDivergence, fit
+from pyrogen.inference.objectives.penalized import Contractive
 from pyrogen.inference.replay.again import Again
 from pyrogen.inference.replay.entry import CHECKED
 from pyrogen.inference.replay.recorded_step import Step
@@ -158,8 +159,11 @@ def test_a_resumed_run_changes_no_bit(stopped, optimizer, tiny_data, tmp_path, m
     assert all(torch.equal(v, state[k]) for k, v in whole.model.state_dict().items())
 
 
-@pytest.mark.parametrize("batch_size", [4, 5], ids=["batches alike", "a smaller batch at last"])
-def test_steps_that_look_at_nothing_in_between_change_no_bit(batch_size, tiny_data, monkeypatch, uncompiled):
+ALIKE = {"batches alike": (4, None), "a smaller batch at last": (5, None), "a sum": (4, ELBO() + 0.1 * Contractive())}
+
+
+@pytest.mark.parametrize(("batch_size", "objective"), ALIKE.values(), ids=ALIKE)
+def test_steps_that_look_at_nothing_in_between_change_no_bit(batch_size, objective, tiny_data, monkeypatch, uncompiled):
     """They are all but the checked ones, the first of each epoch, and smaller batches."""
     arguments = {"epochs": 5, "batch_size": batch_size, "progress": False, "compile": True, "lr_milestones": [3]}
     found, taken = [], []
@@ -176,7 +180,7 @@ def test_steps_that_look_at_nothing_in_between_change_no_bit(batch_size, tiny_da
             if looking:
                 patch.setattr(Step, "again", lambda step: None)
             model = small("vae")
-            found.append(fit(model, tiny_data(model), **arguments))
+            found.append(fit(model, tiny_data(model), objective, **arguments))
             taken.append(0)
     plain_run, looked = found
     assert plain_run.records == looked.records

@@ -70,6 +70,10 @@ def test_views_of_images_are_each_their_own():
     quarter = Affine(turn=90, shear=0, scale=0, move=0, noise=0)
     # a square that is turned about its own centre keeps its mass
     assert float(quarter(x).mean()) == pytest.approx(float(x.mean()), rel=0.05)
+    # a disk that is turned about its centre is itself, however wide the image is
+    down, right = torch.meshgrid(torch.arange(20.0), torch.arange(60.0), indexing="ij")
+    disk = (7 - ((down - 9.5) ** 2 + (right - 29.5) ** 2).sqrt()).clamp(0, 1).expand(30, 1, 20, 60)
+    assert float((quarter(disk) - disk).abs().max()) < 0.3
     aside = Affine(turn=0, shear=0, scale=0, move=0.2, noise=0)(x)
     places = (aside * torch.arange(9.0)).sum((1, 2, 3)) / aside.sum((1, 2, 3))
     assert float((places - 4).abs().max()) <= 0.2 * 9 + 1e-4

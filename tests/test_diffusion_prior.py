@@ -127,10 +127,13 @@ def test_fit_trains_the_model_first_and_then_the_prior_alone(tmp_path):
         torch.testing.assert_close(pyrogen.load(tmp_path).prior().log_prob(z), made.prior().log_prob(z))
 
 
-def test_a_given_objective_trains_it_with_the_rest_by_its_exact_density():
+def test_a_given_objective_trains_the_model_and_then_it_is_fitted():
     made = pyrogen.create("vae", x_shape=(1, 3, 3), latent_size=2, hidden=(6,), prior=DiffusionPrior(hidden=(4,)))
     before = {k: v.clone() for k, v in made.named_parameters()}
-    fit(made, {"x_train": X.numpy()}, ELBO(), epochs=2, batch_size=6, progress=False, device="cpu", validate=False)
+    run = fit(
+        made, {"x_train": X.numpy()}, ELBO(), epochs=2, batch_size=6, progress=False, device="cpu", validate=False
+    )
+    assert run.settings["epochs"] == {"training": 2, "prior": 2}
     moved = {k.split(".")[0] for k, v in made.named_parameters() if not torch.equal(v, before[k])}
     assert moved == {"encoder", "decoder", "prior"}
 

@@ -13,6 +13,7 @@ import pyrogen
 from pyrogen.inference import (
     AIS,
     BiasWarning,
+    ContrastiveDivergence,
     ParallelTempering,
     PersistentContrastiveDivergence,
     compare_evidence,
@@ -355,6 +356,7 @@ REFUSED = {
     ),
     "one class": (lambda: RBM((2,), 3, visible="Categorical(classes=1)"), "classes >= 2"),
     "no hidden units": (lambda: RBM((2,), 0), "at least 1 hidden"),
+    "no step of CD": (lambda: ContrastiveDivergence(k=0), r"ContrastiveDivergence\(k=0\): needs k >= 1"),
     "no chains": (lambda: PersistentContrastiveDivergence(chains=0), "chains >= 1"),
     "too many moved": (lambda: PersistentContrastiveDivergence(chains=4, moved=5), "no more can move"),
     "no probability": (lambda: PersistentContrastiveDivergence(restart=2.0), "probability"),

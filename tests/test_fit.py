@@ -24,7 +24,7 @@ from pyrogen.inference.training.alarms import Alarms
 from pyrogen.inference.training.game import Game
 from pyrogen.models.adversarial.gan import GAN
 from pyrogen.models.energy.boltzmann import RBM
-from pyrogen.registry import describe
+from pyrogen.registry import describe, make
 
 
 @pytest.fixture(scope="module")
@@ -429,8 +429,11 @@ def test_gradients_are_clipped(digits, monkeypatch):
         ("Adversarial(critic_optimizer=Adam(lr=0.5))", 0.25, [0.25, 0.25]),
     ],
 )
-def test_a_recipes_rate_is_not_meant_for_optimizers_that_are_given(objective, lr, rates, tiny_data, monkeypatch):
-    model, seen = smallest.small("dcgan"), []
+@pytest.mark.parametrize("to", ["fit", "create"])
+def test_a_recipes_rate_is_not_meant_for_optimizers_that_are_given(objective, lr, rates, to, tiny_data, monkeypatch):
+    made = {"objective": objective} if objective and to == "create" else {}
+    model, seen = smallest.small("dcgan", **made), []
+    objective = None if made else objective
     move = Game.move
 
     def looked(game):
@@ -440,6 +443,18 @@ def test_a_recipes_rate_is_not_meant_for_optimizers_that_are_given(objective, lr
     monkeypatch.setattr(Game, "move", looked)
     fit(model, tiny_data(model), objective, lr=lr, epochs=1, validate=False, progress=False)
     assert seen[0] == rates
+
+
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [
+        ("LearnedSimilarity()", False),
+        ({"name": "LearnedSimilarity", "game": {"name": "Adversarial", "critic_optimizer": "Adam(lr=0.5)"}}, True),
+        ("LearnedSimilarity(optimizer=Adam(lr=0.5))", True),
+    ],
+)
+def test_optimizers_inside_of_an_objectives_parts_are_given_too(objective, told):
+    assert make("objective", objective).has_rates is told
 
 
 def test_a_loss_that_falls_far_alarms_where_no_density_is_told(caplog):

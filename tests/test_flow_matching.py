@@ -21,6 +21,7 @@ from pyrogen.inference import (
     summarize,
 )
 from pyrogen.models.diffusion.matching import FlowMatched, ScoreDensity, ScoreMatched, StraightDensity
+from pyrogen.nets.batch_dims import computing_in
 
 S = 0.4
 
@@ -242,6 +243,17 @@ def test_probes_of_the_divergence_have_an_error_that_is_theirs():
     assert 0.7 < float(z.std()) < 1.4
     assert abs(float(z.mean())) < 0.4
     assert probed.attrs["probes"] == 16
+
+
+def test_slopes_of_scores_are_computed_in_float32_where_networks_compute_in_bf16():
+    model = small("score-matching", objective=SlicedScoreMatching())
+    (player,) = model.objective.players(model)
+    found = []
+    for dtype in (None, torch.bfloat16):
+        torch.manual_seed(0)
+        with computing_in(dtype):
+            found.append(float(player.loss(Batch(torch.rand(8, *model.x_shape)))["loss"].detach()))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("objective", [DenoisingScoreMatching(), SlicedScoreMatching()])

@@ -449,6 +449,10 @@ def test_a_guide_with_dropout_is_refused_where_it_is_scored_twice(objective):
     pair = pyrogen.vae(encoder=encoder, decoder=nn.Linear(2, 9), x_shape=(1, 3, 3), latent_size=2)
     with pytest.raises(ValueError, match="dropout"):
         objective.terms(pair, Batch(BINARY))
+    # a measurement, in which dropout rests, says nothing of training
+    data = pyrogen.data.from_arrays(x_train=BINARY, x_valid=BINARY)
+    with pytest.raises(ValueError, match="dropout"):
+        pyrogen.fit(pair, data, objective, epochs=1, batch_size=4, compile=False)
 
 
 def test_scoring_twice_moves_no_statistics_twice():

@@ -14,7 +14,14 @@ import pyrogen
 from pyrogen.base import Stage
 from pyrogen.command.cli import main
 from pyrogen.data import from_arrays
-from pyrogen.inference import fit
+from pyrogen.inference import (
+    ELBO,
+    Adversarial,
+    PersistentContrastiveDivergence,
+    UpDown,
+    VectorQuantization,
+    fit,
+)
 from pyrogen.inference.pages.reproduction import command
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.inference.replay import recorded_step
@@ -187,15 +194,85 @@ def test_a_stage_is_not_said_to_run_away_from_the_loss_of_another(caplog):
     assert not [said for said in caplog.messages if "runs away" in said]
 
 
+# entries of stages, and an objective other than their own
+GIVEN = {
+    "progan": Adversarial("Hinge"),
+    "vqvae": VectorQuantization(commitment=1.0),
+    "srgan": Adversarial() + ELBO(),
+    "autoencoder-stacked": ELBO(num_samples=2),
+    "autoencoder-pretrained": ELBO(num_samples=2),
+    "contrastive": ELBO(num_samples=2),
+    "dbm": PersistentContrastiveDivergence(chains=7),
+    "dbn": UpDown(k=2),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_given_objective_plays_the_stages_of_the_model(name, monkeypatch):
+    played = []
+
+    class Planned(Exception):
+        pass
+
+    def planned(trainer, *arguments):
+        played.extend(trainer.stages)
+        raise Planned
+
+    monkeypatch.setattr("pyrogen.inference.training.trainer.Trainer.claim", planned)
+    made, told = small(name), small(name, objective=GIVEN[name])
+    own = made.objective
+    x, y = torch.rand(8, *made.x_shape).round(), None
+    if made.condition is not None:
+        y = torch.zeros(8, *made.condition.shape, dtype=torch.long if made.condition.classes else torch.float)
+    with pytest.raises(Planned):
+        fit(made, from_arrays(x, y, kind=made.kinds), GIVEN[name], batch_size=4, validate=False, progress=False)
+    assert made.objective is own
+    expected = [(stage.name, [p.name for p in stage.players]) for stage in told.stages()]
+    assert [(stage.name, [p.name for p in stage.players]) for stage in played] == expected
+    assert len(expected) > 1
+
+
+def test_who_joins_the_game_of_a_vq_vae_plays_before_its_prior():
+    made = small("vqvae", objective=VectorQuantization() + 0.1 * Adversarial(means=True))
+    assert [[p.name for p in stage.players] for stage in made.stages()] == [["codes", "critic"], ["prior"]]
+
+
+class Twice(ELBO):
+    """An objective of two players."""
+
+    def players(self, model):
+        return [replace(player, name=name) for player in super().players(model) for name in ("one", "other")]
+
+
+WRONG = {
+    "two players of a layer": ("autoencoder-stacked", {}, Twice(), r"each by one player, and Twice.* has 2"),
+    "two of a decoder": ("contrastive", {}, Twice(), r"each by one player, and Twice.* has 2"),
+    "nothing to tune": ("dbn", {"tuning": False}, UpDown(k=2), r"tuning=False .* nothing by UpDown\(k=2\)"),
+}
+
+
+@pytest.mark.parametrize(("name", "arguments", "objective", "said"), WRONG.values(), ids=WRONG)
+def test_an_objective_that_no_stage_can_play_is_refused(name, arguments, objective, said):
+    with pytest.raises(ValueError, match=said):
+        small(name, objective=objective, **arguments).stages()
+
+
 # -- what goes on ----------------------------------------------------------------------------------------------------
 
 
-def stopped(folder, steps, **more):
+def stopped(folder, steps, where="", **more):
     """A run that Ctrl-C ends after so many steps."""
     with pytest.MonkeyPatch.context() as patch:
         stop_after(patch, steps)
-        with pytest.raises(Stopped, match="stopped in epoch"):
+        with pytest.raises(Stopped, match=f"stopped in epoch {where}"):
             train(folder=folder, compile=False, **more)
+
+
+@pytest.mark.parametrize(
+    ("steps", "where"), [(3, "1 of 2"), (4, "1 of 2"), (5, "2 of 2"), (8, "2 of 2"), (9, "1 of 3")]
+)
+def test_a_stop_names_the_epoch_of_the_last_step(steps, where, tmp_path):
+    stopped(tmp_path, steps, where)
 
 
 @pytest.mark.parametrize("steps", [5, 8, 11], ids=["in the first stage", "between the two", "in the second"])

@@ -16,7 +16,13 @@ from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays, load
 from pyrogen.data.sprites_sets import draw_factors
 from pyrogen.inference import Adversarial, fit
-from pyrogen.inference.adversarial.regularization import Orthogonality, PathLength, overlap, path_lengths
+from pyrogen.inference.adversarial.regularization import (
+    WEIGHED,
+    Orthogonality,
+    PathLength,
+    overlap,
+    path_lengths,
+)
 from pyrogen.inference.latents.judging import Judge, Learned
 from pyrogen.inference.metrics.styles import noise_moves, path_ratio, style_ratio
 from pyrogen.inference.metrics.synthesis import distant_agreement, truncation_trade
@@ -147,6 +153,11 @@ def test_orthogonality_is_the_overlap_of_rows_and_is_paid_by_the_generator():
     assert names == ["critic", "generator"]
     with pytest.raises(ValueError, match="VAE plays no game"):
         Orthogonality().players(pyrogen.create("vae", x_shape=(4,)))
+    for layer in model.generator.modules():
+        if isinstance(layer, WEIGHED):
+            layer.bias = None
+    with pytest.raises(ValueError, match="leaves out layers without a bias, and this generator has no others"):
+        Orthogonality().players(model)
 
 
 # ------------------------------------------------------------------------------------------------------------- truncation

@@ -128,6 +128,11 @@ def test_the_nearest_y_that_is_another_is_called_false():
     labels = torch.tensor([0, 1, 2, 0])
     found = {int(of_others(labels, Condition((), 3))[0]) for _ in range(50)}
     assert found == {1, 2}  # as near as one another, and never its own
+    # real numbers, of which many have squares that rounding moves: five y, each twice
+    far = torch.randn(5, 48, generator=torch.Generator().manual_seed(0)).mul(30).repeat(2, 1)
+    others = of_others(far, Condition((48,)))
+    assert not (others == far).all(1).any()
+    assert of_others(labels[[0, 3]], Condition((), 3)).tolist() == [0, 0]  # there is no other
 
 
 def test_the_critic_is_shown_true_pictures_with_the_captions_of_others(captions):
@@ -148,6 +153,14 @@ def test_the_critic_is_shown_true_pictures_with_the_captions_of_others(captions)
     fake = 2 * (terms["loss"] - 0.5 * (real - 1).square().mean())
     expected = 0.5 * (real - 1).square().mean() + 0.25 * fake + 0.25 * wrong.square().mean()
     torch.testing.assert_close(more["loss"], expected)
+    # among data of one y none is false for its y: the critic sees what was made twice
+    alone = Batch(batch.x, batch.y[:1].expand_as(batch.y))
+    found = []
+    for player in (plain, matching):
+        torch.manual_seed(1)
+        found.append(player.loss(alone))
+    torch.testing.assert_close(found[1]["mismatched"], found[0]["fake"])
+    torch.testing.assert_close(found[1]["loss"], found[0]["loss"])
 
 
 def test_a_critic_that_reads_no_y_cannot_be_shown_another(captions):

@@ -21,7 +21,7 @@ from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
 
-SAME = 1e-6  # squared distance of two y that are one
+SAME = 1e-5  # squared distance of two y that are one, as a share of their squares, whose rounding it is
 CHOICES = {
     "adversarial loss": ("loss",),
     "penalty": ("penalty",),
@@ -126,7 +126,7 @@ class Adversarial(Objective):
             r, f = scores(real, real), scores(fake, real)
             told = {"real": _mean(r), "fake": _mean(f)}
             if self.mismatched:
-                wrong = scores({**real, "y": of_others(real["y"], model.condition)}, real)
+                wrong = scores(_mismatched(real, fake, model.condition), real)
                 f = [torch.cat(pair) for pair in zip(f, wrong, strict=True)]
                 told |= {"mismatched": _mean(wrong)}
             loss = torch.stack([goal.critic(*pair) for pair in zip(r, f, strict=True)]).mean()
@@ -203,12 +203,21 @@ def _reads_y(model: Any, game: HasCritic) -> bool:
 
 
 def of_others(y: Tensor, condition: Condition) -> Tensor:
-    """For each y of a batch the nearest that is another, of several one at random."""
+    """For each y of a batch the nearest that is another, of several one at random; where there is none, itself."""
     told = condition.read(y).flatten(1)
     squares = told.square().sum(1)
-    apart = (squares.unsqueeze(1) + squares - 2 * told @ told.T).clamp(min=0)
+    both = squares.unsqueeze(1) + squares
+    apart = (both - 2 * told @ told.T).clamp(min=0)
     # where classes differ in one place they are 2 apart, so that 0 … 1 decides among those equally far alone
-    return y[(apart + torch.rand_like(apart)).masked_fill(apart < SAME, torch.inf).argmin(1)]
+    far = (apart + torch.rand_like(apart)).masked_fill(apart <= SAME * both, torch.inf)
+    return y[far.fill_diagonal_(torch.finfo(far.dtype).max).argmin(1)]
+
+
+def _mismatched(real: Sites, fake: Sites, condition: Condition) -> Sites:
+    """Real data beside the y of others; where no other is, once more what was made."""
+    wrong = {**real, "y": of_others(real["y"], condition)}
+    none = (wrong["y"] == real["y"]).flatten(1).all(1)
+    return {name: torch.where(none.view(-1, *[1] * (v.dim() - 1)), fake[name], v) for name, v in wrong.items()}
 
 
 def _pool(model: Any, game: HasCritic, size: int) -> History:

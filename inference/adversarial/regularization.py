@@ -36,7 +36,7 @@ class Orthogonality(Objective):
         """The one who pays, who owns the generator.
 
         Raises:
-            ValueError: the model has no generator with a critic.
+            ValueError: the model has no generator with a critic, or its generator no layer to be charged.
         """
         if not isinstance(model, HasCritic):
             raise ValueError(
@@ -44,6 +44,11 @@ class Orthogonality(Objective):
             )
         inside = [m for module in model.generator_modules() for m in module.modules()]
         layers = [m for m in inside if isinstance(m, WEIGHED) and m.bias is not None]
+        if not layers:
+            raise ValueError(
+                "Orthogonality() leaves out layers without a bias, and this generator has no others; give it layers with "
+                "one, or leave the term out."
+            )
 
         def charge(batch: Batch) -> Mapping[str, Tensor]:
             return {"loss": torch.stack([overlap(_rows(layer)) for layer in layers]).sum()}

@@ -71,10 +71,10 @@ class Affine(Augmentation):
         angle, shear, scale, right, down = (2 * torch.rand(len(x), 5, device=x.device, dtype=x.dtype) - 1).unbind(1)
         angle, shear, scale = angle * math.radians(self.turn), shear * self.shear, 1 + scale * self.scale
         cos, sin = angle.cos() / scale, angle.sin() / scale
-        # sides are 2 long in the grid's own units
-        rows = torch.stack(
-            [cos, cos * shear - sin, 2 * self.move * right, sin, sin * shear + cos, 2 * self.move * down], 1
-        )
+        # both sides are 2 long in the grid's own units, however many pixels they have
+        high = x.shape[-2] / x.shape[-1]
+        across, along = (cos * shear - sin) * high, sin / high
+        rows = torch.stack([cos, across, 2 * self.move * right, along, sin * shear + cos, 2 * self.move * down], 1)
         grid = affine_grid(rows.reshape(-1, 2, 3), list(x.shape), align_corners=False)
         moved = grid_sample(x, grid, align_corners=False)
         return moved + self.noise * torch.randn_like(moved)

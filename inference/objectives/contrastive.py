@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, HasFreeEnergy, Model, Objective, Player
+from pyrogen.inference.objectives.weighted import at_least_one
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
 
@@ -34,6 +35,7 @@ class ContrastiveDivergence(Objective):
     def __post_init__(self) -> None:
         """The optimizer may be given by name or description."""
         object.__setattr__(self, "optimizer", make("optimizer", self.optimizer))
+        at_least_one(self, k=self.k)
 
     def players(self, model: Any) -> Sequence[Player]:
         """One player, who owns the whole model."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from pyrogen.base import Batch, Objective, Player
 from pyrogen.capabilities import HasScore, HasVelocity
 from pyrogen.distributions.ode import matching_error
+from pyrogen.nets.batch_dims import computing_in
 from pyrogen.noise import alpha, beside, even_times, sigma
 from pyrogen.registry import choice
 
@@ -94,7 +95,7 @@ class SlicedScoreMatching(ScoreMatching):
 
     def distance(self, model: HasScore, z: Tensor, noise: Tensor, gamma: Tensor, spread: Tensor) -> Tensor:
         """(‖ε̂‖² − 2 σ eᵀ (∂ε̂/∂z) e) / D."""
-        with torch.enable_grad():
+        with torch.enable_grad(), computing_in(None):
             z = z.detach().requires_grad_()
             e = torch.randint_like(z, 0, 2) * 2 - 1
             seen = model.noise_in(z, gamma)

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pyrogen.base import Batch, HasPosterior, Pair, Player
 from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.inference.programs.record import Site, latent_sites, record
+from pyrogen.nets.batch_dims import computing_in
 from pyrogen.registry import choice
 
 
@@ -114,7 +115,7 @@ def jacobian(pair: Pair, batch: Batch) -> Tensor:
             "the others; use networks without it, or with layer norm."
         )
     learning = torch.is_grad_enabled()
-    with torch.enable_grad():
+    with torch.enable_grad(), computing_in(None):
         x = batch.x.detach().requires_grad_()
         found = differentiable("Contractive", pair, x, batch.y)
         codes = torch.cat([site["fn"].mean.flatten(1) for site in found.values()], 1)

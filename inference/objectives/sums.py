@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyrogen.base import Batch, Objective, Player
+from pyrogen.base import Batch, Objective, Player, nothing
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.literals import weighed
 from pyrogen.registry import choice, make, spelled
@@ -125,7 +125,7 @@ def _charged(payer: Player, weight: float, player: Player) -> Player:
 
         return computed
 
-    def after() -> None:
+    def both() -> None:
         payer.after()
         player.after()
 
@@ -141,7 +141,7 @@ def _charged(payer: Player, weight: float, player: Player) -> Player:
         loss=added(payer.loss, player.loss),
         validation=added(payer.validation or payer.loss, player.validation or player.loss),
         owns=[*payer.owns, *player.owns],
-        after=after,
+        after=nothing if payer.after is player.after is nothing else both,
         every=max(payer.every, player.every),
         state=[*payer.state, *player.state],
         idle=[p for one in (payer, player) for p in one.resting().values() if id(p) not in busy],

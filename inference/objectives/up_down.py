@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, HasFreeEnergy, Model, Objective, Player
+from pyrogen.inference.objectives.weighted import at_least_one
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
 
@@ -53,8 +54,7 @@ class UpDown(Objective):
     def __post_init__(self) -> None:
         """The optimizer may be given by name or description."""
         object.__setattr__(self, "optimizer", make("optimizer", self.optimizer))
-        if self.k < 1:
-            raise ValueError(f"UpDown(k={self.k}): needs k >= 1.")
+        at_least_one(self, k=self.k)
 
     def players(self, model: Any) -> Sequence[Player]:
         """One player, who owns the whole model."""

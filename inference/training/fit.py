@@ -15,7 +15,7 @@ import torch
 import torch.distributed as distributed
 
 from pyrogen.arguments import conform
-from pyrogen.base import Model, Objective, Stage
+from pyrogen.base import Model, Objective
 from pyrogen.data import Data
 from pyrogen.data.memory import as_data
 from pyrogen.files import first_line
@@ -74,11 +74,11 @@ def fit(
         model: any model of the zoo; it is trained in place.
         data: a data set, its name, or a path; or what :func:`pyrogen.data.from_arrays` takes: an array, a tensor, a
             DataFrame, a torch Dataset, ``(x, y)``, or a mapping of ``x_train``, ``y_train`` ...
-        objective: by default the model's own.
+        objective: by default the model's own, in whose place it stands in the model's stages.
         epochs: passes over the data, in each stage that names no number of its own, or by stage; by default those of the
             recipe. 0: nothing is trained in any stage.
         lr: learning rate of every player, a critic's too, instead of what their optimizers say, be these equal or not, or
-            by stage; by default the recipe's, or each player's own, also where ``objective`` was given optimizers.
+            by stage; by default the recipe's, or each player's own, also where the objective was given optimizers.
         batch_size: data a step, or by stage; by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32, and so do flows and
@@ -148,7 +148,7 @@ def fit(
     }
     usual = {**FALLBACK, **_recipe(model)}
     goal = model.objective if objective is None else make("objective", objective)
-    if objective is not None and goal.has_rates:
+    if goal.has_rates and (objective is not None or _was_given_its_objective(model)):
         usual["lr"] = None  # the recipe's is meant for optimizers of which nobody said anything
     asked = check_settings({k: usual.get(k) if v is None else v for k, v in given.items()})
     if not goal.alone:
@@ -164,8 +164,8 @@ def fit(
         }
         model.to(where)
         model.standardized = data.standardize
-        with seeded(settings["seed"], where):  # of networks that an objective brings
-            stages = model.stages() if objective is None else [Stage(goal.players(model))]
+        with seeded(settings["seed"], where), _by(model, goal):  # an objective may bring networks
+            stages = model.stages()
         for setting in BY_STAGE:
             values = by_stage(setting, asked[setting], stages, usual=given[setting] is None)
             settings[setting] = describe(written(setting, values))
@@ -237,6 +237,26 @@ def _check_data(model: Model, data: Data, validate: bool) -> None:
 
 def _recipe(model: Model) -> Mapping[str, Any]:
     return find("entry", model.origin["entry"]).details["recipe"] if model.origin else {}
+
+
+@contextmanager
+def _by(model: Model, objective: Objective) -> Iterator[None]:
+    """The model with this objective as its own."""
+    own = {name: value for name, value in vars(model).items() if name == "objective"}
+    model.objective = objective
+    try:
+        yield
+    finally:
+        del model.objective
+        vars(model).update(own)
+
+
+def _was_given_its_objective(model: Model) -> bool:
+    """Whether it was made with another objective than its entry's."""
+    if not model.origin:
+        return False
+    usual = inspect.signature(find("entry", model.origin["entry"]).load()).parameters.get("objective")
+    return usual is not None and bool(model.origin["arguments"]["objective"] != describe(usual.default))
 
 
 @contextmanager

@@ -364,7 +364,7 @@ class Trainer:
 
     def _stop(self, game: Game) -> None:
         where = f"; the same again with resume=True goes on in {self.target}" if self.target else ""
-        raise checkpoint.Stopped(f"stopped in epoch {self.epoch + 1} of {game.rules.epochs}{where}.")
+        raise checkpoint.Stopped(f"stopped in epoch {self.epoch + bool(game.batch)} of {game.rules.epochs}{where}.")
 
     def _save_checkpoint(self) -> None:
         if self.game is None:

@@ -9,6 +9,7 @@ import torch
 
 from pyrogen.axes import Likelihood
 from pyrogen.base import Objective, Stage
+from pyrogen.models.autoencoders.shallow import one_player
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
 from pyrogen.registry import entry, make
@@ -48,8 +49,7 @@ class ContrastiveAutoencoder(VAE):
 
     def stages(self) -> Sequence[Stage]:
         """The encoder's, and the decoder's."""
-        (player,) = self.objective.players(self)
-        alone = replace(player, name="decoder", owns=[self.decoder, self.likelihood])
+        alone = replace(one_player(self.objective, self), name="decoder", owns=[self.decoder, self.likelihood])
         return [Stage(self.contrast.players(self), "contrast"), Stage([alone], "decoder")]
 
 

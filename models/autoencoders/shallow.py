@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from pyrogen.axes import Likelihood, Prior
-from pyrogen.base import Objective
+from pyrogen.base import Model, Objective, Player
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation
 from pyrogen.models.vae.vae import VAE, vae
 from pyrogen.nets import Dictionary, Noisy, Transposed, mlp
 from pyrogen.nets.noisy import Corruption
-from pyrogen.registry import entry, make
+from pyrogen.registry import entry, make, spelled
 
 
 @entry(
@@ -219,6 +219,21 @@ def autoencoder_contractive(
     encoder = _squashed(x_shape, hidden, latent_size)
     goal = ELBO() + weight * Contractive() if objective is None else objective
     return vae(x_shape, latent_size, hidden, prior, "PointMass", p, encoder, Transposed(encoder), goal)
+
+
+def one_player(objective: Objective, model: Model) -> Player:
+    """The player of an objective that has no other.
+
+    Raises:
+        ValueError: it has several.
+    """
+    players = objective.players(model)
+    if len(players) > 1:
+        raise ValueError(
+            f"a {type(model).__name__} trains parts of itself alone, each by one player, and {spelled(objective)} has "
+            f"{len(players)}; take an objective of one, as ELBO()."
+        )
+    return players[0]
 
 
 def need_single(p: Likelihood, x_shape: torch.Size) -> None:

@@ -13,7 +13,7 @@ from pyrogen.axes import Likelihood
 from pyrogen.base import Batch, Objective, Player, Stage
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.penalized import Contractive
-from pyrogen.models.autoencoders.shallow import need_single
+from pyrogen.models.autoencoders.shallow import need_single, one_player
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import Noisy, Transposed
 from pyrogen.nets.noisy import Corruption
@@ -75,7 +75,7 @@ class StackedAutoencoder(VAE):
         layer = VAE(noisy, down, shape, self.widths[number + 1], "Flat", "PointMass", likelihood).to(self.device)
         if number == 0:
             layer.likelihood = self.likelihood  # itself, not the copy that a model takes
-        (player,) = self.objective.players(layer)
+        player = one_player(self.objective, layer)
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             noisy.train(self.training)

@@ -19,7 +19,7 @@ from pyrogen.kinds import coins
 from pyrogen.models.energy.boltzmann import BURN_IN, RBM
 from pyrogen.models.energy.greedy import greedy_stage, machine_of
 from pyrogen.models.energy.visible import Visible, refusal
-from pyrogen.registry import entry, make
+from pyrogen.registry import entry, make, spelled
 
 AT_ONCE = 10_000  # rows of importance samples
 
@@ -147,7 +147,16 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
         self.machine.visible.get_buffer("base").copy_(torch.logit((rate + 0.5) / (len(x) + 1)))
 
     def stages(self) -> Sequence[Stage]:
-        """One for each layer, from the data upwards, and the fine-tuning."""
+        """One for each layer, from the data upwards, and the fine-tuning.
+
+        Raises:
+            ValueError: there is no fine-tuning, and an objective of it.
+        """
+        if not self.tuning and self.objective != UpDown():
+            raise ValueError(
+                f"of tuning=False the layers are trained by contrastive divergence, and nothing by "
+                f"{spelled(self.objective)}; leave one of the two out."
+            )
         found, objective = [], ContrastiveDivergence(self.k)
         for number, layer in enumerate(self._directed, start=1):
             machine = machine_of(layer.weight, layer.up.bias, layer.visible, layer.shape)

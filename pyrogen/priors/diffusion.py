@@ -23,8 +23,7 @@ class DiffusionPrior(Prior):
     log p(z) is exact but for the solver's error, which falls like steps⁻⁴, by the divergence of v along the way, so that the
     prior that is scored is the one that is drawn from, under every estimator; it costs latent_size slopes at four places of
     each step. ``fit`` plays two stages: the model under N(0, I), which is the law of v = 0, and then v alone, by
-    E ‖v(z_t, t) − (z₁ − z₀)‖² of codes z₁ ~ q(z|x), which follows no equation. Trained by an objective that is given to
-    ``fit`` instead, v goes with the rest, by its exact density, which is slow.
+    E ‖v(z_t, t) − (z₁ − z₀)‖² of codes z₁ ~ q(z|x), which follows no equation.
 
     What it can gain in the ELBO is KL(q(z) ‖ N(0, I)) of the codes of all data, which a model that was trained under N(0, I)
     has made small: more is left where that weighed less, as by ``objective=ELBO(beta=0.2)``.

@@ -30,7 +30,7 @@ class MaskedPrior(GridPrior):
         −log p(z) ≤ P E_i 1/i Σ_{d hidden} −log p(z_d | z_seen).
 
     Of one order the same network has an exact density, at a pass for each place, so that what is scored is what is drawn,
-    under every estimator. Trained by an objective that is given to ``fit`` instead, it goes with the rest, by that density.
+    under every estimator.
 
     Should not be confused with :class:`~pyrogen.priors.autoregressive.PixelCNNPrior`, which knows one order, in one pass.
     Shapes: event ``(latent_size,)``: the bits, or the one-hot vector, of each place lie together, places row by row.
