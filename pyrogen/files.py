@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,12 @@ def write(path: str | Path, content: bytes | str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def repeated(paths: Sequence[str]) -> str | None:
+    """The first of the paths that leads where another does, however it is spelled; None where there is none."""
+    places = [Path(path).resolve() for path in paths]
+    return next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None)
 
 
 def below(folder: str | Path, suffixes: Collection[str]) -> Iterator[Path]:

@@ -31,6 +31,7 @@ def assess_run(
     features: str | FeatureSpace | TrainedJudge = "auto",
     draws: Draws = "auto",
     seed: int = 0,
+    kept: bool = True,
 ) -> Quality:
     """Measure a run's samples, and keep what was found in its folder, if it has one, in the place of what was there.
 
@@ -43,6 +44,7 @@ def assess_run(
         features: the space of those that read features.
         draws: "samples", "means" or "auto".
         seed: of all random draws.
+        kept: whether what was found is written down.
 
     Raises:
         ValueError: as :func:`pyrogen.inference.quality.assess.assess`, or no such run or weights.
@@ -56,7 +58,9 @@ def assess_run(
     # what the folder holds is what is judged, whatever became of the model in memory
     model = storage.load(run.folder, copy.deepcopy(run.model), weights)
     found = assess(model, run.data, measures, features, num, seed, split, draws)
-    keep(run.folder / FACTS, found, judged, weights)
+    found.results.attrs.update(judged, weights=weights)
+    if kept:
+        keep(run.folder / FACTS, found)
     return found
 
 
