@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,12 @@ def plain_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain_json(v) for v in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def repeated(paths: Sequence[str]) -> str | None:
+    """The first of the paths that leads where another does, however it is spelled; None where there is none."""
+    places = [Path(path).resolve() for path in paths]
+    return next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None)
 
 
 def below(folder: str | Path, suffixes: Collection[str]) -> Iterator[Path]:

@@ -7,6 +7,7 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,15 @@ import torch
 
 import pyrogen
 
+CPU = torch.device("cpu")
 
-def provenance() -> dict[str, Any]:
-    """Machine, versions, commit and date, as plain data."""
+
+def provenance(device: torch.device = CPU) -> dict[str, Any]:
+    """Machine, versions, commit and date, as plain data; of another device than the processor, what it is.
+
+    Args:
+        device: where models are trained.
+    """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     machine = {
         "system": f"{platform.system()} {platform.machine()}",
@@ -26,6 +33,8 @@ def provenance() -> dict[str, Any]:
         "cpus": cpus,
         "threads": torch.get_num_threads(),
     }
+    if device.type != "cpu":
+        machine["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     versions = {
         "pyrogen": pyrogen.__version__,
         "python": platform.python_version(),
@@ -34,6 +43,12 @@ def provenance() -> dict[str, Any]:
         "numpy": np.__version__,
     }
     return {"machine": machine, "versions": versions, "commit": commit(), "date": datetime.date.today().isoformat()}
+
+
+def machine_words(machine: Mapping[str, Any]) -> str:
+    """What :func:`provenance` says of a machine, as one reads it."""
+    words = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['threads']} threads, {machine['system']}"
+    return f"{words}, models on {machine['device']}" if "device" in machine else words
 
 
 @functools.cache

@@ -4,6 +4,7 @@ import contextlib
 import fnmatch
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -341,6 +342,11 @@ REFUSED = {
     "sample {run} --y -0.5,1": "--y -0.5,1: the model in .* is not conditional; leave --y out",
     "sample {run} --temperature -.5": "scales the spread of what is drawn, and is 0 or more",
     "latents {run} --pair -1,3": "has no datum of class -1",
+    "latents {run} --analysis gaps --pair 3,8": "--pair 3,8 is of the analysis walks, which --analysis leaves out",
+    "train vae --data digits --folder null": "^pyrogen: --folder null: what this command trains lies in a folder",
+    "compare {run} {run}/": "/a was named twice; compare different runs",
+    "probe {run} {run}/../a": "/a was named twice; probe different runs",
+    "demo --folder {run}": "/a holds a run that is no demo; choose another --folder",
 }
 
 
@@ -360,13 +366,39 @@ def test_refusals_are_one_sentence(words, run, capsys, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_config_of_a_model_that_was_made_in_python_is_said_to_be_one(run, tmp_path, capsys):
+NOT_WHOLE = {
+    "a model": (lambda c: c.update(model={"class": "Own"}), "names no entry of the zoo: its model was made in Python"),
+    "a network": (
+        lambda c: c["model"]["arguments"].update(encoder={"own": "mine.Net"}),
+        "networks of its maker's own (encoder), which no config holds",
+    ),
+    "weights": (
+        lambda c: c["made"].update(from_weights="abc"),
+        "went on from the saved weights abc, which no config holds",
+    ),
+    "arrays": (lambda c: c["data"].update(source="<arrays>"), "these are arrays that were in memory"),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), NOT_WHOLE.values(), ids=NOT_WHOLE)
+def test_a_config_that_does_not_hold_all_of_its_run_is_refused(change, said, run, tmp_path, capsys):
     config = yaml.safe_load((run / "config.yaml").read_text())
-    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**config, "model": {"class": "Own"}}))
-    assert main(["train", "--config", str(tmp_path / "own.yaml")]) == 2
+    change(config)
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    assert main(["train", "--config", str(tmp_path / "own.yaml"), "--folder", str(tmp_path / "run")]) == 2
     printed = capsys.readouterr().err
-    assert "own.yaml names no entry of the zoo: its model was made in Python" in printed
+    assert said in printed
     assert printed.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_measured_is_printed_where_it_cannot_be_kept(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "quality.json").mkdir()  # where no file can be written
+    assert main(["evaluate", str(tmp_path / "run"), "--quality", "--measure", "kernel", "--limit", "50"]) == 1
+    printed = capsys.readouterr()
+    assert "kernel" in printed.out
+    assert "the measures above were not saved: " in printed.err
 
 
 QUICK = ["--help", "list", "list --axis prior", "--version"]
@@ -440,6 +472,13 @@ def test_switches_alone_are_true_and_choices_may_be_written_as_in_python(capsys)
     assert printed["fit"]["tensorboard"] is True
     assert printed["model"]["arguments"]["objective"]["warmup"] == 5
     assert printed["model"]["arguments"]["prior"] == {"name": "VampPrior", "components": 7}
+
+
+def test_a_folder_may_be_called_like_an_option(capsys):
+    for words in (["--folder", "prior", "--epochs", "7"], ["--folder=prior", "--epochs=7"]):
+        assert main(["train", "vae", "--data", "digits", *words, "--print_config"]) == 0
+        settings = yaml.safe_load(capsys.readouterr().out)["fit"]
+        assert (settings["folder"], settings["epochs"]) == ("prior", 7)
 
 
 def test_folders_named_like_markup_are_compared(tmp_path, capsys):

@@ -198,6 +198,17 @@ def test_names_of_strips_lie_within_the_figure():
     assert min(label.get_window_extent().x0 for label in figure.axes[0].get_yticklabels()) >= 0
 
 
+@pytest.mark.parametrize("name", ["n01440764_tench_" * 8, "a long name of a class " * 8, "two\nlines"])
+def test_long_names_leave_pictures_their_room(name):
+    figure = plots.strips(torch.zeros(2, 8, 1, 8, 8), "unit", [name, "b"])
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    label = axes.get_yticklabels()[0]
+    assert axes.get_window_extent().width > 0.4 * figure.bbox.width
+    assert label.get_window_extent().x0 >= 0
+    assert label.get_text().startswith(name[:3])
+
+
 def test_reconstructed_vectors_share_their_colours():
     maps = [a.images[0] for a in plots.reconstructions(torch.ones(3, 5), torch.full((3, 5), -4.0), "real").axes[:2]]
     assert [m.get_clim() for m in maps] == [(-4.0, 4.0)] * 2

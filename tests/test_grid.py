@@ -1,9 +1,11 @@
 """Grids: every cell is the run that `train` makes, its numbers are those of the hand, and no process loses what has ended."""
 
+import functools
 import itertools
 import json
 import os
 import re
+import shutil
 import sys
 import threading
 import warnings
@@ -17,13 +19,14 @@ from playing import stop_after
 from safetensors.torch import load_file, save_file
 
 import pyrogen
-from pyrogen import storage
+from pyrogen import registry, storage
 from pyrogen.command import options
 from pyrogen.command.cli import main
+from pyrogen.command.verbs import compare
 from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence, summarize
 from pyrogen.inference.runs import grid_run as cells
-from pyrogen.inference.runs.grid import plan
-from pyrogen.inference.runs.grid_table import mean_over_seeds
+from pyrogen.inference.runs.grid import _owners, plan
+from pyrogen.inference.runs.grid_table import TAKEN, mean_over_seeds
 from pyrogen.inference.runs.quality import assess_run
 from pyrogen.priors import VampPrior
 
@@ -192,6 +195,16 @@ def test_a_choices_own_argument_and_numbers_are_axes(tmp_path):
         assert config["fit"]["objective"]["name"] == ("ELBO", "IWAE")[j]
 
 
+def test_arguments_are_axes_whatever_they_are_called(tmp_path):
+    """No argument has the name of a column of the table, and so steps of a diffusion are an axis."""
+    for name in registry.list_models():
+        assert not TAKEN & _owners(registry.find("entry", name).load()).keys(), name
+    shared = {"entry": "vdm", "data": "ring", "epochs": 0, "compile": False}
+    found = grid({"steps": [2, 3]}, folder=tmp_path, **shared, estimator=ELBO(), limit=4, jobs=1)
+    assert found.numbers["steps"].values.tolist() == [2, 3]
+    assert found.numbers["training_steps"].values.tolist() == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("over", "shared"), [({"kind": ["unit", "levels"]}, {}), ({"lr": [1e-3, 2e-3]}, {"kind": ["unit"]})]
 )
@@ -299,6 +312,45 @@ def test_ctrl_c_loses_nothing_that_has_ended(made, tmp_path, capsys, monkeypatch
     assert (first / "weights.safetensors").stat().st_mtime_ns == before
     whole = made.numbers["runs"].values[1, 0, 0]
     assert (second / "weights.safetensors").read_bytes() == Path(whole, "weights.safetensors").read_bytes()
+
+
+def test_a_cell_whose_process_was_killed_is_taken_for_no_other(tmp_path, monkeypatch):
+    """What lies there while a cell is trained, and while it is scored, is what a process that is killed then leaves."""
+
+    def leave(stage):
+        done = getattr(cells, stage)
+
+        def left(*arguments, **named):
+            shutil.copytree(tmp_path / "whole", tmp_path / stage)
+            return done(*arguments, **named)
+
+        monkeypatch.setattr(cells, stage, left)
+
+    leave("fit")
+    leave("_score")
+    over = {"prior": ["StandardNormal"]}
+    grid(over, folder=tmp_path / "whole", **SMALL, **SCORED)
+    monkeypatch.setattr(cells, "fit", None)
+    for stage in ("fit", "_score"):
+        with pytest.raises(ValueError, match=r"begun with other settings \(fit.epochs was 1, now 2\)"):
+            grid(over, folder=tmp_path / stage, **{**SMALL, "epochs": 2}, **SCORED)
+    monkeypatch.setattr(cells, "_score", lambda *arguments: None)
+    grid(over, folder=tmp_path / "_score", **SMALL, **SCORED)
+    (state,) = (yaml.safe_load(path.read_text()) for path in (tmp_path / "_score").rglob("grid_run.yaml"))
+    assert state["training_steps"] == 3
+    assert state["seconds"] > 0
+    next((tmp_path / "_score").rglob("grid_run.yaml")).unlink()
+    with pytest.raises(ValueError, match=r"holds a run without a grid_run\.yaml that says what was asked for"):
+        grid(over, folder=tmp_path / "_score", **SMALL, **SCORED)
+
+
+def test_a_score_is_held_against_weights_that_are_read_once(made, monkeypatch):
+    read, fingerprint = [], storage.fingerprint
+    monkeypatch.setattr(storage, "fingerprint", lambda *of: read.append(of) or fingerprint(*of))
+    _, planned = plan(OVER, "vae", made.folder, [0], SMALL)
+    ruler = cells.Ruler(registry.describe(SCORED["estimator"]), limit=12)
+    assert cells.outcome(planned[0], ruler)["status"] == "ended"  # of three scores
+    assert 0 < len(read) == len(set(read))  # once for each kind of weights that were scored
 
 
 # -- processes -------------------------------------------------------------------------------------------------------
@@ -425,6 +477,7 @@ REFUSED = {
     "jobs": ({"prior": ["Laplace"]}, {"jobs": 0}, "jobs of at least 1"),
     "whose": ({"objective.k": [1, 5]}, {}, "belongs to the objective, and none was named"),
     "own": ({"encoder": [Own()]}, {}, "which other processes cannot build"),
+    "a column": ({"status": [1, 2]}, {}, "status cannot be an axis of a grid, whose table has a column of that name"),
 }
 
 
@@ -448,6 +501,7 @@ COMMANDS = {
     "--grid entry=vae,vea": "did you mean 'vae'",
     "--grid entry=vae,vae-2d --width 3": "no option called '--width'",
     "--grid prior=VampPrior --prior Laplace": "is an axis of the grid and is given for all cells too",
+    "--grid prior=Laplace --grid prior=VampPrior": "give all its values at once, as in --grid prior=Laplace,VampPrior",
 }
 
 
@@ -472,13 +526,25 @@ VALUES = {
         ["--prior", "FlowPrior", "--prior.layers", "2", "--prior.transform", "spline"]
     ],
     "hidden=[4,8],[16]": [["--hidden", "[4,8]"], ["--hidden", "[16]"]],
+    "data=sprites(size=16),a+b*.csv": [["--data", "sprites(size=16)"], ["--data", "a+b*.csv"]],
 }
 
 
 @pytest.mark.parametrize("wish", VALUES)
 def test_values_are_read_as_their_options(wish):
     axis, values = options.axis_values(wish)
-    assert [options.words_of(axis, value) for value in values] == VALUES[wish]
+    kind = "prior" if axis == "prior" else None
+    assert [options.words_of(axis, value, kind) for value in values] == VALUES[wish]
+
+
+def test_data_with_settings_are_an_axis_of_the_command_line(tmp_path, monkeypatch):
+    @functools.wraps(grid)
+    def planned(over, folder, **others):
+        raise ValueError(", ".join(cell.data["name"] for cell in plan(over, "vae", folder, [0], {})[1]))
+
+    monkeypatch.setattr("pyrogen.inference.grid", planned)
+    with pytest.raises(ValueError, match=r"^sprites\(size=16\), sprites\(size=32\)$"):
+        compare.run(["--grid", "data=sprites(size=16),sprites(size=32)", "--folder", str(tmp_path)])
 
 
 def test_help_names_both(capsys):

@@ -156,6 +156,16 @@ def test_fitted_noise_is_kept_with_the_run_and_fitted_anew_when_weights_change(b
     assert len(quickly) == 3
 
 
+def test_noise_that_cannot_be_kept_is_used_all_the_same(both, quickly, caplog):
+    path = both[True].folder / FILE
+    path.unlink(missing_ok=True)
+    path.mkdir()  # where no file can be written
+    with caplog.at_level("WARNING", "pyrogen"):
+        assert evaluate(both[True], AIS(4, 16), limit=4).attrs["sigma"] > 0
+    path.rmdir()
+    assert "was not kept, and will be fitted again" in caplog.text
+
+
 def test_noise_for_few_data_is_fitted_on_few(both, quickly):
     (both[True].folder / FILE).unlink(missing_ok=True)
     evaluate(both[True], AIS(2, 16), limit=7)

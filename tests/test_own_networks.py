@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import pyrogen
-from pyrogen.inference import IWAE, fit, log_evidence
+from pyrogen.inference import ELBO, IWAE, fit, log_evidence
+from pyrogen.inference.runs.compare import runs_table
 from pyrogen.likelihoods import Normal
 from pyrogen.registry import describe, make
 
@@ -230,3 +231,13 @@ def test_iwae_without_k_draws_few_to_train_and_many_to_score(draws):
         7,
     )
     assert log_evidence(own(), draws("binary", 2, *X_SHAPE), "IWAE").attrs["num_samples"] == 5000
+
+
+def test_runs_of_own_networks_are_compared_by_their_scores(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = torch.rand(60, *X_SHAPE, generator=torch.Generator().manual_seed(0)).round()
+    for name in ("a", "b"):
+        fit(own(Encoder(HABITS["tuple"])), x, epochs=0, folder=name, progress=False).evaluate(ELBO(), check_guide=False)
+    table = runs_table(["a", "b"])
+    assert table.count("│ elbo-100-test") == 2
+    assert table.count("│ vae   │ –") == 2  # parameters that only the maker can count

@@ -4,6 +4,7 @@ import datetime
 import json
 import math
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.proofs.claims import claims_of
 from pyrogen.inference.proofs.prove import Bench, matching, measure, moved, prove
 from pyrogen.inference.proofs.records import measured_before, read_proof, write_table
+from pyrogen.inference.training.fit import fit
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIM = {
@@ -336,6 +338,41 @@ def test_what_was_measured_elsewhere_stays_until_it_is_measured_again(zoo, tmp_p
     caplog.clear()
     run("fake", tmp_path, "--only_stale", "--seeds", "7,")
     assert held() == {"a": (None, today, [7]), "b": (None, today, [7]), "c": (None, "", [7])}
+
+
+def test_what_a_gpu_measured_is_not_taken_for_a_processors(zoo, tmp_path, monkeypatch):
+    def trained_here(*of, device, **settings):
+        return fit(*of, device="cpu", **settings)
+
+    monkeypatch.setattr(sys.modules[prove.__module__], "device_named", torch.device)
+    monkeypatch.setattr(sys.modules[prove.__module__], "fit", trained_here)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Abacus 3000")
+    path, measured = tmp_path / "proofs" / "fake.json", []
+
+    def counted(model, data, seed):
+        measured.append(seed)
+        return size(model, data, seed)
+
+    registry.choice("metric", "counted")(counted)
+    zoo("fake", {**CLAIM, "metric": "counted"}, {**CLAIM, "metric": "size-of-model"})
+    for device, times, named in (
+        ("cuda", 4, "Abacus 3000"),
+        ("cuda", 4, "Abacus 3000"),
+        ("cpu", 8, None),
+        ("cpu", 8, None),
+    ):
+        run("fake", tmp_path, "--only_stale", "--device", device)
+        assert len(measured) == times  # two seeds, of the claim and of its control
+        assert json.loads(path.read_text(encoding="utf-8"))["machine"].get("device") == named
+        assert ("models on Abacus 3000; pyrogen" in (tmp_path / "PROOFS.md").read_text(encoding="utf-8")) == bool(named)
+    run("fake", tmp_path, "--device", "cuda", "--seeds", "1")
+    # of a proof of both, each number says where it was made
+    proof = json.loads(path.read_text(encoding="utf-8"))
+    proof["claims"][1]["machine"] = {k: v for k, v in proof["machine"].items() if k != "device"}
+    proof["claims"][1]["versions"] = proof["versions"]
+    path.write_text(json.dumps(proof), encoding="utf-8")
+    table = write_table(path.parent).read_text(encoding="utf-8")
+    assert f"(on {proof['machine']['cpu']}, torch" in table
 
 
 def test_proofs_of_entries_that_are_not_known_here_stand(zoo, tmp_path):

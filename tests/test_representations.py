@@ -1,6 +1,7 @@
 """What probes read: errors that hold, rivals, controls, transfer, the verb, and what is kept of it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -287,6 +288,21 @@ def test_probes_of_other_weights_are_stale(run, tmp_path):
     with pytest.raises(ValueError, match=r"damaged.*pyrogen probe"):
         read_probes(run)
     (run / FACTS).write_text(before)
+
+
+def test_probes_are_printed_where_they_cannot_be_kept(run, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "a b")
+    (folder / FACTS).unlink(missing_ok=True)
+    (folder / FACTS).mkdir()  # where no file can be written
+    words = ["--labels", "2", "--draws", "1", "--limit", "100", "--readers", "Neighbours(k=1)", "--rivals", "Pixels"]
+    assert main(["probe", str(folder), *words]) == 1
+    printed = capsys.readouterr()
+    assert "pixels" in printed.out
+    assert "the probes above were not saved: " in printed.err
+    (folder / FACTS).rmdir()
+    (folder / FACTS).write_text("{}")
+    with pytest.raises(ValueError, match=r"renew it by pyrogen probe '.*/a b'"):  # to be pasted
+        read_probes(folder)
 
 
 def test_other_data_are_cut_to_what_the_model_reads_and_kept_nowhere(run, tmp_path):

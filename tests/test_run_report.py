@@ -7,6 +7,7 @@ import math
 import random
 import re
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -232,6 +233,24 @@ def test_what_a_page_says_of_log_p_is_of_the_raw_values_as_scores_are():
     bound = log_evidence(diffusion, data.test, "DiffusionELBO")["log_evidence"].values
     assert name == "−ELBO"
     assert float(total) == pytest.approx(-bound.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize(("count", "rows", "bars"), [(10, "", ""), (60, ", the first 20 of 60", "the first 30 of 60 ")])
+def test_captions_say_how_many_classes_are_left_out(count, rows, bars):
+    y = np.arange(40 * count) % count
+    data = from_arrays(np.random.default_rng(0).random((len(y), 1, 6, 6), np.float32), y)
+    model = SimpleNamespace(
+        condition=SimpleNamespace(classes=count, shape=()),
+        x_shape=(1, 6, 6),
+        device="cpu",
+        sample_mean=lambda n, y: torch.zeros(n, 1, 6, 6),
+        classify=lambda x: SimpleNamespace(probs=torch.ones(len(x), count)),
+    )
+    (panel,) = sample_sections.classes(model, data, [])
+    assert panel.caption == f"Each row is given another class{rows}."
+    (panel,) = datum_sections.classified(model, SimpleNamespace(test=data.train, class_names=data.class_names), [])
+    assert panel.caption.count("the bars are of the first") == bool(bars)
+    assert bars in panel.caption
 
 
 def failing(model, data, history):

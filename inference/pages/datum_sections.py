@@ -129,11 +129,12 @@ def classified(model: HasClassifier, data: Data, history: History) -> Iterator[P
     if part.y is None or labels is None:
         return
     right = (model.classify(part.x).probs.argmax(-1) == part.y).cpu()
-    names = np.unique(labels)[:CLASSES]
+    every = np.unique(labels)
+    names = every[:CLASSES]
     shares = [share(right[torch.from_numpy(labels == name)]) for name in names]
-    caption = (
-        f"How often the model's own classifier is right on {len(part)} test data: {right.double().mean():.1%} of all."
-    )
+    cut = f"; the bars are of the first {CLASSES} of {len(every):,} classes" if len(every) > CLASSES else ""
+    of_all = f"{right.double().mean():.1%} of all{cut}"
+    caption = f"How often the model's own classifier is right on {len(part)} test data: {of_all}."
     values, errors = [s.value for s in shares], [s.error for s in shares]
     figure = plots.class_bars([str(n) for n in names], values, errors, "fraction right")
     yield Panel(DENSITY, caption, "classified", figure)

@@ -22,7 +22,7 @@ from pyrogen.inference.quality.modes import raw_values
 from pyrogen.inference.quality.side_by_side import by_the_same_draws
 from pyrogen.kinds import is_picture, is_shown, kind_named
 
-EACH, BESIDE, TRAINED, COMPARED = 10, 8, 10_000, 500
+EACH, CLASSES, BESIDE, TRAINED, COMPARED = 10, 20, 8, 10_000, 500
 
 
 def samples(model: Any, data: Data, history: History) -> Iterator[Panel]:
@@ -86,11 +86,12 @@ def classes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """What the model generates when it is told a class."""
     count = model.condition.classes if model.condition is not None and not model.condition.shape else None
     if count and is_picture(model.x_shape):
-        rows = [data.class_names[k] if k < len(data.class_names) else str(k) for k in range(min(count, 20))]
+        cut = f", the first {CLASSES} of {count:,}" if count > CLASSES else ""
+        rows = [data.class_names[k] if k < len(data.class_names) else str(k) for k in range(min(count, CLASSES))]
         given = torch.arange(len(rows), device=model.device).repeat_interleave(EACH)
         drawn = model.sample_mean(len(given), given).unflatten(0, (-1, EACH))
         figure = plots.strips(drawn, data.kind, rows=rows, within=shades_of(data))
-        yield Panel(SAMPLES, "Each row is given another class.", "classes", figure)
+        yield Panel(SAMPLES, f"Each row is given another class{cut}.", "classes", figure)
 
 
 def neighbours(model: Any, data: Data, history: History) -> Iterator[Panel]:

@@ -14,7 +14,7 @@ from pyrogen.inference.pages.panel import DECODED, SAMPLES, History, Panel
 from pyrogen.inference.quality.side_by_side import shown, shows_given
 from pyrogen.kinds import is_picture
 
-SENTENCES, DRAWS, LINE = 6, 6, 28
+SENTENCES, DRAWS = 6, 6
 LAYOUTS, STYLES = 5, 8
 
 
@@ -29,7 +29,7 @@ def sentences(model: Any, data: Data, history: History) -> Iterator[Panel]:
     figure = plots.strips(
         torch.stack([*made, part.x], 1),
         data.kind,
-        [textwrap.fill(line, LINE) for line in said],
+        [textwrap.fill(line, plots.LINE) for line in said],
         [*[""] * DRAWS, "truth"],
     )
     yield Panel(

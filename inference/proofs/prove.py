@@ -29,11 +29,11 @@ from pyrogen.inference.proofs.records import (
     FOLDER,
     Measured,
     Proof,
-    machine_words,
+    made_on,
     measured_before,
     write_table,
 )
-from pyrogen.inference.training.fit import fit
+from pyrogen.inference.training.fit import device_named, fit
 from pyrogen.provenance import provenance
 
 log = logging.getLogger("pyrogen")
@@ -79,6 +79,7 @@ def prove(
     """
     if (seeds is not None and not _run_on(seeds)) or threads < 1:
         raise ValueError(f"seeds={seeds}, threads={threads}: a proof needs at least 1 of each.")
+    where = device_named(device)
     claimed = {name: claims_of(name) for name in matching(pattern)}
     claimed = {name: claims for name, claims in claimed.items() if claims}
     folder = Path(folder)
@@ -98,7 +99,7 @@ def prove(
         for name, claims in claimed.items():
             runs = [_run_on(c.seeds if seeds is None else seeds) for c in claims]
             path, record = folder / f"{name}.json", registry.find("entry", name)
-            held, dropped = measured_before(path, claims)
+            held, dropped = measured_before(path, claims, where)
             kept = [only_stale and holds(*of) for of in zip(claims, held, runs, strict=True)]
             for line in _told(name, held, kept, dropped, only_stale):
                 log.warning(line)
@@ -112,7 +113,13 @@ def prove(
                 left = [c.says for c, m in zip(claims, held, strict=True) if m is None]
                 spent = round(sum(m.minutes for m in known), 3)
                 proof = Proof(
-                    name, record.summary, record.details["reference"], known, spent, **provenance(), unmeasured=left
+                    name,
+                    record.summary,
+                    record.details["reference"],
+                    known,
+                    spent,
+                    **provenance(where),
+                    unmeasured=left,
                 )
                 write(path, proof.to_json())
                 write_table(folder, table)
@@ -156,7 +163,7 @@ def _told(
     """What becomes of measurements that somebody may take for safe."""
     elsewhere = [m for m, stays in zip(held, kept, strict=True) if m and m.machine and not stays]
     if only_stale and elsewhere:
-        where = " and ".join(sorted({machine_words(asdict(m)) for m in elsewhere}))
+        where = " and ".join(sorted({made_on(asdict(m)) for m in elsewhere}))
         yield (
             f"{name}: {sum(kept)} of {len(kept)} claims are kept as they were measured, and {len(elsewhere)} measured again "
             f"that were measured elsewhere ({where}); the proof keeps their numbers until then."

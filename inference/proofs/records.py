@@ -10,10 +10,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
+
 from pyrogen import registry
 from pyrogen.files import write
 from pyrogen.inference.proofs.claims import BOUNDS, Claim, claims_of
-from pyrogen.provenance import provenance
+from pyrogen.provenance import CPU, machine_words, provenance
 
 FOLDER, TABLE = Path("proofs"), "PROOFS.md"
 SENTENCES = ("says", "control_says")
@@ -133,7 +135,7 @@ def write_table(folder: str | Path = FOLDER, path: str | Path | None = None) -> 
         try:
             proof = _read(file, stated)
             rows += [_row(proof, claim) for claim in proof["claims"]]
-            machines |= {machine_words(of) for of in (proof, *proof["claims"]) if of.get("machine")}
+            machines |= {made_on(of) for of in (proof, *proof["claims"]) if of.get("machine")}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{file} is no proof that `pyrogen prove` wrote ({type(error).__name__}: {error}); remove it."
@@ -160,12 +162,15 @@ def read_proof(file: Path) -> Mapping[str, Any]:
     return _read(file, _stated(file.stem))
 
 
-def measured_before(path: Path, claims: Sequence[Claim]) -> tuple[list[Measured | None], list[str]]:
+def measured_before(
+    path: Path, claims: Sequence[Claim], device: torch.device = CPU
+) -> tuple[list[Measured | None], list[str]]:
     """What a proof has of each claim as it is by now, wherever and on whatever seeds; and what else it has, in words.
 
     Args:
         path: of the proof, which there need not be.
         claims: what is claimed by now.
+        device: where models are trained by now.
     """
     if not path.exists():
         return [None] * len(claims), []
@@ -174,13 +179,13 @@ def measured_before(path: Path, claims: Sequence[Claim]) -> tuple[list[Measured 
     found = [next((row for row in proof["claims"] if _is_of(row, now)), None) for now in stated]
     others = [row["says"] for row in proof["claims"] if not any(_is_of(row, now) for now in stated)]
     held = zip(found, stated, strict=True)
-    return [None if row is None else _as_of(proof, _said(row, now)) for row, now in held], others
+    here = provenance(device)
+    return [None if row is None else _as_of(proof, _said(row, now), here) for row, now in held], others
 
 
-def _as_of(proof: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
+def _as_of(proof: Mapping[str, Any], row: Mapping[str, Any], here: Mapping[str, Any]) -> Measured:
     """A measurement with where and when it was made, as far as another run, by now, would not say the same of itself."""
     made = {what: row.get(what) or proof[what] for what in ("commit", "date", "machine", "versions")}
-    here = provenance()
     if all(made[what] == here[what] for what in ("machine", "versions")):
         made |= {"machine": {}, "versions": {}}
     return Measured(**{**{f.name: row[f.name] for f in fields(Measured) if f.name in row}, **made})
@@ -235,7 +240,9 @@ def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
     # a plain number of seeds counts from 0; what was measured on others says so
     plain = list(range(len(claim["seeds"])))
     named = f"seeds {', '.join(map(str, claim['seeds']))}" if list(claim["seeds"]) != plain else ""
-    elsewhere = f"on {claim['machine']['cpu']}, torch {claim['versions']['torch']}" if claim.get("machine") else ""
+    m, elsewhere = claim.get("machine"), ""
+    if m:
+        elsewhere = f"on {m.get('device', m['cpu'])}, torch {claim['versions']['torch']}"
     said = f" ({'; '.join(filter(None, [named, elsewhere]))})" if named or elsewhere else ""
     cells = [
         f"`{proof['entry']}`",
@@ -253,11 +260,11 @@ def _row(proof: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def machine_words(of: Mapping[str, Any]) -> str:
+def made_on(of: Mapping[str, Any]) -> str:
     """The machine and the versions of a proof, or of a claim that was measured on others."""
-    m, v = of["machine"], of["versions"]
+    v = of["versions"]
     return (
-        f"{m['cpu']}, {m['cpus']} CPUs, {m['threads']} threads, {m['system']}; pyrogen {v['pyrogen']}, torch {v['torch']}, "
+        f"{machine_words(of['machine'])}; pyrogen {v['pyrogen']}, torch {v['torch']}, "
         f"Pyro {v['pyro']}, Python {v['python']}"
     )
 

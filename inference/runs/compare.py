@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pyrogen import storage
+from pyrogen.files import repeated
 from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence
 from pyrogen.inference.runs.scores import read_scores, stale_scores
@@ -45,8 +46,8 @@ def runs_table(folders: Sequence[str | Path]) -> str:
         ValueError: a folder is no run, or the scores are not of the same data.
     """
     names = [str(folder) for folder in folders]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"{repeated} was named twice; compare different runs.")
+    if twice := repeated(names):
+        raise ValueError(f"{twice} was named twice; compare different runs.")
     if len(names) < 2:
         raise ValueError(f"compare takes two runs or more; the scores of {names[0]} are in its report.")
     configs = {name: storage.read_config(name) for name in names}
@@ -73,7 +74,7 @@ def runs_table(folders: Sequence[str | Path]) -> str:
     )
     for name in names:
         entry = str(configs[name]["model"].get("entry", "own"))
-        table.add_row(escape(name), escape(entry), f"{_count(name):,}")
+        table.add_row(escape(name), escape(entry), _count(name, configs[name]["model"]))
         loss = _last_loss(name)
         if alike and loss is not None:
             table.add_row("", "", "", "last valid/loss", f"{loss:.3f}")
@@ -123,9 +124,13 @@ def _last_loss(folder: str) -> float | None:
     return loss if isinstance(loss, (int, float)) else None
 
 
-def _count(folder: str) -> int:
+def _count(folder: str, origin: Mapping[str, Any]) -> str:
+    """How many parameters its model has; a dash where only its maker can build it."""
+    arguments = origin.get("arguments")
+    if "entry" not in origin or not isinstance(arguments, dict) or storage.own_networks(arguments):
+        return "–"
     model: Any = storage.load(folder)
-    return sum(p.numel() for p in model.parameters())
+    return f"{sum(p.numel() for p in model.parameters()):,}"
 
 
 def _text(table: Table) -> str:

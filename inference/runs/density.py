@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +12,11 @@ import yaml
 from pyrogen import plain_yaml, storage
 from pyrogen.base import HasGenerator, HasLogProb, HasPartition, Model, Objective, Pair
 from pyrogen.data import Data
-from pyrogen.files import write
+from pyrogen.files import first_line, write
 from pyrogen.inference.evidence.noise import Observed, observe
 from pyrogen.registry import make
+
+log = logging.getLogger("pyrogen")
 
 Noise = float | Literal["fitted"] | None
 FILE = "noise.yaml"
@@ -67,7 +70,10 @@ def density_of(
     observed = observe(model, data.valid, num_data=num_data, seed=seed)
     found = float(observed.sigma)
     if folder is not None:
-        write(Path(folder) / FILE, yaml.safe_dump({**bound, "sigma": found}, sort_keys=False))
+        try:
+            write(Path(folder) / FILE, yaml.safe_dump({**bound, "sigma": found}, sort_keys=False))
+        except OSError as error:  # the noise is found; what is lost is that another score need not fit it
+            log.warning("the noise that was fitted was not kept, and will be fitted again: %s", first_line(error))
     return observed, {"sigma": found, "sigma_from": said}
 
 

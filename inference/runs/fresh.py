@@ -41,13 +41,12 @@ class Finding(Protocol):
 Found = TypeVar("Found", bound=Finding)
 
 
-def keep(path: Path, found: Finding, judged: Mapping[str, str], weights: str) -> None:
-    """Write it down, with the fingerprint of what was looked at.
+def keep(path: Path, found: Finding) -> None:
+    """Write it down; its attributes say what was looked at.
 
     Raises:
         OSError: the file cannot be written.
     """
-    found.results.attrs.update(judged, weights=weights)
     write(path, json.dumps(plain_json(found.to_dict()), indent=1, allow_nan=False))
 
 

@@ -24,7 +24,7 @@ from pyrogen.files import first_line, write
 from pyrogen.inference.evidence.estimator import Estimator
 from pyrogen.inference.runs.grid_quality import samples_section
 from pyrogen.inference.runs.grid_run import ENDED, GridRun, Ruler, outcome, run_grid_run
-from pyrogen.inference.runs.grid_table import Grid, gather
+from pyrogen.inference.runs.grid_table import TAKEN, Grid, gather
 from pyrogen.inference.training.fit import fit
 from pyrogen.storage import SAVED
 
@@ -135,6 +135,11 @@ def plan(
     common = dict(common) | ({"entry": entry} if "entry" in over and entry != USUAL else {})
     if both := sorted(over.keys() & common.keys()):
         raise ValueError(f"{both[0]} is an axis of the grid and is given for all cells too; leave one out.")
+    if taken := sorted(over.keys() & TAKEN):
+        raise ValueError(
+            f"{taken[0]} cannot be an axis of a grid, whose table has a column of that name; give it for all cells, "
+            "in a grid for each value."
+        )
     over = {key: several(values) for key, values in over.items()}
     entries = [str(name) for name in over.get("entry", (entry,))]
     owners = {name: _owners(registry.find("entry", name).load()) for name in entries}

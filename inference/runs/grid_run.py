@@ -27,6 +27,7 @@ from pyrogen.inference.programs.contexts import evaluating, seeded, threads
 from pyrogen.inference.runs.density import Noise
 from pyrogen.inference.runs.recipe import data_and_model, data_of
 from pyrogen.inference.training.fit import fit
+from pyrogen.inference.training.run import read_history
 from pyrogen.seeds import ALONE
 
 if TYPE_CHECKING:
@@ -112,11 +113,16 @@ def read_grid_run(cell: GridRun) -> dict[str, Any]:
     """What became of a cell so far: status, what was said, seconds, parameters; scores, active units, measures by ruler.
 
     Raises:
-        ValueError: the file is damaged, or the folder holds a cell that was asked for otherwise.
+        ValueError: the file is damaged, or the folder holds a cell that was asked for otherwise, or a run that is no cell.
     """
     path = Path(cell.folder) / STATE
     state: dict[str, Any] = {"wanted": cell.wanted, "status": WAITING, "said": "", "seconds": 0.0, "scores": {}}
     if not path.is_file():
+        if (path.parent / storage.CONFIG).is_file():
+            raise ValueError(
+                f"{cell.folder} holds a run without a {STATE} that says what was asked for; remove it, or choose another "
+                "folder."
+            )
         return state
     try:
         found = plain_yaml.read(path.read_text(encoding="utf-8"))
@@ -180,7 +186,8 @@ def _lost(cell: GridRun, ruler: Ruler, names: Iterable[str]) -> str:
 
     try:
         unmeasured = read_measured(cell, ruler)[1] if ruler.quality else ""
-        missing = next((name for name in names if name not in read_scores(cell.folder)), None)
+        found = read_scores(cell.folder)
+        missing = next((name for name in names if name not in found), None)
         stale = {} if missing is None else stale_scores(cell.folder)
     except ValueError as error:  # a damaged file
         return first_line(error)
@@ -198,11 +205,15 @@ def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
     """
     with ALONE, threads(1), contextlib.redirect_stderr(io.StringIO()):
         state = read_grid_run(cell)
-        state |= {"status": REFUSED, "said": ""}
+        state |= {"status": WAITING, "said": ""}
         state["scores"].pop(ruler.key, None)  # stale or lost, or this cell would have ended
+        _write_down(cell, state)  # a process that is killed leaves what was asked for, and later what training took
+        state["status"] = REFUSED
         try:
             data = _train(cell, state)
+            state["training_steps"] = history[-1].get("step", 0) if (history := read_history(cell.folder)) else 0
             state["status"] = UNSCORED
+            _write_down(cell, state)
             _score(cell, ruler, data, state)
             state["status"] = ENDED
         except ValueError as error:
@@ -213,8 +224,12 @@ def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
             state["status"] = WAITING
             raise
         finally:
-            write(Path(cell.folder) / STATE, yaml.safe_dump(json.loads(json.dumps(state)), sort_keys=False))
+            _write_down(cell, state)
     return str(state["status"])
+
+
+def _write_down(cell: GridRun, state: Mapping[str, Any]) -> None:
+    write(Path(cell.folder) / STATE, yaml.safe_dump(json.loads(json.dumps(state)), sort_keys=False))
 
 
 def read_evidence(cell: GridRun, ruler: Ruler) -> dict[str, xr.Dataset]:
@@ -234,8 +249,7 @@ def _train(cell: GridRun, state: dict[str, Any]) -> Data:
         data, model = data_and_model(dict(cell.data), build, dict(cell.arguments))
         started = time.perf_counter()
         try:
-            run = fit(model, data, **cell.fit, seed=cell.seed, folder=cell.folder, resume=True, progress=False)
-            state["steps"] = run.records[-1].get("step", 0) if run.records else 0
+            fit(model, data, **cell.fit, seed=cell.seed, folder=cell.folder, resume=True, progress=False)
         finally:
             state["seconds"] += time.perf_counter() - started
     return data

@@ -21,7 +21,7 @@ from pyrogen.inference.evidence import request
 from pyrogen.inference.evidence.comparison import compare_evidence, groups_alike, shared_variance, standard_error
 from pyrogen.inference.evidence.diagnosis import diagnose
 from pyrogen.inference.evidence.summary import summarize
-from pyrogen.inference.runs.grid_quality import gather_quality, quality_rows
+from pyrogen.inference.runs.grid_quality import COLUMNS, gather_quality, quality_rows
 from pyrogen.inference.runs.grid_run import ENDED, FAILED, GridRun, Ruler, outcome, read_evidence
 from pyrogen.tables import markdown
 
@@ -40,7 +40,7 @@ NUMBERS = {
     "active_units": "latents of 0.1 nat or more on test data",
     "parameters": "number of the model's parameters",
     "seconds": "of training",
-    "steps": "of training, in its last stage",
+    "training_steps": "in its last stage",
     "count": "test data that were scored",
     "gap": "how far above AIS another bound is, on average over data of the model's own, by BDMC",
     "gap_mc_se": "its Monte-Carlo error",
@@ -57,6 +57,8 @@ WORDS = {
     "baseline": "the cell that the difference is to",
     "borrowed": "the data that the number of epochs was chosen for, where it was not given and the data are others",
 }
+# what an axis may not be called, for they stand beside the axes in one data set
+TAKEN = {*NUMBERS, *WORDS, *COLUMNS, "measure", "place", "runs", "seed"}
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,9 @@ class Grid:
                     "error over samples and data, and over seeds where there are several; pyrogen evaluate RUN --quality "
                     "says more of each cell."
                 )
-        borrowed = {(float(cell["steps"]), str(cell["borrowed"].item())) for cell in ended if cell["borrowed"].item()}
+        borrowed = {
+            (float(cell["training_steps"]), str(cell["borrowed"].item())) for cell in ended if cell["borrowed"].item()
+        }
         for steps, data in sorted(borrowed):
             yield (
                 f"the epochs are those of the recipe for {data}, and {steps:,.0f} steps of these data: give epochs=... "
@@ -231,7 +235,7 @@ def gather(
         worst = next((s for s in states if s["status"] != ENDED), states[0])
         found["status"][i], found["said"][i] = worst["status"], worst["said"]
         found["borrowed"][i] = members[0].borrowed
-        for key in ("parameters", "seconds", "steps"):
+        for key in ("parameters", "seconds", "training_steps"):
             found[key][i] = np.mean([state.get(key, math.nan) for state in states])
         found["active_units"][i] = np.mean([state.get("active", {}).get(ruler.key, math.nan) for state in states])
         if worst["status"] == ENDED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pyrogen import storage
 from pyrogen.base import Model
 from pyrogen.data import Data
 from pyrogen.data.dataset import alike
+from pyrogen.files import repeated
 from pyrogen.inference.representations.comparison import compare_representations
 from pyrogen.inference.representations.probed import Probed
 from pyrogen.inference.runs.fresh import keep, read_fresh
@@ -24,6 +26,7 @@ def probe_runs(
     data: str | None = None,
     judged_on: str | None = None,
     weights: str = "last",
+    kept: bool = True,
     **settings: Any,
 ) -> Probed:
     """Compare what runs make of data, by :func:`~pyrogen.inference.compare_representations`.
@@ -35,14 +38,15 @@ def probe_runs(
         data: other data than the first run's own, by name, of the kind and the size that its model reads.
         judged_on: other data of the same classes, likewise, whose test data judge.
         weights: "last", "best" or "ema".
+        kept: whether what was found is written down.
         settings: of the comparison.
 
     Raises:
         ValueError: a folder is no run, or as of the comparison.
     """
     names = [str(folder) for folder in folders]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"{repeated} was named twice; probe different runs.")
+    if twice := repeated(names):
+        raise ValueError(f"{twice} was named twice; probe different runs.")
     judged = {name: storage.fingerprint(name, weights) for name in names}  # before: the folders may change meanwhile
     models: dict[str, Model] = {name: storage.load(name, weights=weights) for name in names}
     first = models[names[0]]
@@ -50,7 +54,9 @@ def probe_runs(
     other = None if judged_on is None else like_the_data_of(names[0], first, judged_on)
     found = compare_representations(models if len(names) > 1 else first, own, judged_on=other, **settings)
     if len(names) == 1 and data is None and judged_on is None:
-        keep(Path(names[0]) / FACTS, found, judged[names[0]], weights)
+        found.results.attrs.update(judged[names[0]], weights=weights)
+        if kept:
+            keep(Path(names[0]) / FACTS, found)
     return found
 
 
@@ -74,4 +80,5 @@ def read_probes(folder: str | Path) -> tuple[Probed | None, str]:
     Raises:
         ValueError: the file is damaged.
     """
-    return read_fresh(Path(folder) / FACTS, Probed.from_dict, "the table of probes", f"pyrogen probe {folder}")
+    renew = shlex.join(["pyrogen", "probe", str(folder)])  # of runs on arrays there is none: only Python can probe them
+    return read_fresh(Path(folder) / FACTS, Probed.from_dict, "the table of probes", renew)

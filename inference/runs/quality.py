@@ -29,6 +29,7 @@ def assess_run(
     features: str | FeatureSpace | TrainedJudge = "auto",
     draws: Draws = "auto",
     seed: int = 0,
+    kept: bool = True,
 ) -> Quality:
     """Measure a run's samples, and keep what was found in its folder, if it has one, in the place of what was there.
 
@@ -41,6 +42,7 @@ def assess_run(
         features: the space of those that read features.
         draws: "samples", "means" or "auto".
         seed: of all random draws.
+        kept: whether what was found is written down.
 
     Raises:
         ValueError: as :func:`pyrogen.inference.quality.assess.assess`, or no such run or weights.
@@ -48,7 +50,9 @@ def assess_run(
     run, model, files = judged(run, weights)
     found = assess(model, run.data, measures, features, num, seed, split, draws)
     if run.folder is not None:
-        keep(run.folder / FACTS, found, files, weights)
+        found.results.attrs.update(files, weights=weights)
+        if kept:
+            keep(run.folder / FACTS, found)
     return found
 
 

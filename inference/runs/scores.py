@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def read_scores(folder: str | Path) -> dict[str, xr.Dataset]:
     Raises:
         ValueError: a file is damaged, or no estimate.
     """
-    return {name: score for name, score in _all_scores(folder).items() if not _changed(folder, score)}
+    return {name: score for name, (score, changed) in _all_scores(folder).items() if not changed}
 
 
 def stale_scores(folder: str | Path) -> dict[str, str]:
@@ -84,26 +85,28 @@ def stale_scores(folder: str | Path) -> dict[str, str]:
     Raises:
         ValueError: a file is damaged, or no estimate.
     """
-    found = {name: (score, _changed(folder, score)) for name, score in _all_scores(folder).items()}
     return {
         name: (
             f"the score {name} in {folder} is stale and is left out, for the {' and the '.join(changed)} changed since; "
             f"score again by "
             f"{request.command(str(folder), str(score.attrs['estimator']), request.settings(score.attrs), score.attrs)}"
         )
-        for name, (score, changed) in found.items()
+        for name, (score, changed) in _all_scores(folder).items()
         if changed
     }
 
 
-def _all_scores(folder: str | Path) -> dict[str, xr.Dataset]:
-    return {path.stem: _read_score(path) for path in sorted((Path(folder) / SCORES).glob("*.nc"))}
-
-
-def _changed(folder: str | Path, score: xr.Dataset) -> list[str]:
-    """What a score judged that the folder no longer holds: weights, model, data."""
-    now = storage.fingerprint(folder, str(score.attrs.get("weights", "last")))
-    return [key.removesuffix("_sha256") for key, digest in now.items() if score.attrs.get(key) != digest]
+def _all_scores(folder: str | Path) -> dict[str, tuple[xr.Dataset, list[str]]]:
+    """Each score, and what it judged that the folder no longer holds: weights, model, data."""
+    # a fingerprint reads all weights: once for each kind of them, however many scores there are
+    fingerprint = functools.cache(functools.partial(storage.fingerprint, folder))
+    found = {}
+    for path in sorted((Path(folder) / SCORES).glob("*.nc")):
+        score = _read_score(path)
+        now = fingerprint(str(score.attrs.get("weights", "last")))
+        changed = [key.removesuffix("_sha256") for key, digest in now.items() if score.attrs.get(key) != digest]
+        found[path.stem] = score, changed
+    return found
 
 
 def _read_score(path: Path) -> xr.Dataset:

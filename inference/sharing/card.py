@@ -24,6 +24,7 @@ from pyrogen.inference.runs.quality import read_quality
 from pyrogen.inference.runs.recipe import data_of
 from pyrogen.inference.runs.scores import beware, read_scores
 from pyrogen.inference.training.run import read_history
+from pyrogen.provenance import machine_words
 from pyrogen.tables import markdown
 
 LICENSE = "apache-2.0"  # of the package, and so of the weights that its authors trained
@@ -109,12 +110,12 @@ def _of_training(folder: str | Path, config: Mapping[str, Any], model: Model) ->
     made, history = config.get("made"), read_history(folder)
     rows: list[Sequence[str]] = [("what", "value")]
     if isinstance(made, dict):
-        m, v = made["machine"], made["versions"]
+        v = made["versions"]
         versions = ", ".join(f"{name} {number}" for name, number in v.items())
         rows += [
             ("date", made["date"]),
             ("commit", f"`{made['commit']}`" if made["commit"] else "of an installed package"),
-            ("machine", f"{m['cpu']}, {m['cpus']} CPUs, {m['threads']} threads, {m['system']}"),
+            ("machine", machine_words(made["machine"])),
             ("versions", versions),
         ]
     last = history[-1] if history else {}

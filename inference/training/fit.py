@@ -201,7 +201,7 @@ def check_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     accepted = inspect.signature(fit).parameters
     asked = conform(fit, {k: v for k, v in given.items() if k in accepted})
     refuse_meaningless(asked)
-    _device(asked.get("device", "auto"))
+    device_named(asked.get("device", "auto"))
     return asked
 
 
@@ -268,13 +268,18 @@ def _processes(device: str) -> Iterator[torch.device]:
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else device
     try:
-        yield _device(device)
+        yield device_named(device)
     finally:
         if several:
             distributed.destroy_process_group()
 
 
-def _device(device: str) -> torch.device:
+def device_named(device: str) -> torch.device:
+    """The device of a name; of "auto" a GPU, if there is one.
+
+    Raises:
+        ValueError: it cannot be used here.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -75,7 +75,12 @@ class Trainer:
         """What the config says beside the model."""
         changes = {"changes": self.changes} if self.changes else {}
         begun = {"from_weights": self.model.read_weights} if self.model.read_weights else {}
-        return {"data": self.data.describe(), "fit": self.settings, **changes, "made": {**provenance(), **begun}}
+        return {
+            "data": self.data.describe(),
+            "fit": self.settings,
+            **changes,
+            "made": {**provenance(torch.device(self.settings["device"])), **begun},
+        }
 
     def claim(self, resume: bool, overwrite: bool) -> bool:
         """Prepare the folder; whether there is anything left to train.

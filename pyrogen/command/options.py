@@ -239,12 +239,11 @@ def _names_first(arguments: Sequence[str], axes: Mapping[str, str]) -> list[str]
     names, rest = [], []
     words = iter(arguments)
     for word in words:
-        if word.removeprefix("--") in axes:
-            names += [word, *itertools.islice(words, 1)]
-        elif word.split("=", 1)[0].removeprefix("--") in axes:
-            names.append(word)
-        else:
+        flag, equals, _ = word.partition("=")
+        if not flag.startswith("--") or flag.removeprefix("--") not in axes:
             rest.append(word)
+        else:
+            names += [word] if equals else [word, *itertools.islice(words, 1)]
     return names + rest
 
 
@@ -418,7 +417,7 @@ def read_sections(path: str | Path) -> dict[str, dict[str, Any]]:
     """A config file: the sections ``model`` (entry, arguments), ``data`` and ``fit``, as every run writes them.
 
     Raises:
-        ValueError: it is missing, no YAML, or has unknown sections.
+        ValueError: it is missing, no YAML, has unknown sections, or is of a run that went on from the weights of another.
     """
     try:
         config = plain_yaml.read(Path(path).read_text(encoding="utf-8"))
@@ -434,6 +433,12 @@ def read_sections(path: str | Path) -> dict[str, dict[str, Any]]:
             raise registry.unknown(f"section of {path}", name, known)
         if name in known and not isinstance(section, Mapping):
             raise ValueError(f"the section {name!r} of {path} must be a mapping of names to values.")
+    made = config.get("made")
+    if isinstance(made, Mapping) and made.get("from_weights"):
+        raise ValueError(
+            f"{path} is of a run that went on from the saved weights {made['from_weights']}, which no config holds: go on "
+            "from them in Python, or take from_weights out of its section 'made' to begin without them."
+        )
     return {name: dict(config.get(name) or {}) for name in known}
 
 
@@ -470,24 +475,26 @@ def axis_values(wish: str) -> tuple[str, list[str]]:
     return option.replace("-", "_"), values
 
 
-def words_of(option: str, value: str, axis: str | None = None) -> list[str]:
+def words_of(option: str, value: str, axis: str | None) -> list[str]:
     """The arguments that say a value: for ``VampPrior(components=500)`` also ``--prior.components 500``.
 
     Args:
         option: without dashes.
         value: as typed.
-        axis: whose choices these are, to know what ``IWAE(5000)`` calls its number.
+        axis: whose choices these are, which say what ``IWAE(5000)`` calls its number; None of any other value, which stands
+            as it is: in brackets data have settings, and in names of files a + adds up nothing.
     """
+    if axis is None:
+        return [f"--{option}", value]
     outside = _outside(value)
     if set(outside) & set("+*") or outside.count(")") > 1:
-        if axis:
-            registry.written(axis, value)  # refuses what is no sum, or cannot be added up
+        registry.written(axis, value)  # refuses what is no sum, or cannot be added up
         return [f"--{option}", "Sum", f"--{option}.of", value]
     if not (called := re.fullmatch(r"([\w-]+)\((.*)\)", value)):
         return [f"--{option}", value]
     parts = [part.strip() for part in _unbracketed(called[2]) if part.strip()]
     names: list[str] = []
-    if axis and not all(re.match(r"\w+\s*=", part) for part in parts):
+    if not all(re.match(r"\w+\s*=", part) for part in parts):
         names = list(inspect.signature(registry.find(axis, called[1]).load()).parameters)
     words = [f"--{option}", called[1]]
     for part, name in itertools.zip_longest(parts, names[: len(parts)]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -41,6 +42,8 @@ Shades = tuple[float | np.ndarray, float | np.ndarray]
 """What is black and what is white, each a number or ``x_shape``."""
 
 GAP = 5
+LETTER, HIGH = 0.07, 0.16  # inches that a letter of a name takes, and a line
+LINE = 28  # letters of a name beside pictures, to which half of the width is left so
 CLIPS = 5  # dimensions of a batch of them, (N, T, C, H, W)
 
 
@@ -112,8 +115,10 @@ def strips(
     )
     axes = figure.axes[0]
     height, width = sizes = axes.images[0].get_size()
+    room = int((WIDTH - LETTER * LINE - 0.1) * height / width / max(len(rows), 1) / HIGH)
+    rows = ["\n".join(_folded(line, max(room, 1)) for line in name.split("\n")) for name in rows]
     # names beside the pictures take their room: no lower than the rest demands
-    beside = 0.07 * max((len(line) for name in rows for line in name.split("\n")), default=-1) + 0.1
+    beside = LETTER * max((len(line) for name in rows for line in name.split("\n")), default=-1) + 0.1
     figure.set_size_inches(WIDTH, (WIDTH - beside) * height / width + (0.25 if columns else 0.05))
     if rows:
         axes.set_anchor("E")  # the layout centres pictures in room that is over, of which names may need all
@@ -122,6 +127,12 @@ def strips(
             places = (np.arange(len(names)) + 0.5) * (size + GAP) / len(names) - GAP / 2
             axis.set_ticks(places, [plain(name) for name in names])
     return figure
+
+
+def _folded(line: str, room: int) -> str:
+    """A name in as many lines as there is room for; what is longer is cut."""
+    lines = textwrap.wrap(line, LINE)
+    return "\n".join(lines if len(lines) <= room else [*lines[: room - 1], f"{lines[room - 1][: LINE - 1]}…"])
 
 
 def image_grid(

@@ -39,7 +39,13 @@ def _grid(arguments: Sequence[str]) -> int:
         raise ValueError("--grid takes AXIS=VALUE,VALUE as in --grid prior=StandardNormal,VampPrior; it got nothing.")
     for wish in wishes:
         plain_yaml.refuse_anchors(wish.partition("=")[2])
-    on_axes = dict(opt.axis_values(wish) for wish in wishes)
+    read = [opt.axis_values(wish) for wish in wishes]
+    on_axes = dict(read)
+    if repeated := next((axis for axis, values in read if values is not on_axes[axis]), None):
+        raise ValueError(
+            f"--grid names the axis {repeated} twice; give all its values at once, as in --grid "
+            f"{repeated}={','.join(value for axis, values in read if axis == repeated for value in values)}."
+        )
     entries = [registry.find("entry", n) for n in on_axes.get("entry", [opt.value_of(rest, "--entry") or "vae"])]
     parser = opt.parser(
         "pyrogen compare --grid AXIS=VALUE,VALUE ...",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyrogen
 from pyrogen.command import speech
 from pyrogen.command.cli import VERBS
 from pyrogen.command.plain import Parser
 
+if TYPE_CHECKING:
+    from pyrogen.base import Model
+
 ANALYSES = ("calibration", "surgery", "anatomy")  # which take seconds
+DATA, BATCH = "digits", 64
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -24,11 +31,12 @@ def run(arguments: Sequence[str]) -> int:
     from pyrogen.inference.runs.analyse import ask
     from pyrogen.inference.runs.scores import save_score
 
-    data = pyrogen.data.load("digits")
+    data = pyrogen.data.load(DATA)
     print(data)
     with seeded(0):
         model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=8, hidden=(256,))
-        run = fit(model, data, epochs=options.epochs, batch_size=64, folder=options.folder, overwrite=True)
+        _refuse_others(options.folder, model)
+        run = fit(model, data, epochs=options.epochs, batch_size=BATCH, folder=options.folder, overwrite=True)
     print(speech.last_line(run.records))
     for estimator in (ELBO(), IWAE(5000)):
         evidence = check_guide(model, data.test, log_evidence(model, data.test, estimator))
@@ -38,5 +46,22 @@ def run(arguments: Sequence[str]) -> int:
     page = ask(options.folder, ANALYSES, tell=lambda line: print(speech.told(line), flush=True)).save(options.folder)
     report = write_run_report(options.folder)
     print(f"\nweights, config, metrics, scores and figures: {options.folder}\nfor your browser: {report} and {page}")
-    print(f"walk through the latents: pyrogen explore {options.folder}")
+    print(f"walk through the latents: pyrogen explore {shlex.quote(options.folder)}")
     return 0
+
+
+def _refuse_others(folder: str, model: Model) -> None:
+    """Refuse to replace a run that is no demo, of however many epochs.
+
+    Raises:
+        ValueError: the folder holds one.
+    """
+    from pyrogen import storage
+
+    if not (Path(folder) / storage.CONFIG).exists():
+        return
+    there = storage.read_config(folder)
+    data, settings = there.get("data") or {}, there.get("fit") or {}
+    chosen = data.get("source"), settings.get("batch_size"), settings.get("seed")
+    if there["model"] != storage.config_of(model)["model"] or chosen != (DATA, BATCH, 0):
+        raise ValueError(f"{folder} holds a run that is no demo; choose another --folder.")

@@ -124,6 +124,7 @@ def measure(options: Any) -> int:
     from pyrogen.files import saving
     from pyrogen.inference.pages.run_report import write_run_report
     from pyrogen.inference.quality.assess import USUAL
+    from pyrogen.inference.runs.fresh import keep
     from pyrogen.inference.runs.quality import FACTS, assess_run
     from pyrogen.memory import enough_memory
 
@@ -137,9 +138,12 @@ def measure(options: Any) -> int:
             features=options.features,
             draws=options.draws,
             seed=options.seed,
+            kept=False,
         )
     print(f"{found.text()}\n{found.compared()}", flush=True)
     path = Path(options.run) / FACTS
+    with saving("the measures above were not saved"):
+        keep(path, found)
     with saving(f"the measures above were written to {path}, but not into the report"):
         report = write_run_report(options.run)
     print(f"written to {path} and into {report}")

@@ -34,8 +34,11 @@ def run(arguments: Sequence[str]) -> int:
     names = None if options.analysis is None else axis_values(f"analysis={options.analysis}")[1]
     if options.pair is not None:
         pair = numbers("--pair", options.pair, "two classes, or two places in the split, as 3,8", 2)
-        walk = f"walks(pair={pair})"
-        names = [walk if name == "walks" else name for name in names or ["walks"]]
+        if "walks" not in (names or ["walks"]):
+            raise ValueError(
+                f"--pair {options.pair} is of the analysis walks, which --analysis leaves out; add walks to it."
+            )
+        names = [f"walks(pair={pair})" if name == "walks" else name for name in names or ["walks"]]
     found = ask(options.run, names, weights=options.weights, seed=options.seed, tell=tell)
     for line in found.next_lines():
         tell(line)

@@ -41,6 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     from pyrogen.command.options import axis_values
     from pyrogen.files import saving
     from pyrogen.inference.pages.run_report import write_run_report
+    from pyrogen.inference.runs.fresh import keep
     from pyrogen.inference.runs.probes import FACTS, probe_runs
 
     chosen = {
@@ -53,6 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         options.data,
         options.judged_on,
         options.weights,
+        kept=False,
         labels=None if options.labels is None else numbers("--labels", options.labels, COUNTS),
         factor=options.factor,
         draws=options.draws,
@@ -63,6 +65,8 @@ def run(arguments: Sequence[str]) -> int:
     print(f"{found.text()}\n{found.compared()}", flush=True)
     if "weights" in found.results.attrs:
         path = Path(options.runs[0]) / FACTS
+        with saving("the probes above were not saved"):
+            keep(path, found)
         with saving(f"the probes above were written to {path}, but not into the report"):
             report = write_run_report(options.runs[0])
         print(f"written to {path} and into {report}")

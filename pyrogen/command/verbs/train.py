@@ -73,6 +73,8 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if options.seeds < 1:
         raise ValueError(f"--seeds {options.seeds}: train at least 1.")
+    if settings["folder"] is None:
+        raise ValueError("folder=None: what this command trains lies in a folder; name one, as in --folder runs/mine.")
     check_settings(settings)  # before data are looked for, which may ask for a network
     runs = []
     for seed in range(settings["seed"], settings["seed"] + options.seeds):
@@ -136,6 +138,7 @@ def _sections(
     from pyrogen.data import Data, load
     from pyrogen.inference import fit
     from pyrogen.inference.training.stages import BY_STAGE, shared
+    from pyrogen.storage import own_networks
 
     flags = {k: getattr(options, k) for k in vars(options)}
     own = {k: flags[k] for k in inspect.signature(build).parameters if k in flags and k not in registry.DECIDED}
@@ -144,6 +147,11 @@ def _sections(
     written = config["model"].get("arguments") or {}
     if not isinstance(written, dict):
         raise ValueError("the section 'model' of the config needs 'arguments', a mapping of names to values.")
+    if networks := own_networks(written):
+        raise ValueError(
+            f"the config is of a model with networks of its maker's own ({', '.join(networks)}), which no config holds; "
+            "train it in Python, or take them out of its section 'model' to have the usual ones."
+        )
     data = {k: v for k, v in config["data"].items() if k != "name" or "source" not in config["data"]}
     if "source" in data:
         data["name"] = data.pop("source")
