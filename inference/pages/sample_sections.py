@@ -58,8 +58,8 @@ def _shown(model: Any) -> int:
 
 
 def _drawn(model: Any, n: int, y: Tensor | None) -> dict[str, Tensor]:
-    draws = (functools.partial(draw, n, y) for draw in (model.sample, model.sample_mean))
-    samples, means = by_the_same_draws(*draws, 0, model.device)
+    sample, mean = functools.partial(model.sample, n, y), functools.partial(model.sample_mean, n, y)
+    samples, means = by_the_same_draws(sample, mean, 0, model.device)
     return {"samples": samples} | ({} if means is None else {"means": means})
 
 

@@ -135,9 +135,9 @@ def plan(
     common = dict(common) | ({"entry": entry} if "entry" in over and entry != USUAL else {})
     if both := sorted(over.keys() & common.keys()):
         raise ValueError(f"{both[0]} is an axis of the grid and is given for all cells too; leave one out.")
-    if taken := sorted(over.keys() & TAKEN):
+    if columns := sorted(over.keys() & TAKEN):
         raise ValueError(
-            f"{taken[0]} cannot be an axis of a grid, whose table has a column of that name; give it for all cells, "
+            f"{columns[0]} cannot be an axis of a grid, whose table has a column of that name; give it for all cells, "
             "in a grid for each value."
         )
     over = {key: several(values) for key, values in over.items()}

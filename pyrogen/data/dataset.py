@@ -348,7 +348,8 @@ def alike(name: str, said: Mapping[str, Any], **others: Any) -> Data:
         ValueError: there are none of that kind.
     """
     drawn = {"binary": "binarization", "unit": "dequantization"}.get(said["kind"])
-    return load(name, said["kind"], **({drawn: said.get(drawn)} if drawn else {}), **others)
+    wishes: dict[str, Any] = {drawn: said.get(drawn)} if drawn else {}
+    return load(name, said["kind"], **wishes, **others)
 
 
 class Wishes(NamedTuple):
@@ -378,8 +379,13 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     if wishes.labels is not None:
         source = hide(source, wishes.labels)
     view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
-    told = {"class_names": source.class_names, "columns": source.columns, "paired": source.paired}
-    view = replace(view, missing=wishes.missing, **told)
+    view = replace(
+        view,
+        missing=wishes.missing,
+        class_names=source.class_names,
+        columns=source.columns,
+        paired=source.paired,
+    )
     raw = source.splits["train"][0]
     splits = {split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()}
     decided = {name: getattr(view, name) for name in ("kind", "binarization", "dequantization")}
