@@ -279,12 +279,9 @@ class Seen(Exception):
     """What an analysis looks at."""
 
 
+BY_CLASS = np.arange(40, dtype="float32").repeat(4).reshape(40, 4) / 40, np.arange(40) // 10
 SORTED = from_arrays(
-    x_train=np.arange(40, dtype="float32").repeat(4).reshape(40, 4) / 40,
-    y_train=np.arange(40) // 10,
-    x_test=np.arange(40, dtype="float32").repeat(4).reshape(40, 4) / 40,
-    y_test=np.arange(40) // 10,
-    kind="unit",
+    *BY_CLASS, x_valid=BY_CLASS[0], y_valid=BY_CLASS[1], x_test=BY_CLASS[0], y_test=BY_CLASS[1], kind="unit"
 )
 
 
