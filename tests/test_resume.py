@@ -321,6 +321,15 @@ def test_ended_early_keeps_the_best(tmp_path):
     assert any(not torch.equal(v, best.state_dict()[k]) for k, v in run.model.state_dict().items())
 
 
+def test_the_weights_beside_the_last_are_kept_without_a_folder(whole):
+    run = train("vae", None)
+    for name in ("best", "ema"):
+        kept = pyrogen.load(whole / "vae", weights=name).state_dict()
+        assert kept.keys() == run.kept[name].keys()
+        assert all(torch.equal(v, run.kept[name][k]) for k, v in kept.items())
+    assert train("vae", None, ema=None, validate=False).kept == {}
+
+
 def test_average_is_the_exponential_one(tmp_path):
     seen = []
 

@@ -206,7 +206,7 @@ class Trainer:
                 self._play(game, stops, display, checkpoint_seconds, board)
             self._save_checkpoint()  # of before what an end alone asks for: more epochs would go on from here
             self._conclude()
-            kept = {} if self.target is None else self.kept.concluded(self._conclude)
+            self.run.kept = kept = self.kept.concluded(self._conclude)
             with self.kept.placed(kept.get("ema", {})):
                 self.film.end(model, self.epochs_done)
         model.eval()
