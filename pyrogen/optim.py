@@ -72,7 +72,7 @@ class Adam(Optim):
     weight_decay: float = 0.0
 
     def lazily(self, every: int) -> Adam:
-        """The same, with powers β₁ᶜ and β₂ᶜ, so that averages reach as far back in data."""
+        """The same, with powers β₁ᶜ and β₂ᶜ, so that averages forget in k + 1 steps what they would in k."""
         if every == 1:
             return self
         c = every / (every + 1)

@@ -1,6 +1,8 @@
 """Steps as CUDA graphs: the bits of eager ones, shown without a device by a graph that runs what it was told to capture."""
 
 import logging
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ import pyrogen
 from pyrogen.inference import Adversarial, PersistentContrastiveDivergence, fit
 from pyrogen.inference.replay import captured, recorded_step
 from pyrogen.inference.replay.recorded_step import said
+from pyrogen.inference.training import fit as fitting
 
 pytestmark = pytest.mark.usefixtures("steps_pay")
 
@@ -110,6 +113,35 @@ def test_a_model_whose_memory_moves_goes_on_without_its_graph(tiny_data, graphs)
         if compile:
             assert all(m.step.captures for m in g.movers)
     assert torch.equal(*ends)
+
+
+def test_what_is_captured_is_on_the_device_of_the_fit(monkeypatch):
+    """Whichever that is, in this process or its neighbours: a graph is of the current device, and of a stream of that."""
+    current, streams = [], []
+
+    @contextmanager
+    def entered(device):
+        current.append(device)
+        yield
+        current.pop()
+
+    @contextmanager
+    def captures(graph, stream):
+        streams.append(stream)
+        yield
+
+    second = torch.device("cuda", 1)
+    monkeypatch.setattr(fitting, "_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "device", entered)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=None))
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: ("a stream of", current[-1]))
+    monkeypatch.setattr(torch.cuda, "graph", captures)
+    with fitting._processes("cuda:1") as where:
+        assert where == second
+        captured.capture(list)
+    with fitting._processes("cpu"):
+        assert current == []
+    assert streams == [("a stream of", second)]
 
 
 def test_a_device_that_cannot_goes_on_without(tiny_data, graphs, monkeypatch, caplog):

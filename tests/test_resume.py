@@ -201,6 +201,31 @@ def test_a_finished_run_is_left_alone(whole, tmp_path):
     assert all(torch.equal(v, loaded.state_dict()[k]) for k, v in run.model.state_dict().items())
 
 
+NO_STEP = {
+    "another rate": ({}, {"lr": 1e-4}),
+    "fewer epochs": ({}, {"epochs": 3}),
+    "none": ({}, {"epochs": 0}),
+    "less patience": ({"epochs": 4, "lr": 0.3, "patience": 9}, {"patience": 1}),
+    "more epochs than patience": ({"epochs": 40, "lr": 0.3, "patience": 1}, {"epochs": 50}),
+}
+
+
+@pytest.mark.parametrize(("first", "then"), NO_STEP.values(), ids=NO_STEP)
+def test_settings_that_train_nothing_leave_a_finished_run_alone(first, then, tmp_path, caplog):
+    begun = train("vae", tmp_path, **first)
+    for page in (tmp_path / "report.html", tmp_path / "scores" / "ais.nc"):
+        page.parent.mkdir(exist_ok=True)
+        page.write_text("of these weights")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with caplog.at_level("WARNING", "pyrogen"):
+        run = train("vae", tmp_path, resume=True, **{**first, **then})
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    assert f"has ended, and nothing is left to train: its {next(iter(then))} stays." in caplog.text
+    assert run.settings == begun.settings
+    assert run.records == begun.records
+    assert all(torch.equal(v, begun.model.state_dict()[k]) for k, v in run.model.state_dict().items())
+
+
 CHANGED = {
     "batch size": ({"batch_size": 64}, "fit.batch_size was 128, now 64"),
     "objective": ({"objective": ELBO(beta=2.0)}, "fit.objective"),
@@ -319,6 +344,15 @@ def test_ended_early_keeps_the_best(tmp_path):
     assert losses[-1] >= min(losses[:-1])
     best = pyrogen.load(tmp_path, weights="best")
     assert any(not torch.equal(v, best.state_dict()[k]) for k, v in run.model.state_dict().items())
+
+
+def test_the_weights_beside_the_last_are_kept_without_a_folder(whole):
+    run = train("vae", None)
+    for name in ("best", "ema"):
+        kept = pyrogen.load(whole / "vae", weights=name).state_dict()
+        assert kept.keys() == run.kept[name].keys()
+        assert all(torch.equal(v, run.kept[name][k]) for k, v in kept.items())
+    assert train("vae", None, ema=None, validate=False).kept == {}
 
 
 def test_average_is_the_exponential_one(tmp_path):

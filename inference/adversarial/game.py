@@ -46,8 +46,9 @@ class Adversarial(Objective):
         penalty: what the critic pays for its slopes, an object, a name, or None.
         sites: what the critic of a pair that has none reads; y is added where the pair is conditional.
         critic: what such a critic's network is made of, an object or a name; None: convolutions of images, else a perceptron.
-        penalty_every: k, where the penalty is charged in every k-th round only, times k, with the critic's optimizer set as
-            StyleGAN2 does (Karras et al. 2020, arXiv:1912.04958, appendix B).
+        penalty_every: k, where the penalty is charged in every k-th round only, times k, and in the same step; the critic's
+            optimizer is set as StyleGAN2 does, where the penalty has a step of its own, so that the critic learns at
+            k / (k + 1) of its rate (Karras et al. 2020, arXiv:1912.04958, appendix B).
         critic_steps: moves of the critic for each of the generator.
         critic_optimizer: of the critic.
         generator_optimizer: of the generator.

@@ -24,7 +24,8 @@ class Sum(Objective):
     Who pays is said by what players own. A player of a later objective who moves what one player of the earlier ones does is
     charged to that one, who minimizes the weighted sum of both losses in one step of its own optimizer; the later loss moves
     what the later player owns and nothing else. A player whose parameters nobody has yet, a critic for instance, plays for
-    itself. So ``ELBO() + 0.1 * Adversarial()`` trains the encoder by the ELBO, the decoder by both, the critic by the game.
+    itself, and its loss has no weight; that of the first objective is on the losses of all its players, a critic's too. So
+    ``ELBO() + 0.1 * Adversarial()`` trains the encoder by the ELBO, the decoder by both, the critic by the game.
 
     Validation measures the same sum. ``loss`` is the sum; a later objective's own loss, before its weight, is logged under
     its player's name.

@@ -24,7 +24,7 @@ def capture(function: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None
     call cannot be captured.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=torch.cuda.Stream()):  # torch's own is of the first device that ever captured
         outputs = function()
     return outputs, graph.replay
 

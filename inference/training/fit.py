@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -268,7 +268,10 @@ def _processes(device: str) -> Iterator[torch.device]:
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else device
     try:
-        yield device_named(device)
+        where = device_named(device)
+        # CUDA graphs are captured on the current device
+        with torch.cuda.device(where) if where.type == "cuda" else nullcontext():
+            yield where
     finally:
         if several:
             distributed.destroy_process_group()

@@ -25,7 +25,7 @@ from pyrogen.inference.latents.activity import activity
 from pyrogen.inference.programs.contexts import evaluating, generators, restore_generators, seeded
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.alarms import Alarms, at_rest
-from pyrogen.inference.training.changes import changes
+from pyrogen.inference.training.changes import CHANGEABLE, changes
 from pyrogen.inference.training.film import FILM, Film
 from pyrogen.inference.training.game import Game, NotFinite, Rules, objective_state
 from pyrogen.inference.training.kept_weights import KeptWeights
@@ -115,12 +115,14 @@ class Trainer:
                 self.changes = said
             ended = (self.target / storage.WEIGHTS).exists()
             if ended and not changed:
-                storage.load(self.target, self.model)
-                self.run.records = read_history(self.target)
+                self._rest(changed, before["fit"])
                 return False
             if (self.target / checkpoint.CHECKPOINT).exists():
                 self._go_on(changed, before)
-                return True
+                if not ended or self._has_steps_left():
+                    return True
+                self._rest(changed, before["fit"])
+                return False
             if ended:
                 raise ValueError(
                     f"the run in {self.target} has ended and its checkpoint is gone, so it cannot go on with other settings; "
@@ -154,6 +156,30 @@ class Trainer:
                 "step": int(tensors["game/step"]),
             }
             self.changes.append({**where, **changed})
+
+    def _has_steps_left(self) -> bool:
+        """Whether from the checkpoint on anything is trained."""
+        assert self.checkpoint is not None
+        _, facts = self.checkpoint
+        try:
+            number, epoch, best = (int(facts[key]) for key in ("stage", "epoch", "best_epoch"))
+        except (KeyError, TypeError, ValueError):
+            return True  # it is damaged, as going on will say
+        now, *later = (of_stage(self.settings["epochs"], stage.name) for stage in self.stages[number:])
+        return any(later) or (epoch < now and not _weary(self.settings["patience"], epoch, best))
+
+    def _rest(self, changed: Mapping[str, Any], was: Mapping[str, Any]) -> None:
+        """Leave a run that has ended as it is: of settings under which nothing more is trained it has none."""
+        assert self.target is not None
+        if changed:
+            log.warning(
+                "the run in %s has ended, and nothing is left to train: its %s stays.", self.target, ", ".join(changed)
+            )
+            self.changes.pop()
+        self.settings = self.run.settings = {**self.settings, **{key: was.get(key) for _, key in CHANGEABLE}}
+        self.checkpoint = None
+        storage.load(self.target, self.model)
+        self.run.records = read_history(self.target)
 
     def _keep_what_is_over(self, stage: int, changed: dict[str, Any], was: Mapping[str, Any]) -> None:
         """Stages before this one stay as they were trained, whatever is said of them by now."""
@@ -211,7 +237,7 @@ class Trainer:
                 self._play(game, stops, display, checkpoint_seconds, board)
             self._save_checkpoint()  # of before what an end alone asks for: more epochs would go on from here
             self._conclude()
-            kept = {} if self.target is None else self.kept.concluded(self._conclude)
+            self.run.kept = kept = self.kept.concluded(self._conclude)
             with self.kept.placed(kept.get("ema", {})):
                 self.film.end(model, self.epochs_done)
         model.eval()
@@ -364,8 +390,7 @@ class Trainer:
         return f"the last good checkpoint, of epoch {facts['epoch'] + 1}, is in {self.target}; {advice}"
 
     def _weary(self) -> bool:
-        patience = self.settings["patience"]
-        return patience is not None and self.epoch - self.kept.best_epoch >= patience
+        return _weary(self.settings["patience"], self.epoch, self.kept.best_epoch)
 
     def _stop(self, game: Game) -> None:
         where = f"; the same again with resume=True goes on in {self.target}" if self.target else ""
@@ -459,6 +484,10 @@ class Trainer:
                 (self.target / name).unlink(missing_ok=True)
             storage.write_config(self.model, self.target, **self.sections)
             write(self.target / METRICS, "".join(json.dumps(line) + "\n" for line in self.run.records))
+
+
+def _weary(patience: int | None, epoch: int, best_epoch: int) -> bool:
+    return patience is not None and epoch - best_epoch >= patience
 
 
 def _epochs_in(history: Sequence[Any]) -> int:
