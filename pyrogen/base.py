@@ -425,6 +425,12 @@ class HasPartition(ABC):
             ValueError: the model is too large; the sentence names AIS.
         """
 
+    def log_mass(self, x: Tensor) -> Tensor:
+        """log f(x) in nats, exact, ``(B,)``: where there is a ``log_prob``, it is this less log Z."""
+        if not self.tight:
+            raise NotImplementedError(f"of log f(x) {type(self).__name__} knows a bound alone.")
+        return self.log_unnormalized(x)[0]
+
     @abstractmethod
     def exact_states(self, n: int) -> Tensor:
         """``n`` exact draws of f₁ / Z, ``(n, *)``.
