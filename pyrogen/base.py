@@ -148,10 +148,10 @@ def check_number(n: int) -> None:
     """Refuse what cannot be the number of draws.
 
     Raises:
-        ValueError: n is no whole number or below 0.
+        ValueError: n is no whole number or below 1.
     """
-    if conform(check_number, {"n": n})["n"] < 0:
-        raise ValueError(f"n={n}: the number of draws is 0 or more.")
+    if conform(check_number, {"n": n})["n"] < 1:
+        raise ValueError(f"n={n}: ask for at least 1 sample.")
 
 
 class Model(nn.Module, ABC):
@@ -279,7 +279,7 @@ class Model(nn.Module, ABC):
         """Refuse what cannot be the number of draws, and what is no y for each of them.
 
         Raises:
-            ValueError: n is no whole number or below 0; no y, or a wrong one, where the model is conditional.
+            ValueError: n is no whole number or below 1; no y, or a wrong one, where the model is conditional.
         """
         check_number(n)
         if self.condition is not None:
