@@ -24,6 +24,7 @@ from pyrogen.registry import entry, make
 log = logging.getLogger("pyrogen")
 
 GREY, FEW = 256, 64  # levels, and as many as are told from all of them
+AT_ONCE = 1000  # data whose values are looked at together
 
 
 class Flow(Pair, HasSource, ABC):
@@ -147,10 +148,11 @@ class LevelsFlow(Flow):
 
     @torch.no_grad()
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Count the levels, and start where the data are."""
-        if not self.density.started:
-            found = (n for n in range(2, FEW + 1) if torch.isin(x, _values(x, n)).all())
-            self.levels.fill_(next(found, GREY))
+        """Count the levels, and start where the data are, once."""
+        if self.density.started:
+            return
+        seen = torch.cat([part.unique() for part in x.split(AT_ONCE)]).unique()
+        self.levels.fill_(next((n for n in range(2, FEW + 1) if are_levels(seen, n)), GREY))
         uniform = Uniform().to(x.device)
         uniform.size(self.x_shape)
         z = self._cells(x, uniform).sample()
@@ -173,7 +175,7 @@ class LevelsFlow(Flow):
         """Refuse what are none of the levels that the model was trained on."""
         super().check(x, y)
         levels = int(self.levels)
-        if not torch.isin(x, _values(x, levels)).all():
+        if not are_levels(x, levels):
             raise ValueError(
                 f"a flow of {levels} grey levels takes whole numbers from 0 to 255 that are multiples of "
                 f"{255 / (levels - 1):.4g}, rounded, and x holds others; load the data with kind='levels', or take a flow of "
@@ -193,9 +195,10 @@ class LevelsFlow(Flow):
         return (r * (255 / (self.levels - 1))).round()
 
 
-def _values(x: Tensor, levels: int) -> Tensor:
-    """The grey values of so many levels."""
-    return (torch.arange(levels, device=x.device, dtype=x.dtype) * (255 / (levels - 1))).round()
+def are_levels(x: Tensor, levels: int) -> bool:
+    """Whether all x are grey values of so many levels."""
+    r = (x * ((levels - 1) / 255)).round().clamp(0, levels - 1)
+    return bool(((r * (255 / (levels - 1))).round() == x).all())
 
 
 def flow_of(

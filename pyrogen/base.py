@@ -152,10 +152,10 @@ def check_number(n: int) -> None:
     """Refuse what cannot be the number of draws.
 
     Raises:
-        ValueError: n is no whole number or below 0.
+        ValueError: n is no whole number or below 1.
     """
-    if conform(check_number, {"n": n})["n"] < 0:
-        raise ValueError(f"n={n}: the number of draws is 0 or more.")
+    if conform(check_number, {"n": n})["n"] < 1:
+        raise ValueError(f"n={n}: ask for at least 1 sample.")
 
 
 class Model(nn.Module, ABC):
@@ -283,7 +283,7 @@ class Model(nn.Module, ABC):
         """Refuse what cannot be the number of draws, and what is no y for each of them.
 
         Raises:
-            ValueError: n is no whole number or below 0; no y, or a wrong one, where the model is conditional.
+            ValueError: n is no whole number or below 1; no y, or a wrong one, where the model is conditional.
         """
         check_number(n)
         if self.condition is not None:
@@ -428,6 +428,12 @@ class HasPartition(ABC):
         Raises:
             ValueError: the model is too large; the sentence names AIS.
         """
+
+    def log_mass(self, x: Tensor) -> Tensor:
+        """log f(x) in nats, exact, ``(B,)``: where there is a ``log_prob``, it is this less log Z."""
+        if not self.tight:
+            raise NotImplementedError(f"of log f(x) {type(self).__name__} knows a bound alone.")
+        return self.log_unnormalized(x)[0]
 
     @abstractmethod
     def exact_states(self, n: int) -> Tensor:

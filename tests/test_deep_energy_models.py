@@ -295,6 +295,24 @@ def test_every_energy_model_is_scored_from_its_defaults(name):
     assert m.sample(2).shape == (2, *shape)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("rbm", {"hidden": 5}), ("dbm", {"hidden": (4, 3)}), ("ebm", {"hidden": (8,)})]
+)
+def test_exact_scores_find_log_z_once(name, arguments, monkeypatch):
+    torch.manual_seed(0)
+    m = pyrogen.create(name, x_shape=(2,), **arguments)
+    x = torch.randn(2500, 2) if name == "ebm" else bits(2500, 2)
+    m.before_training(x)
+    with torch.no_grad():
+        exact, log_z = m.log_prob(x), m.log_partition()
+        torch.testing.assert_close(m.log_mass(x) - log_z, exact, check_dtype=False)
+    asked = []
+    monkeypatch.setattr(m, "log_partition", lambda: asked.append(1) or log_z)
+    found = log_evidence(m, x, "Exact")
+    np.testing.assert_allclose(found["log_evidence"].values, exact.double().numpy(), atol=1e-5)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("visible", ["Bernoulli", "Gaussian", "Categorical(classes=3)"])
 @pytest.mark.parametrize(("name", "hidden"), [("rbm", 1024), ("dbn", (1024, 1024)), ("dbm", (1024, 8))])
 def test_more_units_than_a_float_has_states_for(name, hidden, visible):

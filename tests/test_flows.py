@@ -16,6 +16,7 @@ from pyrogen.dequantization import Cells, Uniform, Variational, cumulative
 from pyrogen.distributions.splines import spline
 from pyrogen.inference import AIS, ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.pages import density_sections
+from pyrogen.models.flows import are_levels
 from pyrogen.nets.glow import ActNorm, ChannelMix, ImageCoupling, MultiScale, Steps
 
 VECTORS = ("flow-coupling", "flow-spline", "flow-maf")
@@ -224,6 +225,14 @@ def test_few_levels_are_counted(levels):
     assert m._level_of((torch.arange(levels) + 0.5) / levels).tolist() == [
         round(255 / (levels - 1) * r + 1e-9) if levels != 2 else 255.0 * r for r in range(levels)
     ]
+
+
+@pytest.mark.parametrize("levels", [*range(2, 65), 256])
+def test_levels_are_told_by_arithmetic(levels):
+    own = (torch.arange(float(levels)) * (255 / (levels - 1))).round()
+    every = torch.cat([torch.arange(-300.0, 600.0), torch.tensor([0.5, 254.5, torch.nan, torch.inf])])
+    assert [are_levels(v, levels) for v in every] == torch.isin(every, own).tolist()
+    assert are_levels(own.to(torch.uint8), levels)
 
 
 def test_what_is_no_level_is_refused():

@@ -284,6 +284,7 @@ def test_one_z_of_a_scene_and_any_leading_dimensions(crossings):
     assert trace.nodes["z"]["value"].shape == (5, 2)
     x = trace.nodes["x"]["value"]
     torch.testing.assert_close(x, model.generate(trace.nodes["z"]["value"], y), equal_nan=True)
+    assert model.generate(z[0, :0], y[:0]).shape == (0, 4, 12, 2)
     with pytest.raises(ValueError, match="given where they have been; pass y"):
         model.generate(z[0])
     with pytest.raises(ValueError, match="got no y"):

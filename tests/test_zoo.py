@@ -124,7 +124,9 @@ class Only(Objective):
         return [replace(p, idle=[model]) for p in model.objective.players(model) if p.name == self.player]
 
 
-@pytest.mark.parametrize(("n", "why"), [(-1, "0 or more"), (2.5, "whole number"), (None, "whole number")])
+@pytest.mark.parametrize(
+    ("n", "why"), [(0, "at least 1"), (-1, "at least 1"), (2.5, "whole number"), (None, "whole number")]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_number_of_draws_that_is_none_is_refused(name, n, why):
     with pytest.raises(ValueError, match=f"n={n}: .*{why}"):

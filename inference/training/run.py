@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import pyrogen
-from pyrogen.base import Model
+from pyrogen.base import Model, check_number
 from pyrogen.data import Data
 from pyrogen.files import first_line
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -95,8 +95,7 @@ class Run:
         Raises:
             ValueError: see :meth:`pyrogen.base.Model.sample`.
         """
-        if n < 1:
-            raise ValueError(f"n={n}: ask for at least 1 sample.")
+        check_number(n)
         known = self.data.test.y if y is None and self.model.condition is not None else y
         if y is None and known is not None:
             known = known[torch.arange(n) % len(known)]

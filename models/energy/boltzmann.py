@@ -167,8 +167,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
         Raises:
             ValueError: both layers are too large to enumerate.
         """
-        x = self.read(x)
-        return (-self.free_energy(x) - self.log_partition()).to(x.dtype)
+        return (self.log_mass(x) - self.log_partition()).to(self.weight.dtype)
 
     @property
     def enumerable(self) -> bool:

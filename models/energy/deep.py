@@ -240,6 +240,14 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         Raises:
             ValueError: they are too large.
         """
+        return (self.log_mass(x) - self.log_partition()).to(self._linears[0].weight.dtype)
+
+    def log_mass(self, x: Tensor) -> Tensor:
+        """log f(x) by enumeration of the odd layers, float64.
+
+        Raises:
+            ValueError: they are too large.
+        """
         rows = self.read(x).flatten(1)
         reach = linear(self.visible.statistic(rows), self._linears[0].weight).double()
         first = self.hidden[0]
@@ -247,7 +255,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
         for states in self._enumerated():
             joint = self._rest(self._odd(states), 1.0) + reach @ states[:, :first].T
             total = torch.logaddexp(total, joint.logsumexp(1))
-        return (self.visible.own(rows) + total - self.log_partition()).to(self._linears[0].weight.dtype)
+        return self.visible.own(rows) + total
 
     @property
     def enumerable(self) -> bool:

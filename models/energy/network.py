@@ -159,7 +159,7 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
         Raises:
             ValueError: more than two dimensions.
         """
-        return (self.log_density(self.read(x)) - self.log_partition()).to(self.loc.dtype)
+        return (self.log_mass(x) - self.log_partition()).to(self.loc.dtype)
 
     @property
     def enumerable(self) -> bool:

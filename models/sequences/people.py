@@ -93,7 +93,7 @@ class SocialGAN(Model, HasCritic, HasGenerator):
         lead = torch.broadcast_shapes(z.shape[:-1], past.shape[:-3])
         n = past.shape[:-3].numel()
         if past.dim() == 4 and lead[-1] == n:  # many draws for each y, which is read once
-            z = z.expand(*lead, -1).reshape(-1, n, z.shape[-1])
+            z = z.expand(*lead, -1).reshape(lead[:-1].numel(), n, z.shape[-1])
         else:
             past = past.expand(*lead, *past.shape[-3:]).flatten(0, len(lead) - 1)
             z = z.expand(*lead, -1).reshape(1, -1, z.shape[-1])
