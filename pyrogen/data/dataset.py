@@ -346,8 +346,8 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     if wishes.labels is not None:
         source = hide(source, wishes.labels)
     view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
-    told = {"class_names": source.class_names, "columns": source.columns, "paired": source.paired}
-    view = replace(view, missing=wishes.missing, **told)
+    view = replace(view, class_names=source.class_names, missing=wishes.missing, paired=source.paired)
+    view = replace(view, columns=source.columns)
     raw = source.splits["train"][0]
     return Data(
         name=source.name,

@@ -132,4 +132,4 @@ def _of_dataset(dataset: Any) -> Given:
         raise ValueError(
             f"the data of {type(dataset).__name__} have not all one shape ({error}); resize them."
         ) from error
-    return Given(*found)
+    return Given(found[0], found[1] if len(found) == 2 else None)

@@ -101,8 +101,8 @@ def _parsed(path: Path) -> tuple[list[str], Lines]:
         for mark, said in ((";", "';'"), ("\t", "tabs")):
             if mark in lines[0][1][0]:
                 raise ValueError(f"{path}: columns stand between {said}; save it with commas between them.")
-    said = [c for c in lines[0][1] if c.lower() not in HOLES] if lines else []
-    header = lines.pop(0)[1] if said and all(number_of(c) is None for c in said) else []
+    first = [c for c in lines[0][1] if c.lower() not in HOLES] if lines else []
+    header = lines.pop(0)[1] if first and all(number_of(c) is None for c in first) else []
     if not lines:
         raise ValueError(f"{path} holds no rows of numbers.")
     width = len(header or lines[0][1])
