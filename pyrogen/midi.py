@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +19,8 @@ SUFFIXES = (".mid", ".midi")
 QUARTER, STEP = 480, 120  # ticks of what is written
 TEMPO, VELOCITY = 100, 80  # quarters a minute; how hard notes are struck
 DRUMS = 9  # the channel whose pitches are instruments
+CHANNELS = [channel for channel in range(16) if channel != DRUMS]
+ALL_OFF = (120, 123)  # the controls by which all notes of a channel end
 MOST_VOICES = 8
 MOST_STEPS = 2**20  # of a piece, of which a damaged file may claim any number
 
@@ -23,6 +29,8 @@ def read(path: Path) -> Tensor:
     """A piece as MIDI pitches ``(voices, steps)``, silence being −1.
 
     A note sounds from the sixteenth that is nearest to where it begins to that nearest to where it ends, for one at least.
+    Of overlapping notes of one pitch an end is that of the first; where not all are ended, each sounds up to where its pitch
+    is struck or ended next, or the track ends.
     What sounds at a step, of all tracks and without drums, is dealt to the voices from the highest pitch down; there are as
     many as the piece ever needs. Notes of one voice that repeat become one long one. Bars are of four quarters, whatever the
     file says.
@@ -58,24 +66,26 @@ def read(path: Path) -> Tensor:
 
 
 def written(pitches: Tensor) -> bytes:
-    """A piece ``(voices, steps)`` of MIDI pitches as a MIDI file: a track a voice, 100 quarters a minute.
+    """A piece ``(voices, steps)`` of MIDI pitches as a MIDI file: a track and a channel a voice, 100 quarters a minute.
 
     Raises:
         ValueError: mido is not installed.
     """
     mido = library()
     file = mido.MidiFile(ticks_per_beat=QUARTER)
-    for voice, starts in zip(pitches.tolist(), beginnings(pitches).tolist(), strict=True):
-        track = mido.MidiTrack()
+    for number, (voice, starts) in enumerate(zip(pitches.tolist(), beginnings(pitches).tolist(), strict=True)):
+        # on a channel of its own, where no other voice ends what it has in common with it
+        track, channel = mido.MidiTrack(), CHANNELS[number % len(CHANNELS)]
         if not file.tracks:
             track.append(mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(TEMPO)))
         sounding, waited = SILENT, 0
         for pitch, begins in zip([*voice, SILENT], [*starts, False], strict=True):
             if sounding != SILENT and pitch != sounding:
-                track.append(mido.Message("note_off", note=sounding, velocity=0, time=waited))
+                track.append(mido.Message("note_off", channel=channel, note=sounding, velocity=0, time=waited))
                 waited = 0
             if begins:
-                track.append(mido.Message("note_on", note=pitch, velocity=VELOCITY, time=waited))
+                strike = mido.Message("note_on", channel=channel, note=pitch, velocity=VELOCITY, time=waited)
+                track.append(strike)
                 waited = 0
             sounding, waited = pitch, waited + STEP
         file.tracks.append(track)
@@ -106,15 +116,36 @@ def _notes(file: object) -> list[tuple[int, int, int]]:
         raise ValueError("its time is told in frames of film, not in quarters")
     found = []
     for track in file.tracks:  # type: ignore[attr-defined]
-        now, open_notes = 0, dict[tuple[int, int], int]()
-        for message in track:
-            now += message.time
-            if message.type not in ("note_on", "note_off") or message.channel == DRUMS:
-                continue
-            key = (message.channel, message.note)
-            if key in open_notes:
-                start = round(open_notes.pop(key) / step)
-                found.append((start, max(start + 1, round(now / step)), message.note))
-            if message.type == "note_on" and message.velocity > 0:
-                open_notes[key] = now
+        for start, end, pitch in _of_track(track):
+            first = round(start / step)
+            found.append((first, max(first + 1, round(end / step)), pitch))
     return found
+
+
+def _of_track(track: Iterable[Any]) -> Iterator[tuple[int, int, int]]:
+    """The same of a track, in ticks."""
+    now = 0
+    told: dict[tuple[int, int], list[tuple[int, bool]]] = defaultdict(list)
+    for message in track:
+        now += message.time
+        if message.type in ("note_on", "note_off") and message.channel != DRUMS:
+            struck = message.type == "note_on" and message.velocity > 0
+            told[message.channel, message.note].append((now, struck))
+        elif message.type == "control_change" and message.control in ALL_OFF:
+            for events in (events for (channel, _), events in told.items() if channel == message.channel):
+                events += [(now, False)] * sum(1 if struck else -1 for _, struck in events)
+    for (_, pitch), events in told.items():
+        yield from ((start, end, pitch) for start, end in _spans(events, now))
+
+
+def _spans(events: Sequence[tuple[int, bool]], last: int) -> list[tuple[int, int]]:
+    """Where the notes of one pitch begin and end, which may overlap: an end is that of what was struck first."""
+    sounding, spans = deque[int](), []
+    for now, struck in events:
+        if struck:
+            sounding.append(now)
+        elif sounding:
+            spans.append((sounding.popleft(), now))
+    if sounding:  # not all are ended, and nobody knows which: each ends where the pitch is told of next
+        return [(now, end) for (now, struck), (end, _) in pairwise([*events, (last, False)]) if struck]
+    return spans

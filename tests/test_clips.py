@@ -21,6 +21,7 @@ from pyrogen.inference.pages import datum_sections
 from pyrogen.nets.clips import Course, Moving, PartsFirst, Stacked
 from pyrogen.nets.following import Following, Places
 from pyrogen.nets.layered import Layered, shares
+from pyrogen.registry import describe, make
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +219,16 @@ def test_the_two_critics_see_clips_and_a_frame_of_each():
     torch.testing.assert_close(scores[:500], m.critic(x).squeeze(-1))
     torch.testing.assert_close(scores[500:], m.frame_critic(sites["frame"]).squeeze(-1))
     assert set(m.fake(Batch(x))) == {"z", "x", "frame"}
+
+
+def test_settings_of_a_stacked_critic_are_those_of_what_it_shows_clips_to():
+    of = {"name": "Convolutional", "width": 4, "normalization": "none"}
+    critic = Stacked(of | {"minibatch": "deviation", "pack": 2, "conditioning": "projection"})
+    assert (critic.minibatch, critic.pack, critic.conditioning) == ("deviation", 2, "projection")
+    assert critic.build((3, 1, 8, 8))(torch.rand(6, 3, 1, 8, 8)).shape == (3, 1)
+    assert make("critic", describe(critic)) == critic
+    with pytest.raises((TypeError, ValueError), match="minibatch"):
+        make("critic", {"name": "Stacked", "of": of, "minibatch": "deviation"})
 
 
 @pytest.mark.parametrize("loss", ["Hinge", "RelativisticAverage"])

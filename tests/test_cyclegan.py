@@ -345,6 +345,7 @@ def test_translators_keep_the_size_and_start_at_nothing_with_a_shortcut(normaliz
     [
         ({}, SHAPE, None, "makes pictures of pictures, and is told none"),
         ({"halvings": 3}, (3, 12, 12), (3, 12, 12), "multiples of 8"),
+        ({}, (3, 4, 4), (3, 4, 4), r"leaves 1 pixel of x_shape=\(3, 4, 4\).*take fewer halvings"),
         ({}, SHAPE, (3, 8, 8), "as large as those it is told"),
         ({"shortcut": True}, SHAPE, (1, 16, 16), "adds the picture it is told"),
     ],

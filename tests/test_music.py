@@ -97,6 +97,47 @@ def test_notes_of_all_tracks_but_drums_lie_on_sixteenths(tmp_path, mido):
     assert midi.read(tmp_path / "a.mid").tolist() == [[60, 64, 64], [SILENT, 60, SILENT]]
 
 
+def track(mido, *events):
+    """Of strikes and ends of one pitch in quarters, on one channel."""
+    now, made = 0, mido.MidiTrack()
+    for at, what, *more in events:
+        message = mido.Message(what, time=int(96 * (at - now)), **(more[0] if more else {"note": 60}))
+        now = at
+        made.append(message)
+    return made
+
+
+ON, OFF = "note_on", "note_off"
+OVERLAPPING = {
+    "a unison": ([(0, ON), (0, ON), (1, OFF), (4, OFF)], [60] * 16),
+    "struck before it ends": ([(0, ON), (1, ON), (1, OFF), (4, OFF)], [60] * 16),
+    "struck again and ended once": ([(0, ON), (1, ON), (2, OFF), (3, ON), (4, OFF)], [60] * 8 + [-1] * 4 + [60] * 4),
+    "not ended": ([(0, ON), (1, ON), (2, "end_of_track", {})], [60] * 8),
+    "all ended": (
+        [(0, ON), (1, "control_change", {"control": 123}), (2, ON), (3, OFF)],
+        [60] * 4 + [-1] * 4 + [60] * 4,
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "steps"), OVERLAPPING.values(), ids=OVERLAPPING)
+def test_an_end_is_that_of_the_note_that_was_struck_first(tmp_path, mido, events, steps):
+    file = mido.MidiFile(ticks_per_beat=96)
+    ends = [e for e in events if e[1] == "end_of_track"]
+    file.tracks.append(track(mido, *(e for e in events if e not in ends)))
+    for at, *_ in ends:
+        file.tracks[0].append(mido.MetaMessage("end_of_track", time=int(96 * (at - events[-2][0]))))
+    file.save(tmp_path / "a.mid")
+    assert midi.read(tmp_path / "a.mid").tolist() == [steps]
+
+
+def test_voices_are_written_on_channels_of_their_own(tmp_path, mido):
+    path = tmp_path / "a.mid"
+    path.write_bytes(midi.written(torch.full((11, 4), 60)))
+    channels = [{m.channel for m in t if not m.is_meta} for t in mido.MidiFile(path).tracks]
+    assert channels == [{c} for c in (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11)]
+
+
 def test_a_folder_and_a_file_of_ones_own(tmp_path, mido):
     for k in range(4):
         (tmp_path / f"{k}.mid").write_bytes(midi.written(piece(seed=k)))

@@ -74,6 +74,7 @@ REFUSED = {
     ),
     "vectors": (lambda: pictures.Patch(4).build((64,)), r"halve less often, or take critic='Convolutional'"),
     "no halving": (lambda: pictures.Patch(halvings=0), "halves once or more often"),
+    "no statistic": (lambda: pictures.Patch(minibatch="deviatoin"), "did you mean 'deviation'"),
     "no channel": (lambda: pictures.UNet(0), "a generator has 1 channel or more"),
     "no blocks": (lambda: pictures.Upsampling(blocks=-1), "needs 1 channel and 0 blocks, or more"),
     "told nothing": (lambda: pictures.UNet().build(2, (3, 8, 8)), "is told none; take generator='Convolutional'"),

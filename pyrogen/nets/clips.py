@@ -10,7 +10,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from pyrogen.conditions import Condition
-from pyrogen.nets.critics import CriticNet, check_critic
+from pyrogen.nets.critics import OfAnother
 from pyrogen.nets.generators import GeneratorNet
 from pyrogen.nets.recurrent import LSTM
 from pyrogen.registry import choice, make
@@ -99,22 +99,14 @@ class Course(nn.Module):
 
 @choice("critic")
 @dataclass(frozen=True)
-class Stacked(CriticNet):
+class Stacked(OfAnother):
     """A critic of pictures that reads the frames of a clip as channels: it sees how they follow from one another.
 
     Args:
-        of: the critic of pictures of T · C channels.
+        of: the critic of pictures of T · C channels, whose settings are those of this one.
     """
 
     of: Any = "Convolutional"
-    minibatch: str = "none"
-    pack: int = 1
-    conditioning: str = "concatenation"
-
-    def __post_init__(self) -> None:
-        """Refuse what means nothing."""
-        object.__setattr__(self, "of", make("critic", self.of))
-        check_critic(self)
 
     def scores(self, x_shape: Size, condition: int) -> nn.Module:
         """The network of clips that are packed already."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Size, Tensor, nn
@@ -19,7 +19,7 @@ from pyrogen.nets.conv import sides_of
 from pyrogen.nets.minibatch import MinibatchDeviation, MinibatchDiscrimination
 from pyrogen.nets.packs import Packed
 from pyrogen.nets.spectral import spectral
-from pyrogen.registry import choice, unknown
+from pyrogen.registry import choice, make, unknown
 
 SLOPE = 0.2  # of the leaky units
 NORMALIZATIONS = ("none", "batch", "layer", "spectral")
@@ -67,6 +67,26 @@ class CriticNet(ABC):
     @abstractmethod
     def scores(self, x_shape: Size, condition: int) -> nn.Module:
         """The network of data that are packed already, and of so many numbers that say their condition as a vector."""
+
+
+@dataclass(frozen=True)
+class OfAnother(CriticNet):
+    """A critic that shows its data to another in a way of its own, and has the settings of that.
+
+    Args:
+        of: the other critic.
+    """
+
+    of: Any
+    minibatch: str = field(init=False)
+    pack: int = field(init=False)
+    conditioning: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the settings of the other."""
+        object.__setattr__(self, "of", make("critic", self.of))
+        for name in ("minibatch", "pack", "conditioning"):
+            object.__setattr__(self, name, getattr(self.of, name))
 
 
 class Scores(nn.Module):

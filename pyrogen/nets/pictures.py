@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate, leaky_relu, relu
 
 from pyrogen.conditions import Condition
 from pyrogen.nets.conv import sides_of
-from pyrogen.nets.critics import CONDITIONS, SLOPE, CriticNet, Scores, one_of, start_small, widths
+from pyrogen.nets.critics import SLOPE, CriticNet, Scores, check_critic, one_of, start_small, widths
 from pyrogen.nets.generators import ENDS, GeneratorNet, Grown, ReadsCondition
 from pyrogen.nets.spectral import spectral
 from pyrogen.registry import choice
@@ -250,7 +250,7 @@ class Patch(CriticNet):
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
         one_of("normalization", self.normalization, NORMALIZATIONS)
-        one_of("way of conditioning", self.conditioning, CONDITIONS)
+        check_critic(self)
         if min(self.width, self.halvings, self.pack) < 1:
             raise ValueError(
                 f"Patch(width={self.width}, halvings={self.halvings}, pack={self.pack}): a critic of patches has 1 channel "

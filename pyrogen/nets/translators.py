@@ -159,6 +159,11 @@ class ResidualTranslator(GeneratorNet):
                 f"are multiples of {2**self.halvings}; got y of {tuple(picture)} and x_shape={tuple(x_shape)}; resize them, "
                 "or take fewer halvings."
             )
+        if self.normalization == "instance" and max(x_shape[1:]) == 2**self.halvings:
+            raise ValueError(
+                f"ResidualTranslator(halvings={self.halvings}, normalization='instance') leaves 1 pixel of x_shape="
+                f"{tuple(x_shape)}, whose statistics tell nothing; take fewer halvings, or normalization='layer'."
+            )
         # as often halved as doubled; without either, the first and the last layer keep the size
         widths = [self.width * 2**i for i in range(max(1, self.halvings))]
         strided = (4, 2, 1) if self.halvings else (3, 1, 1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Size, Tensor, nn
 
 from pyrogen.conditions import Condition
-from pyrogen.nets.critics import CriticNet
+from pyrogen.nets.critics import OfAnother
 from pyrogen.nets.sequences import SequenceNet
 from pyrogen.registry import choice, make
 
@@ -55,7 +55,7 @@ def told_by(words: SequenceNet | str, condition: Condition, build: Callable[[Con
 
 @choice("critic")
 @dataclass(frozen=True)
-class OfSentences(CriticNet):
+class OfSentences(OfAnother):
     """A critic that is told sentences through a network of sequences of its own.
 
     Args:
@@ -65,16 +65,11 @@ class OfSentences(CriticNet):
 
     of: Any = "Convolutional"
     words: Any = "LSTM"
-    minibatch: str = field(init=False)
-    pack: int = field(init=False)
-    conditioning: str = field(init=False)
 
     def __post_init__(self) -> None:
         """The settings are those of the critic that is told."""
-        object.__setattr__(self, "of", make("critic", self.of))
+        super().__post_init__()
         object.__setattr__(self, "words", make("sequence", self.words))
-        for name in ("minibatch", "pack", "conditioning"):
-            object.__setattr__(self, name, getattr(self.of, name))
 
     def build(self, x_shape: Sequence[int], condition: Condition | None = None) -> nn.Module:
         """As of any critic.
