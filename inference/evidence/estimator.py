@@ -229,14 +229,13 @@ class Exact(Estimator):
             raise ValueError(f"{type(model).__name__} has no log_prob, so Exact() cannot score it; {instead(model)}.")
         with evaluating(model):
             order, at_once = by_length(model, x), CUT_BLOCK if model.any_length else EXACT_BLOCK
-            # of energies log Z is the same for all data, and may take longer than they do
-            log_z = model.log_partition() if isinstance(model, HasPartition) else None
-            found = [
-                model.log_prob(cut(model, x[rows]), None if y is None else y[rows])
-                if log_z is None
-                else model.log_mass(x[rows]) - log_z
-                for rows in order.split(at_once)
-            ]
+            parts = order.split(at_once)
+            if isinstance(model, HasPartition):
+                # log Z is the same for all data, and may take longer than they do
+                log_z = model.log_partition()
+                found = [model.log_mass(x[rows]) - log_z for rows in parts]
+            else:
+                found = [model.log_prob(cut(model, x[rows]), None if y is None else y[rows]) for rows in parts]
             value = torch.cat(found)[order.argsort()].double().cpu().numpy()
         return {"log_evidence": (("datum",), value), "mc_se": (("datum",), np.zeros_like(value))}
 
