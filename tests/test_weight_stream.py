@@ -271,7 +271,7 @@ def by_place(pair, x, num_samples, seed):
         rows = []
         for b in range(-(-num_samples // 100)):
             with torch.no_grad(), particles(100):
-                with seeded(int(np.random.SeedSequence((seed, block, b)).generate_state(1)[0])):
+                with seeded(int(np.random.SeedSequence(seed, spawn_key=(block, b)).generate_state(1)[0])):
                     drawn = record(pair.guide, some, None)
                 scored = record(pair.model, some, None, latents(drawn))
             log_p = sum(log_prob(s).double() for s in scored.values())
