@@ -36,7 +36,9 @@ def quality(
     (name,) = found.names
     value, excess = found.measured(name), found.excess(name)
     if statistic == "in_floors":
-        return _quotient(value, found.floor(name))
+        floor = found.floor(name)
+        # both are against the same data: Var(value − floor) tells their covariance
+        return _quotient(value, floor, (value.error**2 + floor.error**2 - excess.error**2) / 2)
     if statistic == "errors":
         return WithError(found.errors_from_floor(name))
     return WithError.of(value if statistic == "value" else excess)
@@ -65,7 +67,8 @@ def quality_ratio(
     return _quotient(over, under)
 
 
-def _quotient(over: Measured, under: Measured) -> WithError:
-    """Of two numbers, with the error that it has where theirs are independent."""
+def _quotient(over: Measured, under: Measured, covariance: float = 0.0) -> WithError:
+    """R = a / b of two numbers, with the error √(Var a + R² Var b − 2 R Cov(a, b)) / |b|."""
     value = over.value / under.value
-    return WithError(value, math.hypot(over.error, value * under.error) / abs(under.value))
+    variance = over.error**2 + (value * under.error) ** 2 - 2 * value * covariance
+    return WithError(value, math.sqrt(max(variance, 0.0)) / abs(under.value))
