@@ -37,6 +37,8 @@ def check_seed(seed: Any) -> int:
 def derived(*place: Any, count: int = 1) -> tuple[int, ...]:
     """Seeds of 32 bits for a place in the work: the user's seed, and then which block, and what is drawn there.
 
+    No two places share their random numbers, nor does a place with those that lie within it, (3, 4) with (3, 4, 0).
+
     Raises:
         ValueError: one of these is no seed, see :func:`check_seed`.
     """
@@ -57,4 +59,6 @@ def numpy_generator(*place: Any) -> np.random.Generator:
 def _sequence(place: tuple[Any, ...]) -> np.random.SeedSequence:
     import numpy as np  # only for who draws: the registry, which lists names, imports this file
 
-    return np.random.SeedSequence([check_seed(number) % 2**64 for number in place])  # negative seeds are seeds too
+    first, *rest = (check_seed(number) % 2**64 for number in place)  # negative seeds are seeds too
+    # as a list NumPy would fill it up with zeros: (3, 4) and (3, 4, 0) would be one place
+    return np.random.SeedSequence(first, spawn_key=rest)

@@ -15,7 +15,8 @@ from pyro import poutine
 from scipy import optimize, special
 
 import pyrogen
-from pyrogen.data import load
+from pyrogen.conditions import Condition
+from pyrogen.data import from_arrays, load
 from pyrogen.inference import AIS, BDMC, SMC, diagnose, log_evidence, observe
 from pyrogen.inference.evidence.annealing import even_schedule, geometric_schedule, sigmoid_schedule, weighed
 from pyrogen.inference.evidence.latent_space import Point, latent_spaces
@@ -596,6 +597,15 @@ def test_geometric_schedule_has_equal_ratios():
     torch.testing.assert_close(betas[2:] / betas[1:-1], torch.full((4,), 10.0, dtype=torch.float64))
 
 
+def test_one_temperature_is_that_of_the_target_on_every_schedule(pca):
+    assert geometric_schedule(1, 1e-4).tolist() == [0, 1]
+    even, geometric = (
+        log_evidence(pca.pair, pca.x[:3], AIS(1, schedule=schedule, leapfrogs=1, doubling=False))["log_evidence"]
+        for schedule in ("even", "geometric")
+    )
+    np.testing.assert_allclose(even, geometric)
+
+
 def test_systematic_resampling_leaves_heirs_as_expected():
     torch.manual_seed(0)
     weights = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().view(1, 4, 1).expand(1, 4, 20_000)
@@ -635,6 +645,33 @@ def test_fitted_noise_is_the_known_one():
     assert float(pair.sigma) == pytest.approx(best, rel=0.02)
     assert float(pair.sigma) == pytest.approx(sigma, rel=0.15)
     assert pair.sample(7).shape == (7, 8)
+
+
+class Told(torch.nn.Module):
+    """Two latents in the first two of so many dimensions, and a place of the rest that a class says."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        self.dimensions = dimensions
+
+    def forward(self, z, y):
+        return torch.cat([2 * z, 10 * y.expand(*z.shape[:-1], -1)], -1)
+
+
+def test_noise_is_fitted_to_a_generator_that_is_told_a_class():
+    """The same data as without classes, but for where these lie: the other class would be 14 away."""
+    generator, sigma, y = torch.Generator().manual_seed(0), 0.3, torch.arange(120) % 2
+    x = sigma * torch.randn(120, 4, generator=generator)
+    x[:, :2] += 2 * torch.randn(120, 2, generator=generator)
+    x[:, 2:] += 10 * torch.nn.functional.one_hot(y, 2)
+    gan = GAN(Told(4), torch.nn.Linear(6, 1), (4,), 2, condition=Condition(classes=2))
+    seen = from_arrays(x, y, standardize=False).train
+    asked = {"temperatures": 60, "chains": 4, "num_data": 20}
+    fitted = observe(gan, seen, **asked)
+    assert float(fitted.sigma) == pytest.approx(sigma, rel=0.25)
+    assert torch.equal(observe(gan, seen.x, **asked, y=seen.y).sigma, fitted.sigma)
+    with pytest.raises(ValueError, match="the model is conditional"):
+        observe(gan, seen.x, **asked)
 
 
 def test_annealing_agrees_with_quadrature_on_a_generator():

@@ -352,6 +352,10 @@ def test_the_metric_of_claims(vae):
     value, floor = found.measured("frechet").value, found.floor("frechet").value
     of = lambda statistic: quality(vae.model, vae.data, 1, statistic=statistic, num=60)  # noqa: E731
     assert [of("value"), of("over_floor"), of("in_floors")] == pytest.approx([value, value - floor, value / floor])
+    a, b, apart = (t.error for t in (found.measured("frechet"), found.floor("frechet"), found.excess("frechet")))
+    times = value / floor  # Var a + R² Var b - 2 R Cov, 2 Cov = Var a + Var b - Var (a - b)
+    variance = a**2 + (times * b) ** 2 - times * (a**2 + b**2 - apart**2)
+    assert of("in_floors").error == pytest.approx(math.sqrt(max(variance, 0.0)) / floor)
     assert of("errors") == pytest.approx(found.errors_from_floor("frechet"))
     with pytest.raises(ValueError, match="there is no statistic of quality called 'mean'"):
         of("mean")

@@ -450,4 +450,6 @@ def test_a_gain_over_another_model_is_paired():
     measure = registry.find("metric", "robust-accuracy").load()
     data = linear_data()
     assert measure(linear_model(), data, 0, against=linear_model()) == 0
+    with pytest.raises(ValueError, match="in_errors=True the model to compare, against"):
+        measure(linear_model(), data, 0, in_errors=True)
     assert measure(linear_model(), data, 0, epsilon=0.0, against=classifier(), in_errors=True) > 3

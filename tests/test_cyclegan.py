@@ -1,5 +1,7 @@
 """Two domains without pairs: what each player moves, what comes back, and data that are no two domains."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -12,7 +14,16 @@ from pyrogen.inference import Adversarial, fit
 from pyrogen.inference.adversarial.cycle import CycleConsistency
 from pyrogen.inference.adversarial.history import History
 from pyrogen.inference.adversarial.penalties import R1
-from pyrogen.inference.metrics.translation import ANOTHER, OWN, cycle_error, nearest, pair_error, partners_found
+from pyrogen.inference.metrics import translation
+from pyrogen.inference.metrics.translation import (
+    ANOTHER,
+    OWN,
+    PARTNER,
+    cycle_error,
+    nearest,
+    pair_error,
+    partners_found,
+)
 from pyrogen.inference.pages import translation_sections
 from pyrogen.inference.programs.contexts import remembering_apart
 from pyrogen.models.adversarial.cyclegan import CycleGAN
@@ -283,6 +294,18 @@ def test_metrics_of_the_true_translation_of_nothing_and_of_draws(data):
     assert set(nearest(nothing, data).tolist()) == {OWN}
     lost = CycleGAN(Elsewhere(data.test.y), Elsewhere(data.test.x), *critics, SHAPE, likelihood, kind="unit")
     assert set(nearest(lost, data).tolist()) == {ANOTHER}
+
+
+def test_both_ways_of_a_pair_are_one_datum_of_the_share(monkeypatch):
+    one_way = torch.arange(400) % 5 < 2
+    for other, spread in ((one_way, 0.4 * 0.6), (one_way.roll(1), None)):
+        told = torch.where(torch.cat([one_way, other]), PARTNER, OWN)
+        monkeypatch.setattr(translation, "nearest", lambda *_, told=told: told)
+        found = partners_found(None, None, 0)
+        assert found == pytest.approx(0.4)
+        pairs = (one_way.double() + other.double()) / 2
+        spread = float(pairs.var()) if spread is None else spread
+        assert found.error == pytest.approx(max(math.sqrt(spread / 400), math.sqrt(0.24 / 800)), rel=0.01)
 
 
 def test_metrics_need_two_domains(data):

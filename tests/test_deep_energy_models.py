@@ -241,6 +241,22 @@ def test_ais_of_an_energy_meets_quadrature():
     assert found.error < 0.05
 
 
+def test_mass_beyond_the_grid_is_no_exact_draw_and_no_bracket():
+    class Spread(torch.nn.Module):
+        def forward(self, x):
+            return -0.45 * x.square()
+
+    m = EnergyNetwork(Spread(), (1,)).eval()  # log f = -x² / 20, of standard deviation √10
+    for ask in (m.log_partition, lambda: m.exact_states(10)):
+        with pytest.raises(ValueError, match="of the model's mass lies at the edge of the grid"):
+            ask()
+    found = AIS(100, 400, doubling=False).log_partition(m)
+    assert found.upper is None
+    assert abs(found.value - math.log(10) / 2) < 5 * found.error
+    scored = log_evidence(m, torch.zeros(3, 1), AIS(20, 20, doubling=False))
+    assert not {"upper", "lower"} & set(scored)
+
+
 @pytest.mark.parametrize("beta", [0.4, 1.0])
 def test_moves_of_an_energy_leave_its_density_unchanged(beta):
     m = network(1)

@@ -320,6 +320,18 @@ def test_the_chain_of_advice():
     assert diagnose(bdmc(-90.0 * np.ones(N), -89.9 * np.ones(N))).advice is None
 
 
+def test_no_chains_are_advised_where_none_can_move_and_a_bracket_is_of_the_same_path():
+    stuck = iwae(heavy(np.random.default_rng(0), 5000, np.where(np.arange(N) < 3, 1.3, 0.05)))
+    said = diagnose(
+        stuck.assign_attrs(guide_unchecked="the latent 'k' is discrete; estimator=Enumerate() sums over it")
+    )
+    assert (said.advice, said.trusted) == (None, False)
+    assert "estimator=Enumerate() sums over it" in str(said)
+    settings = {"temperatures": 1000, "schedule": "geometric", "acceptance": 0.8, "doubling": True}
+    asked = ais().assign_attrs(settings=json.dumps(settings))
+    assert diagnose(asked).advice.arguments == {"temperatures": 1000, "schedule": "geometric", "acceptance": 0.8}
+
+
 def test_the_gap_of_an_elbo_is_its_bias():
     score = iwae(np.random.default_rng(0).standard_normal((5000, N)), averages_weights=0, estimator="ELBO")
     score = score.drop_vars(["jackknife", "psis"]).assign(log_evidence=score["k_curve"].isel(k=0))

@@ -132,6 +132,9 @@ def test_other_data_are_refused():
         check_guide((linear, exact_guide), X.flip(0), found)
     with pytest.raises(ValueError, match="given 3 data, and the estimate is of 40"):
         check_guide((linear, exact_guide), X[:3], found)
+    for few in (0, -1):
+        with pytest.raises(ValueError, match=f"num_data={few}"):
+            check_guide((linear, exact_guide), X, found, num_data=few)
     with pytest.raises(ValueError, match="only chains from the prior"):
         check_guide((linear, exact_guide), X, found, AIS(init="guide"))
 

@@ -23,6 +23,8 @@ from pyrogen.inference import (
     sample_posterior,
     surgery,
 )
+from pyrogen.inference.evidence.annealing import PATH, REVERSE, START
+from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.latents.mixing import MixingWarning
 from pyrogen.seeds import derived, numpy_generator
 
@@ -73,10 +75,27 @@ def test_p_values_too():
 
 
 def test_derived_seeds_are_numpys_own():
-    assert derived(3, 4, 5) == (int(np.random.SeedSequence((3, 4, 5)).generate_state(1)[0]),)
+    assert derived(3, 4, 5) == (int(np.random.SeedSequence(3, spawn_key=(4, 5)).generate_state(1)[0]),)
     assert derived(5, count=2) == tuple(np.random.SeedSequence(5).generate_state(2))
-    assert numpy_generator(7, 2).random() == np.random.default_rng((7, 2)).random()
+    assert numpy_generator(7, 2).random() == np.random.default_rng(np.random.SeedSequence(7, spawn_key=(2,))).random()
     assert len({derived(seed) for seed in (-2, -1, 0, 1, 2, 2**63 - 1)}) == 6
+
+
+def test_places_within_a_place_have_random_numbers_of_their_own():
+    places = [(3,), (3, 0), (3, 0, 0), (3, 4), (3, 4, 0), (3, 4, 0, 0), (0,), (0, 0), (2**32 + 3, 4), (-1, 0)]
+    assert len({derived(*place) for place in places}) == len(places)
+    assert len({numpy_generator(*place).random() for place in places}) == len(places)
+
+
+def test_chains_are_not_pushed_the_way_that_they_start():
+    model = pyrogen.create("vae", x_shape=(1, 4, 4), latent_size=2, hidden=(4,))
+    with latent_spaces(model, torch.zeros(3, 1, 4, 4), None, "prior", 0) as (space,):
+        for place in (PATH, REVERSE, START):
+            z = space.draw(5, place)
+            with space.seeded(place):
+                momentum = torch.randn_like(z)
+            assert not torch.allclose(momentum, z, atol=0.1)
+            assert abs(torch.corrcoef(torch.stack([momentum.flatten(), z.flatten()]))[0, 1]) < 0.5
 
 
 def test_data_that_are_none_are_not_named():

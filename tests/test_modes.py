@@ -7,6 +7,7 @@ import torch
 
 import pyrogen
 from pyrogen.base import Model
+from pyrogen.conditions import Condition
 from pyrogen.data import from_arrays, load, vision
 from pyrogen.data.stacked import mode_of
 from pyrogen.inference.pages import sample_sections
@@ -214,3 +215,18 @@ def test_data_without_an_oracle_are_refused():
         metric(gan, mine, 0, statistic="modes")
     with pytest.raises(ValueError, match="no statistic of mode-coverage called 'mode'; did you mean 'modes'"):
         metric(gan, load("ring"), 0, statistic="mode")
+
+
+def test_as_many_samples_as_are_asked_for_are_drawn_of_models_that_are_told_labels():
+    class Told(Model):
+        def __init__(self):
+            super().__init__()
+            self.x_shape, self.condition, self.asked = torch.Size([2]), Condition(classes=8), []
+
+        def sample(self, n, y=None):
+            self.asked.append((n, len(y)))
+            return torch.zeros(n, 2)
+
+    told = Told()
+    metric(told, load("ring"), 0, statistic="high_quality", n=3000)
+    assert told.asked == [(3000, 3000)]

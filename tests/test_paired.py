@@ -270,7 +270,7 @@ class Answers(pyrogen.base.Model):
 
     def __init__(self, data, answer):
         super().__init__()
-        self.x_shape, self.condition, self.answer = data.x_shape, Condition(data.y_shape), answer
+        self.x_shape, self.condition, self.answer = data.x_shape, Condition(data.y_shape, data.classes), answer
 
     def sample(self, n, y=None):
         return self.answer(n, y)
@@ -320,6 +320,21 @@ def test_errors_are_those_of_as_many_other_data(coloured):
     found = measured("answer-diversity", coloured, lambda n, y: x + 0.1 * torch.randn_like(x))
     assert 0 < found.error < 0.1 * found
     assert 0 < measured("sharpness", coloured, lambda n, y: x.roll(1, 0)).error < 0.1
+
+
+def test_answers_to_labels_are_as_various_as_data_of_one_label():
+    y = torch.arange(600) % 3
+    x = (y.view(-1, 1, 1, 1) / 4 + 0.1 * torch.rand(600, 1, 4, 4, generator=torch.Generator().manual_seed(0))).float()
+    data = from_arrays(x, y, kind="unit", dequantization=False)
+
+    ask = find("metric", "answer-diversity").load()
+    truth = Answers(data, lambda n, y: y.view(-1, 1, 1, 1) / 4 + 0.1 * torch.rand(n, 1, 4, 4))
+    assert ask(truth, data, 0) == pytest.approx(1, abs=0.05)
+    with pytest.raises(ValueError, match="2 draws or more"):
+        ask(truth, data, 0, draws=1)
+    still = from_arrays((y.view(-1, 1, 1, 1) / 4).expand(-1, 1, 4, 4).float(), y, kind="unit", dequantization=False)
+    with pytest.raises(ValueError, match="are all alike"):
+        ask(truth, still, 0)
 
 
 def test_the_gain_over_bicubic_interpolation(small_digits):

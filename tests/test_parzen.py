@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 import pyrogen
 from pyrogen.inference import IWAE, BiasWarning, compare_evidence, log_evidence, summarize
+from pyrogen.inference.evidence import parzen
 from pyrogen.inference.evidence.comparison import error_of_mean, in_common
 from pyrogen.inference.evidence.noise import Observed
 from pyrogen.inference.evidence.parzen import KDE
@@ -110,6 +111,16 @@ def test_fitted_bandwidth_makes_validation_data_likeliest():
     assert mean[best.bandwidth] == max(mean.values())
     # 400 data tell the variance 4.64 to ± .33, of which the noise is 0.64
     assert 0.25 < best.bandwidth < 1.3
+
+
+def test_bandwidths_are_tried_on_few_data_at_once(monkeypatch):
+    sizes, squares = [], parzen._squares
+    monkeypatch.setattr(parzen, "_squares", lambda x, made: sizes.append(len(x)) or squares(x, made))
+    x = 1 + 2 * torch.randn(350, 1, generator=torch.Generator().manual_seed(0))
+    fitted = KDE.fitted(affine(), x, samples=500)
+    assert sizes == [100, 100, 100, 50]
+    monkeypatch.setattr(parzen, "BLOCK", 1000)
+    assert KDE.fitted(affine(), x, samples=500) == fitted
 
 
 def test_answer_and_generator_do_not_depend_on_how_many_data_are_asked_for():

@@ -15,7 +15,7 @@ from torch import nn
 import pyrogen
 from pyrogen import schedules
 from pyrogen.base import Batch, HasPosterior, Model, Pair
-from pyrogen.data import load
+from pyrogen.data import from_arrays, load
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.programs.record import record
 from pyrogen.inference.replay import recorded_step
@@ -286,6 +286,25 @@ def test_the_gap_is_that_of_closed_forms(ring):
     assert metric("bound-gap")(full, ring, 0, above, below) == pytest.approx(0, abs=1e-4)
 
 
+def test_the_best_components_are_told_in_the_units_of_the_score():
+    rows = torch.randn(300, 3, generator=torch.Generator().manual_seed(0)).double() @ torch.tensor(
+        [[100.0, 20, 0], [0, 50, 10], [0, 0, 300]], dtype=torch.float64
+    )
+    data = from_arrays(rows)
+    assert data.train.log_jacobian < -10
+    values = torch.linalg.eigvalsh(torch.cov(data.train.x.double().T, correction=0)).flip(0)
+    noise = values[1:].mean()
+    best = -0.5 * (3 * math.log(2 * math.pi) + float(values[0].log() + 2 * noise.log()) + 3)
+    m = pyrogen.create("vae", x_shape=(3,), latent_size=1, hidden=(), likelihood="Normal")
+    own = log_evidence(m, data.train.x, IWAE(50))["log_evidence"].values
+    found = metric("gap-to-ppca")(m, data, 0, components=1, estimator={"name": "IWAE", "k": 50})
+    assert found == pytest.approx(best - own.mean(), abs=1e-3)
+    assert found.error == pytest.approx(own.std(ddof=1) / math.sqrt(len(own)), rel=1e-3)
+    rows[::3, 1] = math.nan
+    with pytest.raises(ValueError, match="some of 'arrays' have missing cells"):
+        metric("gap-to-ppca")(m, from_arrays(rows, missing=True), 0, components=1)
+
+
 CURVED = {
     "two layers": lambda: pyrogen.create("vae", x_shape=(2,), latent_size=2, hidden=(8,), likelihood="Normal"),
     "a mixture": lambda: linear_prior("MixtureOfGaussians"),
@@ -316,6 +335,10 @@ def test_what_the_elbo_of_classes_misses_is_the_divergence_from_the_posterior():
         evidence = joint.logsumexp(-1).mean()
     gap = metric("bound-gap")(m, data, 0, "Enumerate", {"name": "ELBO", "num_samples": 2000})
     assert gap == pytest.approx(float(divergence), rel=0.02)
+    # that of the difference, paired datum by datum
+    below = log_evidence(m, data.test, ELBO(2000))["log_evidence"].values
+    difference = log_evidence(m, data.test, "Enumerate")["log_evidence"].values - below
+    assert gap.error == pytest.approx(difference.std(ddof=1) / math.sqrt(len(difference)))
     assert metric("evidence")(m, data, 0, "Enumerate") == pytest.approx(float(evidence), abs=1e-4)
 
 

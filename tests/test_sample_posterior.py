@@ -16,8 +16,10 @@ from scipy import special, stats
 import pyrogen
 from pyrogen.data import load
 from pyrogen.inference import Run, calibrate, sample_posterior
+from pyrogen.inference.evidence.chains import sample
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.metric import Metric
+from pyrogen.inference.evidence.warm_up import Wishes
 from pyrogen.inference.latents import sampling, single_data
 from pyrogen.inference.latents.mixing import APART, MixingWarning, diagnose_chains, in_words
 from pyrogen.inference.latents.single_data import SingleData, disagreement
@@ -249,6 +251,23 @@ def two_roots(x):
 def one_root(x):
     with pyro.plate("n", len(x)):
         pyro.sample("z", dist.Normal(x.clamp(min=0.1).sqrt(), 0.25))
+
+
+def test_exchanges_that_are_always_accepted_have_a_rate_of_1():
+    def flat(x):
+        with pyro.plate("datum", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(0 * z, 1.0), obs=x)
+
+    def prior(x):
+        with pyro.plate("datum", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(len(x)), 1.0))
+
+    with latent_spaces(Program(flat, prior), torch.zeros(2), None, "prior", 0) as (space,):
+        # of an odd number of draws the first pair of temperatures has one turn more than the second; of one all of them
+        for draws in (1, 4, 5):
+            trace = sample(space, Wishes(draws, 4, 10, None, 0.8, 3), False, lambda units: None)
+            assert trace.swaps.tolist() == [1, 1]
 
 
 def test_separated_modes_are_reported_and_joined_by_temperatures():

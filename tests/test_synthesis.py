@@ -503,6 +503,25 @@ def test_ratios_of_styles_are_those_of_a_generator_that_is_known(sprites):
     assert float(noise_moves(painter, sprites, 0, "colour", "style", n=n)) == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_errors_of_ratios_know_what_changes_together(sprites, together):
+    """A picture that coarse styles change is one that fine ones change too, or else one that they leave."""
+
+    class Either(Painter):
+        def synthesize(self, styles, noise=None):
+            coarse, fine = styles[:, 0, 0], styles[:, 1, 0]
+            factors = torch.zeros(len(styles), 6, dtype=torch.long)
+            factors[:, 2:5] = 2
+            factors[:, 0] = 3 * ((coarse > 0) ^ (fine > 0) if together else coarse > fine)
+            return self.drawn.render(factors)
+
+    n = 400
+    found = style_ratio(Either(sprites.oracle.sprites), sprites, 0, "shape", n=n)
+    assert float(found) == pytest.approx(1, abs=0.0 if together else 0.3)
+    # of half the pictures each: Var log = 1/nP + 1/nQ where no picture is in both
+    assert found.error == pytest.approx(0 if together else float(found) * math.sqrt(4 / n), abs=0.01)
+
+
 def test_paths_straight_in_a_style_that_is_z_are_as_short_as_chords(sprites):
     class Linear(Painter):
         def synthesize(self, styles, noise=None):

@@ -261,6 +261,14 @@ def test_no_tensor_is_larger_than_what_is_decoded_at_once(pair, draws, estimator
     assert seen.numbers >= 100_000
 
 
+def test_weights_of_a_guide_that_is_certain_are_repeated_in_large_parts():
+    row = torch.arange(10.0).unsqueeze(0)
+    for rows, times, parts in ((1, 5000, 1), (1, 12_001, 3), (700, 10, 2)):
+        found = list(core._gather(iter([row.expand(rows, -1)]), times))
+        assert len(found) == parts
+        assert torch.equal(torch.cat(found), row.expand(rows * times, -1))
+
+
 # ---------------------------------------------------------------------------------------------- the draws, by place
 
 
@@ -271,7 +279,7 @@ def by_place(pair, x, num_samples, seed):
         rows = []
         for b in range(-(-num_samples // 100)):
             with torch.no_grad(), particles(100):
-                with seeded(int(np.random.SeedSequence((seed, block, b)).generate_state(1)[0])):
+                with seeded(int(np.random.SeedSequence(seed, spawn_key=(block, b)).generate_state(1)[0])):
                     drawn = record(pair.guide, some, None)
                 scored = record(pair.model, some, None, latents(drawn))
             log_p = sum(log_prob(s).double() for s in scored.values())

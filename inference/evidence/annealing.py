@@ -59,6 +59,7 @@ def geometric_schedule(temperatures: int, first: float) -> Tensor:
     Where noise on d latents' images is small, log p(x|z) varies by √(d/2) / β under f_β: equal ratios are equal strides.
     """
     ratios = torch.linspace(math.log(first), 0, temperatures, dtype=torch.float64)
+    ratios[-1] = 0  # of one temperature, too
     return torch.cat([torch.zeros(1, dtype=torch.float64), ratios.exp()])
 
 

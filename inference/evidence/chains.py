@@ -78,7 +78,9 @@ def sample(space: LatentSpace, wishes: Wishes, guided: bool, advance: Callable[[
             kept.append((point.z[cold].cpu(), *(t[cold].cpu() for t in last)))
             advance(1)
     z, log_joint, acceptance, energy, diverging = (torch.stack(t, 1) for t in zip(*kept, strict=True))
-    rate = swapped.amin(0) / (wishes.draws // 2) if len(swapped) else swapped.new_full((space.data,), math.nan)
+    turns = (wishes.draws + 1 - torch.arange(len(swapped), device=swapped.device) % 2) // 2  # of every other pair
+    met = turns > 0
+    rate = (swapped[met] / turns[met, None]).amin(0) if met.any() else swapped.new_full((space.data,), math.nan)
     step = kernel.step[cold][0].cpu()
     found = began.z.masked_fill(~began.inside.unsqueeze(-1), math.nan)[cold].cpu()
     return Trace(z, log_joint, acceptance, energy, diverging, step, torch.tensor(lengths), found, rate.cpu())

@@ -15,6 +15,7 @@ from pyrogen.inference.evidence.rules import Finding, averages, bias, blind, fro
 
 # draws from which importance weights that are still unreliable are better given up
 ENOUGH = 5000
+FOR_BRACKET = ("temperatures", "chains", "init", "schedule", "leapfrogs", "acceptance")  # AIS and BDMC have in common
 
 
 @dataclass(frozen=True)
@@ -146,11 +147,13 @@ def _next(evidence: xr.Dataset, broken: bool, flagged: int) -> Advice | None:
         some = 0 < flagged < evidence.sizes["datum"] and "upper" not in evidence
         return Advice("four times the temperatures", a["estimator"], doubled, some, a) if broken else None
     if "half" in evidence and "log_partition" not in evidence:  # of which no data can be simulated from exact latents
-        shared = {k: v for k, v in tempered.items() if k in ("temperatures", "chains", "init", "leapfrogs")}
+        shared = {k: v for k, v in tempered.items() if k in FOR_BRACKET}
         return Advice("a bracket around the truth, on data that the model simulates", "BDMC", shared, False, a)
     if not broken or "k_curve" not in evidence:
         return None
     if int(a["num_samples"]) < ENOUGH or not averages(evidence):
         return Advice("more draws, averaged inside the logarithm", "IWAE", {"k": ENOUGH}, False, a)
+    if "guide_unchecked" in a:  # no chain can move in these latents, and the reason names what can
+        return None
     says = "annealed chains from the guide" + (", on the flagged data alone" if flagged else "")
     return Advice(says, "AIS", {"temperatures": 1000, "init": "guide"}, flagged > 0, a)

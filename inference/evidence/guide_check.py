@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from pyrogen.arguments import at_least
 from pyrogen.base import Model
 from pyrogen.capabilities import HasDiffusion
 from pyrogen.data import Split
@@ -56,7 +57,7 @@ def check_guide(
         latents, or come anywhere in them, as in those of a diffusion.
 
     Raises:
-        ValueError: chains from the guide, or data that are not those of the estimate.
+        ValueError: chains from the guide, fewer than 1 datum, or data that are not those of the estimate.
     """
     if estimator.init != "prior":
         raise ValueError(
@@ -67,6 +68,7 @@ def check_guide(
     if isinstance(pair, HasDiffusion):
         why = "the guide of a diffusion is fixed, and short chains from the prior, over all its steps, come to no x"
         return evidence.assign_attrs(guide_unchecked=why)
+    at_least(1, **({} if num_data is None else {"num_data": num_data}))
     finite = np.flatnonzero(np.isfinite(evidence["log_evidence"].values))
     wished = min(max(len(finite) // SHARE, 1), MOST) if num_data is None else num_data
     rows = np.unique(finite[np.linspace(0, len(finite) - 1, min(wished, len(finite))).round().astype(int)])

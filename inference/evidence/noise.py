@@ -15,6 +15,7 @@ from pyrogen.inference.evidence.annealing import PATH, Path, geometric_schedule,
 from pyrogen.inference.evidence.latent_space import Point, latent_spaces
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.inference.programs.door import taken
 from pyrogen.memory import enough_memory
 
 LEAPFROGS, ACCEPTANCE = 10, 0.65
@@ -76,6 +77,7 @@ def observe(
     chains: int = 16,
     num_data: int = 128,
     seed: int = 0,
+    y: Tensor | None = None,
 ) -> Observed:
     """Give a generator the observation noise with which its evidence of validation data is largest.
 
@@ -88,26 +90,29 @@ def observe(
 
     Args:
         model: a model with a generator.
-        x_valid: validation data, or a validation split.
+        x_valid: validation data, or a validation split, which brings its own y.
         temperatures: σs that are tried, evenly spaced in log σ from where noise drowns all to a thousandth of the spread.
         chains: a datum.
         num_data: data that are used, evenly spread over those given.
         seed: of the draws; parameters and the global generator are left as they were.
+        y: conditions of x_valid, where the model is conditional.
 
     Raises:
-        ValueError: the model has no generator, its evidence has no maximum in the range, or there is not enough memory.
+        ValueError: the model has no generator, data do not fit it, its evidence has no maximum in the range, or there is not
+            enough memory.
     """
-    x = (x_valid.x if isinstance(x_valid, Split) else x_valid).to(model.device)
-    spread, dimensions = _spread(model, x, seed), x[0].numel()
+    _, x, y, _ = taken(model, x_valid, y)
+    spread, dimensions = _spread(model, x, y, seed), x[0].numel()
     least = spread / 1000
-    x = x[torch.linspace(0, len(x) - 1, min(num_data, len(x))).round().long()]
+    rows = torch.linspace(0, len(x) - 1, min(num_data, len(x))).round().long()
+    x, y = x[rows], None if y is None else y[rows]
     sigmas = torch.logspace(math.log10(2 * spread * math.sqrt(dimensions)), math.log10(least), temperatures).double()
     betas = geometric_schedule(temperatures, float(least / sigmas[0]) ** 2)
     curve = torch.zeros(temperatures, dtype=torch.float64)
     transitions = pilot_transitions(temperatures) + temperatures - 1
     with (
         enough_memory("lower chains or num_data"),
-        latent_spaces(Observed(model, least), x, None, "prior", seed) as spaces,
+        latent_spaces(Observed(model, least), x, y, "prior", seed) as spaces,
         track(transitions * len(spaces), "fitting the noise") as advance,
     ):
         for space in spaces:
@@ -123,10 +128,10 @@ def observe(
     return Observed(model, _maximum(sigmas.log(), curve))
 
 
-def _spread(model: Model, x: Tensor, seed: int) -> float:
+def _spread(model: Model, x: Tensor, y: Tensor | None, seed: int) -> float:
     """How far data are from what is generated, per dimension."""
     with evaluating(model), seeded(seed, model.device):
-        return float((x - model.sample(len(x))).double().square().mean().sqrt())
+        return float((x - model.sample(len(x), y)).double().square().mean().sqrt())
 
 
 def _maximum(log_sigmas: Tensor, curve: Tensor) -> float:

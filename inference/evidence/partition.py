@@ -53,7 +53,7 @@ class LogPartition:
         ess: how many of the chains are effective.
         half: the same by half the temperatures, with its error; None where that was not asked for.
         upper: by chains that go back from exact draws, with its error, at least log Z in expectation; None where there
-            are none.
+            are none, or the model refuses them.
     """
 
     value: float
@@ -87,11 +87,7 @@ class Ladder:
             betas, start = self._betas(advance), float(self.model.base_log_partition())
             found = self._weighed(betas, self.model.base_states, PATH, advance)
             half = self._weighed(_half(betas), self.model.base_states, HALF_PATH, advance) if doubling else None
-            back = (
-                self._weighed(betas.flip(0), self.model.exact_states, REVERSE, advance)
-                if self.model.enumerable
-                else None
-            )
+            back = self._weighed_back(betas.flip(0), advance) if self.model.enumerable else None
         return LogPartition(
             start + found[0],
             found[1],
@@ -109,8 +105,19 @@ class Ladder:
     def _weighed(self, betas: Tensor, begin: Any, place: int, advance: Advance) -> tuple[float, float, float]:
         """The log of the mean weight, its error and its ESS."""
         with self._seeded(place):
-            log_weights = self._follow(betas.tolist(), begin(self.chains), advance)
-        found = weighed(log_weights.unsqueeze(1))
+            return self._followed(betas, begin(self.chains), advance)
+
+    def _weighed_back(self, betas: Tensor, advance: Advance) -> tuple[float, float, float] | None:
+        """The same from exact draws; None where the model has none after all, as where its mass leaves a grid."""
+        with self._seeded(REVERSE):
+            try:
+                states = self.model.exact_states(self.chains)
+            except ValueError:
+                return None
+            return self._followed(betas, states, advance)
+
+    def _followed(self, betas: Tensor, states: Tensor, advance: Advance) -> tuple[float, float, float]:
+        found = weighed(self._follow(betas.tolist(), states, advance).unsqueeze(1))
         value, error, ess = (float(found[k][0]) for k in ("log_evidence", "mc_se", "ess"))
         return value, error, ess
 

@@ -16,6 +16,7 @@ from pyrogen.inference.evidence.comparison import in_common
 from pyrogen.inference.evidence.estimator import Estimates, Estimator, joined
 from pyrogen.inference.evidence.weight_stream import LEAST_SHARE, WeightStream, jackknife_error
 from pyrogen.inference.programs.contexts import evaluating, seeded
+from pyrogen.memory import enough_memory
 from pyrogen.registry import choice
 from pyrogen.seeds import derived
 
@@ -70,14 +71,18 @@ class KDE(Estimator):
         Bandwidths are tried in equal ratios from 1/200 of the data's spread to twice that.
 
         Raises:
-            ValueError: the model is conditional, or the best is at an end of the range.
+            ValueError: the model is conditional, the best is at an end of the range, or there is not enough memory.
         """
         x = (x_valid.x if isinstance(x_valid, Split) else x_valid).to(model.device).flatten(1).double()
         spread = float(x.var(0).mean().sqrt())
-        squares = _squares(x, _means(model, samples, seed)).cpu()
         tried = spread * torch.logspace(math.log10(NARROWEST), math.log10(WIDEST), TRIED, dtype=torch.float64)
-        means = torch.stack([_log_windows(squares, float(h), x.shape[1]).logsumexp(0).mean() for h in tried])
-        best = int(means.argmax())
+        sums = torch.zeros(TRIED, dtype=torch.float64, device=x.device)
+        with enough_memory(cls.memory):
+            made = _means(model, samples, seed)
+            for part in x.split(BLOCK):
+                squares = _squares(part, made)
+                sums += torch.stack([_log_windows(squares, float(h), x.shape[1]).logsumexp(0).sum() for h in tried])
+        best = int(sums.argmax())
         if best in (0, TRIED - 1):
             raise ValueError(
                 f"validation data are still likelier at bandwidth={float(tried[best]):.3g}, the end of the range; give "

@@ -133,17 +133,22 @@ def _keep_freed_memory() -> None:
 
 def _gather(chunks: Iterator[Tensor], times: int) -> Iterator[Tensor]:
     """The weights in large parts, each as often as it stands for so many draws."""
-    filled, whole = 0, torch.empty(0)
+    filled, whole = 0, torch.empty(0, 0)
     for chunk in chunks:
         if filled + len(chunk) > len(whole):
-            for _ in range(times if filled else 0):
-                yield whole[:filled]
+            yield from _repeated(whole[:filled], times)
             # one tensor that is filled: many small ones among the large that are decoded would scatter the memory
             filled, whole = 0, chunk.new_empty(max(TOGETHER, len(chunk)), chunk.shape[1])
         whole[filled : filled + len(chunk)] = chunk
         filled += len(chunk)
-    for _ in range(times):
-        yield whole[:filled]
+    yield from _repeated(whole[:filled], times)
+
+
+def _repeated(part: Tensor, times: int) -> Iterator[Tensor]:
+    """A part as often as that, so many at once that they are large again."""
+    at_once = max(1, TOGETHER // max(1, len(part)))
+    for done in range(0, times if len(part) else 0, at_once):
+        yield part.expand(min(at_once, times - done), -1, -1).flatten(0, 1)
 
 
 class Weighing(NamedTuple):

@@ -37,10 +37,11 @@ class Measured(NamedTuple):
         """Its difference to a number of independent draws."""
         return Measured(self.value - other.value, math.hypot(self.error, other.error), min(self.n, other.n))
 
-    def over(self, other: Measured) -> Measured:
-        """Its ratio to a number of independent draws, with the error to the first order."""
+    def over(self, other: Measured, covariance: float = 0.0) -> Measured:
+        """The ratio R = a / b to another number, with the error √(Var a + R² Var b − 2 R Cov(a, b)) / |b|, to first order."""
         value = self.value / other.value
-        error = math.hypot(self.error, value * other.error) / abs(other.value)
+        variance = self.error**2 + (value * other.error) ** 2 - 2 * value * covariance
+        error = math.sqrt(max(variance, 0.0)) / abs(other.value)
         return Measured(value, error, min(self.n, other.n))
 
 

@@ -37,6 +37,10 @@ def robust_accuracy(
     With another model by how much it exceeds that of the other, each attacked for itself; in units of the difference's
     standard error, paired datum by datum, if ``in_errors``.
     """
+    if in_errors and against is None:
+        raise ValueError(
+            "robust-accuracy tells errors of a difference: give in_errors=True the model to compare, against."
+        )
     right = _right(model, data, seed, epsilon, attack)
     if against is None:
         return float(right.double().mean())

@@ -7,7 +7,8 @@ from typing import Literal
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data
 from pyrogen.inference.latents.calibration import calibrate
-from pyrogen.inference.latents.gaps import gaps, mean_of
+from pyrogen.inference.latents.gaps import gaps
+from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.registry import choice
 
 
@@ -32,14 +33,14 @@ def inference_gap(
     part: Literal["amortization", "approximation"] = "approximation",
     num_data: int = 64,
     steps: int = 300,
-) -> float:
+) -> Nats:
     """Nats a test datum that the ELBO loses for want of a better network (amortization), or of a better family.
 
     Reference: Cremer et al. 2018, arXiv:1801.03558.
     """
     split = data.test.take(min(num_data, len(data.test)))
     found = gaps(_pair(model, "inference-gap"), split.x, split.y, steps=steps, check=False, seed=seed)
-    return mean_of(found, part)[0]
+    return Nats(found[part].values)
 
 
 def _pair(model: Model, name: str) -> Pair:

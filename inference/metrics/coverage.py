@@ -12,6 +12,7 @@ from pyrogen.base import Model
 from pyrogen.data import Data
 from pyrogen.data.oracle import STATISTICS
 from pyrogen.inference.latents.measured import share
+from pyrogen.inference.metrics.generators import given
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.modes import oracle_of, raw_values
@@ -40,9 +41,9 @@ def mode_coverage(
     if statistic not in STATISTICS:
         raise unknown("statistic of mode-coverage", statistic, STATISTICS)
     oracle = oracle_of(data, judge)
-    y = model.condition_for(data.test.take(n).y)
+    y = given(model, data, n)
     with evaluating(model), seeded(seed, model.device):
-        drawn = (model.sample_mean if means else model.sample)(n if y is None else len(y), y)
+        drawn = (model.sample_mean if means else model.sample)(n, y)
     mode, good = oracle.place(raw_values(drawn, data))
     found = oracle.counted(mode, good)[statistic]
     if statistic == "high_quality":

@@ -192,7 +192,7 @@ def _split(q: Distribution, z: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 @choice("metric", "gap-to-ppca")
 def gap_to_ppca(
     model: Model, data: Data, seed: int, components: int, estimator: Mapping[str, Any] | str = "ELBO"
-) -> float:
+) -> Nats:
     """Nats per datum by which a model stays below the best probabilistic PCA, on the training data.
 
     max log p = −½ [D log 2π + Σ_{i≤L} log λᵢ + (D − L) log σ² + D] with the eigenvalues λ of the covariance and
@@ -203,6 +203,10 @@ def gap_to_ppca(
     if data.train.fresh:
         raise ValueError("gap-to-ppca needs data that stand still; load them with dequantization=False.")
     x = data.train.x.flatten(1).double()
+    if x.isnan().any():
+        raise ValueError(
+            f"gap-to-ppca needs the covariance of whole rows, and some of {data.name!r} have missing cells."
+        )
     dimensions = x.shape[1]
     if not 0 < components < dimensions:
         raise ValueError(f"components={components} must lie between 0 and the {dimensions} dimensions of the data.")
@@ -210,4 +214,6 @@ def gap_to_ppca(
     noise = values[components:].mean()
     logs = values[:components].log().sum() + (dimensions - components) * noise.log()
     best = -0.5 * (dimensions * math.log(2 * math.pi) + logs + dimensions)
-    return float(best) - evidence(model, data, seed, estimator, "train")
+    found = scores(model, data, seed, estimator, "train")
+    # standardized data are scored in raw units
+    return Nats(float(best) + data.train.log_jacobian - found.each, found.shared)

@@ -12,7 +12,8 @@ from torch import Tensor
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data
 from pyrogen.distributions.finite import is_discrete
-from pyrogen.inference.metrics.evidence import evidence
+from pyrogen.inference.metrics.evidence import Nats, scores
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.inference.programs.record import latent_sites, log_prob, record
 from pyrogen.registry import choice
@@ -21,19 +22,20 @@ from pyrogen.registry import choice
 @choice("metric", "bound-gap")
 def bound_gap(
     model: Model, data: Data, seed: int, above: Mapping[str, Any] | str, estimator: Mapping[str, Any] | str = "ELBO"
-) -> float:
+) -> Nats:
     """Nats per datum by which one estimate of the evidence stays below another, on the test data.
 
     With an exact one above, or one of very many draws, and the ELBO below it is E KL(q(z|x) ‖ p(z|x)).
     Reference: Cremer et al. 2018, Inference suboptimality in variational autoencoders, arXiv:1801.03558.
     """
-    return evidence(model, data, seed, above) - evidence(model, data, seed, estimator)
+    over, under = (scores(model, data, seed, judge) for judge in (above, estimator))
+    return Nats(over.each - under.each, over.shared + under.shared)
 
 
 @choice("metric", "posterior-gap")
 def posterior_gap(
     model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | str = "ELBO", relative: bool = False
-) -> float:
+) -> Nats | WithError:
     """Nats per datum that a bound stays below log p(x), where p(z|x) is normal and all is known in closed form.
 
     log p(x) = log p(x, ẑ) + d/2 log 2π − ½ log det P, with P = −∂² log p(x, z)/∂z² the posterior's precision and ẑ its mode.
@@ -45,11 +47,13 @@ def posterior_gap(
     x = data.test.x.to(model.device)
     with evaluating(model):
         exact, precision = _normal_evidence(model, x)
-    gap = float(exact.double().mean()) + data.test.log_jacobian - evidence(model, data, seed, estimator)
+    found = scores(model, data, seed, estimator)
+    gap = Nats(exact.double().cpu().numpy() + data.test.log_jacobian - found.each, found.shared)
     if not relative:
         return gap
     tied = precision.diagonal(dim1=-2, dim2=-1).log().sum(-1) - torch.logdet(precision)
-    return gap / (0.5 * float(tied.double().mean()))
+    left = 0.5 * float(tied.double().mean())
+    return WithError(gap / left, gap.error / left)
 
 
 def _normal_evidence(pair: Pair, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -37,12 +37,14 @@ def answer_diversity(model: Model, data: Data, seed: int, n: int = 500, draws: i
     g − 1 to the divisor. Its error is that of both variances, one over y that answers are made for and the other over groups.
 
     Raises:
-        ValueError: no two data have the same y.
+        ValueError: fewer than 2 draws, no two data have the same y, or all that have it are alike.
     """
+    if draws < 2:
+        raise ValueError(f"draws={draws}: answers to one y vary among 2 draws or more.")
     _, made = _answers(model, data, seed, n, draws)
     spread = mean(made.double().var(0).flatten(1).sum(1))
     x, y = (torch.cat([getattr(data.train, k), getattr(data.test, k)]) for k in "xy")
-    _, group = torch.unique(y.flatten(1), dim=0, return_inverse=True)
+    _, group = torch.unique(y.reshape(len(y), -1), dim=0, return_inverse=True)
     count = torch.bincount(group)
     if len(count) == len(group):
         raise ValueError(f"answer-diversity compares data of the same y, and no two of {data.name!r} have it.")
@@ -50,6 +52,10 @@ def answer_diversity(model: Model, data: Data, seed: int, n: int = 500, draws: i
     means = torch.zeros(len(count), flat.shape[1], dtype=flat.dtype).index_add_(0, group, flat) / count.unsqueeze(1)
     squares = torch.zeros(len(count), dtype=flat.dtype).index_add_(0, group, (flat - means[group]).square().sum(1))
     true = ratio(squares[count > 1], count[count > 1] - 1)
+    if not true.value:
+        raise ValueError(
+            f"answer-diversity is a fraction of how data of the same y vary, and those of {data.name!r} are all alike."
+        )
     value = math.sqrt(spread.value / true.value)
     # a root changes by half as large a share as what is under it; what never varies has no share to change by
     error = math.hypot(spread.error / spread.value, true.error / true.value) if spread.value else 0.0

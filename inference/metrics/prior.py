@@ -89,5 +89,5 @@ def evidence_of_bits(model: Model, data: Data, seed: int) -> float:
             pyro.sample("x", decode(z), obs=x)
 
     with evaluating(model):
-        found = log_evidence((bits, bits), data.test, Enumerate(), seed=seed)
+        found = log_evidence((bits, bits), data.test.to(model.device), Enumerate(), seed=seed)
     return float(found["log_evidence"].mean(skipna=False))

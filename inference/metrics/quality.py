@@ -33,7 +33,9 @@ def quality(
     (name,) = found.names
     value, excess = found.measured(name), found.excess(name)
     if statistic == "in_floors":
-        return WithError.of(value.over(found.floor(name)))
+        floor = found.floor(name)
+        # both are against the same data: Var(value − floor) tells their covariance
+        return WithError.of(value.over(floor, (value.error**2 + floor.error**2 - excess.error**2) / 2))
     if statistic == "errors":
         return WithError(found.errors_from_floor(name))
     return WithError.of(value if statistic == "value" else excess)

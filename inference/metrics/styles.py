@@ -47,9 +47,11 @@ def style_ratio(
             _read(reader, styled.synthesize(torch.where(mine, other[:, None], own[:, None]), noise), data, factor)
             for mine in mixtures
         ]
-    moved = [(found != read[0]).double().mean().item() * n + 0.5 for found in read[1:]]
+    by_coarse, by_fine = (found != read[0] for found in read[1:])
+    moved = [float(changed.sum()) + 0.5 for changed in (by_coarse, by_fine)]
     above, below = moved if of == COARSE else moved[::-1]
-    spread = sum((1 - k / (n + 1)) / k for k in moved)
+    # both counts are of the same pictures: 1/nP + 1/nQ − 2 P(both)/nPQ
+    spread = 1 / above + 1 / below - 2 * float((by_coarse & by_fine).sum()) / (above * below)
     return WithError(above / below, above / below * math.sqrt(spread))
 
 

@@ -119,7 +119,7 @@ def _truncated(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Features of as many samples as data at each level, and of the data."""
     assert isinstance(model, Model)
-    n, real, y = len(part), space(part.x), model.condition_for(part.y)
+    n, real, y = len(part), space(part.x), model.condition_for(part.to(model.device).y)
     for level in levels:
         with evaluating(model), seeded(seed, model.device):
             made = space(model.sample(n, y, truncation=model.untruncated if level is None else level))

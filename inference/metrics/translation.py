@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyrogen.base import HasTranslation, Model
 from pyrogen.data import Data
-from pyrogen.inference.latents.measured import ratio, share
+from pyrogen.inference.latents.measured import mean, ratio, share
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
@@ -22,7 +22,10 @@ def partners_found(model: Model, data: Data, seed: int, limit: int = 500) -> Wit
     1/2N Σₙ 1[yₙ = argmin_d ‖G(xₙ) − d‖] + 1[xₙ = argmin_d ‖F(yₙ) − d‖], d all test data of both domains. Where nothing is
     changed, xₙ itself is the nearest and the share is 0; of a draw from the right domain it is 1/N.
     """
-    return WithError.of(share(nearest(model, data, limit) == PARTNER))
+    hits = nearest(model, data, limit) == PARTNER
+    # both ways of a pair succeed and fail together; where all agree, they tell no spread
+    pairs = mean(torch.stack(hits.chunk(2)).double().mean(0))
+    return WithError(pairs.value, max(pairs.error, share(hits).error))
 
 
 def nearest(model: Model, data: Data, limit: int = 500) -> Tensor:

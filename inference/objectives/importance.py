@@ -23,8 +23,9 @@ TRAINING, SCORING = 50, 5000
 class IWAE(PairObjective, Estimator):
     """The importance-weighted bound, E[log 1/k Σᵢ p(x, zᵢ) / q(zᵢ|x)] ≤ log p(x), tighter as k grows.
 
-    Its Monte-Carlo error is √(1/ESS − 1/k), its bias about half the error's square; neither can be believed where
-    ``pareto_k`` > 0.7. As an objective its gradient for the guide drowns in noise as k grows: see :class:`DReG`.
+    Its Monte-Carlo error is the jackknife's, √(1/ESS − 1/k) where k is large, wider where it is small, and nan below 4; its
+    bias is about half the error's square. Neither can be believed where ``pareto_k`` > 0.7. As an objective its gradient for
+    the guide drowns in noise as k grows: see :class:`DReG`.
 
     Reference: Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519.
 

@@ -172,16 +172,7 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
         Raises:
             ValueError: more than two dimensions, or mass at the edge.
         """
-        x, log_mass = self._grid()
-        total = log_mass.logsumexp(0)
-        outer = ((x - self.loc).abs() > (REACH - 0.5) * self.scale).flatten(1).any(1)
-        lost = float((log_mass[outer].logsumexp(0) - total).exp().detach())
-        if lost > 1e-3:
-            raise ValueError(
-                f"{lost:.0%} of the model's mass lies at the edge of the grid, {REACH:g} standard deviations of the "
-                "data from their mean, so a quadrature would miss what lies beyond; score by estimator=AIS()."
-            )
-        return total
+        return self._grid()[1].logsumexp(0)
 
     @torch.no_grad()
     def exact_states(self, n: int) -> Tensor:
@@ -195,7 +186,11 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
         return chosen + (torch.rand_like(chosen) - 0.5) * (2 * REACH / CELLS) * self.scale
 
     def _grid(self) -> tuple[Tensor, Tensor]:
-        """Midpoints of cells ``(M, *x_shape)``, and the log of the mass of each."""
+        """Midpoints of cells ``(M, *x_shape)``, and the log of the mass of each.
+
+        Raises:
+            ValueError: more than two dimensions, or mass at the edge.
+        """
         if not self.enumerable:
             raise ValueError(
                 too_large(f"an energy of {self.x_shape.numel()} dimensions", "quadrature, which reaches to 2")
@@ -205,7 +200,15 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
         unit = torch.cartesian_prod(*[side] * count).reshape(-1, *self.x_shape)
         x = self.loc + self.scale * unit
         density = torch.cat([self.log_density(part) for part in x.split(ROWS)]).double()
-        return x, density + self.scale.double().log().sum() + count * math.log(width)
+        log_mass = density + self.scale.double().log().sum() + count * math.log(width)
+        outer = ((x - self.loc).abs() > (REACH - 0.5) * self.scale).flatten(1).any(1)
+        lost = float((log_mass[outer].logsumexp(0) - log_mass.logsumexp(0)).exp().detach())
+        if lost > 1e-3:
+            raise ValueError(
+                f"{lost:.0%} of the model's mass lies at the edge of the grid, {REACH:g} standard deviations of the "
+                "data from their mean, so a quadrature would miss what lies beyond; score by estimator=AIS()."
+            )
+        return x, log_mass
 
 
 @entry(
