@@ -381,7 +381,8 @@ def test_condition(name, some):
 @pytest.mark.parametrize("name", [n for n in NAMES if isinstance(ONE[n], HasPosterior)])
 def test_leading_dimensions(name, some):
     m = small(name)
-    z, (_, *y) = torch.randn(3, 2, m.latent_size), some(m, 2)
+    z, (x, *y) = torch.randn(3, 2, m.latent_size), some(m, 2)
+    y = [m.condition_for(told, x) for told in y]
     p = m.decode(z, *y)
     assert (p.batch_shape, p.event_shape) == ((3, 2), m.x_shape)
     assert torch.allclose(p.mean, torch.stack([m.decode(row, *y).mean for row in z]), atol=1e-6)
