@@ -409,7 +409,6 @@ def test_stages_come_layer_by_layer_and_then_all_together():
         ("Poisson", "counts", torch.log1p),
         ({"name": "Masked", "likelihood": "Normal"}, "holes", lambda x: x.nan_to_num(0.0)),
     ],
-    ids=str,
 )
 def test_a_layers_loss_is_that_of_an_autoencoder_of_the_codes_below(draws, likelihood, kind, read):
     x = draws("unit" if kind == "holes" else kind, 5, 1, 8, 8)
