@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from pyrogen.base import HasFeatures, HasFreeEnergy, HasLogProb, HasPartition, Model, Objective
+from pyrogen.base import HasFeatures, Objective
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.kinds import coins
 from pyrogen.likelihoods.pixels import softplus_sum
+from pyrogen.models.energy.chains import DataChainModel
 from pyrogen.models.energy.visible import Visible, bits, column, refusal, states_of
 from pyrogen.registry import entry, make, variant
 
@@ -23,7 +24,7 @@ AT_ONCE = 2**14  # states
 BURN_IN = 1000
 
 
-class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
+class RBM(DataChainModel, HasFeatures):
     """The restricted Boltzmann machine, p(x, h) ∝ exp(a(x) + t(x)ᵀWᵀh + cᵀh), h binary, x whatever its visible units are.
 
     F(x) = −a(x) − Σⱼ softplus(cⱼ + Wⱼt(x)), log p(x) = −F(x) − log Z
@@ -83,21 +84,13 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
 
     # -- energies and chains -------------------------------------------------------------------------------------------
 
-    def free_energy(self, x: Tensor) -> Tensor:
-        """F(x), ``(B,)``."""
-        return -self.log_density(self.read(x))
-
-    def gibbs(self, x: Tensor) -> Tensor:
-        """h ~ p(h|x), then x ~ p(x|h)."""
-        return self.move(self.read(x))
-
     def log_density(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """a_β(x) + Σⱼ softplus(β (cⱼ + Wⱼt(x))), ``(n,)``."""
         x, beta = states.flatten(1), column(beta)
         return self.visible.own(x, beta) + softplus_sum(self._scaled(self.reach(x), beta))[0]
 
     def move(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
-        """Block Gibbs at β."""
+        """Block Gibbs at β: h ~ p(h|x), then x ~ p(x|h)."""
         beta = column(beta)
         h = coins(torch.sigmoid(self._scaled(self.reach(states.flatten(1)), beta)))
         return self.visible.draw(self._scaled(h @ self.weight, beta), beta).reshape(states.shape)
@@ -141,34 +134,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
         )
         return len(self.hidden_bias) * math.log(2) + alone.squeeze(0)
 
-    def emit(self, states: Tensor) -> Tensor:
-        """The states are data."""
-        return states
-
-    @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """States of ``n`` Gibbs chains after ``burn_in`` steps from the base, ``(n, *x_shape)``."""
-        self.check_draws(n)
-        x = self.base_states(n)
-        for _ in range(self.burn_in):
-            x = self.move(x)
-        return x
-
-    # -- scores --------------------------------------------------------------------------------------------------------
-
-    def log_unnormalized(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """−F(x), exact."""
-        found = self.log_density(self.read(x))
-        return found, torch.zeros_like(found)
-
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """−F(x) − log Z, exact.
-
-        Raises:
-            ValueError: both layers are too large to enumerate.
-        """
-        x = self.read(x)
-        return (-self.free_energy(x) - self.log_partition()).to(x.dtype)
+    # -- the normalizer ------------------------------------------------------------------------------------------------
 
     @property
     def enumerable(self) -> bool:

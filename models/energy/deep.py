@@ -11,18 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from pyrogen.base import Batch, HasFeatures, HasLogProb, HasPartition, Model, Objective, Player, Stage
+from pyrogen.base import Batch, HasFeatures, HasLogProb, Objective, Player, Stage
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.kinds import coins
 from pyrogen.models.energy.boltzmann import AT_ONCE, BURN_IN, ENUMERABLE
+from pyrogen.models.energy.chains import ChainModel
 from pyrogen.models.energy.visible import Visible, bits, column, refusal
 from pyrogen.registry import entry, make
 
 SWEEPS = 20  # of mean field
 
 
-class DBM(Model, HasLogProb, HasPartition, HasFeatures):
+class DBM(ChainModel, HasLogProb, HasFeatures):
     """The deep Boltzmann machine, p(x, h) ∝ exp(a(x) + Σ_l h_lᵀW_l h_{l−1} + c_lᵀh_l), h₀ = t(x), all other layers binary.
 
     Given every second layer the others are independent units: chains are over s = (h₁, h₃, …), with x and the even layers
@@ -192,15 +193,6 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     def emit(self, states: Tensor) -> Tensor:
         """x ~ p(x|h₁)."""
         return self.visible.draw(self._odd(states)[0] @ self._linears[0].weight).reshape(-1, *self.x_shape)
-
-    @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """What ``n`` Gibbs chains emit after ``burn_in`` steps from the base, ``(n, *x_shape)``."""
-        self.check_draws(n)
-        states = self.base_states(n)
-        for _ in range(self.burn_in):
-            states = self.move(states)
-        return self.emit(states)
 
     # -- scores --------------------------------------------------------------------------------------------------------
 
