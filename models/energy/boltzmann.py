@@ -16,7 +16,7 @@ from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.kinds import coins
 from pyrogen.likelihoods.pixels import softplus_sum
 from pyrogen.models.energy.chains import DataChainModel
-from pyrogen.models.energy.visible import Visible, bits, column, refusal, states_of
+from pyrogen.models.energy.visible import HasVisible, Visible, bits, column, states_of
 from pyrogen.registry import entry, make, variant
 
 ENUMERABLE = 20  # binary units, or as many states
@@ -24,7 +24,7 @@ AT_ONCE = 2**14  # states
 BURN_IN = 1000
 
 
-class RBM(DataChainModel, HasFeatures):
+class RBM(DataChainModel, HasVisible, HasFeatures):
     """The restricted Boltzmann machine, p(x, h) ∝ exp(a(x) + t(x)ᵀWᵀh + cᵀh), h binary, x whatever its visible units are.
 
     F(x) = −a(x) − Σⱼ softplus(cⱼ + Wⱼt(x)), log p(x) = −F(x) − log Z
@@ -57,30 +57,12 @@ class RBM(DataChainModel, HasFeatures):
         if hidden < 1:
             raise ValueError(f"hidden={hidden}: a Boltzmann machine needs at least 1 hidden unit.")
         self.x_shape, self.burn_in = torch.Size(x_shape), burn_in
-        self.visible: Visible = make("visible", visible)
+        self.visible = make("visible", visible)
         self.visible.size(self.x_shape.numel())
         self.kinds = self.visible.kinds
         self.objective: Objective = ContrastiveDivergence(k) if objective is None else make("objective", objective)
         self.weight = nn.Parameter(self.visible.spread * torch.randn(hidden, self.visible.width))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
-
-    def check(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse data of the wrong shape, or values that the visible units do not have."""
-        super().check(x, y)
-        self.visible.check(x)
-
-    def refusal(self, kind: str) -> str:
-        """The sentence for data of a kind that the visible units do not take."""
-        return refusal(self.visible, kind)
-
-    @property
-    def needs_training_data(self) -> bool:
-        """For the base."""
-        return True
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Set the base, and let the visible units start at it."""
-        self.visible.before_training(x)
 
     # -- energies and chains -------------------------------------------------------------------------------------------
 
@@ -129,10 +111,7 @@ class RBM(DataChainModel, HasFeatures):
 
     def base_log_partition(self) -> Tensor:
         """log Z₀ = H log 2 + that of the visible units alone."""
-        alone = self.visible.log_normalizer(
-            torch.zeros(1, self.visible.width, dtype=torch.float64, device=self.device), 0.0
-        )
-        return len(self.hidden_bias) * math.log(2) + alone.squeeze(0)
+        return len(self.hidden_bias) * math.log(2) + self.visible_log_partition()
 
     # -- the normalizer ------------------------------------------------------------------------------------------------
 
