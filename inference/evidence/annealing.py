@@ -255,6 +255,7 @@ def _smooth(column: np.ndarray) -> np.ndarray:
 class AnnealedEstimator(Estimator):
     """An estimator that anneals one block of data after the other; its settings are those of its path."""
 
+    bound: ClassVar[str | None] = "lower"
     memory: ClassVar[str] = "lower the number of chains (of particles, of populations)"
 
     temperatures: int
@@ -262,11 +263,6 @@ class AnnealedEstimator(Estimator):
     schedule: Schedule
     leapfrogs: int
     acceptance: float
-
-    @property
-    def bound(self) -> str:
-        """Lower."""
-        return "lower"
 
     def attributes(self) -> dict[str, Any]:
         """The settings."""
