@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from pyrogen.arguments import conform
-from pyrogen.conditions import Condition
+from pyrogen.conditions import Condition, Reader
 from pyrogen.kinds import PLAIN
 from pyrogen.nets.causal import Place
 from pyrogen.optim import Adam, Optim
@@ -175,6 +175,12 @@ class Model(nn.Module, ABC):
     """Whether the data that it was trained on were standardized, so that raw ones are not what it reads."""
     read_weights: str = ""
     """The hash of the saved weights that it was given, from which further training goes on; "" if it was given none."""
+    reader: Reader | None
+    """Who makes numbers for a network of y; None where no network is told it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = None  # of this object: as the class's own it would hide what a module is assigned to
 
     @abstractmethod
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
@@ -227,6 +233,15 @@ class Model(nn.Module, ABC):
         """
         if self.condition is not None:
             self.condition.need(y)
+
+    def read_y(self, y: Tensor | None) -> Tensor | None:
+        """y as a network reads it, ``(..., condition.size)``; None of no y, or of a model that does not look at it.
+
+        Raises:
+            ValueError: it has to be told y, and was told none.
+        """
+        self.need_told(y)
+        return None if self.reader is None or y is None else self.reader(y)
 
     def condition_for(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
         """The y that must be told beside data or samples: None where the model takes none, or infers it.

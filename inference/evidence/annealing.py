@@ -256,6 +256,7 @@ def _smooth(column: np.ndarray) -> np.ndarray:
 class AnnealedEstimator(Estimator):
     """An estimator that anneals one block of data after the other; its settings are those of its path."""
 
+    bound: ClassVar[str | None] = "lower"
     memory: ClassVar[str] = "lower the number of chains (of particles, of populations)"
 
     temperatures: int
@@ -263,11 +264,6 @@ class AnnealedEstimator(Estimator):
     schedule: Schedule
     leapfrogs: int
     acceptance: float
-
-    @property
-    def bound(self) -> str:
-        """Lower."""
-        return "lower"
 
     def attributes(self) -> dict[str, Any]:
         """The settings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,10 +33,7 @@ class Enumerate(Estimator):
     Should not be confused with :class:`Exact`, which asks models that have a log_prob of their own.
     """
 
-    @property
-    def bound(self) -> str:
-        """Exact."""
-        return "exact"
+    bound: ClassVar[str | None] = "exact"
 
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """log Σ_z p(x, z), without Monte-Carlo error.

@@ -49,6 +49,8 @@ class Estimator(ABC):
 
     axes: ClassVar[tuple[str, ...]] = ("estimator",)
 
+    bound: ClassVar[str | None] = None
+    """The direction of the estimate's expectation: "lower", "upper", "exact", or None for neither."""
     quantity: ClassVar[str] = "log p(x)"
     averages_weights: ClassVar[bool] = False
     """Whether the estimate is a mean of importance weights, whose error bar Pareto k̂ puts in doubt."""
@@ -56,11 +58,6 @@ class Estimator(ABC):
     """Whether the estimate is of data that the model made, whole rows, where the given ones may lack cells."""
     memory: ClassVar[str] = "lower chunk_size (--chunk_size)"
     """What takes less memory."""
-
-    @property
-    @abstractmethod
-    def bound(self) -> str | None:
-        """The direction of the estimate's expectation: "lower", "upper", "exact", or None for neither."""
 
     def bound_of(self, model: Model) -> str | None:
         """The direction for one model: by default that of the estimator."""
@@ -216,12 +213,8 @@ def _k_of(variables: Estimates) -> dict[str, np.ndarray]:
 class Exact(Estimator):
     """The model's own log p(x): exact, without Monte-Carlo error."""
 
+    bound: ClassVar[str | None] = "exact"
     memory: ClassVar[str] = "take a smaller model"
-
-    @property
-    def bound(self) -> str:
-        """Exact."""
-        return "exact"
 
     def estimate(self, model: Model, x: Tensor, y: Tensor | None, *, chunk_size: int, seed: int) -> Estimates:
         """log p(x) of a model that has one."""
@@ -253,11 +246,6 @@ class Reconstruction(Estimator):
     memory: ClassVar[str] = "take a smaller model"
 
     num_samples: int = 100
-
-    @property
-    def bound(self) -> None:
-        """It leaves out what the code costs."""
-        return
 
     def attributes(self) -> dict[str, Any]:
         """The number of draws."""

@@ -39,6 +39,7 @@ class ODE(Estimator):
         tolerance: of the coarser way, relative and absolute; None: that of the model.
     """
 
+    bound: ClassVar[str | None] = "exact"  # up to the solver
     memory: ClassVar[str] = "lower probes"
 
     probes: int | None = None
@@ -50,11 +51,6 @@ class ODE(Estimator):
             raise ValueError(f"ODE(probes={self.probes}): an error needs 2 probes or more; None: the exact divergence.")
         if self.tolerance is not None:
             check_tolerance(self.tolerance)
-
-    @property
-    def bound(self) -> str:
-        """Exact, up to the solver."""
-        return "exact"
 
     def attributes(self) -> dict[str, Any]:
         """The settings."""

@@ -81,6 +81,7 @@ class ParticleFilter(Estimator):
         threshold: share of P below which the effective number makes a population resample; 0: never.
     """
 
+    bound: ClassVar[str | None] = "lower"
     memory: ClassVar[str] = "lower particles or populations"
 
     particles: int = 100
@@ -97,11 +98,6 @@ class ParticleFilter(Estimator):
             raise ValueError(f"ParticleFilter(proposal={self.proposal!r}): choose 'prior' or 'guide'.")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"ParticleFilter(threshold={self.threshold}): it is a share, from 0 to 1.")
-
-    @property
-    def bound(self) -> str:
-        """Lower."""
-        return "lower"
 
     def attributes(self) -> dict[str, Any]:
         """The settings."""

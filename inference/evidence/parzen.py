@@ -90,11 +90,6 @@ class KDE(Estimator):
             )
         return cls(float(tried[best]), samples)
 
-    @property
-    def bound(self) -> None:
-        """The kernel is not the model's."""
-        return
-
     def attributes(self) -> dict[str, Any]:
         """Bandwidth and number of samples."""
         return {"bandwidth": self.bandwidth, "samples": self.samples, "num_samples": self.samples}

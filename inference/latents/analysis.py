@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from functools import wraps
+from typing import Any, ClassVar, Literal, ParamSpec, get_args
 
 from matplotlib.figure import Figure
 
@@ -15,6 +16,7 @@ from pyrogen.figures.svg import Drawing
 
 Verdict = Literal["beware", "open", "well"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # worst first
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class Finding:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     pictures: Sequence[Picture] = ()
     table: Sequence[Sequence[str]] = ()
+
+
+def by_trying(refusal: Callable[P, str]) -> Callable[P, str]:
+    """A refusal that tries what would be done, and says why where that raises a ValueError."""
+
+    @wraps(refusal)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> str:
+        try:
+            return refusal(*args, **kwargs)
+        except ValueError as error:
+            return str(error)
+
+    return tried
 
 
 class Analysis(ABC):

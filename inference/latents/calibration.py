@@ -16,7 +16,7 @@ from pyrogen.data import Data
 from pyrogen.figures.belief_plots import ecdf_differences
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weights import Weighable
-from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, by_trying
 from pyrogen.inference.latents.joint import Joint, joints, placed
 from pyrogen.inference.programs.contexts import seeded
 from pyrogen.inference.programs.door import verb
@@ -219,14 +219,11 @@ class Calibration(Analysis):
     def __init__(self, simulations: int = 1000, num_draws: int = 99) -> None:
         self.simulations, self.num_draws = simulations, num_draws
 
+    @by_trying
     def refusal(self, model: Model, data: Data) -> str:
         """A guide with a density, a proper prior, and data that the model makes whole are needed."""
-        some = data.test.take(2)
-        try:
-            with joints(model, *placed(model, some), 0) as blocks:
-                blocks[0].simulate(SIMULATION)
-        except ValueError as error:
-            return str(error)
+        with joints(model, *placed(model, data.test.take(2)), 0) as blocks:
+            blocks[0].simulate(SIMULATION)
         return ""
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:

@@ -8,7 +8,7 @@ from torch import Tensor
 from pyrogen.base import HasGenerator, HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.figures import plots
-from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict, by_trying
 from pyrogen.inference.latents.inversion import Inversion, invert, unconstrained
 from pyrogen.inference.latents.measured import Measured, mean
 from pyrogen.inference.latents.walks import draw_latents
@@ -36,6 +36,7 @@ class Inverted(Analysis):
     def __init__(self, limit: int = 100, steps: int = 200, restarts: int = 4) -> None:
         self.limit, self.steps, self.restarts = limit, steps, restarts
 
+    @by_trying
     def refusal(self, model: Model, data: Data) -> str:
         """Models that generate nothing, those that encode, and discrete latents."""
         if isinstance(model, HasPosterior):
@@ -46,10 +47,7 @@ class Inverted(Analysis):
             return "some elements of the data are missing."
         if len(data.test) < 2:
             return "there are fewer than two test data."
-        try:
-            unconstrained(model, model.condition_for(data.test.take(1).y))
-        except ValueError as error:
-            return str(error)
+        unconstrained(model, model.condition_for(data.test.take(1).y))
         return ""
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:

@@ -15,6 +15,7 @@ from pyrogen.base import HasLogProb, HasPosterior, Model, Pair
 from pyrogen.data import Split
 from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.weights import check_weighable
+from pyrogen.inference.latents.analysis import by_trying
 from pyrogen.inference.latents.joint import placed
 from pyrogen.inference.latents.regret import likelihood_regret
 from pyrogen.inference.programs.contexts import evaluating
@@ -173,13 +174,11 @@ class Scorer:
         return distance
 
 
+@by_trying
 def unweighable(model: Model, split: Split) -> str:
     """Why there is no log p(x) to estimate for a model, in a sentence; "" where there is."""
     if not isinstance(model, Pair):
         return ""
     some = split.take(min(2, len(split)))
-    try:
-        check_weighable(model, *placed(model, some))
-    except ValueError as error:
-        return str(error)
+    check_weighable(model, *placed(model, some))
     return ""

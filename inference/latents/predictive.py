@@ -16,7 +16,7 @@ from pyrogen.figures.belief_plots import replications as replicated_statistics
 from pyrogen.figures.plots import strips
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.evidence.weights import Weighable
-from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict, by_trying
 from pyrogen.inference.latents.calibration import LEVELS
 from pyrogen.inference.latents.completion import complete
 from pyrogen.inference.latents.joint import joints, placed
@@ -172,19 +172,16 @@ class Predictive(Analysis):
     def __init__(self, num_data: int = 500, replications: int = 199, completed: int = 32) -> None:
         self.num_data, self.replications, self.completed = num_data, replications, completed
 
+    @by_trying
     def refusal(self, model: Model, data: Data) -> str:
         """Data that the model makes whole, from a proper prior, are needed."""
-        some = data.test.take(1)
         if data.missing:
             return (
                 f"of {data.name!r} elements are missing, and statistics of whole data are compared; pass functions of your "
                 "own, predictive_check(model, x, statistics={'mean': lambda x: x.nanmean()})."
             )
-        try:
-            with joints(model, *placed(model, some), 0, guided=False) as blocks:
-                blocks[0].simulate(REPLICATED)
-        except ValueError as error:
-            return str(error)
+        with joints(model, *placed(model, data.test.take(1)), 0, guided=False) as blocks:
+            blocks[0].simulate(REPLICATED)
         return ""
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:

@@ -14,7 +14,7 @@ from pyrogen.data import Data
 from pyrogen.figures.posterior_plots import beliefs
 from pyrogen.inference.evidence.latent_space import latent_spaces
 from pyrogen.inference.evidence.weights import DATA_BLOCK
-from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict, by_trying
 from pyrogen.inference.latents.mixing import MET, MixingWarning
 from pyrogen.inference.latents.sampling import sample_posterior
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -83,16 +83,14 @@ class SingleData(Analysis):
     draws: int = 400
     warm_up: int = 200
 
+    @by_trying
     def refusal(self, model: Model, data: Data) -> str:
         """No latents, or none that can be sampled, or an encoder that is a point."""
         some = data.test.take(min(DATA_BLOCK, len(data.test)))
         x, y = some.x.to(model.device), model.condition_for(some.y)
         y = None if y is None else y.to(model.device)
-        try:
-            with latent_spaces(model, x, y, "prior", 0, guided=True, summed=True) as spaces:
-                moving = spaces[0].size
-        except ValueError as error:
-            return str(error)
+        with latent_spaces(model, x, y, "prior", 0, guided=True, summed=True) as spaces:
+            moving = spaces[0].size
         if not moving or not isinstance(model, Pair):
             return "all latents are discrete: their posterior is summed exactly by sample_posterior, without chains to judge."
         with evaluating(model), seeded(0, x.device):

@@ -18,7 +18,7 @@ from pyrogen.data import Data
 from pyrogen.figures.belief_plots import brackets, rate_bars
 from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.activity import ACTIVE
-from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict
+from pyrogen.inference.latents.analysis import Analysis, Finding, Picture, Verdict, by_trying
 from pyrogen.inference.latents.joint import Joint, joints, placed
 from pyrogen.inference.latents.mixtures import Mixed, estimate, left_out
 from pyrogen.inference.latents.two_sample import energy_test
@@ -212,13 +212,11 @@ class Surgery(Analysis):
     def __init__(self, num_data: int = 500, draws: int = 2) -> None:
         self.num_data, self.draws = num_data, draws
 
+    @by_trying
     def refusal(self, model: Model, data: Data) -> str:
         """A guide of one latent with a density, and a proper prior that is one for all data, are needed."""
         some = data.test.take(min(4, len(data.test)))
-        try:
-            surgery(model, some.x, some.y, draws=1, permutations=1)
-        except ValueError as error:
-            return str(error)
+        surgery(model, some.x, some.y, draws=1, permutations=1)
         return ""
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:

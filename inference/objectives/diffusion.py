@@ -39,6 +39,7 @@ class DiffusionELBO(Objective, Estimator):
     """
 
     axes: ClassVar[tuple[str, ...]] = ("objective", "estimator")
+    bound: ClassVar[str | None] = "lower"
 
     num_samples: int = 4
 
@@ -60,11 +61,6 @@ class DiffusionELBO(Objective, Estimator):
             return {"loss": prior + steps + reconstruction, **{k: v.detach() for k, v in parts.items()}}
 
         return [Player("diffusionelbo", loss, [model])]
-
-    @property
-    def bound(self) -> str:
-        """Lower."""
-        return "lower"
 
     def attributes(self) -> dict[str, Any]:
         """The number of draws."""

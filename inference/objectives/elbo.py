@@ -44,6 +44,7 @@ class ELBO(PairObjective, Estimator):
     """
 
     axes: ClassVar[tuple[str, ...]] = ("objective", "estimator")
+    bound: ClassVar[str | None] = "lower"
 
     num_samples: int = 1
     beta: float = 1.0
@@ -116,11 +117,6 @@ class ELBO(PairObjective, Estimator):
         # the step is a tensor, and so is the weight: a number would be fixed where the step is recorded
         step = batch.step % self.cycle if self.cycle else batch.step
         return self.beta * ((step + 1) / self.warmup).clamp(max=1)
-
-    @property
-    def bound(self) -> str:
-        """Lower."""
-        return "lower"
 
     def attributes(self) -> dict[str, Any]:
         """The number of draws."""

@@ -34,6 +34,7 @@ class IWAE(PairObjective, Estimator):
     """
 
     axes: ClassVar[tuple[str, ...]] = ("objective", "estimator")
+    bound: ClassVar[str | None] = "lower"
     averages_weights: ClassVar[bool] = True
 
     k: int | None = None
@@ -60,11 +61,6 @@ class IWAE(PairObjective, Estimator):
         """
         log_w = weighted.draw_through(pair, batch, self.training_draws, "IWAE").log_w
         return {"loss": -weighted.log_mean_exp(log_w).mean(), "elbo": log_w.detach().mean()}
-
-    @property
-    def bound(self) -> str:
-        """Lower."""
-        return "lower"
 
     def attributes(self) -> dict[str, Any]:
         """The number of draws."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pyrogen.base import HasFeatures, Model
 from pyrogen.data import Data, Split
-from pyrogen.inference.latents.analysis import Analysis, Finding
+from pyrogen.inference.latents.analysis import Analysis, Finding, by_trying
 from pyrogen.inference.latents.judging import Judge
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.door import verb
@@ -255,12 +255,10 @@ class ZeroShot(Analysis):
     ) -> None:
         self.factors, self.reader, self.judge, self.made, self.limit = factors, reader, judge, made, limit
 
+    @by_trying
     def refusal(self, model: Model, data: Data) -> str:
         """Why it cannot be asked."""
-        try:
-            unseen_pairs(data, self.factors)
-        except ValueError as error:
-            return str(error)
+        unseen_pairs(data, self.factors)
         return _useless(model, data)
 
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:

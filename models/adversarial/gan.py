@@ -99,12 +99,12 @@ class GAN(Model, HasCritic, HasTruncation):
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """g(z), or g(z, y), ``(..., *x_shape)``."""
-        x: Tensor = self.generator(z, self._read(y))
+        x: Tensor = self.generator(z, self.read_y(y))
         return x
 
     def criticize(self, sites: Mapping[str, Tensor]) -> Tensor:
         """The critic's logits of x, given y."""
-        return self.critic(sites["x"], self._read(sites.get("y"))).squeeze(-1)
+        return self.critic(sites["x"], self.read_y(sites.get("y"))).squeeze(-1)
 
     def generator_modules(self) -> Sequence[nn.Module]:
         """The generator."""
@@ -180,10 +180,6 @@ class GAN(Model, HasCritic, HasTruncation):
 
     def _given(self, batch: Batch) -> dict[str, Tensor]:
         return {} if self.condition is None or batch.y is None else {"y": batch.y}
-
-    def _read(self, y: Tensor | None) -> Tensor | None:
-        self.need_told(y)
-        return None if self.reader is None or y is None else self.reader(y)
 
 
 G = TypeVar("G", bound=GAN)

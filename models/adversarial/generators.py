@@ -88,9 +88,7 @@ class Generator(Pair, HasGenerator):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``; y is broadcast."""
-        self.need_told(y)
-        read = None if self.reader is None or y is None else self.reader(y)
-        return self.likelihood(self.net(z, read))
+        return self.likelihood(self.net(z, self.read_y(y)))
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The mean of p(x|z), ``(..., *x_shape)``."""

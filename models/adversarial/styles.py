@@ -56,7 +56,7 @@ class StyleGAN(GAN, HasStyles):
 
     def style(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """w = f(z), ``(N, style_size)``."""
-        return self.styled.style(z, self._read(y))
+        return self.styled.style(z, self.read_y(y))
 
     def synthesize(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """g(w₁ … w_L, noise), ``(N, *x_shape)``."""

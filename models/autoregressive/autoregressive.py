@@ -112,10 +112,8 @@ class AutoregressiveModel(Density, HasConditionals, HasGaps):
 
     def distribution(self, y: Tensor | None = None) -> Autoregressive:
         """p(x), or p(x|y)."""
-        self.need_told(y)
-        told = None if self.reader is None or y is None else self.reader(y)
         p = self.likelihood
-        return Autoregressive(self.net, p, p.support, p.rescale, told)
+        return Autoregressive(self.net, p, p.support, p.rescale, self.read_y(y))
 
     def log_conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p of each pixel given those before it, ``(B, *x_shape[1:])``."""

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pyrogen.base import HasFeatures, HasPartition, Model, Objective, Stage
+from pyrogen.base import HasFeatures, HasPartition, Objective, Stage
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.inference.objectives.up_down import HasDreams, UpDown
 from pyrogen.kinds import coins
 from pyrogen.models.energy.boltzmann import BURN_IN, RBM
 from pyrogen.models.energy.greedy import greedy_stage, machine_of
-from pyrogen.models.energy.visible import Visible, refusal
+from pyrogen.models.energy.visible import HasVisible, Visible
 from pyrogen.registry import entry, make, spelled
 
 AT_ONCE = 10_000  # rows of importance samples
@@ -62,7 +62,7 @@ class DirectedLayer(nn.Module):
         return self.visible.draw(h @ self.weight).reshape(-1, *self.shape)
 
 
-class DBN(Model, HasPartition, HasFeatures, HasDreams):
+class DBN(HasVisible, HasPartition, HasFeatures, HasDreams):
     """The deep belief network, p(x, h) = p(x|h₁) p(h₁|h₂) … p(h_{L−1}, h_L), whose last factor is an RBM.
 
     It is trained layer by layer, each as an RBM of the states of those below; then all together by the up-down algorithm, in
@@ -110,7 +110,7 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
         for layer in self._directed:
             layer.up.weight.requires_grad_(tuning)  # else it stays what it is tied to
         self.machine = RBM(shapes[-2], hidden[-1], k, burn_in=burn_in)
-        self.kinds = self._bottom.visible.kinds
+        self.kinds = self.visible.kinds
         self.tight = False
         self.objective: Objective = UpDown() if objective is None else make("objective", objective)
 
@@ -119,26 +119,9 @@ class DBN(Model, HasPartition, HasFeatures, HasDreams):
         return cast("list[DirectedLayer]", [*self.layers])
 
     @property
-    def _bottom(self) -> DirectedLayer:
-        return self._directed[0]
-
-    def check(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse data of the wrong shape, or values that the visible units do not have."""
-        super().check(x, y)
-        self._bottom.visible.check(x)
-
-    def refusal(self, kind: str) -> str:
-        """The sentence for data of a kind that the visible units do not take."""
-        return refusal(self._bottom.visible, kind)
-
-    @property
-    def needs_training_data(self) -> bool:
-        """For where the visible units start, and the base of the top."""
-        return True
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Let the visible units start at the moments of the data."""
-        self._bottom.visible.before_training(x)
+    def visible(self) -> Visible:  # type: ignore[override]
+        """The units of x, which belong to the lowest layer."""
+        return self._directed[0].visible
 
     @torch.no_grad()
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from pyrogen.base import HasFeatures, HasFreeEnergy, HasLogProb, HasPartition, Model, Objective
+from pyrogen.base import HasFeatures, Objective
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.contrastive import ContrastiveDivergence
 from pyrogen.kinds import coins
 from pyrogen.likelihoods.pixels import softplus_sum
-from pyrogen.models.energy.visible import Visible, bits, column, refusal, states_of
+from pyrogen.models.energy.chains import DataChainModel
+from pyrogen.models.energy.visible import HasVisible, Visible, bits, column, states_of
 from pyrogen.registry import entry, make, variant
 
 ENUMERABLE = 20  # binary units, or as many states
@@ -23,7 +24,7 @@ AT_ONCE = 2**14  # states
 BURN_IN = 1000
 
 
-class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
+class RBM(DataChainModel, HasVisible, HasFeatures):
     """The restricted Boltzmann machine, p(x, h) ∝ exp(a(x) + t(x)ᵀWᵀh + cᵀh), h binary, x whatever its visible units are.
 
     F(x) = −a(x) − Σⱼ softplus(cⱼ + Wⱼt(x)), log p(x) = −F(x) − log Z
@@ -56,40 +57,14 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
         if hidden < 1:
             raise ValueError(f"hidden={hidden}: a Boltzmann machine needs at least 1 hidden unit.")
         self.x_shape, self.burn_in = torch.Size(x_shape), burn_in
-        self.visible: Visible = make("visible", visible)
+        self.visible = make("visible", visible)
         self.visible.size(self.x_shape.numel())
         self.kinds = self.visible.kinds
         self.objective: Objective = ContrastiveDivergence(k) if objective is None else make("objective", objective)
         self.weight = nn.Parameter(self.visible.spread * torch.randn(hidden, self.visible.width))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
 
-    def check(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse data of the wrong shape, or values that the visible units do not have."""
-        super().check(x, y)
-        self.visible.check(x)
-
-    def refusal(self, kind: str) -> str:
-        """The sentence for data of a kind that the visible units do not take."""
-        return refusal(self.visible, kind)
-
-    @property
-    def needs_training_data(self) -> bool:
-        """For the base."""
-        return True
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Set the base, and let the visible units start at it."""
-        self.visible.before_training(x)
-
     # -- energies and chains -------------------------------------------------------------------------------------------
-
-    def free_energy(self, x: Tensor) -> Tensor:
-        """F(x), ``(B,)``."""
-        return -self.log_density(self.read(x))
-
-    def gibbs(self, x: Tensor) -> Tensor:
-        """h ~ p(h|x), then x ~ p(x|h)."""
-        return self.move(self.read(x))
 
     def log_density(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """a_β(x) + Σⱼ softplus(β (cⱼ + Wⱼt(x))), ``(n,)``."""
@@ -97,7 +72,7 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
         return self.visible.own(x, beta) + softplus_sum(self._scaled(self.reach(x), beta))[0]
 
     def move(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
-        """Block Gibbs at β."""
+        """Block Gibbs at β: h ~ p(h|x), then x ~ p(x|h)."""
         beta = column(beta)
         h = coins(torch.sigmoid(self._scaled(self.reach(states.flatten(1)), beta)))
         return self.visible.draw(self._scaled(h @ self.weight, beta), beta).reshape(states.shape)
@@ -136,38 +111,9 @@ class RBM(Model, HasFreeEnergy, HasLogProb, HasPartition, HasFeatures):
 
     def base_log_partition(self) -> Tensor:
         """log Z₀ = H log 2 + that of the visible units alone."""
-        alone = self.visible.log_normalizer(
-            torch.zeros(1, self.visible.width, dtype=torch.float64, device=self.device), 0.0
-        )
-        return len(self.hidden_bias) * math.log(2) + alone.squeeze(0)
+        return len(self.hidden_bias) * math.log(2) + self.visible_log_partition()
 
-    def emit(self, states: Tensor) -> Tensor:
-        """The states are data."""
-        return states
-
-    @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """States of ``n`` Gibbs chains after ``burn_in`` steps from the base, ``(n, *x_shape)``."""
-        self.check_draws(n)
-        x = self.base_states(n)
-        for _ in range(self.burn_in):
-            x = self.move(x)
-        return x
-
-    # -- scores --------------------------------------------------------------------------------------------------------
-
-    def log_unnormalized(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """−F(x), exact."""
-        found = self.log_density(self.read(x))
-        return found, torch.zeros_like(found)
-
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """−F(x) − log Z, exact.
-
-        Raises:
-            ValueError: both layers are too large to enumerate.
-        """
-        return (self.log_mass(x) - self.log_partition()).to(self.weight.dtype)
+    # -- the normalizer ------------------------------------------------------------------------------------------------
 
     @property
     def enumerable(self) -> bool:

@@ -11,18 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from pyrogen.base import Batch, HasFeatures, HasLogProb, HasPartition, Model, Objective, Player, Stage
+from pyrogen.base import Batch, HasFeatures, HasLogProb, Objective, Player, Stage
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
 from pyrogen.kinds import coins
 from pyrogen.models.energy.boltzmann import AT_ONCE, BURN_IN, ENUMERABLE
-from pyrogen.models.energy.visible import Visible, bits, column, refusal
+from pyrogen.models.energy.chains import ChainModel
+from pyrogen.models.energy.visible import HasVisible, Visible, bits, column
 from pyrogen.registry import entry, make
 
 SWEEPS = 20  # of mean field
 
 
-class DBM(Model, HasLogProb, HasPartition, HasFeatures):
+class DBM(ChainModel, HasVisible, HasLogProb, HasFeatures):
     """The deep Boltzmann machine, p(x, h) ∝ exp(a(x) + Σ_l h_lᵀW_l h_{l−1} + c_lᵀh_l), h₀ = t(x), all other layers binary.
 
     Given every second layer the others are independent units: chains are over s = (h₁, h₃, …), with x and the even layers
@@ -63,7 +64,7 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
             pretraining,
             burn_in,
         )
-        self.visible: Visible = make("visible", visible)
+        self.visible = make("visible", visible)
         self.visible.size(self.x_shape.numel())
         self.kinds = self.visible.kinds
         widths = [self.visible.width, *hidden]
@@ -79,24 +80,6 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
     @property
     def _linears(self) -> list[nn.Linear]:
         return cast("list[nn.Linear]", [*self.layers])
-
-    def check(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse data of the wrong shape, or values that the visible units do not have."""
-        super().check(x, y)
-        self.visible.check(x)
-
-    def refusal(self, kind: str) -> str:
-        """The sentence for data of a kind that the visible units do not take."""
-        return refusal(self.visible, kind)
-
-    @property
-    def needs_training_data(self) -> bool:
-        """For the base."""
-        return True
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Set the base, and let the visible units start at it."""
-        self.visible.before_training(x)
 
     # -- training ------------------------------------------------------------------------------------------------------
 
@@ -184,23 +167,11 @@ class DBM(Model, HasLogProb, HasPartition, HasFeatures):
 
     def base_log_partition(self) -> Tensor:
         """log Z₀ = Σ_l H_l log 2 + that of the visible units alone."""
-        alone = self.visible.log_normalizer(
-            torch.zeros(1, self.visible.width, dtype=torch.float64, device=self.device), 0.0
-        )
-        return sum(self.hidden) * math.log(2) + alone.squeeze(0)
+        return sum(self.hidden) * math.log(2) + self.visible_log_partition()
 
     def emit(self, states: Tensor) -> Tensor:
         """x ~ p(x|h₁)."""
         return self.visible.draw(self._odd(states)[0] @ self._linears[0].weight).reshape(-1, *self.x_shape)
-
-    @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """What ``n`` Gibbs chains emit after ``burn_in`` steps from the base, ``(n, *x_shape)``."""
-        self.check_draws(n)
-        states = self.base_states(n)
-        for _ in range(self.burn_in):
-            states = self.move(states)
-        return self.emit(states)
 
     # -- scores --------------------------------------------------------------------------------------------------------
 

@@ -10,10 +10,11 @@ from pyro.distributions import Normal
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution
-from pyrogen.base import HasFreeEnergy, HasLogProb, HasPartition, Model, Objective
+from pyrogen.base import Objective
 from pyrogen.dequantization import refuse_levels
 from pyrogen.inference.evidence.partition import too_large
 from pyrogen.inference.objectives.persistent import PersistentContrastiveDivergence
+from pyrogen.models.energy.chains import DataChainModel
 from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry, make
 
@@ -24,7 +25,7 @@ WISHED = 0.7  # probability of acceptance
 GAIN = 0.02  # by which the step follows it, in training alone
 
 
-class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
+class EnergyNetwork(DataChainModel):
     """A network E of x bends a normal: p(x) = N(x; m, s²) exp(−E(x)) / Z, with m and s of the training data.
 
     The normal is the base of its path, log f_β(x) = log N(x; m, s²) − β E(x), and keeps f integrable while E falls slower
@@ -85,14 +86,6 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
         """N(m, s²)."""
         return Normal(self.loc, self.scale).to_event(len(self.x_shape))
 
-    def free_energy(self, x: Tensor) -> Tensor:
-        """E(x) − log N(x; m, s²), ``(B,)``."""
-        return -self.log_density(self.read(x))
-
-    def gibbs(self, x: Tensor) -> Tensor:
-        """One move."""
-        return self.move(self.read(x))
-
     def log_density(self, states: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """log N(x; m, s²) − β E(x), ``(n,)``."""
         base: Tensor = self.base().log_prob(states)
@@ -133,33 +126,7 @@ class EnergyNetwork(Model, HasFreeEnergy, HasLogProb, HasPartition):
         """0: the base is normalized."""
         return torch.zeros((), dtype=torch.float64, device=self.device)
 
-    def emit(self, states: Tensor) -> Tensor:
-        """The states are data."""
-        return states
-
-    @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """Chains after ``burn_in`` moves from the base, ``(n, *x_shape)``."""
-        self.check_draws(n)
-        x = self.base_states(n)
-        for _ in range(self.burn_in):
-            x = self.move(x)
-        return x
-
-    # -- scores --------------------------------------------------------------------------------------------------------
-
-    def log_unnormalized(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """log f(x), exact."""
-        found = self.log_density(self.read(x))
-        return found, torch.zeros_like(found)
-
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """log f(x) − log Z, Z by quadrature.
-
-        Raises:
-            ValueError: more than two dimensions.
-        """
-        return (self.log_mass(x) - self.log_partition()).to(self.loc.dtype)
+    # -- the normalizer ------------------------------------------------------------------------------------------------
 
     @property
     def enumerable(self) -> bool:

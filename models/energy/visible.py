@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pyrogen.axes import Axis
+from pyrogen.base import Model
 from pyrogen.kinds import coins, kind_named, kind_of
 from pyrogen.registry import choice
 
@@ -74,6 +75,35 @@ class Visible(Axis):
         """
         if not kind_named(self.kinds[0]).check(x):
             raise ValueError(refusal(self, kind_of(x)))
+
+
+class HasVisible(Model):
+    """A model whose data are the states of visible units, which start, as its base does, at the moments of the data."""
+
+    visible: Visible
+
+    def check(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Refuse data of the wrong shape, or values that the visible units do not have."""
+        super().check(x, y)
+        self.visible.check(x)
+
+    def refusal(self, kind: str) -> str:
+        """The sentence for data of a kind that the visible units do not take."""
+        return refusal(self.visible, kind)
+
+    @property
+    def needs_training_data(self) -> bool:
+        """For the base."""
+        return True
+
+    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Set the base, and let the visible units start at it."""
+        self.visible.before_training(x)
+
+    def visible_log_partition(self) -> Tensor:
+        """Log Z of the base's visible units alone, in nats, a scalar in float64."""
+        nothing = torch.zeros(1, self.visible.width, dtype=torch.float64, device=self.device)
+        return self.visible.log_normalizer(nothing, 0.0).squeeze(0)
 
 
 def column(beta: float | Tensor) -> float | Tensor:

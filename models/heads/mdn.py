@@ -35,6 +35,7 @@ class Regression(Pair, HasLogProb):
     """
 
     condition: Condition
+    reader: Reader
 
     def __init__(
         self,

@@ -130,7 +130,7 @@ class VAE(Pair, HasPosterior, HasGenerator):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         """p(x|z) for z of shape ``(..., latent_size)``: batch shape ``(...)``, event shape ``x_shape``."""
-        return self.likelihood(self.decoder(self.prior.bottom(z), self._read(y)))
+        return self.likelihood(self.decoder(self.prior.bottom(z), self.read_y(y)))
 
     def latent_prior(self, y: Tensor | None = None) -> Distribution:
         """p(z), or p(z|y); of an improper prior what was fitted to the codes.
@@ -202,11 +202,7 @@ class VAE(Pair, HasPosterior, HasGenerator):
         def log_joint(z: Tensor) -> Tensor:
             return self.prior(y).log_prob(z) + self.decode(z, y).log_prob(x)
 
-        return self.posterior(self.encoder(self.likelihood.rescale(x), self._read(y)), log_joint)
-
-    def _read(self, y: Tensor | None) -> Tensor | None:
-        self.need_told(y)
-        return None if self.reader is None or y is None else self.reader(y)
+        return self.posterior(self.encoder(self.likelihood.rescale(x), self.read_y(y)), log_joint)
 
     def _generated(self, n: int, y: Tensor | None) -> Distribution:
         self.check_draws(n, y)
