@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrogen.axes import Distribution, HasCentre, Prior
-from pyrogen.base import Batch, HasCritic, Model, Objective, announce
+from pyrogen.base import Batch, HasCritic, HasGenerator, Model, Objective, announce
 from pyrogen.capabilities import HasGrowth, HasTruncation
 from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.adversarial.game import Adversarial
@@ -27,58 +28,22 @@ MAKES = "the generator of a GAN makes"
 TRIED = 64  # draws by which a generator shows its range
 
 
-class GAN(Model, HasCritic, HasTruncation):
-    """A generator without a density, x = g(z) with z ~ p(z), or g(z, y), and a critic that reads x, and y beside it.
+class GameModel(Model, HasCritic, HasGenerator):
+    """A generator without a density, x = g(z), or g(z, y), with z ~ p(z) of a fixed prior, and a critic of what it makes.
 
-    It is half a pair: ``model`` is a Pyro program, of which x is a point mass, and there is no guide. What needs a density
-    takes :func:`pyrogen.inference.observe`, which puts noise on x.
-
-    Args:
-        generator: ``(N, latent_size)`` to ``(N, *x_shape)``, of the given kind: for "unit" as after a sigmoid. Given a
-            condition it takes ``(N, condition.size)`` as a second argument, and so does the critic.
-        critic: ``(N, *x_shape)`` to ``(N, 1)``, or to fewer scores where one is of several data together.
-        x_shape: shape of one datum.
-        latent_size: size of z.
-        prior: a fixed prior.
-        objective: the game; by default non-saturating.
-        kind: of the data: "real" for any numbers, "unit" or "binary" for numbers in [0, 1].
-        condition: what y is, or None.
-
-    Raises:
-        ValueError: a learned or improper prior, another kind, or a generator whose numbers leave [0, 1].
+    It is half a pair: ``model`` is a Pyro program, of which x is a point mass, and there is no guide.
     """
 
-    def __init__(
-        self,
-        generator: nn.Module,
-        critic: nn.Module,
-        x_shape: Sequence[int],
-        latent_size: int,
-        prior: Prior | str = "StandardNormal",
-        objective: Objective | str | None = None,
-        kind: str = "real",
-        condition: Condition | None = None,
-    ) -> None:
-        super().__init__()
-        self.kinds, self.condition = kinds_of_range(kind, MAKES), condition
-        self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
-        self.objective: Objective = Adversarial() if objective is None else make("objective", objective)
-        self.prior: Prior = make("prior", prior)
-        self.generator = BatchDims(generator, torch.Size([latent_size]), self.x_shape, "generator")
-        self.critic = BatchDims(critic, self.x_shape, torch.Size([1]), "critic")
-        self.reader = None if condition is None else Reader(condition)
-        if self.prior.learned or not self.prior.proper:
-            raise ValueError(
-                f"a GAN draws z from a fixed prior such as StandardNormal; got {type(self.prior).__name__}."
-            )
-        self.prior.size(latent_size)
-        if not isinstance(self, HasGrowth):
-            settle(self)
-        if self.kinds == BOUNDED:
-            self._try_generator()
+    prior: Prior
+    generator: nn.Module
+    critic: nn.Module
+
+    @abstractmethod
+    def _given(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The sites of a batch that the critic reads beside x."""
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
-        """p(z) δ(x − g(z)): of ``x`` only the length is used, and the site x is drawn."""
+        """p(z) δ(x − g(z, y)): of ``x`` only the length is used, and the site x is drawn."""
         announce(self)
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             z = pyro.sample("z", self.latent_prior(y))
@@ -97,6 +62,85 @@ class GAN(Model, HasCritic, HasTruncation):
         """The fixed prior."""
         return self.prior()
 
+    def generator_modules(self) -> Sequence[nn.Module]:
+        """The generator."""
+        return [self.generator]
+
+    def critic_modules(self) -> Sequence[nn.Module]:
+        """The critic."""
+        return [self.critic]
+
+    @torch.no_grad()
+    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
+        """g(z, y) at drawn z, ``(n, *x_shape)``.
+
+        Raises:
+            ValueError: no y, or a wrong one, where the model is conditional.
+        """
+        self.check_draws(n, y)
+        return self.generate(self.latent_prior(y).sample((n,)), y)
+
+
+def fixed_prior(prior: Prior | str, latent_size: int, who: str) -> Prior:
+    """A prior of z of a size that whoever draws from it does not train.
+
+    Raises:
+        ValueError: it is learned, or improper.
+    """
+    made: Prior = make("prior", prior)
+    if made.learned or not made.proper:
+        raise ValueError(f"{who} draws z from a fixed prior such as StandardNormal; got {type(made).__name__}.")
+    made.size(latent_size)
+    return made
+
+
+class GAN(GameModel, HasTruncation):
+    """A generator without a density, x = g(z) with z ~ p(z), or g(z, y), and a critic that reads x, and y beside it.
+
+    What needs a density takes :func:`pyrogen.inference.observe`, which puts noise on x.
+
+    Args:
+        generator: ``(N, latent_size)`` to ``(N, *x_shape)``, of the given kind: for "unit" as after a sigmoid. Given a
+            condition it takes ``(N, condition.size)`` as a second argument, and so does the critic.
+        critic: ``(N, *x_shape)`` to ``(N, 1)``, or to fewer scores where one is of several data together.
+        x_shape: shape of one datum.
+        latent_size: size of z.
+        prior: a fixed prior.
+        objective: the game; by default non-saturating.
+        kind: of the data: "real" for any numbers, "unit" or "binary" for numbers in [0, 1].
+        condition: what y is, or None.
+
+    Raises:
+        ValueError: a learned or improper prior, another kind, or a generator whose numbers leave [0, 1].
+    """
+
+    generator: BatchDims
+    critic: BatchDims
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        x_shape: Sequence[int],
+        latent_size: int,
+        prior: Prior | str = "StandardNormal",
+        objective: Objective | str | None = None,
+        kind: str = "real",
+        condition: Condition | None = None,
+    ) -> None:
+        super().__init__()
+        self.kinds, self.condition = kinds_of_range(kind, MAKES), condition
+        self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
+        self.objective: Objective = Adversarial() if objective is None else make("objective", objective)
+        self.prior = fixed_prior(prior, latent_size, "a GAN")
+        self.generator = BatchDims(generator, torch.Size([latent_size]), self.x_shape, "generator")
+        self.critic = BatchDims(critic, self.x_shape, torch.Size([1]), "critic")
+        self.reader = None if condition is None else Reader(condition)
+        if not isinstance(self, HasGrowth):
+            settle(self)
+        if self.kinds == BOUNDED:
+            self._try_generator()
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """g(z), or g(z, y), ``(..., *x_shape)``."""
         x: Tensor = self.generator(z, self.read_y(y))
@@ -105,14 +149,6 @@ class GAN(Model, HasCritic, HasTruncation):
     def criticize(self, sites: Mapping[str, Tensor]) -> Tensor:
         """The critic's logits of x, given y."""
         return self.critic(sites["x"], self.read_y(sites.get("y"))).squeeze(-1)
-
-    def generator_modules(self) -> Sequence[nn.Module]:
-        """The generator."""
-        return [self.generator]
-
-    def critic_modules(self) -> Sequence[nn.Module]:
-        """The critic."""
-        return [self.critic]
 
     def refusal(self, kind: str) -> str:
         """The sentence for data of a kind that its generator cannot make."""
@@ -178,7 +214,7 @@ class GAN(Model, HasCritic, HasTruncation):
         """Whether whoever reads y does."""
         return self.reader is not None and self.reader.needs_training_data
 
-    def _given(self, batch: Batch) -> dict[str, Tensor]:
+    def _given(self, batch: Batch) -> Mapping[str, Tensor]:
         return {} if self.condition is None or batch.y is None else {"y": batch.y}
 
 

@@ -13,6 +13,7 @@ from pyrogen.base import HasGenerator, Objective, Pair, announce
 from pyrogen.conditions import Condition, Reader
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.likelihoods import Normal
+from pyrogen.models.adversarial.gan import fixed_prior
 from pyrogen.nets import BatchDims, mlp
 from pyrogen.registry import entry, make
 
@@ -56,13 +57,8 @@ class Generator(Pair, HasGenerator):
         super().__init__()
         self.x_shape, self.latent_shape, self.condition = torch.Size(x_shape), torch.Size([latent_size]), condition
         self.objective: Objective = ELBO() if objective is None else make("objective", objective)
-        self.prior: Prior = make("prior", prior)
+        self.prior = fixed_prior(prior, latent_size, "a generator")
         self.likelihood: Likelihood = make("likelihood", likelihood)
-        if self.prior.learned or not self.prior.proper:
-            raise ValueError(
-                f"a generator draws z from a fixed prior such as StandardNormal; got {type(self.prior).__name__}."
-            )
-        self.prior.size(latent_size)
         self.likelihood.size(self.x_shape)
         self.kinds, self.missing = self.likelihood.kinds, self.likelihood.missing
         features = torch.Size([self.likelihood.channels(self.x_shape), *self.x_shape[1:]])

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pyro
-import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from pyrogen.axes import Distribution, Prior
-from pyrogen.base import Batch, HasCritic, HasGenerator, Model, Objective, announce
+from pyrogen.axes import Prior
+from pyrogen.base import Batch, Objective
 from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.inference.adversarial.variety import Variety
 from pyrogen.kinds import kind_named
+from pyrogen.models.adversarial.gan import GameModel, fixed_prior
 from pyrogen.nets.people import PeopleCritic, PeopleNet
 from pyrogen.nets.sequences import SequenceNet
 from pyrogen.registry import entry, make
@@ -22,11 +21,10 @@ from pyrogen.registry import entry, make
 PATHS = "paths"
 
 
-class SocialGAN(Model, HasCritic, HasGenerator):
+class SocialGAN(GameModel):
     """Where the people of a scene go, x = g(z, y) with one z ~ p(z) for all of them, and a critic of whole paths.
 
-    ``model`` is a Pyro program, of which x is a point mass, and there is no guide. Data are of kind "paths": NaN in x and y
-    stands for people of whom a scene has none, and so it does in what is made.
+    Data are of kind "paths": NaN in x and y stands for people of whom a scene has none, and so it does in what is made.
 
     Args:
         generator: z ``(K, N, latent_size)`` and pasts ``(N, *y_shape)`` to ``(K, N, *x_shape)``.
@@ -59,33 +57,11 @@ class SocialGAN(Model, HasCritic, HasGenerator):
         self.x_shape, self.latent_shape = torch.Size(x_shape), torch.Size([latent_size])
         self.condition = Condition(tuple(y_shape), missing=True)
         self.objective = objective
-        self.prior: Prior = make("prior", prior)
+        self.prior = fixed_prior(prior, latent_size, "a GAN")
         self.generator, self.critic = generator, critic
-        if self.prior.learned or not self.prior.proper:
-            raise ValueError(
-                f"a GAN draws z from a fixed prior such as StandardNormal; got {type(self.prior).__name__}."
-            )
-        self.prior.size(latent_size)
 
-    def model(self, x: Tensor, y: Tensor | None = None) -> None:
-        """p(z) δ(x − g(z, y)): of ``x`` only the length is used, and the site x is drawn."""
-        announce(self)
-        with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
-            z = pyro.sample("z", self.latent_prior(y))
-            pyro.sample("x", dist.Delta(self.generate(z, y), event_dim=len(self.x_shape)))
-
-    def real(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The data, and y."""
-        return {"x": batch.x, "y": self._told(batch.y)}
-
-    def fake(self, batch: Batch) -> Mapping[str, Tensor]:
-        """As many generated data, given the same y."""
-        z = self.latent_prior(batch.y).sample((len(batch.x),))
-        return {"z": z, "x": self.generate(z, batch.y), "y": self._told(batch.y)}
-
-    def latent_prior(self, y: Tensor | None = None) -> Distribution:
-        """The fixed prior."""
-        return self.prior()
+    def _given(self, batch: Batch) -> Mapping[str, Tensor]:
+        return {"y": self._told(batch.y)}
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """g(z, y), ``(..., *x_shape)`` for z of shape ``(..., latent_size)``; y is broadcast against it."""
@@ -104,24 +80,6 @@ class SocialGAN(Model, HasCritic, HasGenerator):
         """The critic's logits of x, given y: of a scene the mean over its people."""
         scores: Tensor = self.critic(sites["x"], sites["y"])
         return scores
-
-    def generator_modules(self) -> Sequence[nn.Module]:
-        """The generator."""
-        return [self.generator]
-
-    def critic_modules(self) -> Sequence[nn.Module]:
-        """The critic."""
-        return [self.critic]
-
-    @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
-        """g(z, y) at drawn z, ``(n, *x_shape)``.
-
-        Raises:
-            ValueError: no y, or a wrong one.
-        """
-        self.check_draws(n, y)
-        return self.generate(self.latent_prior(y).sample((n,)), y)
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse data that the model cannot take.
