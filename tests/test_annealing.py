@@ -137,7 +137,8 @@ def test_bidirectional_bounds_bracket_the_truth_and_close():
         truth = pca.log_prob(torch.from_numpy(ev["simulated"].values))
         assert ev["simulated"].shape == pca.x.shape
         assert abs(ev["simulated"].values - pca.x.numpy()).max() > 1  # made anew
-        assert ev["lower"].values.mean() < truth.mean() < ev["upper"].values.mean()
+        for inside in (truth - ev["lower"].values, ev["upper"].values - truth):  # in expectation
+            assert inside.mean() > -3 * inside.std() / math.sqrt(len(inside))
         np.testing.assert_allclose(ev["gap"], ev["upper"] - ev["lower"])
         np.testing.assert_array_equal(ev["lower"], ev["log_evidence"])
         gaps.append(float(ev["gap"].mean()))

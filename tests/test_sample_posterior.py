@@ -79,7 +79,8 @@ class PCA:
 def test_every_datum_has_the_moments_of_probabilistic_pca(seed):
     """And the control, draws of the best mean-field encoder, has not."""
     pca = PCA(seed)
-    tree = sample_posterior((pca.model, pca.guide), pca.x, draws=300, warm_up=150, seed=seed)
+    # of 300 draws one control in six would pass: the encoder of the third is nearly right
+    tree = sample_posterior((pca.model, pca.guide), pca.x, draws=500, warm_up=150, seed=seed)
     z, encoded = tree["posterior"]["z"].values, tree["posterior_q"]["z"].values
     exact, mean_field = abs(pca.moments(z)), abs(pca.moments(encoded))
     assert exact.max() < bound(exact.size)
