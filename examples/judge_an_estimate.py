@@ -36,7 +36,7 @@ def other_model(x: torch.Tensor) -> None:
 scores = torch.linspace(-2, 2, 21)
 exact = torch.distributions.Normal(0.0, math.sqrt(1.25)).log_prob(scores)
 
-weighted = log_evidence((model, guide), scores, IWAE(5000))
+weighted = log_evidence((model, guide), scores, IWAE(20_000))
 print(f"{summarize(weighted)}\n")
 
 flagged = diagnose(weighted).flagged
@@ -45,6 +45,6 @@ print(summarize(annealed))
 for datum, estimate, truth in zip(flagged, annealed["log_evidence"].values, exact[flagged].tolist(), strict=True):
     print(f"datum {datum}: IWAE {float(weighted['log_evidence'][datum]):.3f}, AIS {estimate:.3f}, exact {truth:.3f}")
 
-other = log_evidence((other_model, guide), scores, IWAE(5000))
+other = log_evidence((other_model, guide), scores, IWAE(20_000))
 table = compare_evidence({"sd 0.5": weighted, "sd 0.7": other})
 print(table[["nats", "difference", "difference_mc_se", "difference_data_se", "bias"]].to_pandas().round(3))

@@ -155,7 +155,7 @@ def check_number(n: int) -> None:
         ValueError: n is no whole number or below 1.
     """
     if conform(check_number, {"n": n})["n"] < 1:
-        raise ValueError(f"n={n}: ask for at least 1 sample.")
+        raise ValueError(f"n={n}: the number of draws is at least 1.")
 
 
 class Model(nn.Module, ABC):

@@ -13,6 +13,7 @@ from pyrogen import registry
 from pyrogen.base import Batch
 from pyrogen.command.cli import main
 from pyrogen.data import from_arrays
+from pyrogen.data.split import evenly
 from pyrogen.inference import Classification, fit
 from pyrogen.inference.attacks.activation import maximize_activation
 from pyrogen.inference.attacks.attack import FastGradient, ProjectedGradient, log_odds
@@ -315,7 +316,8 @@ def test_the_accuracy_over_epsilon_is_the_distribution_of_margins():
 def test_data_on_disk_are_attacked_as_those_in_memory(on_disk):
     model, data = linear_model(), linear_data()
     streamed = on_disk(data)
-    assert all(torch.equal(a, b) for a, b in zip(labelled(model, streamed, 9), (X[:9], Y[:9]), strict=True))
+    spread = evenly(len(X), 9)
+    assert all(torch.equal(a, b) for a, b in zip(labelled(model, streamed, 9), (X[spread], Y[spread]), strict=True))
     assert robustness(model, streamed, [0.1], limit=9).equals(robustness(model, data, [0.1], limit=9))
 
 

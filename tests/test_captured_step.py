@@ -131,7 +131,7 @@ def test_what_is_captured_is_on_the_device_of_the_fit(monkeypatch):
         yield
 
     second = torch.device("cuda", 1)
-    monkeypatch.setattr(fitting, "_device", torch.device)
+    monkeypatch.setattr(fitting, "device_named", torch.device)
     monkeypatch.setattr(torch.cuda, "device", entered)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=None))
     monkeypatch.setattr(torch.cuda, "Stream", lambda: ("a stream of", current[-1]))

@@ -450,7 +450,8 @@ def test_estimates_by_draws_agree(vae, x):
 
 def test_few_values_have_no_tail():
     random = np.random.default_rng(0)
-    for shares in ([0.5, 0.3, 0.2], [0.03, 0.03, 0.94], [0.001, 0.01, 0.02, 0.969], [0.04, 0.96]):
+    states = [0.002, 0.004, 0.008, 0.015, 0.05, 0.1, 0.3, 0.521]  # of three bits
+    for shares in ([0.5, 0.3, 0.2], [0.03, 0.03, 0.94], [0.001, 0.01, 0.02, 0.969], [0.04, 0.96], states):
         weights = random.choice(random.normal(size=len(shares)), p=shares, size=(5000, 1))
         for noise in (0, 1e-7):  # the rounding of float32
             assert np.isneginf(

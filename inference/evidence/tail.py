@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 FEWEST = 25  # weights, of which five are a tail
+FEW = 10  # values are few where each is drawn so often
 # nats below the largest weight, where float64 can no longer tell a weight from 0
 SPAN = 800.0
 
@@ -24,8 +25,8 @@ def smooth(log_weights: np.ndarray) -> tuple[float, np.ndarray]:
         log_weights: the largest weight below the tail, then the tail, ascending: ``(1 + tail_length,)``, in nats.
 
     Returns:
-        The shape k̂, and the log weights of the tail smoothed; −inf and the tail as it was where most of it is one value, as
-        with an exact guide, or with the few states of discrete latents, whose weights are bounded; nan and the tail as it was
+        The shape k̂, and the log weights of the tail smoothed; −inf and the tail as it was where it has few values, as with
+        an exact guide, or with the few states of discrete latents, whose weights are bounded; nan and the tail as it was
         where there is no fit, as where most of the tail is nothing beside the largest weight.
 
     Reference: Vehtari, Simpson, Gelman, Yao & Gabry 2024, arXiv:1507.02646.
@@ -59,7 +60,20 @@ def smooth(log_weights: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _has_few_values(threshold: float, tail: np.ndarray) -> bool:
-    """Whether a tail's lowest quarter equals the threshold below, or its rest is one value, but for rounding of float32."""
+    """Whether a tail's lowest quarter equals the threshold below, or all of it is few values, the largest drawn twice."""
     quartile = tail[len(tail) // 4]
-    pairs = ((threshold, quartile), (quartile, tail[-1]))
-    return math.isfinite(quartile) and any(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-5) for a, b in pairs)
+    if not math.isfinite(quartile):
+        return False
+    apart = max(1e-6 * abs(quartile), 1e-5)  # but for rounding of float32
+    if quartile - threshold <= apart:
+        return True
+    # a larger one may be unseen where the largest was drawn once
+    return bool(tail[-1] - tail[-2] <= apart) and _count(tail, apart, len(tail) // FEW) <= len(tail) // FEW
+
+
+def _count(ascending: np.ndarray, apart: float, enough: int) -> int:
+    """How many values that lie apart there are, counted until there are more than enough."""
+    count, start = 0, 0
+    while start < len(ascending) and count <= enough:
+        count, start = count + 1, int(np.searchsorted(ascending, ascending[start] + apart, "right"))
+    return count
