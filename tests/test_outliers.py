@@ -186,8 +186,8 @@ def test_regret_is_the_closed_form_of_a_linear_vae():
 def test_an_encoder_at_its_best_has_no_regret():
     model, _ = linear()
     x = model.sample(60)
-    found = likelihood_regret(model, x)
-    assert abs(float(found["regret"].mean())) < 0.01
+    found = likelihood_regret(model, x, steps=1000)
+    assert abs(float(found["regret"].mean())) < 0.002
     assert (found["mc_se"] < 0.05).all()
 
 

@@ -63,7 +63,7 @@ def test_the_table_has_the_sparseness_of_what_was_read(tmp_path):
     # codes of a sigmoid that has not learned are near ½, and pixels often 0
     assert found.sparsity("codes", "hoyer").value < 0.3 < found.sparsity("pixels", "hoyer").value
     found.results["error"].values[:] = math.nan  # as where one datum judges
-    keep(tmp_path / "probes.json", found, {}, "last")
+    keep(tmp_path / "probes.json", found)
     again = type(found).from_dict(json.loads((tmp_path / "probes.json").read_text()))
     assert again.results.equals(found.results)
     assert again.text() == found.text()
