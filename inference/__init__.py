@@ -13,6 +13,7 @@ from pyrogen.inference.adversarial.losses import (
     RelativisticLeastSquares,
     Wasserstein,
 )
+from pyrogen.inference.adversarial.moments import MMD
 from pyrogen.inference.adversarial.penalties import R1, R2, Clipping, Consistency, GradientPenalty, LipschitzPenalty
 from pyrogen.inference.adversarial.regularization import Orthogonality, PathLength
 from pyrogen.inference.adversarial.similarity import LearnedSimilarity
@@ -105,6 +106,7 @@ __all__ = [
     "ELBO",
     "IWAE",
     "KDE",
+    "MMD",
     "ODE",
     "R1",
     "R2",

@@ -306,7 +306,7 @@ def test_a_critic_of_the_objective_is_resumed_to_the_bit(objective, players, tmp
     ("objective", "build", "sentence"),
     [
         (Adversarial(), lambda: pyrogen.create("rbm", x_shape=(3,), hidden=2), "RBM has no critic and is no .* pair"),
-        (Adversarial(sites=("w",)), vae, "have no site 'w' for the critic; there are: x, z"),
+        (Adversarial(sites=("w",)), vae, "have no site .w. to be compared; there are: x, z"),
         (
             Adversarial(sites=("z",)),
             lambda: vae(prior="Bernoulli", posterior="Bernoulli"),

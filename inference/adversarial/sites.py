@@ -1,4 +1,4 @@
-"""The game of a pair: data joined with its guide against its model, before a critic that reads named sites."""
+"""The two sides of a pair, data joined with its guide against its model, and the game before a critic that reads them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from pyro.distributions import ImproperUniform
 from pyro.poutine.messenger import Messenger
 from torch import Size, Tensor, nn
 
@@ -14,6 +15,7 @@ from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.penalties import Sites
 from pyrogen.inference.programs.contexts import reached, standing_still
 from pyrogen.inference.programs.record import latents, record
+from pyrogen.inference.programs.supports import unwrap
 from pyrogen.kinds import is_picture
 from pyrogen.nets.batch_dims import BatchDims
 from pyrogen.nets.critics import Convolutional, CriticNet, Perceptron, Scores
@@ -61,13 +63,74 @@ class SiteCritic(nn.Module):
         return self.net.net.see(x)
 
 
+class Sides:
+    """The two sides on which a pair has named sites: "real" is data with latents of the guide, "fake" what its model draws.
+
+    What is observed is drawn by rsample, and where a distribution has none, as that of bits, its mean stands for it.
+
+    Args:
+        pair: the pair.
+        names: of the sites.
+        means: whether what is observed is its mean, and no draw.
+
+    Attributes:
+        encodes: whether the side of the data depends on the pair's parameters, as codes of an encoder do.
+        unmoved: parameters that no gradient reaches from either side, as those of a mixture behind its draws.
+        shapes: of the sites, of one datum.
+
+    Raises:
+        ValueError: there is no such site, nothing of the pair moves them, or they are latents of an improper prior.
+    """
+
+    def __init__(self, pair: Pair, names: Sequence[str], means: bool = False) -> None:
+        self.pair, self.names, self.means = pair, tuple(names), means
+        trial = trial_batch(pair)
+        with standing_still((), pair.modules()):  # batch norms do not remember the trial
+            if set(self.names) - {"x", "y"}:
+                need_proper(pair, trial)
+            sides = [self.real(trial), self.fake(trial)]
+            parameters = list(pair.parameters())
+            of_data, of_model = (
+                reached(sum((v.sum() for v in side.values()), torch.zeros(())), parameters) for side in sides
+            )
+        self.encodes = bool(of_data)
+        moved = of_data | of_model
+        self.unmoved = [p for p in parameters if id(p) not in moved]
+        if not moved:
+            raise ValueError(
+                f"no gradient reaches {type(pair).__name__} from its sites {', '.join(self.names)}, as none passes through "
+                "draws that are not reparameterized; compare others, or train it by ELBO()."
+            )
+        self.shapes = {name: value.shape[1:] for name, value in sides[0].items()}
+
+    def real(self, batch: Batch) -> Sites:
+        """The data, y, and the guide's latents."""
+        given = {"x": batch.x} | ({} if batch.y is None else {"y": batch.y})
+        asked = set(self.names) - given.keys()
+        drawn = latents(record(self.pair.guide, batch.x, batch.y)) if asked else {}
+        return self._named({**drawn, **given}, "the guide and the data")
+
+    def fake(self, batch: Batch) -> Sites:
+        """As many data and latents of the model, given the same y."""
+        given = {} if batch.y is None else {"y": batch.y}
+        with Unobserved(self.means):
+            sites = record(self.pair.model, batch.x, batch.y, until=set(self.names) - given.keys())
+        return self._named({**{k: s["value"] for k, s in sites.items()}, **given}, "the model")
+
+    def _named(self, found: Sites, where: str) -> Sites:
+        for name in self.names:
+            if name not in found:
+                raise ValueError(
+                    f"{where} have no site {name!r} to be compared; there are: {', '.join(sorted(found))}."
+                )
+        return {name: found[name] for name in self.names}
+
+
 class PairGame(HasCritic):
-    """A pair in a game: "real" is data with latents from the guide, "fake" is drawn from the model, latents and all.
+    """A pair in a game, its :class:`Sides` before a critic.
 
     A critic of {x} makes the pair's decoder a GAN's generator; of {x, z}, its encoder and decoder a BiGAN; of {z}, its
-    encoder that of an adversarial autoencoder. What is observed is drawn by rsample, and where a distribution has none, as
-    that of bits, its mean stands for it. What no gradient reaches, as the parameters of a mixture behind its draws, is left
-    as it is.
+    encoder that of an adversarial autoencoder. What no gradient reaches is left as it is.
 
     Reference: Donahue et al. 2017, arXiv:1605.09782; Dumoulin et al. 2017, arXiv:1606.00704; Makhzani et al. 2016,
     arXiv:1511.05644.
@@ -83,38 +146,17 @@ class PairGame(HasCritic):
     """
 
     def __init__(self, pair: Pair, names: Sequence[str], critic: CriticNet | None = None, means: bool = False) -> None:
-        self.pair, self.names, self.means = pair, tuple(names), means
-        trial = trial_batch(pair)
-        with standing_still((), pair.modules()):  # batch norms do not remember the trial
-            sides = [self.real(trial), self.fake(trial)]
-            parameters = list(pair.parameters())
-            of_data, of_model = (
-                reached(sum((v.sum() for v in side.values()), torch.zeros(())), parameters) for side in sides
-            )
-        self.encodes = bool(of_data)
-        moved = of_data | of_model
-        self.unmoved = [p for p in parameters if id(p) not in moved]
-        if not moved:
-            raise ValueError(
-                f"no gradient reaches {type(pair).__name__} from its sites {', '.join(self.names)}, as none passes through "
-                "draws that are not reparameterized; let the critic read others, or train it by ELBO()."
-            )
-        shapes = {name: value.shape[1:] for name, value in sides[0].items()}
-        self.critic = SiteCritic(shapes, pair.condition, critic).to(pair.device)
+        self.sides = Sides(pair, names, means)
+        self.encodes, self.unmoved = self.sides.encodes, self.sides.unmoved
+        self.critic = SiteCritic(self.sides.shapes, pair.condition, critic).to(pair.device)
 
     def real(self, batch: Batch) -> Sites:
         """The data, y, and the guide's latents."""
-        given = {"x": batch.x} | ({} if batch.y is None else {"y": batch.y})
-        asked = set(self.names) - given.keys()
-        drawn = latents(record(self.pair.guide, batch.x, batch.y)) if asked else {}
-        return self._named({**drawn, **given}, "the guide and the data")
+        return self.sides.real(batch)
 
     def fake(self, batch: Batch) -> Sites:
         """As many data and latents of the model, given the same y."""
-        with Unobserved(self.means):
-            sites = record(self.pair.model, batch.x, batch.y)
-        given = {} if batch.y is None else {"y": batch.y}
-        return self._named({**{k: s["value"] for k, s in sites.items()}, **given}, "the model")
+        return self.sides.fake(batch)
 
     def criticize(self, sites: Sites) -> Tensor:
         """The critic's scores."""
@@ -123,19 +165,11 @@ class PairGame(HasCritic):
 
     def generator_modules(self) -> Sequence[nn.Module]:
         """The pair."""
-        return [self.pair]
+        return [self.sides.pair]
 
     def critic_modules(self) -> Sequence[nn.Module]:
         """The critic."""
         return [self.critic]
-
-    def _named(self, found: Sites, where: str) -> Sites:
-        for name in self.names:
-            if name not in found:
-                raise ValueError(
-                    f"{where} have no site {name!r} for the critic; there are: {', '.join(sorted(found))}."
-                )
-        return {name: found[name] for name in self.names}
 
 
 def trial_batch(model: Model) -> Batch:
@@ -146,6 +180,21 @@ def trial_batch(model: Model) -> Batch:
         return Batch(x)
     kind = torch.long if condition.classes else None
     return Batch(x, torch.zeros(2, *condition.shape, dtype=kind, device=device))
+
+
+@torch.no_grad()
+def need_proper(pair: Pair, batch: Batch) -> None:
+    """Refuse latents that cannot be drawn from the prior.
+
+    Raises:
+        ValueError: the prior of one of them is improper.
+    """
+    scored = record(pair.model, batch.x, batch.y, latents(record(pair.guide, batch.x, batch.y)))
+    for name, site in scored.items():
+        if isinstance(unwrap(site["fn"]), ImproperUniform):
+            raise ValueError(
+                f"codes are compared with draws of the prior, and that of {name!r} is improper; take prior='StandardNormal'."
+            )
 
 
 class Unobserved(Messenger):

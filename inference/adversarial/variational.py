@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pyro.distributions import ImproperUniform
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from pyrogen.base import Batch, Objective, Pair, Player
 from pyrogen.inference.adversarial.penalties import Sites
-from pyrogen.inference.adversarial.sites import SiteCritic, trial_batch
+from pyrogen.inference.adversarial.sites import SiteCritic, need_proper, trial_batch
 from pyrogen.inference.objectives.penalized import differentiable
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.inference.programs.record import latents, log_prob, record
-from pyrogen.inference.programs.supports import unwrap
 from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
@@ -71,12 +69,8 @@ class AVB(Objective):
             )
         trial = trial_batch(model)
         with torch.no_grad(), standing_still((), model.modules()):
+            need_proper(model, trial)
             codes = _drawn(model, trial)
-            scored = record(model.model, trial.x, trial.y, codes)
-        if any(isinstance(unwrap(site["fn"]), ImproperUniform) for site in scored.values()):
-            raise ValueError(
-                "AVB compares codes with draws of the prior, and this one is improper; take prior='StandardNormal'."
-            )
         shapes = {name: value.shape[1:] for name, value in {**_given(trial), **codes}.items()}
         net: CriticNet = make("critic", self.critic)
         critic = SiteCritic(shapes, model.condition, net).to(model.device)
@@ -93,7 +87,8 @@ class AVB(Objective):
 
         def tell(batch: Batch) -> Mapping[str, Tensor]:
             with torch.no_grad():
-                codes, drawn = _drawn(model, batch), _prior(model, batch)
+                codes = _drawn(model, batch)
+                drawn = latents(record(model.model, batch.x, batch.y, until=codes.keys()))
             given = _given(batch)
             return {"loss": softplus(-critic({**given, **codes})).mean() + softplus(critic({**given, **drawn})).mean()}
 
@@ -110,8 +105,3 @@ def _given(batch: Batch) -> dict[str, Tensor]:
 def _drawn(pair: Pair, batch: Batch) -> Sites:
     """A code of each datum, by site."""
     return {name: site["value"] for name, site in differentiable("AVB", pair, batch.x, batch.y).items()}
-
-
-def _prior(pair: Pair, batch: Batch) -> Sites:
-    """A draw of the prior beside each datum, by site."""
-    return latents(record(pair.model, batch.x, batch.y))

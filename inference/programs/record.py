@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pyro
@@ -25,21 +25,32 @@ Site = Mapping[str, Any]
 PlainFunction = Callable[..., Any]
 
 
+class _Reached(Exception):
+    """All sites that were asked for have run."""
+
+
 class Recorder(Messenger):
     """Keeps every sample site; takes the values of given latents from ``values`` instead of drawing them.
 
     With ``fixed`` no gradient flows through what is drawn, not even into the sites that depend on it. With ``guarded`` a
     given value outside a site's support is exchanged for one inside, and the site remembers which were, as ``"outside"``
     over its batch shape: they have density 0, and the rest of the program need not cope with them. So is a NaN that the
-    program observes and masks, which counts nothing.
+    program observes and masks, which counts nothing. With ``until`` the program ends by an exception of this module where the
+    last of these sites has run.
 
     Where a program observes by ``obs_mask``, Pyro draws the rest at a site ``…_unobserved``. Unless it is given a value it is
     none of the latents: its draw weighs what it is drawn with.
     """
 
-    def __init__(self, values: Mapping[str, Tensor] | None = None, fixed: bool = False, guarded: bool = False) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Tensor] | None = None,
+        fixed: bool = False,
+        guarded: bool = False,
+        until: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__()
-        self.values, self.fixed, self.guarded = values or {}, fixed, guarded
+        self.values, self.fixed, self.guarded, self.until = values or {}, fixed, guarded, until
         self.sites: dict[str, Site] = {}
         self._left_out: set[str] = set()
 
@@ -63,6 +74,8 @@ class Recorder(Messenger):
         if self.fixed and not msg["is_observed"]:
             msg["value"] = msg["value"].detach()
         self.sites[msg["name"]] = msg
+        if self.until and self.until <= self.sites.keys():
+            raise _Reached
 
     def _completes(self, name: str) -> bool:
         """Whether a draw stands for what an observation by ``obs_mask`` leaves out."""
@@ -78,10 +91,14 @@ def record(
     *,
     fixed: bool = False,
     guarded: bool = False,
+    until: Collection[str] = (),
 ) -> dict[str, Site]:
-    """Run a program on ``x`` and return its sample sites by name, in the order in which they ran, as :class:`Recorder`."""
-    recorder = Recorder(values, fixed, guarded)
-    with unannounced(), recorder:
+    """Run a program on ``x`` and return its sample sites by name, in the order in which they ran, as :class:`Recorder`.
+
+    With names in ``until`` it is run no further than to the last of these: who draws latents alone decodes none.
+    """
+    recorder = Recorder(values, fixed, guarded, frozenset(until))
+    with unannounced(), suppress(_Reached), recorder:
         program(x) if y is None else program(x, y)
     return recorder.sites
 
