@@ -48,7 +48,7 @@ def annealed_error(
 def _answer(model: Model, data: Data, x: Tensor, seed: int, cells: int) -> tuple[Observed, Tensor]:
     """The generator with its noise and the exact answers: minutes of work that a claim and its control have in common."""
     # training moves weights in place, and their versions tell
-    key = (data.name, len(x), seed, cells, tuple(p._version for p in model.parameters()))
+    key = (repr(data.describe()), len(x), seed, cells, tuple(p._version for p in model.parameters()))
     known = _answers.setdefault(model, {})
     if key not in known:
         pair = observe(model, data.valid, temperatures=300, num_data=64, seed=seed)
