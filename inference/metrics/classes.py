@@ -31,7 +31,7 @@ def conditional_accuracy(
     classes = data.classes
     if classes is None or data.test.y is None:
         raise ValueError(f"conditional-accuracy needs classes, and {data.name!r} has none.")
-    known = data if not taught_on else alike(taught_on, vars(data), seed=data.seed)
+    known = data if not taught_on else alike(taught_on, vars(data), data.train.view.scale)
     usual = SupportVectors(trust=trust) if data.vocabulary is None else WordCounts(trust=trust)
     y, judge = torch.arange(n) % classes, usual.of(known)
     with evaluating(model), seeded(seed, model.device):
