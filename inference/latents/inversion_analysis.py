@@ -43,7 +43,7 @@ class Inverted(Analysis):
             return f"{type(model).__name__} has an encoder, whose reconstructions say it."
         if not isinstance(model, HasGenerator):
             return f"{type(model).__name__} makes no data from latents."
-        if data.test.x.isnan().any():
+        if data.test.spread(self.limit).x.isnan().any():  # of what is read: the others may lie on disk
             return "some elements of the data are missing."
         if len(data.test) < 2:
             return "there are fewer than two test data."
