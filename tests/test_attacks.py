@@ -313,12 +313,14 @@ def test_the_accuracy_over_epsilon_is_the_distribution_of_margins():
     assert float((~free.success).double().mean()) == float((MARGIN.abs() > 0.1 * DUAL["inf"]).double().mean())
 
 
-def test_data_on_disk_are_attacked_as_those_in_memory(on_disk):
-    model, data = linear_model(), linear_data()
+@pytest.mark.parametrize("kind", ["unit", "real"])
+def test_data_on_disk_are_attacked_as_those_in_memory(on_disk, kind):
+    model, data = linear_model(), linear_data(kind)
     streamed = on_disk(data)
     spread = evenly(len(X), 9)
     assert all(torch.equal(a, b) for a, b in zip(labelled(model, streamed, 9), (X[spread], Y[spread]), strict=True))
-    assert robustness(model, streamed, [0.1], limit=9).equals(robustness(model, data, [0.1], limit=9))
+    for epsilons in ([0.1], None):
+        assert robustness(model, streamed, epsilons, limit=9).equals(robustness(model, data, epsilons, limit=9))
 
 
 @pytest.mark.parametrize("attack", ["FastGradient", "ProjectedGradient"])

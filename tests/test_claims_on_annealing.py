@@ -55,3 +55,6 @@ def test_a_claim_and_its_control_share_the_answer_of_one_model(monkeypatch):
         gan.generator.net.weight.mul_(1.1)  # another model by now
     assert measure(1) != at_one
     assert len(asked) == 3
+    data = load("ring", standardize=True)  # of the same name
+    measure(1)
+    assert len(asked) == 4

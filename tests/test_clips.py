@@ -16,6 +16,7 @@ from pyrogen.data.sprites_reading import SpriteReader
 from pyrogen.data.sprites_sets import draw_factors
 from pyrogen.figures import plots
 from pyrogen.inference import ELBO, Adversarial, fit
+from pyrogen.inference.latents.measured import share_error
 from pyrogen.inference.objectives.ways import Way
 from pyrogen.inference.pages import datum_sections
 from pyrogen.nets.clips import Course, Moving, PartsFirst, Stacked
@@ -275,6 +276,9 @@ def test_metrics_of_clips_know_right_from_wrong(data):
     x = data.train.x
     assert metric("identity-drift", Shows(x), data, 0, n=20) == 0
     assert metric("motion-possible", Shows(x), data, 0, n=20) == 1
+    # where all agree the error is none of 0
+    for name in ("identity-drift", "motion-possible"):
+        assert metric(name, Shows(x), data, 0, n=20).error == share_error(20, 20)
     # the second half of another clip: what is shown changes in one of three steps, seldom to the same
     cut = torch.cat([x[:, :2], x.roll(1, 0)[:, 2:]], 1)
     assert 0.2 < metric("identity-drift", Shows(cut), data, 0, n=20) <= 1 / 3

@@ -323,10 +323,18 @@ def test_the_chain_of_advice():
 def test_no_chains_are_advised_where_none_can_move_and_a_bracket_is_of_the_same_path():
     stuck = iwae(heavy(np.random.default_rng(0), 5000, np.where(np.arange(N) < 3, 1.3, 0.05)))
     said = diagnose(
-        stuck.assign_attrs(guide_unchecked="the latent 'k' is discrete; estimator=Enumerate() sums over it")
+        stuck.assign_attrs(
+            guide_unchecked="the latent 'k' is discrete; estimator=Enumerate() sums over it", chains_stand=1
+        )
     )
     assert (said.advice, said.trusted) == (None, False)
     assert "estimator=Enumerate() sums over it" in str(said)
+    # where the check could not be made for another reason, chains are what is left
+    other = diagnose(stuck.assign_attrs(guide_unchecked="the guide of a diffusion is fixed")).advice
+    assert (other.estimator, other.arguments["init"], other.only_flagged) == ("AIS", "guide", True)
+    nowhere = stuck.assign(log_evidence=stuck["log_evidence"] * 0 - np.inf)
+    for said in (nowhere, nowhere.assign_attrs(guide_unchecked="no datum has a finite estimate")):
+        assert (diagnose(said).advice.estimator, "init" in diagnose(said).advice.arguments) == ("AIS", False)
     settings = {"temperatures": 1000, "schedule": "geometric", "acceptance": 0.8, "doubling": True}
     asked = ais().assign_attrs(settings=json.dumps(settings))
     assert diagnose(asked).advice.arguments == {"temperatures": 1000, "schedule": "geometric", "acceptance": 0.8}

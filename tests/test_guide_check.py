@@ -124,6 +124,7 @@ def test_where_no_chain_can_move_the_reason_is_said():
     found = check_guide((model, guide), X, log_evidence((model, guide), X, IWAE(100)))
     assert "from_prior" not in found
     assert "could not be: the latent 'k' is discrete" in diagnose(found).unchecked
+    assert found.attrs["chains_stand"] == 1
 
 
 def test_other_data_are_refused():

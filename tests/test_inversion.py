@@ -144,6 +144,16 @@ def of_the_plane(x):
     return from_arrays(x, None, x[:5], None, x, kind="real", standardize=False)
 
 
+def test_data_on_disk_are_asked_as_those_in_memory(on_disk):
+    whole, asked = of_the_plane(data(40)), Inverted(limit=5, steps=5, restarts=2)
+    assert asked.refusal(linear(), on_disk(whole)) == asked.refusal(linear(), whole) == ""
+    assert asked.run(linear(), on_disk(whole)).numbers == asked.run(linear(), whole).numbers
+    holes = data(40)
+    holes[::2, 0] = torch.nan
+    missing = from_arrays(holes, None, holes, None, holes, kind="real", standardize=False, missing=True)
+    assert asked.refusal(linear(), on_disk(missing)) == "some elements of the data are missing."
+
+
 def test_the_analysis_tells_data_that_are_made_from_those_that_are_not():
     m = linear()
     torch.manual_seed(1)

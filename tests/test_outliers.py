@@ -16,11 +16,13 @@ import pyrogen
 from pyrogen import registry
 from pyrogen.base import HasLogProb, Model
 from pyrogen.data import Split, from_arrays, load
+from pyrogen.data.dataset import alike
 from pyrogen.inference import conformal_p_values, fit, gaps, likelihood_regret, outlier_scores, separation
 from pyrogen.inference.latents.conformal import conformal_bounds
 from pyrogen.inference.latents.outlier_scores import Scorer
 from pyrogen.inference.latents.outliers import Outliers, crowds, shuffled_columns
 from pyrogen.inference.programs.plain import Program
+from pyrogen.inference.runs.probes import like_the_data_of
 
 
 class Ball(Model, HasLogProb):
@@ -356,6 +358,51 @@ def test_data_that_are_their_own_strangers_are_not_told_by_how_they_were_loaded(
         shifted = Outliers(against=named["shifted"])._strangers(data, data.test, 0)[named["shifted"]]
         assert torch.allclose(shifted.x.double() - data.test.x.double(), 8 / sd, atol=1e-5)
         assert shifted.log_jacobian == data.test.log_jacobian
+
+
+@pytest.mark.parametrize(
+    ("own", "settings", "strangers", "drawn"),
+    [
+        ("grey", {"kind": "unit"}, "floats", ("none", False)),
+        ("grey", {"kind": "binary", "binarization": "static"}, "bits", ("none", False)),
+        ("grey", {"kind": "binary", "binarization": "static"}, "grey", ("static", False)),
+        ("bits", {"kind": "binary"}, "grey", ("dynamic", False)),
+        ("floats", {"kind": "unit"}, "grey", ("none", False)),
+        ("grey", {"kind": "unit"}, "grey", ("none", True)),
+    ],
+)
+def test_strangers_are_drawn_as_the_data_were_where_they_have_something_to_draw(
+    own, settings, strangers, drawn, tmp_path
+):
+    rng = np.random.default_rng(0)
+    grey, y = rng.integers(0, 17, (60, 4, 4)).astype(np.uint8), rng.integers(0, 2, 60)
+    grey[0, 0, :2] = 0, 16
+    for name, x in (("grey", grey), ("bits", (grey > 8).astype(np.uint8)), ("floats", rng.random((60, 4, 4)))):
+        np.savez(tmp_path / f"{name}.npz", x_train=x, y_train=y)
+    files = {name: str(tmp_path / f"{name}.npz") for name in ("grey", "bits", "floats")}
+    data = load(files[own], **settings)
+    found = Outliers(against=files[strangers])._strangers(data, data.test, 0)[files[strangers]]
+    assert (found.kind, found.binarization, found.dequantization) == (data.kind, *drawn)
+    assert alike(files[strangers], vars(data)).describe() == alike(files[strangers], data.describe()).describe()
+
+
+def test_other_data_are_put_in_the_units_of_those_that_were_standardized(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, shift in (("own", 0.0), ("other", 8.0)):
+        np.savez(tmp_path / f"{name}.npz", x_train=rng.normal(5 + shift, 2, (90, 3)), y_train=np.arange(90) % 3)
+    np.savez(tmp_path / "wide.npz", x_train=rng.normal(5, 2, (90, 4)), y_train=np.arange(90) % 3)
+    data = load(tmp_path / "own.npz")
+    scale = data.train.view.scale
+    assert scale is not None
+    other = alike(str(tmp_path / "other.npz"), vars(data), scale)
+    raw = load(tmp_path / "other.npz", standardize=False)
+    torch.testing.assert_close(other.test.x, scale(raw.test.x))
+    assert other.standardize
+    model = pyrogen.create("vae", x_shape=(3,), latent_size=1, hidden=(), likelihood="Normal")
+    fit(model, data, epochs=1, folder=tmp_path / "run", progress=False, device="cpu")
+    assert torch.equal(like_the_data_of(tmp_path / "run", model, str(tmp_path / "other.npz")).test.x, other.test.x)
+    with pytest.raises(ValueError, match=r"shape \(4,\), which cannot be standardized as others of shape \(3,\)"):
+        alike(str(tmp_path / "wide.npz"), vars(data), scale)
 
 
 def test_a_split_and_its_tensor_are_the_same_data(digits):

@@ -36,6 +36,9 @@ CLAIM = {
 }
 
 
+OF_TORCH = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
+
+
 def size(model, data, seed, offset=0.0):
     """How large a model is."""
     return model.latent_size + offset + 0.1 * seed
@@ -50,7 +53,8 @@ def broken(model, data, seed, how):
     """Nothing good."""
     if how == "nan":
         return math.nan
-    raise {"refuses": ValueError, "diverges": FloatingPointError, "bug": AttributeError}[how]("it cannot\nbe done")
+    kinds = {"refuses": ValueError, "diverges": FloatingPointError, "bug": AttributeError, "lacks": MemoryError}
+    raise {**kinds, "allocates": RuntimeError}[how](OF_TORCH if how == "allocates" else "it cannot\nbe done")
 
 
 def fake(x_shape, size=20):
@@ -127,6 +131,14 @@ def test_a_control_may_measure_otherwise(zoo, tmp_path):
         ({"metric": "broken", "with": {"how": "nan"}}, "error: claim, seed 0: broken is nan"),
         ({"metric": "broken", "with": {"how": "refuses"}}, "error: claim, seed 0: it cannot be done"),
         ({"metric": "broken", "with": {"how": "diverges"}}, "error: claim, seed 0: it cannot be done"),
+        (
+            {"metric": "broken", "with": {"how": "lacks"}},
+            "error: claim, seed 0: there is not enough memory (it cannot); claim it of a smaller model, or of fewer data.",
+        ),
+        (
+            {"metric": "broken", "with": {"how": "allocates"}},
+            f"error: claim, seed 0: there is not enough memory ({OF_TORCH}); claim it of a smaller model, or of fewer data.",
+        ),
     ],
 )
 def test_what_is_not_proved(zoo, tmp_path, changes, verdict):
@@ -233,23 +245,62 @@ def test_only_what_is_stale_may_be_measured(zoo, tmp_path):
     assert measured == ["b"] * 6 + ["a"] * 6
 
 
-def test_a_measurement_is_bound_to_its_data(zoo, tmp_path):
+def test_a_measurement_is_bound_to_its_data(zoo, tmp_path, caplog):
     path, measured = tmp_path / "proofs" / "fake.json", []
-    registry.choice("metric", "told")(lambda model, data, seed: measured.append(data.name) or size(model, data, seed))
-    control = {"says": "small, on more data", "arguments": {"size": 1}, "data": "grid"}
-    zoo("fake", {**CLAIM, "metric": "told", "control": control})
+    registry.choice("metric", "told")(lambda model, data, seed: measured.append(data.law) or size(model, data, seed))
+    # calls of one name, of which a claim has one data set each
+    of = {which: f"mixed-sources(law={which!r})" for which in ("laplace", "normal")}
+    control = {
+        "says": "small, on other sources",
+        "arguments": {"size": 1},
+        "data": {"name": of["normal"], "kind": "real"},
+    }
+    zoo("fake", {**CLAIM, "metric": "told", "data": of["laplace"], "control": control})
     run("fake", tmp_path)
     proof = json.loads(path.read_text(encoding="utf-8"))
-    sets = {name: dict(load(name).sha256) for name in ("ring", "grid")}
+    other = json.dumps({"kind": "real", "name": of["normal"]})
+    sets = {of["laplace"]: dict(load(of["laplace"]).sha256), other: dict(load(of["normal"]).sha256)}
+    assert sets[of["laplace"]] != sets[other]
     assert proof["claims"][0]["data"] == sets
     measured.clear()
+    caplog.clear()
     run("fake", tmp_path, "--only_stale")
     assert measured == []
-    proof["claims"][0]["data"]["grid"]["test"] = "0" * 12
-    path.write_text(json.dumps(proof), encoding="utf-8")
-    run("fake", tmp_path, "--only_stale")
-    assert measured == ["ring", "grid"] * 2
-    assert json.loads(path.read_text(encoding="utf-8"))["claims"][0]["data"] == sets
+    assert not caplog.text
+    for moved_on in sets:  # the claim's own as well as its control's
+        proof["claims"][0]["data"] = {**sets, moved_on: {**sets[moved_on], "test": "0" * 12}}
+        path.write_text(json.dumps(proof), encoding="utf-8")
+        measured.clear()
+        caplog.clear()
+        run("fake", tmp_path, "--only_stale")
+        assert len(measured) == 4
+        assert f"fake: measured again, since {moved_on} holds other data by now: It is large" in caplog.text
+        assert json.loads(path.read_text(encoding="utf-8"))["claims"][0]["data"] == sets
+
+
+def test_what_was_measured_of_data_that_are_gone_is_kept(zoo, tmp_path, caplog, monkeypatch):
+    path = tmp_path / "proofs" / "fake.json"
+    zoo("fake", CLAIM)
+    zoo("faker", {**CLAIM, "data": "grid"})
+    run("fake*", tmp_path)
+    before = json.loads(path.read_text(encoding="utf-8"))["claims"]
+
+    def gone(wish):
+        if wish["name"] == "ring":
+            raise ValueError("cannot get the ring\nfrom anywhere")
+        return load(**wish)
+
+    monkeypatch.setattr("pyrogen.inference.proofs.prove._data", gone)
+    proofs = prove("fake*", folder=path.parent, progress=False, only_stale=True)  # the entries after it are looked at
+    assert [proof.entry for proof in proofs] == ["fake", "faker"]
+    (kept,) = json.loads(path.read_text(encoding="utf-8"))["claims"]
+    assert {k: kept[k] for k in ("values", "data", "verdict")} == {
+        k: before[0][k] for k in ("values", "data", "verdict")
+    }
+    assert "fake: kept, though its data cannot be loaded (cannot get the ring): It is large | wide." in caplog.text
+    # without a word of what it holds it is measured, and the record says why there is no answer
+    run("fake", tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8"))["claims"][0]["error"].startswith("claim, seed 0: cannot get")
 
 
 def _bound() -> list[tuple[str, str]]:

@@ -603,6 +603,7 @@ def test_a_datum_that_lost_a_chain_is_judged_by_the_others_and_is_not_well(monke
     tree = sample_posterior((pca.model, pca.guide), pca.x, draws=200, warm_up=150)
     tree["posterior_q"]["z"] = tree["posterior"]["z"].copy()  # the encoder is right
     tree["diagnostics"]["r_hat"] = tree["diagnostics"]["r_hat"] * 0 + 1
+    tree.attrs["beware"] = ""
     monkeypatch.setattr(single_data, "sample_posterior", lambda *asked, **settings: tree)
     assert SingleData().run(None, load("digits")).verdict == "well"
     z = tree["posterior"]["z"].values.astype(np.float64)
@@ -618,6 +619,17 @@ def test_a_datum_that_lost_a_chain_is_judged_by_the_others_and_is_not_well(monke
     finding = SingleData().run(None, load("digits"))
     assert finding.verdict == "open"
     assert "of the datum 0 among 6 some chains never moved" in finding.says
+    assert "Of 6 test data the chains of 6 have met" in finding.says
+    # where all have lost one, the others are judged still
+    tree["diagnostics"]["lost"] = tree["diagnostics"]["lost"].copy(data=[1] * 6)
+    assert "Of 6 test data the chains of 6 have met" in SingleData().run(None, load("digits")).says
+    # an encoder that is far off on just that datum is seen
+    off = tree["posterior_q"]["z"].values.copy()
+    off[:, :, 0] += 5 * off[:, :, 0].reshape(-1, off.shape[-1]).std(0)
+    tree["posterior_q"]["z"] = tree["posterior_q"]["z"].copy(data=off)
+    finding = SingleData().run(None, load("digits"))
+    assert finding.verdict == "beware"
+    assert "1 of 6 data have a latent that is off by more than 1 sd" in finding.says
 
 
 def test_the_analysis_answers_and_says_where_it_does_not_apply():

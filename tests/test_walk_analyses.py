@@ -14,6 +14,7 @@ from pyrogen.inference.latents.anatomy import Anatomy
 from pyrogen.inference.latents.midpoint_analysis import MidpointAnalysis
 from pyrogen.inference.latents.walk_analysis import Walks
 from pyrogen.inference.latents.walks import corners, interpolate, reconstruct_by_chance
+from pyrogen.inference.representations import attribute_analysis
 from pyrogen.inference.representations.attribute_analysis import AttributeAnalysis
 from pyrogen.registry import choices, make
 
@@ -132,6 +133,13 @@ def test_attributes_of_linear_codes_are_told_and_changed(components, digits):
     assert many["gain"]["value"] > 5 * many["gain"]["error"]
     assert {p.name for p in found.pictures} == {"attribute-labels", "attribute-effects", "attribute-walk"}
     json.dumps(found.numbers)
+
+
+def test_attributes_are_asked_of_all_labels_that_are_known(components, monkeypatch):
+    few = load("digits", kind="unit", dequantization=False, labels=200)
+    monkeypatch.setattr(attribute_analysis, "MOST", 100)
+    found = AttributeAnalysis(labels=(2,), draws=5).run(components(12), few)
+    assert found.numbers["probe"]["score"]["n"] == 100
 
 
 def test_bits_are_shown_as_the_judge_knows_them():

@@ -63,6 +63,17 @@ def test_each_question_that_has_an_answer_is_asked_once():
     assert found.hits([*pairs, pairs[0]], 1) == found.hits(pairs, 1)
 
 
+def test_questions_that_say_their_answer_are_no_questions():
+    """Of three words with one partner the answer is always one of the question's own words."""
+    words = ("walk", "run", "drive", "go", "cat", "cats")
+    found = WordVectors(words, torch.eye(6, dtype=torch.float64))
+    pairs = [(word, "go") for word in words[:3]]
+    with pytest.raises(ValueError, match=r"0 of 3 pairs with vectors have a question .* an error needs 3"):
+        found.hits(pairs)
+    # one more pair asks all four once, of another answer
+    assert found.hits([*pairs, ("cat", "cats")], 6).n == 4
+
+
 def test_the_same_seed_gives_the_same_vectors(grammar):
     one, again, other = (word_vectors(grammar, 5, shuffled=True, seed=s) for s in (0, 0, 1))
     assert torch.equal(one.vectors, again.vectors)

@@ -31,7 +31,9 @@ def limits_of(data: Data, x: Tensor | None = None) -> Bounds:
     limits = kind_named(data.kind).limits
     if limits is not None:
         return limits
-    low, high = data.train.x.amin(0), data.train.x.amax(0)
+    ends = [(part.amin(0), part.amax(0)) for part in data.train.chunks()]  # they may lie on disk
+    low, high = (torch.stack(end) for end in zip(*ends, strict=True))
+    low, high = low.amin(0), high.amax(0)
     return (low, high) if x is None else (low.minimum(x.amin(0).to(low)), high.maximum(x.amax(0).to(high)))
 
 

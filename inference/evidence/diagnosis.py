@@ -153,7 +153,9 @@ def _next(evidence: xr.Dataset, broken: bool, flagged: int) -> Advice | None:
         return None
     if int(a["num_samples"]) < ENOUGH or not averages(evidence):
         return Advice("more draws, averaged inside the logarithm", "IWAE", {"k": ENOUGH}, False, a)
-    if "guide_unchecked" in a:  # no chain can move in these latents, and the reason names what can
+    if "chains_stand" in a:  # the reason that no chain can move in these latents names what can
         return None
+    if not np.isfinite(evidence["log_evidence"].values).any():  # nor would chains that start where the guide draws
+        return _from_prior(evidence)
     says = "annealed chains from the guide" + (", on the flagged data alone" if flagged else "")
     return Advice(says, "AIS", {"temperatures": 1000, "init": "guide"}, flagged > 0, a)

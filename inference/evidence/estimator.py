@@ -106,7 +106,8 @@ def log_evidence(
         Attributes say bound, estimator, data and seed.
 
     Raises:
-        ValueError: the model or the data cannot be scored by this estimator, or there is not enough memory.
+        ValueError: the model or the data cannot be scored by this estimator.
+        MemoryError: there is not enough memory; the sentence says what to lower.
     """
     at_least(1, chunk_size=chunk_size)
     model, x, y, split = taken(pair, x, y)

@@ -53,8 +53,8 @@ def check_guide(
 
     Returns:
         The estimate with ``from_prior`` and ``from_prior_se`` over ``datum``, nan where it was not checked; as it was where
-        it owes the guide nothing; and with the attribute ``guide_unchecked``, a reason, where no chain can move in the
-        latents, or come anywhere in them, as in those of a diffusion.
+        it owes the guide nothing; and with the attribute ``guide_unchecked``, a reason, where no chain could be asked: of a
+        diffusion, of no finite datum, or, with ``chains_stand`` too, where none can move in the latents.
 
     Raises:
         ValueError: chains from the guide, fewer than 1 datum, or data that are not those of the estimate.
@@ -78,7 +78,7 @@ def check_guide(
     try:
         found = log_evidence(pair, some, replace(estimator), seed, labels)
     except ValueError as error:  # discrete latents, a sphere: chains cannot move in them
-        return evidence.assign_attrs(guide_unchecked=first_line(error).removesuffix("."))
+        return evidence.assign_attrs(guide_unchecked=first_line(error).removesuffix("."), chains_stand=1)
     for key in ("fingerprint", "fingerprint_y"):
         if key in evidence.coords and not np.array_equal(evidence[key].values[rows], found[key].values):
             raise ValueError("check_guide was given other data than those of the estimate; give the same x and y.")

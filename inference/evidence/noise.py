@@ -98,8 +98,8 @@ def observe(
         y: conditions of x_valid, where the model is conditional.
 
     Raises:
-        ValueError: the model has no generator, data do not fit it, its evidence has no maximum in the range, or there is not
-            enough memory.
+        ValueError: the model has no generator, data do not fit it, or its evidence has no maximum in the range.
+        MemoryError: there is not enough memory; the sentence says what to lower.
     """
     _, x, y, _ = taken(model, x_valid, y)
     spread, dimensions = _spread(model, x, y, seed), x[0].numel()

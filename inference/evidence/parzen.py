@@ -71,7 +71,8 @@ class KDE(Estimator):
         Bandwidths are tried in equal ratios from 1/200 of the data's spread to twice that.
 
         Raises:
-            ValueError: the model is conditional, the best is at an end of the range, or there is not enough memory.
+            ValueError: the model is conditional, or the best is at an end of the range.
+            MemoryError: there is not enough memory; the sentence says what to lower.
         """
         x = (x_valid.x if isinstance(x_valid, Split) else x_valid).to(model.device).flatten(1).double()
         spread = float(x.var(0).mean().sqrt())

@@ -70,7 +70,8 @@ def log_weights(
         float64 nats with dimensions ``(sample, datum)``.
 
     Raises:
-        ValueError: data that do not fit, a point-mass guide, programs that have no weight per datum, or not enough memory.
+        ValueError: data that do not fit, a point-mass guide, or programs that have no weight per datum.
+        MemoryError: there is not enough memory; the sentence says what to lower.
     """
     at_least(1, num_samples=num_samples, chunk_size=chunk_size)
     model, x, y, _ = taken(pair, x, y)

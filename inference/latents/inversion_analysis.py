@@ -43,7 +43,7 @@ class Inverted(Analysis):
             return f"{type(model).__name__} has an encoder, whose reconstructions say it."
         if not isinstance(model, HasGenerator):
             return f"{type(model).__name__} makes no data from latents."
-        if data.test.x.isnan().any():
+        if data.test.spread(self.limit).x.isnan().any():  # of what is read: the others may lie on disk
             return "some elements of the data are missing."
         if len(data.test) < 2:
             return "there are fewer than two test data."
@@ -60,7 +60,7 @@ class Inverted(Analysis):
         found, floor = (invert(model, x, y, steps=self.steps, restarts=self.restarts, seed=seed) for x in (part.x, own))
         spread = float((part.x - part.x.mean(0)).double().square().flatten(1).sum(1).mean())
         real, made = (_left(one, spread) for one in (found, floor))
-        agreed = mean(found.agreed)
+        agreed = mean(found.agreed).of_share()
         sound = made.value < 1 - CAN
         verdict: Verdict = "open" if not sound else "well" if real.value < 1 - CAN else "beware"
         says = (

@@ -33,6 +33,20 @@ class Measured(NamedTuple):
         """The same mean of what is true or false, whose error is none of 0 where all agree, see :func:`share_error`."""
         return self if self.error > 0 else self._replace(error=share_error(self.value * self.n, self.n))
 
+    def of_gain(self) -> Measured:
+        """The same mean difference of two such shares, paired, whose error is none of 0 where no datum differs from another.
+
+        √(N d² + 1 − (N d)² / (N + 2)) / (N + 2), that of :func:`paired_shares` of N differences d.
+        """
+        n, total = self.n + 2, self.n * self.value
+        error = math.sqrt(max(self.n * self.value**2 + 1 - total**2 / n, 0.0)) / n
+        return self if self.error > 0 else self._replace(error=error)
+
+    def root(self) -> Measured:
+        """Its square root, which changes by half as large a share: the error e / 2√v, to first order; NaN of 0."""
+        value = math.sqrt(self.value)
+        return self._replace(value=value, error=self.error / (2 * value) if value else math.nan)
+
     def less(self, other: Measured) -> Measured:
         """Its difference to a number of independent draws."""
         return Measured(self.value - other.value, math.hypot(self.error, other.error), min(self.n, other.n))
@@ -72,6 +86,12 @@ def mean(values: Tensor) -> Measured:
     return Measured(
         float(wide.mean()), float(wide.std()) / math.sqrt(len(wide)) if len(wide) > 1 else math.nan, len(wide)
     )
+
+
+def spread(values: Tensor) -> Measured:
+    """Σ_d Var of independent vectors ``(N, ...)``, their squared distance from their mean, and its error, to first order."""
+    wide = values.double().flatten(1)
+    return mean((wide - wide.mean(0)).square().sum(1) * (len(wide) / max(len(wide) - 1, 1)))
 
 
 def ratio(over: Tensor, under: Tensor) -> Measured:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,8 +10,8 @@ import xarray as xr
 from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
-from pyrogen.data import Data, Split, load
-from pyrogen.data.dataset import found_again
+from pyrogen.data import Data, Split
+from pyrogen.data.dataset import alike
 from pyrogen.figures import outlier_plots, plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
@@ -50,7 +49,7 @@ class Outliers(Analysis):
 
     Args:
         against: a data set of strangers by its name, in the shape and kind of the model's data, beside those that are made;
-            it is drawn, resized and standardized as the model's data were, by the statistics of these.
+            it is drawn, resized and standardized as the model's data were, see :func:`~pyrogen.data.dataset.alike`.
         limit: data of each set that are looked at.
         draws: of IWAE, for each datum, where log p(x) is not known exactly.
         steps: of the optimization of each posterior, for likelihood regret.
@@ -107,9 +106,7 @@ class Outliers(Analysis):
         if self.against is None:
             return made
         # drawn as the data were, and standardized by what the model knows: else a score tells loaders apart
-        said = found_again(vars(data))
-        drawn = {name: said[name] for name in ("kind", "binarization", "dequantization", "seed", "size")}
-        other = load(self.against, **drawn, standardize=False if data.kind == "real" else None)
+        other = alike(self.against, vars(data), data.train.view.scale)
         if other.x_shape != data.x_shape:
             raise ValueError(
                 f"against={self.against!r} has data of shape {tuple(other.x_shape)}, and {data.name!r} of "
@@ -117,9 +114,7 @@ class Outliers(Analysis):
             )
         some = other.test.spread(len(test))
         y = None if test.y is None else test.y[: len(some)]  # a conditional model asks for some y of strangers too
-        scale = test.view.scale
-        x = some.x if scale is None else scale(some.x)
-        return {self.against: Split(x, y, self.against, replace(some.view, scale=scale)), **made}
+        return {self.against: Split(some.x, y, self.against, some.view), **made}
 
     def _finding(
         self,

@@ -133,7 +133,8 @@ class SingleData(Analysis):
 
     def _judge(self, tree: xr.DataTree, found: xr.Dataset) -> tuple[Verdict, str, str]:
         chains = tree["diagnostics"].to_dataset()
-        joined: np.ndarray = (chains["r_hat"].values <= MET) & (chains["lost"].values == 0)
+        # a datum with a lost chain is judged by those that moved
+        joined: np.ndarray = chains["r_hat"].values <= MET
         shift, ratio = found["shift"].values[joined], found["ratio"].values[joined]
         if not joined.any():
             return "open", f"The chains of none of {len(joined)} data have met: {tree.attrs['beware']}.", SLOWER
@@ -151,7 +152,8 @@ class SingleData(Analysis):
             worst = int(off.any(1).sum())
             more = f" {worst} of {joined.sum()} data have a latent that is off by more than {FAR:g} sd, or an sd off by 30 %."
             return "beware", says + more, "take draws of `sample_posterior(run, x)` where a single datum matters"
-        return ("well", says, "") if joined.all() else ("open", f"{says} But {tree.attrs['beware']}.", SLOWER)
+        beware = tree.attrs["beware"]
+        return ("open", f"{says} But {beware}.", SLOWER) if beware else ("well", says, "")
 
     def _pictures(self, tree: xr.DataTree) -> list[Picture]:
         exact, encoder = (draws.swapaxes(0, 1) for draws in _beside(tree))

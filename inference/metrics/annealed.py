@@ -14,6 +14,8 @@ from pyrogen.data import Data
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.noise import Observed, observe
+from pyrogen.inference.latents.measured import mean
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
@@ -30,7 +32,7 @@ def annealed_error(
     chains: int = 64,
     num_data: int = 32,
     cells: int = 4000,
-) -> float:
+) -> WithError:
     """Mean distance in nats of AIS from quadrature, for a generator of two latents with noise fitted on validation data.
 
     1/N Σₙ |AIS(xₙ) − log ∫ p(z) N(xₙ; g(z), σ²I) dz| over N test data, the integral on a grid.
@@ -42,13 +44,13 @@ def annealed_error(
     pair, exact = _answer(model, data, x, seed, cells)
     estimator = AIS(temperatures, chains, schedule="geometric", doubling=False)
     annealed = log_evidence(pair, x, estimator, seed=seed)["log_evidence"].values
-    return float(abs(torch.from_numpy(annealed) - exact).mean())
+    return WithError.of(mean(abs(torch.from_numpy(annealed) - exact)))
 
 
 def _answer(model: Model, data: Data, x: Tensor, seed: int, cells: int) -> tuple[Observed, Tensor]:
     """The generator with its noise and the exact answers: minutes of work that a claim and its control have in common."""
     # training moves weights in place, and their versions tell
-    key = (data.name, len(x), seed, cells, tuple(p._version for p in model.parameters()))
+    key = (repr(data.describe()), len(x), seed, cells, tuple(p._version for p in model.parameters()))
     known = _answers.setdefault(model, {})
     if key not in known:
         pair = observe(model, data.valid, temperatures=300, num_data=64, seed=seed)

@@ -14,7 +14,7 @@ from pyrogen.data import Data
 from pyrogen.inference.attacks.activation import STEPS, maximize_activation
 from pyrogen.inference.attacks.attack import Attack, ProjectedGradient, asked, log_odds
 from pyrogen.inference.attacks.robustness import labelled, limits_of, robustness, unattackable
-from pyrogen.inference.latents.measured import Measured, paired_shares
+from pyrogen.inference.latents.measured import Measured, mean, paired_shares, share
 from pyrogen.inference.metrics.judge import SupportVectors
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.registry import choice
@@ -31,7 +31,7 @@ def robust_accuracy(
     attack: Asked = "ProjectedGradient",
     against: Model | None = None,
     in_errors: bool = False,
-) -> float:
+) -> WithError:
     """The fraction of test data, moved by an attack by up to ε, whose class is named rightly.
 
     With another model by how much it exceeds that of the other, each attacked for itself; in units of the difference's
@@ -43,7 +43,7 @@ def robust_accuracy(
         )
     right = _right(model, data, seed, epsilon, attack)
     if against is None:
-        return float(right.double().mean())
+        return WithError.of(share(right))
     return _value(paired_shares(right, _right(against, data, seed, epsilon, attack)), in_errors)
 
 
@@ -56,7 +56,7 @@ def attack_advantage(
     attack: Asked = "ProjectedGradient",
     over: Asked = "FastGradient",
     in_errors: bool = False,
-) -> float:
+) -> WithError:
     """By how much larger a fraction of test data one attack deceives the classifier of than another at the same ε.
 
     In units of the difference's standard error, paired datum by datum, if ``in_errors``.
@@ -88,7 +88,7 @@ def activation(
     each: int = 10,
     recognized: bool = False,
     trust: float = 0.95,
-) -> float:
+) -> WithError:
     """The least probability of a class that noise has after it was climbed towards that class.
 
     ``each`` of every class; or, if ``recognized``, the fraction of them that a support vector machine takes for the class,
@@ -99,14 +99,14 @@ def activation(
     target = torch.arange(data.classes or 0, device=model.device).repeat(each)
     found = maximize_activation(model, target, model.x_shape, steps, bounds=limits_of(data), seed=seed)
     if not recognized:
-        return float(found.probability.min())
-    return float((SupportVectors(trust=trust).of(data).names(found.x) == target.cpu()).double().mean())
+        return WithError(float(found.probability.min()))
+    return WithError.of(share(SupportVectors(trust=trust).of(data).names(found.x) == target.cpu()))
 
 
 @choice("metric", "targeted-attack")
 def targeted_attack(
     model: Model, data: Data, seed: int, way: float = 0.7, steps: int = 40, straight: bool = False
-) -> float:
+) -> WithError:
     """The mean probability of a wrong class that test data have after they were moved towards it, in Euclidean distance.
 
     The targets are all other classes in turn, and ε is ``way`` times the mean distance from test data to the nearest training
@@ -118,11 +118,11 @@ def targeted_attack(
     nearest = _nearest(x, target, data)
     if straight:
         with asked(model) as logits:
-            return float(log_odds(logits(x + way * (nearest - x)), target).sigmoid().mean())
+            return WithError.of(mean(log_odds(logits(x + way * (nearest - x)), target).sigmoid()))
     epsilon = way * float((nearest - x).flatten(1).norm(dim=1).mean())
     bounds = limits_of(data, x)
     found = ProjectedGradient("2", steps)(model, x, target, epsilon, targeted=True, bounds=bounds, seed=seed)
-    return float(found.probability.mean())
+    return WithError.of(mean(found.probability))
 
 
 def _nearest(x: Tensor, target: Tensor, data: Data) -> Tensor:
@@ -140,7 +140,5 @@ def _right(model: Model, data: Data, seed: int, epsilon: float, attack: Asked) -
     return torch.from_numpy(robustness(model, data, [epsilon], attack, seed)["right"].values[0])
 
 
-def _value(difference: Measured, in_errors: bool) -> float:
-    if in_errors:
-        return difference.value / difference.error
-    return WithError.of(difference)
+def _value(difference: Measured, in_errors: bool) -> WithError:
+    return WithError(difference.value / difference.error) if in_errors else WithError.of(difference)

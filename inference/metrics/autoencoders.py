@@ -16,7 +16,9 @@ from torch.nn.functional import cross_entropy
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.data import Data
 from pyrogen.data.procedural import Circle, Curve, SparseModel, Spiral
+from pyrogen.inference.latents.measured import crossed, mean, ratio
 from pyrogen.inference.metrics.codes import encoder_of
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.objectives.penalized import jacobian
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.nets import Dictionary
@@ -26,10 +28,10 @@ CURVES: Mapping[str, Callable[[], Curve]] = {"spiral": Spiral, "circle": Circle}
 
 
 @choice("metric", "psnr-gain")
-def psnr_gain(model: Model, data: Data, seed: int, noise: float, against: Model | None = None) -> float:
+def psnr_gain(model: Model, data: Data, seed: int, noise: float, against: Model | None = None) -> WithError:
     """Decibels that noisy test data gain in signal-to-noise ratio by being reconstructed, or over another's reconstructions.
 
-    10 log₁₀ Σ ‖x̃ − x‖² / Σ ‖r(x̃) − x‖² with x̃ = x + noise · ε, ε ~ N(0, I); against r′, its error stands above.
+    10 log₁₀ Σ ‖x̃ − x‖² / Σ ‖r(x̃) − x‖² with x̃ = x + noise · ε, ε ~ N(0, I); against r′, its distances stand above.
     Reference: Vincent et al. 2008, Extracting and composing robust features with denoising autoencoders.
     """
     x = data.test.x
@@ -37,14 +39,16 @@ def psnr_gain(model: Model, data: Data, seed: int, noise: float, against: Model 
         noisy = x + noise * torch.randn(x.shape)
     before = noisy if against is None else _reconstructed(against, noisy, "psnr-gain")
     after = _reconstructed(model, noisy, "psnr-gain")
-    return 10 * math.log10(float((before - x).double().square().sum() / (after - x).double().square().sum()))
+    found = ratio(*((made - x).double().flatten(1).square().sum(1) for made in (before, after)))
+    return WithError(10 * math.log10(found.value), 10 / math.log(10) * found.error / found.value)
 
 
 @choice("metric", "score-cosine")
-def score_cosine(model: Model, data: Data, seed: int, noise: float) -> float:
+def score_cosine(model: Model, data: Data, seed: int, noise: float) -> WithError:
     """How well r(x̃) − x̃ points along the score of noisy data on the curve, ∇ log p_σ(x̃): their cosine as fields.
 
-    E ⟨g, s⟩ / √(E ‖g‖² E ‖s‖²) over x̃ = x + σ ε, with g = (r(x̃) − x̃)/σ², whose best value is s itself.
+    E ⟨g, s⟩ / √(E ‖g‖² E ‖s‖²) over x̃ = x + σ ε, with g = (r(x̃) − x̃)/σ², whose best value is s itself; its error is that of
+    the three means together, to first order.
     Reference: Alain & Bengio 2014, arXiv:1211.4246, theorem 1; Miyasawa 1961.
     """
     curve = _curve(data, "score-cosine")
@@ -52,23 +56,24 @@ def score_cosine(model: Model, data: Data, seed: int, noise: float) -> float:
         noisy = data.test.x + noise * torch.randn(data.test.x.shape)
     field = (_reconstructed(model, noisy, "score-cosine") - noisy).double() / noise**2
     score = curve.score(noisy, noise)
-    return float((field * score).sum() / (field.norm() * score.norm()))
+    value = float((field * score).sum() / (field.norm() * score.norm()))
+    both, mine, true = ((a * b).flatten(1).sum(1) for a, b in ((field, score), (field, field), (score, score)))
+    moves = value * (mine / mine.mean() + true / true.mean()) / 2 - both / (mine.mean() * true.mean()).sqrt()
+    return WithError(value, mean(moves).error)
 
 
 @choice("metric", "jacobian-shrinkage")
-def jacobian_shrinkage(model: Model, data: Data, seed: int, against: Model) -> float:
+def jacobian_shrinkage(model: Model, data: Data, seed: int, against: Model) -> WithError:
     """By which factor the codes of test data move less with x than those of another model.
 
     √(E ‖∂f′/∂x‖²_F / E ‖∂f/∂x‖²_F). Reference: Rifai et al. 2011, Contractive auto-encoders, section 5.
     """
-    mine, other = (
-        _jacobians(m, data, "jacobian-shrinkage").flatten(1).square().sum(1).mean() for m in (model, against)
-    )
-    return math.sqrt(float(other / mine))
+    mine, other = (_jacobians(m, data, "jacobian-shrinkage").flatten(1).square().sum(1) for m in (model, against))
+    return WithError.of(ratio(other, mine).root())
 
 
 @choice("metric", "tangent-cosine")
-def tangent_cosine(model: Model, data: Data, seed: int) -> float:
+def tangent_cosine(model: Model, data: Data, seed: int) -> WithError:
     """How well the direction in which codes move most is that of the curve: mean |⟨v, τ⟩| over the test data.
 
     v is the leading right singular vector of ∂f/∂x, τ the unit tangent. Random directions of D dimensions have about √(2/πD).
@@ -76,7 +81,7 @@ def tangent_cosine(model: Model, data: Data, seed: int) -> float:
     """
     curve = _curve(data, "tangent-cosine")
     leading = torch.linalg.svd(_jacobians(model, data, "tangent-cosine")).Vh[:, 0]
-    return float((leading * curve.tangents(data.test.x)).sum(-1).abs().mean())
+    return WithError.of(mean((leading * curve.tangents(data.test.x)).sum(-1).abs()))
 
 
 @choice("metric", "dictionary-cosine")
@@ -97,10 +102,11 @@ def dictionary_cosine(model: Model, data: Data, seed: int) -> float:
 
 
 @choice("metric", "mean-activation")
-def mean_activation(model: Model, data: Data, seed: int) -> float:
+def mean_activation(model: Model, data: Data, seed: int) -> WithError:
     """The mean of all codes of the test data, 1/NJ Σₙⱼ zₙⱼ. Reference: Ng 2011, Sparse autoencoder."""
     with evaluating(model):
-        return float(encoder_of(model, "mean-activation").code(data.test.x.to(model.device)).double().mean())
+        codes = encoder_of(model, "mean-activation").code(data.test.x.to(model.device))
+    return WithError.of(mean(codes.double().flatten(1).mean(1)))
 
 
 @choice("metric", "energy-distance")
@@ -128,20 +134,20 @@ def energy_distance(
 @choice("metric", "labels-saved")
 def labels_saved(
     model: Model, data: Data, seed: int, against: Model, labels: int, more: int, draws: int = 10, steps: int = 200
-) -> float:
+) -> WithError:
     """Test error of a classifier of ``more`` labels on another model's encoder, less that of ``labels`` on this one's.
 
     Both encoders, with a linear layer on their codes, are fine-tuned on labels that are drawn evenly; the errors are means
-    over draws. At 0 or above, ``more − labels`` labels were saved. Reference: Erhan et al. 2010, Why does unsupervised
-    pre-training help deep learning?
+    over draws, and their difference is paired draw by draw and datum by datum. At 0 or above, ``more − labels`` labels were
+    saved. Reference: Erhan et al. 2010, Why does unsupervised pre-training help deep learning?
     """
-    few = [_error(model, data, labels, 1000 * seed + draw, steps) for draw in range(draws)]
-    many = [_error(against, data, more, 1000 * seed + draw, steps) for draw in range(draws)]
-    return (sum(many) - sum(few)) / draws
+    few = [_wrong(model, data, labels, 1000 * seed + draw, steps) for draw in range(draws)]
+    many = [_wrong(against, data, more, 1000 * seed + draw, steps) for draw in range(draws)]
+    return WithError.of(crossed(torch.stack(many) - torch.stack(few)).of_gain())
 
 
-def _error(model: Model, data: Data, labels: int, seed: int, steps: int) -> float:
-    """The test error of a copy of the encoder with a linear head, fine-tuned on so many labels of each class together."""
+def _wrong(model: Model, data: Data, labels: int, seed: int, steps: int) -> Tensor:
+    """Where the encoder with a linear head, copied and fine-tuned on so many labels in all, errs on test data, ``(N,)``."""
     test = data.test.known()
     if data.train.y is None or test.y is None or data.classes is None:
         raise ValueError(f"labels-saved needs labels, and {data.name!r} has none.")
@@ -162,7 +168,7 @@ def _error(model: Model, data: Data, labels: int, seed: int, steps: int) -> floa
             cross_entropy(head(encoder.code(x)), y).backward()
             optimizer.step()
         with evaluating(copied):
-            return float((head(encoder.code(test.x)).argmax(1) != test.y).double().mean())
+            return (head(encoder.code(test.x)).argmax(1) != test.y).double()
 
 
 def _reconstructed(model: Model, x: Tensor, metric: str) -> Tensor:

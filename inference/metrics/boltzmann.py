@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import Batch, HasFreeEnergy, Model, Objective, Player
 from pyrogen.data import Data
+from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.training.fit import fit
 from pyrogen.optim import Adam, Optim
@@ -42,7 +43,7 @@ class ExactLikelihood(Objective):
 @choice("metric", "gap-to-exact-gradient")
 def gap_to_exact_gradient(
     model: Model, data: Data, seed: int, epochs: int, lr: float | None = None, batch_size: int | None = None
-) -> float:
+) -> Nats:
     """Nats per datum by which a model stays below one of the same size trained by the exact gradient, on the training data.
 
     1/N Σₙ [log p*(xₙ) − log p(xₙ)], log p(x) = −F(x) − log Σ_x′ exp(−F(x′)) by enumeration of binary x′. The rival starts
@@ -57,14 +58,16 @@ def gap_to_exact_gradient(
     objective = ExactLikelihood()
     fit(rival, data, objective, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, device=str(model.device),
         validate=False, progress=False)  # fmt: skip
-    return _log_likelihood(rival, data.train.x) - _log_likelihood(model, data.train.x)
+    return Nats((_log_likelihood(rival, data.train.x) - _log_likelihood(model, data.train.x)).cpu().numpy())
 
 
-def _log_likelihood(model: Any, x: Tensor) -> float:
+def _log_likelihood(model: Any, x: Tensor) -> Tensor:
+    """log p(x) of each datum, ``(N,)`` in float64."""
     states = _states(model)
     with evaluating(model):
         log_partition = torch.logsumexp(-model.free_energy(states.to(model.device)).double(), 0)
-        return float((-model.free_energy(x.to(model.device)).double() - log_partition).mean())
+        found: Tensor = -model.free_energy(x.to(model.device)).double() - log_partition
+    return found
 
 
 def _states(model: Any) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from pyrogen.base import HasCritic, HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.data.sprites_reading import Frames
-from pyrogen.inference.latents.measured import mean
+from pyrogen.inference.latents.measured import mean, share
 from pyrogen.inference.metrics.sprites import reader_of
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -42,7 +42,7 @@ def identity_drift(model: Model, data: Data, seed: int, n: int = 200, of: Clips 
     found = _frames(model, data, seed, n, of)
     seen = found.visible >= SEEN
     kept = (found.modes[:, 1:] == found.modes[:, :-1]) & seen[:, 1:] & seen[:, :-1]
-    return WithError.of(mean((~kept).double().mean(1)))
+    return WithError.of(mean((~kept).double().mean(1)).of_share())
 
 
 @choice("metric", "motion-possible")
@@ -58,7 +58,7 @@ def motion_possible(model: Model, data: Data, seed: int, n: int = 200) -> WithEr
     steps = reader_of(data).sprites.steps.flatten(0, 1)
     slowest = float(steps.abs().amax(1).min())
     near = (moves.unsqueeze(2) - steps).abs().amax(-1) <= SHARE_OF_STEP * slowest
-    return WithError.of(mean((near.all(1).any(-1) & (found.visible >= SEEN).all(1)).double()))
+    return WithError.of(share(near.all(1).any(-1) & (found.visible >= SEEN).all(1)))
 
 
 @choice("metric", "shuffled-frames-caught")
@@ -81,7 +81,7 @@ def shuffled_frames_caught(model: Model, data: Data, seed: int, n: int = 200) ->
     shuffled = x.gather(1, orders.reshape(*orders.shape, 1, 1, 1).expand_as(x))
     with evaluating(model), seeded(seed, model.device), torch.no_grad():
         told, mixed = (model.criticize({"x": clips}) for clips in (x, shuffled))
-    return WithError.of(mean((told > mixed).double()))
+    return WithError.of(share(told > mixed))
 
 
 def _frames(model: Model, data: Data, seed: int, n: int, of: Clips = "samples") -> Frames:

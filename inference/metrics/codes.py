@@ -9,6 +9,8 @@ from torch import Tensor
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data, Split
+from pyrogen.inference.latents.measured import ratio, share
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
@@ -16,7 +18,7 @@ BLOCK = 1000  # data that are compared with all others at once
 
 
 @choice("metric", "neighbour-accuracy")
-def neighbour_accuracy(model: Model, data: Data, seed: int) -> float:
+def neighbour_accuracy(model: Model, data: Data, seed: int) -> WithError:
     """The fraction of test data whose nearest training datum of known label, in the space of codes, bears the same.
 
     1/N Σₙ 1[y(argmin_m ‖z(xₙ) − z(x_m)‖) = yₙ]. Reference: Cover & Hart 1967; as a score of codes: Donahue et al. 2017,
@@ -29,7 +31,7 @@ def neighbour_accuracy(model: Model, data: Data, seed: int) -> float:
     known = codes_of(encoder, train)
     # a block at a time: all distances of MNIST are 5 GB
     nearest = torch.cat([torch.cdist(part, known).argmin(1) for part in codes_of(encoder, test).split(BLOCK)])
-    return float((train.y[nearest] == test.y).double().mean())
+    return WithError.of(share(train.y[nearest] == test.y))
 
 
 @choice("metric", "angle-to-pca")
@@ -53,7 +55,7 @@ def angle_to_pca(model: Model, data: Data, seed: int) -> float:
 
 
 @choice("metric", "error-over-pca")
-def error_over_pca(model: Model, data: Data, seed: int) -> float:
+def error_over_pca(model: Model, data: Data, seed: int) -> WithError:
     """Squared error of reconstructed test data over that of as many principal components fitted to the training data.
 
     Σ ‖x − E p(x|z(x))‖² / Σ ‖x − m − PPᵀ(x − m)‖². Below 1 the codes hold more than linear ones of the same size.
@@ -66,7 +68,7 @@ def error_over_pca(model: Model, data: Data, seed: int) -> float:
         mean = encoder.reconstruct(test.x, test.y).double().cpu().flatten(1)
     basis, centre = _components(data, encoder.latent_size), data.train.x.flatten(1).double().mean(0)
     linear = centre + (x - centre) @ basis @ basis.T
-    return float((x - mean).square().sum() / (x - linear).square().sum())
+    return WithError.of(ratio(*((x - made).square().sum(1) for made in (mean, linear))))
 
 
 def encoder_of(model: Model, metric: str) -> HasPosterior:

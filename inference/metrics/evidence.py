@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from pyrogen.axes import Distribution
-from pyrogen.base import Batch, Model, Pair
+from pyrogen.base import Model, Pair
 from pyrogen.data import Data
 from pyrogen.distributions.levels import Levels
 from pyrogen.inference.evidence.comparison import listed, shared_variance
 from pyrogen.inference.evidence.estimator import log_evidence
-from pyrogen.inference.objectives.elbo import ELBO
+from pyrogen.inference.latents.measured import mean, ratio
+from pyrogen.inference.metrics.with_error import WithError
+from pyrogen.inference.objectives.elbo import divergences
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import Site, latents, log_prob, particles, record
 from pyrogen.inference.programs.supports import unwrap
@@ -127,29 +129,41 @@ def law_gap(model: Model, data: Data, seed: int, estimator: Mapping[str, Any] | 
 
 
 @choice("metric", "rate")
-def rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> float:
+def rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> WithError:
     """Nats that the codes of the test data cost, E KL(q(z|x) ‖ p(z)).
 
     R of the rate–distortion plane. Reference: Alemi et al. 2018, arXiv:1711.00464.
     """
-    if not isinstance(model, Pair):
-        raise ValueError(f"{type(model).__name__} is no (model, guide) pair, so it has no codes whose rate to measure.")
-    test = data.test.to(model.device)
-    with evaluating(model), seeded(seed, model.device):
-        return float(ELBO(num_samples).terms(model, Batch(test.x, test.y)).get("kl", 0.0))
+    return WithError.of(mean(_rates(model, data, seed, num_samples)))
 
 
 @choice("metric", "rate-ratio")
-def rate_ratio(model: Model, data: Data, seed: int, against: Model, num_samples: int = 20) -> float:
+def rate_ratio(model: Model, data: Data, seed: int, against: Model, num_samples: int = 20) -> WithError:
     """The rate of one model over that of another, E KL(q ‖ p) / E KL(q′ ‖ p′), on the test data.
 
     Reference: Alemi et al. 2018, arXiv:1711.00464.
     """
-    return rate(model, data, seed, num_samples) / rate(against, data, seed, num_samples)
+    return WithError.of(ratio(*(_rates(m, data, seed, num_samples) for m in (model, against))))
+
+
+def _rates(model: Model, data: Data, seed: int, num_samples: int) -> Tensor:
+    """KL(q(z|x) ‖ p(z)) of each test datum, ``(N,)``."""
+    if not isinstance(model, Pair):
+        raise ValueError(f"{type(model).__name__} is no (model, guide) pair, so it has no codes whose rate to measure.")
+    test = data.test.to(model.device)
+    with evaluating(model), seeded(seed, model.device), particles(num_samples):
+        drawn = record(model.guide, test.x, test.y)
+        found = divergences(drawn, record(model.model, test.x, test.y, latents(drawn)))
+    return _of_each(sum(found.values(), test.x.new_zeros(len(test))), len(test))
+
+
+def _of_each(values: Tensor, count: int) -> Tensor:
+    """Means over draws, ``(..., N)`` to ``(N,)``."""
+    return values.double().reshape(-1, count).mean(0)
 
 
 @choice("metric", "least-level-rate")
-def least_level_rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> float:
+def least_level_rate(model: Model, data: Data, seed: int, num_samples: int = 20) -> WithError:
     """Nats that the least used level of latents costs, min_l E log q(z_l|z_{<l}, x) / p(z_l|z_{<l}), on the test data.
 
     A level that is idle costs 0: its posterior is its prior. Levels are sites of their own, or the levels of one joint
@@ -166,7 +180,7 @@ def least_level_rate(model: Model, data: Data, seed: int, num_samples: int = 20)
         raise ValueError(
             f"least-level-rate needs latents in levels, as of prior='Hierarchical'; {type(model).__name__} has none here."
         )
-    return min(float(rate.mean()) for rate in levels)
+    return WithError.of(min(mean(_of_each(rate, len(data.test))) for rate in levels))
 
 
 def _by_level(drawn: Site, scored: Site) -> list[Tensor]:

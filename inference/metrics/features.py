@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
+from pyrogen.inference.latents.measured import ratio
 from pyrogen.inference.metrics.judge import Network
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
 
 @choice("metric", "feature-distance")
-def feature_distance(model: Model, data: Data, seed: int) -> float:
+def feature_distance(model: Model, data: Data, seed: int) -> WithError:
     """How far reconstructions are from the test data to the eyes of a classifier, as a fraction of how far data are apart.
 
     E ‖φ(x̂) − φ(x)‖² / E ‖φ(x) − E φ‖², φ the last hidden layer of a convolutional network that learned the labels of the
@@ -24,4 +26,4 @@ def feature_distance(model: Model, data: Data, seed: int) -> float:
     judge, x = Network(seed=seed).of(data), data.test.x.to(model.device)
     with evaluating(model):
         seen, again = (judge.features(images) for images in (x, model.reconstruct(x)))
-    return float((again - seen).square().sum(1).mean() / (seen - seen.mean(0)).square().sum(1).mean())
+    return WithError.of(ratio((again - seen).square().sum(1), (seen - seen.mean(0)).square().sum(1)))

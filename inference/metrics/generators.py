@@ -7,6 +7,8 @@ from torch import Tensor
 
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data
+from pyrogen.inference.latents.measured import spread
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import latents, log_prob, record
 from pyrogen.inference.programs.supports import unwrap
@@ -17,15 +19,15 @@ REACH = 7.0  # of the square that z is integrated over
 
 
 @choice("metric", "output-variance")
-def output_variance(model: Model, data: Data, seed: int, n: int = 2000) -> float:
+def output_variance(model: Model, data: Data, seed: int, n: int = 2000) -> WithError:
     """The variance of what a model makes, as a fraction of the test data's: Σ_d Var x̂_d / Σ_d Var x_d.
 
     x̂ is what one looks at, means of p(x|z) where that only adds noise to each element, which has a variance without saying
-    anything. Of a generator that makes the same x̂ whatever z is, it is 0.
+    anything. Of a generator that makes the same x̂ whatever z is, it is 0. Its error is that of both variances.
     """
     with evaluating(model), seeded(seed, model.device):
-        made = model.sample_mean(n, given(model, data, n)).flatten(1).double()
-    return float(made.var(0).sum()) / float(data.test.x.flatten(1).double().var(0).sum())
+        made = model.sample_mean(n, given(model, data, n))
+    return WithError.of(spread(made).over(spread(data.test.x)))
 
 
 @choice("metric", "density-error")

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from pyrogen.base import Batch, Model, Pair
 from pyrogen.data import Data
+from pyrogen.inference.latents.measured import Measured, spread
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.inference.programs.contexts import evaluating, reached, seeded
 from pyrogen.inference.programs.record import Site, latents, log_prob, record
@@ -25,7 +27,7 @@ def encoder_gradient_variance(
     relative_to: Mapping[str, Any] | str,
     num_data: int = 64,
     repeats: int = 200,
-) -> float:
+) -> WithError:
     """The variance of one objective's gradient for the encoder over that of another's, at the same weights and data.
 
     Tr Cov[∇φ L] / Tr Cov[∇φ L′] over draws of z alone, from two streams of random numbers; φ are the parameters that
@@ -44,10 +46,10 @@ def encoder_gradient_variance(
     for stream, wish in enumerate((objective, relative_to)):
         with seeded(2 * seed + stream, model.device):
             found.append(_variance(model, batch, make("objective", wish), owned, repeats))
-    return found[0] / found[1]
+    return WithError.of(found[0].over(found[1]))
 
 
-def _variance(pair: Pair, batch: Batch, objective: Any, owned: Sequence[nn.Parameter], repeats: int) -> float:
+def _variance(pair: Pair, batch: Batch, objective: Any, owned: Sequence[nn.Parameter], repeats: int) -> Measured:
     if not isinstance(objective, PairObjective):
         raise ValueError(f"encoder-gradient-variance needs objectives of pairs; got {type(objective).__name__}.")
     drawn = []
@@ -55,7 +57,7 @@ def _variance(pair: Pair, batch: Batch, objective: Any, owned: Sequence[nn.Param
         with evaluating(pair), torch.enable_grad():
             parts = torch.autograd.grad(objective.terms(pair, batch)["loss"], owned)
         drawn.append(torch.cat([part.flatten() for part in parts]).double())
-    return float(torch.stack(drawn).var(0).sum())
+    return spread(torch.stack(drawn))
 
 
 def _of_the_guide(pair: Pair, batch: Batch) -> list[nn.Parameter]:

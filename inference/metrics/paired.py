@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -42,7 +40,7 @@ def answer_diversity(model: Model, data: Data, seed: int, n: int = 500, draws: i
     if draws < 2:
         raise ValueError(f"draws={draws}: answers to one y vary among 2 draws or more.")
     _, made = _answers(model, data, seed, n, draws)
-    spread = mean(made.double().var(0).flatten(1).sum(1))
+    varied = mean(made.double().var(0).flatten(1).sum(1))
     x, y = (torch.cat([getattr(data.train, k), getattr(data.test, k)]) for k in "xy")
     _, group = torch.unique(y.reshape(len(y), -1), dim=0, return_inverse=True)
     count = torch.bincount(group)
@@ -56,10 +54,8 @@ def answer_diversity(model: Model, data: Data, seed: int, n: int = 500, draws: i
         raise ValueError(
             f"answer-diversity is a fraction of how data of the same y vary, and those of {data.name!r} are all alike."
         )
-    value = math.sqrt(spread.value / true.value)
-    # a root changes by half as large a share as what is under it; what never varies has no share to change by
-    error = math.hypot(spread.error / spread.value, true.error / true.value) if spread.value else 0.0
-    return WithError(value, value * error / 2)
+    # what never varies has no share to change by
+    return WithError.of(varied.over(true).root()) if varied.value else WithError(0.0, 0.0)
 
 
 @choice("metric", "sharpness")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+import torch
 
 from pyrogen.base import HasPartition, Model
 from pyrogen.data import Data
 from pyrogen.inference.evidence.ais import AIS
+from pyrogen.inference.latents.measured import mean, spread
 from pyrogen.inference.metrics.evidence import Nats
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating
 from pyrogen.registry import choice
 
@@ -21,7 +23,7 @@ def log_partition_error(
     temperatures: int = 1000,
     chains: int = 100,
     plain: bool = False,
-) -> float:
+) -> WithError:
     """√E (log Ẑ − log Z)² in nats over some runs, Ẑ by annealed importance sampling and Z by enumeration or quadrature.
 
     A ``plain`` estimate takes as many draws of the base as the chains make transitions, without any: importance sampling.
@@ -30,7 +32,7 @@ def log_partition_error(
     truth, energy = _truth(model, "log-partition-error"), _energy(model, "log-partition-error")
     judge = _judge(temperatures, chains, plain)
     found = [judge.log_partition(energy, runs * seed + run).value - truth for run in range(runs)]
-    return float(np.sqrt(np.mean(np.square(found))))
+    return WithError.of(mean(torch.tensor(found).square()).root())
 
 
 @choice("metric", "log-partition-calibration")
@@ -42,7 +44,7 @@ def log_partition_calibration(
     temperatures: int = 300,
     chains: int = 100,
     plain: bool = False,
-) -> float:
+) -> WithError:
     """The standard deviation of (log Ẑ − log Z) / its error bar over so many runs: 1 where the bars are what they say.
 
     A ``plain`` estimate is importance sampling, as in log-partition-error.
@@ -50,7 +52,7 @@ def log_partition_calibration(
     truth, energy = _truth(model, "log-partition-calibration"), _energy(model, "log-partition-calibration")
     judge = _judge(temperatures, chains, plain)
     found = [judge.log_partition(energy, runs * seed + run) for run in range(runs)]
-    return float(np.std([(one.value - truth) / one.error for one in found], ddof=1))
+    return WithError.of(spread(torch.tensor([[(one.value - truth) / one.error] for one in found])).root())
 
 
 @choice("metric", "gain-over-base")

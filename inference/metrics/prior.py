@@ -15,6 +15,7 @@ from pyrogen.data import Data
 from pyrogen.distributions.finite import Bits
 from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import log_evidence
+from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.record import Site, latent_sites, record
 from pyrogen.registry import choice
@@ -67,7 +68,7 @@ def _metropolis(site: Site, z: Tensor, steps: int) -> Tensor:
 
 
 @choice("metric", "evidence-of-bits")
-def evidence_of_bits(model: Model, data: Data, seed: int) -> float:
+def evidence_of_bits(model: Model, data: Data, seed: int) -> Nats:
     """Mean log p(x) of the test data once numbers between 0 and 1 are rounded to fair bits, in nats per datum.
 
     1/N Σₙ log 2⁻ᵈ Σ_z p(xₙ|z) over all z in {0, 1}ᵈ: exact, for latents that are few. It is what relaxed bits were trained
@@ -90,4 +91,4 @@ def evidence_of_bits(model: Model, data: Data, seed: int) -> float:
 
     with evaluating(model):
         found = log_evidence((bits, bits), data.test.to(model.device), Enumerate(), seed=seed)
-    return float(found["log_evidence"].mean(skipna=False))
+    return Nats(found["log_evidence"].values)

@@ -10,6 +10,8 @@ from torch import Tensor
 from pyrogen.base import Model
 from pyrogen.data import Data, Split
 from pyrogen.data.regression import LAWS, Arm, Heteroscedastic, InverseSine, Regression
+from pyrogen.inference.latents import measured
+from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.registry import choice
 
@@ -50,7 +52,7 @@ def scale_error(model: Model, data: Data, seed: int, places: int = 200, draws: i
 
 
 @choice("metric", "forward-error")
-def forward_error(model: Model, data: Data, seed: int, against: Model | None = None, draws: int = 10) -> float:
+def forward_error(model: Model, data: Data, seed: int, against: Model | None = None, draws: int = 10) -> WithError:
     """How far solutions x ~ p(x|y) of an inverse problem miss the y that they should explain, or relative to another model.
 
     E ‖f(x) − y‖ over the test y, f the known way forward; divided by that of the other model.
@@ -58,10 +60,10 @@ def forward_error(model: Model, data: Data, seed: int, against: Model | None = N
     """
     law, y = _law(data, "forward-error", (InverseSine, Arm)), _numbers(data, "forward-error")
     errors = [
-        float((law.forward(_drawn(m, y, draws, seed).double()) - y.unsqueeze(1)).norm(dim=-1).mean())
+        (law.forward(_drawn(m, y, draws, seed).double()) - y.unsqueeze(1)).norm(dim=-1).mean(1)
         for m in ([model] if against is None else [model, against])
     ]
-    return errors[0] if against is None else errors[0] / errors[1]
+    return WithError.of(measured.mean(errors[0]) if against is None else measured.ratio(*errors))
 
 
 @choice("metric", "solutions-found")
@@ -73,7 +75,7 @@ def solutions_found(
     share: float = 0.25,
     draws: int = 100,
     num_data: int = 1000,
-) -> float:
+) -> WithError:
     """The fraction of the arm's test points for which draws x ~ p(x|y) contain both elbows.
 
     They do if at least the fraction ``share`` of them, of the law's own one half, lies within ``tolerance`` radians of each.
@@ -81,7 +83,7 @@ def solutions_found(
     law, y = _law(data, "solutions-found", Arm), _numbers(data, "solutions-found")[:num_data]
     away = _drawn(model, y, draws, seed).double().unsqueeze(2) - law.inverse(y.double()).unsqueeze(1)
     near = (away.norm(dim=-1) <= tolerance).double().mean(1)
-    return float((near.min(-1).values >= share).double().mean())
+    return WithError.of(measured.share(near.min(-1).values >= share))
 
 
 def ranks(model: Model, split: Split, draws: int, seed: int) -> Tensor:

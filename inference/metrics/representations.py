@@ -52,7 +52,7 @@ def probe_gain(
     Raises:
         ValueError: the model describes no data, or these have no labels.
     """
-    read = alike(of_data, vars(data), size=data.size) if of_data else data
+    read = alike(of_data, vars(data), data.train.view.scale) if of_data else data
     models = {"codes": model} if against is None else {"codes": model, "other": against}
     rivals = [make("representation", over)] if against is None else []
     found = compare_representations(

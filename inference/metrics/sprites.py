@@ -11,7 +11,7 @@ from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data
 from pyrogen.data.sprites_captions import Captions
 from pyrogen.data.sprites_reading import SpriteReader
-from pyrogen.inference.latents.measured import mean, ratio
+from pyrogen.inference.latents.measured import mean, ratio, share
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.quality.modes import raw_values
@@ -48,7 +48,7 @@ def slots_right(model: Model, data: Data, seed: int, limit: int = 1000, unseen: 
     rows = rows[:limit]
     made = _made(model, len(rows), data.test.y[rows], seed)
     right = reader.read(raw_values(made, data)).factors == asked[rows]
-    return WithError.of(mean(right.double().mean(1)))
+    return WithError.of(mean(right.double().mean(1)).of_share())
 
 
 @choice("metric", "layout-iou")
@@ -89,7 +89,7 @@ def style_carried(model: Model, data: Data, seed: int, limit: int = 1000, style:
     made, lent = _styled(model, data, y, style, seed)
     seen, wished = (reader.read(raw_values(x, data)).factors for x in (made, lent))
     same = [reader.sprites.column(seen, name) == reader.sprites.column(wished, name) for name in STYLED]
-    return WithError.of(mean(torch.stack(same).all(0).double()))
+    return WithError.of(share(torch.stack(same).all(0)))
 
 
 def reader_of(data: Data) -> SpriteReader:

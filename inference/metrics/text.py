@@ -92,7 +92,7 @@ def sentences_between(model: Model, data: Data, seed: int, num: int = 500) -> Wi
         for m, a, b in zip(middle, first[1:] + first[:1], second[1:] + second[:1], strict=True)
     ]
     won = torch.tensor([1.0 if o > r else 0.5 if o == r else 0.0 for o, r in zip(own, others, strict=True)])
-    return WithError.of(mean(won))
+    return WithError.of(mean(won).of_share())
 
 
 def _half_way(model: HasPosterior, data: Data, num: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -86,20 +86,18 @@ class ELBO(PairObjective, Estimator):
             scored = record(pair.model, batch.x, batch.y, latents(drawn))
         observed = [log_prob(site) for site in scored.values() if site["is_observed"]]
         reconstruction = torch.stack(observed).sum(0) if len(observed) > 1 else observed[0]
-        names = list(latents(drawn))
-        by_score = [name for name in names if not drawn[name]["fn"].has_rsample]
-        closed = not by_score and _conditioned_alike(names, list(latents(scored)))
-        divergences = [_divergence(drawn[n], scored[n], closed=closed) for n in names]
-        kl = sum(divergences, torch.zeros_like(reconstruction))
+        by_score = _by_score(drawn)
+        each = divergences(drawn, scored)
+        kl = sum(each.values(), torch.zeros_like(reconstruction))
         # without latents the loss is all there is
-        parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()} if names else {}
+        parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()} if each else {}
         if self.free_bits:
             if by_score:
                 raise ValueError(
                     f"free bits are a floor under the mean KL, through which the score of {by_score[0]!r} does not pass; use "
                     "free_bits=0, or a reparameterized posterior."
                 )
-            charged = sum((d.mean().clamp(min=self.free_bits) for d in divergences), kl.new_zeros(()))
+            charged = sum((d.mean().clamp(min=self.free_bits) for d in each.values()), kl.new_zeros(()))
             return {"loss": weight * charged - reconstruction.mean(), **parts}
         objective = reconstruction - weight * kl
         if not by_score:
@@ -134,6 +132,18 @@ class ELBO(PairObjective, Estimator):
     def _draws(self) -> int:
         # one draw, enough for a gradient, has no error bar
         return max(self.num_samples, 100)
+
+
+def divergences(drawn: Mapping[str, Site], scored: Mapping[str, Site]) -> dict[str, Tensor]:
+    """KL(q ‖ p) of each latent by its name, over draws and batch: in closed form where it is known, else at the draws."""
+    names = list(latents(drawn))
+    closed = not _by_score(drawn) and _conditioned_alike(names, list(latents(scored)))
+    return {name: _divergence(drawn[name], scored[name], closed=closed) for name in names}
+
+
+def _by_score(drawn: Mapping[str, Site]) -> list[str]:
+    """The latents that are not reparameterized."""
+    return [name for name in latents(drawn) if not drawn[name]["fn"].has_rsample]
 
 
 def _conditioned_alike(drawn: Sequence[str], scored: Sequence[str]) -> bool:

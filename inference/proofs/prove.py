@@ -8,7 +8,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pyrogen import registry
 from pyrogen.base import Model
 from pyrogen.data import Data, load
-from pyrogen.files import write
+from pyrogen.files import first_line, write
 from pyrogen.inference.programs import contexts
 from pyrogen.inference.proofs.claims import Claim, Setup, claims_of
 from pyrogen.inference.proofs.records import (
@@ -34,6 +34,7 @@ from pyrogen.inference.proofs.records import (
     write_table,
 )
 from pyrogen.inference.training.fit import device_named, fit
+from pyrogen.memory import enough_memory
 from pyrogen.provenance import provenance
 
 log = logging.getLogger("pyrogen")
@@ -68,7 +69,7 @@ def prove(
         progress: show a bar; by default on a terminal.
         only_stale: measure only claims that the proof in the folder has not, as they are by now, on the same seeds, data,
             machine and versions; the others keep what was measured, with its commit and date. What was measured elsewhere
-            is said to be measured again.
+            or of other data is said to be measured again; of data that cannot be loaded it is kept, and that is said.
 
     Returns:
         A proof for each matching entry that claims something; none if there is none.
@@ -100,7 +101,10 @@ def prove(
             runs = [_run_on(c.seeds if seeds is None else seeds) for c in claims]
             path, record = folder / f"{name}.json", registry.find("entry", name)
             held, dropped = measured_before(path, claims, where)
-            kept = [only_stale and holds(*of) for of in zip(claims, held, runs, strict=True)]
+            kept = [
+                only_stale and before is not None and holds(before, run) and _of_data_of_now(name, claim, before)
+                for claim, before, run in zip(claims, held, runs, strict=True)
+            ]
             for line in _told(name, held, kept, dropped, only_stale):
                 log.warning(line)
             proof: Proof | None = None
@@ -128,27 +132,37 @@ def prove(
     return proofs
 
 
-def holds(claim: Claim, before: Measured | None, run: Sequence[int]) -> bool:
-    """Whether a measurement is what would be made again: no error, these seeds, this machine, these versions, these data."""
-    if before is None or before.error or before.machine or list(before.seeds) != list(run):
-        return False
-    return not moved(claim, before)
+def holds(before: Measured, run: Sequence[int]) -> bool:
+    """Whether the same data would be measured so again: no error, these seeds, this machine, these versions."""
+    return not (before.error or before.machine) and list(before.seeds) == list(run)
+
+
+def _of_data_of_now(name: str, claim: Claim, before: Measured) -> bool:
+    """Whether a measurement is of what its data hold by now; a warning says where it is not, or nobody can tell."""
+    try:
+        other = moved(claim, before)
+    except (ValueError, OSError) as problem:  # to measure it again would put this sentence in the place of the numbers
+        log.warning("%s: kept, though its data cannot be loaded (%s): %s", name, first_line(problem), before.says)
+        return True
+    if other:
+        log.warning("%s: measured again, since %s holds other data by now: %s", name, " and ".join(other), before.says)
+    return not other
 
 
 def moved(claim: Claim, before: Measured) -> list[str]:
-    """Names of the data that a measurement is of and that hold something else by now."""
-    now = data_of(claim) if before.data else {}
-    return [name for name, digests in before.data.items() if now.get(name) != digests]
+    """The data that a measurement is of and that hold something else by now, as the claim asks for them.
+
+    Raises:
+        ValueError, OSError: they cannot be loaded.
+    """
+    wishes = {_spelled(setup.data): setup.data for setup in _setups(claim)} if before.data else {}
+    now = {spelled: dict(_data(wish).sha256) for spelled, wish in wishes.items()}
+    return [spelled for spelled, digests in before.data.items() if now.get(spelled) != digests]
 
 
-def data_of(claim: Claim) -> dict[str, dict[str, str]]:
-    """What the models of a claim, its control and its rival are trained on: by name, the hash of each split."""
-    wishes = {json.dumps(dict(setup.data), sort_keys=True): setup.data for setup in _setups(claim)}
-    return _digests(map(_data, wishes.values()))
-
-
-def _digests(sets: Iterable[Data]) -> dict[str, dict[str, str]]:
-    return {data.name: dict(data.sha256) for data in sets}
+def _spelled(wish: Mapping[str, Any]) -> str:
+    """Data as a claim asks for them, by a name or by a mapping: calls of one name, as of two sprites, are two data sets."""
+    return str(wish["name"]) if set(wish) == {"name"} else json.dumps(dict(wish), sort_keys=True, ensure_ascii=False)
 
 
 def _setups(claim: Claim) -> list[Setup]:
@@ -235,10 +249,11 @@ def measure(
             tell(f"{claim.setup.entry}: {claim.metric}, {which}, seed {seed}", 0)
             if not error:
                 try:
-                    value, spread = _value(claim.metric, settings, setup, rival, seed, bench)
+                    with enough_memory("claim it of a smaller model, or of fewer data"):
+                        value, spread = _value(claim.metric, settings, setup, rival, seed, bench)
                     values[which].append(value)
                     errors[which].append(spread)
-                except (ValueError, ArithmeticError, OSError) as problem:
+                except (ValueError, ArithmeticError, OSError, MemoryError) as problem:
                     error = f"{which}, seed {seed}: {' '.join(str(problem).split())}"
             tell(f"{claim.setup.entry}: {claim.metric}", 1)
     return Measured(
@@ -252,8 +267,12 @@ def measure(
         control_fails=not error and claim.failed_by(values["control"]),
         minutes=round((time.perf_counter() - started) / 60, 3),
         error=error,
-        data={} if error else _digests(bench.model(replace(s, seed=s.seed + run[0]))[1] for s in _setups(claim)),
+        data={} if error else {_spelled(s.data): _digests_of(bench, s, run[0]) for s in _setups(claim)},
     )
+
+
+def _digests_of(bench: Bench, setup: Setup, seed: int) -> dict[str, str]:
+    return dict(bench.model(replace(setup, seed=setup.seed + seed))[1].sha256)
 
 
 def _value(

@@ -38,8 +38,8 @@ class Measured:
         date: likewise.
         machine: that measured it, where the run that wrote the proof was on another one, or had other versions.
         versions: likewise.
-        data: what all models of it were trained on: by the name of the data, the hashes of its splits. Measurements that
-            do not know theirs are of before these were recorded.
+        data: what all models of it were trained on: by the data as the claim asks for them, a name or a mapping, the hashes
+            of their splits. Measurements that do not know theirs are of before these were recorded.
     """
 
     says: str

@@ -72,8 +72,7 @@ class AttributeAnalysis(Analysis):
     def run(self, model: Model, data: Data, seed: int = 0) -> Finding:
         """Probe the codes of training data, and change those of test data."""
         start, target = self.pair
-        train = data.train.spread(MOST).known().to(model.device)
-        test = data.test.spread(MOST).to(model.device)
+        train, test = (split.known().spread(MOST).to(model.device) for split in (data.train, data.test))
         assert train.y is not None  # of others it is not asked
         assert test.y is not None
         x, y = train.x, train.y

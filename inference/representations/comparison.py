@@ -91,7 +91,8 @@ def compare_representations(
                 advance(draws * len(names))
                 for i, name in enumerate(names):
                     measured = crossed(hits[name]).of_share()
-                    gained = crossed(hits[names[0]] - hits[name])
+                    # of itself it is nothing, surely
+                    gained = crossed(hits[names[0]] - hits[name]).of_gain() if i else Measured(0.0, 0.0, measured.n)
                     numbers_of = (measured.value, measured.error, gained.value, gained.error)
                     for column, value in zip(COLUMNS, numbers_of, strict=True):
                         found[column][i, r, place] = value

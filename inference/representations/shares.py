@@ -65,7 +65,9 @@ class Shares:
         first, other = self._at(way, column), self._at(over, column)
         if first is other:
             return Measured(0.0, 0.0, first.shape[1])
-        return paired_shares(first[0], other[0]) if len(first) == 1 else crossed(first.double() - other.double())
+        return (
+            paired_shares(first[0], other[0]) if len(first) == 1 else crossed(first.double() - other.double()).of_gain()
+        )
 
     @property
     def says(self) -> str:

@@ -62,7 +62,7 @@ class WordVectors:
         have no vectors are left out, and so are questions whose answer d is one of a, b and c, which no answer is.
 
         Raises:
-            ValueError: fewer than 3 pairs have vectors, or are asked for.
+            ValueError: fewer than 3 pairs have vectors, or are asked for, or have a question that can be answered.
         """
         known = [pair for pair in dict.fromkeys(pairs) if {*pair} <= {*self.words}]
         if len(known) < 3:
@@ -75,6 +75,11 @@ class WordVectors:
             for asked, answer in known
         ]
         rates = torch.tensor([sum(hits) / len(hits) for hits in right if hits], dtype=torch.float64)
+        if len(rates) < 3:
+            raise ValueError(
+                f"{len(rates)} of {len(known)} pairs with vectors have a question that does not say their answer, and "
+                "an error needs 3; take pairs that share fewer words."
+            )
         return mean(rates).of_share()
 
     def _place(self, word: str) -> int:

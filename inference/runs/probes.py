@@ -68,9 +68,11 @@ def like_the_data_of(folder: str | Path, model: Model, name: str) -> Data:
     """
     section = storage.read_config(folder).get("data")
     said = {"kind": model.kinds[0], **(section if isinstance(section, dict) else {})}
-    found = alike(name, said)
+    # what standardized the run's own data is known of these alone
+    scale = data_of(folder).train.view.scale if said.get("standardize") else None
+    found = alike(name, said, scale)
     if found.x_shape != model.x_shape and is_picture(model.x_shape) and model.x_shape[-1] == model.x_shape[-2]:
-        found = alike(name, said, size=model.x_shape[-1])
+        found = alike(name, said, scale, model.x_shape[-1])
     return found
 
 

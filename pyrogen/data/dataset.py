@@ -22,6 +22,7 @@ from pyrogen.data.law import Law
 from pyrogen.data.named import path_of, settings_of, source_named
 from pyrogen.data.oracle import Oracle
 from pyrogen.data.resize import resize
+from pyrogen.data.scale import Scale
 from pyrogen.data.source import SPLITS, Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
 from pyrogen.data.view import choose
@@ -306,20 +307,7 @@ def load(
         length=length,
         sequence=sequence,
     )
-    path = path_of(name)
-    only = [kind] if isinstance(kind, str) else list(kind or ())
-    asked = path is not None and path.suffix.lower() in trajectories.FILES and only == [trajectories.KIND]
-    if path is not None and (asked or (not (label or columns or missing) and trajectories.told_by_names(path))):
-        if missing or label is not None or columns or token is not None or length is not None or sequence:
-            raise ValueError(
-                f"{path} is read as paths, which take no missing=, label=, columns=, token=, length=, sequence=."
-            )
-        source = trajectories.read(path)
-    else:
-        source = _source(name, path, wishes)
-    if size is not None and not (path and path.is_dir()):
-        source = resize(source, size)
-    return prepare(source, str(path.absolute()) if path else str(name), wishes)
+    return prepare(*_found(name, wishes), wishes)
 
 
 def found_again(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -336,20 +324,30 @@ def found_again(said: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "name": said["source"], "columns": found["columns"] or None}
 
 
-def alike(name: str, said: Mapping[str, Any], **others: Any) -> Data:
-    """Other data, of the kind of those that were loaded before, and drawn as they were.
+def alike(name: str, said: Mapping[str, Any], scale: Scale | None = None, size: int | None = None) -> Data:
+    """Other data, of the kind of those that were loaded before, drawn, resized and standardized as they were.
+
+    How those came out is wished of the others where they have something to draw: bits stay what they are beside data that
+    were binarized, and so do numbers in [0, 1] beside grey levels with noise. Grey values beside bits that nobody drew are
+    binarized as usual.
 
     Args:
         name: of the others.
         said: what :meth:`Data.describe` says of those that were loaded, or their attributes.
-        others: further arguments of :func:`load`.
+        scale: of those that were loaded, the view's, where they were standardized: the others are put in its units.
+        size: of images, instead of theirs.
 
     Raises:
-        ValueError: there are none of that kind.
+        ValueError: there are none of that kind, or none of the scale's shape.
     """
-    drawn = {"binary": "binarization", "unit": "dequantization"}.get(said["kind"])
-    wishes: dict[str, Any] = {drawn: said.get(drawn)} if drawn else {}
-    return load(name, said["kind"], **wishes, **others)
+    kind, size = said["kind"], said.get("size") if size is None else size
+    wishes = Wishes(kind, seed=said.get("seed", 0), standardize=False if kind == "real" else None, size=size)
+    source, found = _found(name, wishes)
+    if kind == "binary" and source.levels != 2 and said.get("binarization") != "none":
+        wishes = wishes._replace(binarization=said.get("binarization"))
+    if kind == "unit" and source.levels is not None:
+        wishes = wishes._replace(dequantization=said.get("dequantization"))
+    return prepare(source, found, wishes, scale)
 
 
 class Wishes(NamedTuple):
@@ -370,11 +368,17 @@ class Wishes(NamedTuple):
     sequence: bool = False
 
 
-def prepare(source: Source, found: str, wishes: Wishes) -> Data:
+def prepare(source: Source, found: str, wishes: Wishes, scale: Scale | None = None) -> Data:
     """Raw data in three splits as they were wished; ``found`` is what :func:`load` takes to find them again.
 
+    Args:
+        source: the raw data.
+        found: what finds them.
+        wishes: of how they are drawn.
+        scale: of other data, by which these are standardized instead of by their own.
+
     Raises:
-        ValueError: wishes that contradict one another or the data.
+        ValueError: wishes that contradict one another or the data, or a scale of another shape.
     """
     if wishes.labels is not None:
         source = hide(source, wishes.labels)
@@ -385,8 +389,14 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
         class_names=source.class_names,
         columns=source.columns,
         paired=source.paired,
+        scale=view.scale if scale is None else scale,
     )
     raw = source.splits["train"][0]
+    if scale is not None and scale.mean.shape != raw.shape[1:]:
+        raise ValueError(
+            f"{source.name!r} has data of shape {tuple(raw.shape[1:])}, which cannot be standardized as others of shape "
+            f"{tuple(scale.mean.shape)}; name data of the same shape."
+        )
     splits = {split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()}
     decided = {name: getattr(view, name) for name in ("kind", "binarization", "dequantization")}
     told: dict[str, Any] = {**splits, **wishes._asdict(), **decided, "standardize": view.scale is not None}
@@ -405,6 +415,30 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
         law=source.law,
         labelled=source.labelled,
     )
+
+
+def _found(name: str | Path, wishes: Wishes) -> tuple[Source, str]:
+    """Raw data as far as they were wished, and what :func:`load` takes to find them again.
+
+    Raises:
+        ValueError: unknown name, unreadable file, or wishes that no such file can keep.
+    """
+    path = path_of(name)
+    only = [wishes.kind] if isinstance(wishes.kind, str) else list(wishes.kind or ())
+    asked = path is not None and path.suffix.lower() in trajectories.FILES and only == [trajectories.KIND]
+    plain = not (wishes.label or wishes.columns or wishes.missing)
+    if path is not None and (asked or (plain and trajectories.told_by_names(path))):
+        tabled = wishes.label is not None or wishes.columns or wishes.token is not None
+        if wishes.missing or tabled or wishes.length is not None or wishes.sequence:
+            raise ValueError(
+                f"{path} is read as paths, which take no missing=, label=, columns=, token=, length=, sequence=."
+            )
+        source = trajectories.read(path)
+    else:
+        source = _source(name, path, wishes)
+    if wishes.size is not None and not (path and path.is_dir()):
+        source = resize(source, wishes.size)
+    return source, str(path.absolute()) if path else str(name)
 
 
 def _source(name: str | Path, path: Path | None, wishes: Wishes) -> Source:
