@@ -197,6 +197,34 @@ def test_gaps_of_data_of_any_real_type_are_filled_in_the_models_own(name, channe
     assert torch.equal(other[:, :, seen], x[:, :, seen])
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("name", ["pixelcnn", "pixelcnn-gated"])
+def test_weights_of_filled_gaps_are_p_of_what_is_seen(name, channels):
+    # channels that are drawn one after another: of the hidden middle pixel all answers are enumerated
+    torch.manual_seed(0)
+    m = create(name, (channels, 1, 3)).double()
+    with torch.no_grad():
+        for parameter in m.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    seen = torch.tensor([[1, 0, 1]]).bool()
+    x = torch.ones(1, channels, 1, 3).double()
+    wholes = x.expand(2**channels, -1, -1, -1).clone()
+    wholes[:, :, 0, 1] = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * channels).reshape(-1, channels)
+    log_p = m.log_prob(wholes)
+    filled, log_w = m.fill(x.expand(2000, -1, -1, -1), seen)
+    drawn = (filled.flatten(1).unsqueeze(1) == wholes.flatten(1)).all(2).float().argmax(1)
+    # of each draw: its weight times what it was drawn with is p of the whole
+    by_draw = torch.stack([log_w[drawn == i].mean() for i in range(len(wholes)) if (drawn == i).any()])
+    assert all(torch.allclose(log_w[drawn == i], by_draw[j]) for j, i in enumerate(drawn.unique().tolist()))
+    mean, error = log_w.exp().mean(), log_w.exp().std() / len(log_w) ** 0.5
+    assert abs(mean - log_p.exp().sum()) < 4 * error + 1e-12
+    shares = (log_p - log_w.new_tensor([log_w[drawn == i].mean() for i in range(len(wholes))])).exp()
+    assert torch.isclose(shares.sum(), torch.ones(()).double())
+    if channels > 1:
+        with pytest.raises(ValueError, match="some channels of a pixel"):
+            m.distribution().fill(x, [True] + [False] * (3 * channels - 1))
+
+
 @pytest.mark.parametrize("name", ["pixelcnn", "nade"])
 def test_a_temperature_sharpens_every_conditional(name):
     m = create(name, (1, 1, 2))

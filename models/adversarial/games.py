@@ -81,6 +81,21 @@ gan_hinge = variant(
     recipe={"epochs": 100, "batch_size": 256},
 )
 
+gan_relativistic = variant(
+    "gan-relativistic",
+    of="gan-nonsaturating",
+    says="A GAN whose critic says how much more real data are than generated ones on average, its slopes at data penalized.",
+    defaults={
+        "objective": {"name": "Adversarial", "loss": "RelativisticAverage", "penalty": {"name": "R1", "weight": 0.1}}
+    },
+    reference=(
+        "Jolicoeur-Martineau 2019, The relativistic discriminator, arXiv:1807.00734; with R1: Huang et al. 2024, The GAN is "
+        "dead; long live the GAN!, arXiv:2501.05441"
+    ),
+    data="ring",
+    recipe={"epochs": 100, "batch_size": 256},
+)
+
 wgan = variant(
     "wgan",
     of="gan-nonsaturating",

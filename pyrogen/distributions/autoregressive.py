@@ -127,12 +127,14 @@ class Autoregressive(TorchDistribution, HasTemperature):
             Values as ``value``, and nats ``(...)``.
 
         Raises:
-            ValueError: more or fewer than there are places, or channels of a pixel that are drawn one after another.
+            ValueError: more or fewer than there are places, or a pixel of which some channels are known and others not.
         """
-        if len(known) != len(self.places) or any(place.channel is not None for place in self.places):
+        if len(known) != len(self.places):
+            raise ValueError(f"known says of each of {len(self.places)} places whether it is, and got {len(known)}.")
+        of_pixels = {(place.pixel, there) for place, there in zip(self.places, known, strict=True)}
+        if len(of_pixels) > len({place.pixel for place in self.places}):
             raise ValueError(
-                f"known says of each of {len(self.places)} places whether it is, and got {len(known)}; all channels of a "
-                "place are drawn together here."
+                "known says of some channels of a pixel that they are, of others that they are not; need all."
             )
         return self._walk(value, known, lambda p: p.sample(), weigh=True)
 
@@ -163,7 +165,8 @@ class Autoregressive(TorchDistribution, HasTemperature):
             if not there:
                 x[place.elements] = draw(self.head(features))[:, place.channels]
                 inputs[place.window] = self.read(x[place.window])
-            elif weigh:
+            elif weigh and place.channel in (None, self.event_shape[0] - 1):
+                # all channels at once: those of a known pixel are known together, and each reads those before it
                 log_p = log_p + self.head(features).log_prob(x[place.window])
         return x.reshape(*lead, *self.event_shape), log_p.reshape(lead)
 
