@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import TensorDataset
 
 import pyrogen
@@ -34,6 +35,47 @@ def test_arrays_of_every_sort_become_the_same_data():
     assert all(torch.equal(d.test.x, seen[0].test.x) and d.kind == "real" for d in seen)
     assert [len(s) for s in (seen[0].train, seen[0].valid, seen[0].test)] == [32, 4, 4]
     assert (seen[0].name, seen[0].standardize) == ("arrays", True)
+
+
+class Pairs(torch.utils.data.Dataset):
+    """(x, y) as people write data sets, whose y are no tensors."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        return self.x[i], self.y[i]
+
+
+LABELS = np.arange(40) % 3
+X = {"tensors": torch.from_numpy(GREY), "pictures": list(map(Image.fromarray, GREY)), "lists": GREY.tolist()}
+Y = {
+    "int": LABELS.tolist(),
+    "float": LABELS.astype(float).tolist(),
+    "NumPy's": list(LABELS),
+    "tensor": list(torch.from_numpy(LABELS)),
+    "str": [("ant", "bee", "caterpillar")[k] for k in LABELS],
+}
+
+
+@pytest.mark.parametrize("x", X.values(), ids=X)
+@pytest.mark.parametrize("y", Y.values(), ids=Y)
+def test_data_sets_of_torch_hold_whatever_makes_an_array(x, y):
+    data, expected = from_arrays(Pairs(x, y), kind="levels"), from_arrays(GREY, LABELS, kind="levels")
+    assert torch.equal(data.test.x, expected.test.x)
+    assert torch.equal(data.test.y, expected.test.y)
+    assert data.class_names == (("ant", "bee", "caterpillar") if isinstance(y[0], str) else ())
+    new = data.like(Pairs(x[:3], y[:3]))
+    assert (new.x.shape, new.y.tolist()) == ((3, 1, 4, 4), [0, 1, 2])
+
+
+def test_data_sets_of_torch_of_many_sizes_are_refused():
+    for first in (GREY[0], [[1, 2], [3]]):
+        with pytest.raises(ValueError, match=r"the data of Pairs have not all one shape \(.*resize them"):
+            from_arrays(Pairs([first, *GREY[1:, :3]], LABELS))
 
 
 def test_a_frame_brings_its_labels():

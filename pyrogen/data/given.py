@@ -127,7 +127,9 @@ def _of_dataset(dataset: Any) -> Given:
     if len(rows[0]) > 2:
         raise ValueError(f"{type(dataset).__name__} gives {len(rows[0])} things a datum; expected x, or x and y.")
     try:
-        found = [np.stack([array_of(row[i]) for row in rows]) for i in range(len(rows[0]))]
+        # a label may be a number or a name, and a picture one of PIL, which no array of data is
+        cells = [[array_of(cell) if isinstance(cell, Tensor) else np.asarray(cell) for cell in row] for row in rows]
+        found = [np.stack(column) for column in zip(*cells, strict=True)]
     except ValueError as error:
         raise ValueError(
             f"the data of {type(dataset).__name__} have not all one shape ({error}); resize them."
