@@ -503,6 +503,23 @@ def test_further_pictures_are_told_as_those_that_were_trained_on():
     assert torch.equal(data.like(ROWS[:3], GREY[:3] // 9).y, torch.from_numpy(GREY[:3] // 9) / 255)
     colours = np.stack([GREY] * 3, -1)
     assert torch.equal(from_arrays(ROWS, colours).like(ROWS[:3], colours[:3]).y[:, 1], torch.from_numpy(GREY[:3]) / 255)
+    layouts = from_arrays(ROWS, GREY // 64)
+    for more in (GREY[:3], GREY[:3, None], GREY[:3, ..., None]):
+        assert torch.equal(layouts.like(ROWS[:3], more // 64).y, torch.from_numpy(GREY[:3] // 64).long())
+        assert torch.equal(data.like(ROWS[:3], more).y, torch.from_numpy(GREY[:3]) / 255)
+
+
+def test_further_whole_numbers_beside_real_ones_are_real():
+    masks = GREY // 128
+    for known, more in (
+        (GREY / 255, masks),  # numbers from 0 to 1, told a mask
+        (300 * (GREY / 255), GREY.astype(np.int16)),
+        (GREY.astype(np.int16) * 4, GREY.astype(np.int16) * 4),  # whole ones, beyond grey levels
+        (ROWS, np.array([[-2, 0, 1]] * 3)),
+    ):
+        data = from_arrays(ROWS, known)
+        assert torch.equal(data.like(ROWS[:3], more[:3]).y, torch.from_numpy(more[:3]).float())
+    assert "y is images of real numbers, which are whole up to 10" in from_arrays(ROWS, GREY.astype(int) * 4).guessed
 
 
 def _tokens():
@@ -533,6 +550,18 @@ UNLIKE = {
     "no names": (
         lambda: from_arrays(ROWS, NAMED["0 to 2"][0]).like(ROWS[:1], ["cat"]),
         "'cat', and the classes .* numbers",
+    ),
+    "no such number": (lambda: from_arrays(ROWS, NAMED["0 to 2"][0]).like(ROWS[:1], [3]), "y holds 3, .* are 0 to 2"),
+    "no such named": (lambda: from_arrays(ROWS, NAMED["names"][0]).like(ROWS[:1], [2]), "y holds 2, .* are 0 to 1"),
+    "no such part": (lambda: from_arrays(ROWS, GREY // 64).like(ROWS[:1], GREY[:1] * 0 + 4), "y holds 4, .* 0 to 3"),
+    "no such attribute": (lambda: from_arrays(ROWS, NAMED["attributes"][0]).like(ROWS[:1], [[0, 2, 0]]), "y holds 2, "),
+    "wide one-hot": (
+        lambda: from_arrays(ROWS, NAMED["one-hot"][0]).like(ROWS[:1], np.eye(5)[:1]),
+        r"whole numbers of shape \(\) a datum; got float64 of \(5,\)",
+    ),
+    "colours": (
+        lambda: from_arrays(ROWS, GREY // 64).like(ROWS[:1], np.stack([GREY[:1] // 64] * 3, -1)),
+        r"whole numbers of shape \(4, 4\) a datum; got uint8 of \(4, 4, 3\)",
     ),
     "other y": (lambda: from_arrays(ROWS, ROWS).like(ROWS[:1], [[0.5]]), r"real numbers of shape \(3,\) a datum"),
 }

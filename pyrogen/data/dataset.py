@@ -178,7 +178,8 @@ class Data:
         if told is not None and len(told) != len(x):
             raise ValueError(f"expected one y for each of {len(x)} data; got {len(told)}.")
         missing = self.missing or self.kind == trajectories.KIND
-        labels = None if told is None else number_as(self.name, told, self.class_names, self.train.y, missing)
+        known = self.class_names, self.classes, self.train.y
+        labels = None if told is None else number_as(self.name, told, *known, missing)
         return draw_split(values, labels, name, view)
 
     def describe(self) -> dict[str, Any]:
