@@ -145,19 +145,31 @@ SOME = np.arange(40) % 4  # 3 is unknown
 
 
 @pytest.mark.parametrize(
-    ("y", "names"),
+    ("y", "names", "said"),
     [
-        (np.where(SOME == 3, -1, SOME), ()),
-        (np.where(SOME == 3, np.nan, SOME), ()),
-        (np.where(SOME == 3, -1, SOME + 1), ("1", "2", "3")),
-        ([None if k == 3 else int(k) for k in SOME], ()),
-        ([math.nan if k == 3 else "abc"[k] for k in SOME], ("a", "b", "c")),
-        (np.array(["a", "b", "c", ""])[SOME], ("a", "b", "c")),
-        (np.array(["a", "b", "c", None])[SOME], ("a", "b", "c")),
+        (np.where(SOME == 3, -1, SOME), (), "-1"),
+        (np.where(SOME == 3, np.nan, SOME), (), "nan"),
+        (np.where(SOME == 3, -1, SOME + 1), ("1", "2", "3"), "-1"),
+        ([None if k == 3 else int(k) for k in SOME], (), "empty"),
+        ([math.nan if k == 3 else "abc"[k] for k in SOME], ("a", "b", "c"), "nan"),
+        (np.array(["a", "b", "c", ""])[SOME], ("a", "b", "c"), "empty"),
+        (np.array(["a", "b", "c", None])[SOME], ("a", "b", "c"), "empty"),
+        (np.array(["K", "Na", "Nan", "NA"])[SOME], ("K", "Na", "Nan"), "NA"),
+        (np.array(["a", "b", "c", "-1"])[SOME], ("a", "b", "c"), "-1"),
     ],
-    ids=["-1", "nan", "-1 before 1", "None among numbers", "nan among names", "nothing", "None among names"],
+    ids=[
+        "-1",
+        "nan",
+        "-1 before 1",
+        "None among numbers",
+        "nan among names",
+        "nothing",
+        "None among names",
+        "NA",
+        "-1 among names",
+    ],
 )
-def test_a_label_may_be_unknown(y, names):
+def test_a_label_may_be_unknown(y, names, said):
     pandas = pytest.importorskip("pandas")
     for given in (y, pandas.Series(y), pandas.Series(y).convert_dtypes()):
         data = from_arrays(ROWS, given, standardize=False)
@@ -165,10 +177,16 @@ def test_a_label_may_be_unknown(y, names):
         for split in (data.train, data.valid, data.test):
             rows = [int(np.abs(ROWS - x.numpy()).sum(1).argmin()) for x in split.x]
             assert split.y.tolist() == [-1 if SOME[row] == 3 else SOME[row] for row in rows]
-        assert "10 labels that are -1 or empty are unknown" in data.guessed
+        if given is y:
+            assert data.guessed.endswith(f"10 labels that are {said} are unknown")
         assert sorted({*data.train.known().y.tolist()}) == [0, 1, 2]
     kept = from_arrays(ROWS, y, labels=7).train.y
     assert kept[kept >= 0].bincount().sort().values.tolist() == [2, 2, 3]
+
+
+def test_all_labels_of_a_split_may_be_unknown():
+    for y in ([0, 1] * 20, ["a", "b"] * 20):
+        assert from_arrays(ROWS, y, x_test=ROWS[:3], y_test=[None] * 3).test.y.tolist() == [-1] * 3
 
 
 @pytest.mark.parametrize("y", [np.full(40, -1), np.where(SOME == 3, -1, 1)], ids=["none", "minus and plus one"])

@@ -14,8 +14,8 @@ from pyrogen.registry import unknown
 
 BLANK = "<blank>"
 """The word, number 0, that fills captions up to the length of the longest."""
-HOLES = ("", "nan", "na")
-"""What tables hold where something is not there, in small letters."""
+# as they are written where a label is not there: Na, sodium, and the name Nan are labels
+UNSAID = ("", "nan", "NaN", "NA", "<NA>", str(UNKNOWN), f"{UNKNOWN}.0")
 # whole numbers up to the first in a y that is shaped as an image number its classes; up to the second they are grey levels
 LARGEST_LAYOUT, LARGEST_GREY = 127, 255
 
@@ -42,8 +42,8 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
     images of larger numbers      themselves, float32
     ============================  ==================================================
 
-    Where there is one label a datum, that of some may be unknown: −1, among names too, and "", None, NaN or "NA", as tables
-    have them, become :data:`pyrogen.conditions.UNKNOWN`, which is no class.
+    Where there is one label a datum, that of some may be unknown: −1, among names too, and "", None, NaN, "nan" or "NA", as
+    tables have them, become :data:`pyrogen.conditions.UNKNOWN`, which is no class; which of them it was is said.
 
     Images have channels first, whichever way they come, and layouts, which are images of classes, have none.
 
@@ -90,25 +90,26 @@ def _one_each(where: str, y: Mapping[str, np.ndarray]) -> Named:
     """One label a datum, of which some may be unknown."""
     known = {split: np.array([not is_unknown(v) for v in values.tolist()], bool) for split, values in y.items()}
     found = _numbered(where, {split: _plain(values[known[split]]) for split, values in y.items()})
-    hidden = sum(int((~rows).sum()) for rows in known.values())
+    hidden = [v for split, values in y.items() for v in values[~known[split]].tolist()]
     if not hidden:
         return found
+    forms = {"empty" if v is None else str(v) or "empty" for v in hidden}
+    said = f"{len(hidden)} labels that are {' or '.join(sorted(forms))}"
     classes = torch.cat(list(found.y.values())).unique()
     if len(classes) < 2:
         raise ValueError(
-            f"{where}: y holds {'one class' if len(classes) else 'nothing'} beside {hidden} labels that are {UNKNOWN}, "
-            "or empty, and so unknown; number classes from 0, or leave y out."
+            f"{where}: y holds {'one class' if len(classes) else 'nothing'} beside {said}, and so unknown; number classes "
+            "from 0, or leave y out."
         )
     filled = {split: torch.full((len(rows),), UNKNOWN) for split, rows in known.items()}
     for split, rows in known.items():
         filled[split][torch.from_numpy(rows)] = found.y[split]
-    guess = f"{hidden} labels that are {UNKNOWN} or empty are unknown"
-    return Named(filled, found.names, "; ".join(filter(None, (found.guess, guess))))
+    return Named(filled, found.names, "; ".join(filter(None, (found.guess, f"{said} are unknown"))))
 
 
 def is_unknown(label: object) -> bool:
     """Whether a label says that there is none, in whatever form of NaN: pandas has several."""
-    return label is None or str(label).lower() in (*HOLES, "<na>", str(UNKNOWN), f"{UNKNOWN}.0")
+    return label is None or str(label) in UNSAID
 
 
 def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
@@ -117,7 +118,8 @@ def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
     if kinds == {"U"}:
         return _in_order(y, "")
     for split, values in y.items():
-        _check(where, split, values, missing=False)
+        if values.size:  # what is empty may be of any type
+            _check(where, split, values, missing=False)
     whole = {split: values.astype(np.int64) for split, values in y.items()}
     if kinds == {"b"}:
         return Named(_tensors(whole, np.int64), ("False", "True"))
