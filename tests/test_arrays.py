@@ -498,6 +498,17 @@ def test_further_data_are_prepared_as_those_that_were_trained_on(tmp_path):
         data.like(rows[:20, :2])
 
 
+def test_further_images_may_have_their_channels_last():
+    colours = np.stack([GREY, GREY // 2, 255 - GREY], -1)
+    for images in (colours, colours[..., :1]):
+        data = from_arrays(images, kind="levels")
+        assert data.x_shape == (images.shape[-1], 4, 4)
+        for more in (images[:5], images[:5].transpose(0, 3, 1, 2)):
+            assert torch.equal(data.like(more).x, torch.from_numpy(images[:5]).movedim(-1, 1).float())
+    with pytest.raises(ValueError, match=r"of shape \(N, 1, 4, 4\); got \(5, 4, 4, 3\)"):
+        data.like(colours[:5])
+
+
 NAMED = {
     "1 to 3": (np.arange(40) % 3 + 1, [3, 1], [2, 0]),
     "sparse": (np.array([3, 7, 9, 7] * 10), [9, 7, 9], [2, 1, 2]),

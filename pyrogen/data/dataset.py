@@ -154,7 +154,8 @@ class Data:
         """Further raw data, ``(N, *x_shape)`` or texts, and y: prepared as these were, standardized, binarized, or numbered.
 
         Args:
-            raw: what :func:`pyrogen.data.from_arrays` takes for x; the columns of a DataFrame in any order.
+            raw: what :func:`pyrogen.data.from_arrays` takes for x: images with channels first or last, and the columns of a
+                DataFrame in any order.
             y: as the y of these data was said: names, or numbers before they were numbered from 0.
             name: of the split.
 
@@ -167,8 +168,11 @@ class Data:
         if self.vocabulary is not None and isinstance(raw, Sequence) and all(isinstance(text, str) for text in raw):
             raw = self.vocabulary.read(raw, self.x_shape[-1])
         x, inner, _ = x_and_y(raw, view.columns)
+        shape = x.shape
+        if x.ndim == 4 and not _fits(x, self.x_shape):
+            x = np.moveaxis(x, -1, 1)  # images with their channels last
         if not _fits(x, self.x_shape):
-            raise ValueError(f"expected raw data of shape (N, {', '.join(map(str, self.x_shape))}); got {np.shape(x)}.")
+            raise ValueError(f"expected raw data of shape (N, {', '.join(map(str, self.x_shape))}); got {shape}.")
         if x.dtype.kind not in "biuf":
             raise ValueError(f"expected raw data that are numbers, as those of {self.name!r} were; got {x.dtype}.")
         wide = x.dtype.kind in "iu" and x.itemsize > 1
