@@ -121,6 +121,8 @@ def test_pictures_in_files(pictures):
     colour = as_said(str(pictures / "colour.png"), COLOUR)
     assert torch.equal((colour * 255).round().long(), torch.arange(72).reshape(4, 6, 3).movedim(-1, 0))
     assert as_said(str(pictures / "colour.png"), GREY).shape == (4, 6)
+    np.save(pictures / "last.npy", (colour.movedim(0, -1) * 255).round().numpy() / 255)
+    torch.testing.assert_close(as_said(str(pictures / "last.npy"), COLOUR), colour)
     for name in ("layout.png", "layout.npy"):
         assert torch.equal(as_said(str(pictures / name), LAYOUT), (torch.arange(24) % 5).reshape(4, 6))
 

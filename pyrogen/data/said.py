@@ -98,8 +98,10 @@ def _of_file(path: Path, condition: Condition, data: Data | None) -> Tensor:
     else:
         values = _classes_of(path) if condition.classes else _pixels(path, condition)
     shape = tuple(condition.shape)
-    if values.shape != shape and values.shape == (1, *shape):
+    if values.shape == (1, *shape):
         values = values[0]
+    if len(shape) == 3 and values.shape == (*shape[1:], shape[0]) != shape:
+        values = np.moveaxis(values, -1, 0)  # channels last
     if values.shape != shape:
         told = "; resize it" if condition.picture else f", {_by(shape)}"
         raise ValueError(f"{path} holds {_by(values.shape)} numbers, and the model takes {condition}{told}.")
