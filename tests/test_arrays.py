@@ -626,6 +626,41 @@ def test_columns_of_a_table_are_matched_by_name():
         from_arrays(table.assign(b=1.5))
 
 
+def test_a_column_is_the_label_only_where_no_other_y_is_given(tmp_path):
+    table = frame().assign(label=np.arange(40) % 5, y=ROWS[:, 2])
+    kinds = table["class"]
+    numbers = table.drop(columns="class")
+    # y is a feature where it is another than the labels, and none where it is these
+    data = from_arrays(numbers.drop(columns="label"), y_train=kinds)
+    assert (data.columns, data.class_names) == (("a", "b", "y"), ("cat", "dog"))
+    assert from_arrays(table, y_train=kinds).columns == ("a", "b", "label", "y")
+    assert from_arrays(table[["a", "label"]], y_train=table["label"].to_numpy()).columns == ("a",)
+    with pytest.raises(ValueError, match="columns 'class', 'label', 'y' could all be the label; pass it as y_train"):
+        from_arrays(table)
+    # whatever was x of a table stays x
+    new = data.like(table[["y", "b", "a"]][:3])
+    assert (new.y, data.like(table[["b", "y", "a"]][:3], kinds[:3]).y.tolist()) == (None, [1, 0, 1])
+    assert torch.equal(new.x, data.like(numbers[["a", "b", "y"]][:3].to_numpy()).x)
+    numbers.to_csv(tmp_path / "t.csv", index=False)
+    read = load(tmp_path / "t.csv", label="label")
+    assert read.columns == ("a", "b", "y")
+    assert read.like(numbers[["y", "a", "b"]][:3]).x.shape == (3, 3)
+
+
+def test_a_model_knows_the_columns_of_its_table(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(COUNTS[:, :2], columns=["a", "b"])
+    model = pyrogen.create("made", x_shape=(2,), hidden=(4,), likelihood="Poisson")
+    run = fit(model, table, epochs=0, folder=tmp_path, progress=False)
+    expected = log_evidence(model, torch.from_numpy(COUNTS[:, :2]).float(), Exact())["log_evidence"].values
+    assert len(set(expected)) > 5
+    for trained in (model, pyrogen.load(tmp_path)):
+        for given in (table, table[["b", "a"]], run.data.like(table[["b", "a"]]), COUNTS[:, :2]):
+            assert np.array_equal(log_evidence(trained, given, Exact())["log_evidence"].values, expected)
+        with pytest.raises(ValueError, match="not those of the training data: 'b', 'c' are in one of them alone"):
+            log_evidence(trained, table.rename(columns={"b": "c"}), Exact())
+
+
 def test_whole_numbers_of_pandas_may_be_missing():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({"a": np.arange(40) % 5, "b": np.arange(40) % 7, "is": np.arange(40) % 2 == 1})

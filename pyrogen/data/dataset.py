@@ -54,7 +54,7 @@ class Data:
         labels: how many training data kept their label; those of the others are :data:`pyrogen.conditions.UNKNOWN`.
         missing: whether NaN in x stands for what was not observed.
         label: the column of a table that was named as its labels.
-        columns: the columns of a table that were named as x.
+        columns: the names of a table's columns that are x; without a header, the numbers that were named.
         guessed: what was guessed of the meaning of the values, in words; "" where it was said.
         oracle: what is known exactly of their modes; None of most data.
         paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
@@ -167,7 +167,7 @@ class Data:
             raise ValueError(f"{raw!r} holds data that are prepared already; pass it as it is.")
         if self.vocabulary is not None and isinstance(raw, Sequence) and all(isinstance(text, str) for text in raw):
             raw = self.vocabulary.read(raw, self.x_shape[-1])
-        x, inner, _ = x_and_y(raw, view.columns)
+        x, inner, _ = x_and_y(raw, view.columns, y)
         shape = x.shape
         if x.ndim == 4 and not _fits(x, self.x_shape):
             x = np.moveaxis(x, -1, 1)  # images with their channels last
@@ -395,6 +395,7 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     splits = {split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()}
     decided = {name: getattr(view, name) for name in ("kind", "binarization", "dequantization")}
     told: dict[str, Any] = {**splits, **wishes._asdict(), **decided, "standardize": view.scale is not None}
+    told["columns"] = source.columns or wishes.columns
     return Data(
         name=source.name,
         **told,
