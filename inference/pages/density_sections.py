@@ -12,18 +12,19 @@ from torch import Tensor
 from pyrogen.capabilities import HasODE
 from pyrogen.data import Data
 from pyrogen.data.regression import Arm
+from pyrogen.data.split import evenly
 from pyrogen.figures import density_plots
 from pyrogen.inference.metrics.regression import ranks, thirds
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, below_the_law
 
-SIDE, SHOWN, STRIP, DRAWS, FEW = 160, 500, 8, 99, 4
+SIDE, GIVEN, SHOWN, STRIP, DRAWS, FEW = 160, 2000, 500, 8, 99, 4
 # where each density follows a differential equation, a picture needs neither so many points nor so exact ones
 COARSE, TOLERANCE = 64, 1e-3
 
 
 def conditional_density(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """p(x|y) as an image: over x and y where both are numbers, over the plane of x at some y where x is two numbers."""
-    part = data.test.spread(2000)
+    part = data.test.spread(GIVEN)
     told, size = part.y, math.prod(model.x_shape)
     if model.condition is None or told is None or data.kind not in ("real", "unit", "angle"):
         return
@@ -31,20 +32,23 @@ def conditional_density(model: Any, data: Data, history: History) -> Iterator[Pa
         across, up = _grid(told), _grid(part.x)
         y, x = (t.reshape(-1) for t in torch.meshgrid(across, up, indexing="xy"))
         shown = model.log_prob(x.reshape(-1, *model.x_shape), y.reshape(-1, *model.condition.shape)).exp()
-        points = told.flatten()[:SHOWN], part.x.flatten()[:SHOWN]
+        few = evenly(len(told), SHOWN)
+        points = told[few].flatten(), part.x[few].flatten()
         caption = f"The density p(x|y) of the model over y and x, and {len(points[0])} test data."
         figure = density_plots.density_image(shown.reshape(SIDE, SIDE), _extent(across, up), *points)
         yield Panel(DENSITY, caption, "conditional-density", figure)
     elif size == 2:
-        yield _strip(model, data, part.x.flatten(1), told[:STRIP])
+        few = evenly(len(told), STRIP)
+        yield _strip(model, data, part.x.flatten(1), told[few], evenly(len(data.test), GIVEN)[few])
 
 
-def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
+def _strip(model: Any, data: Data, x: Tensor, y: Tensor, places: Tensor) -> Panel:
+    """The plane at each y, which stand at these places of the test data."""
     first, second = (_grid(column) for column in x.unbind(1))
     plane = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).reshape(-1, *model.x_shape)
     nats = [model.log_prob(plane, one.expand(len(plane), *one.shape)).reshape(SIDE, SIDE) for one in y]
     drawn = model.sample(100 * len(y), y.repeat_interleave(100, 0)).reshape(len(y), 100, 2)
-    titles = [f"test datum {n}" for n in range(1, len(y) + 1)]
+    titles = [f"test datum {n + 1}" for n in places.tolist()]
     if y[0].numel() <= FEW:
         titles = [f"y = {', '.join(f'{v:.2g}' for v in one.flatten().tolist())}".replace("-", "−") for one in y]
     marks = {"both solutions": Arm().inverse(y)} if data.source == "arm" else None
@@ -60,7 +64,7 @@ def plane(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """p(x) over the plane of x, beside data and samples."""
     if model.condition is not None or math.prod(model.x_shape) != 2 or data.kind not in ("real", "unit"):
         return
-    x, drawn = data.test.spread(2000).x.flatten(1), model.sample(SHOWN).flatten(1)
+    x, drawn = data.test.spread(GIVEN).x.flatten(1), model.sample(SHOWN).flatten(1)
     # a model that is wider than the data is all dark where these are
     side = COARSE if isinstance(model, HasODE) else SIDE
     first, second = (_grid(column, side) for column in torch.cat([x, drawn]).unbind(1))

@@ -220,9 +220,9 @@ class Data:
         from pyrogen import html
         from pyrogen.figures import plots
 
-        part = self.train.take(PICTURED)
+        part = self.train.spread(PICTURED)
         rows = [(s.name, f"{len(s):,}") for s in self.splits.values()]
-        shown = html.picture(plots.samples(part.x, self.kind), f"the first training data of {self.name}")
+        shown = html.picture(plots.samples(part.x, self.kind), f"some training data of {self.name}")
         return html.block(repr(self), html.table(rows, ("split", "data")), shown)
 
     def __repr__(self) -> str:
