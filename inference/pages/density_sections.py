@@ -17,14 +17,14 @@ from pyrogen.figures import density_plots
 from pyrogen.inference.metrics.regression import ranks, thirds
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, below_the_law
 
-SIDE, GIVEN, SHOWN, STRIP, DRAWS, FEW = 160, 2000, 500, 8, 99, 4
+SIDE, SHOWN, STRIP, DRAWS, FEW = 160, 500, 8, 99, 4
 # where each density follows a differential equation, a picture needs neither so many points nor so exact ones
 COARSE, TOLERANCE = 64, 1e-3
 
 
 def conditional_density(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """p(x|y) as an image: over x and y where both are numbers, over the plane of x at some y where x is two numbers."""
-    part = data.test.spread(GIVEN)
+    part = data.test.spread(2000)
     told, size = part.y, math.prod(model.x_shape)
     if model.condition is None or told is None or data.kind not in ("real", "unit", "angle"):
         return
@@ -38,17 +38,17 @@ def conditional_density(model: Any, data: Data, history: History) -> Iterator[Pa
         figure = density_plots.density_image(shown.reshape(SIDE, SIDE), _extent(across, up), *points)
         yield Panel(DENSITY, caption, "conditional-density", figure)
     elif size == 2:
-        few = evenly(len(told), STRIP)
-        yield _strip(model, data, part.x.flatten(1), told[few], evenly(len(data.test), GIVEN)[few])
+        few = data.test.spread(STRIP).y
+        assert few is not None
+        yield _strip(model, data, part.x.flatten(1), few)
 
 
-def _strip(model: Any, data: Data, x: Tensor, y: Tensor, places: Tensor) -> Panel:
-    """The plane at each y, which stand at these places of the test data."""
+def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
     first, second = (_grid(column) for column in x.unbind(1))
     plane = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).reshape(-1, *model.x_shape)
     nats = [model.log_prob(plane, one.expand(len(plane), *one.shape)).reshape(SIDE, SIDE) for one in y]
     drawn = model.sample(100 * len(y), y.repeat_interleave(100, 0)).reshape(len(y), 100, 2)
-    titles = [f"test datum {n + 1}" for n in places.tolist()]
+    titles = [f"test datum {n + 1}" for n in evenly(len(data.test), STRIP).tolist()]
     if y[0].numel() <= FEW:
         titles = [f"y = {', '.join(f'{v:.2g}' for v in one.flatten().tolist())}".replace("-", "−") for one in y]
     marks = {"both solutions": Arm().inverse(y)} if data.source == "arm" else None
@@ -64,7 +64,7 @@ def plane(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """p(x) over the plane of x, beside data and samples."""
     if model.condition is not None or math.prod(model.x_shape) != 2 or data.kind not in ("real", "unit"):
         return
-    x, drawn = data.test.spread(GIVEN).x.flatten(1), model.sample(SHOWN).flatten(1)
+    x, drawn = data.test.spread(2000).x.flatten(1), model.sample(SHOWN).flatten(1)
     # a model that is wider than the data is all dark where these are
     side = COARSE if isinstance(model, HasODE) else SIDE
     first, second = (_grid(column, side) for column in torch.cat([x, drawn]).unbind(1))

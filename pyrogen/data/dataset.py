@@ -383,6 +383,7 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     """
     if wishes.labels is not None:
         source = hide(source, wishes.labels)
+    wishes = wishes._replace(columns=source.columns or wishes.columns)
     view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
     view = replace(
         view,
@@ -395,7 +396,6 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
     splits = {split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()}
     decided = {name: getattr(view, name) for name in ("kind", "binarization", "dequantization")}
     told: dict[str, Any] = {**splits, **wishes._asdict(), **decided, "standardize": view.scale is not None}
-    told["columns"] = source.columns or wishes.columns
     return Data(
         name=source.name,
         **told,

@@ -115,6 +115,7 @@ def as_split(given: Any, y: Tensor | None, model: Model) -> Split:
         ValueError: they are no data, or none of such a kind, or an array of raw values, where what is read is standardized,
             or a DataFrame of other columns.
     """
+    kinds = tuple(model.kinds)
     if model.standardized and not isinstance(given, (Tensor, Dataset)):
         raise ValueError(
             f"the model was trained on standardized data, and {type(given).__name__} holds raw ones; pass "
@@ -123,7 +124,6 @@ def as_split(given: Any, y: Tensor | None, model: Model) -> Split:
     x, inner, _ = x_and_y(given, model.columns, y)
     told = inner if y is None else y
     labels = None if told is None else tensor_of(told)
-    kinds = tuple(model.kinds)
     if x.dtype.kind not in "biu" or x.size == 0 or x.max() <= 1 or {"levels", "counts", "tokens"} & set(kinds[:1]):
         return Split(torch.from_numpy(x.astype(np.float32)), labels, "own")
     found = {"x_train": x, "x_valid": x[:1], "x_test": x[:1]}

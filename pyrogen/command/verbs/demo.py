@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyrogen
 from pyrogen.command import speech
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ANALYSES = ("calibration", "surgery", "anatomy")  # which take seconds
 DATA, BATCH = "digits", 64
-OWN = {"latent_size": 8, "hidden": (256,)}
+OWN: dict[str, Any] = {"latent_size": 8, "hidden": (256,)}
 
 
 def run(arguments: Sequence[str]) -> int:
