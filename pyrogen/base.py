@@ -173,6 +173,8 @@ class Model(nn.Module, ABC):
     """Whether it takes each y to belong to its x; a model of two domains does not, and takes any data."""
     standardized: bool = False
     """Whether the data that it was trained on were standardized, so that raw ones are not what it reads."""
+    columns: tuple[str, ...] = ()
+    """What the columns of the table are called that it was trained on, in its order; none of what is no table."""
     read_weights: str = ""
     """The hash of the saved weights that it was given, from which further training goes on; "" if it was given none."""
     reader: Reader | None

@@ -194,8 +194,8 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
             f"{path} holds weights that are not finite ({bad}): its training ran away; train again with a smaller lr, or "
             "load weights='best'."
         )
-    section = config.get("data")
-    model.standardized = isinstance(section, dict) and section.get("standardize") is True
+    said = section if isinstance(section := config.get("data"), dict) else {}
+    model.standardized, model.columns = said.get("standardize") is True, tuple(said.get("columns") or ())
     model.read_weights = fingerprint(folder, weights)["weights_sha256"]
     return model.eval()
 

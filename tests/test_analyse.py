@@ -273,6 +273,9 @@ def test_a_walk_between_two_classes_is_the_one_asked_for(run, capsys):
     kept = json.loads((run.folder / "latents.json").read_text(encoding="utf-8"))
     assert list(kept["findings"]) == ["surgery", "walks"]
     assert kept["attributes"]["analyses"]["surgery"]["draws"] == 2
+    assert main(["latents", str(run.folder), "--pair", "3,8", "--analysis", "walks(steps=3)"]) == 0
+    kept = json.loads((run.folder / "latents.json").read_text(encoding="utf-8"))
+    assert kept["attributes"]["analyses"]["walks"] == {"name": "walks", "pair": [3, 8], "steps": 3}
 
 
 class Seen(Exception):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import TensorDataset
 
 import pyrogen
@@ -34,6 +35,47 @@ def test_arrays_of_every_sort_become_the_same_data():
     assert all(torch.equal(d.test.x, seen[0].test.x) and d.kind == "real" for d in seen)
     assert [len(s) for s in (seen[0].train, seen[0].valid, seen[0].test)] == [32, 4, 4]
     assert (seen[0].name, seen[0].standardize) == ("arrays", True)
+
+
+class Pairs(torch.utils.data.Dataset):
+    """(x, y) as people write data sets, whose y are no tensors."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        return self.x[i], self.y[i]
+
+
+LABELS = np.arange(40) % 3
+X = {"tensors": torch.from_numpy(GREY), "pictures": list(map(Image.fromarray, GREY)), "lists": GREY.tolist()}
+Y = {
+    "int": LABELS.tolist(),
+    "float": LABELS.astype(float).tolist(),
+    "NumPy's": list(LABELS),
+    "tensor": list(torch.from_numpy(LABELS)),
+    "str": [("ant", "bee", "caterpillar")[k] for k in LABELS],
+}
+
+
+@pytest.mark.parametrize("x", X.values(), ids=X)
+@pytest.mark.parametrize("y", Y.values(), ids=Y)
+def test_data_sets_of_torch_hold_whatever_makes_an_array(x, y):
+    data, expected = from_arrays(Pairs(x, y), kind="levels"), from_arrays(GREY, LABELS, kind="levels")
+    assert torch.equal(data.test.x, expected.test.x)
+    assert torch.equal(data.test.y, expected.test.y)
+    assert data.class_names == (("ant", "bee", "caterpillar") if isinstance(y[0], str) else ())
+    new = data.like(Pairs(x[:3], y[:3]))
+    assert (new.x.shape, new.y.tolist()) == ((3, 1, 4, 4), [0, 1, 2])
+
+
+def test_data_sets_of_torch_of_many_sizes_are_refused():
+    for first in (GREY[0], [[1, 2], [3]]):
+        with pytest.raises(ValueError, match=r"the data of Pairs have not all one shape \(.*resize them"):
+            from_arrays(Pairs([first, *GREY[1:, :3]], LABELS))
 
 
 def test_a_frame_brings_its_labels():
@@ -103,19 +145,31 @@ SOME = np.arange(40) % 4  # 3 is unknown
 
 
 @pytest.mark.parametrize(
-    ("y", "names"),
+    ("y", "names", "said"),
     [
-        (np.where(SOME == 3, -1, SOME), ()),
-        (np.where(SOME == 3, np.nan, SOME), ()),
-        (np.where(SOME == 3, -1, SOME + 1), ("1", "2", "3")),
-        ([None if k == 3 else int(k) for k in SOME], ()),
-        ([math.nan if k == 3 else "abc"[k] for k in SOME], ("a", "b", "c")),
-        (np.array(["a", "b", "c", ""])[SOME], ("a", "b", "c")),
-        (np.array(["a", "b", "c", None])[SOME], ("a", "b", "c")),
+        (np.where(SOME == 3, -1, SOME), (), "-1"),
+        (np.where(SOME == 3, np.nan, SOME), (), "nan"),
+        (np.where(SOME == 3, -1, SOME + 1), ("1", "2", "3"), "-1"),
+        ([None if k == 3 else int(k) for k in SOME], (), "empty"),
+        ([math.nan if k == 3 else "abc"[k] for k in SOME], ("a", "b", "c"), "nan"),
+        (np.array(["a", "b", "c", ""])[SOME], ("a", "b", "c"), "empty"),
+        (np.array(["a", "b", "c", None])[SOME], ("a", "b", "c"), "empty"),
+        (np.array(["K", "Na", "Nan", "NA"])[SOME], ("K", "Na", "Nan"), "NA"),
+        (np.array(["a", "b", "c", "-1"])[SOME], ("a", "b", "c"), "-1"),
     ],
-    ids=["-1", "nan", "-1 before 1", "None among numbers", "nan among names", "nothing", "None among names"],
+    ids=[
+        "-1",
+        "nan",
+        "-1 before 1",
+        "None among numbers",
+        "nan among names",
+        "nothing",
+        "None among names",
+        "NA",
+        "-1 among names",
+    ],
 )
-def test_a_label_may_be_unknown(y, names):
+def test_a_label_may_be_unknown(y, names, said):
     pandas = pytest.importorskip("pandas")
     for given in (y, pandas.Series(y), pandas.Series(y).convert_dtypes()):
         data = from_arrays(ROWS, given, standardize=False)
@@ -123,10 +177,16 @@ def test_a_label_may_be_unknown(y, names):
         for split in (data.train, data.valid, data.test):
             rows = [int(np.abs(ROWS - x.numpy()).sum(1).argmin()) for x in split.x]
             assert split.y.tolist() == [-1 if SOME[row] == 3 else SOME[row] for row in rows]
-        assert "10 labels that are -1 or empty are unknown" in data.guessed
+        if given is y:
+            assert data.guessed.endswith(f"10 labels that are {said} are unknown")
         assert sorted({*data.train.known().y.tolist()}) == [0, 1, 2]
     kept = from_arrays(ROWS, y, labels=7).train.y
     assert kept[kept >= 0].bincount().sort().values.tolist() == [2, 2, 3]
+
+
+def test_all_labels_of_a_split_may_be_unknown():
+    for y in ([0, 1] * 20, ["a", "b"] * 20):
+        assert from_arrays(ROWS, y, x_test=ROWS[:3], y_test=[None] * 3).test.y.tolist() == [-1] * 3
 
 
 @pytest.mark.parametrize("y", [np.full(40, -1), np.where(SOME == 3, -1, 1)], ids=["none", "minus and plus one"])
@@ -438,6 +498,17 @@ def test_further_data_are_prepared_as_those_that_were_trained_on(tmp_path):
         data.like(rows[:20, :2])
 
 
+def test_further_images_may_have_their_channels_last():
+    colours = np.stack([GREY, GREY // 2, 255 - GREY], -1)
+    for images in (colours, colours[..., :1]):
+        data = from_arrays(images, kind="levels")
+        assert data.x_shape == (images.shape[-1], 4, 4)
+        for more in (images[:5], images[:5].transpose(0, 3, 1, 2)):
+            assert torch.equal(data.like(more).x, torch.from_numpy(images[:5]).movedim(-1, 1).float())
+    with pytest.raises(ValueError, match=r"of shape \(N, 1, 4, 4\); got \(5, 4, 4, 3\)"):
+        data.like(colours[:5])
+
+
 NAMED = {
     "1 to 3": (np.arange(40) % 3 + 1, [3, 1], [2, 0]),
     "sparse": (np.array([3, 7, 9, 7] * 10), [9, 7, 9], [2, 1, 2]),
@@ -461,6 +532,23 @@ def test_further_pictures_are_told_as_those_that_were_trained_on():
     assert torch.equal(data.like(ROWS[:3], GREY[:3] // 9).y, torch.from_numpy(GREY[:3] // 9) / 255)
     colours = np.stack([GREY] * 3, -1)
     assert torch.equal(from_arrays(ROWS, colours).like(ROWS[:3], colours[:3]).y[:, 1], torch.from_numpy(GREY[:3]) / 255)
+    layouts = from_arrays(ROWS, GREY // 64)
+    for more in (GREY[:3], GREY[:3, None], GREY[:3, ..., None]):
+        assert torch.equal(layouts.like(ROWS[:3], more // 64).y, torch.from_numpy(GREY[:3] // 64).long())
+        assert torch.equal(data.like(ROWS[:3], more).y, torch.from_numpy(GREY[:3]) / 255)
+
+
+def test_further_whole_numbers_beside_real_ones_are_real():
+    masks = GREY // 128
+    for known, more in (
+        (GREY / 255, masks),  # numbers from 0 to 1, told a mask
+        (300 * (GREY / 255), GREY.astype(np.int16)),
+        (GREY.astype(np.int16) * 4, GREY.astype(np.int16) * 4),  # whole ones, beyond grey levels
+        (ROWS, np.array([[-2, 0, 1]] * 3)),
+    ):
+        data = from_arrays(ROWS, known)
+        assert torch.equal(data.like(ROWS[:3], more[:3]).y, torch.from_numpy(more[:3]).float())
+    assert "y is images of real numbers, which are whole up to 10" in from_arrays(ROWS, GREY.astype(int) * 4).guessed
 
 
 def _tokens():
@@ -491,6 +579,18 @@ UNLIKE = {
     "no names": (
         lambda: from_arrays(ROWS, NAMED["0 to 2"][0]).like(ROWS[:1], ["cat"]),
         "'cat', and the classes .* numbers",
+    ),
+    "no such number": (lambda: from_arrays(ROWS, NAMED["0 to 2"][0]).like(ROWS[:1], [3]), "y holds 3, .* are 0 to 2"),
+    "no such named": (lambda: from_arrays(ROWS, NAMED["names"][0]).like(ROWS[:1], [2]), "y holds 2, .* are 0 to 1"),
+    "no such part": (lambda: from_arrays(ROWS, GREY // 64).like(ROWS[:1], GREY[:1] * 0 + 4), "y holds 4, .* 0 to 3"),
+    "no such attribute": (lambda: from_arrays(ROWS, NAMED["attributes"][0]).like(ROWS[:1], [[0, 2, 0]]), "y holds 2, "),
+    "wide one-hot": (
+        lambda: from_arrays(ROWS, NAMED["one-hot"][0]).like(ROWS[:1], np.eye(5)[:1]),
+        r"whole numbers of shape \(\) a datum; got float64 of \(5,\)",
+    ),
+    "colours": (
+        lambda: from_arrays(ROWS, GREY // 64).like(ROWS[:1], np.stack([GREY[:1] // 64] * 3, -1)),
+        r"whole numbers of shape \(4, 4\) a datum; got uint8 of \(4, 4, 3\)",
     ),
     "other y": (lambda: from_arrays(ROWS, ROWS).like(ROWS[:1], [[0.5]]), r"real numbers of shape \(3,\) a datum"),
 }
@@ -524,6 +624,41 @@ def test_columns_of_a_table_are_matched_by_name():
         data.like(pandas.DataFrame(ROWS[:, :2], columns=["a", "a"]))
     with pytest.raises(ValueError, match="column 'b' has one value only in train"):
         from_arrays(table.assign(b=1.5))
+
+
+def test_a_column_is_the_label_only_where_no_other_y_is_given(tmp_path):
+    table = frame().assign(label=np.arange(40) % 5, y=ROWS[:, 2])
+    kinds = table["class"]
+    numbers = table.drop(columns="class")
+    # y is a feature where it is another than the labels, and none where it is these
+    data = from_arrays(numbers.drop(columns="label"), y_train=kinds)
+    assert (data.columns, data.class_names) == (("a", "b", "y"), ("cat", "dog"))
+    assert from_arrays(table, y_train=kinds).columns == ("a", "b", "label", "y")
+    assert from_arrays(table[["a", "label"]], y_train=table["label"].to_numpy()).columns == ("a",)
+    with pytest.raises(ValueError, match="columns 'class', 'label', 'y' could all be the label; pass it as y_train"):
+        from_arrays(table)
+    # whatever was x of a table stays x
+    new = data.like(table[["y", "b", "a"]][:3])
+    assert (new.y, data.like(table[["b", "y", "a"]][:3], kinds[:3]).y.tolist()) == (None, [1, 0, 1])
+    assert torch.equal(new.x, data.like(numbers[["a", "b", "y"]][:3].to_numpy()).x)
+    numbers.to_csv(tmp_path / "t.csv", index=False)
+    read = load(tmp_path / "t.csv", label="label")
+    assert read.columns == ("a", "b", "y")
+    assert read.like(numbers[["y", "a", "b"]][:3]).x.shape == (3, 3)
+
+
+def test_a_model_knows_the_columns_of_its_table(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(COUNTS[:, :2], columns=["a", "b"])
+    model = pyrogen.create("made", x_shape=(2,), hidden=(4,), likelihood="Poisson")
+    run = fit(model, table, epochs=0, folder=tmp_path, progress=False)
+    expected = log_evidence(model, torch.from_numpy(COUNTS[:, :2]).float(), Exact())["log_evidence"].values
+    assert len(set(expected)) > 5
+    for trained in (model, pyrogen.load(tmp_path)):
+        for given in (table, table[["b", "a"]], run.data.like(table[["b", "a"]]), COUNTS[:, :2]):
+            assert np.array_equal(log_evidence(trained, given, Exact())["log_evidence"].values, expected)
+        with pytest.raises(ValueError, match="not those of the training data: 'b', 'c' are in one of them alone"):
+            log_evidence(trained, table.rename(columns={"b": "c"}), Exact())
 
 
 def test_whole_numbers_of_pandas_may_be_missing():

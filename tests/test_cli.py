@@ -14,8 +14,11 @@ import xarray as xr
 import yaml
 from playing import stop_after
 
+import pyrogen
+from pyrogen import storage
 from pyrogen.command import options, plain
 from pyrogen.command.cli import VERBS, main
+from pyrogen.command.verbs import demo
 from pyrogen.inference import compare_evidence
 from pyrogen.registry import choices
 
@@ -80,6 +83,27 @@ def test_demo_reports(tmp_path, capsys):
     assert "IWAE(k=5000)" in printed
     assert "verdict   " in printed
     assert (tmp_path / "demo" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({}, False),
+        ({"cooling": 1}, False),  # which another version has
+        ({"prior": None}, False),  # and which it lacks
+        ({"prior": "VampPrior"}, True),
+        ({"hidden": None}, True),
+    ],
+    ids=str,
+)
+def test_a_demo_of_another_version_is_replaced(change, refused, tmp_path):
+    model = pyrogen.create("vae", x_shape=(1, 8, 8), **demo.OWN)
+    config = storage.config_of(model, data={"source": demo.DATA}, fit={"batch_size": demo.BATCH, "seed": 0})
+    arguments = {**config["model"]["arguments"], **change}
+    config["model"]["arguments"] = {name: value for name, value in arguments.items() if value is not None}
+    (tmp_path / storage.CONFIG).write_text(yaml.safe_dump(config))
+    with pytest.raises(ValueError, match="no demo; choose another") if refused else contextlib.nullcontext():
+        demo._refuse_others(str(tmp_path), model)
 
 
 ENTRIES = {
@@ -531,6 +555,7 @@ def test_what_is_refused_does_not_steer_the_terminal(capsys):
 LISTED = """
 import contextlib, io, sys, pyrogen
 from pyrogen.command.cli import VERBS, main
+from pyrogen.command.verbs import demo
 
 # of this the default is a likelihood that nothing has loaded before
 for name in ("vae-video", *pyrogen.list_models()):

@@ -59,13 +59,20 @@ def test_classes_that_a_model_infers_are_those_of_the_datum(digits):
     model = pyrogen.create("vae-semi-supervised", x_shape=(1, 8, 8), latent_size=2, hidden=(16,), classes=10).eval()
     view = View(model, digits, limit=12)
     shown = []
-    for index in (0, 5):
+    other = int((view.split.y != view.split.y[0]).nonzero()[0])
+    for index in (0, other):
         z = torch.from_numpy(view.codes[index]).float().unsqueeze(0)
-        told = model.decode(z, digits.test.y[index : index + 1]).mean[0]
+        told = model.decode(z, view.split.y[index : index + 1]).mean[0]
         shown.append(view.datum(index)["x"])
         picture = Image.open(io.BytesIO(base64.b64decode(shown[-1].split(",")[1])))
         assert np.abs(np.asarray(picture) / 255 - told.detach().numpy()[0]).max() < 1 / 255
-    assert view.decode(view.codes[0].tolist(), given=5)["x"] != shown[0]
+    assert view.decode(view.codes[0].tolist(), given=other)["x"] != shown[0]
+
+
+def test_data_that_are_sorted_are_shown_from_first_to_last(digits):
+    x, y = digits.test.x, digits.test.y.sort().values
+    shown = View(vae(), from_arrays(x, y, x[:9], y[:9], x, y), limit=40)
+    assert set(shown.state()["labels"]) == set(map(str, range(10)))
 
 
 def test_what_does_not_decode_is_refused_before_a_page_is_served(digits, monkeypatch):
@@ -81,7 +88,7 @@ def test_what_does_not_decode_is_refused_before_a_page_is_served(digits, monkeyp
 def test_the_plane_is_of_the_codes(digits):
     model = vae()
     view = View(model, digits, limit=50)
-    state, codes = view.state(), model.code(digits.test.x[:50]).detach().double().numpy()
+    state, codes = view.state(), model.code(digits.test.spread(50).x).detach().double().numpy()
     assert np.allclose(state["codes"], codes, atol=1e-5)
     centred = codes - codes.mean(0)
     values, vectors = np.linalg.eigh(centred.T @ centred)
@@ -89,13 +96,13 @@ def test_the_plane_is_of_the_codes(digits):
     assert np.allclose(np.abs(np.array(state["directions"]) @ vectors[:, ::-1][:, :2]), np.eye(2), atol=1e-4)
     assert np.allclose(state["points"], centred @ np.array(state["directions"]).T, atol=1e-4)
     assert [s["latent"] for s in state["sliders"]] == list(np.argsort(-codes.var(0)))
-    assert state["labels"] == [str(y) for y in digits.test.y[:50].tolist()]
+    assert state["labels"] == [str(y) for y in digits.test.spread(50).y.tolist()]
 
 
 def test_the_ellipses_are_the_posteriors_in_the_plane(digits):
     model = vae(2)
     view = View(model, digits, limit=5)
-    q = model.encode(digits.test.x[:5])
+    q = model.encode(digits.test.spread(5).x)
     half = np.sort(q.variance.sqrt().detach().numpy(), axis=1)[:, ::-1]
     assert np.array(view.state()["ellipses"])[:, :2] == pytest.approx(half, rel=0.4)  # of 64 draws
     flat = pyrogen.create("autoencoder", x_shape=(1, 8, 8), latent_size=2, hidden=(16,))
@@ -103,7 +110,7 @@ def test_the_ellipses_are_the_posteriors_in_the_plane(digits):
 
 
 def test_chosen_coordinates_span_the_plane(digits):
-    state = View(vae(), digits, coordinates=(2, 0)).state()
+    state = View(vae(), digits, coordinates=(3, 1)).state()
     assert state["names"] == ["z3", "z1"]
     assert state["directions"] == [[0, 0, 1], [1, 0, 0]]
     assert np.allclose(state["points"], np.array(state["codes"])[:, [2, 0]], atol=1e-5)
@@ -124,7 +131,7 @@ def test_a_conditional_model_is_told_the_class_of_a_datum(digits):
     torch.manual_seed(0)
     model = pyrogen.create("vae-conditional", x_shape=(1, 8, 8), classes=10, latent_size=2, hidden=(16,))
     view = View(model, digits, limit=20)
-    y = digits.test.y[:20]
+    y = digits.test.spread(20).y
     other = int((y != y[0]).nonzero()[0])
     same = int((y[1:] == y[0]).nonzero()[0]) + 1 if (y[1:] == y[0]).any() else 0
     assert view.decode([0.0, 0.0], other)["x"] != view.decode([0.0, 0.0])["x"]
@@ -156,7 +163,7 @@ def test_a_generator_that_is_told_a_class_takes_that_of_the_draw(digits):
     net = {"name": "Perceptron", "hidden": [8]}
     model = pyrogen.create("cgan", x_shape=(1, 8, 8), classes=10, latent_size=4, generator=net)
     view = View(model, digits, limit=20)
-    y = digits.test.y[:20]
+    y = digits.test.spread(20).y
     other = int((y != y[0]).nonzero()[0])
     assert view.decode([0.0] * 4, other)["x"] != view.decode([0.0] * 4)["x"]
     assert (view.state()["told"], view.state()["labels"]) == (True, [str(k) for k in y.tolist()])
@@ -202,7 +209,7 @@ def test_codes_longer_than_an_address_are_decoded(digits):
     [
         ({"split": "tset"}, "did you mean 'test'"),
         ({"limit": 2}, "a plane needs 3 data or more"),
-        ({"coordinates": (0, 3)}, "name two different latents of 0 to 2"),
+        ({"coordinates": (0, 3)}, "name two different latents of 1 to 3"),
         ({"coordinates": (1, 1)}, "name two different latents"),
         ({"coordinates": (1,)}, "name two different latents"),
     ],
@@ -281,8 +288,8 @@ def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
     for words, sentence in {
         "nowhere": "not a run's folder",
         f"{run} --port 70000": "a port is 1 to 65535",
-        f"{run} --coordinates a,b": "name two latents by their numbers from 0, as 0,3",
-        f"{run} --coordinates 0,9": "name two different latents of 0 to 2",
+        f"{run} --coordinates a,b": "name two latents by their numbers from 1, as 1,4",
+        f"{run} --coordinates 1,9": "name two different latents of 1 to 3",
         f"{run} --limit 1": "a plane needs 3 data or more",
     }.items():
         assert main(["explore", *words.split()]) == 2

@@ -104,7 +104,7 @@ def test_the_neighbours_of_codes_come_to_share_labels(tmp_path):
     (panel,) = [p for p in films(tmp_path, load("digits"), "binary") if p.name == "film-codes"]
     before, after = (float(share) / 100 for share in re.findall(r"(\d+)% (?:before|at the end)", panel.caption))
     film = read_film(tmp_path)["codes"]
-    labels = load("digits").valid.y[:100].numpy()
+    labels = load("digits").valid.spread(100).y.numpy()
     shares = [neighbours_share(film[epoch], labels) for epoch in (0, 20)]
     assert [before, after] == pytest.approx(shares, abs=0.006)
     assert after > before

@@ -213,6 +213,17 @@ def test_what_is_advised_exists():
     assert found <= {*pyrogen.list_models(), *pyrogen.choices("data")}
 
 
+def test_no_text_was_read_as_latin_1():
+    # the first bytes of signs, of Greek letters and of dashes in UTF-8, and what may follow them
+    twice = re.compile("[\u00c2\u00c3\u00ce\u00cf\u00e2][\u0080-\u00bf\u20ac]")
+    assert all(twice.search(sign.encode().decode("latin-1")) for sign in "±×σ—−")
+    suffixes = {".py", ".md", ".html", ".toml", ".yaml"}
+    texts = [path for folder in (*FOLDERS.values(), ROOT / "docs", ROOT / "examples") for path in folder.rglob("*")]
+    for path in (*texts, *ROOT.glob("*.md")):
+        if path.suffix in suffixes:
+            assert not twice.search(path.read_text(encoding="utf-8")), path
+
+
 def names_of_modules():
     found = set(ROOMS)
     for room in ROOMS:

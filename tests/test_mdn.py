@@ -13,8 +13,10 @@ from pyrogen import registry
 from pyrogen.base import Batch
 from pyrogen.command.cli import main
 from pyrogen.conditions import Condition
+from pyrogen.data import from_arrays
 from pyrogen.data.regression import LAWS, Arm, Heteroscedastic, InverseSine
 from pyrogen.inference import ELBO, fit, log_evidence
+from pyrogen.inference.pages import density_sections
 from pyrogen.likelihoods import Normal
 from pyrogen.models.heads.mdn import Regression
 
@@ -391,6 +393,16 @@ def test_a_report_shows_densities_and_intervals(words, figures, tmp_path):
     assert "What could not be shown" not in page
     known = words[-1] != "Bernoulli"
     assert ("The law that the test data come from" in page) is known
+
+
+def test_data_of_a_density_are_spread_and_numbered_as_in_the_split(monkeypatch):
+    titled = []
+    monkeypatch.setattr(density_sections.density_plots, "density_strip", lambda *given: titled.extend(given[3]))
+    x, y = torch.randn(40, 2), torch.arange(40.0)[:, None].expand(40, 5).contiguous()
+    data = from_arrays(x, y, x, y, x, y, standardize=False)
+    model = pyrogen.create("mdn", x_shape=(2,), y_shape=(5,), hidden=(4,), components=2)
+    list(density_sections.conditional_density(model, data, []))
+    assert titled == [f"test datum {n + 1}" for n in range(0, 40, 5)]
 
 
 def test_angles_are_trained_scored_and_sampled():

@@ -121,19 +121,32 @@ def test_pictures_in_files(pictures):
     colour = as_said(str(pictures / "colour.png"), COLOUR)
     assert torch.equal((colour * 255).round().long(), torch.arange(72).reshape(4, 6, 3).movedim(-1, 0))
     assert as_said(str(pictures / "colour.png"), GREY).shape == (4, 6)
+    np.save(pictures / "last.npy", (colour.movedim(0, -1) * 255).round().numpy() / 255)
+    torch.testing.assert_close(as_said(str(pictures / "last.npy"), COLOUR), colour)
     for name in ("layout.png", "layout.npy"):
         assert torch.equal(as_said(str(pictures / name), LAYOUT), (torch.arange(24) % 5).reshape(4, 6))
 
 
-def test_whole_numbers_in_a_file_are_grey_levels_of_pictures_alone(tmp_path):
+def test_whole_numbers_in_a_file_are_what_they_were_in_the_data(tmp_path):
+    levels, file = np.random.default_rng(0).integers(0, 256, (6, 4, 6), dtype=np.uint8), tmp_path / "y.npy"
+    x = torch.rand(6, 4)
     for dtype in (np.uint8, np.int64, np.float64):
-        np.save(tmp_path / "numbers.npy", np.array([1, 2, 3], dtype))
-        assert as_said(str(tmp_path / "numbers.npy"), Condition((3,))).tolist() == [1, 2, 3]
-        np.save(tmp_path / "places.npy", np.arange(48).reshape(3, 8, 2).astype(dtype))
-        assert as_said(str(tmp_path / "places.npy"), Condition((3, 8, 2))).sum() == 1128
-        np.save(tmp_path / "grey.npy", np.arange(24).reshape(4, 6).astype(dtype))
-        shown = as_said(str(tmp_path / "grey.npy"), GREY) * (255 if dtype != np.float64 else 1)
-        torch.testing.assert_close(shown.flatten(), torch.arange(24.0))
+        for y, own in (
+            (levels, 255),  # grey levels
+            (levels / 255, 255),
+            (300 * (levels / 255), 1),  # a field of real numbers
+            (levels.reshape(6, 12, 2), 255),
+            (levels[:, 0] / 3, 1),
+        ):
+            data = from_arrays(x, y)
+            np.save(file, levels[0].reshape(-1)[: y[0].size].reshape(y.shape[1:]).astype(dtype))
+            told = as_said(str(file), Condition(data.y_shape), data)
+            assert torch.equal(told, torch.from_numpy(np.load(file)).float() / (own if dtype != np.float64 else 1))
+    np.save(file, np.array(3))
+    assert as_said(str(file), Condition((), 3), from_arrays(x, np.array([1, 2, 3, 3, 2, 1]))) == 2
+    assert as_said(str(file), Condition((), 4)) == 3
+    np.save(file, np.array([1, 2, 3]))
+    assert as_said(str(file), Condition((3,))).tolist() == [1, 2, 3]
     Image.fromarray(np.full((2, 2), 51, np.uint8)).save(tmp_path / "small.png")
     assert as_said(str(tmp_path / "small.png"), Condition((1, 2, 2))).unique().tolist() == [pytest.approx(0.2)]
 

@@ -92,7 +92,7 @@ def check_guide(
 def _rows(pair: Model | Weighable, x: Any, y: Tensor | None, rows: np.ndarray, count: int) -> tuple[Any, Tensor | None]:
     """Some of the data, and their conditions where they were given apart."""
     model = pair if isinstance(pair, Model) else as_pair(pair)
-    whole = x if isinstance(x, Split | Tensor) else as_split(x, y, model.kinds)
+    whole = x if isinstance(x, Split | Tensor) else as_split(x, y, model)
     if len(whole) != count:
         raise ValueError(f"check_guide was given {len(whole)} data, and the estimate is of {count}; give the same x.")
     at = torch.from_numpy(rows)

@@ -39,8 +39,8 @@ class View:
         model: with latents that can be decoded.
         data: whose codes are shown where the model encodes; of a generator without an encoder, draws of its prior are.
         split: of the data.
-        coordinates: two latents, by their numbers from 0, to span the plane.
-        limit: how many data, at most.
+        coordinates: two latents, by their numbers from 1 as the page names them, to span the plane.
+        limit: how many data, at most, evenly spread over the split.
         seed: of the draws.
 
     Raises:
@@ -65,7 +65,7 @@ class View:
             )
         self.model, self.data = model, data
         self.size = model.latent_size
-        self.split = part.take(limit).to(model.device)
+        self.split = part.spread(limit).to(model.device)
         # torch's modules are no place for several requests at once
         self.lock = threading.Lock()
         with evaluating(model), seeded(seed, model.device):
@@ -172,20 +172,21 @@ class View:
 
     def _plane(self, coordinates: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
         """Where the plane begins, its two directions ``(2, D)``, and what they are called."""
-        wrong = [i for i in coordinates if not 0 <= i < self.size]
+        wrong = [i for i in coordinates if not 1 <= i <= self.size]
         if wrong or (coordinates and len(set(coordinates)) != 2):
             raise ValueError(
-                f"coordinates={list(coordinates)}: name two different latents of 0 to {self.size - 1}, or none."
+                f"coordinates={list(coordinates)}: name two different latents of 1 to {self.size}, or none."
             )
         if self.size == 1:
             return np.zeros(1), np.array([[1.0], [0.0]]), ("z1", "")
         if self.size == 2 and not coordinates:
-            coordinates = (0, 1)
+            coordinates = (1, 2)
         middle = self.codes.mean(0)
         if coordinates:
-            middle = np.where(np.isin(np.arange(self.size), coordinates), 0.0, middle)
-            i, j = coordinates
-            return middle, np.eye(self.size)[[i, j]], (f"z{i + 1}", f"z{j + 1}")
+            chosen = [i - 1 for i in coordinates]
+            middle = np.where(np.isin(np.arange(self.size), chosen), 0.0, middle)
+            first, second = (f"z{i}" for i in coordinates)
+            return middle, np.eye(self.size)[chosen], (first, second)
         directions, shares = principal_axes(self.codes)
         first, second = (f"PC {k} ({share:.0%} of the variance)" for k, share in enumerate(shares, 1))
         return middle, directions, (first, second)

@@ -12,6 +12,7 @@ from torch import Tensor
 from pyrogen.capabilities import HasODE
 from pyrogen.data import Data
 from pyrogen.data.regression import Arm
+from pyrogen.data.split import evenly
 from pyrogen.figures import density_plots
 from pyrogen.inference.metrics.regression import ranks, thirds
 from pyrogen.inference.pages.panel import DENSITY, History, Panel, below_the_law
@@ -31,12 +32,15 @@ def conditional_density(model: Any, data: Data, history: History) -> Iterator[Pa
         across, up = _grid(told), _grid(part.x)
         y, x = (t.reshape(-1) for t in torch.meshgrid(across, up, indexing="xy"))
         shown = model.log_prob(x.reshape(-1, *model.x_shape), y.reshape(-1, *model.condition.shape)).exp()
-        points = told.flatten()[:SHOWN], part.x.flatten()[:SHOWN]
+        few = evenly(len(told), SHOWN)
+        points = told[few].flatten(), part.x[few].flatten()
         caption = f"The density p(x|y) of the model over y and x, and {len(points[0])} test data."
         figure = density_plots.density_image(shown.reshape(SIDE, SIDE), _extent(across, up), *points)
         yield Panel(DENSITY, caption, "conditional-density", figure)
     elif size == 2:
-        yield _strip(model, data, part.x.flatten(1), told[:STRIP])
+        few = data.test.spread(STRIP).y
+        assert few is not None
+        yield _strip(model, data, part.x.flatten(1), few)
 
 
 def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
@@ -44,7 +48,7 @@ def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
     plane = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).reshape(-1, *model.x_shape)
     nats = [model.log_prob(plane, one.expand(len(plane), *one.shape)).reshape(SIDE, SIDE) for one in y]
     drawn = model.sample(100 * len(y), y.repeat_interleave(100, 0)).reshape(len(y), 100, 2)
-    titles = [f"test datum {n}" for n in range(1, len(y) + 1)]
+    titles = [f"test datum {n + 1}" for n in evenly(len(data.test), STRIP).tolist()]
     if y[0].numel() <= FEW:
         titles = [f"y = {', '.join(f'{v:.2g}' for v in one.flatten().tolist())}".replace("-", "−") for one in y]
     marks = {"both solutions": Arm().inverse(y)} if data.source == "arm" else None

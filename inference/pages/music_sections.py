@@ -9,6 +9,7 @@ import torch
 
 from pyrogen.base import HasLogProb, Pair
 from pyrogen.data import Data
+from pyrogen.data.split import evenly
 from pyrogen.data.tunes import HasForm
 from pyrogen.figures import music_plots
 from pyrogen.inference.evidence.estimator import log_evidence
@@ -41,7 +42,8 @@ def pieces(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if isinstance(data.law, HasForm):
         formed = float(data.law.keeps_form(drawn).double().mean())
         caption += f" Of the model's pieces {formed:.1%} have the form that the data have."
-    named = [(("the model", x), ("test data", t)) for x, t in zip(made[:SHOWN], true[:SHOWN], strict=True)]
+    few = evenly(len(part), SHOWN)
+    named = [(("the model", x), ("test data", t)) for x, t in zip(made[few], true[few], strict=True)]
     yield Panel(SAMPLES, caption, "pieces", music_plots.rolls([piece for row in named for piece in row]))
 
 
@@ -66,7 +68,8 @@ def played_again(model: Any, data: Data, history: History) -> Iterator[Panel]:
         f"Test data, and what is most probable at their codes, step after step. Of the notes of {len(part)} a share "
         f"of {kept} comes back."
     )
-    named = [(("test data", t), ("at its code", x)) for x, t in zip(again[:SHOWN], true[:SHOWN], strict=True)]
+    few = evenly(len(part), SHOWN)
+    named = [(("test data", t), ("at its code", x)) for x, t in zip(again[few], true[few], strict=True)]
     yield Panel(DECODED, caption, "played-again", music_plots.rolls([piece for row in named for piece in row]))
 
 

@@ -70,7 +70,7 @@ def below_the_law(truth: Tensor, own: np.ndarray, who: str) -> Panel:
     gaps = law - own
     return Panel(
         ADVICE,
-        f"The law that the test data come from finds {law.mean():.3g} nats in each; {who} is {gaps.mean():.2g} Â± "
+        f"The law that the test data come from finds {law.mean():.3g} nats in each; {who} is {gaps.mean():.2g} ± "
         f"{standard_error(gaps):.1g} nats below it.",
     )
 

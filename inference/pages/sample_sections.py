@@ -103,7 +103,7 @@ def neighbours(model: Any, data: Data, history: History) -> Iterator[Panel]:
     drawn = model.sample(len(test), model.condition_for(test.y)).flatten(1)
     near, held = (torch.cdist(x.float(), train.float()).amin(1) for x in (drawn, test.x.flatten(1)))
     if is_picture(model.x_shape):
-        shown = model.sample_mean(BESIDE, model.condition_for(None if test.y is None else test.y[:BESIDE]))
+        shown = model.sample_mean(BESIDE, model.condition_for(test.spread(BESIDE).y))
         nearest = train[torch.cdist(shown.flatten(1).float(), train.float()).argmin(1)].reshape(shown.shape)
         names, within = ["generated", "nearest in\ntraining data"], shades(test, data.kind)
         figure = plots.strips(torch.stack([shown, nearest]), data.kind, names, within=within)

@@ -40,7 +40,7 @@ def truncation(model: Any, data: Data, history: History) -> Iterator[Panel]:
     shown = []
     for level in levels:
         with seeded(0, model.device):
-            y = model.condition_for(None if data.test.y is None else data.test.y[:EACH])
+            y = model.condition_for(data.test.spread(EACH).y)
             within = model.untruncated if level is None else level
             shown.append(model.sample(EACH if y is None else len(y), y, truncation=within))
     caption = "The same draws, each row with its latents truncated more tightly than the one above."
@@ -98,7 +98,7 @@ def ways(model: Any, data: Data, history: History) -> Iterator[Panel]:
 
 def attention(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where positions of a picture look."""
-    y = model.condition_for(None if data.test.y is None else data.test.y[:ROWS])
+    y = model.condition_for(data.test.spread(ROWS).y)
     z = draw_latents(model, ROWS, y)
     x, weights = model.generate(z, y), model.attention(z, y)
     height, width = weights.shape[1:3]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pyrogen.data import Data
+from pyrogen.data.split import evenly
 from pyrogen.inference.latents.walks import interpolate
 from pyrogen.inference.pages.panel import DECODED, DENSITY, LATENTS, SAMPLES, History, Panel, told_of
 from pyrogen.pitches import HasPitches
@@ -35,7 +36,8 @@ def sentences(model: Any, data: Data, history: History) -> Iterator[Panel]:
     if data.law is not None:
         possible = float(data.law.log_prob(drawn, y).isfinite().double().mean())
         caption += f" By the law of the data {possible:.1%} of what it writes is possible."
-    rows = [*zip(_said(words, drawn[:WRITTEN]), _said(words, part.x[:WRITTEN]), strict=True)]
+    few = evenly(len(part), WRITTEN)
+    rows = [*zip(_said(words, drawn[few]), _said(words, part.x[few]), strict=True)]
     yield Panel(SAMPLES, caption, table=[("the model", "test data"), *rows])
 
 
@@ -60,7 +62,8 @@ def said_again(model: Any, data: Data, history: History) -> Iterator[Panel]:
         f"Test data, and the word that is most probable at each place given their codes and the words before it; "
         f"{kept:.1%} of {len(part)} come back whole."
     )
-    rows = [*zip(_said(words, part.x[:WRITTEN]), _said(words, again[:WRITTEN]), strict=True)]
+    few = evenly(len(part), WRITTEN)
+    rows = [*zip(_said(words, part.x[few]), _said(words, again[few]), strict=True)]
     yield Panel(DECODED, caption, table=[("test data", "at their codes"), *rows])
 
 
@@ -89,8 +92,8 @@ def costs(model: Any, data: Data, history: History) -> Iterator[Panel]:
     bits = -model.log_conditionals(part.x, model.condition_for(part.y)) / math.log(2)
     tokens = scored(part.x)
     each = float(bits.sum() / tokens.sum())
-    rows = []
-    for x, cost, n in zip(part.x[:COSTED, 0], bits[:COSTED], tokens[:COSTED].tolist(), strict=True):
+    rows, few = [], evenly(len(part), COSTED)
+    for x, cost, n in zip(part.x[few, 0], bits[few], tokens[few].tolist(), strict=True):
         parts = [words.entries[int(w)] if w >= 0 else "⏎" for w in x[:n]]
         said = [f"{word} {float(c):.1f}" for word, c in zip(parts, cost[:n], strict=True)]
         rows.append((" · ".join(said), f"{float(cost.sum()):.1f}"))

@@ -67,7 +67,7 @@ def _codes(frames: Mapping[int, Tensor], data: Data | None) -> Iterator[Panel]:
     if len(frames) < 2 or n < 10 or len({z.shape for z in frames.values()}) > 1:
         return
     # of the split that was filmed
-    some = None if data is None else (data.valid if len(data.valid) else data.train).take(n)
+    some = None if data is None else (data.valid if len(data.valid) else data.train).spread(n)
     labels = None if some is None or data is None or len(some) != n else labels_of(some, data)
     mapped = "" if next(iter(frames.values())).shape[1] <= 2 else ", in one t-SNE of all times"
     caption = f"Mean codes of the same {n} validation data as training went on{mapped}."

@@ -37,7 +37,7 @@ class Film:
     without.
 
     Args:
-        split: whose first data are filmed.
+        split: of whose data some are filmed, evenly spread over it.
         folder: where; None: nothing is kept.
         seed: of the noise.
     """
@@ -99,7 +99,7 @@ def _scenes(model: Any, split: Split, seed: int) -> Iterator[tuple[str, Tensor]]
     """What is filmed; what a model cannot do yet, or only slowly, is left out."""
     size, pictures = math.prod(model.x_shape), len(model.x_shape) == 3
     n = min(PICTURED if size > 2 else DRAWN, max(1, VALUES // size))
-    few, more = split.take(min(n, len(split))), split.take(min(CODED, len(split)))
+    few, more = (split.spread(count).to(model.device) for count in (n, CODED))
 
     def kept(x: Tensor) -> Tensor:
         return x.clamp(-HALF, HALF).half() if pictures else x

@@ -163,7 +163,7 @@ def fit(
             "device": where.type,
         }
         model.to(where)
-        model.standardized = data.standardize
+        model.standardized, model.columns = data.standardize, data.columns
         with seeded(settings["seed"], where), _by(model, goal):  # an objective may bring networks
             stages = model.stages()
         for setting in BY_STAGE:

@@ -58,7 +58,7 @@ class Trainer:
         self.yardstick = Yardstick(self.valid_split, self.train_split)
         self.generator = torch.Generator().manual_seed(self.settings["seed"])  # of the order, equal in every process
         self.stage = self.epoch = 0
-        self.film = Film(self.valid_split if len(data.valid) else self.train_split, target, self.settings["seed"])
+        self.film = Film(data.valid if len(data.valid) else data.train, target, self.settings["seed"])
         self.kept = KeptWeights(self.model, self.settings["ema"])
         self.checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self.game: Game | None = None

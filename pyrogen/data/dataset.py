@@ -55,7 +55,7 @@ class Data:
         labels: how many training data kept their label; those of the others are :data:`pyrogen.conditions.UNKNOWN`.
         missing: whether NaN in x stands for what was not observed.
         label: the column of a table that was named as its labels.
-        columns: the columns of a table that were named as x.
+        columns: the names of a table's columns that are x; without a header, the numbers that were named.
         guessed: what was guessed of the meaning of the values, in words; "" where it was said.
         oracle: what is known exactly of their modes; None of most data.
         paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
@@ -155,7 +155,8 @@ class Data:
         """Further raw data, ``(N, *x_shape)`` or texts, and y: prepared as these were, standardized, binarized, or numbered.
 
         Args:
-            raw: what :func:`pyrogen.data.from_arrays` takes for x; the columns of a DataFrame in any order.
+            raw: what :func:`pyrogen.data.from_arrays` takes for x: images with channels first or last, and the columns of a
+                DataFrame in any order.
             y: as the y of these data was said: names, or numbers before they were numbered from 0.
             name: of the split.
 
@@ -167,9 +168,12 @@ class Data:
             raise ValueError(f"{raw!r} holds data that are prepared already; pass it as it is.")
         if self.vocabulary is not None and isinstance(raw, Sequence) and all(isinstance(text, str) for text in raw):
             raw = self.vocabulary.read(raw, self.x_shape[-1])
-        x, inner, _ = x_and_y(raw, view.columns)
+        x, inner, _ = x_and_y(raw, view.columns, y)
+        shape = x.shape
+        if x.ndim == 4 and not _fits(x, self.x_shape):
+            x = np.moveaxis(x, -1, 1)  # images with their channels last
         if not _fits(x, self.x_shape):
-            raise ValueError(f"expected raw data of shape (N, {', '.join(map(str, self.x_shape))}); got {np.shape(x)}.")
+            raise ValueError(f"expected raw data of shape (N, {', '.join(map(str, self.x_shape))}); got {shape}.")
         if x.dtype.kind not in "biuf":
             raise ValueError(f"expected raw data that are numbers, as those of {self.name!r} were; got {x.dtype}.")
         wide = x.dtype.kind in "iu" and x.itemsize > 1
@@ -179,7 +183,8 @@ class Data:
         if told is not None and len(told) != len(x):
             raise ValueError(f"expected one y for each of {len(x)} data; got {len(told)}.")
         missing = self.missing or self.kind == trajectories.KIND
-        labels = None if told is None else number_as(self.name, told, self.class_names, self.train.y, missing)
+        known = self.class_names, self.classes, self.train.y
+        labels = None if told is None else number_as(self.name, told, *known, missing)
         return draw_split(values, labels, name, view)
 
     def describe(self) -> dict[str, Any]:
@@ -216,9 +221,9 @@ class Data:
         from pyrogen import html
         from pyrogen.figures import plots
 
-        part = self.train.take(PICTURED)
+        part = self.train.spread(PICTURED)
         rows = [(s.name, f"{len(s):,}") for s in self.splits.values()]
-        shown = html.picture(plots.samples(part.x, self.kind), f"the first training data of {self.name}")
+        shown = html.picture(plots.samples(part.x, self.kind), f"some training data of {self.name}")
         return html.block(repr(self), html.table(rows, ("split", "data")), shown)
 
     def __repr__(self) -> str:
@@ -382,6 +387,7 @@ def prepare(source: Source, found: str, wishes: Wishes, scale: Scale | None = No
     """
     if wishes.labels is not None:
         source = hide(source, wishes.labels)
+    wishes = wishes._replace(columns=source.columns or wishes.columns)
     view = choose(source, wishes.kind, wishes.binarization, wishes.dequantization, wishes.seed, wishes.standardize)
     view = replace(
         view,

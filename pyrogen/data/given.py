@@ -23,19 +23,20 @@ class Given(NamedTuple):
     columns: tuple[str, ...] = ()
 
 
-def x_and_y(given: Any, columns: Sequence[str] = ()) -> Given:
+def x_and_y(given: Any, columns: Sequence[str] = (), y: Any = None) -> Given:
     """Arrays of what holds x, or x and y.
 
     Args:
         given: a ``pandas.DataFrame``, a ``torch.utils.data.Dataset``, or x alone.
-        columns: the names that those of a DataFrame must be, and in what order they are wanted; none: any.
+        columns: the names of a DataFrame's columns that are x, and in what order they are wanted; none: all but the label.
+        y: what is said beside it, in whose place no column of a DataFrame is taken.
 
     Raises:
         ValueError: it is no data, or a DataFrame with other columns or with what is no number.
     """
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(given, pandas.DataFrame):
-        return _of_table(given, columns, pandas)
+        return _of_table(given, columns, y, pandas)
     if isinstance(given, Dataset):
         return _of_dataset(given)
     return Given(array_of(given))
@@ -86,14 +87,17 @@ def tensor_of(given: Any) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(found))
 
 
-def _of_table(given: Any, columns: Sequence[str], pandas: Any) -> Given:
+def _of_table(given: Any, columns: Sequence[str], y: Any, pandas: Any) -> Given:
     names = list(map(str, given.columns))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"column {twice!r} is in the DataFrame twice; name each once.")
-    named = [c for c in given.columns if str(c).lower() in LABELS]
-    if len(named) > 1:
+    named = [c for c in given.columns if str(c).lower() in LABELS and str(c) not in columns]
+    if y is None and len(named) > 1:
         raise ValueError(f"columns {', '.join(map(repr, named))} could all be the label; pass it as y_train.")
+    if y is not None and not columns:  # a column of such a name may be x, unless it is y once more
+        told = list(map(str, array_of(y).tolist()))
+        named = [c for c in named if list(map(str, array_of(given[c]).tolist())) == told]
     table = given.drop(columns=named)
     by_name = {str(c): c for c in table.columns}
     odd = sorted(set(columns) ^ set(by_name)) if columns else []
@@ -114,7 +118,8 @@ def _of_table(given: Any, columns: Sequence[str], pandas: Any) -> Given:
         x = table.to_numpy(bool if kinds == {"b"} else np.int64)
     # whole numbers below 0 count nothing
     x = x.astype(np.float64) if x.dtype.kind == "i" and x.size and x.min() < 0 else x
-    return Given(x, array_of(given[named[0]]) if named else None, tuple(map(str, table.columns)))
+    label = array_of(given[named[0]]) if named and y is None else None
+    return Given(x, label, tuple(map(str, table.columns)))
 
 
 def _of_dataset(dataset: Any) -> Given:
@@ -127,7 +132,9 @@ def _of_dataset(dataset: Any) -> Given:
     if len(rows[0]) > 2:
         raise ValueError(f"{type(dataset).__name__} gives {len(rows[0])} things a datum; expected x, or x and y.")
     try:
-        found = [np.stack([array_of(row[i]) for row in rows]) for i in range(len(rows[0]))]
+        # a label may be a number or a name, and a picture one of PIL, which no array of data is
+        cells = [[array_of(cell) if isinstance(cell, Tensor) else np.asarray(cell) for cell in row] for row in rows]
+        found = [np.stack(column) for column in zip(*cells, strict=True)]
     except ValueError as error:
         raise ValueError(
             f"the data of {type(dataset).__name__} have not all one shape ({error}); resize them."

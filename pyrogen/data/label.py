@@ -14,10 +14,10 @@ from pyrogen.registry import unknown
 
 BLANK = "<blank>"
 """The word, number 0, that fills captions up to the length of the longest."""
-HOLES = ("", "nan", "na")
-"""What tables hold where something is not there, in small letters."""
-# whole numbers up to here in a y that is shaped as an image number its classes; above, they are grey levels
-LARGEST_LAYOUT = 127
+# as they are written where a label is not there: Na, sodium, and the name Nan are labels
+UNSAID = ("", "nan", "NaN", "NA", "<NA>", str(UNKNOWN), f"{UNKNOWN}.0")
+# whole numbers up to the first in a y that is shaped as an image number its classes; up to the second they are grey levels
+LARGEST_LAYOUT, LARGEST_GREY = 127, 255
 
 
 class Named(NamedTuple):
@@ -39,10 +39,11 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
     rows with one 1, else 0       the column of the 1, if every column has one
     rows of other real numbers    themselves, float32
     images of grey levels         r / 255, float32
+    images of larger numbers      themselves, float32
     ============================  ==================================================
 
-    Where there is one label a datum, that of some may be unknown: −1, among names too, and "", None, NaN or "NA", as tables
-    have them, become :data:`pyrogen.conditions.UNKNOWN`, which is no class.
+    Where there is one label a datum, that of some may be unknown: −1, among names too, and "", None, NaN, "nan" or "NA", as
+    tables have them, become :data:`pyrogen.conditions.UNKNOWN`, which is no class; which of them it was is said.
 
     Images have channels first, whichever way they come, and layouts, which are images of classes, have none.
 
@@ -74,8 +75,11 @@ def number(where: str, y: Mapping[str, np.ndarray], missing: bool = False) -> Na
         y = {split: np.ascontiguousarray(np.moveaxis(values, -1, 1)) for split, values in y.items()}
     if "f" in kinds:
         return Named(_tensors(y, np.float32))
-    if min(dimensions) > 2 and max(int(v.max()) for v in y.values()) > LARGEST_LAYOUT:
-        grey = {split: values / np.float32(255) for split, values in y.items()}
+    largest = max(int(v.max(initial=0)) for v in y.values())
+    if min(dimensions) > 2 and largest > LARGEST_GREY:
+        return Named(_tensors(y, np.float32), guess=f"y is images of real numbers, which are whole up to {largest}")
+    if min(dimensions) > 2 and largest > LARGEST_LAYOUT:
+        grey = {split: values / np.float32(LARGEST_GREY) for split, values in y.items()}
         return Named(_tensors(grey, np.float32), guess="y is images of 256 grey levels")
     if all(values.ndim == 4 and values.shape[1] == 1 for values in y.values()):
         y = {split: values[:, 0] for split, values in y.items()}
@@ -86,25 +90,26 @@ def _one_each(where: str, y: Mapping[str, np.ndarray]) -> Named:
     """One label a datum, of which some may be unknown."""
     known = {split: np.array([not is_unknown(v) for v in values.tolist()], bool) for split, values in y.items()}
     found = _numbered(where, {split: _plain(values[known[split]]) for split, values in y.items()})
-    hidden = sum(int((~rows).sum()) for rows in known.values())
+    hidden = [v for split, values in y.items() for v in values[~known[split]].tolist()]
     if not hidden:
         return found
+    forms = {"empty" if v is None else str(v) or "empty" for v in hidden}
+    said = f"{len(hidden)} labels that are {' or '.join(sorted(forms))}"
     classes = torch.cat(list(found.y.values())).unique()
     if len(classes) < 2:
         raise ValueError(
-            f"{where}: y holds {'one class' if len(classes) else 'nothing'} beside {hidden} labels that are {UNKNOWN}, "
-            "or empty, and so unknown; number classes from 0, or leave y out."
+            f"{where}: y holds {'one class' if len(classes) else 'nothing'} beside {said}, and so unknown; number classes "
+            "from 0, or leave y out."
         )
     filled = {split: torch.full((len(rows),), UNKNOWN) for split, rows in known.items()}
     for split, rows in known.items():
         filled[split][torch.from_numpy(rows)] = found.y[split]
-    guess = f"{hidden} labels that are {UNKNOWN} or empty are unknown"
-    return Named(filled, found.names, "; ".join(filter(None, (found.guess, guess))))
+    return Named(filled, found.names, "; ".join(filter(None, (found.guess, f"{said} are unknown"))))
 
 
 def is_unknown(label: object) -> bool:
     """Whether a label says that there is none, in whatever form of NaN: pandas has several."""
-    return label is None or str(label).lower() in (*HOLES, "<na>", str(UNKNOWN), f"{UNKNOWN}.0")
+    return label is None or str(label) in UNSAID
 
 
 def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
@@ -113,7 +118,8 @@ def _numbered(where: str, y: Mapping[str, np.ndarray]) -> Named:
     if kinds == {"U"}:
         return _in_order(y, "")
     for split, values in y.items():
-        _check(where, split, values, missing=False)
+        if values.size:  # what is empty may be of any type
+            _check(where, split, values, missing=False)
     whole = {split: values.astype(np.int64) for split, values in y.items()}
     if kinds == {"b"}:
         return Named(_tensors(whole, np.int64), ("False", "True"))
@@ -131,13 +137,16 @@ def channels_last(splits: Sequence[np.ndarray]) -> bool:
     return all(values.dtype.kind in "biu" or not ((values < 0) | (values > 1)).any() for values in splits)
 
 
-def number_as(where: str, y: np.ndarray, names: Sequence[str], known: Tensor | None, missing: bool = False) -> Tensor:
+def number_as(
+    where: str, y: np.ndarray, names: Sequence[str], classes: int | None, known: Tensor | None, missing: bool = False
+) -> Tensor:
     """Further y, read as :func:`number` read that of the data: by the names that these gave to their classes.
 
     Args:
         where: what an error names.
         y: ``(N, ...)``, as people write it.
         names: what the labels 0, 1 ... of the data mean; of labels that were whole numbers without a 0, these.
+        classes: how many the data have; None of real numbers.
         known: y of the data; None of data without.
         missing: whether NaN among real numbers stands for what is not there.
 
@@ -145,29 +154,40 @@ def number_as(where: str, y: np.ndarray, names: Sequence[str], known: Tensor | N
         ValueError: a class that is none of the data's, or a y of another shape or sort.
     """
     one_each = known is None or (known.dim() == 1 and not known.is_floating_point())
+    # of several labels a datum the names are those of the columns
+    classes = len(names) if names and (one_each or names[0] == BLANK) else classes
     if y.ndim == 1 and one_each:
         told = np.array([not is_unknown(label) for label in y.tolist()], bool)
         labels = torch.full((len(y),), UNKNOWN)
         labels[torch.from_numpy(told)] = torch.from_numpy(_looked_up(where, _plain(y[told]), names))
-        return labels
+        return _among(where, labels, classes)
     y = _plain(y)
-    _check(where, "new", y, missing)
+    real, whole = known is not None and known.is_floating_point(), y.dtype.kind in "biu"
+    _check(where, "new", y.astype(np.float64) if real and whole else y, missing)
     if known is None:
-        return torch.from_numpy(y.astype(np.float32 if y.dtype.kind == "f" else np.int64))
-    if one_each and y.ndim == 2 and bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()):
+        return torch.from_numpy(y.astype(np.int64 if whole else np.float32))
+    if one_each and y.shape[1:] == (classes,) and bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()):
         return torch.from_numpy(y.argmax(1))
-    turned = [y, *([np.moveaxis(y, -1, 1), y[:, 0], y[..., 0]] if y.ndim == 4 else [])]
+    turned = [y, *([np.moveaxis(y, -1, 1)] if y.ndim == 4 else [])]
+    turned += [v[:, 0] for v in turned if v.ndim == 4 and v.shape[1] == 1]
     alike = next((v for v in turned if v.shape[1:] == known.shape[1:]), None)
-    if alike is None or (y.dtype.kind == "f" and not known.is_floating_point()):
-        what = "real numbers" if known.is_floating_point() else "whole numbers"
+    if alike is None or not (real or whole):
+        what = "real numbers" if real else "whole numbers"
         raise ValueError(
             f"{where}: y is {what} of shape {tuple(known.shape[1:])} a datum; got {y.dtype} of {y.shape[1:]}."
         )
-    if not known.is_floating_point():
-        return torch.from_numpy(alike.astype(np.int64))
-    # images of grey levels were divided, unless they were real numbers beyond
-    grey = y.dtype.kind in "biu" and y.ndim > 2 and bool(((known >= 0) & (known <= 1)).all())
-    return torch.from_numpy(alike.astype(np.float32) / np.float32(255 if grey else 1))
+    if not real:
+        return _among(where, torch.from_numpy(alike.astype(np.int64)), classes)
+    # grey levels were divided; where y was real numbers a mask of 0 and 1 is one, and what goes beyond stays
+    grey = whole and y.ndim > 2 and y.max(initial=0) > 1 and bool(((known >= 0) & (known <= 1)).all())
+    return torch.from_numpy(alike.astype(np.float32) / np.float32(LARGEST_GREY if grey else 1))
+
+
+def _among(where: str, labels: Tensor, classes: int | None) -> Tensor:
+    """Labels, none of which is beyond the classes of the data."""
+    if classes is not None and bool((labels >= classes).any()):
+        raise ValueError(f"{where}: y holds {int(labels.max())}, and the classes of these data are 0 to {classes - 1}.")
+    return labels
 
 
 def _looked_up(where: str, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pyrogen.base import Model
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import arrays as own
 from pyrogen.data.dataset import MEMORY, Data, Wishes, load, prepare
@@ -46,7 +47,8 @@ def from_arrays(
     """A data set of what is in memory; splits that are not given are cut from train, a tenth each.
 
     Each x, ``(N, ...)``, is a NumPy array, a tensor, a ``pandas.DataFrame`` of numbers, whose column ``label``, ``class``
-    or ``y`` is y if no y is given and whose columns may stand in another order in each split, or a
+    or ``y`` is y if no y is given, and else no x only if it is that y, and whose columns may stand in another order in each
+    split, or a
     ``torch.utils.data.Dataset`` of x or (x, y). What the values mean is said in :func:`pyrogen.data.arrays.read`, and the
     other arguments in :func:`pyrogen.data.load`.
 
@@ -61,7 +63,7 @@ def from_arrays(
     columns: tuple[str, ...] = ()
     for split, (x, y) in given.items():
         if x is not None:
-            held = x_and_y(x, columns)
+            held = x_and_y(x, columns, y)
             found[f"x_{split}"], columns = held.x, columns or held.columns
             y = held.y if y is None else y
         if y is not None:
@@ -104,25 +106,29 @@ def as_data(given: Any, kinds: Sequence[str] | None = None) -> Data:
     return from_arrays(given, kind=kinds)
 
 
-def as_split(given: Any, y: Tensor | None, kinds: Sequence[str], standardized: bool = False) -> Split:
-    """Data in memory as they are to be scored: numbers as they are, whole numbers of images as the first of ``kinds``.
+def as_split(given: Any, y: Tensor | None, model: Model) -> Split:
+    """Data in memory as a model scores them: numbers as they are, whole numbers of images as the first of its kinds.
+
+    The columns of a DataFrame are those of the table that it was trained on, in whatever order they stand.
 
     Raises:
-        ValueError: they are no data, or none of such a kind, or an array of raw values, where what is read is standardized.
+        ValueError: they are no data, or none of such a kind, or an array of raw values, where what is read is standardized,
+            or a DataFrame of other columns.
     """
-    if standardized and not isinstance(given, (Tensor, Dataset)):
+    kinds = tuple(model.kinds)
+    if model.standardized and not isinstance(given, (Tensor, Dataset)):
         raise ValueError(
             f"the model was trained on standardized data, and {type(given).__name__} holds raw ones; pass "
             "run.data.like(x), or a tensor of what the model reads."
         )
-    x, inner, _ = x_and_y(given)
+    x, inner, _ = x_and_y(given, model.columns, y)
     told = inner if y is None else y
     labels = None if told is None else tensor_of(told)
     if x.dtype.kind not in "biu" or x.size == 0 or x.max() <= 1 or {"levels", "counts", "tokens"} & set(kinds[:1]):
         return Split(torch.from_numpy(x.astype(np.float32)), labels, "own")
     found = {"x_train": x, "x_valid": x[:1], "x_test": x[:1]}
     source = own.read(found, "arrays", "arrays", "arrays in memory")
-    view = choose(source, tuple(kinds), None, None, 0, False)
+    view = choose(source, kinds, None, None, 0, False)
     return draw_split(source.splits["train"][0], labels, "own", view)
 
 
@@ -161,4 +167,5 @@ def _of_split(split: Split) -> Data:
         missing=split.view.missing,
         guessed=split.view.guess,
         paired=split.view.paired,
+        columns=split.view.columns,
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from pyrogen.conditions import Condition
 from pyrogen.data import images
 from pyrogen.data.dataset import Data
-from pyrogen.kinds import SMALLEST
+from pyrogen.data.label import number_as
 from pyrogen.registry import unknown
 
 FILES = (".npy", ".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -41,7 +41,7 @@ def as_said(text: str, condition: Condition, data: Data | None = None) -> Tensor
     """
     path = Path(text).expanduser()
     if path.suffix.lower() in FILES:
-        y = _of_file(path, condition)
+        y = _of_file(path, condition, data)
     elif condition.picture is not None:
         raise ValueError(f"{text!r}: the model takes {condition}; name an image file, or a .npy file that holds one.")
     else:
@@ -85,7 +85,7 @@ def _tokens(caption: str, condition: Condition, vocabulary: Sequence[str]) -> Te
     return torch.tensor([vocabulary.index(word) for word in said] + [0] * (length - len(said)))
 
 
-def _of_file(path: Path, condition: Condition) -> Tensor:
+def _of_file(path: Path, condition: Condition, data: Data | None) -> Tensor:
     if not path.is_file():
         raise ValueError(f"there is no such file: {path}.")
     if path.suffix.lower() == ".npy":
@@ -98,16 +98,19 @@ def _of_file(path: Path, condition: Condition) -> Tensor:
     else:
         values = _classes_of(path) if condition.classes else _pixels(path, condition)
     shape = tuple(condition.shape)
-    if values.shape != shape and values.shape == (1, *shape):
+    if values.shape == (1, *shape):
         values = values[0]
+    if len(shape) == 3 and values.shape == (*shape[1:], shape[0]) != shape:
+        values = np.moveaxis(values, -1, 0)  # channels last
     if values.shape != shape:
         told = "; resize it" if condition.picture else f", {_by(shape)}"
         raise ValueError(f"{path} holds {_by(values.shape)} numbers, and the model takes {condition}{told}.")
-    if condition.classes is not None:
-        return torch.from_numpy(values.astype(np.int64) if values.dtype.kind in "biu" else values)
-    # whole numbers are grey levels in what is a picture, and numbers in all else
-    grey = condition.picture is not None and min(condition.picture[1:]) >= SMALLEST and values.dtype.kind in "iu"
-    return torch.from_numpy((values / 255 if grey else values).astype(np.float32))
+    known = None if data is None else data.train.y
+    if data is not None and known is not None and path.suffix.lower() == ".npy" and known.shape[1:] == shape:
+        return number_as(str(path), values[None], data.class_names, data.classes, known, condition.missing)[0]
+    if condition.classes is None:
+        return torch.from_numpy(values.astype(np.float32))
+    return torch.from_numpy(values.astype(np.int64) if values.dtype.kind in "biu" else values)
 
 
 def _pixels(path: Path, condition: Condition) -> np.ndarray:

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from pyrogen.conditions import UNKNOWN
-from pyrogen.data.label import HOLES, Named, is_unknown, number
+from pyrogen.data.label import Named, is_unknown, number
 from pyrogen.data.source import LARGEST_COUNT, Source, tenths, within_a_turn
 from pyrogen.registry import unknown
 
 LABELS = ("label", "class", "y")
+HOLES = ("", "nan", "na")
+"""What stands for a number that is not there, in small letters."""
 HEADLESS = "the first row holds numbers and is no header"
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -134,7 +136,9 @@ def _labels(path: Path, header: Sequence[str], lines: Lines, column: int) -> Nam
                 f"{path}: column {_name(header, column)}, row {row}, holds {cell!r}; expected labels, whole numbers "
                 f"from 0, names, or {UNKNOWN} or nothing where one is unknown; rename the column if it holds none."
             )
-    return number(str(path), {"train": np.array(cells if named else [int(v) for v in values if v is not None])})
+    # what is unknown stays as it is written
+    told = [c if named or v is None or is_unknown(c) else int(v) for c, v in zip(cells, values, strict=True)]
+    return number(str(path), {"train": np.array(told, object)})
 
 
 def _column(path: Path, header: Sequence[str], width: int, wanted: str) -> int:

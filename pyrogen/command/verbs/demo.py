@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyrogen
 from pyrogen.command import speech
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ANALYSES = ("calibration", "surgery", "anatomy")  # which take seconds
 DATA, BATCH = "digits", 64
+OWN: dict[str, Any] = {"latent_size": 8, "hidden": (256,)}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     data = pyrogen.data.load(DATA)
     print(data)
     with seeded(0):
-        model = pyrogen.create("vae", x_shape=data.x_shape, latent_size=8, hidden=(256,))
+        model = pyrogen.create("vae", x_shape=data.x_shape, **OWN)
         _refuse_others(options.folder, model)
         run = fit(model, data, epochs=options.epochs, batch_size=BATCH, folder=options.folder, overwrite=True)
     print(speech.last_line(run.records))
@@ -63,5 +64,9 @@ def _refuse_others(folder: str, model: Model) -> None:
     there = storage.read_config(folder)
     data, settings = there.get("data") or {}, there.get("fit") or {}
     chosen = data.get("source"), settings.get("batch_size"), settings.get("seed")
-    if there["model"] != storage.config_of(model)["model"] or chosen != (DATA, BATCH, 0):
+    was, now = there["model"], storage.config_of(model)["model"]
+    before, arguments = was.get("arguments") or {}, now["arguments"]
+    # a demo of another version may lack arguments that this one has, and have others
+    other = [name for name in arguments if name in {*before, *OWN} and before.get(name) != arguments[name]]
+    if was.get("entry") != now["entry"] or other or chosen != (DATA, BATCH, 0):
         raise ValueError(f"{folder} holds a run that is no demo; choose another --folder.")

@@ -14,9 +14,11 @@ def run(arguments: Sequence[str]) -> int:
     """Serve the page until it is stopped."""
     parser = Parser("pyrogen explore", VERBS["explore"])
     parser.add_argument("run", help="folder of a run")
-    parser.add_argument("--coordinates", help="two latents, as 0,3, to span the plane; default: their principal axes")
+    parser.add_argument(
+        "--coordinates", help="two latents, as 1,4 for z1 and z4, to span the plane; default: principal axes"
+    )
     parser.add_argument("--split", default="test", help="whose codes are shown: train, valid or test; default test")
-    parser.add_argument("--limit", type=int, default=1000, help="of how many data; default 1000")
+    parser.add_argument("--limit", type=int, default=1000, help="of how many data, evenly spread; default 1000")
     parser.add_argument("--weights", default="last", help="last, best or ema; default last")
     parser.add_argument("--port", type=int, default=0, help="of this machine; default: a free one")
     parser.add_argument("--browser", action="store_true", help="open the page in a browser as well")
@@ -32,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
 
     model, data = pyrogen.load(options.run, weights=options.weights), data_of(options.run)
     wished = options.coordinates
-    shown = numbers("--coordinates", wished, "two latents by their numbers from 0, as 0,3") if wished else []
+    shown = numbers("--coordinates", wished, "two latents by their numbers from 1, as 1,4") if wished else []
     view = View(model, data, options.split, shown, options.limit, options.seed)
     with Explorer(view, options.port) as server, Stops().heard() as stops:
         print(f"open {server.url}\non this machine only; stop with Ctrl-C", flush=True)

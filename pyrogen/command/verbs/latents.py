@@ -34,11 +34,12 @@ def run(arguments: Sequence[str]) -> int:
     names = None if options.analysis is None else axis_values(f"analysis={options.analysis}")[1]
     if options.pair is not None:
         pair = numbers("--pair", options.pair, "two classes, or two places in the split, as 3,8", 2)
-        if "walks" not in (names or ["walks"]):
+        wished = names or ["walks"]
+        names = [_between(name, pair) for name in wished]
+        if names == wished:
             raise ValueError(
                 f"--pair {options.pair} is of the analysis walks, which --analysis leaves out; add walks to it."
             )
-        names = [f"walks(pair={pair})" if name == "walks" else name for name in names or ["walks"]]
     found = ask(options.run, names, weights=options.weights, seed=options.seed, tell=tell)
     for line in found.next_lines():
         tell(line)
@@ -48,3 +49,11 @@ def run(arguments: Sequence[str]) -> int:
         report = write_run_report(options.run)
     print(f"with pictures: {page}; in short: {report}")
     return 0
+
+
+def _between(analysis: str, pair: Sequence[int]) -> str:
+    """An analysis as it was written; walks, also with settings of its own, with this pair as one of them."""
+    name, _, settings = analysis.partition("(")
+    if name != "walks":
+        return analysis
+    return f"walks({', '.join(filter(None, (settings.removesuffix(')'), f'pair={pair}')))})"
