@@ -49,7 +49,7 @@ def test_columns_and_channels_of_unequal_numbers_are_refused(x):
 
 
 def test_without_missing_the_refusal_says_the_way():
-    with pytest.raises(ValueError, match="say missing=True, by which what is behind their ends was not observed"):
+    with pytest.raises(ValueError, match="say missing=True, by which what is behind the ends"):
         from_arrays(walks(3, 4))
 
 

@@ -60,9 +60,9 @@ def array_of(given: Any) -> np.ndarray:
     other = next((i for i, shape in enumerate(rows) if shape != rows[0]), None)
     if other is not None:
         raise ValueError(
-            f"row 0 has shape {rows[0]} and row {other} {rows[other]}; expected rows of one shape: of sequences of numbers, "
-            "(..., T), say missing=True, by which what is behind their ends was not observed; pass tokens, filled up with -1 "
-            "there, by kind='tokens'."
+            f"row 0 has shape {rows[0]} and row {other} {rows[other]}; expected rows of one shape: cut sequences into "
+            "windows of one length, or say missing=True, by which what is behind the ends of numbers (channels, T) was not "
+            "observed, or pass tokens, filled up with -1 there, by kind='tokens'."
         )
     try:
         found = np.asarray(given)
