@@ -16,7 +16,7 @@ from torch import Tensor
 from pyrogen import midi
 from pyrogen.conditions import Condition
 from pyrogen.data import folder, music, npz, table, text, trajectories
-from pyrogen.data.given import array_of, x_and_y
+from pyrogen.data.given import array_of, filled, x_and_y
 from pyrogen.data.label import BLANK, number_as
 from pyrogen.data.law import Law
 from pyrogen.data.named import path_of, settings_of, source_named
@@ -168,6 +168,7 @@ class Data:
             raise ValueError(f"{raw!r} holds data that are prepared already; pass it as it is.")
         if self.vocabulary is not None and isinstance(raw, Sequence) and all(isinstance(text, str) for text in raw):
             raw = self.vocabulary.read(raw, self.x_shape[-1])
+        raw = filled(raw, self.x_shape[-1]) if self.missing and self.x_shape else raw
         x, inner, _ = x_and_y(raw, view.columns, y)
         shape = x.shape
         if x.ndim == 4 and not _fits(x, self.x_shape):

@@ -61,7 +61,8 @@ def array_of(given: Any) -> np.ndarray:
     if other is not None:
         raise ValueError(
             f"row 0 has shape {rows[0]} and row {other} {rows[other]}; expected rows of one shape: cut sequences into "
-            "windows of one length, or pass tokens, filled up with -1 behind their ends, by kind='tokens'."
+            "windows of one length, or say missing=True, by which what is behind the ends of numbers (channels, T) was not "
+            "observed, or pass tokens, filled up with -1 there, by kind='tokens'."
         )
     try:
         found = np.asarray(given)
@@ -70,6 +71,39 @@ def array_of(given: Any) -> np.ndarray:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{type(given).__name__} is no array of numbers ({error}); pass a NumPy array.") from error
     return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
+
+
+def longest(given: Any) -> int:
+    """The length of the longest of several sequences, ``(channels, T)`` each; 0 of what holds none."""
+    shapes = _shapes(given)
+    return max((shape[1] for shape in shapes), default=0) if all(len(shape) == 2 for shape in shapes) else 0
+
+
+def filled(given: Any, length: int) -> Any:
+    """Sequences of unequal lengths, ``(channels, T)`` each, as one array with NaN, what was not observed, behind their ends.
+
+    Of a model with states that move on by themselves what is behind an end is integrated out, and costs nothing.
+
+    Args:
+        given: a list of them, or an array; anything else is given back as it is.
+        length: of the array at least.
+    """
+    shapes, length = _shapes(given), max(length, longest(given))
+    if not longest(given) or len({shape[0] for shape in shapes}) > 1 or {shape[1] for shape in shapes} == {length}:
+        return given
+    rows = [array_of(row) for row in given]
+    if any(row.dtype.kind not in "biuf" for row in rows):
+        return given
+    found = np.full((len(rows), rows[0].shape[0], length), np.nan)
+    for place, row in zip(found, rows, strict=True):
+        place[:, : row.shape[1]] = row
+    return found
+
+
+def _shapes(given: Any) -> set[tuple[int, ...]]:
+    if isinstance(given, (np.ndarray, Tensor)):
+        return {tuple(given.shape[1:])}
+    return {np.shape(row) for row in given} if isinstance(given, (list, tuple)) else set()
 
 
 def tensor_of(given: Any) -> Tensor:

@@ -16,7 +16,7 @@ from pyrogen.base import Model
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import arrays as own
 from pyrogen.data.dataset import MEMORY, Data, Wishes, load, prepare
-from pyrogen.data.given import array_of, tensor_of, x_and_y
+from pyrogen.data.given import array_of, filled, longest, tensor_of, x_and_y
 from pyrogen.data.resize import resize
 from pyrogen.data.source import tenths
 from pyrogen.data.split import Split, draw_split
@@ -53,11 +53,16 @@ def from_arrays(
     other arguments in :func:`pyrogen.data.load`.
 
     Args:
-        x_train: the data; ``levels`` is their number of grey levels, where they are whole numbers.
+        x_train: the data; ``levels`` is their number of grey levels, where they are whole numbers. With ``missing`` it may be
+            a list of sequences of unequal lengths, ``(channels, T)`` each: what is behind the end of a shorter one was not
+            observed, NaN, as the likelihood ``Masked`` scores it.
 
     Raises:
         ValueError: what is no data, or wishes that contradict one another or the data.
     """
+    if missing:
+        length = max(map(longest, (x_train, x_valid, x_test)))
+        x_train, x_valid, x_test = (filled(x, length) for x in (x_train, x_valid, x_test))
     given = {"train": (x_train, y_train), "valid": (x_valid, y_valid), "test": (x_test, y_test)}
     found: dict[str, np.ndarray] = {} if levels is None else {"levels": np.asarray(levels)}
     columns: tuple[str, ...] = ()
