@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyrogen.base import HasLogProb, Model, Pair
 from pyrogen.data import Data, Split, load
-from pyrogen.data.dataset import found_again
+from pyrogen.data.dataset import found_again, is_standardized
 from pyrogen.figures import outlier_plots, plots
 from pyrogen.inference.latents.analysis import Analysis, Finding, Picture
 from pyrogen.inference.latents.conformal import Separation, conformal_p_values, separation
@@ -109,7 +109,7 @@ class Outliers(Analysis):
         # drawn as the data were, and standardized by what the model knows: else a score tells loaders apart
         said = found_again(vars(data))
         drawn = {name: said[name] for name in ("kind", "binarization", "dequantization", "seed", "size")}
-        other = load(self.against, **drawn, standardize=False if data.kind == "real" else None)
+        other = load(self.against, **drawn, standardize=False if is_standardized(data.kind) else None)
         if other.x_shape != data.x_shape:
             raise ValueError(
                 f"against={self.against!r} has data of shape {tuple(other.x_shape)}, and {data.name!r} of "
