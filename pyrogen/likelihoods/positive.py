@@ -10,6 +10,7 @@ import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from pyrogen.axes import Distribution, Likelihood
 from pyrogen.distributions.bounds import soft_clamp
@@ -21,6 +22,7 @@ from pyrogen.registry import choice
 LEAST, GREATEST = 2.0**-126, torch.finfo(torch.float32).max
 # forms of Gamma and Weibull below it draw what float32 rounds to 0, and means of log-normal ones above the other leave it
 LEAST_FORM, WIDEST = 0.2, 5.0
+_OF_ONE = math.log(math.expm1(1 - LEAST_FORM))  # whose softplus and the least form are 1
 
 
 class OfLog(TorchDistribution):
@@ -137,7 +139,7 @@ class WeibullOfLog(OfLog):
 class _Positive(Likelihood):
     """Independent elements with a location from the features, and a shape that is fixed, shared, or predicted.
 
-    Both are exponentials of features, and scored in float64.
+    The location is the logarithm of a mean or of a median, and all is scored in float64.
 
     Args:
         shape: "fixed" at ``value``; "shared", one learned number that starts at ``value``; or "predicted", for every element
@@ -167,7 +169,7 @@ class _Positive(Likelihood):
         if value is not None and not low < value < high:
             raise ValueError(f"{name}(value={value}, floor={floor}): needs {low:g} < value < {high:g}.")
         self.per_element = 2 if shape == "predicted" else 1
-        first = torch.tensor(self._raw(1.0 if value is None else value))
+        first = torch.tensor(self.raw(1.0 if value is None else value))
         if shape == "shared":
             self.raw_shape = nn.Parameter(first)
             # changes its precision as the shape does
@@ -179,7 +181,7 @@ class _Positive(Likelihood):
     @property
     @abstractmethod
     def range(self) -> tuple[float, float]:
-        """What shapes lie between: exponentials of their feature, where that is e times within."""
+        """What shapes lie between."""
 
     @abstractmethod
     def family(self, location: Tensor, shape: Tensor) -> Distribution:
@@ -192,8 +194,7 @@ class _Positive(Likelihood):
     def forward(self, features: Tensor) -> Distribution:
         """Location and shape of every element."""
         location, *raw = self.parts(features.double())
-        low, high = self._within
-        shape = soft_clamp(raw[0] if raw else self.raw_shape.double(), low, high, room=1.0).exp()
+        shape = self.link(raw[0] if raw else self.raw_shape.double())
         # to e⁷⁵ and back: what 1e-30 and 1e30 need, and what float32 holds times the spread
         family = self.family(soft_clamp(location, -70.0, 70.0, room=5.0), shape)
         return InDouble(family, len(self.x_shape), features.dtype)
@@ -218,20 +219,18 @@ class _Positive(Likelihood):
         if self.needs_training_data and torch.equal(self.raw_shape, self.get_buffer("first")):
             seen = x[torch.isfinite(x)].double()
             if len(seen):
-                low, high = self._within
-                self.raw_shape.fill_(self.shape_of(seen).log().clamp(low, high))
+                low, high = self.range
+                self.raw_shape.fill_(self.raw(min(max(float(self.shape_of(seen)), math.e * low), high / math.e)))
 
-    @property
-    def _within(self) -> tuple[float, float]:
+    def link(self, raw: Tensor) -> Tensor:
+        """The shape of a feature: its exponential, where that is e times within the range, and 1 of 0."""
         low, high = self.range
-        return math.log(low) + 1, math.log(high) - 1
+        return soft_clamp(raw, math.log(low) + 1, math.log(high) - 1, room=1.0).exp()
 
-    def _raw(self, shape: float) -> float:
+    def raw(self, shape: float) -> float:
         """The feature of a shape."""
-        low, high = self._within
-        held = min(max(math.log(shape), low), high)
-        beyond = math.log(shape) - held
-        return held + beyond / (1 - abs(beyond))
+        low, high = self.range
+        return _unclamped(math.log(shape), math.log(low) + 1, math.log(high) - 1, room=1.0)
 
 
 @choice("likelihood")
@@ -295,8 +294,8 @@ class Weibull(_Positive):
     """Times until something fails, p(x|·) = Πᵢ (kᵢ/λᵢ) (xᵢ/λᵢ)^(kᵢ − 1) exp(−(xᵢ/λᵢ)^kᵢ), by mean μ = λ Γ(1 + 1/k) and shape.
 
     What has lasted is the more likely to end the longer it has where k > 1, and the less where k < 1. Shapes: features
-    ``(n C, ...)`` are log μ and, where k is predicted, log k, n = 2, else 1; event ``x_shape``. Reference: Weibull 1951, A
-    statistical distribution function of wide applicability.
+    ``(n C, ...)`` are log μ and, where k is predicted, what a softplus makes it of, n = 2, else 1; event ``x_shape``.
+    Reference: Weibull 1951, A statistical distribution function of wide applicability.
 
     Args:
         shape: "fixed" at ``value``; "shared", one learned number that starts at ``value``; or "predicted".
@@ -309,6 +308,19 @@ class Weibull(_Positive):
         """Of k."""
         return LEAST_FORM, 1 / self.floor
 
+    def link(self, raw: Tensor) -> Tensor:
+        """A softplus and no exponential, since k stands in an exponent already: 1 of 0, and growing as the feature does."""
+        low, high = self.range
+        half = (high - low) / 2
+        return low + soft_clamp(softplus(raw + _OF_ONE), 0.0, half, room=half)
+
+    def raw(self, shape: float) -> float:
+        """The feature of a shape."""
+        low, high = self.range
+        half = (high - low) / 2
+        rest = _unclamped(shape - low, 0.0, half, room=half)
+        return rest + math.log(-math.expm1(-rest)) - _OF_ONE
+
     def family(self, location: Tensor, shape: Tensor) -> Distribution:
         """The Weibull law of this mean."""
         return WeibullOfLog(location - torch.lgamma(1 + 1 / shape), shape)
@@ -317,6 +329,13 @@ class Weibull(_Positive):
         """π / (√6 sd(log x)), which is exact of the law itself."""
         deviation = x.log().std(correction=0).clamp(min=torch.finfo(x.dtype).eps)
         return math.pi / math.sqrt(6) / deviation
+
+
+def _unclamped(value: float, low: float, high: float, room: float) -> float:
+    """What :func:`~pyrogen.distributions.bounds.soft_clamp` makes the value of."""
+    held = min(max(value, low), high)
+    beyond = value - held
+    return held + room * beyond / (room - abs(beyond))
 
 
 def _exp(t: Tensor) -> Tensor:
