@@ -12,6 +12,7 @@ from pyrogen.command.cli import main
 from pyrogen.data import from_arrays, load
 from pyrogen.data.dataset import found_again
 from pyrogen.data.durations import Durations
+from pyrogen.data.memory import as_split
 from pyrogen.inference import Enumerate, log_evidence
 from pyrogen.inference.runs.recipe import data_of
 
@@ -31,6 +32,8 @@ def test_nothing_is_positive_unless_it_is_said_or_scored():
     ):
         from_arrays(np.ceil(RAW).astype(int), kind=("positive",))
     assert from_arrays(np.ceil(RAW).astype(int), kind="positive", standardize=False).test.x.min() == 1
+    # whole numbers that a model of positive ones is to score are themselves
+    assert as_split(np.array([[3, 500]]), None, ("positive",)).x.tolist() == [[3.0, 500.0]]
 
 
 def test_a_column_is_in_units_of_its_geometric_mean():
