@@ -21,7 +21,7 @@ from pyrogen.registry import choice, find
 from pyrogen.vocabulary import END
 
 IMAGE_KINDS = ("binary", "unit", "levels")
-PLAIN = (*IMAGE_KINDS, "real", "counts", "angle")
+PLAIN = (*IMAGE_KINDS, "real", "counts", "positive", "angle")
 """The kinds that a network of numbers takes, in the order in which data are asked for them."""
 BOUNDED = ("unit", "binary")
 """The kinds whose values lie between 0 and 1."""
@@ -38,6 +38,8 @@ class Kind(ABC):
         countable: whether x has probabilities, and no densities.
         limits: the lowest and the highest value of a picture; None: those of the data.
         vectors: whether data are compared, and shown, as vectors of numbers; a report has other sections for what is none.
+        standardized_by: what of the training data x is standardized by, in words; "" where it stays in its own unit.
+        instead: what to take of data that have other values, in words; "" where there is nothing to say.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("kind",)
@@ -46,6 +48,8 @@ class Kind(ABC):
     countable: ClassVar[bool] = False
     limits: ClassVar[tuple[float, float] | None] = None
     vectors: ClassVar[bool] = True
+    standardized_by: ClassVar[str] = ""
+    instead: ClassVar[str] = ""
 
     def check(self, x: Tensor) -> bool:
         """Whether all values of ``x`` are of the kind, or of raw values that can be made into it."""
@@ -61,6 +65,14 @@ class Kind(ABC):
             noise: uniform on [0, 1), of the shape of ``raw``; None for that of torch's global generator.
         """
         return raw.float()
+
+    def standard(self, column: Tensor) -> tuple[Tensor, Tensor]:
+        """What raw values are standardized by, x = (r − a) / b: a and b ``(...)`` of ``(N, ...)`` float64, NaN left out.
+
+        Raises:
+            ValueError: values of this kind stay in their own unit.
+        """
+        raise ValueError(f"{type(self).__name__} data stay in their own unit; leave standardize out.")
 
     def needed(self, x: Tensor) -> Tensor | None:
         """How many places of the last axis say all there is of each datum, ``(N,)`` of 1 or more; None: data have no ends."""
@@ -120,6 +132,12 @@ class Real(Kind):
     """Real numbers as they are."""
 
     words = "any real numbers"
+    standardized_by = "mean and sd"
+
+    def standard(self, column: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean, and the root of the mean squared deviation from it."""
+        mean = column.nanmean(0)
+        return mean, (column - mean).square().nanmean(0).sqrt()
 
 
 @choice("kind", "counts")
@@ -129,6 +147,24 @@ class Counts(Kind):
     words = "whole numbers from 0"
     support = constraints.nonnegative_integer
     countable = True
+
+
+@choice("kind", "positive")
+class Positive(Kind):
+    """Durations, prices, intensities: numbers above 0 as they are, or by their geometric mean, r / exp E log r."""
+
+    words = "numbers above 0"
+    support = constraints.positive
+    standardized_by = "geometric mean"
+    instead = (
+        "of data with zeros, take kind='counts' and likelihood='ZeroInflatedNegativeBinomial' where they are whole numbers, "
+        "NaN by missing=True and likelihood='Masked' where 0 says that nothing was measured, and kind='real' otherwise"
+    )
+
+    def standard(self, column: Tensor) -> tuple[Tensor, Tensor]:
+        """Zero, and the geometric mean, beside which a few large values weigh little."""
+        unit = column.log().nanmean(0).exp()
+        return torch.zeros_like(unit), unit
 
 
 @choice("kind", "angle")

@@ -135,6 +135,7 @@ def draws():
             "levels": (255 * u).round(),
             "real": 4 * u - 2,
             "counts": (12 * u).floor(),
+            "positive": (4 * u - 2).exp(),
             "angle": 6 * u - 3,
             "tokens": sentences(u),
             "paths": 4 * u - 2,

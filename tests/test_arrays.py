@@ -9,7 +9,8 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import pyrogen
-from pyrogen.data import from_arrays, load, store
+from pyrogen.command.cli import main
+from pyrogen.data import dataset, from_arrays, load, store
 from pyrogen.data.memory import as_data
 from pyrogen.inference import IWAE, Exact, fit, log_evidence
 from pyrogen.inference.runs.recipe import data_of
@@ -114,6 +115,55 @@ def test_only_images_are_guessed_to_be_images(x, kinds, kind, guessed):
     assert bool(guessed) == ("guessed" in repr(data)) == ("guessed" in data.test.attributes())
     if kind == "counts":
         assert set(data.test.x.unique().tolist()) <= set(np.unique(x).tolist())
+
+
+@pytest.fixture
+def unsaid(caplog):
+    """What is logged of data, of which nothing was said before."""
+    dataset._say.cache_clear()
+    caplog.set_level("WARNING", "pyrogen")
+    return caplog
+
+
+def test_what_is_guessed_is_said_once_of_each_data_set(unsaid):
+    m = pyrogen.create("vae", x_shape=(1, 4, 4), latent_size=2, hidden=(4,))
+    for _ in range(2):
+        fit(m, GREY, epochs=0)
+    (said,) = unsaid.messages
+    assert said == (
+        "guessed of the data 'arrays': whole numbers up to 255 are 256 grey levels; they were binarized; taken for kind "
+        "'binary', where kind= says another."
+    )
+    fit(m, 255 - GREY, epochs=0)
+    assert len(unsaid.messages) == 2
+
+
+def test_what_is_said_is_no_guess(unsaid, tmp_path):
+    from_arrays(GREY, kind="counts")
+    from_arrays(GREY, kind="unit")
+    from_arrays(GREY, binarization="static")
+    from_arrays(ROWS)
+    load("digits")
+    load("ring")
+    assert unsaid.messages == []
+    assert from_arrays(GREY, kind="counts").guessed == ""
+    # of the labels nothing was said
+    from_arrays(GREY, np.eye(4)[np.arange(40) % 4], kind="unit")
+    np.savetxt(tmp_path / "t.csv", ROWS, delimiter=",")
+    for kind in ("real", None):
+        load(tmp_path / "t.csv", kind=kind)
+    assert unsaid.messages == [
+        "guessed of the data 'arrays': one-hot rows are labels.",
+        "guessed of the data 't': the first row holds numbers and is no header.",
+    ]
+
+
+def test_the_command_line_says_it_where_it_shows_the_data(unsaid, tmp_path, capsys):
+    np.savez(tmp_path / "own.npz", x_train=GREY)
+    words = ["--data", str(tmp_path / "own.npz"), "--epochs", "0", "--hidden", "4", "--folder", str(tmp_path / "run")]
+    assert main(["train", "vae", *words]) == 0
+    out, err = capsys.readouterr()
+    assert (out + err).count("256 grey levels") == 1
 
 
 def test_vectors_of_counts_are_refused_where_bits_are_wanted():

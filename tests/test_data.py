@@ -318,7 +318,7 @@ def test_data_describe_themselves():
         ({"name": "ring", "dequantization": True}, r"'ring' offers kind 'real', not 'unit'"),
         (
             {"standardize": True},
-            r"standardize=True takes data of kind 'real', and 'digits' is 'binary'",
+            r"standardize=True takes data of kind 'real' or 'positive', and 'digits' is 'binary'",
         ),
         ({"name": "ring", "size": 4}, r"size=4 resizes images, and 'ring' has none but x of shape \(2,\)"),
     ],
@@ -402,6 +402,7 @@ def test_every_view_is_of_its_kind():
         "levels": lambda x: ((x == x.round()) & (x >= 0) & (x <= 255)).all(),
         "real": lambda x: torch.isfinite(x).all(),
         "counts": lambda x: ((x == x.round()) & (x >= 0)).all(),
+        "positive": lambda x: (x > 0).all(),
         "angle": lambda x: (x.abs() <= torch.pi).all(),
     }
     assert set(inside) == set(PLAIN)

@@ -161,7 +161,7 @@ NAN = np.where(np.arange(50)[:, None] == 7, np.nan, ROWS)
             {},
             r"column 2 has one value only in train.*standardize=False",
         ),
-        ({"x_train": IMAGES}, {"standardize": True}, r"takes data of kind 'real', and 'own' is 'binary'"),
+        ({"x_train": IMAGES}, {"standardize": True}, r"takes data of kind 'real' or 'positive', and 'own' is 'binary'"),
         (
             {"x_train": IMAGES / 255},
             {"kind": "levels"},

@@ -45,6 +45,7 @@ def draws(kind, *shape):
         "levels": (x * 255).round(),
         "real": 6 * x - 2,
         "counts": (400 * x).floor(),
+        "positive": (6 * x - 3).exp(),
         "angle": 6 * x - 3,
     }[kind]
 
@@ -134,7 +135,7 @@ def test_to_image_keeps_order_and_range(kind, channels):
     images = plots.to_image(x, kind)
     assert images.shape == (5, 4, 6, channels)
     spread = (x.min().item(), x.max().item())
-    limits = {"levels": (0.0, 255.0), "real": spread, "counts": spread, "angle": (-np.pi, np.pi)}
+    limits = {"levels": (0.0, 255.0), "real": spread, "counts": spread, "positive": spread, "angle": (-np.pi, np.pi)}
     low, high = limits.get(kind, (0.0, 1.0))
     expected = (x.double() - low) / (high - low)
     np.testing.assert_allclose(images, expected.permute(0, 2, 3, 1), atol=1e-12)

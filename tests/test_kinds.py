@@ -23,6 +23,7 @@ VALUES = {
     "levels": (torch.tensor([0.0, 255.0]), torch.tensor([256.0])),
     "real": (torch.tensor([-3.5, 1e9]), torch.tensor([math.nan])),
     "counts": (torch.tensor([0.0, 300.0]), torch.tensor([-1.0])),
+    "positive": (torch.tensor([1e-30, 1e30]), torch.tensor([0.0])),
     "angle": (torch.tensor([-3.0, 3.0]), torch.tensor([4.0])),
     "tokens": (torch.tensor([3.0, 0.0, -1.0, -1.0]), torch.tensor([3.0, -1.0, 0.0])),
     "paths": (
@@ -73,6 +74,7 @@ def test_the_narrowest_kind_is_found(name):
         ("levels", 17, [0, 8, 16], [0.0, 128.0, 255.0]),
         ("counts", None, [0, 8, 16], [0.0, 8.0, 16.0]),
         ("real", None, [-1.5, 2.0], [-1.5, 2.0]),
+        ("positive", None, [1, 2500], [1.0, 2500.0]),
         ("angle", None, [0.0, 3 * math.pi / 2], [0.0, -math.pi / 2]),
     ],
 )

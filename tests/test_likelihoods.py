@@ -10,7 +10,7 @@ import pytest
 import torch
 from pyro import distributions as dist
 from pyro.infer import SVI, Trace_ELBO
-from scipy import stats
+from scipy import special, stats
 from torch import nn
 
 import pyrogen
@@ -20,6 +20,8 @@ from pyrogen.inference import IWAE, Reconstruction, fit, log_evidence
 from pyrogen.kinds import kind_of
 from pyrogen.likelihoods import (
     Beta,
+    Gamma,
+    LogNormal,
     LowRankMultivariateNormal,
     Masked,
     MixtureDensity,
@@ -30,6 +32,7 @@ from pyrogen.likelihoods import (
     Poisson,
     StudentT,
     VonMises,
+    Weibull,
 )
 from pyrogen.likelihoods.beta import GREATEST, LEAST
 from pyrogen.registry import make
@@ -48,6 +51,11 @@ CASES = {
     "NegativeBinomial": ("NegativeBinomial", (1,)),
     "ZeroInflatedPoisson": ("ZeroInflatedPoisson", (1,)),
     "ZeroInflatedNegativeBinomial": ("ZeroInflatedNegativeBinomial", (1,)),
+    "Gamma": ("Gamma", (1,)),
+    "Gamma shared": ({"name": "Gamma", "shape": "shared", "value": 2.5}, (1,)),
+    "LogNormal": ("LogNormal", (1,)),
+    "LogNormal fixed": ({"name": "LogNormal", "shape": "fixed", "value": 0.4}, (1,)),
+    "Weibull": ("Weibull", (1,)),
     "VonMises": ("VonMises", (1,)),
     "Categorical": ("Categorical", (1,)),
     "Ordinal": ("Ordinal", (1,)),
@@ -59,6 +67,7 @@ CASES = {
     "MixtureDensity full": ({"name": "MixtureDensity", "components": 3, "component": "MultivariateNormal"}, (2,)),
     "MixtureDensity angles": ({"name": "MixtureDensity", "components": 3, "component": "VonMises"}, (2,)),
     "MixtureDensity counts": ({"name": "MixtureDensity", "components": 2, "component": "Poisson"}, (2,)),
+    "MixtureDensity durations": ({"name": "MixtureDensity", "components": 2, "component": "Gamma"}, (2,)),
     "MixtureDensity bits": ({"name": "MixtureDensity", "component": "Bernoulli"}, (2,)),
     "MixtureDensity holes": (
         {"name": "MixtureDensity", "component": {"name": "Masked", "likelihood": "VonMises"}},
@@ -72,6 +81,7 @@ CASES = {
     ),
     "Stepwise": ("Stepwise", (1, 2)),
     "Stepwise counts": ({"name": "Stepwise", "of": "Poisson"}, (1, 2)),
+    "Stepwise durations": ({"name": "Stepwise", "of": "Weibull"}, (1, 2)),
     "Masked": ("Masked", (2,)),
     "Masked levels": ({"name": "Masked", "likelihood": "DiscretizedLogisticMixture"}, (1, 2, 1)),
 }
@@ -110,6 +120,9 @@ def nodes(likelihood, elements):
     if kind == "unit":
         t = torch.linspace(-36, 36, 200_001, dtype=torch.float64)
         return t.sigmoid(), t.sigmoid() * (-t).sigmoid() * (t[1] - t[0])
+    if kind == "positive":
+        t = torch.linspace(-40, 25, 200_001 if fine else 1001, dtype=torch.float64)
+        return t.exp(), t.exp() * (t[1] - t[0])
     if not fine:
         x = torch.linspace(-15, 15, 1001, dtype=torch.float64)
         return x, torch.full_like(x, 0.03)
@@ -216,6 +229,12 @@ def ordinal(f):
     return lambda x: np.log(np.diff(below))[x.astype(int)]
 
 
+def weibull(f):
+    form = 0.2 + softplus(f[1] + np.log(np.expm1(0.8)))
+    return stats.weibull_min(form, scale=np.exp(f[0]) / special.gamma(1 + 1 / form))
+
+
+ABOVE = [1e-30, 1e-3, 0.5, 1.0, 7.0, 90.0]
 # of an element: textbook log p from the raw features, and where to compare
 TEXTBOOK = {
     "Bernoulli": (lambda f: stats.bernoulli(sigmoid(f[0])).logpmf, [0, 1]),
@@ -229,6 +248,11 @@ TEXTBOOK = {
     "NegativeBinomial": (lambda f: negative_binomial(f).logpmf, [0, 1, 9]),
     "ZeroInflatedPoisson": (lambda f: zero_inflated(stats.poisson(1e-6 + softplus(f[0])), f[1]), [0, 1, 9]),
     "ZeroInflatedNegativeBinomial": (lambda f: zero_inflated(negative_binomial(f), f[2]), [0, 1, 9]),
+    "Gamma": (lambda f: stats.gamma(np.exp(f[1]), scale=np.exp(f[0] - f[1])).logpdf, ABOVE),
+    "Gamma shared": (lambda f: stats.gamma(2.5, scale=np.exp(f[0]) / 2.5).logpdf, ABOVE),
+    "LogNormal": (lambda f: stats.lognorm(np.exp(f[1]), scale=np.exp(f[0])).logpdf, ABOVE),
+    "LogNormal fixed": (lambda f: stats.lognorm(0.4, scale=np.exp(f[0])).logpdf, ABOVE),
+    "Weibull": (lambda f: weibull(f).logpdf, ABOVE),
     "VonMises": (lambda f: stats.vonmises(math.hypot(*f), math.atan2(f[1], f[0])).logpdf, [-3.1, 0.0, 2.0]),
     "Ordinal": (ordinal, [0, 1, 128, 254, 255]),
 }
@@ -293,6 +317,7 @@ EDGES = {
     "levels": [0.0, 1.0, 254.0, 255.0],
     "real": [-100.0, 0.0, 100.0],
     "counts": [0.0, 1.0, 4.0, 10_000.0, 2.0**24],
+    "positive": [1e-30, 1.0, 1e30],
     "angle": [-math.pi, 0.0, math.pi],
     "tokens": [-1.0, 0.0, 2.0],
 }
@@ -358,6 +383,108 @@ def test_strong_factors_keep_their_digits():
     assert torch.allclose(precise(f).log_prob(x), exact, rtol=1e-6)
     # what float32 data and features themselves round away, not more
     assert torch.allclose(likelihood(f.float()).log_prob(x.float()).double(), exact, rtol=1e-2)
+
+
+POSITIVE = {"Gamma": Gamma, "LogNormal": LogNormal, "Weibull": Weibull}
+
+
+def law_of(name, location, log_shape):
+    """Of scipy, from log μ, or of the log-normal from m, and the log of the shape."""
+    form = math.exp(log_shape)
+    if name == "LogNormal":
+        return stats.lognorm(form, scale=math.exp(location))
+    if name == "Gamma":
+        return stats.gamma(form, scale=math.exp(location - log_shape))
+    return stats.weibull_min(form, scale=math.exp(location) / special.gamma(1 + 1 / form))
+
+
+@pytest.mark.parametrize("location", [-math.log(1e30), -8.0, 0.0, math.log(1e30)])
+@pytest.mark.parametrize("name", POSITIVE)
+def test_positive_numbers_of_any_size_are_scored_as_textbooks_say(name, location):
+    likelihood, forms = sized(name, (1,)), (-0.5, 0.0, 0.6)
+    for form in forms:
+        raw = torch.tensor([location, likelihood.raw(math.exp(form))], dtype=torch.float64)
+        p, exact = likelihood(raw), law_of(name, location, form)
+        x = torch.tensor([1e-30, 1e-3, 1.0, 1e3, 1e30], dtype=torch.float64)
+        found, expected = p.expand((5,)).log_prob(x[:, None]).numpy(), exact.logpdf(x.numpy())
+        near = expected > -1e32  # beyond, they only have to stay numbers of float32
+        np.testing.assert_allclose(found[near], expected[near], rtol=1e-9, atol=1e-12)
+        assert ((found < -1e31) & (found > -1e36))[~near].all()
+        assert float(p.mean) == pytest.approx(exact.mean(), rel=1e-9)
+        assert float(p.variance) == pytest.approx(exact.var(), rel=1e-9)
+        scores = likelihood.float()(raw.float()).expand((5,)).log_prob(x[:, None].float())
+        np.testing.assert_allclose(scores.numpy()[near], expected[near], rtol=1e-5, atol=1e-4)
+        likelihood.double()
+
+
+@pytest.mark.parametrize(
+    "spec", [{"name": name, "shape": s} for name in POSITIVE for s in ("predicted", "shared")], ids=str
+)
+def test_gradients_of_positive_numbers_are_those_of_differences(spec):
+    likelihood = sized(spec, (3,))
+    f = (0.5 * features(likelihood, 1.0, 4)).requires_grad_()
+    x = features(sized("Normal", (3,)), 1.0, 4)[:, :3].exp().requires_grad_()
+    assert torch.autograd.gradcheck(lambda f, x: likelihood(f).log_prob(x), (f, x))
+    assert torch.autograd.gradcheck(lambda f: likelihood(f).mean, (f,))
+
+    def drawn(f):
+        torch.manual_seed(0)
+        return likelihood(f).rsample()
+
+    if spec["name"] != "Gamma":  # torch draws by rejection
+        assert torch.autograd.gradcheck(drawn, (f,))
+
+
+def test_a_draw_of_a_gamma_moves_with_its_mean_and_its_shape():
+    likelihood = sized("Gamma", (1,))
+    f = torch.tensor([0.7, 0.4], dtype=torch.float64, requires_grad=True)
+    x = likelihood(f).rsample((200_000,))
+    (of_mean,) = torch.autograd.grad(x.mean(), f, retain_graph=True)
+    # of E x = μ and of Var x = μ²/k, by log μ and log k
+    assert of_mean.tolist() == pytest.approx([math.exp(0.7), 0.0], abs=0.03)
+    (of_square,) = torch.autograd.grad(x.square().mean(), f)
+    squared = math.exp(1.4)
+    assert of_square.tolist() == pytest.approx(
+        [2 * squared * (1 + math.exp(-0.4)), -squared * math.exp(-0.4)], abs=0.25
+    )
+
+
+@pytest.mark.parametrize(("name", "form"), [("Gamma", 3.0), ("LogNormal", 0.3), ("Weibull", 2.0)])
+def test_a_shared_shape_starts_at_that_of_the_data(name, form):
+    x = torch.from_numpy(law_of(name, 1.0, math.log(form)).ppf((np.arange(20_000) + 0.5) / 20_000))
+    likelihood = sized({"name": name, "shape": "shared"}, (4,), torch.float32)
+    likelihood.before_training(x.reshape(-1, 4).float())
+    assert float(likelihood.link(likelihood.raw_shape.detach())) == pytest.approx(form, rel=0.015)
+    with torch.no_grad():
+        likelihood.raw_shape.fill_(0.5)
+    likelihood.before_training(x.reshape(-1, 4).float())
+    assert float(likelihood.raw_shape.detach()) == 0.5  # what has moved stays
+    given = sized({"name": name, "shape": "shared", "value": form}, (4,), torch.float32)
+    assert not given.needs_training_data
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+def test_a_shape_has_limits_that_its_floor_decides(name):
+    low, high = POSITIVE[name](floor=0.01).range
+    likelihood = sized({"name": name, "floor": 0.01}, (1,))
+    for raw, limit in ((-1e9, low), (1e9, high)):
+        p = likelihood(torch.tensor([0.0, raw], dtype=torch.float64))
+        assert float(p.base_dist.form) == pytest.approx(limit, rel=1e-5)
+    for value in (1.1 * low, 0.9 * high):
+        made = sized({"name": name, "floor": 0.01, "shape": "fixed", "value": value}, (1,))
+        assert float(made(torch.zeros(1).double()).base_dist.form) == pytest.approx(value, rel=1e-5)
+
+
+def test_zeros_are_refused_with_what_takes_them(pair):
+    x = torch.tensor([[0.0, 1.5, 2.0]])
+    for spec in ("Gamma", "LogNormal", "Weibull", {"name": "MixtureDensity", "component": "Gamma"}):
+        m = pair(likelihood=spec, x_shape=(3,))
+        with pytest.raises(ValueError, match=r"has no density at 0, and 1 of 3 values are 0; .*'Masked'.*kind='real'"):
+            m.check(x)
+        with pytest.raises(ValueError, match=r"scores positive data \(numbers above 0\), and these are real data"):
+            m.check(x - 1)
+        m.check(x + 1e-30)
+    assert torch.isfinite(sized("Gamma", (3,), torch.float32).rescale(x)).all()
 
 
 # -------------------------------------------------------------------------------------------- shapes, and the product
@@ -443,7 +570,7 @@ def test_made_refuses_elements_that_are_coupled(name):
 
 # --------------------------------------------------------------------------------------------------- what is missing
 
-HOLES = ["Normal", "Bernoulli", "Beta", "ZeroInflatedPoisson", "VonMises", "Categorical", "Ordinal"]
+HOLES = ["Normal", "Bernoulli", "Beta", "ZeroInflatedPoisson", "LogNormal", "VonMises", "Categorical", "Ordinal"]
 
 
 @pytest.mark.parametrize("name", HOLES)
@@ -601,6 +728,12 @@ REFUSED = {
     "a floor of Beta": (lambda _: Beta(floor=0.0), r"Beta\(floor=0.0\)"),
     "a floor of angles": (lambda _: VonMises(floor=0.0), r"VonMises\(floor=0.0\)"),
     "a floor of covariances": (lambda _: MultivariateNormal(floor=-1.0), r"MultivariateNormal\(floor=-1.0\)"),
+    "a shape": (lambda _: Gamma(shape="predict"), r"Gamma\(shape='predict'\).*'shared'"),
+    "a floor of shapes": (lambda _: Weibull(floor=0.5), r"Weibull\(floor=0.5\)"),
+    "a shape beyond its floor": (
+        lambda _: LogNormal(shape="fixed", value=1e-4),
+        r"value=0.0001.*needs 0.001 < value < 5",
+    ),
     "no factor": (lambda _: LowRankMultivariateNormal(rank=0), r"rank=0"),
     "one level": (lambda _: Ordinal(levels=1), r"levels=1"),
     "a scale": (lambda _: Ordinal(scale="shared"), r"scale='shared'.*fixed"),
@@ -668,5 +801,5 @@ def test_counts_and_angles_are_loaded_as_they_are(tmp_path):
     assert load(tmp_path / "counts.csv", kind=("angle", "counts")).kind == "counts"
     assert not load(tmp_path / "angles.csv", kind="angle").standardize
     np.savetxt(tmp_path / "degrees.csv", np.degrees(angles), delimiter=",")
-    with pytest.raises(ValueError, match="offers kind 'real', not 'angle' or 'counts'"):
+    with pytest.raises(ValueError, match="offers kind 'real' or 'positive', not 'angle' or 'counts'"):
         load(tmp_path / "degrees.csv", kind=("angle", "counts"))

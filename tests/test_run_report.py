@@ -57,6 +57,7 @@ def files(tmp_path_factory):
     np.savez(folder / "vectors.npz", x_train=vectors)
     np.savez(folder / "holes.npz", x_train=np.where(rng.random(vectors.shape) < 0.2, np.nan, vectors))
     np.savez(folder / "signed.npz", x_train=rng.uniform(-1, 1, (60, 1, 6, 6)).astype("float32"))
+    np.savez(folder / "times.npz", x_train=np.exp(3 * vectors))
     np.savez(folder / "waves.npz", x_train=rng.random((60, 2, 6)).astype("float32"))
     rows = "\n".join(f"{a:.3f},{b:.3f},{c:.3f},{k}" for (a, b, c, *_), k in zip(vectors, y, strict=False))
     (folder / "table.csv").write_text(f"left,right,größe,sort\n{rows}\n")
@@ -535,6 +536,8 @@ RUNS = {
     "pictures as they are": "vae --data {signed} --likelihood Normal --hidden 4 --latent_size 2",
     "numbers of pictures": "vae --data {pictures} --kind real --likelihood Normal --hidden 4 --latent_size 2",
     "counts": "vae --data {pictures} --kind counts --likelihood Poisson --hidden 4 --latent_size 2",
+    "positive": "vae --data {times} --likelihood Gamma --hidden 4 --latent_size 2",
+    "positive as they are": "vae --data {times} --likelihood Gamma --standardize false --hidden 4 --latent_size 2",
     "columns": "vae --data {table} --columns left,größe --label sort --likelihood Normal --hidden 4 --latent_size 1",
 }
 

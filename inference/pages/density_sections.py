@@ -26,10 +26,10 @@ def conditional_density(model: Any, data: Data, history: History) -> Iterator[Pa
     """p(x|y) as an image: over x and y where both are numbers, over the plane of x at some y where x is two numbers."""
     part = data.test.spread(2000)
     told, size = part.y, math.prod(model.x_shape)
-    if model.condition is None or told is None or data.kind not in ("real", "unit", "angle"):
+    if model.condition is None or told is None or data.kind not in ("real", "unit", "positive", "angle"):
         return
     if size == 1 and model.condition.classes is None and model.condition.size == 1:
-        across, up = _grid(told), _grid(part.x)
+        across, up = _grid(told), _grid(part.x, kind=data.kind)
         y, x = (t.reshape(-1) for t in torch.meshgrid(across, up, indexing="xy"))
         shown = model.log_prob(x.reshape(-1, *model.x_shape), y.reshape(-1, *model.condition.shape)).exp()
         few = evenly(len(told), SHOWN)
@@ -38,13 +38,13 @@ def conditional_density(model: Any, data: Data, history: History) -> Iterator[Pa
         figure = density_plots.density_image(shown.reshape(SIDE, SIDE), _extent(across, up), *points)
         yield Panel(DENSITY, caption, "conditional-density", figure)
     elif size == 2:
-        few = data.test.spread(STRIP).y
-        assert few is not None
-        yield _strip(model, data, part.x.flatten(1), few)
+        given = data.test.spread(STRIP).y
+        assert given is not None
+        yield _strip(model, data, part.x.flatten(1), given)
 
 
 def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
-    first, second = (_grid(column) for column in x.unbind(1))
+    first, second = (_grid(column, kind=data.kind) for column in x.unbind(1))
     plane = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).reshape(-1, *model.x_shape)
     nats = [model.log_prob(plane, one.expand(len(plane), *one.shape)).reshape(SIDE, SIDE) for one in y]
     drawn = model.sample(100 * len(y), y.repeat_interleave(100, 0)).reshape(len(y), 100, 2)
@@ -62,12 +62,12 @@ def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
 
 def plane(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """p(x) over the plane of x, beside data and samples."""
-    if model.condition is not None or math.prod(model.x_shape) != 2 or data.kind not in ("real", "unit"):
+    if model.condition is not None or math.prod(model.x_shape) != 2 or data.kind not in ("real", "unit", "positive"):
         return
     x, drawn = data.test.spread(2000).x.flatten(1), model.sample(SHOWN).flatten(1)
     # a model that is wider than the data is all dark where these are
     side = COARSE if isinstance(model, HasODE) else SIDE
-    first, second = (_grid(column, side) for column in torch.cat([x, drawn]).unbind(1))
+    first, second = (_grid(column, side, data.kind) for column in torch.cat([x, drawn]).unbind(1))
     points = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).reshape(-1, *model.x_shape)
     nats = model.log_prob_along(points, TOLERANCE) if isinstance(model, HasODE) else model.log_prob(points)
     caption = (
@@ -110,10 +110,12 @@ def law(model: Any, data: Data, history: History) -> Iterator[Panel]:
     yield below_the_law(data.law.log_prob(test.x, told), own, "the model")
 
 
-def _grid(values: Tensor, side: int = SIDE) -> Tensor:
+def _grid(values: Tensor, side: int = SIDE, kind: str = "real") -> Tensor:
     low, high = float(values.min()), float(values.max())
     margin = 0.05 * (high - low)
-    return torch.linspace(low - margin, high + margin, side, device=values.device)
+    # below 0 numbers above it have no density
+    first = low - margin if kind != "positive" else max(low - margin, low / 2)
+    return torch.linspace(first, high + margin, side, device=values.device)
 
 
 def _extent(across: Tensor, up: Tensor) -> tuple[float, float, float, float]:

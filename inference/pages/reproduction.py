@@ -18,7 +18,7 @@ from pyrogen import storage
 from pyrogen.axes import Axis
 from pyrogen.base import Model, Objective
 from pyrogen.data import load
-from pyrogen.data.dataset import MEMORY, found_again
+from pyrogen.data.dataset import MEMORY, found_again, is_standardized
 from pyrogen.data.named import path_of
 from pyrogen.figures.report import Section
 from pyrogen.files import first_line
@@ -81,7 +81,7 @@ def _data_words(data: Mapping[str, Any], record: Registration, model: Model) -> 
         "kind": kind if named else None,
         "binarization": asked["binarization"] if asked["binarization"] == "static" else None,
         "dequantization": False if plain else None,
-        "standardize": None if kind != "real" or asked["standardize"] == usual else asked["standardize"],
+        "standardize": None if not is_standardized(kind) or asked["standardize"] == usual else asked["standardize"],
     }
     yield from _words(load, {**asked, **told}, {"name", "seed"})
     if asked["seed"]:

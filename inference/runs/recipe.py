@@ -15,6 +15,7 @@ from pyrogen.data.dataset import MEMORY, found_again
 from pyrogen.data.memory import as_data
 from pyrogen.files import first_line
 from pyrogen.inference.training.run import Run, read_history
+from pyrogen.kinds import IMAGE_KINDS, PLAIN
 
 
 def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[str, Any]) -> tuple[Data, Model]:
@@ -26,7 +27,7 @@ def data_and_model(wishes: dict[str, Any], build: Callable[..., Any], own: dict[
     model = build(**{**data.decides(build), **own})
     if unsaid:
         # nothing was said of the kind: take the one that the likelihood scores
-        if data.kind == "real" and not {"real", "counts", "angle"} & set(model.kinds):
+        if data.kind == "real" and not (set(PLAIN) - set(IMAGE_KINDS)) & set(model.kinds):
             raise ValueError(model.refusal(data.kind))
         data = load(**named, kind=model.kinds)
     return data, model

@@ -126,8 +126,10 @@ def last_line(history: Sequence[Mapping[str, Any]]) -> str:
 
 
 class _Handler(logging.Handler):
-    """Warnings, one line each."""
+    """Warnings, one line each, less those that the data say where they are printed."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print it where errors go."""
+        if getattr(record, "in_data", False):
+            return
         print(f"pyrogen: {record.levelname.lower()}: {told(record.getMessage())}", file=sys.stderr)

@@ -34,9 +34,10 @@ def read(
 
     A missing valid or test split is cut from train, a tenth each. Whole numbers are binary if there are only 0 and 1; of
     images ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)`` up to 255 they are grey levels (256, unless ``levels`` says
-    otherwise), and else counts. Floats are binary, grey in [0, 1], real, or by ``kind="angle"`` radians. Only images are
-    binarized unasked. Images become ``(N, C, H, W)``. Labels are read by :func:`pyrogen.data.label.number`. Of ``sequence`` x
-    is no images but sequences, ``(N, C, T)``, or ``(N, T)``, which become ``(N, 1, T)``.
+    otherwise), and else counts. Floats are binary, grey in [0, 1], real, or by ``kind="angle"`` radians; numbers above 0 are,
+    by ``kind="positive"``, just that. Only images are binarized unasked. Images become ``(N, C, H, W)``. Labels are read by
+    :func:`pyrogen.data.label.number`. Of ``sequence`` x is no images but sequences, ``(N, C, T)``, or ``(N, T)``, which
+    become ``(N, 1, T)``.
 
     Raises:
         ValueError: an array is not what was expected.
@@ -70,7 +71,8 @@ def read(
         own=True,
         class_names=labels.names,
         wished=meaning.wished,
-        guess="; ".join(filter(None, (meaning.guess, labels.guess))),
+        guess=labels.guess,
+        guess_of_kind=meaning.guess,
     )
 
 
@@ -132,6 +134,7 @@ def _meaning(where: str, x: Arrays, arrays: Arrays, pictures: bool) -> Meaning:
     # rounded, for doubles that were scaled to [0, 1] and came out 2e-16 above
     low = min(np.nanmin(v).astype(np.float32).item() for v in x.values())
     high = max(np.nanmax(v).astype(np.float32).item() for v in x.values())
+    positive = ("positive",) if low > 0 else ()
     if "levels" in arrays:
         levels = arrays["levels"]
         if not (whole and low >= 0 and _whole(levels) and levels.ndim == 0 and max(2, high + 1) <= levels <= 256):
@@ -140,26 +143,30 @@ def _meaning(where: str, x: Arrays, arrays: Arrays, pictures: bool) -> Meaning:
                 f"x of whole numbers from 0; the least is {low:g}."
             )
         if levels > 2:
-            return Meaning((*IMAGE_KINDS, "counts"), ("real",), int(levels))
+            return Meaning((*IMAGE_KINDS, "counts"), ("real", *positive), int(levels))
     if all(((v == 0) | (v == 1) | np.isnan(v)).all() for v in x.values()):
         return Meaning(("binary", "real", "counts"), (), 2)
     if whole and low < 0:
         return Meaning(("real",), guess="whole numbers, some below 0, are real numbers")
     if whole and high > 255:
-        return Meaning(("counts", "real"))
+        return Meaning(("counts", "real"), positive)
     if whole and pictures:
-        return Meaning((*IMAGE_KINDS, "counts"), ("real",), 256, f"whole numbers up to {high:g} are 256 grey levels")
+        return Meaning(
+            (*IMAGE_KINDS, "counts"), ("real", *positive), 256, f"whole numbers up to {high:g} are 256 grey levels"
+        )
     if whole:
-        return Meaning(("counts", "real"), IMAGE_KINDS, 256, f"whole numbers up to {high:g} are no grey levels")
-    angle = ("angle",) if within_a_turn(low, high) else ()
+        return Meaning(
+            ("counts", "real"), (*IMAGE_KINDS, *positive), 256, f"whole numbers up to {high:g} are no grey levels"
+        )
+    others = (*positive, *(("angle",) if within_a_turn(low, high) else ()))
     if low < 0 or high > 1:
-        return Meaning(("real", *angle))
+        return Meaning(("real", *others))
     if pictures:
         guess = "numbers from 0 to 1 are grey values"
         if x["train"].ndim == 3:
             guess += " of images (N, H, W); of sequences (N, C, T) say sequence=True"
-        return Meaning(("unit", "binary", "real", *angle), guess=guess)
-    return Meaning(("unit", "real", *angle), ("binary",), guess="numbers from 0 to 1 are of kind 'unit'")
+        return Meaning(("unit", "binary", "real", *others), guess=guess)
+    return Meaning(("unit", "real", *others), ("binary",), guess="numbers from 0 to 1 are of kind 'unit'")
 
 
 def _pictures(values: np.ndarray) -> bool:

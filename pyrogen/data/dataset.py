@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,11 +27,12 @@ from pyrogen.data.resize import resize
 from pyrogen.data.scale import Scale
 from pyrogen.data.source import SPLITS, Source, hide
 from pyrogen.data.split import CHUNK, Split, draw_split
-from pyrogen.data.view import choose
-from pyrogen.kinds import is_picture
-from pyrogen.registry import DECIDED, notes, unknown
+from pyrogen.data.view import choose, is_named
+from pyrogen.kinds import is_picture, kind_named
+from pyrogen.registry import DECIDED, choices, notes, unknown
 from pyrogen.vocabulary import Vocabulary
 
+log = logging.getLogger("pyrogen")
 # the source of data that no file holds
 MEMORY = "<arrays>"
 PICTURED = 16  # training data that a notebook shows
@@ -40,7 +43,8 @@ class Data:
     """A data set in three splits, and what its values are.
 
     Attributes:
-        kind: "binary", "unit", "levels", "real", "counts", "angle", "tokens" or "paths", see :mod:`pyrogen.kinds`.
+        kind: "binary", "unit", "levels", "real", "counts", "positive", "angle", "tokens" or "paths", see
+            :mod:`pyrogen.kinds`.
         x_shape: shape of one datum.
         binarization: "dynamic", "static" or "none".
         dequantization: whether uniform noise was added to the grey levels.
@@ -49,7 +53,8 @@ class Data:
         reference: where the data come from.
         source: what :func:`load` takes to find them again: a name, or an absolute path.
         sha256: of each split, the first 12 hex digits of the hash of its raw x and y.
-        standardize: whether x is (raw − mean) / sd, see :class:`pyrogen.data.scale.Scale`.
+        standardize: whether x is (raw − mean) / sd, or raw / geometric mean of positive x, see
+            :class:`pyrogen.data.scale.Scale`.
         size: to which the images were cut and resized.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each; of tokens, the words.
         labels: how many training data kept their label; those of the others are :data:`pyrogen.conditions.UNKNOWN`.
@@ -278,9 +283,9 @@ def load(
         dequantization: whether "unit" data get uniform noise within their grey level, which is the default; in training
             anew for every batch.
         seed: by which values are drawn that are drawn once. The splits do not depend on it.
-        standardize: whether real x becomes (r − mean) / sd with the statistics of train, by column, or of images by channel;
-            the default for arrays and tables of one's own; their splits' ``log_jacobian`` turns log p(x) into the
-            log-density of the raw values.
+        standardize: whether real x becomes (r − mean) / sd, and positive x r / geometric mean, with the statistics of train,
+            by column, or of images by channel; the default for arrays and tables of one's own; their splits' ``log_jacobian``
+            turns log p(x) into the log-density of the raw values.
         size: cut images to a centred square and resize them to ``size`` × ``size``.
         labels: keep the labels of so many training data, as many of each class as can be, and hide those of the others.
         missing: whether NaN in a file (in a table also an empty cell) stands for what was not observed, as the likelihood
@@ -325,9 +330,14 @@ def found_again(said: Mapping[str, Any]) -> dict[str, Any]:
     parameters = inspect.signature(load).parameters
     found = {name: said.get(name, parameter.default) for name, parameter in parameters.items()}
     # written as they came out, and only data of these kinds may be asked for it again
-    for outcome, kind in (("dequantization", "unit"), ("standardize", "real")):
-        found[outcome] = found[outcome] if found["kind"] == kind else None
+    found["dequantization"] = found["dequantization"] if found["kind"] == "unit" else None
+    found["standardize"] = found["standardize"] if is_standardized(found["kind"]) else None
     return {**found, "name": said["source"], "columns": found["columns"] or None}
+
+
+def is_standardized(kind: str | Sequence[str] | None) -> bool:
+    """Whether data of a kind may be standardized."""
+    return isinstance(kind, str) and kind in choices("kind") and bool(kind_named(kind).standardized_by)
 
 
 def alike(name: str, said: Mapping[str, Any], scale: Scale | None = None, size: int | None = None) -> Data:
@@ -347,7 +357,7 @@ def alike(name: str, said: Mapping[str, Any], scale: Scale | None = None, size: 
         ValueError: there are none of that kind, or none of the scale's shape.
     """
     kind, size = said["kind"], said.get("size") if size is None else size
-    wishes = Wishes(kind, seed=said.get("seed", 0), standardize=False if kind == "real" else None, size=size)
+    wishes = Wishes(kind, seed=said.get("seed", 0), standardize=False if is_standardized(kind) else None, size=size)
     source, found = _found(name, wishes)
     if kind == "binary" and source.levels != 2 and said.get("binarization") != "none":
         wishes = wishes._replace(binarization=said.get("binarization"))
@@ -404,17 +414,21 @@ def prepare(source: Source, found: str, wishes: Wishes, scale: Scale | None = No
             f"{source.name!r} has data of shape {tuple(raw.shape[1:])}, which cannot be standardized as others of shape "
             f"{tuple(scale.mean.shape)}; name data of the same shape."
         )
+    sha256 = {split: _sha256(*values) for split, values in source.splits.items()}
+    named = is_named(wishes.kind, wishes.binarization, wishes.dequantization)
+    if guess := source.guess if named else view.guess:
+        _say(source.name, guess, "" if named or not source.guess_of_kind else view.kind, tuple(sha256.items()))
     splits = {split: draw_split(values, y, split, view) for split, (values, y) in source.splits.items()}
     decided = {name: getattr(view, name) for name in ("kind", "binarization", "dequantization")}
-    told: dict[str, Any] = {**splits, **wishes._asdict(), **decided, "standardize": view.scale is not None}
+    said: dict[str, Any] = {**splits, **wishes._asdict(), **decided, "standardize": view.scale is not None}
     return Data(
         name=source.name,
-        **told,
+        **said,
         x_shape=torch.Size(raw.shape[1:]),
         levels=view.levels,
         reference=source.reference,
         source=found,
-        sha256={split: _sha256(*values) for split, values in source.splits.items()},
+        sha256=sha256,
         class_names=source.class_names,
         guessed=view.guess,
         oracle=source.oracle,
@@ -446,6 +460,14 @@ def _found(name: str | Path, wishes: Wishes) -> tuple[Source, str]:
     if wishes.size is not None and not (path and path.is_dir()):
         source = resize(source, wishes.size)
     return source, str(path.absolute()) if path else str(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _say(name: str, guess: str, kind: str, sha256: tuple[tuple[str, str], ...]) -> None:
+    """Say what was guessed of data, once of each: the cache knows of which it was said."""
+    more = f"; taken for kind {kind!r}, where kind= says another" if kind else ""
+    # the command line prints the data themselves, which say it
+    log.warning("guessed of the data %r: %s%s.", name, guess, more, extra={"in_data": True})
 
 
 def _source(name: str | Path, path: Path | None, wishes: Wishes) -> Source:

@@ -129,7 +129,12 @@ def as_split(given: Any, y: Tensor | None, model: Model) -> Split:
     x, inner, _ = x_and_y(given, model.columns, y)
     told = inner if y is None else y
     labels = None if told is None else tensor_of(told)
-    if x.dtype.kind not in "biu" or x.size == 0 or x.max() <= 1 or {"levels", "counts", "tokens"} & set(kinds[:1]):
+    if (
+        x.dtype.kind not in "biu"
+        or x.size == 0
+        or x.max() <= 1
+        or {"levels", "counts", "positive", "tokens"} & set(kinds[:1])
+    ):
         return Split(torch.from_numpy(x.astype(np.float32)), labels, "own")
     found = {"x_train": x, "x_valid": x[:1], "x_test": x[:1]}
     source = own.read(found, "arrays", "arrays", "arrays in memory")

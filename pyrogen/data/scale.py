@@ -1,4 +1,4 @@
-"""Standardization of real vectors and images, and what it does to a log-density."""
+"""Standardization of real and positive vectors and images, and what it does to a log-density."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from pyrogen.data.source import Source
+from pyrogen.kinds import Kind
 
 
 @dataclass(frozen=True, eq=False)
 class Scale:
     """x = (r − mean) / sd, so that log p(r) = log p(x) − Σ_d log sd_d over all elements d of a datum.
 
-    Vectors are scaled by column, images ``(C, H, W)`` by channel, and other arrays as a whole.
+    Vectors are scaled by column, images ``(C, H, W)`` by channel, and other arrays as a whole. The kind says what both are
+    (:meth:`pyrogen.kinds.Kind.standard`): numbers above 0 stay so, with 0 for their mean and the geometric mean for their sd.
 
     Args:
         mean: of train, ``x_shape`` float64.
@@ -26,15 +28,15 @@ class Scale:
     sd: Tensor
 
     @classmethod
-    def of(cls, source: Source) -> Scale:
-        """Mean and standard deviation of what was observed in the training split alone.
+    def of(cls, source: Source, kind: Kind) -> Scale:
+        """That of what was observed in the training split alone.
 
         Raises:
             ValueError: a column of train is constant: a density over it has no bound.
         """
         raw = torch.as_tensor(source.splits["train"][0])
         if raw.dim() != 2:
-            return cls._of_alike(source.name, raw)
+            return cls._of_alike(source.name, raw, kind)
         train = raw.double()
         constant = _constant(train, 0).nonzero().flatten().tolist()
         if constant:
@@ -43,23 +45,21 @@ class Scale:
                 f"{source.name!r}: column {named} has one value only in train, so it cannot be standardized, and a "
                 "density over it has no bound; remove it, or load with standardize=False."
             )
-        mean = train.nanmean(0)
-        return cls(mean, (train - mean).square().nanmean(0).sqrt())
+        return cls(*kind.standard(train))
 
     @classmethod
-    def _of_alike(cls, name: str, raw: Tensor) -> Scale:
+    def _of_alike(cls, name: str, raw: Tensor, kind: Kind) -> Scale:
         """The same of all pixels of a channel, or of all elements."""
         channels = raw.shape[1] if raw.dim() == 4 else 1
         values = raw.movedim(1, 0).reshape(channels, -1) if channels > 1 else raw.reshape(1, -1)
-        means = [row.double().nanmean() for row in values]
-        sds = [(row.double() - mean).square().nanmean().sqrt() for row, mean in zip(values, means, strict=True)]
+        found = zip(*[kind.standard(row.double()) for row in values], strict=True)
         if any(_constant(row.double(), 0) for row in values):
             raise ValueError(
                 f"{name!r}: a channel has one value only in train, or none, so it cannot be standardized, and a density over "
                 "it has no bound; remove it, or load with standardize=False."
             )
         each = (channels, *[1] * (raw.dim() - 2))
-        return cls(*(torch.stack(v).reshape(each).expand(raw.shape[1:]).contiguous() for v in (means, sds)))
+        return cls(*(torch.stack(v).reshape(each).expand(raw.shape[1:]).contiguous() for v in found))
 
     @property
     def log_jacobian(self) -> float:

@@ -38,7 +38,8 @@ class Source:
         columns: names of the columns of a table, where it gives them.
         class_names: what the labels 0, 1 ... mean; of several labels a datum, one name for each.
         wished: further kinds, for a wish that names one: they would change what the values mean.
-        guess: what was guessed of the values' meaning, in words.
+        guess: what was guessed of how x is to be read and what y means, in words.
+        guess_of_kind: what was guessed of the kind of x, in words, where nobody names it.
         oracle: what is known exactly of their modes; None of most data.
         paired: whether each y belongs to its x; if not, they are two domains, whose partners are hidden in test alone.
         law: what they were drawn from, where its log p(x), or log p(x|y), is known; None of most data.
@@ -57,6 +58,7 @@ class Source:
     class_names: tuple[str, ...] = ()
     wished: tuple[str, ...] = ()
     guess: str = ""
+    guess_of_kind: str = ""
     oracle: Oracle | None = None
     paired: bool = True
     law: Law | None = None

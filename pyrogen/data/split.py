@@ -15,6 +15,7 @@ from pyrogen.base import Batch
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import store
 from pyrogen.data.view import View
+from pyrogen.kinds import kind_named
 from pyrogen.vocabulary import scored
 
 CHUNK = 1000
@@ -183,7 +184,7 @@ class Split(TensorDataset):
             "binarization": self.binarization,
             "dequantization": "uniform" if self.dequantization else "none",
             "levels": self.levels or "continuous",
-            "standardization": "mean and sd of train" if self.view.scale else "none",
+            "standardization": f"{kind_named(self.kind).standardized_by} of train" if self.view.scale else "none",
             "log_jacobian": self.log_jacobian,
         }
         if self.binarization != "none":

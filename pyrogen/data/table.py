@@ -28,7 +28,8 @@ Lines = list[tuple[int, list[str]]]
 def read(path: Path, missing: bool = False, label: str | None = None, columns: Sequence[str] = ()) -> Source:
     """Real vectors, one a row; a column named ``label``, ``class`` or ``y`` holds the labels, or the one named here.
 
-    By ``kind="counts"`` they are whole numbers from 0, by ``kind="angle"`` radians, where the values can be.
+    By ``kind="counts"`` they are whole numbers from 0, by ``kind="positive"`` numbers above 0, by ``kind="angle"`` radians,
+    where the values can be.
     The first row is a header if a cell of it says something and none is a number. Labels are whole numbers from 0, or names,
     which are sorted and numbered; one that is empty, ``nan``, ``NA`` or −1 is unknown. Train, valid and test are 80, 10 and
     10 % of the rows, by a fixed permutation. With ``missing``, an empty cell, ``nan`` or ``NA`` is a number that was not
@@ -86,6 +87,8 @@ def _others(values: np.ndarray) -> Iterator[str]:
     low, high = np.nanmin(values), np.nanmax(values)
     if (values == values.round()).all() and low >= 0 and high <= LARGEST_COUNT:
         yield "counts"
+    if low > 0:
+        yield "positive"
     if within_a_turn(low, high):
         yield "angle"
 

@@ -32,6 +32,8 @@ class View:
     "real"                  x = r
     "real", scale           x = (r − mean) / sd
     "counts"                x = r
+    "positive"              x = r
+    "positive", scale       x = r / geometric mean
     "angle"                 x = r, turned into [−π, π)
     "tokens"                x = r, −1 after the end
     "paths"                 x = r
@@ -140,8 +142,7 @@ def choose(
     for wish in wishes:
         if wish not in choices("kind"):
             raise unknown("kind of data", wish, choices("kind"))
-    # several kinds are what a model takes, and no word of what the data are
-    named = isinstance(kind, str) or (kind is None and (binarization in ("dynamic", "static") or bool(dequantization)))
+    named = is_named(kind, binarization, dequantization)
     kinds = (*source.kinds, *source.wished) if named else source.kinds
     kinds += tuple(k for k in wishes if k not in PLAIN and k not in kinds and _can_be(source, k))
     offered = [k for k in wishes if k in kinds]
@@ -150,6 +151,8 @@ def choose(
         further = f"; if that is what they are, say so by load(..., kind={near[0]!r})" if near else ""
         strange = [k for k in wishes if k not in PLAIN]
         further = f", whose values are {kind_named(strange[0]).words}" if strange else further
+        told = kind_named(wishes[0]) if len(wishes) == 1 else None
+        further = further or (f", whose values are {told.words}; {told.instead}" if told and told.instead else "")
         further = further or f"; take a model or a likelihood of {_either(kinds)} data"
         raise ValueError(f"{source.name!r} offers kind {_either(kinds)}, not {_either(wishes)}{further}.")
     objections = {k: _objection(source, k, binarization, dequantization, standardize) for k in offered}
@@ -158,7 +161,8 @@ def choose(
         raise ValueError(objections[offered[0]])
     grey = chosen == "binary" and source.levels != 2
     quantized = chosen == "unit" and source.levels is not None
-    scaled = chosen == "real" and (source.own and _of_any_unit(source) if standardize is None else standardize)
+    own = source.own and (chosen != "real" or _of_any_unit(source))
+    scaled = bool(kind_named(chosen).standardized_by) and (own if standardize is None else standardize)
     return View(
         kind=chosen,
         binarization=(binarization or "dynamic") if grey else "none",
@@ -167,8 +171,8 @@ def choose(
         levels=source.levels if source.levels == 2 or chosen in IMAGE_KINDS else None,
         data_name=source.name,
         seed=seed,
-        scale=Scale.of(source) if scaled else None,
-        guess=_guess(source, binarized=grey and not named),
+        scale=Scale.of(source, kind_named(chosen)) if scaled else None,
+        guess=_guess(source, chosen, named, binarized=grey and not named),
         vocabulary=_vocabulary(source) if chosen == "tokens" else None,
     )
 
@@ -178,8 +182,16 @@ def _vocabulary(source: Source) -> Vocabulary:
     return source.vocabulary or numbered(max(highest, 0))
 
 
-def _guess(source: Source, binarized: bool) -> str:
-    return f"{source.guess}; they were binarized" if source.guess and binarized else source.guess
+def is_named(kind: str | Sequence[str] | None, binarization: str | None, dequantization: bool | None) -> bool:
+    """Whether a wish says what the data are: several kinds are what a model takes, and no word of that."""
+    return isinstance(kind, str) or (kind is None and (binarization in ("dynamic", "static") or bool(dequantization)))
+
+
+def _guess(source: Source, chosen: str, named: bool, binarized: bool) -> str:
+    """What was guessed, in words; of grey levels nobody who names their kind says how many there are."""
+    of_kind = source.guess_of_kind if not named or chosen in IMAGE_KINDS else ""
+    how = "they were binarized" if of_kind and binarized else ""
+    return "; ".join(filter(None, (of_kind, how, source.guess)))
 
 
 def _wishes(
@@ -215,8 +227,9 @@ def _objection(
         return f"{source.name!r} is binary already; binarization must be 'none', not {binarization!r}."
     if kind == "binary" and binarization == "none" and source.levels != 2:
         return f"{source.name!r} is grey: kind 'binary' needs binarization 'dynamic' or 'static', not 'none'."
-    if standardize and kind != "real":
-        return f"standardize=True takes data of kind 'real', and {source.name!r} is {kind!r}; leave standardize out."
+    if standardize and not kind_named(kind).standardized_by:
+        takes = "standardize=True takes data of kind 'real' or 'positive'"
+        return f"{takes}, and {source.name!r} is {kind!r}; leave standardize out."
     return ""
 
 
