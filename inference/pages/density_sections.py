@@ -38,9 +38,9 @@ def conditional_density(model: Any, data: Data, history: History) -> Iterator[Pa
         figure = density_plots.density_image(shown.reshape(SIDE, SIDE), _extent(across, up), *points)
         yield Panel(DENSITY, caption, "conditional-density", figure)
     elif size == 2:
-        few = data.test.spread(STRIP).y
-        assert few is not None
-        yield _strip(model, data, part.x.flatten(1), few)
+        given = data.test.spread(STRIP).y
+        assert given is not None
+        yield _strip(model, data, part.x.flatten(1), given)
 
 
 def _strip(model: Any, data: Data, x: Tensor, y: Tensor) -> Panel:
