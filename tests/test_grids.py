@@ -304,7 +304,7 @@ def test_what_asks_for_coordinates_finds_those_of_a_grid(draws):
     seen = torch.zeros(X_SHAPE, dtype=torch.bool)
     seen[..., :2] = True
     filled = [
-        complete(m, x[:2], seen, num_draws=3, estimator=AIS(2, 2, leapfrogs=1, doubling=False), seed=0)[
+        complete(m, x[:2], seen, num_draws=3, estimator=AIS(2, 4, leapfrogs=1, doubling=False), seed=0)[
             "log_predictive"
         ].values
         for m in models
