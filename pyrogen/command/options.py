@@ -53,7 +53,8 @@ def _written(hint: Any) -> list[str]:
         "list[float]": "as 0.5,2",
     }
     parts = typing.get_args(hint) or (hint,)
-    said = [words[name] for part in parts if (name := _name_of(part)) in words][:1]
+    names = [name for part in parts if (name := _name_of(part)) in words]
+    said = ["a whole number, or several, as 8,4"] if {"int", "list[int]"} <= {*names} else [words[n] for n in names[:1]]
     return [f"{told}, or STAGE=...,STAGE=..." if _is_mapping(hint) else told for told in said]
 
 

@@ -27,17 +27,8 @@ class Grids(constraints.Constraint):
     """
 
     def __init__(self, vectors: constraints.Constraint, shape: Size) -> None:
-        self.vectors, self.shape, self._discrete = vectors, shape, bool(vectors.is_discrete)
-
-    @property
-    def is_discrete(self) -> bool:
-        """As the vectors are."""
-        return self._discrete
-
-    @property
-    def event_dim(self) -> int:
-        """How many dimensions a grid has."""
-        return len(self.shape)
+        self.vectors, self.shape = vectors, shape
+        self.is_discrete, self.event_dim = bool(vectors.is_discrete), len(shape)
 
     def check(self, value: Tensor) -> Tensor:
         """Whether each is such a vector, ``(...)``."""
@@ -50,7 +41,9 @@ class Grids(constraints.Constraint):
 
 @biject_to.register(Grids)  # type: ignore[untyped-decorator]
 def _onto_grids(support: Grids) -> Transform:
-    return ComposeTransform([biject_to(support.vectors), ReshapeTransform([support.shape.numel()], support.shape)])
+    return ComposeTransform(
+        [biject_to(support.vectors), ReshapeTransform(Size([support.shape.numel()]), support.shape)]
+    )
 
 
 class Shaped(TorchDistribution):
