@@ -81,8 +81,9 @@ def check_sizes(arguments: Mapping[str, Any]) -> None:
         parts = value if isinstance(value, (list, tuple)) else (value,)
         if any(isinstance(part, int) and part < LEAST[name] for part in parts):
             raise ValueError(f"{name}={_plainly(value)}: a size is {LEAST[name]} or more.")
-        if name == "x_shape" and not parts:
-            raise ValueError("x_shape=(): a datum has a dimension at least; of single numbers it is (1,).")
+        if name in ("x_shape", "latent_size") and not parts:
+            what = "a datum" if name == "x_shape" else "a latent"
+            raise ValueError(f"{name}=(): {what} has a dimension at least; of single numbers it is (1,).")
 
 
 def conforming(constructor: Callable[..., None]) -> Callable[..., None]:

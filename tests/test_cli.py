@@ -444,7 +444,10 @@ def test_help_is_made_from_docstrings(capsys):
     assert stop.value.code == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "widths of the encoder's hidden layers" in printed
-    assert "by default no more than x has numbers, which the data decide (a whole number; default: 20)" in printed
+    assert (
+        "by default no more than x has numbers, which the data decide (a whole number, or several, as 8,4; default: 20)"
+        in printed
+    )
     assert "VampPrior" in printed
     assert "known subclasses" not in printed
     assert "class '" not in printed

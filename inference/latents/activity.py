@@ -15,6 +15,7 @@ from torch.distributions import kl_divergence
 from pyrogen.axes import Distribution, Prior
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Split
+from pyrogen.distributions.shaped import vectors_of
 from pyrogen.inference.programs.record import is_certain, lacks_density
 
 ACTIVE = 0.1  # nats a datum
@@ -91,6 +92,7 @@ def in_words(found: Mapping[str, Any], size: int) -> str:
 def _closed(model: HasPosterior, q: Distribution, y: Tensor | None) -> Tensor | None:
     parts = model.children() if isinstance(model, Model) else ()
     priors = [part for part in parts if isinstance(part, Prior) and part.proper]
+    q = vectors_of(q)
     if len(priors) == 1 and isinstance(q, Independent):
         p = priors[0](y)
         if isinstance(p, Independent) and p.event_shape == q.event_shape:

@@ -76,13 +76,15 @@ def pulls(model: Pair, x: Tensor, latent: int, y: Tensor | None = None, *, draws
         y = model.condition_for(None, x) if y is None else y
         q, prior = model.encode(x, y), latent_prior(model, y if model.condition is not None else None)
         z = q.sample((draws,))
-        log_q, mean, sd = q.log_prob(z), z.mean(0), float(z[..., latent].std())
+        log_q, flat = q.log_prob(z), z.flatten(2)
+        own, mean, sd = flat[..., latent], flat.mean(0)[..., latent], float(flat[..., latent].std())
         place = np.linspace(-SHIFT * sd, SHIFT * sd, STEPS)
         width = np.linspace(-WIDTH, WIDTH, STEPS)
         found = []
         for a, b in [(a, 0.0) for a in place] + [(0.0, b) for b in width]:
-            moved = z.clone()
-            moved[..., latent] = mean[..., latent] + a + math.exp(b / 2) * (z[..., latent] - mean[..., latent])
+            moved = flat.clone()
+            moved[..., latent] = mean + a + math.exp(b / 2) * (own - mean)
+            moved = moved.unflatten(2, z.shape[2:])
             fit = model.decode(moved, y).log_prob(x).double()
             rate = (log_q - b / 2 - prior.log_prob(moved)).double()
             found.append([float(fit.mean()), float(rate.mean()), float((fit - rate).std()) / math.sqrt(draws)])

@@ -16,6 +16,7 @@ from torch.distributions import biject_to
 
 from pyrogen.axes import Likelihood
 from pyrogen.base import HasPosterior, Model, Pair
+from pyrogen.distributions.shaped import in_shape, vectors_of
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.annealing import PATH
 from pyrogen.inference.evidence.latent_space import LatentSpace, Point, latent_spaces
@@ -187,13 +188,13 @@ def _values(space: LatentSpace, z: Tensor) -> Tensor:
         sites = list(latent_sites(record(space.pair.model, space.x, space.y)).values())
     if len(sites) > 1:
         raise ValueError("elements are completed from one vector of latents, and this model draws several sites.")
-    values: Tensor = biject_to(sites[0]["fn"].support)(z)
+    values: Tensor = biject_to(vectors_of(sites[0]["fn"]).support)(z)
     return values
 
 
 def _decoded(pair: Pair, z: Tensor, y: Tensor | None) -> Observed:
     assert isinstance(pair, HasPosterior)
-    fn = pair.decode(z, y)
+    fn = pair.decode(in_shape(z, pair.latent_shape), y)
     assert isinstance(fn, Observed)
     return fn
 

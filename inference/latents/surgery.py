@@ -15,6 +15,7 @@ from torch import Tensor
 from pyrogen.axes import Distribution
 from pyrogen.base import Model
 from pyrogen.data import Data
+from pyrogen.distributions.shaped import vectors_of
 from pyrogen.figures.belief_plots import brackets, rate_bars
 from pyrogen.inference.evidence.weights import Weighable
 from pyrogen.inference.latents.activity import ACTIVE
@@ -146,6 +147,7 @@ def _of_simulated(blocks: list[Joint]) -> Tensor | None:
 
 def _coordinates(q: Distribution, z: Tensor) -> Tensor | None:
     """log q(zⱼ) of codes ``(..., data, size)``, as z; None where q does not tell its coordinates."""
+    q = vectors_of(q)
     if not q.event_shape:
         return q.log_prob(z.squeeze(-1)).double().unsqueeze(-1)
     if isinstance(q, dist.MultivariateNormal | dist.LowRankMultivariateNormal):
@@ -157,7 +159,7 @@ def _coordinates(q: Distribution, z: Tensor) -> Tensor | None:
 
 def _is_tied(p: Distribution) -> bool:
     """Whether the coordinates of p may depend on one another."""
-    return bool(p.event_shape) and not isinstance(p, torch.distributions.Independent)
+    return bool(p.event_shape) and not isinstance(vectors_of(p), torch.distributions.Independent)
 
 
 def _taken_apart(

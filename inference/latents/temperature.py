@@ -21,6 +21,7 @@ from torch.distributions import Distribution, TransformedDistribution
 from pyrogen.base import HasConditionals, HasLatents, HasPosterior, Model
 from pyrogen.capabilities import HasSource
 from pyrogen.distributions.pushed import Pushed
+from pyrogen.distributions.shaped import Shaped, in_shape
 from pyrogen.distributions.tempered import HasTemperature, check
 from pyrogen.inference.latents.walks import decoded, latent_prior
 from pyrogen.inference.programs.contexts import evaluating, seeded
@@ -126,6 +127,8 @@ def _drawn(p: Distribution, shape: torch.Size, temperature: float) -> Tensor:
     """Draws of p with its spread scaled, by as many random numbers as draws of p itself take, in the same order."""
     if isinstance(p, Independent):
         return _drawn(p.base_dist, shape, temperature)
+    if isinstance(p, Shaped):
+        return in_shape(_drawn(p.base_dist, shape, temperature), p.event_shape)
     if isinstance(p, HasTemperature):
         drawn: Tensor = p.at(temperature).sample(shape)
         return drawn

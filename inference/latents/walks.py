@@ -265,7 +265,7 @@ def choose(split: Split, names: Sequence[int], labels: bool = True) -> list[int]
 def aggregate(model: HasPosterior, x: Tensor, y: Tensor | None = None) -> Tensor:
     """One draw of q(z|x) for each datum, together a sample of the aggregated posterior: ``(B, latent_size)``."""
     z: Tensor = model.encode(x, y).sample()
-    return z
+    return z.flatten(1)
 
 
 def _check_coordinates(z: Tensor, coordinates: Sequence[int]) -> None:

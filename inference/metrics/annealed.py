@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyrogen.base import HasGenerator, Model
 from pyrogen.data import Data
+from pyrogen.distributions.shaped import in_shape
 from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.noise import Observed, observe
@@ -98,7 +99,7 @@ def quadrature(pair: Observed, x: Tensor, cells: int = 4000, reach: float = 7.0)
     generator, sigma = pair.generator, float(pair.sigma)
     with evaluating(pair):
         for some in side.split(ROWS):
-            z = torch.cartesian_prod(some, side)
+            z = in_shape(torch.cartesian_prod(some, side), generator.latent_shape)
             log_prior = generator.latent_prior().log_prob(z)
             made = generator.generate(z).flatten(1)
             for n, datum in enumerate(x.flatten(1)):

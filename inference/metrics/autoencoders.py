@@ -125,7 +125,7 @@ def energy_distance(
             drawn = model.sample(n)
         else:
             encoder = encoder_of(model, "energy-distance")
-            zero = torch.zeros(encoder.latent_size, device=model.device)
+            zero = torch.zeros(encoder.latent_shape, device=model.device)
             drawn = encoder.decode(Normal(zero, 1).sample((n,))).sample()
     generated, real = drawn.flatten(1).double().cpu(), data.test.x.flatten(1).double()
     return float(2 * torch.cdist(generated, real).mean() - _within(generated) - _within(real))
@@ -165,10 +165,10 @@ def _wrong(model: Model, data: Data, labels: int, seed: int, steps: int) -> Tens
         copied.eval()
         for _ in range(steps):
             optimizer.zero_grad()
-            cross_entropy(head(encoder.code(x)), y).backward()
+            cross_entropy(head(encoder.code(x).flatten(1)), y).backward()
             optimizer.step()
         with evaluating(copied):
-            return (head(encoder.code(test.x)).argmax(1) != test.y).double()
+            return (head(encoder.code(test.x).flatten(1)).argmax(1) != test.y).double()
 
 
 def _reconstructed(model: Model, x: Tensor, metric: str) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyrogen.base import HasPosterior, Model
 from pyrogen.data import Data, Split
+from pyrogen.distributions.shaped import in_shape
 from pyrogen.inference.latents.measured import ratio, share
 from pyrogen.inference.metrics.with_error import WithError
 from pyrogen.inference.programs.contexts import evaluating
@@ -45,7 +46,7 @@ def angle_to_pca(model: Model, data: Data, seed: int) -> float:
     size = encoder.latent_size
     z = torch.cat([torch.zeros(1, size), torch.eye(size), 2 * torch.eye(size)]).to(model.device)
     with evaluating(model):
-        means = encoder.decode(z).mean.double().cpu().flatten(1)
+        means = encoder.decode(in_shape(z, encoder.latent_shape)).mean.double().cpu().flatten(1)
     columns, doubled = means[1 : size + 1] - means[0], means[size + 1 :] - means[0]
     if not torch.allclose(doubled, 2 * columns, rtol=1e-3, atol=1e-4):
         raise ValueError("angle-to-pca needs a linear decoder (hidden=()), and this one bends.")
@@ -87,7 +88,7 @@ def codes_of(model: HasPosterior, split: Split) -> Tensor:
     assert isinstance(model, Model)
     split = split.to(model.device)
     with evaluating(model):
-        return model.code(split.x, split.y).double().cpu()
+        return model.code(split.x, split.y).flatten(1).double().cpu()
 
 
 def _components(data: Data, count: int) -> Tensor:

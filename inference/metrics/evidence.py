@@ -15,6 +15,7 @@ from pyrogen.axes import Distribution
 from pyrogen.base import Model, Pair
 from pyrogen.data import Data
 from pyrogen.distributions.levels import Levels
+from pyrogen.distributions.shaped import vectors_of
 from pyrogen.inference.evidence.comparison import listed, shared_variance
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.latents.measured import mean, ratio
@@ -185,9 +186,10 @@ def least_level_rate(model: Model, data: Data, seed: int, num_samples: int = 20)
 
 def _by_level(drawn: Site, scored: Site) -> list[Tensor]:
     """log q − log p at the draw, of each level of a site apart."""
-    z, p, q = drawn["value"], scored["fn"], drawn["fn"]
+    p, q = vectors_of(scored["fn"]), vectors_of(drawn["fn"])
     if not isinstance(p, Levels):
         return [log_prob(drawn) - log_prob(scored)]
+    z = drawn["value"].flatten(-drawn["fn"].event_dim)
     # coordinates that are independent are levels too
     parts = q.log_probs(z) if isinstance(q, Levels) else _split(q, z, p.sizes)
     return [a - b for a, b in zip(parts, p.log_probs(z), strict=True)]

@@ -63,10 +63,8 @@ def _normal_evidence(pair: Pair, x: Tensor) -> tuple[Tensor, Tensor]:
         ValueError: there is not one site of real vectors, or log p(x, z) is not quadratic in z.
     """
     sites = latent_sites(record(pair.guide, x, None))
-    vectors = [n for n, site in sites.items() if site["value"].dim() == 2 and not is_discrete(site["fn"])]
-    found = (
-        _newton(pair, x, vectors[0], sites[vectors[0]]["value"].shape[-1]) if len(sites) == len(vectors) == 1 else None
-    )
+    shapes = {n: site["value"].shape[1:] for n, site in sites.items() if not is_discrete(site["fn"])}
+    found = _newton(pair, x, *shapes.popitem()) if len(sites) == len(shapes) == 1 else None
     if found is None:
         raise ValueError(
             "posterior-gap knows log p(x) where p(x, z) is normal in one vector z, as a linear decoder with normal axes "
@@ -75,24 +73,27 @@ def _normal_evidence(pair: Pair, x: Tensor) -> tuple[Tensor, Tensor]:
     return found
 
 
-def _newton(pair: Pair, x: Tensor, name: str, size: int) -> tuple[Tensor, Tensor] | None:
-    _, slope, precision = _expanded(pair, x, name, x.new_zeros(len(x), size))
+def _newton(pair: Pair, x: Tensor, name: str, shape: torch.Size) -> tuple[Tensor, Tensor] | None:
+    size = shape.numel()
+    _, slope, precision = _expanded(pair, x, name, shape, x.new_zeros(len(x), size))
     found = torch.linalg.cholesky_ex(precision)
     if found.info.any():
         return None
     mode = torch.cholesky_solve(slope.unsqueeze(-1), found.L).squeeze(-1)
-    top, flat, again = _expanded(pair, x, name, mode)
+    top, flat, again = _expanded(pair, x, name, shape, mode)
     if flat.abs().max() > 1e-3 * (1 + slope.abs().max()) or not torch.allclose(again, precision, rtol=1e-3, atol=1e-3):
         return None
     log_det = 2 * found.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     return top + 0.5 * (size * math.log(2 * math.pi) - log_det), precision
 
 
-def _expanded(pair: Pair, x: Tensor, name: str, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """log p(x, z), its gradient and minus its Hessian in z, for each datum."""
+def _expanded(pair: Pair, x: Tensor, name: str, shape: torch.Size, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """log p(x, z), its gradient and minus its Hessian in z, for each datum, of z ``(B, numbers of shape)``."""
     with torch.enable_grad():
         z = z.detach().requires_grad_()
-        joint = torch.stack([log_prob(site) for site in record(pair.model, x, None, {name: z}).values()]).sum(0)
+        joint = torch.stack(
+            [log_prob(site) for site in record(pair.model, x, None, {name: z.reshape(-1, *shape)}).values()]
+        ).sum(0)
         (slope,) = torch.autograd.grad(joint.sum(), z, create_graph=True)
         rows = [torch.autograd.grad(part.sum(), z, retain_graph=True)[0] for part in slope.unbind(-1)]
     return joint.detach(), slope.detach(), -torch.stack(rows, -2)

@@ -9,15 +9,16 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from pyrogen.axes import unit_vector
+from pyrogen.axes import Distribution, unit_vector
 from pyrogen.base import HasPosterior, Model, Pair
 from pyrogen.data import Data
 from pyrogen.distributions.finite import Bits
+from pyrogen.distributions.shaped import in_shape, vectors_of
 from pyrogen.inference.evidence.enumerate import Enumerate
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.metrics.evidence import Nats
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.record import Site, latent_sites, record
+from pyrogen.inference.programs.record import latent_sites, record
 from pyrogen.registry import choice
 
 
@@ -43,20 +44,20 @@ def prior_two_sample(
     with evaluating(model), seeded(seed, model.device):
         x = data.test.x[:1].to(model.device).expand(2 * draws, *model.x_shape)
         site, *others = latent_sites(record(model.model, x, None)).values()
-        z: Tensor = site["value"]
-        if others or z.dim() != 2 or not site["fn"].support.check(z + torch.randn_like(z)).all():
+        p, z = vectors_of(site["fn"]), site["value"]
+        z = z if p is site["fn"] else z.flatten(1)
+        if others or z.dim() != 2 or not p.support.check(z + torch.randn_like(z)).all():
             raise ValueError("prior-two-sample moves one real vector z, and the latents of this model are none.")
         z = torch.randn_like(z) if drawn == "StandardNormal" else z
-        moved = _metropolis(site, z, steps)
-        first, second = (torch.cat([part, site["fn"].log_prob(part).unsqueeze(-1)], -1) for part in (z, moved))
+        moved = _metropolis(p, z, steps)
+        first, second = (torch.cat([part, p.log_prob(part).unsqueeze(-1)], -1) for part in (z, moved))
         columns = zip(first[:draws].cpu().double().T, second[draws:].cpu().double().T, strict=True)
         values = [float(stats.ks_2samp(a.numpy(), b.numpy()).pvalue) for a, b in columns]
     return min(1.0, len(values) * min(values))
 
 
-def _metropolis(site: Site, z: Tensor, steps: int) -> Tensor:
+def _metropolis(p: Distribution, z: Tensor, steps: int) -> Tensor:
     """Draws after ``steps`` moves of normal steps, 2.4 standard deviations of all draws over √d long."""
-    p = site["fn"]
     length = 2.4 / z.shape[-1] ** 0.5 * z.std(0)
     score = p.log_prob(z)
     for _ in range(steps):
@@ -77,17 +78,18 @@ def evidence_of_bits(model: Model, data: Data, seed: int) -> Nats:
     if not isinstance(model, HasPosterior):
         raise ValueError(f"evidence-of-bits rounds latents, and {type(model).__name__} has none that it decodes.")
     q = model.encode(data.test.x[:1].to(model.device))
-    if repr(q.support) != repr(unit_vector):
+    if repr(vectors_of(q).support) != repr(unit_vector):
         raise ValueError(
             "evidence-of-bits rounds latents between 0 and 1, as of prior='RelaxedBernoulli' with "
             f"posterior='RelaxedBernoulli'; the posterior here is over {q.support}."
         )
-    decode, fair = model.decode, torch.zeros(model.latent_size, device=model.device)
+    decode, shape = model.decode, model.latent_shape
+    fair = torch.zeros(model.latent_size, device=model.device)
 
     def bits(x: Tensor, y: Tensor | None = None) -> None:
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             z = pyro.sample("z", Bits(fair))
-            pyro.sample("x", decode(z), obs=x)
+            pyro.sample("x", decode(in_shape(z, shape)), obs=x)
 
     with evaluating(model):
         found = log_evidence((bits, bits), data.test.to(model.device), Enumerate(), seed=seed)

@@ -10,6 +10,7 @@ from pyro.distributions import Independent
 from torch import Tensor
 
 from pyrogen.base import Batch, Pair
+from pyrogen.distributions.shaped import vectors_of
 from pyrogen.inference.objectives.weighted import PairObjective
 from pyrogen.inference.programs.record import Site, latents, log_prob, record
 from pyrogen.registry import choice
@@ -55,7 +56,7 @@ class BetaTC(PairObjective):
         name, site = _one_vector(drawn)
         z, log_q, log_prior = site["value"], log_prob(site), log_prob(scored[name])
         # (i, j, coordinate): the i-th datum's draw under the j-th datum's posterior
-        pairwise = site["fn"].base_dist.log_prob(z.unsqueeze(1))
+        pairwise = vectors_of(site["fn"]).base_dist.log_prob(z.flatten(1).unsqueeze(1))
         size = math.log(len(z))
         log_aggregate = torch.logsumexp(pairwise.sum(-1), 1) - size
         log_marginals = (torch.logsumexp(pairwise, 1) - size).sum(-1)
@@ -74,7 +75,7 @@ class BetaTC(PairObjective):
 def _one_vector(drawn: dict[str, Site]) -> tuple[str, Site]:
     if len(drawn) == 1:
         ((name, site),) = drawn.items()
-        fn = site["fn"]
+        fn = vectors_of(site["fn"])
         if isinstance(fn, Independent) and fn.has_rsample and not fn.base_dist.event_shape and len(fn.event_shape) == 1:
             return name, site
     raise ValueError(

@@ -84,7 +84,7 @@ def traversals(model: Any, data: Data, history: History) -> Iterator[Panel]:
     ):
         return
     codes, draws = model.code(part.x, part.y), aggregate(model, part.x, part.y)
-    order, by = most_active(model, codes, history, 8)
+    order, by = most_active(model, codes.flatten(1), history, 8)
     offsets = torch.linspace(-3, 3, 9, device=draws.device)
     values = draws.mean(0)[order, None] + draws.std(0)[order, None] * offsets
     rows = [f"z{str(i + 1).translate(LOWERED)}" for i in order]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyrogen.axes import Prior
 from pyrogen.data import Data
+from pyrogen.distributions.shaped import in_shape
 from pyrogen.figures import latent_plots, plots
 from pyrogen.figures.shades import shades
 from pyrogen.files import sentence
@@ -44,7 +45,7 @@ def most_active(model: Any, codes: Tensor, history: History, n: int) -> tuple[li
 def codes(model: Any, data: Data, history: History) -> Iterator[Panel]:
     """Where the data lie in the space of codes."""
     test = data.test.spread(SCATTERED)
-    found, labels = model.code(test.x, test.y), labels_of(test, data)
+    found, labels = model.code(test.x, test.y).flatten(1), labels_of(test, data)
     # many classes have no colours of their own in a histogram
     shown = labels if model.latent_size > 1 else latent_plots.few(labels)
     colored = ", coloured by label" if shown is not None else ""
@@ -66,7 +67,7 @@ def against_the_prior(model: Any, data: Data, history: History) -> Iterator[Pane
     if not priors or len(test) < 2:
         return
     p = priors[0].generator(model.condition_for(test.y))
-    drawn = p.sample(() if p.batch_shape else (len(test),))
+    drawn = p.sample(() if p.batch_shape else (len(test),)).flatten(1)
     together = aggregate(model, test.x, test.y)
     if drawn.shape != together.shape:
         return
@@ -90,7 +91,7 @@ def paired(model: Any, data: Data, history: History) -> Iterator[Panel]:
     test = data.test.spread(COUNTED)
     if model.latent_size < 3 or len(test) < 2:
         return
-    found, labels = model.code(test.x, test.y), labels_of(test, data)
+    found, labels = model.code(test.x, test.y).flatten(1), labels_of(test, data)
     order, by = most_active(model, found, history, PAIRED)
     if all(len(column.unique()) <= 2 for column in found[:, order].T):
         return  # bits: all that one would see are the corners of squares
@@ -104,7 +105,7 @@ def bubbles(model: Any, data: Data, history: History) -> Iterator[Panel]:
     q = model.encode(test.x, test.y)
     if model.latent_size < 2 or is_point(q) or is_certain(q) or len(test) < 3:
         return
-    draws = q.sample((DRAWS,)).double()
+    draws = q.sample((DRAWS,)).flatten(2).double()
     centred = draws - draws.mean(0)
     covariance = torch.einsum("snd,sne->nde", centred, centred) / (DRAWS - 1)
     labels = labels_of(test, data)
@@ -130,7 +131,9 @@ def manifold(model: Any, data: Data, history: History) -> Iterator[Panel]:
     first = None if y is None else y[0]
     given = "" if first is None else ", given the y of the first test datum"
     caption = f"The plane of latents, decoded at the codes' 3 to 97 % quantiles on each axis{given}."
-    figure = plots.manifold(model.decode(grid, first).mean, data.kind, side, shades(test, data.kind))
+    figure = plots.manifold(
+        model.decode(in_shape(grid, model.latent_shape), first).mean, data.kind, side, shades(test, data.kind)
+    )
     yield Panel(DECODED, caption, "manifold", figure)
 
 

@@ -112,7 +112,7 @@ def _scenes(model: Any, split: Split, seed: int) -> Iterator[tuple[str, Tensor]]
             yield "samples", kept(draw(len(few), model.condition_for(few.y)))
     if isinstance(model, HasPosterior):
         with refusals, seeded(seed, device):
-            yield "codes", model.code(more.x, more.y)
+            yield "codes", model.code(more.x, more.y).flatten(1)
             yield "reconstructions", kept(model.reconstruct(few.x, few.y))
 
 

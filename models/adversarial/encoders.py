@@ -8,6 +8,7 @@ from torch import nn
 
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Objective
+from pyrogen.distributions.shaped import shape_of
 from pyrogen.inference.adversarial.game import Adversarial
 from pyrogen.inference.adversarial.penalties import R1
 from pyrogen.inference.adversarial.similarity import LearnedSimilarity
@@ -33,7 +34,7 @@ from pyrogen.registry import entry, make
 )
 def bigan(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "PointMass",
@@ -47,7 +48,7 @@ def bigan(
 
     Args:
         x_shape: shape of one datum.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the encoder's hidden layers; the generator mirrors them.
         prior: p(z), drawn from and never scored.
         posterior: what the encoder gives.
@@ -74,7 +75,7 @@ def bigan(
 )
 def aae(
     x_shape: Sequence[int],
-    latent_size: int = 8,
+    latent_size: int | Sequence[int] = 8,
     hidden: Sequence[int] = (400,),
     weight: float = 1.0,
     prior: Prior | str = "StandardNormal",
@@ -89,7 +90,7 @@ def aae(
 
     Args:
         x_shape: shape of one datum.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         weight: of the game beside the reconstruction's nats.
         prior: p(z), drawn from and never scored.
@@ -112,7 +113,7 @@ def aae(
 )
 def avb(
     x_shape: Sequence[int],
-    latent_size: int = 8,
+    latent_size: int | Sequence[int] = 8,
     hidden: Sequence[int] = (400,),
     noise: int = 8,
     features: int = 64,
@@ -127,7 +128,7 @@ def avb(
 
     Args:
         x_shape: shape of one datum.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         noise: numbers of noise that the posterior reads.
         features: numbers that the encoder gives it.
@@ -150,7 +151,7 @@ def avb(
 )
 def vae_gan(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     hidden: Sequence[int] = (400,),
     weight: float = 1.0,
     scale: float = 0.15,
@@ -165,7 +166,7 @@ def vae_gan(
 
     Args:
         x_shape: shape of one datum.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         weight: of the game in what the decoder pays.
         scale: standard deviation of what the critic sees.
@@ -176,7 +177,7 @@ def vae_gan(
     """
     kinds = kinds_of_range(kind, "the decoder of a VAE-GAN makes")
     shape, pz = tuple(x_shape), make("prior", prior)
-    decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], shape)
+    decoder = mlp((pz.bottom_size(shape_of(latent_size).numel()),), [*hidden][::-1], shape)
     seen = LearnedSimilarity(Adversarial(critic=Perceptron(), penalty=R1(1.0)), weight, scale)
     return vae(
         shape,

@@ -13,6 +13,7 @@ from torch import nn
 
 from pyrogen.axes import Likelihood, Prior
 from pyrogen.base import Model, Objective, Player
+from pyrogen.distributions.shaped import shape_of
 from pyrogen.inference.objectives.elbo import ELBO
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation
 from pyrogen.models.vae.vae import VAE, vae
@@ -30,7 +31,7 @@ from pyrogen.registry import entry, make, spelled
 )
 def autoencoder(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "Flat",
     likelihood: Likelihood | str = "Bernoulli",
@@ -42,7 +43,7 @@ def autoencoder(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of the code.
+        latent_size: size of the code, or its shape.
         hidden: widths of the encoder's hidden layers; empty for a linear autoencoder.
         prior: Flat, or a fixed prior as penalty on the codes (StandardNormal: their squares, Laplace: their sizes).
         likelihood: p(x|z), whose −log is the reconstruction loss.
@@ -156,7 +157,7 @@ def autoencoder_sparse_kl(
 )
 def autoencoder_denoising(
     x_shape: Sequence[int],
-    latent_size: int = 128,
+    latent_size: int | Sequence[int] = 128,
     hidden: Sequence[int] = (400,),
     noise: float = 0.5,
     corruption: Corruption = "normal",
@@ -171,7 +172,7 @@ def autoencoder_denoising(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of the code; noise keeps even overcomplete ones from copying x.
+        latent_size: size of the code, or its shape; noise keeps even overcomplete ones from copying x.
         hidden: widths of the encoder's hidden layers.
         noise: its standard deviation, or the probability that an element is corrupted.
         corruption: "normal", "mask" (elements become 0) or "salt" (0 or 1).
@@ -179,7 +180,7 @@ def autoencoder_denoising(
         prior: Flat, or a fixed prior as penalty on the codes.
         objective: the default objective of ``fit``: ELBO().
     """
-    encoder = Noisy(mlp(x_shape, hidden, (latent_size,)), noise, corruption)
+    encoder = Noisy(mlp(x_shape, hidden, shape_of(latent_size)), noise, corruption)
     return vae(x_shape, latent_size, hidden, prior, "PointMass", likelihood, encoder, objective=objective)
 
 

@@ -22,7 +22,7 @@ from pyrogen.registry import entry, make
 )
 def vae_bernoulli(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     hidden: Sequence[int] = (400,),
     k: int = 10,
     learned: bool = False,
@@ -33,7 +33,7 @@ def vae_bernoulli(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: number of bits.
+        latent_size: number of bits, or their shape.
         hidden: widths of the hidden layers.
         k: draws inside the logarithm.
         learned: whether the bits' probabilities a priori are learned; else they are fair coins.
@@ -82,7 +82,7 @@ def vae_categorical(
 )
 def vae_relaxed(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     hidden: Sequence[int] = (400,),
     temperature: float = 0.4,
     start: float | None = 2.0,
@@ -96,7 +96,7 @@ def vae_relaxed(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the hidden layers.
         temperature: of the posterior at the end of training, and of the prior.
         start: of the posterior at the first step.

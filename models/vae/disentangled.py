@@ -23,7 +23,7 @@ from pyrogen.registry import entry
 def beta_tc_vae(
     x_shape: Sequence[int],
     beta: float = 6.0,
-    latent_size: int = 10,
+    latent_size: int | Sequence[int] = 10,
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
@@ -37,7 +37,7 @@ def beta_tc_vae(
     Args:
         x_shape: shape of one datum, channels first.
         beta: weight of the total correlation.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the hidden layers.
         prior: p(z).
         posterior: q(z|x), of independent coordinates.
@@ -58,7 +58,7 @@ def beta_tc_vae(
 def factor_vae(
     x_shape: Sequence[int],
     gamma: float = 10.0,
-    latent_size: int = 10,
+    latent_size: int | Sequence[int] = 10,
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
@@ -70,7 +70,7 @@ def factor_vae(
     Args:
         x_shape: shape of one datum, channels first.
         gamma: weight of the total correlation.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the hidden layers.
         prior: p(z).
         posterior: q(z|x), of any reparameterized form.

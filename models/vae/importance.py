@@ -9,6 +9,7 @@ from torch import nn
 
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Objective
+from pyrogen.distributions.shaped import shape_of
 from pyrogen.inference.objectives.importance import IWAE
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
@@ -25,7 +26,7 @@ from pyrogen.registry import entry, make, variant
 def iwae(
     x_shape: Sequence[int],
     k: int = 50,
-    latent_size: int = 50,
+    latent_size: int | Sequence[int] = 50,
     hidden: Sequence[int] = (200, 200),
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "DiagonalNormal",
@@ -37,19 +38,19 @@ def iwae(
     Args:
         x_shape: shape of one datum, channels first.
         k: draws inside the logarithm.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z).
         objective: instead of IWAE(k).
     """
-    shape = torch.Size(x_shape)
+    shape, size = torch.Size(x_shape), shape_of(latent_size).numel()
     q: Posterior = make("posterior", posterior)
     p: Likelihood = make("likelihood", likelihood)
-    encoder = mlp(shape, hidden, (q.width(latent_size),), activation=nn.Tanh)
+    encoder = mlp(shape, hidden, (q.width(size),), activation=nn.Tanh)
     pz: Prior = make("prior", prior)
-    decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], (p.channels(shape), *shape[1:]), activation=nn.Tanh)
+    decoder = mlp((pz.bottom_size(size),), [*hidden][::-1], (p.channels(shape), *shape[1:]), activation=nn.Tanh)
     goal: Objective = IWAE(k) if objective is None else make("objective", objective)
     return VAE(encoder, decoder, shape, latent_size, pz, q, p, goal)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pyrogen.axes import Likelihood, Posterior, Prior
 from pyrogen.base import Model, Objective
+from pyrogen.distributions.shaped import shape_of
 from pyrogen.likelihoods.perceptual import Perceptual
 from pyrogen.models.vae.vae import VAE
 from pyrogen.nets import mlp
@@ -53,7 +54,7 @@ class PerceptualVAE(LearnsFeatures, VAE):
         encoder: as in :class:`VAE`.
         decoder: as in :class:`VAE`; it gives m(z).
         x_shape: (C, H, W).
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         prior: p(z).
         posterior: q(z|x).
         width: channels of φ's first layer.
@@ -66,7 +67,7 @@ class PerceptualVAE(LearnsFeatures, VAE):
         encoder: nn.Module,
         decoder: nn.Module,
         x_shape: Sequence[int],
-        latent_size: int,
+        latent_size: int | Sequence[int],
         prior: Prior | str = "StandardNormal",
         posterior: Posterior | str = "DiagonalNormal",
         width: int = 16,
@@ -87,7 +88,7 @@ class PerceptualVAE(LearnsFeatures, VAE):
 )
 def vae_perceptual(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     hidden: Sequence[int] = (400,),
     scale: float = 1.0,
     prior: Prior | str = "StandardNormal",
@@ -98,7 +99,7 @@ def vae_perceptual(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         scale: standard deviation of what is seen.
         prior: p(z).
@@ -106,7 +107,8 @@ def vae_perceptual(
         objective: the default objective of ``fit``: ELBO().
     """
     q: Posterior = make("posterior", posterior)
+    size = shape_of(latent_size).numel()
     pz: Prior = make("prior", prior)
-    encoder = mlp(x_shape, hidden, (q.width(latent_size),))
-    decoder = mlp((pz.bottom_size(latent_size),), [*hidden][::-1], x_shape)
+    encoder = mlp(x_shape, hidden, (q.width(size),))
+    decoder = mlp((pz.bottom_size(size),), [*hidden][::-1], x_shape)
     return PerceptualVAE(encoder, decoder, x_shape, latent_size, pz, q, scale=scale, objective=objective)

@@ -48,7 +48,7 @@ RECIPE = {"epochs": 20, "lr": 1e-3, "batch_size": 128}
 )
 def vae_fullrank(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     hidden: Sequence[int] = (400,),
     prior: Prior | str = "StandardNormal",
     posterior: Posterior | str = "FullRankNormal",
@@ -62,7 +62,7 @@ def vae_fullrank(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         hidden: widths of the encoder's hidden layers; a learned decoder mirrors them.
         prior: p(z).
         posterior: q(z|x).

@@ -20,7 +20,7 @@ from pyrogen.registry import entry, make, variant
 )
 def vae_mixture(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     components: int = 10,
     hidden: Sequence[int] = (400,),
     posterior: Posterior | str = "DiagonalNormal",
@@ -31,7 +31,7 @@ def vae_mixture(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         components: number of Gaussians.
         hidden: widths of the hidden layers.
         posterior: q(z|x).
@@ -51,7 +51,7 @@ def vae_mixture(
 )
 def vae_vamp(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     components: int = 500,
     hidden: Sequence[int] = (400,),
     posterior: Posterior | str = "DiagonalNormal",
@@ -62,7 +62,7 @@ def vae_vamp(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         components: number of pseudo-data.
         hidden: widths of the hidden layers.
         posterior: q(z|x).
@@ -82,7 +82,7 @@ def vae_vamp(
 )
 def vae_exemplar(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     components: int = 500,
     hidden: Sequence[int] = (400,),
     posterior: Posterior | str = "DiagonalNormal",
@@ -93,7 +93,7 @@ def vae_exemplar(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         components: number of training data.
         hidden: widths of the hidden layers.
         posterior: q(z|x).
@@ -113,7 +113,7 @@ def vae_exemplar(
 )
 def vae_flow_prior(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     layers: int = 4,
     hidden: Sequence[int] = (400,),
     posterior: Posterior | str = "DiagonalNormal",
@@ -124,7 +124,7 @@ def vae_flow_prior(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         layers: number of coupling layers.
         hidden: widths of the hidden layers.
         posterior: q(z|x).
@@ -144,7 +144,7 @@ def vae_flow_prior(
 )
 def vae_autoregressive_prior(
     x_shape: Sequence[int],
-    latent_size: int = 20,
+    latent_size: int | Sequence[int] = 20,
     layers: int = 2,
     hidden: Sequence[int] = (400,),
     posterior: Posterior | str = "DiagonalNormal",
@@ -155,7 +155,7 @@ def vae_autoregressive_prior(
 
     Args:
         x_shape: shape of one datum, channels first.
-        latent_size: size of z.
+        latent_size: size of z, or its shape.
         layers: number of autoregressive layers, each in the other order.
         hidden: widths of the hidden layers.
         posterior: q(z|x).

@@ -50,6 +50,11 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
                 f"a semi-supervised VAE weighs classes by densities of z; got the prior {type(vae.prior).__name__} and the "
                 f"posterior {type(vae.posterior).__name__}; use StandardNormal and DiagonalNormal."
             )
+        if len(vae.latent_shape) > 1:
+            raise ValueError(
+                f"a semi-supervised VAE has a vector beside its class, and this VAE latents {tuple(vae.latent_shape)}; use "
+                f"latent_size={vae.latent_size}."
+            )
         self.vae, self.classes = vae, classes
         self.x_shape, self.latent_shape, self.objective = vae.x_shape, vae.latent_shape, objective
         self.kinds, self.missing = vae.kinds, vae.missing

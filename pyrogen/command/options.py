@@ -53,7 +53,8 @@ def _written(hint: Any) -> list[str]:
         "list[float]": "as 0.5,2",
     }
     parts = typing.get_args(hint) or (hint,)
-    said = [words[name] for part in parts if (name := _name_of(part)) in words][:1]
+    names = [name for part in parts if (name := _name_of(part)) in words]
+    said = ["a whole number, or several, as 8,4"] if {"int", "list[int]"} <= {*names} else [words[n] for n in names[:1]]
     return [f"{told}, or STAGE=...,STAGE=..." if _is_mapping(hint) else told for told in said]
 
 
@@ -134,8 +135,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str], axes: dict[str, str]
         plain_yaml.refuse_anchors(word)
     lists = {o for a in parser._actions if _is_list(getattr(a, "_typehint", None)) for o in a.option_strings}
     mapped = {o for a in parser._actions if _is_mapping(getattr(a, "_typehint", None)) for o in a.option_strings}
-    words = {o for a in parser._actions if _is_word(getattr(a, "_typehint", None)) for o in a.option_strings}
-    arguments = _with_lists(lists, _with_mappings(mapped, lists, arguments), words)
+    ones = {o for a in parser._actions if _is_one_too(getattr(a, "_typehint", None)) for o in a.option_strings}
+    arguments = _with_lists(lists, _with_mappings(mapped, lists, arguments), ones)
     arguments = _names_first(_called(_with_truth(parser, arguments), axes), axes)
     known = {o for action in parser._actions for o in action.option_strings}
     names = {o.removeprefix("--") for o in known}
@@ -264,10 +265,10 @@ def _lists_of(chosen: Mapping[str, registry.Registration]) -> set[str]:
     }
 
 
-def _with_lists(lists: Collection[str], arguments: Sequence[str], words: Collection[str] = ()) -> list[str]:
+def _with_lists(lists: Collection[str], arguments: Sequence[str], ones: Collection[str] = ()) -> list[str]:
     """The arguments, with lists as people type them (400, or 400,200, or 400 200) put into brackets.
 
-    A single item of an option that takes ``words`` too stays one.
+    A single item of the options ``ones``, which take what is no list too, stays one.
     """
     bracketed: list[str] = []
     rest = list(arguments)
@@ -280,7 +281,7 @@ def _with_lists(lists: Collection[str], arguments: Sequence[str], words: Collect
         items = [value] if equals else []
         while rest and not rest[0].startswith("--") and not equals:
             items.append(rest.pop(0))
-        plain = len(items) == 1 and (items[0].startswith(("[", "{")) or (flag in words and "," not in items[0]))
+        plain = len(items) == 1 and (items[0].startswith(("[", "{")) or (flag in ones and "," not in items[0]))
         bracketed += [flag, items[0] if plain else f"[{','.join(items)}]"] if items else [flag]
     return bracketed
 
@@ -351,8 +352,8 @@ def _is_list(hint: Any) -> bool:
     return any(typing.get_origin(part) is list for part in (hint, *typing.get_args(hint)))
 
 
-def _is_word(hint: Any) -> bool:
-    return str in typing.get_args(hint)
+def _is_one_too(hint: Any) -> bool:
+    return any(one in typing.get_args(hint) for one in (str, int))
 
 
 def _is_mapping(hint: Any) -> bool:
@@ -389,7 +390,12 @@ def _sentence(error: Exception) -> str:
     wanted = list(dict.fromkeys(re.findall(r"(?<=<class ')[\w.]+(?='>)|abc\.Mapping", text.split("Given value")[0])))
     if key and value and wanted:
         # an option that may be left out is given something where it is named
-        words = {**NEEDS, "float": "a finite number", "abc.Mapping": "one for each stage, as NAME=60,NAME=200"}
+        words = {
+            **NEEDS,
+            "list": "several, as 8,4",
+            "float": "a finite number",
+            "abc.Mapping": "one for each stage, as NAME=60,NAME=200",
+        }
         names = " or ".join(words.get(w, w) for w in wanted if w not in ("NoneType", "collections.abc.Mapping"))
         return f"--{key[1]} takes {names}; got {value[1]!r}."
     return text
@@ -401,7 +407,8 @@ def _plain(hint: Any) -> Any:
         if typing.get_origin(part) is Sequence:
             items: Any = list[typing.get_args(part)[0]]  # type: ignore[misc]
             accepted = items | Mapping[str, items] if _is_mapping(hint) else items
-            accepted = accepted | str if str in typing.get_args(hint) else accepted
+            for one in (str, int):
+                accepted = accepted | one if one in typing.get_args(hint) else accepted
             return accepted | None if type(None) in typing.get_args(hint) else accepted
     if {Path, str} & set(typing.get_args(hint)) and bool not in typing.get_args(hint):
         return str | None if type(None) in typing.get_args(hint) else str

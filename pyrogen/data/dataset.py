@@ -152,7 +152,8 @@ class Data:
         """
         wanted = inspect.signature(build).parameters
         found = {k: getattr(self, k) for k in DECIDED if k in wanted}
-        if "latent_size" in notes(build) and self.x_shape.numel() < wanted["latent_size"].default:
+        usual = wanted["latent_size"].default if "latent_size" in notes(build) else 0
+        if isinstance(usual, int) and self.x_shape.numel() < usual:  # a shape is no number to be made smaller
             found["latent_size"] = self.x_shape.numel()
         return found
 
