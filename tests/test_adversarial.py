@@ -143,6 +143,9 @@ def test_consistency_is_the_squared_change_of_the_score():
     same = (mirrored == x).flatten(1).all(1)
     assert 60 < int(same.sum()) < 140
     assert torch.equal(mirrored[~same], x[~same].flip(3))
+    for shape in ((3, 4, 2), (2, 8, 8), (1, 2, 2)):  # paths of people, maps, and what is too small to be seen
+        x = torch.zeros(5, *shape)
+        assert Consistency(shift=0, noise=0.1).changed(x).ne(0).all()
     real, fake = sides(4000)
     vectors = [{**s, "x": s["x"].flatten(1)} for s in (real, fake)]
     weight = torch.tensor([1.0, 2.0, 0.0, 0.0, 0.0, 2.0])
@@ -307,6 +310,11 @@ def test_a_critic_of_the_objective_is_resumed_to_the_bit(objective, players, tmp
     [
         (Adversarial(), lambda: pyrogen.create("rbm", x_shape=(3,), hidden=2), "RBM has no critic and is no .* pair"),
         (Adversarial(sites=("w",)), vae, "have no site .w. to be compared; there are: x, z"),
+        (
+            Adversarial(sites=("x", "z"), means=True),
+            lambda: pyrogen.create("gan-nonsaturating", x_shape=(3,)),
+            r"GAN has a critic of its own, which Adversarial\(sites=..., means=...\) cannot replace",
+        ),
         (
             Adversarial(sites=("z",)),
             lambda: vae(prior="Bernoulli", posterior="Bernoulli"),
