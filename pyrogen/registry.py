@@ -311,6 +311,13 @@ def describe(value: Any) -> Any:
     return {"own": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
+def holds_own(described: Any) -> bool:
+    """Whether what :func:`describe` made is of a network of the user's own, or holds one at any depth."""
+    if isinstance(described, Mapping):
+        return {*described} == {"own"} or any(map(holds_own, described.values()))
+    return isinstance(described, (list, tuple)) and any(map(holds_own, described))
+
+
 def spelled(value: Any) -> str:
     """A registered object as one writes it in Python, with the arguments that are not the defaults."""
     if isinstance(value, (list, tuple)):
