@@ -47,7 +47,8 @@ class Adversarial(Objective):
         critic: what such a critic's network is made of, an object or a name; None: convolutions of images, else a perceptron.
         penalty_every: k, where the penalty is charged in every k-th round only, times k, and in the same step; the critic's
             optimizer is set as StyleGAN2 does, where the penalty has a step of its own, so that the critic learns at
-            k / (k + 1) of its rate (Karras et al. 2020, arXiv:1912.04958, appendix B).
+            k / (k + 1) of its rate (Karras et al. 2020, arXiv:1912.04958, appendix B). A rate that ``fit`` or the recipe
+            tells all players stays as it is told, and the betas alone are others.
         critic_steps: moves of the critic for each of the generator.
         critic_optimizer: of the critic.
         generator_optimizer: of the generator.
