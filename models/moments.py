@@ -63,6 +63,7 @@ def wae_mmd(
     ),
     data="ring",
     recipe={"epochs": 60, "lr": 1e-3, "lr_milestones": [40, 50], "batch_size": 256},
+    implicit=True,
 )
 def gmmn(
     x_shape: Sequence[int] = (2,),

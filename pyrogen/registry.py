@@ -44,6 +44,7 @@ def entry(
     claims: Sequence[Mapping[str, Any]] = (),
     fixes: Mapping[str, str] | None = None,
     settles: Sequence[str] = (),
+    implicit: bool = False,
 ) -> Callable[[F], F]:
     """Register a function that builds a model as an entry of the zoo; all arguments must be literals, or named literals.
 
@@ -56,9 +57,11 @@ def entry(
             the zoo stand in ``pyrogen.models.claims``, as literals.
         fixes: axes that the entry does not leave open, because their choice is what it is, with the choice.
         settles: arguments that say what the default objective is and nothing else: beside another they are refused.
+        implicit: whether the default objective is one that fits what a model makes alone, as a game does, though the model
+            is one with a density.
     """
     details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
-    details |= {"fixes": dict(fixes or {}), "settles": tuple(settles)}
+    details |= {"fixes": dict(fixes or {}), "settles": tuple(settles), "implicit": implicit}
 
     def register(function: F) -> F:
         return _register(name, function, details)
@@ -309,6 +312,13 @@ def describe(value: Any) -> Any:
     if names:
         return {"name": names[0], **{k: describe(getattr(value, k)) for k in inspect.signature(type(value)).parameters}}
     return {"own": f"{type(value).__module__}.{type(value).__qualname__}"}
+
+
+def holds_own(described: Any) -> bool:
+    """Whether what :func:`describe` made is of a network of the user's own, or holds one at any depth."""
+    if isinstance(described, Mapping):
+        return {*described} == {"own"} or any(map(holds_own, described.values()))
+    return isinstance(described, (list, tuple)) and any(map(holds_own, described))
 
 
 def spelled(value: Any) -> str:

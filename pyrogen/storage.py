@@ -19,7 +19,7 @@ from pyrogen import plain_yaml
 from pyrogen.base import Model
 from pyrogen.files import first_line, write
 from pyrogen.pretrained import has_weights
-from pyrogen.registry import create, describe, unknown
+from pyrogen.registry import create, describe, holds_own, unknown
 from pyrogen.seeds import ALONE
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
@@ -242,8 +242,8 @@ def _read_weights(folder: Path, weights: str) -> tuple[Path, dict[str, Tensor]]:
 
 
 def own_networks(arguments: Mapping[str, Any]) -> list[str]:
-    """Which of the arguments that an origin describes are networks of their maker's own, which no description makes anew."""
-    return [k for k, v in arguments.items() if isinstance(v, dict) and "own" in v]
+    """Which of the arguments that an origin describes are, or hold, networks of their maker's own, which none makes anew."""
+    return [k for k, v in arguments.items() if holds_own(v)]
 
 
 def _rebuild(origin: Mapping[str, Any], folder: Path) -> Model:

@@ -9,6 +9,7 @@ from torch.nn.functional import logsigmoid
 
 import pyrogen
 from pyrogen.base import Batch
+from pyrogen.data import from_arrays
 from pyrogen.inference import ELBO, Adversarial, fit
 from pyrogen.inference.adversarial.penalties import (
     R1,
@@ -22,7 +23,9 @@ from pyrogen.inference.adversarial.penalties import (
 )
 from pyrogen.inference.adversarial.sites import PairGame
 from pyrogen.inference.replay import recorded_step
+from pyrogen.inference.training.game import Game, Rules
 from pyrogen.nets.critics import Perceptron
+from pyrogen.optim import SGD
 from pyrogen.registry import make
 
 REAL, FAKE = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([-0.3, 1.5, 0.2])
@@ -143,6 +146,9 @@ def test_consistency_is_the_squared_change_of_the_score():
     same = (mirrored == x).flatten(1).all(1)
     assert 60 < int(same.sum()) < 140
     assert torch.equal(mirrored[~same], x[~same].flip(3))
+    for shape in ((3, 4, 2), (2, 8, 8), (1, 2, 2)):  # paths of people, maps, and what is too small to be seen
+        x = torch.zeros(5, *shape)
+        assert Consistency(shift=0, noise=0.1).changed(x).ne(0).all()
     real, fake = sides(4000)
     vectors = [{**s, "x": s["x"].flatten(1)} for s in (real, fake)]
     weight = torch.tensor([1.0, 2.0, 0.0, 0.0, 0.0, 2.0])
@@ -186,6 +192,18 @@ def test_the_critics_optimizer_of_a_lazy_penalty_is_set_as_in_the_paper():
     assert critic.optimizer.lr == pytest.approx(adam.lr * c)
     assert critic.optimizer.betas == pytest.approx((adam.betas[0] ** c, adam.betas[1] ** c))
     assert generator.optimizer == eager.optimizer == adam
+    # k + 1 steps, one of them the penalty's, forget what k would, and go as far
+    assert [beta**17 for beta in critic.optimizer.betas] == pytest.approx([beta**16 for beta in adam.betas])
+    assert 17 * critic.optimizer.lr == pytest.approx(16 * adam.lr)
+    assert SGD(0.5, momentum=0.9).lazily(3) == SGD(0.375, momentum=0.9)
+
+
+def test_a_rate_told_to_all_players_is_that_of_a_lazy_critic_too():
+    m = vae()
+    rates = Rules(batch_size=16, epochs=1, lr=0.25)
+    game = Game(m, lazy(16).players(m), from_arrays(torch.randn(64, 3)).train, rates)
+    assert [mover.settings.lr for mover in game.movers] == [0.25, 0.25]
+    assert game.movers[0].settings.betas == lazy(16).players(m)[0].optimizer.betas
 
 
 @pytest.mark.parametrize("compile", ["auto", False])
@@ -307,6 +325,11 @@ def test_a_critic_of_the_objective_is_resumed_to_the_bit(objective, players, tmp
     [
         (Adversarial(), lambda: pyrogen.create("rbm", x_shape=(3,), hidden=2), "RBM has no critic and is no .* pair"),
         (Adversarial(sites=("w",)), vae, "have no site .w. to be compared; there are: x, z"),
+        (
+            Adversarial(sites=("x", "z"), means=True),
+            lambda: pyrogen.create("gan-nonsaturating", x_shape=(3,)),
+            r"GAN has a critic of its own, which Adversarial\(sites=..., means=...\) cannot replace",
+        ),
         (
             Adversarial(sites=("z",)),
             lambda: vae(prior="Bernoulli", posterior="Bernoulli"),

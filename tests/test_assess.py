@@ -1,7 +1,9 @@
 """Samples are told from data by what is wrong with them; what was found is kept with the run, and gone with its weights."""
 
+import copy
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pyrogen
 from pyrogen import storage
 from pyrogen.command.cli import main
 from pyrogen.data import from_arrays, load
-from pyrogen.inference import assess, fit
+from pyrogen.inference import ELBO, assess, fit
 from pyrogen.inference.metrics.quality import quality
 from pyrogen.inference.pages.quality_sections import quality as shown
 from pyrogen.inference.quality import spaces
@@ -341,10 +343,22 @@ def test_a_damaged_file_is_one_sentence(text, run):
         read_quality(run.folder)
 
 
-def test_a_run_without_a_folder_is_assessed_and_has_one_kind_of_weights(vae):
+def test_a_run_without_a_folder_is_assessed_by_the_weights_that_it_keeps(vae):
     assert vae.assess(["kernel"], num=50).names == ["kernel"]
-    with pytest.raises(ValueError, match="other weights lie in the folder of a run"):
-        vae.assess(["kernel"], weights="best")
+    kept = {k: v + 1 if v.is_floating_point() else v for k, v in vae.model.state_dict().items()}
+    run = replace(vae, kept={"ema": kept})
+    with pytest.raises(ValueError, match="keeps no weights 'best', only last, ema; fit"):
+        run.assess(["kernel"], weights="best")
+    for ask in (
+        lambda run, **how: run.assess(["kernel"], num=50, **how).results,
+        lambda run, **how: run.evaluate(ELBO(num_samples=2), check_guide=False, limit=20, **how),
+    ):
+        found, last = ask(run, weights="ema"), ask(run)
+        model = copy.deepcopy(vae.model)
+        model.load_state_dict(kept)
+        assert found.equals(ask(replace(vae, model=model, kept={})))
+        assert not found.equals(last)
+        assert (found.attrs["weights"], last.attrs["weights"]) == ("ema", "last")
 
 
 def test_the_metric_of_claims(vae):

@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from sklearn.decomposition import PCA
 
 import pyrogen
+from pyrogen import registry
 from pyrogen.data import from_arrays, load
 from pyrogen.data.procedural import Surface, WhiteNoise
 from pyrogen.inference.runs import bottleneck as runs
@@ -107,6 +108,21 @@ def test_sizes_that_do_not_ascend_are_refused(sizes):
     data = from_arrays(plane(60, 0).astype(np.float32), kind="real")
     with pytest.raises(ValueError, match="must ascend from 1"):
         bottleneck(data, sizes)
+
+
+@pytest.mark.parametrize(
+    ("training", "sentence"),
+    [
+        ({"seed": 3}, "the setting 'seed' of training is each training's own here; there are objective, epochs, lr"),
+        ({"epochs": 1, "folder": "runs/b"}, "the setting 'folder' of training is each training's own here"),
+        ({"epoch": 1}, "the setting 'epoch' of training is none of fit"),
+        ({"epochs": -1}, "epochs"),
+    ],
+)
+def test_settings_that_no_training_takes_are_refused_before_the_first(training, sentence, monkeypatch):
+    monkeypatch.setattr(registry, "create", None)
+    with pytest.raises(ValueError, match=sentence):
+        bottleneck(from_arrays(plane(60, 0).astype(np.float32), kind="real"), [1, 2], training=training)
 
 
 def test_two_sizes_have_no_bend():

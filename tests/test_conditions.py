@@ -520,6 +520,27 @@ def test_numbers_of_order_one_are_read_as_they_are():
     assert Reader(Condition((), 3)).state_dict() == {}
 
 
+@pytest.mark.parametrize(
+    "objective", ["Adversarial()", "Adversarial(mismatched=True)", "AVB()", "MMD()", "MMD(sites=('x',))"]
+)
+def test_whatever_compares_sites_reads_y_as_the_model_does(objective):
+    y = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
+    found = []
+    for scale, told in ((False, y), (True, 1000 + 64 * y)):  # times a power of 2, which rounds nothing
+        torch.manual_seed(2)
+        m = pyrogen.create(
+            "vae-conditional", x_shape=(3,), y_shape=(2,), hidden=(4,), latent_size=2, likelihood="Normal"
+        )
+        if scale:
+            m.reader.mean.fill_(1000.0)
+            m.reader.sd.fill_(64.0)
+        players = registry.make("objective", objective).players(m)
+        torch.manual_seed(3)
+        found.append([player.loss(Batch(x, told))["loss"] for player in players])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-4)
+
+
 def test_what_is_one_label_a_datum_is_said_in_one_place():
     assert Condition((), 10).one_of == Condition((), 10, optional=True).one_of == 10
     assert (Condition((2,)).one_of, Condition((3,), 10).one_of) == (None, None)

@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -17,15 +18,18 @@ import xarray as xr
 import yaml
 from playing import stop_after
 from safetensors.torch import load_file, save_file
+from smallest import small
 
 import pyrogen
 from pyrogen import registry, storage
+from pyrogen.base import HasGenerator, HasLogProb, HasPartition, Pair
 from pyrogen.command import options
 from pyrogen.command.cli import main
 from pyrogen.command.verbs import compare
 from pyrogen.inference import ELBO, IWAE, BiasWarning, Reconstruction, compare_evidence, grid, log_evidence, summarize
 from pyrogen.inference.runs import grid_run as cells
 from pyrogen.inference.runs.grid import _owners, plan
+from pyrogen.inference.runs.grid_run import GridRun, Ruler
 from pyrogen.inference.runs.grid_table import TAKEN, mean_over_seeds
 from pyrogen.inference.runs.quality import assess_run
 from pyrogen.priors import VampPrior
@@ -569,3 +573,30 @@ def test_measures_and_active_units_are_those_of_the_ruler(tmp_path):
     assert "is of other weights, data or settings" in grid({"prior": ["StandardNormal"]}, **asked).text()
     state = yaml.safe_load((folder / "grid_run.yaml").read_text())
     assert len(state["active"]) == 2
+
+
+@pytest.mark.parametrize("name", pyrogen.list_models())
+def test_a_grid_knows_which_entries_are_trained_by_a_game_alone(name):
+    """As whoever scores their models does, by their objective."""
+    if not issubclass(get_type_hints(registry.find("entry", name).load())["return"], HasGenerator):
+        pytest.skip("nothing could be scored with noise on it")
+    m = small(name)
+    own = isinstance(m, (HasLogProb, HasPartition)) or (isinstance(m, Pair) and not m.objective.implicit)
+    assert GridRun({}, 0, "", name, {}, {}, {}).implicit != own
+
+
+def test_what_cannot_be_written_of_a_cell_stops_no_other(tmp_path, monkeypatch, caplog):
+    _, (cell, _) = plan({"latent_size": [2, 3]}, "vae", tmp_path, [0], {"data": "digits"})
+
+    def full(path, *_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cells, "write", full)
+    monkeypatch.setattr(cells, "_train", full)
+    assert cells.run_grid_run(cell, Ruler()) == "failed"
+    assert "was not written down, and it will wait" in caplog.text
+    monkeypatch.undo()
+    Path(cell.folder).mkdir(parents=True, exist_ok=True)
+    (Path(cell.folder) / cells.STATE).write_text("another's", encoding="utf-8")
+    assert cells.run_grid_run(cell, Ruler()) == "refused"
+    assert (Path(cell.folder) / cells.STATE).read_text(encoding="utf-8") == "another's"

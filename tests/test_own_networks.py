@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 import pyrogen
-from pyrogen.inference import ELBO, IWAE, fit, log_evidence
+from pyrogen.inference import ELBO, IWAE, Adversarial, fit, log_evidence
 from pyrogen.inference.runs.compare import runs_table
 from pyrogen.likelihoods import Normal
+from pyrogen.nets.critics import Perceptron
 from pyrogen.registry import describe, make
 
 X_SHAPE, D = (1, 4, 4), 3
@@ -241,3 +242,26 @@ def test_runs_of_own_networks_are_compared_by_their_scores(tmp_path, monkeypatch
     table = runs_table(["a", "b"])
     assert table.count("│ elbo-100-test") == 2
     assert table.count("│ vae   │ –") == 2  # parameters that only the maker can count
+
+
+class OwnCritic(Perceptron):
+    pass
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [Adversarial(critic=OwnCritic((4,))), ELBO(beta=0) + 0.5 * Adversarial(sites=("z",), critic=OwnCritic((4,)))],
+    ids=["a choice", "a term of a sum"],
+)
+def test_networks_of_ones_own_may_stand_inside_a_choice(objective, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = torch.rand(60, 3, generator=torch.Generator().manual_seed(0))
+    for name in ("a", "b"):
+        made = pyrogen.create("vae", x_shape=(3,), latent_size=2, hidden=(4,), likelihood="Normal", objective=objective)
+        fit(made, x, ELBO(), epochs=0, folder=name, progress=False).evaluate(ELBO(), check_guide=False)
+    assert runs_table(["a", "b"]).count("│ vae   │ –") == 2
+    with pytest.raises(
+        ValueError, match=r"networks of its maker's own \(objective\); build an equal one and call load"
+    ):
+        pyrogen.load("a")
+    assert pyrogen.load("a", model=made) is made

@@ -725,3 +725,13 @@ def test_weights_that_are_not_finite_are_no_finished_run(tmp_path):
     model.save(tmp_path / "nan")
     with pytest.raises(ValueError, match=r"weights that are not finite \("):
         pyrogen.load(tmp_path / "nan")
+
+
+def test_a_signal_of_the_program_around_python_is_left_to_it(monkeypatch):
+    """Its handler has no name here, so that it could not be put back."""
+    taken = []
+    monkeypatch.setattr(signal, "getsignal", lambda s: None if s == signal.SIGINT else signal.SIG_DFL)
+    monkeypatch.setattr(signal, "signal", lambda s, handler: (taken.append(s), signal.SIG_DFL)[1])
+    with checkpoint.Stops().heard() as stops:
+        assert not stops.wished
+    assert taken == [signal.SIGTERM, signal.SIGTERM]

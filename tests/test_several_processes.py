@@ -21,6 +21,7 @@ from pyrogen.inference.training import checkpoint, processes
 from pyrogen.inference.training.checkpoint import Stopped
 from pyrogen.inference.training.game import Game
 from pyrogen.inference.training.run import read_history
+from pyrogen.nets.switch import Switch
 from pyrogen.optim import Adam
 
 FAST = {"epochs": 2, "progress": False, "seed": 1}
@@ -235,6 +236,19 @@ def test_a_run_that_has_ended_is_given_to_all_processes(tmp_path):
         saved = pyrogen.load(tmp_path / "run").state_dict()
         assert all(torch.equal(value, saved[name]) for name, value in again.model.state_dict().items())
         assert [line["epoch"] for line in again.records] == [0, 1]
+        later = train(tmp_path / "run", epochs=1, resume=True, lr=0.5, patience=3)
+        assert (later.settings["lr"], later.settings["patience"]) == (again.settings["lr"], None)
+
+    by_two(job)
+
+
+def test_what_python_keeps_of_a_tensor_begins_alike(tmp_path):
+    def job():
+        distributed.init_process_group("gloo")
+        switch = Switch(on=processes.rank() == 0)
+        processes.begin_alike([switch])
+        assert switch.on
+        distributed.destroy_process_group()
 
     by_two(job)
 

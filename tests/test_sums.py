@@ -6,8 +6,9 @@ from torch import nn
 
 import pyrogen
 from pyrogen.base import Batch, Objective, Player
-from pyrogen.inference import ELBO, IWAE, Classification, EnumeratedELBO, Sum, fit
+from pyrogen.inference import ELBO, IWAE, Adversarial, Classification, EnumeratedELBO, Sum, fit
 from pyrogen.inference.objectives.penalized import Contractive, SparseActivation
+from pyrogen.optim import Adam
 from pyrogen.registry import describe, make
 
 
@@ -173,3 +174,14 @@ def test_iwae_adds_up_too(pair, draws):
     m, x = pair(), draws("binary", 5, 1, 4, 4)
     found = gradients(IWAE(3) + Contractive(), m, x)
     assert found.keys() == {k for k, _ in m.named_parameters()}
+
+
+def test_a_part_that_weighs_nothing_does_not_count_in_what_a_model_is_trained_by():
+    with_rates = Adversarial(generator_optimizer=Adam(lr=1e-4))
+    assert (Adversarial() + 0 * ELBO()).implicit
+    assert not (0 * Adversarial() + ELBO()).implicit
+    assert not (Adversarial() + ELBO()).implicit
+    assert not (0 * ELBO()).implicit
+    assert (ELBO() + 2 * with_rates).has_rates
+    assert not (ELBO() + 0 * with_rates).has_rates
+    assert (0 * with_rates).has_rates

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from smallest import small
 from torch import nn
 
 import pyrogen
@@ -11,7 +12,7 @@ from pyrogen.base import Batch
 from pyrogen.conditions import Condition
 from pyrogen.data import load
 from pyrogen.inference import Adversarial, fit
-from pyrogen.inference.adversarial.game import of_others
+from pyrogen.inference.adversarial.game import _mismatched, of_others
 from pyrogen.inference.metrics.sprites import layout_iou, slots_right, style_carried
 from pyrogen.inference.pages import told_sections
 from pyrogen.models.adversarial.layouts import StyleEncoder
@@ -120,19 +121,48 @@ def test_text_to_image_needs_words(layouts):
 
 
 def test_the_nearest_y_that_is_another_is_called_false():
-    words = Condition((3,), 9)
+    words, label = Condition((3,), 9), Condition((), 3)
     y = torch.tensor([[1, 2, 3], [4, 5, 6], [1, 2, 3], [1, 2, 8], [7, 7, 6]])
-    assert of_others(y, words).tolist() == [[1, 2, 8], [7, 7, 6], [1, 2, 8], [1, 2, 3], [4, 5, 6]]
-    numbers = torch.tensor([[0.0], [5.0], [9.0]])
-    assert of_others(numbers, Condition((1,))).tolist() == [[5.0], [9.0], [5.0]]
+    assert of_others(y, words.read(y)).tolist() == [[1, 2, 8], [7, 7, 6], [1, 2, 8], [1, 2, 3], [4, 5, 6]]
     labels = torch.tensor([0, 1, 2, 0])
-    found = {int(of_others(labels, Condition((), 3))[0]) for _ in range(50)}
+    found = {int(of_others(labels, label.read(labels))[0]) for _ in range(100)}
     assert found == {1, 2}  # as near as one another, and never its own
-    # real numbers, of which many have squares that rounding moves: five y, each twice
+    assert of_others(labels[[0, 3]], label.read(labels[[0, 3]])).tolist() == [0, 0]  # there is no other
+    # real numbers near one another, and far from 0; and many, whose squares rounding moves: five y, each twice
+    for y in (torch.tensor([[0.0], [0.1], [0.3], [0.1]]), torch.arange(1990.0, 1998.0).unsqueeze(1)):
+        for _ in range(20):
+            others = of_others(y, y)
+            apart = torch.where(y == y.T, torch.inf, (y - y.T).abs())
+            torch.testing.assert_close((others - y).abs().squeeze(1), apart.amin(1))
     far = torch.randn(5, 48, generator=torch.Generator().manual_seed(0)).mul(30).repeat(2, 1)
-    others = of_others(far, Condition((48,)))
-    assert not (others == far).all(1).any()
-    assert of_others(labels[[0, 3]], Condition((), 3)).tolist() == [0, 0]  # there is no other
+    assert not (of_others(far, far) == far).all(1).any()
+
+
+OF_ALL_KINDS = [  # the rows of the table in pyrogen.conditions
+    Condition((), 3),
+    Condition((2,), 3),
+    Condition((4, 4), 3),
+    Condition((1, 4, 4)),
+    Condition((4, 4)),
+    Condition((2,)),
+]
+
+
+@pytest.mark.parametrize("told", OF_ALL_KINDS, ids=str)
+def test_a_critic_is_shown_the_y_of_others_whatever_y_is(told):
+    torch.manual_seed(0)
+    model = pyrogen.create("cgan", x_shape=(2,), y_shape=told.shape, classes=told.classes, latent_size=2, kind="real")
+    labels = torch.tensor([0, 1, 1]).view(3, *[1] * len(told.shape)).expand(3, *told.shape)
+    batch = Batch(torch.randn(3, 2), labels.clone() if told.classes else labels.double().float())
+    found = _mismatched(model, model.real(batch), {"x": torch.zeros(3, 2), "y": batch.y})
+    assert torch.equal(found["y"], batch.y[[1, 0, 0]])
+    assert torch.equal(found["x"], batch.x)
+    alone = _mismatched(model, model.real(batch), {"x": torch.zeros(3, 2), "y": batch.y[[1, 1, 1]]})
+    assert torch.equal(alone["x"], batch.x)
+    same = Batch(batch.x, batch.y[[1, 1, 1]])
+    assert not _mismatched(model, model.real(same), {"x": torch.zeros(3, 2), "y": same.y})["x"].any()
+    many = (torch.randn(30, 2), batch.y.repeat(10, *[1] * len(told.shape)))
+    fit(model, many, Adversarial(mismatched=True), epochs=1, validate=False, progress=False)
 
 
 def test_the_critic_is_shown_true_pictures_with_the_captions_of_others(captions):
@@ -164,8 +194,13 @@ def test_the_critic_is_shown_true_pictures_with_the_captions_of_others(captions)
 
 
 def test_a_critic_that_reads_no_y_cannot_be_shown_another(captions):
+    matched = Adversarial(mismatched=True)
     with pytest.raises(ValueError, match="and that of this GAN reads no y"):
-        Adversarial(mismatched=True).players(pyrogen.create("gan-nonsaturating", x_shape=(2,)))
+        matched.players(pyrogen.create("gan-nonsaturating", x_shape=(2,)))
+    with pytest.raises(ValueError, match="of this CycleGAN takes data whose x and y were never paired"):
+        matched.players(small("cyclegan"))
+    with pytest.raises(ValueError, match="of this SocialGAN reads y with holes"):
+        matched.players(small("social-gan"))
 
 
 def test_a_flat_region_keeps_its_class_through_a_spatial_norm():

@@ -11,17 +11,16 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, HasCritic, Objective, Pair, Player, nothing
-from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.history import History
 from pyrogen.inference.adversarial.losses import AdversarialLoss
 from pyrogen.inference.adversarial.penalties import CriticPenalty, Sites
-from pyrogen.inference.adversarial.sites import PairGame, trial_batch
+from pyrogen.inference.adversarial.sites import PairGame, as_read, trial_batch
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
 from pyrogen.registry import choice, make
 
-SAME = 1e-5  # squared distance of two y that are one, as a share of their squares, whose rounding it is
+OF_THE_CRITIC = ("sites", "critic", "means")  # what is said of the critic that a pair without one gets
 CHOICES = {
     "adversarial loss": ("loss",),
     "penalty": ("penalty",),
@@ -48,7 +47,8 @@ class Adversarial(Objective):
         critic: what such a critic's network is made of, an object or a name; None: convolutions of images, else a perceptron.
         penalty_every: k, where the penalty is charged in every k-th round only, times k, and in the same step; the critic's
             optimizer is set as StyleGAN2 does, where the penalty has a step of its own, so that the critic learns at
-            k / (k + 1) of its rate (Karras et al. 2020, arXiv:1912.04958, appendix B).
+            k / (k + 1) of its rate (Karras et al. 2020, arXiv:1912.04958, appendix B). A rate that ``fit`` or the recipe
+            tells all players stays as it is told, and the betas alone are others.
         critic_steps: moves of the critic for each of the generator.
         critic_optimizer: of the critic.
         generator_optimizer: of the generator.
@@ -98,17 +98,18 @@ class Adversarial(Objective):
         """The critic, then the generator.
 
         Raises:
-            ValueError: the model has no critic and is no pair, or lacks a site that the critic is to read.
+            ValueError: the model has no critic and is no pair, or lacks a site that the critic is to read; it has a critic,
+                and another was described; or data are to be shown with the y of others, and no critic could tell.
         """
         game, idle = self._game(model)
         goal, penalty = self.loss, self.penalty
         assert isinstance(goal, AdversarialLoss)
         assert penalty is None or isinstance(penalty, CriticPenalty)
         modules = game.critic_modules()
-        if self.mismatched and not _reads_y(model, game):
+        if self.mismatched and (why := _matches_nothing(model, game)):
             raise ValueError(
                 f"Adversarial(mismatched=True) shows the critic data with the y of others, and that of this "
-                f"{type(model).__name__} reads no y; leave it out, or take a conditional model."
+                f"{type(model).__name__} {why}; leave it out, or take a conditional model."
             )
         pool = _pool(model, game, self.history) if self.history else None
 
@@ -127,7 +128,7 @@ class Adversarial(Objective):
             r, f = scores(real, real), scores(fake, real)
             told = {"real": _mean(r), "fake": _mean(f)}
             if self.mismatched:
-                wrong = scores(_mismatched(real, fake, model.condition), real)
+                wrong = scores(_mismatched(model, real, fake), real)
                 f = [torch.cat(pair) for pair in zip(f, wrong, strict=True)]
                 told |= {"mismatched": _mean(wrong)}
             loss = torch.stack([goal.critic(*pair) for pair in zip(r, f, strict=True)]).mean()
@@ -170,10 +171,10 @@ class Adversarial(Objective):
 
     def _game(self, model: Any) -> tuple[HasCritic, Sequence[Any]]:
         if isinstance(model, HasCritic):
-            if self.critic is not None:
+            if said := [f"{name}=..." for name in OF_THE_CRITIC if getattr(self, name) != getattr(Adversarial, name)]:
                 raise ValueError(
-                    f"{type(model).__name__} has a critic of its own, which Adversarial(critic=...) cannot replace; give the "
-                    "model another, as create(..., critic=...), and leave it out here."
+                    f"{type(model).__name__} has a critic of its own, which Adversarial({', '.join(said)}) cannot replace; "
+                    "give the model another, as create(..., critic=...), and leave it out here."
                 )
             return model, ()
         if not isinstance(model, Pair):
@@ -198,26 +199,34 @@ def _mean(scores: Sequence[Tensor]) -> Tensor:
     return torch.cat([s.detach() for s in scores]).mean()
 
 
-def _reads_y(model: Any, game: HasCritic) -> bool:
-    """Whether y is among the sites of data."""
-    return model.condition is not None and "y" in game.real(trial_batch(model))
+def _matches_nothing(model: Any, game: HasCritic) -> str:
+    """Why a critic cannot be asked whether a datum fits its y, as the end of a sentence; "" where it can."""
+    if model.condition is None or "y" not in game.real(trial_batch(model)):
+        return "reads no y"
+    if game.apart or not model.paired:
+        return "takes data whose x and y were never paired"
+    return "reads y with holes, which say who is there" if model.condition.missing else ""
 
 
-def of_others(y: Tensor, condition: Condition) -> Tensor:
-    """For each y of a batch the nearest that is another, of several one at random; where there is none, itself."""
-    told = condition.read(y).flatten(1)
-    squares = told.square().sum(1)
-    both = squares.unsqueeze(1) + squares
-    apart = (both - 2 * told @ told.T).clamp(min=0)
-    # where classes differ in one place they are 2 apart, so that 0 … 1 decides among those equally far alone
-    far = (apart + torch.rand_like(apart)).masked_fill(apart <= SAME * both, torch.inf)
-    return y[far.fill_diagonal_(torch.finfo(far.dtype).max).argmin(1)]
+@torch.no_grad()
+def of_others(y: Tensor, read: Tensor) -> Tensor:
+    """For each y of a batch the nearest that is another, of several one at random; where there is none, itself.
+
+    Args:
+        y: ``(B, *shape)``.
+        read: as networks read them, ``(B, n)``: there they are near or far.
+    """
+    # not by products, whose rounding would part what is one, and choose among those equally far
+    apart = torch.cdist(read, read, compute_mode="donot_use_mm_for_euclid_dist")
+    far = apart.masked_fill(apart == 0, torch.inf).fill_diagonal_(torch.finfo(apart.dtype).max)
+    dealt = torch.rand(len(y), device=y.device).argsort()
+    return y[dealt[far[:, dealt].argmin(1)]]
 
 
-def _mismatched(real: Sites, fake: Sites, condition: Condition) -> Sites:
+def _mismatched(model: Any, real: Sites, fake: Sites) -> Sites:
     """Real data beside the y of others; where no other is, once more what was made."""
-    wrong = {**real, "y": of_others(real["y"], condition)}
-    none = (wrong["y"] == real["y"]).flatten(1).all(1)
+    wrong = {**real, "y": of_others(real["y"], as_read(model, real)["y"])}
+    none = (wrong["y"] == real["y"]).reshape(len(real["y"]), -1).all(1)
     return {name: torch.where(none.view(-1, *[1] * (v.dim() - 1)), fake[name], v) for name, v in wrong.items()}
 
 

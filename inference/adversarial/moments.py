@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from pyrogen.base import Batch, Objective, Pair, Player
-from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.penalties import Sites
-from pyrogen.inference.adversarial.sites import Sides
+from pyrogen.inference.adversarial.sites import Sides, as_read
 from pyrogen.registry import choice
 
 Kernel = Literal["inverse-multiquadric", "gaussian"]
@@ -138,13 +137,12 @@ class MMD(Objective):
         sides = Sides(model, (*self.sites, "y") if told else self.sites, self.means)
 
         def charge(batch: Batch) -> Mapping[str, Tensor]:
-            real, fake = (_rows(side, model.condition) for side in (sides.real(batch), sides.fake(batch)))
+            real, fake = (_rows(as_read(model, side)) for side in (sides.real(batch), sides.fake(batch)))
             return {"loss": mmd(real, fake, self.kernel, self.scales, self.bandwidth)}
 
         return [Player("mmd", charge, [model], idle=sides.unmoved)]
 
 
-def _rows(sites: Sites, condition: Condition | None) -> Tensor:
+def _rows(sites: Sites) -> Tensor:
     """All sites side by side, ``(B, n)``."""
-    read = [condition.read(v) if k == "y" and condition else v for k, v in sites.items()]
-    return torch.cat([(v if v.is_floating_point() else v.float()).flatten(1) for v in read], 1)
+    return torch.cat([(v if v.is_floating_point() else v.float()).flatten(1) for v in sites.values()], 1)

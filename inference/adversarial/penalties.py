@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
 from pyrogen.base import nothing
+from pyrogen.kinds import is_picture
 from pyrogen.nets.batch_dims import computing_in
 from pyrogen.registry import choice
 
@@ -172,16 +173,16 @@ class Clipping(CriticPenalty):
 class Consistency(CriticPenalty):
     """λ E (score(x) − score(T(x)))² at real data: what T does to a datum should not change its score.
 
-    T shifts an image by some pixels, its border repeated, and may mirror it; to a vector it adds normal noise. Of several
-    sites it changes x alone. Reference: Zhang et al. 2020, Consistency regularization for GANs, arXiv:1910.12027; with
-    ``fake_weight`` balanced as in Zhao et al. 2021, arXiv:2002.04724.
+    T shifts an image by some pixels, its border repeated, and may mirror it; to whatever else it adds normal noise. Of
+    several sites it changes x alone. Reference: Zhang et al. 2020, Consistency regularization for GANs,
+    arXiv:1910.12027; with ``fake_weight`` balanced as in Zhao et al. 2021, arXiv:2002.04724.
 
     Args:
         weight: λ.
         fake_weight: the same at generated data.
         shift: the most pixels, in each direction.
         mirror: whether half the images are mirrored; of digits this would make other things.
-        noise: standard deviation of what is added to vectors.
+        noise: standard deviation of what is added to data that are no images.
     """
 
     weight: float = 10.0
@@ -208,7 +209,7 @@ class Consistency(CriticPenalty):
 
     def changed(self, x: Tensor) -> Tensor:
         """T(x), each datum changed in its own way, same shape."""
-        if x.dim() != 4:
+        if not is_picture(x.shape[1:]):
             return x + self.noise * torch.randn_like(x)
         n, _, height, width = x.shape
         rows, columns = (_shifted(n, side, self.shift, x) for side in (height, width))

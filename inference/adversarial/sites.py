@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,8 +24,10 @@ from pyrogen.nets.critics import Convolutional, CriticNet, Perceptron, Scores
 class SiteCritic(nn.Module):
     """A critic of some sites together: its network reads x, or the first where x is none, and the others as its condition.
 
+    Of y it is given what :func:`as_read` makes of it.
+
     Args:
-        shapes: of the sites.
+        shapes: of the sites, as they are.
         condition: what y is, where it is one of them.
         net: what the network is made of; None: convolutions of images, else a perceptron.
     """
@@ -33,7 +35,7 @@ class SiteCritic(nn.Module):
     def __init__(self, shapes: Mapping[str, Size], condition: Condition | None, net: CriticNet | None) -> None:
         super().__init__()
         self.first = "x" if "x" in shapes else next(iter(shapes))
-        self.others, self.condition = tuple(name for name in shapes if name != self.first), condition
+        self.others = tuple(name for name in shapes if name != self.first)
         x_shape = Size(shapes[self.first])
         size = sum(condition.size if n == "y" and condition else shapes[n].numel() for n in self.others)
         told = condition if self.others == ("y",) else Condition((size,)) if size else None
@@ -44,8 +46,7 @@ class SiteCritic(nn.Module):
     def forward(self, sites: Sites) -> Tensor:
         """The scores, ``(B,)``; of packs of data fewer."""
         x = sites[self.first]
-        read = [self.condition.read(sites[n]) if n == "y" and self.condition else sites[n] for n in self.others]
-        told = torch.cat([v.flatten(1).to(x) for v in read], 1) if read else None
+        told = torch.cat([sites[name].flatten(1).to(x) for name in self.others], 1) if self.others else None
         return self.net(x, told).squeeze(-1)
 
     def see(self, x: Tensor) -> Tensor:
@@ -160,7 +161,7 @@ class PairGame(HasCritic):
 
     def criticize(self, sites: Sites) -> Tensor:
         """The critic's scores."""
-        scores: Tensor = self.critic(sites)
+        scores: Tensor = self.critic(as_read(self.sides.pair, sites))
         return scores
 
     def generator_modules(self) -> Sequence[nn.Module]:
@@ -170,6 +171,14 @@ class PairGame(HasCritic):
     def critic_modules(self) -> Sequence[nn.Module]:
         """The critic."""
         return [self.critic]
+
+
+def as_read(model: Model, sites: Sites) -> Sites:
+    """The sites, with y as the model's networks read it, ``(B, condition.size)``: real numbers at a scale of order one."""
+    if "y" not in sites or model.condition is None:
+        return sites
+    read: Callable[[Tensor], Tensor] = model.condition.read if model.reader is None else model.reader
+    return {**sites, "y": read(sites["y"])}
 
 
 def trial_batch(model: Model) -> Batch:

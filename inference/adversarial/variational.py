@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 
 from pyrogen.base import Batch, Objective, Pair, Player
 from pyrogen.inference.adversarial.penalties import Sites
-from pyrogen.inference.adversarial.sites import SiteCritic, need_proper, trial_batch
+from pyrogen.inference.adversarial.sites import SiteCritic, as_read, need_proper, trial_batch
 from pyrogen.inference.objectives.penalized import differentiable
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.inference.programs.record import latents, log_prob, record
@@ -81,7 +81,7 @@ class AVB(Objective):
             reconstruction = sum(
                 (log_prob(site) for site in scored.values() if site["is_observed"]), batch.x.new_zeros(len(batch.x))
             )
-            kl = critic({**_given(batch), **z})
+            kl = critic({**as_read(model, _given(batch)), **z})
             parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()}
             return {"loss": (kl - reconstruction).mean(), **parts}
 
@@ -89,7 +89,7 @@ class AVB(Objective):
             with torch.no_grad():
                 codes = _drawn(model, batch)
                 drawn = latents(record(model.model, batch.x, batch.y, until=codes.keys()))
-            given = _given(batch)
+            given = as_read(model, _given(batch))
             return {"loss": softplus(-critic({**given, **codes})).mean() + softplus(critic({**given, **drawn})).mean()}
 
         return [

@@ -12,7 +12,7 @@ from torch import Tensor
 from pyrogen.base import Batch, Objective, Player, nothing
 from pyrogen.inference.programs.contexts import standing_still
 from pyrogen.literals import weighed
-from pyrogen.registry import choice, make, spelled
+from pyrogen.registry import choice, describe, holds_own, make, spelled
 
 Loss = Callable[[Batch], Mapping[str, Tensor]]
 
@@ -47,22 +47,27 @@ class Sum(Objective):
             parts += [(weight * w, o) for w, o in inner]
         self.parts: tuple[tuple[float, Objective], ...] = tuple(parts)
         self.alone = any(objective.alone for _, objective in parts)
-        self.implicit = all(objective.implicit for _, objective in parts)
+        self.implicit = all(objective.implicit for objective in self._weighing)
 
     @property
-    def of(self) -> str:
-        """The sum as written in Python."""
-        return " + ".join(
-            spelled(part) if weight == 1 else f"{_number(weight)} * {spelled(part)}" for weight, part in self.parts
-        )
+    def _weighing(self) -> list[Objective]:
+        """The parts that count in what a model is trained by; of a sum that weighs nothing all."""
+        return [part for weight, part in self.parts if weight] or [part for _, part in self.parts]
+
+    @property
+    def of(self) -> str | Sequence[tuple[float, Objective]]:
+        """The sum as written in Python; its parts, where a network of one's own is in them, which no text makes anew."""
+        return self.parts if any(holds_own(describe(part)) for _, part in self.parts) else repr(self)
 
     @property
     def has_rates(self) -> bool:
-        """Whether one of its parts has."""
-        return any(part.has_rates for _, part in self.parts)
+        """Whether one of its parts has that weighs anything."""
+        return any(part.has_rates for part in self._weighing)
 
     def __repr__(self) -> str:
-        return self.of
+        return " + ".join(
+            spelled(part) if weight == 1 else f"{_number(weight)} * {spelled(part)}" for weight, part in self.parts
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sum) and self.parts == other.parts
@@ -85,7 +90,7 @@ class Sum(Objective):
                 if len(payers) > 1:
                     names = " and ".join(repr(found[i].name) for i in payers)
                     raise ValueError(
-                        f"in {self.of}, the player {player.name!r} of {spelled(part)} moves what belongs to {names}, so it "
+                        f"in {self}, the player {player.name!r} of {spelled(part)} moves what belongs to {names}, so it "
                         "is open who pays; let it own what one of them owns."
                     )
                 if payers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,7 +16,8 @@ from pyrogen.inference.evidence.estimator import Estimator, log_evidence
 from pyrogen.inference.evidence.progress import track
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.door import verb
-from pyrogen.inference.training.fit import fit
+from pyrogen.inference.runs.grid import GIVEN
+from pyrogen.inference.training.fit import check_settings, fit
 from pyrogen.registry import choice
 
 SHARE = 0.1
@@ -43,7 +45,7 @@ def bottleneck(
         entry: of the zoo, with an argument ``latent_size``.
         seeds: every size is trained with each.
         estimator: of log p(x); by default exact where the model has a log_prob, the ELBO of certain guides, else IWAE(5000).
-        training: settings of :func:`~pyrogen.inference.fit`.
+        training: settings of :func:`~pyrogen.inference.fit`, but for what each training has of its own.
         arguments: of the entry.
 
     Returns:
@@ -51,10 +53,17 @@ def bottleneck(
         ``latent_size``, ``seed`` and ``datum``.
 
     Raises:
-        ValueError: sizes that do not ascend from 1 on, no seeds, or an entry that encodes nothing.
+        ValueError: sizes that do not ascend from 1 on, no seeds, settings of a training that mean nothing or that each has of
+            its own, or an entry that encodes nothing.
     """
     if not seeds or list(sizes) != sorted({*sizes}) or not sizes or sizes[0] < 1:
         raise ValueError(f"sizes={list(sizes)} must ascend from 1 or more, and seeds={list(seeds)} hold at least one.")
+    settings = dict(training or {})
+    free = [k for k in inspect.signature(fit).parameters if k not in GIVEN]
+    if wrong := [k for k in settings if k not in free]:
+        why = "is each training's own here" if wrong[0] in GIVEN else "is none of fit"
+        raise ValueError(f"the setting {wrong[0]!r} of training {why}; there are {', '.join(free)}.")
+    check_settings(settings)
     build = registry.find("entry", entry).load()
     found: dict[str, list[np.ndarray]] = {"log_evidence": [], "mc_se": [], "squared_error": []}
     with track(len(sizes) * len(seeds), "training") as advance:
@@ -66,7 +75,7 @@ def bottleneck(
                     raise ValueError(
                         f"{entry!r} encodes nothing, so that it has no bottleneck; use an autoencoder or VAE."
                     )
-                fit(model, data, seed=seed, **{"progress": False, **(training or {})})
+                fit(model, data, seed=seed, progress=False, **settings)
                 scored = log_evidence(model, data.test, estimator, seed)
                 test = data.test.to(model.device)
                 with evaluating(model):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import json
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -32,6 +34,8 @@ from pyrogen.seeds import ALONE
 
 if TYPE_CHECKING:
     from pyrogen.inference.quality.quality import Quality
+
+log = logging.getLogger("pyrogen")
 
 STATE = "grid_run.yaml"
 ENDED, REFUSED, UNSCORED, FAILED, WAITING = "ended", "refused", "not scored", "failed", "not run"
@@ -90,11 +94,15 @@ class GridRun:
 
     @property
     def implicit(self) -> bool:
-        """Whether it is told to be trained by a game alone, or is of a model that has no density."""
-        objective = self.fit.get("objective") or self.arguments.get("objective")
+        """Whether it is trained by a game alone, as it is told or by its entry, or is of a model that has no density."""
+        record = registry.find("entry", self.entry)
+        usual = inspect.signature(record.load()).parameters.get("objective")
+        objective = self.fit.get("objective") or self.arguments.get("objective") or (usual and usual.default)
         if objective is not None:
             return bool(registry.make("objective", objective).implicit)
-        returned = get_type_hints(registry.find("entry", self.entry).load()).get("return", Model)
+        if registry.find("entry", record.details.get("of", self.entry)).details.get("implicit", False):
+            return True
+        returned = get_type_hints(record.load()).get("return", Model)
         return issubclass(returned, HasGenerator) and not issubclass(returned, (Pair, HasLogProb))
 
     @property
@@ -204,8 +212,10 @@ def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
     Nothing that goes wrong in it leaves it, but Ctrl-C; one torch thread, and no other cell in this process meanwhile.
     """
     with ALONE, threads(1), contextlib.redirect_stderr(io.StringIO()):
-        state = read_grid_run(cell)
-        state |= {"status": WAITING, "said": ""}
+        try:
+            state = read_grid_run(cell) | {"status": WAITING, "said": ""}
+        except ValueError:
+            return REFUSED  # the folder became another's meanwhile, as whoever reads the cell will be told
         state["scores"].pop(ruler.key, None)  # stale or lost, or this cell would have ended
         _write_down(cell, state)  # a process that is killed leaves what was asked for, and later what training took
         state["status"] = REFUSED
@@ -229,7 +239,10 @@ def run_grid_run(cell: GridRun, ruler: Ruler) -> str:
 
 
 def _write_down(cell: GridRun, state: Mapping[str, Any]) -> None:
-    write(Path(cell.folder) / STATE, yaml.safe_dump(json.loads(json.dumps(state)), sort_keys=False))
+    try:
+        write(Path(cell.folder) / STATE, yaml.safe_dump(json.loads(json.dumps(state)), sort_keys=False))
+    except OSError as error:  # as of a full disk: it is this cell's, and the others go on
+        log.warning("what became of %s was not written down, and it will wait: %s", cell.folder, first_line(error))
 
 
 def read_evidence(cell: GridRun, ruler: Ruler) -> dict[str, xr.Dataset]:

@@ -49,10 +49,9 @@ def assess_run(
     """
     run, model, files = judged(run, weights)
     found = assess(model, run.data, measures, features, num, seed, split, draws)
-    if run.folder is not None:
-        found.results.attrs.update(files, weights=weights)
-        if kept:
-            keep(run.folder / FACTS, found)
+    found.results.attrs.update(files, weights=weights)
+    if run.folder is not None and kept:
+        keep(run.folder / FACTS, found)
     return found
 
 

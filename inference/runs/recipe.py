@@ -90,16 +90,25 @@ def load_run(folder: str | Path, model: Model | None = None, data: Any = None, w
 def judged(run: Run | str | Path, weights: str = "last") -> tuple[Run, Model, dict[str, str]]:
     """A run, its model with the weights that are to be judged, and the fingerprint of the files that hold them.
 
-    What the folder holds is what is judged, whatever became of the model in memory; a run without one has no files.
+    What the folder holds is what is judged, whatever became of the model in memory; a run without one has no files, and of
+    other weights than the last those that it keeps.
 
     Raises:
         ValueError: no such run or weights.
     """
     run = run if isinstance(run, Run) else load_run(run)
     if run.folder is None:
-        if weights != "last":
-            raise ValueError("other weights lie in the folder of a run; fit(..., folder=...).")
-        return run, run.model, {}
+        if weights == "last":
+            return run, run.model, {}
+        if weights not in run.kept:
+            there = ", ".join(("last", *run.kept))
+            raise ValueError(
+                f"this run has no folder and keeps no weights {weights!r}, only {there}; fit(..., ema=0.999) keeps 'ema', "
+                "and validation 'best'."
+            )
+        model = copy.deepcopy(run.model)
+        model.load_state_dict(run.kept[weights])
+        return run, model.eval(), {}
     files = storage.fingerprint(run.folder, weights)  # before: the folder may change meanwhile
     return run, storage.load(run.folder, copy.deepcopy(run.model), weights), files
 

@@ -108,7 +108,9 @@ class Stops:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = {s: signal.signal(s, self._wish) for s in (signal.SIGINT, signal.SIGTERM)}
+        # None is the handler of a program around this Python, which could not be put back
+        ours = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not None]
+        before = {s: signal.signal(s, self._wish) for s in ours}
         try:
             yield self
         finally:

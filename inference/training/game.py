@@ -65,7 +65,7 @@ class Game:
 
     def __init__(self, model: Model, players: Sequence[Player], train: Split, rules: Rules) -> None:
         self.model, self.players, self.train, self.rules = model, players, train, rules
-        # players of one game see the same draw; that of one alone is a part of its step
+        # in a game of several x is drawn anew for each move, before it; the draw of one player alone is a part of its step
         late = len(players) == 1 and players[0].shows is None
         self.loader = Batches(train, rules.batch_size, world(), model, late)
         uses = self.loader.uses(rules.epochs, rank(), world())

@@ -44,6 +44,9 @@ def begin_alike(modules: Sequence[nn.Module]) -> None:
             for module in modules:
                 for tensor in (*module.parameters(), *module.buffers()):
                     tensor.copy_(of_first(tensor.contiguous()))
+                module.load_state_dict(
+                    module.state_dict()
+                )  # what Python keeps of a tensor, a switch, it learns when loaded
 
 
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -37,8 +37,8 @@ class Run:
         seconds: of training, in this process.
         steps: how they were computed: recorded in so many seconds, or eager and why.
         source: its data, or how to have them.
-        kept: the weights beside the last ones, "best" by the validation loss and "ema", where this process trained them:
-            ``run.model.load_state_dict(run.kept["ema"])``. Of a run with a folder, ``pyrogen.load(folder, weights="ema")``.
+        kept: the weights beside the last ones, "best" by the validation loss and "ema", where this process trained them: they
+            are judged by ``run.evaluate(weights="ema")``. Of a run with a folder, ``pyrogen.load(folder, weights="ema")``.
     """
 
     model: Model

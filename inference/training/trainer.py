@@ -91,9 +91,11 @@ class Trainer:
         left = self._claim(resume, overwrite) if is_first() else True
         if distributed.is_initialized():
             # only the first process reads the folder; the others hear of it
-            found: list[Any] = [left, self.checkpoint, self.run.records, self.model.read_weights]
+            heard = (self.checkpoint, self.run.records, self.model.read_weights, self.settings)
+            found: list[Any] = [left, *heard]
             distributed.broadcast_object_list(found)
-            left, self.checkpoint, self.run.records, self.model.read_weights = found
+            left, self.checkpoint, self.run.records, self.model.read_weights, self.settings = found
+            self.run.settings = self.settings
         if not left:
             begin_alike([self.model])
             self.model.eval()

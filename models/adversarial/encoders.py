@@ -31,6 +31,7 @@ from pyrogen.registry import entry, make
     ),
     data="digits",
     recipe={"epochs": 100, "batch_size": 64},
+    implicit=True,
 )
 def bigan(
     x_shape: Sequence[int],

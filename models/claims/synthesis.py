@@ -49,7 +49,7 @@ RATES = {
 }
 GENERATOR = {"name": "Convolutional", "width": 16, "spectral": True}
 CRITIC = {"name": "Convolutional", "width": 16, "normalization": "spectral"}
-# the same but for what it is named after; "sngan" has a rate of its own, which both players would have
+# the same but for what it is named after
 LOCAL = {
     "entry": "gan-hinge",
     "arguments": {"latent_size": 32, "generator": GENERATOR, "critic": CRITIC, "objective": RATES},
