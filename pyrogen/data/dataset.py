@@ -397,7 +397,7 @@ def prepare(source: Source, found: str, wishes: Wishes) -> Data:
         levels=view.levels,
         reference=source.reference,
         source=found,
-        sha256={split: _sha256(*values) for split, values in source.splits.items()},
+        sha256={split: digest_of(*values) for split, values in source.splits.items()},
         class_names=source.class_names,
         guessed=view.guess,
         oracle=source.oracle,
@@ -450,7 +450,8 @@ def _fits(raw: np.ndarray, x_shape: torch.Size) -> bool:
     return raw.size > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[0] == 1 else tuple(x_shape))
 
 
-def _sha256(x: Tensor | np.ndarray, y: Tensor | None) -> str:
+def digest_of(x: Tensor | np.ndarray, y: Tensor | None) -> str:
+    """The first 12 hex digits of the hash of raw x and y."""
     digest = hashlib.sha256()
     for raw in (x,) if y is None else (x, y):
         digest.update(str(tuple(raw.shape)).encode())

@@ -14,12 +14,13 @@ from torch.utils.data import Dataset
 
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import arrays as own
-from pyrogen.data.dataset import MEMORY, Data, Wishes, load, prepare
-from pyrogen.data.given import array_of, tensor_of, x_and_y
+from pyrogen.data.dataset import MEMORY, Data, Wishes, digest_of, load, prepare
+from pyrogen.data.given import Given, array_of, tensor_of, x_and_y
 from pyrogen.data.resize import resize
-from pyrogen.data.source import tenths
+from pyrogen.data.source import SPLITS, tenths
 from pyrogen.data.split import Split, draw_split
-from pyrogen.data.view import choose
+from pyrogen.data.view import View, choose
+from pyrogen.kinds import is_shown, kind_of
 from pyrogen.registry import unknown
 
 
@@ -82,8 +83,14 @@ def from_arrays(
     return prepare(source, MEMORY, wishes)
 
 
-def as_data(given: Any, kinds: Sequence[str] | None = None) -> Data:
+def as_data(given: Any, kinds: Sequence[str] | None = None, as_they_are: bool = False) -> Data:
     """A data set of whatever is one: Data, a name or path, a split, arrays, ``(x, y)``, or a mapping of ``x_train`` ...
+
+    Args:
+        given: the data.
+        kinds: of data, of which arrays are read as the first that they can be.
+        as_they_are: whether arrays are neither read as a kind nor standardized: tensors of any shape and type as they are,
+            and other numbers as torch's default floats.
 
     Raises:
         ValueError: it is none of them.
@@ -98,10 +105,58 @@ def as_data(given: Any, kinds: Sequence[str] | None = None) -> Data:
         strange = next((name for name in given if name not in own.NAMES), None)
         if strange is not None:
             raise unknown("array", strange, own.NAMES)
-        return from_arrays(**{"x_train": None, **given}, kind=kinds)
-    if isinstance(given, tuple) and len(given) == 2:
-        return from_arrays(*given, kind=kinds)
-    return from_arrays(given, kind=kinds)
+        named = {"x_train": None, **given}
+    else:
+        pair = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        named = dict(zip(("x_train", "y_train"), pair, strict=True))
+    return _as_they_are(named) if as_they_are else from_arrays(**named, kind=kinds)
+
+
+def _as_they_are(named: Mapping[str, Any]) -> Data:
+    """What is in memory in three splits, called as in :data:`pyrogen.data.arrays.NAMES`, with nothing done to it."""
+    given: dict[str, tuple[Tensor, Tensor | None]] = {}
+    for name in SPLITS:
+        x, y = named.get(f"x_{name}"), named.get(f"y_{name}")
+        if x is not None or name == "train":
+            held = Given(x, None) if isinstance(x, Tensor) else x_and_y(x)
+            told = held.y if y is None else y
+            given[name] = _numbers(held.x, f"x_{name}"), None if told is None else _numbers(told, f"y_{name}")
+    for name, (x, y) in given.items():
+        if y is not None and len(y) != len(x):
+            raise ValueError(f"arrays: y_{name} has {len(y)} rows; expected one for each of {len(x)} rows of x_{name}.")
+    splits = own.completed("arrays", given)
+    x = torch.cat([x.flatten() for x, _ in splits.values()])
+    missing = x.is_floating_point() and bool(x.isnan().any())
+    kind = "real" if missing else kind_of(x)
+    kind = "counts" if kind == "levels" and not is_shown(given["train"][0].shape[1:]) else kind
+    view = View(kind=kind, data_name="arrays", missing=missing)
+    return Data(
+        name="arrays",
+        **{name: Split(x, y, name, view) for name, (x, y) in splits.items()},
+        kind=view.kind,
+        x_shape=splits["train"][0].shape[1:],
+        binarization="none",
+        dequantization=False,
+        levels=None,
+        seed=0,
+        reference="arrays in memory, as they are",
+        source=MEMORY,
+        sha256={name: digest_of(x, y) for name, (x, y) in splits.items()},
+        missing=missing,
+    )
+
+
+def _numbers(given: Any, name: str) -> Tensor:
+    """A tensor as it is, and other numbers as torch's default floats; y of whole numbers stays so."""
+    if isinstance(given, Tensor):
+        found = given.detach().cpu()
+    else:
+        found = tensor_of(given)
+        whole = name.startswith("y") and not found.is_floating_point()
+        found = found.long() if whole else found.to(torch.get_default_dtype())
+    if found.dim() == 0 or len(found) == 0:
+        raise ValueError(f"arrays: {name} holds no rows; expected data (N, ...).")
+    return found
 
 
 def as_split(given: Any, y: Tensor | None, kinds: Sequence[str], standardized: bool = False) -> Split:
