@@ -139,6 +139,7 @@ SAME = {
     "closed form": (gaussian, TraceMeanField_ELBO, ELBO()),
     "closed form in two plates": (in_two_plates, TraceMeanField_ELBO, ELBO()),
     "at the draws": (without_closed_form, Trace_ELBO, ELBO()),
+    "at the draws in two plates": (in_two_plates, Trace_ELBO, IWAE(1)),
 }
 
 
@@ -241,6 +242,35 @@ def test_particles_along_the_batch_have_the_gradient_of_those_in_front(build, ob
     assert along == pytest.approx(front, rel=1e-4)
     for a, b in zip(mine, theirs, strict=True):
         assert torch.allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("objective", WEIGHED, ids=str)
+def test_where_the_plate_over_the_data_is_does_not_matter(objective):
+    encoder, decoder = modules = networks()
+
+    def at(dim, program):
+        def run(x):
+            mean, log_sd = encoder(x).chunk(2, -1)
+            with pyro.plate("rows", len(x), dim=dim):
+                wide = (lambda t: t.unsqueeze(1)) if dim == -2 else (lambda t: t)
+                if program == "guide":
+                    pyro.sample("z", dist.Normal(wide(mean), wide(log_sd.exp())).to_event(1))
+                else:
+                    z = pyro.sample("z", dist.Normal(torch.zeros_like(wide(mean)), 1.0).to_event(1))
+                    pyro.sample("x", dist.Normal(decoder(z), 0.7).to_event(1), obs=wide(x))
+
+        return run
+
+    x, found = data(), []
+    for dim in (-1, -2):
+        program = met(at(dim, "model"), at(dim, "guide"), x)
+        for m in modules:
+            m.zero_grad()
+        torch.manual_seed(5)
+        objective.terms(program, Batch(x))["loss"].backward()
+        found.append(gradients(modules))
+    for a, b in zip(*found, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_particles_of_discrete_latents_along_the_batch_have_the_gradient_of_those_in_front():
@@ -655,6 +685,26 @@ def test_arrays_are_floats_and_counts_are_not_guessed_at():
     assert (run.data.kind, len(run.data.test), len(run.data.valid)) == ("counts", 7, N // 10)
     with pytest.raises(ValueError, match="did you mean"):
         fit((model, guide), {"x_trian": x}, **QUIET)
+
+
+def test_whole_numbers_of_pictures_are_read_as_they_are_and_not_binarized():
+    seen = []
+
+    def model(x):
+        seen.append(x.flatten(1).max())
+        with pyro.plate("rows", len(x)):
+            z = pyro.sample("z", dist.Normal(x.new_zeros(()), 1.0))
+            pyro.sample("x", dist.Poisson(z.exp().view(-1, 1, 1, 1).expand_as(x)).to_event(3), obs=x)
+
+    def guide(x):
+        with pyro.plate("rows", len(x)):
+            pyro.sample("z", dist.Normal(pyro.param("mean", torch.zeros(())).expand(len(x)), 1.0))
+
+    x = np.full((N, 1, 4, 4), 5)
+    run = fit((model, guide), x, **QUIET)
+    assert run.data.kind == "levels"
+    log_evidence((model, guide), x[:4], IWAE(5))
+    assert set(map(float, seen)) == {5.0}
 
 
 def test_a_data_set_of_the_house_is_taken_as_it_is():

@@ -123,10 +123,11 @@ def _leaves(sites: Iterable[Site]) -> Iterator[Tensor]:
         except (NotImplementedError, ValueError):
             continue  # it has none, or none there
     yield from (t for t in outputs if t.requires_grad and t.grad_fn is None)
-    nodes, seen = [t.grad_fn for t in outputs if t.grad_fn is not None], set()
+    nodes: list[Any] = [t.grad_fn for t in outputs]
+    seen: set[Any] = {None}
     while nodes:
         node = nodes.pop()
-        if node is None or node in seen:
+        if node in seen:
             continue
         seen.add(node)
         if (leaf := getattr(node, "variable", None)) is not None:

@@ -86,7 +86,7 @@ def taken(pair: Any, x: Any, y: Any = None) -> tuple[Model, Tensor, Tensor | Non
     split = x if isinstance(x, Split) else None
     # a program of one's own may well observe counts
     if split is None and not (isinstance(x, Tensor) and (x.is_floating_point() or model is not pair)):
-        split = as_split(x, y, model.kinds, model.standardized)
+        split = as_split(x, y, model.kinds, model.standardized, model.as_they_are)
     if split is not None:
         x, y = split.x, model.condition_for(split.y) if y is None else y
     told = None if y is None else torch.as_tensor(y)

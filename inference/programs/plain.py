@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pyrogen.base import Model, Objective, Pair
 from pyrogen.inference.programs.behind import asks_for_y, attribute, find_behind, lending, owners
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.inference.programs.record import PlainFunction, record
+from pyrogen.inference.programs.record import PlainFunction
 from pyrogen.kinds import PLAIN
 from pyrogen.registry import choices, make
 
@@ -45,6 +45,7 @@ class Program(Pair):
         super().__init__()
         self.functions = model, guide
         self.asks = tuple(asks_for_y(f) for f in self.functions)
+        self.kinds = (*PLAIN, *(kind for kind in choices("kind") if kind not in PLAIN))  # what x is the functions say
         self.home: tuple[Program, ...] = ()  # whose modules the functions run, of a copy; no module of this one
         self.parts = nn.ModuleDict(owners(self.functions))
         self.stored = nn.ParameterDict()
@@ -52,13 +53,8 @@ class Program(Pair):
         self.constraints: dict[str, Any] = {}
         self.asked: frozenset[str] | None = None  # None: nothing is known of what they learn
 
-    @property
-    def kinds(self) -> tuple[str, ...]:  # type: ignore[override]
-        """All: what x is the functions say themselves."""
-        return (*PLAIN, *(kind for kind in choices("kind") if kind not in PLAIN))
-
     @cached_property
-    def objective(self) -> Objective:
+    def objective(self) -> Objective:  # type: ignore[override]
         """The ELBO."""
         found: Objective = make("objective", "ELBO")
         return found
@@ -87,14 +83,14 @@ class Program(Pair):
         )
 
     def check(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse what is no data at all, and once it has met data, what its likelihood cannot have made.
+        """Refuse what is no data at all, and once it has met data, what the functions cannot score.
 
         Shapes, and what they mask, are the functions' own business.
 
         Raises:
-            ValueError: no data, no y where a function takes it, or data outside the support.
+            ValueError: no data, no y where a function takes it, or data outside the support, say.
         """
-        from pyrogen.inference.programs.checks import need_support  # which knows this class
+        from pyrogen.inference.programs.checks import tried  # which knows this class
 
         if not isinstance(x, Tensor) or x.dim() == 0 or x.shape[0] == 0:
             raise ValueError("expected a tensor of data with at least one row.")
@@ -103,10 +99,7 @@ class Program(Pair):
             return
         with evaluating(self), seeded(0, self.device):
             for rows in torch.arange(len(x)).split(TOGETHER):
-                some, told = (None if t is None else t[rows].to(self.device) for t in (x, y))
-                drawn = record(self.guide, some, told)
-                values = {name: site["value"] for name, site in drawn.items() if not site["is_observed"]}
-                need_support(record(self.model, some, told, values, guarded=True))
+                tried(self, x[rows].to(self.device), None if y is None else y[rows].to(self.device))
 
     def meet(self, x: Tensor, y: Tensor | None = None) -> None:
         """Find what the functions learn, by running them on some data, and refuse what cannot be trained datum by datum.
@@ -118,6 +111,7 @@ class Program(Pair):
         from pyrogen.inference.programs.checks import check_programs, tried
 
         self._need_y(y)
+        self.to(x.device)
         head, told = x[:TRIED], None if y is None else y[:TRIED]
         if self.asked is None:
             with torch.enable_grad(), seeded(0, x.device):
@@ -132,8 +126,8 @@ class Program(Pair):
                 self.stored[here] = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor.detach())
             pyro.get_param_store().set_state(self._entries())
             self.asked = found.asked
+            self.to(x.device)
         self.x_shape = x.shape[1:]
-        self.to(x.device)
         with evaluating(self), seeded(0, x.device):
             checked = check_programs(self, head, told)
             guided, _ = tried(self, head, told)

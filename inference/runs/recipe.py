@@ -87,8 +87,9 @@ def load_run(
     source: Data | Callable[[], Data] = functools.partial(data_of, folder)
     if isinstance(model, tuple):
         model = as_pair(model)
-        source = data_of(folder) if data is None else as_data(data, model.kinds, model.as_they_are)
-        model.meet(*told(model, source.train.take(TRIED)))
+        # what functions learn is known when they have met data
+        data = data_of(folder) if data is None else as_data(data, model.kinds, model.as_they_are)
+        model.meet(*told(model, data.train.take(TRIED)))
     trained = storage.load(folder, model, weights)
     if data is not None:
         source = as_data(data, trained.kinds, trained.as_they_are)

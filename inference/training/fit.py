@@ -91,7 +91,7 @@ def fit(
         batch_size: data a step, or by stage; by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32, and so do flows and
-            Boltzmann machines, which are densities.
+            Boltzmann machines, which are densities, and what plain functions run.
         seed: of order, noise and draws; the global generator is left as it was. Fits in several threads of one process wait
             for one another, see :data:`pyrogen.seeds.ALONE`.
         folder: where to write config, metrics, checkpoints and weights. Functions and networks of your own are not written,
@@ -169,10 +169,10 @@ def fit(
             **{k: v for k, v in asked.items() if k not in OF_THIS_CALL},
             "device": where.type,
         }
-        model.to(where)
         head = data.train.take(TRIED).to(where)
         model.meet(head.x, head.y)
         _check_data(model, data, validate)
+        model.to(where)
         model.standardized = data.standardize
         with seeded(settings["seed"], where), _by(model, goal):  # an objective may bring networks
             stages = model.stages()

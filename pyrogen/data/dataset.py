@@ -447,7 +447,7 @@ def _source(name: str | Path, path: Path | None, wishes: Wishes) -> Source:
 def _fits(raw: np.ndarray, x_shape: torch.Size) -> bool:
     """Whether rows have this shape, a channel of 1 left out or not."""
     shape = raw.shape[1:]
-    return raw.size > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[0] == 1 else tuple(x_shape))
+    return raw.size > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[:1] == (1,) else tuple(x_shape))
 
 
 def digest_of(x: Tensor | np.ndarray, y: Tensor | None) -> str:

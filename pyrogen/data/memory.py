@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import arrays as own
 from pyrogen.data.dataset import MEMORY, Data, Wishes, digest_of, load, prepare
-from pyrogen.data.given import Given, array_of, tensor_of, x_and_y
+from pyrogen.data.given import array_of, tensor_of, x_and_y
 from pyrogen.data.resize import resize
 from pyrogen.data.source import SPLITS, tenths
 from pyrogen.data.split import Split, draw_split
@@ -118,30 +118,36 @@ def _as_they_are(named: Mapping[str, Any]) -> Data:
     for name in SPLITS:
         x, y = named.get(f"x_{name}"), named.get(f"y_{name}")
         if x is not None or name == "train":
-            held = Given(x, None) if isinstance(x, Tensor) else x_and_y(x)
-            told = held.y if y is None else y
-            given[name] = _numbers(held.x, f"x_{name}"), None if told is None else _numbers(told, f"y_{name}")
-    for name, (x, y) in given.items():
-        if y is not None and len(y) != len(x):
-            raise ValueError(f"arrays: y_{name} has {len(y)} rows; expected one for each of {len(x)} rows of x_{name}.")
+            if not isinstance(x, Tensor):
+                x, inner, _ = x_and_y(x)
+                y = inner if y is None else y
+            given[name] = _numbers(x, f"x_{name}"), None if y is None else _numbers(y, f"y_{name}")
+    for name, (data, told) in given.items():
+        if told is not None and len(told) != len(data):
+            raise ValueError(
+                f"arrays: y_{name} has {len(told)} rows; expected one for each of {len(data)} rows of x_{name}."
+            )
     splits = own.completed("arrays", given)
-    x = torch.cat([x.flatten() for x, _ in splits.values()])
-    missing = x.is_floating_point() and bool(x.isnan().any())
-    kind = "real" if missing else kind_of(x)
+    values = torch.cat([data.flatten() for data, _ in splits.values()])
+    missing = values.is_floating_point() and bool(values.isnan().any())
+    kind = "real" if missing else kind_of(values)
     kind = "counts" if kind == "levels" and not is_shown(given["train"][0].shape[1:]) else kind
     view = View(kind=kind, data_name="arrays", missing=missing)
+    train, valid, test = (Split(*splits[name], name, view) for name in SPLITS)
     return Data(
         name="arrays",
-        **{name: Split(x, y, name, view) for name, (x, y) in splits.items()},
+        train=train,
+        valid=valid,
+        test=test,
         kind=view.kind,
-        x_shape=splits["train"][0].shape[1:],
+        x_shape=train.x_shape,
         binarization="none",
         dequantization=False,
         levels=None,
         seed=0,
         reference="arrays in memory, as they are",
         source=MEMORY,
-        sha256={name: digest_of(x, y) for name, (x, y) in splits.items()},
+        sha256={name: digest_of(*splits[name]) for name in SPLITS},
         missing=missing,
     )
 
@@ -150,6 +156,7 @@ def _numbers(given: Any, name: str) -> Tensor:
     """A tensor as it is, and other numbers as torch's default floats; y of whole numbers stays so."""
     if isinstance(given, Tensor):
         found = given.detach().cpu()
+        found = found.float() if found.dtype in (torch.bfloat16, torch.float16) else found
     else:
         found = tensor_of(given)
         whole = name.startswith("y") and not found.is_floating_point()
@@ -159,8 +166,12 @@ def _numbers(given: Any, name: str) -> Tensor:
     return found
 
 
-def as_split(given: Any, y: Tensor | None, kinds: Sequence[str], standardized: bool = False) -> Split:
+def as_split(
+    given: Any, y: Tensor | None, kinds: Sequence[str], standardized: bool = False, as_they_are: bool = False
+) -> Split:
     """Data in memory as they are to be scored: numbers as they are, whole numbers of images as the first of ``kinds``.
+
+    Where they are told ``as_they_are``, whole numbers of images are too, as in :func:`as_data`.
 
     Raises:
         ValueError: they are no data, or none of such a kind, or an array of raw values, where what is read is standardized.
@@ -173,6 +184,8 @@ def as_split(given: Any, y: Tensor | None, kinds: Sequence[str], standardized: b
     x, inner, _ = x_and_y(given)
     told = inner if y is None else y
     labels = None if told is None else tensor_of(told)
+    if as_they_are:
+        return Split(_numbers(x, "x"), labels, "own")
     if x.dtype.kind not in "biu" or x.size == 0 or x.max() <= 1 or {"levels", "counts", "tokens"} & set(kinds[:1]):
         return Split(torch.from_numpy(x.astype(np.float32)), labels, "own")
     found = {"x_train": x, "x_valid": x[:1], "x_test": x[:1]}
