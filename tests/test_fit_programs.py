@@ -426,8 +426,8 @@ def test_looking_at_programs_moves_no_statistics_and_no_modes():
 
 
 def test_a_copy_has_weights_of_its_own():
-    for build in (unknown_to_pyro, pyro_modules, methods):
-        model, guide, _ = build()
+    for build in (unknown_to_pyro, pyro_modules, methods, with_stored):
+        model, guide = build()[:2]
         program = met(model, guide, data())
         copied = copy.deepcopy(program)
         with torch.no_grad():
@@ -606,6 +606,8 @@ def test_functions_of_x_and_y_are_told_y_in_training_and_in_judgement():
     assert np.isfinite(found["log_evidence"]).all()
     with pytest.raises(ValueError, match=r"takes \(x, y\), and got no y"):
         fit(regressed(), data(), **QUIET)
+    with pytest.raises(ValueError, match="does not say of what shape it is"):
+        fit(regressed(), (data() + y, y), "Adversarial", **QUIET)
 
 
 def test_functions_of_x_alone_are_not_told_labels():
