@@ -525,6 +525,7 @@ REFUSED = {
     "not reached": (_headed, r"does not reach the parameter 'parts.Headed.head.weight'"),
     "autoguide": (lambda: (lambda m: (m, autoguide.AutoNormal(m)))(gaussian()[0]), "AutoNormal: its parameters"),
     "nothing to learn": (lambda: _plated(lambda x: pyro.plate("rows", len(x))), "owns no parameters"),
+    "nothing observed": (lambda: (lambda x: None, lambda x: None), "the model observes nothing"),
     "no pair": (lambda: "vae", r"a tuple \(model, guide\) of Pyro functions; got str"),
 }
 
