@@ -165,6 +165,8 @@ class Model(nn.Module, ABC):
     kinds: tuple[str, ...] = PLAIN
     missing: bool = False
     """Whether NaN in x stands for what was not observed."""
+    as_they_are: bool = False
+    """Whether data in memory are told to it as they are; most models have them read as data of one of their kinds."""
     condition: Condition | None = None
     """What y is; None where the model does not look at it."""
     objective: Objective
@@ -199,6 +201,13 @@ class Model(nn.Module, ABC):
     def stages(self) -> Sequence[Stage]:
         """The games that training plays one after the other; by default the one of the model's own objective."""
         return [Stage(self.objective.players(self))]
+
+    def meet(self, x: Tensor, y: Tensor | None = None) -> None:
+        """What a model has to see of data before it is known what can be trained, on their device; by default nothing.
+
+        Raises:
+            ValueError: it cannot be trained on them.
+        """
 
     @property
     def needs_training_data(self) -> bool:
@@ -597,11 +606,12 @@ class Pair(Model, ABC):
 
     Both begin by :func:`announce`, use ``to_event`` for every dimension but the batch, and leave the global parameter
     store empty, so that stock Pyro trains, conditions and predicts with them. ``vectorized`` pairs accept particles as
-    leading dimensions of their latents. The guide of ``certain`` pairs has one state of the latents for a datum, so that a
-    single draw says of log p(x) what many would.
+    leading dimensions of their latents; of others ``plate`` says what the plate is called. The guide of ``certain`` pairs has
+    one state of the latents for a datum, so that a single draw says of log p(x) what many would.
     """
 
     vectorized: bool = True
+    plate: str = "datum"
     certain: bool = False
 
     @abstractmethod

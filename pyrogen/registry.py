@@ -60,7 +60,12 @@ def entry(
         implicit: whether the default objective is one that fits what a model makes alone, as a game does, though the model
             is one with a density.
     """
-    details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
+    details: dict[str, Any] = {
+        "reference": reference,
+        "data": data,
+        "recipe": dict(recipe or {}),
+        "claims": tuple(claims),
+    }
     details |= {"fixes": dict(fixes or {}), "settles": tuple(settles), "implicit": implicit}
 
     def register(function: F) -> F:
@@ -114,7 +119,12 @@ def variant(
     build.__module__ = sys._getframe(1).f_globals.get("__name__", "__main__")
     _, heading, arguments = inspect.cleandoc(base.__doc__ or "").partition("Args:")
     build.__doc__ = f"{says}\n\n{heading}{arguments}".rstrip()
-    details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
+    details: dict[str, Any] = {
+        "reference": reference,
+        "data": data,
+        "recipe": dict(recipe or {}),
+        "claims": tuple(claims),
+    }
     return _register(name, build, {**details, "of": of, "says": says, "defaults": dict(defaults)})
 
 

@@ -173,6 +173,11 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     folder = Path(folder)
     if weights not in SAVED:
         raise unknown("kind of weights", weights, SAVED)
+    if model is not None and not isinstance(model, Model):
+        raise ValueError(
+            f"model= takes an equal model, and got {type(model).__name__}; of a tuple (model, guide) of plain Pyro functions "
+            "load_run(folder, model=(model, guide), data=data) reads the weights."
+        )
     config = read_config(folder)
     rebuilt = _rebuild(config["model"], folder) if model is None else model
     path, saved = _read_weights(folder, weights)
@@ -250,7 +255,8 @@ def _rebuild(origin: Mapping[str, Any], folder: Path) -> Model:
     arguments = origin.get("arguments")
     if not isinstance(origin.get("entry"), str) or not isinstance(arguments, dict):
         raise ValueError(
-            f"{folder} holds a model that was made in Python; build an equal one and call load(folder, model=...)."
+            f"{folder} holds a model that was made in Python; build an equal one and call load(folder, model=...), or of "
+            "plain Pyro functions load_run(folder, model=(model, guide), data=data)."
         )
     if own := own_networks(arguments):
         raise ValueError(

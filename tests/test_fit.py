@@ -292,11 +292,6 @@ def test_without_a_time_there_is_a_checkpoint_at_the_end_alone(digits, tmp_path,
     assert len(written[None]) == 1 < len(written[0.0])
 
 
-def test_plain_functions_are_sent_to_pyro(digits):
-    with pytest.raises(ValueError, match=r"pyro\.infer\.SVI"):
-        fit((lambda x: None, lambda x: None), digits)
-
-
 def test_batches_are_tensors_only():
     batch = pyrogen.data.load("digits").train.batch(torch.arange(3))
     assert isinstance(batch, Batch)

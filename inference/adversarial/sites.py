@@ -182,8 +182,17 @@ def as_read(model: Model, sites: Sites) -> Sites:
 
 
 def trial_batch(model: Model) -> Batch:
-    """Two data, all zeros, of the shapes that a model takes: to see of what shapes its sites are."""
+    """Two data, all zeros, of the shapes that a model takes: to see of what shapes its sites are.
+
+    Raises:
+        ValueError: it has to be told y, and does not say what y is, as plain functions do not.
+    """
     condition, device = model.condition, model.device
+    if condition is None and model.is_told:
+        raise ValueError(
+            f"{type(model).__name__} is told y, and does not say of what shape it is, which a game has to know; train it by "
+            "ELBO()."
+        )
     x = torch.zeros(2, *model.x_shape, device=device)
     if condition is None or condition.optional:
         return Batch(x)

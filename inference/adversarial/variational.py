@@ -15,6 +15,7 @@ from pyrogen.inference.adversarial.penalties import Sites
 from pyrogen.inference.adversarial.sites import SiteCritic, as_read, need_proper, trial_batch
 from pyrogen.inference.objectives.penalized import differentiable
 from pyrogen.inference.programs.contexts import standing_still
+from pyrogen.inference.programs.particles import per_datum
 from pyrogen.inference.programs.record import latents, log_prob, record
 from pyrogen.nets.critics import CriticNet
 from pyrogen.optim import Adam, Optim
@@ -78,9 +79,8 @@ class AVB(Objective):
         def bound(batch: Batch) -> Mapping[str, Tensor]:
             z = _drawn(model, batch)
             scored = record(model.model, batch.x, batch.y, z)
-            reconstruction = sum(
-                (log_prob(site) for site in scored.values() if site["is_observed"]), batch.x.new_zeros(len(batch.x))
-            )
+            observed = [per_datum(log_prob(site), site, model, None) for site in scored.values() if site["is_observed"]]
+            reconstruction = sum(observed, batch.x.new_zeros(len(batch.x)))
             kl = critic({**as_read(model, _given(batch)), **z})
             parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()}
             return {"loss": (kl - reconstruction).mean(), **parts}

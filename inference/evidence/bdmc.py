@@ -22,7 +22,7 @@ from pyrogen.inference.evidence.annealing import (
 )
 from pyrogen.inference.evidence.estimator import Estimates
 from pyrogen.inference.evidence.latent_space import Init, LatentSpace
-from pyrogen.inference.evidence.weights import run
+from pyrogen.inference.programs.particles import run
 from pyrogen.inference.programs.record import Site
 from pyrogen.registry import choice
 

@@ -12,10 +12,11 @@ from torch import Tensor
 from pyrogen.base import Model, Pair
 from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.request import instead
-from pyrogen.inference.evidence.weights import run, total_log_prob
+from pyrogen.inference.evidence.weights import total_log_prob
 from pyrogen.inference.programs.checks import check_programs, need_support
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.enumeration import JointStates, joint_states
+from pyrogen.inference.programs.particles import run
 from pyrogen.inference.programs.plain import without_guide
 from pyrogen.registry import choice
 

@@ -20,7 +20,7 @@ from pyrogen.inference.evidence.ais import AIS
 from pyrogen.inference.evidence.estimator import log_evidence
 from pyrogen.inference.evidence.rules import from_guide
 from pyrogen.inference.evidence.weights import Weighable
-from pyrogen.inference.programs.plain import as_pair
+from pyrogen.inference.programs.plain import as_model
 
 CHAINS = AIS(temperatures=100, leapfrogs=3, doubling=False)
 MOST, SHARE = 8, 40  # data that are checked: one of so many
@@ -91,7 +91,7 @@ def check_guide(
 
 def _rows(pair: Model | Weighable, x: Any, y: Tensor | None, rows: np.ndarray, count: int) -> tuple[Any, Tensor | None]:
     """Some of the data, and their conditions where they were given apart."""
-    model = pair if isinstance(pair, Model) else as_pair(pair)
+    model = as_model(pair)
     whole = x if isinstance(x, Split | Tensor) else as_split(x, y, model)
     if len(whole) != count:
         raise ValueError(f"check_guide was given {len(whole)} data, and the estimate is of {count}; give the same x.")

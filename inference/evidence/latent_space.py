@@ -17,10 +17,11 @@ from pyrogen.base import Model, Pair
 from pyrogen.distributions.finite import is_discrete
 from pyrogen.inference.evidence.placing import Placed, Spot
 from pyrogen.inference.evidence.request import instead
-from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK, per_datum, run
+from pyrogen.inference.evidence.weights import DATA_BLOCK, SAMPLE_BLOCK
 from pyrogen.inference.programs.checks import Checked, check_programs, need_support, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
 from pyrogen.inference.programs.enumeration import JointStates, joint_states
+from pyrogen.inference.programs.particles import per_datum, run
 from pyrogen.inference.programs.plain import Program, without_guide
 from pyrogen.inference.programs.record import (
     Site,
@@ -240,7 +241,7 @@ class LatentSpace:
         return log_q.flatten(2).sum(2).double() if log_q.dim() > 2 else log_q.double()
 
     def _sum(self, terms: dict[str, tuple[Tensor, Site]], n: int) -> Tensor:
-        parts = [per_datum(value, site, self.pair, n, self.data, self.plate) for value, site in terms.values()]
+        parts = [per_datum(value, site, self.pair, n, self.plate).double() for value, site in terms.values()]
         return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
 
     def _pack(self, sites: dict[str, Site], n: int) -> Tensor:

@@ -18,6 +18,7 @@ from pyrogen.inference.programs.checks import check_programs, need_support, plat
 from pyrogen.inference.programs.contexts import evaluating, seeded
 from pyrogen.inference.programs.door import taken, verb
 from pyrogen.inference.programs.lengths import by_length, cut
+from pyrogen.inference.programs.particles import per_datum, run
 from pyrogen.inference.programs.plain import as_pair
 from pyrogen.inference.programs.record import (
     Site,
@@ -28,8 +29,6 @@ from pyrogen.inference.programs.record import (
     latents,
     log_prob,
     outside,
-    particles,
-    record,
 )
 from pyrogen.inference.replay.often import Recorded
 from pyrogen.memory import enough_memory
@@ -283,39 +282,15 @@ def _cut(blocks: list[tuple[Tensor, int]], start: int, stop: int, data: int, pai
     return whole.narrow(dim, start * stride, (stop - start) * stride)
 
 
-def run(
-    program: Callable[..., object],
-    pair: Pair,
-    x: Tensor,
-    y: Tensor | None,
-    n: int,
-    values: dict[str, Tensor] | None = None,
-) -> dict[str, Site]:
-    """The sites of a program with ``n`` particles: in front of the batch where it is vectorized, else along it."""
-    if pair.vectorized:
-        with particles(n):
-            return record(program, x, y, values, guarded=True)
-    tiled = [None if t is None else t.repeat(n, *[1] * (t.dim() - 1)) for t in (x, y)]
-    return record(program, tiled[0], tiled[1], values, guarded=True)  # type: ignore[arg-type]
-
-
 def total_log_prob(sites: dict[str, Site], pair: Pair, n: int, data: int, plate: str) -> Tensor:
     """The sum of all sites' log densities, ``(n, data)`` in float64; −inf where a given value is outside a support."""
     total = torch.zeros((), dtype=torch.float64)
     for site in sites.values():
-        value = per_datum(log_prob(site), site, pair, n, data, plate)
-        total = total.to(value.device) + value
+        value = per_datum(log_prob(site), site, pair, n, plate)
+        total = total.to(value.device) + value.double()
     total = total.expand(n, data)
     for site in sites.values():
         lost = outside(site)
         if lost is not None:
-            total = total.masked_fill(per_datum(lost, site, pair, n, data, plate) > 0, -torch.inf)
+            total = total.masked_fill(per_datum(lost, site, pair, n, plate) > 0, -torch.inf)
     return total
-
-
-def per_datum(value: Tensor, site: Site, pair: Pair, n: int, data: int, plate: str) -> Tensor:
-    """What a site has over its batch shape, summed to ``(n, data)`` (or what broadcasts to it) in float64."""
-    if not pair.vectorized:
-        value = value.movedim(plate_dim(site, plate), 0).flatten(1).sum(1) if value.dim() > 1 else value
-        value = value.unflatten(0, (n, data))
-    return value.double()

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from pyrogen.inference.evidence.latent_space import LatentSpace
-from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, per_datum, run
+from pyrogen.inference.evidence.weights import SAMPLE_BLOCK
 from pyrogen.inference.programs.checks import plate_dim
+from pyrogen.inference.programs.particles import per_datum, run
 from pyrogen.inference.programs.record import Site, is_point, latent_sites, log_density
 
 PRIOR, ENCODER, STATES, PREDICTION = range(100, 104)  # places of the random draws, none of them one of the chains'
@@ -49,7 +50,7 @@ def named(space: LatentSpace, z: Tensor, predicting: np.ndarray) -> tuple[Values
         with space.seeded(PREDICTION, i):
             made = {name: site["fn"].sample() for name, site in seen.items()}
         n = len(part)
-        likelihoods = {k: per_datum(log_density(s), s, space.pair, n, space.data, space.plate) for k, s in seen.items()}
+        likelihoods = {k: per_datum(log_density(s), s, space.pair, n, space.plate).double() for k, s in seen.items()}
         parts[0].append({k: _apart(s, s["value"], space, n) for k, s in latent_sites(sites).items()})
         parts[1].append({k: v.expand(n, space.data).cpu().numpy() for k, v in likelihoods.items()})
         parts[2].append({k: _apart(seen[k], value, space, n)[predicted] for k, value in made.items()})

@@ -18,11 +18,12 @@ from pyrogen.base import Model, Pair
 from pyrogen.distributions.finite import is_discrete
 from pyrogen.inference.evidence.bdmc import simulated
 from pyrogen.inference.evidence.latent_space import DATUM_BLOCK
-from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable, run, total_log_prob
+from pyrogen.inference.evidence.weights import SAMPLE_BLOCK, Weighable, total_log_prob
 from pyrogen.inference.programs.checks import check_programs, plate_dim
 from pyrogen.inference.programs.contexts import evaluating, seeded, standing_still
 from pyrogen.inference.programs.door import taken
-from pyrogen.inference.programs.plain import Program, as_pair, without_guide
+from pyrogen.inference.programs.particles import run
+from pyrogen.inference.programs.plain import Program, as_model, without_guide
 from pyrogen.inference.programs.record import Site, lacks_density, latent_sites, latents, record
 from pyrogen.inference.programs.supports import unwrap
 from pyrogen.seeds import derived
@@ -237,7 +238,7 @@ def joints(
     Raises:
         ValueError: it is no pair, its guide has no density (where asked), its prior is improper, or the data do not fit.
     """
-    model = pair if isinstance(pair, Model) else as_pair(pair)
+    model = as_model(pair)
     if not isinstance(model, Pair):
         raise ValueError(
             f"{type(model).__name__} is no (model, guide) pair, and has no p(x, z) to judge draws of z by."

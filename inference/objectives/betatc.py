@@ -12,6 +12,7 @@ from torch import Tensor
 from pyrogen.base import Batch, Pair
 from pyrogen.distributions.shaped import vectors_of
 from pyrogen.inference.objectives.weighted import PairObjective
+from pyrogen.inference.programs.particles import per_datum
 from pyrogen.inference.programs.record import Site, latents, log_prob, record
 from pyrogen.registry import choice
 
@@ -65,7 +66,8 @@ class BetaTC(PairObjective):
             "total_correlation": (log_aggregate - log_marginals).mean(),
             "dimension_wise_kl": (log_marginals - log_prior).mean(),
         }
-        reconstruction = torch.stack([log_prob(s).mean() for s in scored.values() if s["is_observed"]]).sum()
+        observed = [per_datum(log_prob(s), s, pair, None) for s in scored.values() if s["is_observed"]]
+        reconstruction = torch.stack([value.mean() for value in observed]).sum()
         weights = (self.alpha, self.beta, self.gamma)
         charged = sum(weight * part for weight, part in zip(weights, parts.values(), strict=True))
         shown = {"reconstruction": reconstruction, "kl": (log_q - log_prior).mean(), **parts}
@@ -76,7 +78,8 @@ def _one_vector(drawn: dict[str, Site]) -> tuple[str, Site]:
     if len(drawn) == 1:
         ((name, site),) = drawn.items()
         fn = vectors_of(site["fn"])
-        if isinstance(fn, Independent) and fn.has_rsample and not fn.base_dist.event_shape and len(fn.event_shape) == 1:
+        vector = len(fn.event_shape) == 1 == len(fn.batch_shape)
+        if isinstance(fn, Independent) and fn.has_rsample and not fn.base_dist.event_shape and vector:
             return name, site
     raise ValueError(
         "BetaTC compares the coordinates of one latent vector whose posterior has them independent and "

@@ -15,7 +15,8 @@ from pyrogen.inference.evidence.estimator import Estimates, Estimator
 from pyrogen.inference.evidence.importance import estimate_from_weights, mean_log_weight
 from pyrogen.inference.objectives import weighted
 from pyrogen.inference.objectives.weighted import PairObjective
-from pyrogen.inference.programs.record import Site, latents, log_prob, particles, record
+from pyrogen.inference.programs.particles import per_datum, run
+from pyrogen.inference.programs.record import Site, latents, log_prob
 from pyrogen.registry import choice
 
 
@@ -81,13 +82,13 @@ class ELBO(PairObjective, Estimator):
         return self._terms(pair, batch, self.beta)
 
     def _terms(self, pair: Pair, batch: Batch, weight: Tensor | float) -> dict[str, Tensor]:
-        with particles(None if self.num_samples == 1 else self.num_samples):
-            drawn = record(pair.guide, batch.x, batch.y)
-            scored = record(pair.model, batch.x, batch.y, latents(drawn))
-        observed = [log_prob(site) for site in scored.values() if site["is_observed"]]
+        n = None if self.num_samples == 1 else self.num_samples
+        drawn = run(pair.guide, pair, batch.x, batch.y, n, guarded=False)
+        scored = run(pair.model, pair, batch.x, batch.y, n, latents(drawn), guarded=False)
+        observed = [per_datum(log_prob(site), site, pair, n) for site in scored.values() if site["is_observed"]]
         reconstruction = torch.stack(observed).sum(0) if len(observed) > 1 else observed[0]
         by_score = _by_score(drawn)
-        each = divergences(drawn, scored)
+        each = {name: per_datum(value, drawn[name], pair, n) for name, value in divergences(drawn, scored).items()}
         kl = sum(each.values(), torch.zeros_like(reconstruction))
         # without latents the loss is all there is
         parts = {"reconstruction": reconstruction.detach().mean(), "kl": kl.detach().mean()} if each else {}
@@ -105,7 +106,7 @@ class ELBO(PairObjective, Estimator):
         signal = objective.detach()
         if self.num_samples > 1:
             signal = (signal - signal.mean(0)) * (self.num_samples / (self.num_samples - 1))
-        score = torch.stack([log_prob(drawn[name]) for name in by_score]).sum(0)
+        score = torch.stack([per_datum(log_prob(drawn[name]), drawn[name], pair, n) for name in by_score]).sum(0)
         surrogate = -(objective + score * signal).mean()
         return {"loss": weighted.report(-objective.mean(), surrogate), **parts}
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from pyrogen.base import Batch, Pair
 from pyrogen.inference.objectives.weighted import PairObjective, at_least_one
 from pyrogen.inference.programs.enumeration import JointStates, joint_states
-from pyrogen.inference.programs.record import Site, latents, log_prob, particles, record
+from pyrogen.inference.programs.particles import per_datum, run
+from pyrogen.inference.programs.record import Site, latents, log_prob
 from pyrogen.registry import choice
 
 
@@ -49,22 +50,28 @@ class EnumeratedELBO(PairObjective):
             ValueError: a guide without discrete latents, with too many states, or with continuous latents that are not
                 reparameterized.
         """
-        states = joint_states(pair.guide, pair, batch.x, batch.y)
+        states = joint_states(pair.guide, pair, batch.x, batch.y, None if pair.vectorized else pair.plate)
         self._check(states)
         repeats = self.num_samples if states.others else 1
         n = repeats * states.count
-        with particles(n):
-            drawn = record(pair.guide, batch.x, batch.y, states.values(0, n))
-            scored = record(pair.model, batch.x, batch.y, latents(drawn))
+        values = states.values(0, n) if pair.vectorized else states.along_batch(0, n, len(batch.x))
+        drawn = run(pair.guide, pair, batch.x, batch.y, n, values, guarded=False)
+        scored = run(pair.model, pair, batch.x, batch.y, n, latents(drawn), guarded=False)
+
+        def each(value: Tensor, site: Site) -> Tensor:
+            return per_datum(value, site, pair, n)
+
         for name in states.others:
             if not drawn[name]["fn"].has_rsample:
                 raise ValueError(
                     f"EnumeratedELBO differentiates through the draws of continuous latents, and the guide's {name!r} is not "
                     "reparameterized; train it by ELBO or VIMCO."
                 )
-        weight = torch.stack([_log_mass(drawn[name]) for name in states.supports]).sum(0).exp() / repeats
-        seen = torch.stack([log_prob(site) for site in scored.values() if site["is_observed"]]).sum(0)
-        cost = torch.stack([log_prob(drawn[name]) - log_prob(scored[name]) for name in latents(drawn)]).sum(0)
+        masses = [each(_log_mass(drawn[name]), drawn[name]) for name in states.supports]
+        weight = torch.stack(masses).sum(0).exp() / repeats
+        seen = torch.stack([each(log_prob(site), site) for site in scored.values() if site["is_observed"]]).sum(0)
+        costs = [each(log_prob(drawn[name]) - log_prob(scored[name]), drawn[name]) for name in latents(drawn)]
+        cost = torch.stack(costs).sum(0)
         reconstruction, kl = ((weight * part).sum(0).mean() for part in (seen, cost))
         return {"loss": kl - reconstruction, "reconstruction": reconstruction.detach(), "kl": kl.detach()}
 

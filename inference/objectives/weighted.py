@@ -22,7 +22,8 @@ from torch import Tensor
 
 from pyrogen.base import Batch, Objective, Pair, Player
 from pyrogen.inference.programs.contexts import standing_still
-from pyrogen.inference.programs.record import Site, has_density, latents, log_prob, particles, record
+from pyrogen.inference.programs.particles import over_batch, per_datum, run
+from pyrogen.inference.programs.record import Site, has_density, latent_sites, latents, log_prob
 
 
 class PairObjective(Objective):
@@ -72,11 +73,10 @@ def draw_through(pair: Pair, batch: Batch, k: int, name: str) -> Draws:
     Raises:
         ValueError: latents that are not reparameterized, whose gradient would be silently wrong, or a point mass.
     """
-    with particles(k):
-        drawn = record(pair.guide, batch.x, batch.y)
-        _need_reparameterized(drawn, name)
-        scored = record(pair.model, batch.x, batch.y, latents(drawn))
-    return Draws(_joint(scored, k, batch), _joint(drawn, k, batch))
+    drawn = run(pair.guide, pair, batch.x, batch.y, k, guarded=False)
+    _need_reparameterized(drawn, name)
+    scored = run(pair.model, pair, batch.x, batch.y, k, latents(drawn), guarded=False)
+    return Draws(_joint(scored, pair, k, batch), _joint(drawn, pair, k, batch))
 
 
 def draw_fixed(pair: Pair, batch: Batch, k: int, name: str) -> Draws:
@@ -85,11 +85,10 @@ def draw_fixed(pair: Pair, batch: Batch, k: int, name: str) -> Draws:
     Raises:
         ValueError: a guide with a point mass.
     """
-    with particles(k):
-        drawn = record(pair.guide, batch.x, batch.y, fixed=True)
-        _need_density(drawn, name)
-        scored = record(pair.model, batch.x, batch.y, latents(drawn))
-    return Draws(_joint(scored, k, batch), _joint(drawn, k, batch))
+    drawn = run(pair.guide, pair, batch.x, batch.y, k, fixed=True, guarded=False)
+    _need_density(drawn, name)
+    scored = run(pair.model, pair, batch.x, batch.y, k, latents(drawn), guarded=False)
+    return Draws(_joint(scored, pair, k, batch), _joint(drawn, pair, k, batch))
 
 
 def draw_apart(pair: Pair, batch: Batch, k: int, name: str, factor: Callable[[Tensor], Tensor] | None = None) -> Draws:
@@ -104,22 +103,22 @@ def draw_apart(pair: Pair, batch: Batch, k: int, name: str, factor: Callable[[Te
     """
     weights: list[Tensor] = []
 
-    def copy(value: Tensor) -> Tensor:
+    def copy(site: Site) -> Tensor:
+        value: Tensor = site["value"]
         if factor is None or not value.requires_grad:
             return value
         same = value.view_as(value)
-        same.register_hook(lambda g: g * weights[0].reshape(weights[0].shape + (1,) * (g.dim() - 2)))
+        same.register_hook(lambda g: g * over_batch(weights[0], site, pair))
         return same
 
-    with particles(k):
-        drawn = record(pair.guide, batch.x, batch.y)
-        _need_reparameterized(drawn, name)
-        values = {site: copy(value) for site, value in latents(drawn).items()}
-        with standing_still(pair.parameters(), pair.modules()):
-            again = record(pair.guide, batch.x, batch.y, values)
-        scored = record(pair.model, batch.x, batch.y, values)
-    draws = Draws(_joint(scored, k, batch), _joint(again, k, batch))
-    _need_steady(pair, _joint(drawn, k, batch), draws.log_q, name)
+    drawn = run(pair.guide, pair, batch.x, batch.y, k, guarded=False)
+    _need_reparameterized(drawn, name)
+    values = {latent: copy(site) for latent, site in latent_sites(drawn).items()}
+    with standing_still(pair.parameters(), pair.modules()):
+        again = run(pair.guide, pair, batch.x, batch.y, k, values, guarded=False)
+    scored = run(pair.model, pair, batch.x, batch.y, k, values, guarded=False)
+    draws = Draws(_joint(scored, pair, k, batch), _joint(again, pair, k, batch))
+    _need_steady(pair, _joint(drawn, pair, k, batch), draws.log_q, name)
     if factor is not None:
         weights.append(factor(draws.log_w.detach()))
     return draws
@@ -179,9 +178,9 @@ def _need_steady(pair: Pair, once: Tensor, again: Tensor, name: str) -> None:
     _steady.add(pair)
 
 
-def _joint(sites: Mapping[str, Site], k: int, batch: Batch) -> Tensor:
+def _joint(sites: Mapping[str, Site], pair: Pair, k: int, batch: Batch) -> Tensor:
     """The sum of all sites' log densities, ``(k, B)``; zeros where there is no site."""
     total = batch.x.new_zeros(k, len(batch.x))
     for site in sites.values():
-        total = total + log_prob(site)
+        total = total + per_datum(log_prob(site), site, pair, k)
     return total

@@ -50,12 +50,12 @@ def check_programs(pair: Pair, x: Tensor, y: Tensor | None = None) -> Checked:
             "up with, a set for each datum, and say nothing of other data, nor of the same in another order or number. Score "
             "without a guide by estimator=AIS(), or give a guide that computes its parameters from x."
         )
-    drawn, scored = _validated(pair, x, y)
+    drawn, scored = tried(pair, x, y)
     if not any(site["is_observed"] for site in scored.values()):
         raise ValueError("the model observes nothing: pass the data to a site by obs=x.")
     drawn = latent_sites(drawn)  # what a guide observes, a factor say, is part of no log q
     try:
-        _, twice = _validated(pair, torch.cat([x, x]), None if y is None else torch.cat([y, y]))
+        _, twice = tried(pair, torch.cat([x, x]), None if y is None else torch.cat([y, y]))
     except ValueError as error:
         raise ValueError(
             f"the programs run on {len(x)} data and not on the same twice ({first_line(error.__cause__ or error)}): a plate "
@@ -244,9 +244,14 @@ def _width(frame: Any, site: Site) -> int:
     return int(shape[frame.dim]) if len(shape) >= -frame.dim else 1
 
 
-def _validated(pair: Pair, x: Tensor, y: Tensor | None) -> tuple[dict[str, Site], dict[str, Site]]:
+def tried(pair: Pair, x: Tensor, y: Tensor | None) -> tuple[dict[str, Site], dict[str, Site]]:
+    """The sites of the guide and of the model, run on the data with all that Pyro looks at.
+
+    Raises:
+        ValueError: they cannot.
+    """
     try:
-        with torch.no_grad(), pyro.validation_enabled(True), warnings.catch_warnings():
+        with pyro.validation_enabled(True), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             drawn = record(pair.guide, x, y)
             scored = record(pair.model, x, y, latents(drawn), guarded=True)

@@ -17,7 +17,7 @@ from pyrogen.base import Model, Pair
 from pyrogen.data import Data, Split
 from pyrogen.data.given import tensor_of
 from pyrogen.data.memory import as_data, as_split
-from pyrogen.inference.programs.plain import as_pair
+from pyrogen.inference.programs.plain import as_model
 
 Judged = Model | Pair | tuple[Callable[..., object], Callable[..., object]]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,7 +51,7 @@ def _understood(name: str, value: Any, annotation: str, models: list[Model]) -> 
     if value is None and "None" in kinds:
         return value
     if "Data" in kinds:
-        return as_data(value, models[0].kinds if models else None)
+        return as_data(value, models[0].kinds, models[0].as_they_are) if models else as_data(value)
     if "Tensor" in annotation and isinstance(value, np.ndarray) and "ndarray" not in annotation:
         return tensor_of(value)
     if kinds in (["Model"], ["Model", "Tensor"]) and not isinstance(value, (Model, Tensor)[: len(kinds)]):
@@ -78,7 +78,7 @@ def taken(pair: Any, x: Any, y: Any = None) -> tuple[Model, Tensor, Tensor | Non
     Raises:
         ValueError: a whole data set, or data that the model cannot take.
     """
-    model: Model = pair if isinstance(pair, Model) else as_pair(pair)
+    model = as_model(pair)
     if isinstance(x, Data):
         raise ValueError(
             f"one split is judged at a time, and this got the whole data set {x.name!r}: pass data.test, say."

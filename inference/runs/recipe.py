@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from pyrogen import storage
-from pyrogen.base import Model
+from pyrogen.base import Model, told
 from pyrogen.data import Data, load
 from pyrogen.data.dataset import MEMORY, found_again
 from pyrogen.data.memory import as_data
 from pyrogen.files import first_line
+from pyrogen.inference.programs.plain import TRIED, as_pair
+from pyrogen.inference.programs.record import PlainFunction
 from pyrogen.inference.training.run import Run, read_history
 from pyrogen.kinds import IMAGE_KINDS, PLAIN
 
@@ -63,23 +65,35 @@ def data_of(folder: str | Path) -> Data:
     return data
 
 
-def load_run(folder: str | Path, model: Model | None = None, data: Any = None, weights: str = "last") -> Run:
+def load_run(
+    folder: str | Path,
+    model: Model | tuple[PlainFunction, PlainFunction] | None = None,
+    data: Any = None,
+    weights: str = "last",
+) -> Run:
     """A run read from its folder, with its metrics, and its data as soon as they are asked for.
 
     Args:
         folder: of the run.
-        model: needed only where the run's model was made with networks of your own: an equal one, to be filled.
+        model: needed only where the run's model was made with networks of your own: an equal one, to be filled; or where it
+            was a tuple ``(model, guide)`` of plain Pyro functions: the same.
         data: needed only where the run was trained on arrays: the same ones, as :func:`~pyrogen.inference.fit` takes them.
         weights: "last", "best" or "ema", as in :func:`pyrogen.load`.
 
     Raises:
         ValueError: the folder is no run's, or is damaged, or the data are others than those that it was trained on.
     """
-    config, trained = storage.read_config(folder), storage.load(folder, model, weights)
+    config = storage.read_config(folder)
     section, settings = config.get("data"), config.get("fit")
     source: Data | Callable[[], Data] = functools.partial(data_of, folder)
+    if isinstance(model, tuple):
+        model = as_pair(model)
+        # what functions learn is known when they have met data
+        data = data_of(folder) if data is None else as_data(data, model.kinds, model.as_they_are)
+        model.meet(*told(model, data.train.take(TRIED)))
+    trained = storage.load(folder, model, weights)
     if data is not None:
-        source = as_data(data, trained.kinds)
+        source = as_data(data, trained.kinds, trained.as_they_are)
         if isinstance(section, dict):
             _refuse_changed(folder, section, source)
     return Run(

@@ -20,6 +20,8 @@ from pyrogen.data import Data
 from pyrogen.data.memory import as_data
 from pyrogen.files import first_line
 from pyrogen.inference.programs.contexts import seeded
+from pyrogen.inference.programs.plain import TRIED, as_model
+from pyrogen.inference.programs.record import PlainFunction
 from pyrogen.inference.training import checkpoint
 from pyrogen.inference.training.processes import announced, is_first, world
 from pyrogen.inference.training.progress import display
@@ -37,7 +39,7 @@ OF_THIS_CALL = ("folder", "resume", "overwrite", "checkpoint_seconds", "tensorbo
 
 
 def fit(
-    model: Model,
+    model: Model | tuple[PlainFunction, PlainFunction],
     data: Any,
     objective: Objective | str | None = None,
     *,
@@ -70,10 +72,17 @@ def fit(
     ``epochs={"codes": 60, "prior": 200}``; the stages are those of ``model.stages()``, and every one must be named that has
     no value of its own.
 
+    Of a tuple ``(model, guide)`` of plain Pyro functions all modules that they run are trained, and what they have in Pyro's
+    parameter store, in place: ``requires_grad_(False)`` keeps one as it is. They are run on a few data first, and refused
+    where there is no loss for each datum: with a plate of a fixed size or a subsampled one, a latent outside the plate over
+    the data, or a scale.
+
     Args:
-        model: any model of the zoo; it is trained in place.
+        model: any model of the zoo, or a tuple ``(model, guide)`` of plain Pyro functions, called as ``model(x)`` or
+            ``model(x, y)``; it is trained in place, and such functions by :class:`~pyrogen.inference.ELBO` by default.
         data: a data set, its name, or a path; or what :func:`pyrogen.data.from_arrays` takes: an array, a tensor, a
-            DataFrame, a torch Dataset, ``(x, y)``, or a mapping of ``x_train``, ``y_train`` ...
+            DataFrame, a torch Dataset, ``(x, y)``, or a mapping of ``x_train``, ``y_train`` ... Plain functions get tensors
+            as they are, and other numbers as floats, not standardized.
         objective: by default the model's own, in whose place it stands in the model's stages.
         epochs: passes over the data, in each stage that names no number of its own, or by stage; by default those of the
             recipe. 0: nothing is trained in any stage.
@@ -82,10 +91,12 @@ def fit(
         batch_size: data a step, or by stage; by default the recipe's.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         precision: of the networks, "32" or "bf16"; densities, penalties and sums stay in float32, and so do flows and
-            Boltzmann machines, which are densities.
+            Boltzmann machines, which are densities, and what plain functions run.
         seed: of order, noise and draws; the global generator is left as it was. Fits in several threads of one process wait
             for one another, see :data:`pyrogen.seeds.ALONE`.
-        folder: where to write config, metrics, checkpoints and weights.
+        folder: where to write config, metrics, checkpoints and weights. Functions and networks of your own are not written,
+            only their weights: with ``resume=True`` the same tuple goes on from them, and
+            ``pyrogen.load_run(folder, model=(model, guide), data=data)`` fills it.
         resume: go on where the run in ``folder`` stopped, to the same bits as if it had not; without a checkpoint start
             afresh, and leave a finished run as it is. ``epochs``, ``lr``, ``lr_milestones``, ``lr_decay`` and ``patience``
             may be others than before, also to extend a finished run from its last weights; the config says at which step.
@@ -120,10 +131,7 @@ def fit(
         FloatingPointError: a loss that is not finite; player, term, step and the last good checkpoint are named.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint.
     """
-    if not isinstance(model, Model):
-        raise ValueError(
-            f"fit trains models of the zoo; got {type(model).__name__}. Plain Pyro functions are trained by pyro.infer.SVI."
-        )
+    model = as_model(model)
     data = _data_for(model, data)
     given = {
         "epochs": epochs,
@@ -155,13 +163,15 @@ def fit(
         raise ValueError(
             f"{spelled(goal)} is a term beside others; train by a sum, as 'ELBO() + 0.1 * {spelled(goal)}'."
         )
-    _check_data(model, data, validate)
     with ALONE, _processes(device) as where:
         settings = {
             "objective": describe(goal),
             **{k: v for k, v in asked.items() if k not in OF_THIS_CALL},
             "device": where.type,
         }
+        head = data.train.take(TRIED).to(where)
+        model.meet(head.x, head.y)
+        _check_data(model, data, validate)
         model.to(where)
         model.standardized, model.columns = data.standardize, data.columns
         with seeded(settings["seed"], where), _by(model, goal):  # an objective may bring networks
@@ -208,7 +218,7 @@ def check_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def _data_for(model: Model, given: Any) -> Data:
     """The data as the model takes them; of those that can never be so, the sentence is the model's."""
     try:
-        return as_data(given, model.kinds)
+        return as_data(given, model.kinds, model.as_they_are)
     except ValueError:
         found = as_data(given)  # what no data set is, is refused as before
         if found.kind in model.kinds:

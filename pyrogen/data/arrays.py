@@ -67,7 +67,7 @@ def read(
         reference=reference,
         kinds=meaning.kinds,
         levels=meaning.levels,
-        splits=_completed(where, splits),
+        splits=completed(where, splits),
         own=True,
         class_names=labels.names,
         wished=meaning.wished,
@@ -180,7 +180,12 @@ def _tensor(values: np.ndarray, image: bool) -> Tensor:
     return x.unsqueeze(1) if x.dim() == 3 and image and _pictures(values) else x
 
 
-def _completed(where: str, splits: dict[str, tuple[Tensor, Tensor | None]]) -> dict[str, tuple[Tensor, Tensor | None]]:
+def completed(where: str, splits: dict[str, tuple[Tensor, Tensor | None]]) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """All three splits: of train a tenth each is cut for valid and test where they are missing.
+
+    Raises:
+        ValueError: train has too few rows.
+    """
     missing = [s for s in SPLITS if s not in splits]
     if not missing:
         return splits

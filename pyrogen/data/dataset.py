@@ -415,7 +415,7 @@ def prepare(source: Source, found: str, wishes: Wishes, scale: Scale | None = No
             f"{source.name!r} has data of shape {tuple(raw.shape[1:])}, which cannot be standardized as others of shape "
             f"{tuple(scale.mean.shape)}; name data of the same shape."
         )
-    sha256 = {split: _sha256(*values) for split, values in source.splits.items()}
+    sha256 = {split: digest_of(*values) for split, values in source.splits.items()}
     named = is_named(wishes.kind, wishes.binarization, wishes.dequantization)
     if guess := source.guess if named else view.guess:
         _say(source.name, guess, "" if named or not source.guess_of_kind else view.kind, tuple(sha256.items()))
@@ -511,10 +511,11 @@ def _source(name: str | Path, path: Path | None, wishes: Wishes) -> Source:
 def _fits(raw: np.ndarray, x_shape: torch.Size) -> bool:
     """Whether rows have this shape, a channel of 1 left out or not."""
     shape = raw.shape[1:]
-    return raw.size > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[0] == 1 else tuple(x_shape))
+    return raw.size > 0 and shape in (tuple(x_shape), tuple(x_shape)[1:] if x_shape[:1] == (1,) else tuple(x_shape))
 
 
-def _sha256(x: Tensor | np.ndarray, y: Tensor | None) -> str:
+def digest_of(x: Tensor | np.ndarray, y: Tensor | None) -> str:
+    """The first 12 hex digits of the hash of raw x and y."""
     digest = hashlib.sha256()
     for raw in (x,) if y is None else (x, y):
         digest.update(str(tuple(raw.shape)).encode())

@@ -15,12 +15,13 @@ from torch.utils.data import Dataset
 from pyrogen.base import Model
 from pyrogen.conditions import UNKNOWN
 from pyrogen.data import arrays as own
-from pyrogen.data.dataset import MEMORY, Data, Wishes, load, prepare
+from pyrogen.data.dataset import MEMORY, Data, Wishes, digest_of, load, prepare
 from pyrogen.data.given import array_of, filled, longest, tensor_of, x_and_y
 from pyrogen.data.resize import resize
-from pyrogen.data.source import tenths
+from pyrogen.data.source import SPLITS, tenths
 from pyrogen.data.split import Split, draw_split
-from pyrogen.data.view import choose
+from pyrogen.data.view import View, choose
+from pyrogen.kinds import is_shown, kind_of
 from pyrogen.registry import unknown
 
 
@@ -89,8 +90,14 @@ def from_arrays(
     return prepare(source, MEMORY, wishes)
 
 
-def as_data(given: Any, kinds: Sequence[str] | None = None) -> Data:
+def as_data(given: Any, kinds: Sequence[str] | None = None, as_they_are: bool = False) -> Data:
     """A data set of whatever is one: Data, a name or path, a split, arrays, ``(x, y)``, or a mapping of ``x_train`` ...
+
+    Args:
+        given: the data.
+        kinds: of data, of which arrays are read as the first that they can be.
+        as_they_are: whether arrays are neither read as a kind nor standardized: tensors of any shape and type as they are,
+            and other numbers as torch's default floats.
 
     Raises:
         ValueError: it is none of them.
@@ -105,16 +112,73 @@ def as_data(given: Any, kinds: Sequence[str] | None = None) -> Data:
         strange = next((name for name in given if name not in own.NAMES), None)
         if strange is not None:
             raise unknown("array", strange, own.NAMES)
-        return from_arrays(**{"x_train": None, **given}, kind=kinds)
-    if isinstance(given, tuple) and len(given) == 2:
-        return from_arrays(*given, kind=kinds)
-    return from_arrays(given, kind=kinds)
+        named = {"x_train": None, **given}
+    else:
+        pair = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        named = dict(zip(("x_train", "y_train"), pair, strict=True))
+    return _as_they_are(named) if as_they_are else from_arrays(**named, kind=kinds)
+
+
+def _as_they_are(named: Mapping[str, Any]) -> Data:
+    """What is in memory in three splits, called as in :data:`pyrogen.data.arrays.NAMES`, with nothing done to it."""
+    given: dict[str, tuple[Tensor, Tensor | None]] = {}
+    for name in SPLITS:
+        x, y = named.get(f"x_{name}"), named.get(f"y_{name}")
+        if x is not None or name == "train":
+            if not isinstance(x, Tensor):
+                x, inner, _ = x_and_y(x)
+                y = inner if y is None else y
+            given[name] = _numbers(x, f"x_{name}"), None if y is None else _numbers(y, f"y_{name}")
+    for name, (data, told) in given.items():
+        if told is not None and len(told) != len(data):
+            raise ValueError(
+                f"arrays: y_{name} has {len(told)} rows; expected one for each of {len(data)} rows of x_{name}."
+            )
+    splits = own.completed("arrays", given)
+    values = torch.cat([data.flatten() for data, _ in splits.values()])
+    missing = values.is_floating_point() and bool(values.isnan().any())
+    kind = "real" if missing else kind_of(values)
+    kind = "counts" if kind == "levels" and not is_shown(given["train"][0].shape[1:]) else kind
+    view = View(kind=kind, data_name="arrays", missing=missing)
+    train, valid, test = (Split(*splits[name], name, view) for name in SPLITS)
+    return Data(
+        name="arrays",
+        train=train,
+        valid=valid,
+        test=test,
+        kind=view.kind,
+        x_shape=train.x_shape,
+        binarization="none",
+        dequantization=False,
+        levels=None,
+        seed=0,
+        reference="arrays in memory, as they are",
+        source=MEMORY,
+        sha256={name: digest_of(*splits[name]) for name in SPLITS},
+        missing=missing,
+    )
+
+
+def _numbers(given: Any, name: str) -> Tensor:
+    """A tensor as it is, and other numbers as torch's default floats; y of whole numbers stays so."""
+    if isinstance(given, Tensor):
+        found = given.detach().cpu()
+        found = found.float() if found.dtype in (torch.bfloat16, torch.float16) else found
+    else:
+        found = tensor_of(given)
+        whole = name.startswith("y") and not found.is_floating_point()
+        found = found.long() if whole else found.to(torch.get_default_dtype())
+    if found.dim() == 0 or len(found) == 0:
+        raise ValueError(f"arrays: {name} holds no rows; expected data (N, ...).")
+    return found
 
 
 def as_split(given: Any, y: Tensor | None, model: Model) -> Split:
     """Data in memory as a model scores them: numbers as they are, whole numbers of images as the first of its kinds.
 
     The columns of a DataFrame are those of the table that it was trained on, in whatever order they stand.
+
+    A program of one's own takes all of them as they are, as in :func:`as_data`.
 
     Raises:
         ValueError: they are no data, or none of such a kind, or an array of raw values, where what is read is standardized,
@@ -129,6 +193,8 @@ def as_split(given: Any, y: Tensor | None, model: Model) -> Split:
     x, inner, _ = x_and_y(given, model.columns, y)
     told = inner if y is None else y
     labels = None if told is None else tensor_of(told)
+    if model.as_they_are:
+        return Split(_numbers(x, "x"), labels, "own")
     if (
         x.dtype.kind not in "biu"
         or x.size == 0
