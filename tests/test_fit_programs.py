@@ -556,7 +556,7 @@ def test_data_outside_the_support_are_refused_beyond_the_rows_of_a_trial():
 
 
 OBJECTIVES = pyrogen.choices("objective")
-TRAINS = {"AVB", "Adversarial", "BetaTC", "CUBO", "DReG", "ELBO", "IWAE", "LearnedSimilarity", "Renyi"} | {
+TRAINS = {"AVB", "Adversarial", "BetaTC", "CUBO", "DReG", "ELBO", "IWAE", "LearnedSimilarity", "MMD", "Renyi"} | {
     "ReweightedWakeSleep",
     "StickingTheLanding",
     "Sum",
