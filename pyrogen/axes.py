@@ -72,8 +72,9 @@ class Axis(nn.Module, ABC):
         """
 
     def extra_repr(self) -> str:
-        """The choices, as typed."""
-        return ", ".join(f"{k}={getattr(self, k)!r}" for k in inspect.signature(type(self)).parameters)
+        """The choices, as typed; one of a user's own may keep them elsewhere."""
+        names = inspect.signature(type(self)).parameters
+        return ", ".join(f"{k}={getattr(self, k)!r}" for k in names if hasattr(self, k))
 
 
 class Prior(Axis):

@@ -128,7 +128,7 @@ class Objective(ABC):
     def has_rates(self) -> bool:
         """Whether it, or an objective in it, was given an optimizer other than its kind's, at the rate of which it stays."""
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
-        given = [(getattr(self, name), default) for name, default in defaults.items()]
+        given = [(getattr(self, name, None), default) for name, default in defaults.items()]
         return any(
             value.has_rates if isinstance(value, Objective) else isinstance(default, Optim) and value != default
             for value, default in given
