@@ -362,7 +362,7 @@ def test_nonsense_is_refused_in_a_sentence():
     with pytest.raises(ValueError, match="above 0, and 0"):
         ProbabilityFlow(0.0)
     levels = pyrogen.create("vdm", x_shape=(1, 8, 8), kind="unit", denoiser={"name": "UNet", "width": 4}, steps=3)
-    with pytest.raises(ValueError, match="x are 17 grey levels: nats and bits/dim of such a fit mean nothing"):
+    with pytest.raises(ValueError, match="has 17 levels alone in 64,000 numbers: nats and bits/dim of such a fit mean"):
         fit(levels, load("digits", kind="unit", dequantization=False), epochs=1, progress=False)
     with pytest.raises(ValueError, match="an error needs 2 draws or more"):
         DiffusionELBO(1)
