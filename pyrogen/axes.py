@@ -47,8 +47,8 @@ class Blueprint:
     likelihood: Likelihood
     encode: Callable[[Tensor], Distribution]
     condition: Condition | None = None
-    read: Callable[[Tensor], Tensor] | None = None
-    """y as a network reads it, where there is a condition."""
+    read: Callable[[Tensor | None], Tensor] | None = None
+    """y as a network reads it, where there is a condition; of no y a ValueError."""
 
 
 class Axis(nn.Module, ABC):

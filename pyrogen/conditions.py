@@ -213,8 +213,14 @@ class Reader(nn.Module):
         self.mean.copy_(wide.mean(0))
         self.sd.copy_(torch.where(sd > 0, sd, torch.ones_like(sd)))
 
-    def forward(self, y: Tensor) -> Tensor:
-        """``(..., *shape)`` to ``(..., size)``."""
+    def forward(self, y: Tensor | None) -> Tensor:
+        """``(..., *shape)`` to ``(..., size)``.
+
+        Raises:
+            ValueError: there is no y.
+        """
+        self.condition.need(y)
+        assert y is not None
         return self.condition.read((y - self.mean) / self.sd if self.condition.classes is None else y)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 import pyrogen
 from pyrogen import registry
+from pyrogen.axes import Blueprint
 from pyrogen.base import Batch
 from pyrogen.conditions import UNKNOWN, Condition, Reader
 from pyrogen.data import from_arrays
@@ -28,6 +29,8 @@ from pyrogen.inference.objectives.classification import cross_entropy
 from pyrogen.inference.pages.panel import told_of
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.likelihoods import Normal
+from pyrogen.posteriors import PointMass
+from pyrogen.priors.code_levels import PixelCNNLevels
 
 pytestmark = pytest.mark.usefixtures("empty_store")
 
@@ -528,3 +531,21 @@ def test_what_is_one_label_a_datum_is_said_in_one_place():
     assert classes_of(pyrogen.create("vae-semi-supervised", classes=3, **told)) is None  # it may be told nothing
     assert classes_of(pyrogen.create("vae-conditional", y_shape=(2,), **told)) is None
     assert classes_of(pyrogen.create("vae", **told)) is None
+
+
+@pytest.mark.parametrize("name", ["PixelCNNPrior", "MaskedPrior", "ConditionalNormal"])
+def test_priors_that_read_y_say_so(name):
+    bits = {} if name == "ConditionalNormal" else {"posterior": "Bernoulli"}
+    m = pyrogen.create("vae-conditional", x_shape=(4,), classes=3, latent_size=2, hidden=(3,), prior=name, **bits)
+    for ask in (m.latent_prior, m.prior, lambda: m.model(torch.ones(2, 4))):
+        with pytest.raises(ValueError, match="the model is conditional, and got no y: pass one of 3 classes"):
+            ask()
+
+
+def test_a_prior_of_two_grids_of_codes_says_so():
+    condition = Condition((), 3)
+    prior, axes = PixelCNNLevels(2, (1, 1), 4, 1, 3), (PointMass(), Normal())
+    prior.build(Blueprint(torch.Size([4]), 10, prior, *axes, lambda x: x, condition, Reader(condition).forward))
+    assert prior(torch.tensor([0, 2])).sample().shape == (2, 10)
+    with pytest.raises(ValueError, match="got no y: pass one of 3 classes"):
+        prior()

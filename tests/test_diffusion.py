@@ -247,7 +247,7 @@ def test_y_is_hidden_in_training_and_in_nothing_else():
     hidden = model.read_y(y).eq(0).all(-1).double().mean()
     assert float(hidden) == pytest.approx(0.5, abs=0.04)
     assert model.eval().read_y(y).ne(0).any(-1).all()
-    assert model.read_y(None).eq(0).all()
+    assert model.hidden_y().eq(0).all()
     x = torch.ones(4000, 2)
     by = log_evidence(model.train(), x, DiffusionELBO(2), y=y)
     np.testing.assert_array_equal(

@@ -255,7 +255,7 @@ class Diffusion(Guided, Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler, 
         told = self.read_y(y)
         if guidance == 1:
             return lambda z, gamma: self._signal(z, gamma, told)
-        plain = self.read_y(None)
+        plain = self.hidden_y()
 
         def guided(z: Tensor, gamma: Tensor) -> Tensor:
             without = self._signal(z, gamma, plain)

@@ -131,7 +131,7 @@ class MaskedDiffusion(Guided, Pair, HasDiffusion, HasGaps, HasGuidance):
         """
         features = self._features(z, told)
         if guidance != 1:
-            without = self._features(z, self.read_y(None))
+            without = self._features(z, self.hidden_y())
             features = without + guidance * (features - without)
         if self.likelihood.words is not None:
             features = features.masked_fill(_ruled_out(z, self.likelihood.words), -torch.inf)
