@@ -201,7 +201,7 @@ class Reader(nn.Module):
         """Whether y is real numbers."""
         return self.condition.classes is None
 
-    def before_training(self, y: Tensor | None) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None) -> None:
         """Take the scale of the training data, once: what has been trained on is read as it was."""
         if y is None or self.condition.classes is not None or self.scaled:
             return

@@ -505,19 +505,19 @@ def test_conditions_far_from_order_one_train_with_the_defaults(entry, prior, tmp
 
 def test_numbers_of_order_one_are_read_as_they_are():
     reader = Reader(Condition((2,)))
-    y = torch.randn(50, 2)
-    reader.before_training(y)
+    x, y = torch.zeros(50, 1), torch.randn(50, 2)
+    reader.before_training(x, y)
     assert torch.equal(reader(y), y)
     far = Reader(Condition((2,)))
-    far.before_training(100 * y)
+    far.before_training(x, 100 * y)
     assert float(far(100 * y).std(0, correction=0).sub(1).abs().max()) < 1e-4
     same = Reader(Condition((2,)))
-    same.before_training(torch.full((5, 2), 300.0))
+    same.before_training(x, torch.full((5, 2), 300.0))
     assert torch.equal(same(torch.full((5, 2), 300.0)), torch.zeros(5, 2))
     again = Reader(Condition((2,)))
     again.load_state_dict(far.state_dict())
     for each, read in ((reader, y), (far, far(y)), (again, far(y))):  # what was trained on it reads on as it did
-        each.before_training(1000 + 50 * y)
+        each.before_training(x, 1000 + 50 * y)
         assert torch.equal(each(y), read)
     assert not Reader(Condition((), 3)).needs_training_data
     assert Reader(Condition((), 3)).state_dict() == {}

@@ -232,8 +232,7 @@ class Diffusion(Guided, Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler, 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """Refuse levels, and take the scale of the training data's y."""
         refuse_levels(self, x)
-        if self.reader is not None:
-            self.reader.before_training(y)
+        super().before_training(x, y)
 
     @property
     def needs_training_data(self) -> bool:

@@ -243,17 +243,6 @@ class MaskedDiffusion(Guided, Pair, HasDiffusion, HasGaps, HasGuidance):
         super().check(x, y)
         self.likelihood.check(x)
 
-    @property
-    def needs_training_data(self) -> bool:
-        """Whether the likelihood does, or whoever reads y."""
-        return self.likelihood.needs_training_data or (self.reader is not None and self.reader.needs_training_data)
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show the training data to the likelihood, and to whoever reads y."""
-        self.likelihood.before_training(x, y)
-        if self.reader is not None:
-            self.reader.before_training(y)
-
     def _chance(self, step: int) -> float | None:
         return None if self.one_by_one else 1 / step
 

@@ -155,22 +155,9 @@ class VAE(Pair, HasPosterior, HasGenerator):
         self.likelihood.check(x)
 
     @property
-    def needs_training_data(self) -> bool:
-        """Whether an axis does, or whoever reads the condition."""
-        parts = (self.prior, self.posterior, self.likelihood, self.reader)
-        return any(part is not None and part.needs_training_data for part in parts)
-
-    @property
     def any_length(self) -> bool:
         """Whether what reads x does, the encoder and the likelihood."""
         return self.encoder.any_length and self.likelihood.any_length
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show every axis the training data, before training."""
-        if self.reader is not None:
-            self.reader.before_training(y)
-        for axis in (self.prior, self.posterior, self.likelihood):
-            axis.before_training(x, y)
 
     @torch.no_grad()
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
