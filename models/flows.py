@@ -81,7 +81,7 @@ class RealFlow(Flow, HasLogProb):
         announce(self)
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse grey levels, and start where the data are."""
+        """Refuse levels, and start where the data are."""
         refuse_levels(self, x)
         self.density.before_training(x)
 

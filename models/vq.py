@@ -166,19 +166,6 @@ class VQVAE(Pair, HasPosterior, HasGenerator, HasCodebooks):
         super().check(x, y)
         self.likelihood.check(x)
 
-    @property
-    def needs_training_data(self) -> bool:
-        """Whether an axis does, or whoever reads the condition."""
-        parts = (self.prior, self.likelihood, self.reader)
-        return any(part is not None and part.needs_training_data for part in parts)
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show every axis the training data, before training."""
-        if self.reader is not None:
-            self.reader.before_training(y)
-        for axis in (self.prior, self.likelihood):
-            axis.before_training(x, y)
-
     def _certain(self, x: Tensor) -> Certain:
         found = self.quantize(x)
         passed = [book.passing(e, hot).flatten(1) for book, (e, hot) in zip(self.books, found, strict=True)]

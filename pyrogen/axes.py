@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -47,8 +48,8 @@ class Blueprint:
     likelihood: Likelihood
     encode: Callable[[Tensor], Distribution]
     condition: Condition | None = None
-    read: Callable[[Tensor], Tensor] | None = None
-    """y as a network reads it, where there is a condition."""
+    read: Callable[[Tensor | None], Tensor] | None = None
+    """y as a network reads it, where there is a condition; of no y a ValueError."""
 
 
 class Axis(nn.Module, ABC):
@@ -72,8 +73,9 @@ class Axis(nn.Module, ABC):
         """
 
     def extra_repr(self) -> str:
-        """The choices, as typed."""
-        return ", ".join(f"{k}={getattr(self, k)!r}" for k in inspect.signature(type(self)).parameters)
+        """The choices, as typed; one of a user's own may keep them elsewhere."""
+        names = inspect.signature(type(self)).parameters
+        return ", ".join(f"{k}={getattr(self, k)!r}" for k in names if hasattr(self, k))
 
 
 class Prior(Axis):
@@ -114,13 +116,30 @@ class Prior(Axis):
         """What the data depend on directly, ``(..., latent_size)`` to ``(..., bottom_size)``: the last coordinates of z."""
         return z[..., -self.bottom_size(z.shape[-1]) :]
 
-    def stages(self, codes: Callable[[Batch], Tensor]) -> Sequence[Stage]:
-        """The games in which it is fitted to codes ``(B, latent_size)`` of a batch, once the rest of the model is trained.
+    def stages(self, coded: Callable[[Batch], Batch]) -> Sequence[Stage]:
+        """The games in which it is fitted to codes, once the rest of the model is trained.
 
         By default none, as a prior is trained with the model. One that has some is given the model to train under while it is
         not :meth:`wake`.
+
+        Args:
+            coded: of a batch of data, that of their codes ``(B, latent_size)``, and of the y that the prior is told.
         """
         return []
+
+    def stages_after(self, own: Sequence[Stage], coded: Callable[[Batch], Batch]) -> Sequence[Stage]:
+        """The stages of a model, in which this prior rests where it has some of its own, and then those."""
+        later = self.stages(coded)
+
+        def enter(stage: Stage) -> None:
+            self.wake(False)
+            stage.enter()
+
+        def asleep(stage: Stage) -> Stage:
+            players = [replace(p, idle=[*p.idle, self]) for p in stage.players]
+            return replace(stage, players=players, enter=partial(enter, stage))
+
+        return [*map(asleep, own), *later] if later else own
 
     def wake(self, awake: bool) -> None:
         """Be what was fitted to codes, or what stands for it until then; of a prior without stages nothing."""

@@ -128,7 +128,7 @@ class Objective(ABC):
     def has_rates(self) -> bool:
         """Whether it, or an objective in it, was given an optimizer other than its kind's, at the rate of which it stays."""
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
-        given = [(getattr(self, name), default) for name, default in defaults.items()]
+        given = [(getattr(self, name, None), default) for name, default in defaults.items()]
         return any(
             value.has_rates if isinstance(value, Objective) else isinstance(default, Optim) and value != default
             for value, default in given
@@ -211,11 +211,19 @@ class Model(nn.Module, ABC):
 
     @property
     def needs_training_data(self) -> bool:
-        """Whether the model asks for all training data at once, before its games and after: most do not."""
-        return False
+        """Whether the model asks for all training data at once, before its games and after: by default where a part does."""
+        return any(part.needs_training_data for part in self._learning())
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """What is to be done with all training data before the games begin; by default nothing."""
+        """What is to be done with all training data before the games begin; by default each part is shown them."""
+        for part in self._learning():
+            part.before_training(x, y)
+
+    def _learning(self) -> Sequence[Any]:
+        """The parts that may learn from the data themselves: the axes, and whoever reads y."""
+        from pyrogen.axes import Axis
+
+        return [part for part in self.children() if isinstance(part, (Axis, Reader))]
 
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
         """What is left to do with all training data once the games are over, for all kept weights; by default nothing."""

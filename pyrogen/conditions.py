@@ -201,7 +201,7 @@ class Reader(nn.Module):
         """Whether y is real numbers."""
         return self.condition.classes is None
 
-    def before_training(self, y: Tensor | None) -> None:
+    def before_training(self, x: Tensor, y: Tensor | None) -> None:
         """Take the scale of the training data, once: what has been trained on is read as it was."""
         if y is None or self.condition.classes is not None or self.scaled:
             return
@@ -213,8 +213,14 @@ class Reader(nn.Module):
         self.mean.copy_(wide.mean(0))
         self.sd.copy_(torch.where(sd > 0, sd, torch.ones_like(sd)))
 
-    def forward(self, y: Tensor) -> Tensor:
-        """``(..., *shape)`` to ``(..., size)``."""
+    def forward(self, y: Tensor | None) -> Tensor:
+        """``(..., *shape)`` to ``(..., size)``.
+
+        Raises:
+            ValueError: there is no y.
+        """
+        self.condition.need(y)
+        assert y is not None
         return self.condition.read((y - self.mean) / self.sd if self.condition.classes is None else y)
 
 

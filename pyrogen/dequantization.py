@@ -68,22 +68,27 @@ class Cells(TorchDistribution):
 
 
 def refuse_levels(model: nn.Module, x: Tensor) -> None:
-    """Refuse grey levels as they are for a density of real numbers, which may rise on them without end: it would say nothing.
+    """Refuse values that come over and over for a density of real numbers, which may rise on them without end.
 
     Args:
         model: what has the density.
-        x: training data, of which the first are looked at.
+        x: training data, of which the first are looked at, all together and by channel, or column.
 
     Raises:
-        ValueError: x are 256 values within 0 and 1, or fewer, over and over.
+        ValueError: 1000 numbers of x, or of a channel or a column, or more hold 256 different ones, or fewer.
     """
     seen = x[:LOOKED_AT]
-    values = seen.unique().numel()
-    if seen.numel() >= LOOKED_AT and values <= GREY and bool((seen >= 0).all()) and bool((seen <= 1).all()):
-        raise ValueError(
-            f"{type(model).__name__} is a density of real numbers, and x are {values} grey levels: nats and bits/dim of "
-            "such a fit mean nothing; load the data with dequantization=True, which spreads each level over its cell."
-        )
+    each = seen.transpose(0, 1).flatten(1)
+    for where, rows in (("x", seen.reshape(1, -1)), ("x[:, {}]", each)):
+        levels = 1 + (rows.sort(-1).values.diff() != 0).sum(-1)
+        fewest = int(levels.argmin())
+        if rows.shape[1] >= LOOKED_AT and (n := int(levels[fewest])) <= GREY:
+            raise ValueError(
+                f"{type(model).__name__} is a density of real numbers, and {where.format(fewest)} has {n} "
+                f"level{'s' * (n > 1)} alone in {rows.shape[1]:,} numbers: nats and bits/dim of such a fit mean nothing; "
+                "load grey levels with dequantization=True, which spreads each over its cell, and leave bits, classes and "
+                "counts to a likelihood of them, as likelihood='Bernoulli' of 'vae' is one."
+            )
 
 
 class Dequantizer(Axis):

@@ -133,9 +133,17 @@ def _of_track(track: Iterable[Any]) -> Iterator[tuple[int, int, int]]:
             told[message.channel, message.note].append((now, struck))
         elif message.type == "control_change" and message.control in ALL_OFF:
             for events in (events for (channel, _), events in told.items() if channel == message.channel):
-                events += [(now, False)] * sum(1 if struck else -1 for _, struck in events)
+                events += [(now, False)] * _open(events)
     for (_, pitch), events in told.items():
         yield from ((start, end, pitch) for start, end in _spans(events, now))
+
+
+def _open(events: Iterable[tuple[int, bool]]) -> int:
+    """How many notes of one pitch sound behind what was told of it: an end of none is no end."""
+    many = 0
+    for _, struck in events:
+        many = max(0, many + (1 if struck else -1))
+    return many
 
 
 def _spans(events: Sequence[tuple[int, bool]], last: int) -> list[tuple[int, int]]:

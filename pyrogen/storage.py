@@ -112,8 +112,8 @@ def fingerprint(folder: str | Path, weights: str = "last") -> dict[str, str]:
     found = {"weights": path.read_bytes() if path.is_file() else b""}
     for name in ("model", "data"):
         section = config.get(name)
-        if isinstance(section, dict):
-            section = {k: v for k, v in section.items() if k not in ("name", "source", "reference")}
+        if isinstance(section, dict):  # weights under other masks are never read
+            section = {k: v for k, v in section.items() if k not in ("name", "source", "reference", "masks")}
         found[name] = b"" if section is None else json.dumps(section, sort_keys=True, default=str).encode()
     return {f"{k}_sha256": hashlib.sha256(v).hexdigest()[:12] if v else "" for k, v in found.items()}
 
@@ -129,8 +129,16 @@ def _bytes(weights: Mapping[str, Tensor]) -> bytes:
 
 def config_of(model: Model, **sections: Mapping[str, Any]) -> dict[str, Any]:
     """What ``config.yaml`` says of a model, as plain data."""
-    origin = model.origin or describe(model)
-    return {"pyrogen": pyrogen.__version__, "model": describe(origin), **{k: describe(v) for k, v in sections.items()}}
+    said = {**describe(model.origin or describe(model)), **({"masks": masks} if (masks := masks_of(model)) else {})}
+    return {"pyrogen": pyrogen.__version__, "model": said, **{k: describe(v) for k, v in sections.items()}}
+
+
+def masks_of(model: nn.Module) -> str:
+    """A hash of the masks and orders of a model, bits and whole numbers that code makes and no weights hold; "" of none."""
+    saved = model.state_dict().keys()
+    unsaved = {k: v for k, v in model.named_buffers() if k not in saved and not v.is_floating_point()}
+    said = b"".join(f"{k} {[*v.shape]} ".encode() + v.cpu().numpy().tobytes() for k, v in sorted(unsaved.items()))
+    return hashlib.sha256(said).hexdigest()[:12] if unsaved else ""
 
 
 def write_config(model: Model, folder: str | Path, **sections: Mapping[str, Any]) -> None:
@@ -168,7 +176,8 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
             run that has not ended, those of its last checkpoint.
 
     Raises:
-        ValueError: the folder is missing, damaged, foreign, does not fit ``model``, or holds weights that are not finite.
+        ValueError: the folder is missing, damaged, foreign, does not fit ``model``, or holds weights that are not finite, or
+            were trained under other masks.
     """
     folder = Path(folder)
     if weights not in SAVED:
@@ -184,7 +193,14 @@ def load(folder: str | Path, model: Model | None = None, weights: str = "last") 
     expected = rebuilt.state_dict()
     wrong = sorted(expected.keys() ^ saved.keys()) or [k for k, t in expected.items() if not _alike(t, saved[k])]
     if wrong:
-        raise ValueError(f"{path} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ.")
+        why = "model= is another" if model is not None else f"it is damaged, or of another version of pyrogen; {AGAIN}"
+        raise ValueError(f"{path} does not fit the model of {CONFIG}: {', '.join(wrong[:3])} differ; {why}.")
+    if masks_of(rebuilt) != config["model"].get("masks", ""):
+        whose = "this version of pyrogen makes" if model is None else "model= has"
+        raise ValueError(
+            f"{path} holds weights that were trained under other masks than {whose}, and would mean something else there; "
+            "train anew."
+        )
     if other := next((k for k, t in expected.items() if t.dtype != saved[k].dtype), None):
         if model is not None:
             own, theirs = (str(t.dtype).removeprefix("torch.") for t in (expected[other], saved[other]))

@@ -9,6 +9,7 @@ from torch import nn
 
 import pyrogen
 from pyrogen import registry
+from pyrogen.axes import Blueprint
 from pyrogen.base import Batch
 from pyrogen.conditions import UNKNOWN, Condition, Reader
 from pyrogen.data import from_arrays
@@ -28,6 +29,8 @@ from pyrogen.inference.objectives.classification import cross_entropy
 from pyrogen.inference.pages.panel import told_of
 from pyrogen.inference.pages.run_report import write_run_report
 from pyrogen.likelihoods import Normal
+from pyrogen.posteriors import PointMass
+from pyrogen.priors.code_levels import PixelCNNLevels
 
 pytestmark = pytest.mark.usefixtures("empty_store")
 
@@ -502,19 +505,19 @@ def test_conditions_far_from_order_one_train_with_the_defaults(entry, prior, tmp
 
 def test_numbers_of_order_one_are_read_as_they_are():
     reader = Reader(Condition((2,)))
-    y = torch.randn(50, 2)
-    reader.before_training(y)
+    x, y = torch.zeros(50, 1), torch.randn(50, 2)
+    reader.before_training(x, y)
     assert torch.equal(reader(y), y)
     far = Reader(Condition((2,)))
-    far.before_training(100 * y)
+    far.before_training(x, 100 * y)
     assert float(far(100 * y).std(0, correction=0).sub(1).abs().max()) < 1e-4
     same = Reader(Condition((2,)))
-    same.before_training(torch.full((5, 2), 300.0))
+    same.before_training(x, torch.full((5, 2), 300.0))
     assert torch.equal(same(torch.full((5, 2), 300.0)), torch.zeros(5, 2))
     again = Reader(Condition((2,)))
     again.load_state_dict(far.state_dict())
     for each, read in ((reader, y), (far, far(y)), (again, far(y))):  # what was trained on it reads on as it did
-        each.before_training(1000 + 50 * y)
+        each.before_training(x, 1000 + 50 * y)
         assert torch.equal(each(y), read)
     assert not Reader(Condition((), 3)).needs_training_data
     assert Reader(Condition((), 3)).state_dict() == {}
@@ -549,3 +552,21 @@ def test_what_is_one_label_a_datum_is_said_in_one_place():
     assert classes_of(pyrogen.create("vae-semi-supervised", classes=3, **told)) is None  # it may be told nothing
     assert classes_of(pyrogen.create("vae-conditional", y_shape=(2,), **told)) is None
     assert classes_of(pyrogen.create("vae", **told)) is None
+
+
+@pytest.mark.parametrize("name", ["PixelCNNPrior", "MaskedPrior", "ConditionalNormal"])
+def test_priors_that_read_y_say_so(name):
+    bits = {} if name == "ConditionalNormal" else {"posterior": "Bernoulli"}
+    m = pyrogen.create("vae-conditional", x_shape=(4,), classes=3, latent_size=2, hidden=(3,), prior=name, **bits)
+    for ask in (m.latent_prior, m.prior, lambda: m.model(torch.ones(2, 4))):
+        with pytest.raises(ValueError, match="the model is conditional, and got no y: pass one of 3 classes"):
+            ask()
+
+
+def test_a_prior_of_two_grids_of_codes_says_so():
+    condition = Condition((), 3)
+    prior, axes = PixelCNNLevels(2, (1, 1), 4, 1, 3), (PointMass(), Normal())
+    prior.build(Blueprint(torch.Size([4]), 10, prior, *axes, lambda x: x, condition, Reader(condition).forward))
+    assert prior(torch.tensor([0, 2])).sample().shape == (2, 10)
+    with pytest.raises(ValueError, match="got no y: pass one of 3 classes"):
+        prior()

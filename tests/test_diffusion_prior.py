@@ -7,6 +7,7 @@ import torch
 
 import pyrogen
 from pyrogen.base import Batch
+from pyrogen.conditions import UNKNOWN
 from pyrogen.inference import ELBO, IWAE, fit, log_evidence
 from pyrogen.priors import DiffusionPrior
 
@@ -77,7 +78,7 @@ def test_evidence_under_it_is_that_of_quadrature():
 
 def test_it_learns_where_codes_are():
     prior = vae(1, noise=0.0).prior
-    (stage,) = prior.stages(lambda batch: batch.x)
+    (stage,) = prior.stages(lambda batch: batch)
     stage.enter()
     torch.manual_seed(0)
     z = torch.where(torch.rand(600, 1) < 0.5, -1.5, 1.5) + 0.3 * torch.randn(600, 1)
@@ -136,6 +137,30 @@ def test_a_given_objective_trains_the_model_and_then_it_is_fitted():
     assert run.settings["epochs"] == {"training": 2, "prior": 2}
     moved = {k.split(".")[0] for k, v in made.named_parameters() if not torch.equal(v, before[k])}
     assert moved == {"encoder", "decoder", "prior"}
+
+
+@pytest.mark.parametrize("y", [None, torch.tensor([0, UNKNOWN, 2, 1, UNKNOWN, 0])], ids=["no y", "some y"])
+@pytest.mark.parametrize(("prior", "posterior"), [("DiffusionPrior", "DiagonalNormal"), ("MaskedPrior", "Bernoulli")])
+def test_where_labels_are_latents_it_is_fitted_to_the_codes_at_the_named_ones(prior, posterior, y):
+    made = pyrogen.create(
+        "vae-semi-supervised",
+        x_shape=(1, 3, 3),
+        classes=3,
+        latent_size=2,
+        hidden=(6,),
+        prior=prior,
+        posterior=posterior,
+    )
+    first, second = made.stages()
+    first.enter()
+    assert not made.vae.prior.awake.on
+    assert [*first.players[0].resting()] == [id(p) for p in made.vae.prior.parameters()]
+    second.enter()
+    assert made.vae.prior.awake.on
+    (player,) = second.players
+    player.loss(Batch(X[:6], y))["loss"].backward()
+    pulled = {k.split(".")[1] for k, p in made.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert (second.name, pulled) == ("prior", {"prior"})
 
 
 def test_nonsense_is_refused_in_a_sentence():

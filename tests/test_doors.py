@@ -13,7 +13,6 @@ from smallest import sizes, small
 
 import pyrogen
 from pyrogen import inference, registry
-from pyrogen.capabilities import HasGuidance
 from pyrogen.inference.runs.grid import plan
 
 ENTRIES = pyrogen.list_models()
@@ -81,12 +80,16 @@ TOLD = [name for name in ENTRIES if {"classes", "y_shape"} & set(sizes(name))]
 @pytest.mark.parametrize("name", TOLD)
 def test_what_has_to_be_told_y_says_so(name):
     model = small(name)
-    if not model.is_told or isinstance(model, HasGuidance):
-        pytest.skip("it infers y, or knows data without one too")
+    if not model.is_told:
+        pytest.skip("it infers y")
+    x, step = torch.zeros(3, *model.x_shape), torch.ones(3, dtype=torch.long)
     asked = {
+        "model": lambda: model.model(x),
         "decode": lambda: model.decode(torch.zeros(3, *model.latent_shape)),
         "generate": lambda: model.generate(torch.zeros(3, *model.latent_shape)),
-        "log_prob": lambda: model.log_prob(torch.zeros(3, *model.x_shape)),
+        "log_prob": lambda: model.log_prob(x),
+        "denoise": lambda: model.denoise(x, step),
+        "step_nats": lambda: model.step_nats(x, step),
         "sample": lambda: model.sample(3),
     }
     for method, ask in asked.items():

@@ -452,6 +452,19 @@ def test_optimizers_inside_of_an_objectives_parts_are_given_too(objective, told)
     assert make("objective", objective).has_rates is told
 
 
+def test_an_objective_of_ones_own_keeps_what_it_was_given_as_it_likes(tiny_data):
+    class Mine(Objective):
+        def __init__(self, weight, *more, **others):
+            self._kept = weight * ELBO()
+
+        def players(self, model):
+            return self._kept.players(model)
+
+    model = smallest.small("vae")
+    assert not Mine(2.0).has_rates
+    assert not fit(model, tiny_data(model), Mine(2.0, 1, name="mine"), epochs=1, progress=False).history.empty
+
+
 def test_a_loss_that_falls_far_alarms_where_no_density_is_told(caplog):
     """The density of small noise rises by hundreds of nats; the score of a critic has no reason to."""
     players = [Player(name, dict, []) for name in ("generator", "critic")]

@@ -121,7 +121,7 @@ def test_nonsense_is_refused_in_a_sentence():
     with pytest.raises(ValueError, match="noise grows, from low to high"):
         pyrogen.create("score-matching", x_shape=(2,), low=1.0, high=0.0)
     grey = torch.randint(0, 17, (1000, 2)) / 16
-    with pytest.raises(ValueError, match="ScoreMatched is a density of real numbers, and x are 17 grey levels"):
+    with pytest.raises(ValueError, match="ScoreMatched is a density of real numbers, and x has 17 levels alone"):
         pyrogen.create("score-matching", x_shape=(2,)).before_training(grey)
     with pytest.raises(ValueError, match="tolerance=0 of a solver is above 0"):
         pyrogen.create("flow-matching", x_shape=(2,), tolerance=0.0)

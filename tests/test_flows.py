@@ -8,11 +8,12 @@ import pytest
 import torch
 from pyro.distributions.transforms.spline import _monotonic_rational_spline as pyro_spline
 from scipy import stats
+from torch import nn
 from torch.autograd.functional import jacobian
 
 import pyrogen
 from pyrogen.base import Batch, HasLogProb
-from pyrogen.dequantization import Cells, Uniform, Variational, cumulative
+from pyrogen.dequantization import Cells, Uniform, Variational, cumulative, refuse_levels
 from pyrogen.distributions.splines import spline
 from pyrogen.inference import AIS, ELBO, IWAE, fit, log_evidence
 from pyrogen.inference.pages import density_sections
@@ -241,13 +242,44 @@ def test_what_is_no_level_is_refused():
         m.check(torch.ones(2, 1, 4, 4))
 
 
-@pytest.mark.parametrize("name", [*VECTORS, "flow-glow", "ebm"])
-def test_densities_of_real_numbers_refuse_grey_levels(name):
+@pytest.mark.parametrize("range_of", [lambda x: x, lambda x: 255 * x, lambda x: (x - 0.5) / 0.3], ids=["1", "255", "z"])
+@pytest.mark.parametrize("name", [*VECTORS, "flow-glow", "ebm", "vdm", "rbm-gaussian"])
+def test_densities_of_real_numbers_refuse_levels(name, range_of):
     x = grey(100, (1, 4, 4), 17) / 255
-    m = pyrogen.create(name, x_shape=(1, 4, 4), **({"dequantizer": None} if name == "flow-glow" else {}))
-    with pytest.raises(ValueError, match=r"density of real numbers, and x are 17 grey levels.*dequantization=True"):
-        m.before_training(x)
-    m.before_training((x + torch.rand_like(x) / 17) * 16 / 17)
+    more = {"flow-glow": {"dequantizer": None}, "rbm-gaussian": {"visible": "Gaussian(scale='learned')"}}
+    m = pyrogen.create(name, x_shape=(1, 4, 4), **more.get(name, {}))
+    with pytest.raises(ValueError, match=r"density of real numbers, and x has 17 levels alone.*dequantization=True"):
+        m.before_training(range_of(x))
+    assert m.needs_training_data
+    m.before_training(range_of((x + torch.rand_like(x) / 17) * 16 / 17))
+
+
+def columns(*each):
+    return torch.stack(each, 1)
+
+
+REAL = torch.linspace(-2, 2, 1000)
+LEVELS = {
+    "bits beside real numbers": (columns(REAL, (REAL > 0).float()), r"x\[:, 1\] has 2 levels alone in 1,000 numbers"),
+    "a constant": (columns(REAL, 0 * REAL), r"x\[:, 1\] has 1 level alone"),
+    "256 whole numbers": (columns(REAL, torch.arange(1000.0) % 256), r"x\[:, 1\] has 256 levels"),
+    "257 whole numbers": (columns(REAL, torch.arange(1000.0) % 257), None),
+    "few rows": (columns(REAL, (REAL > 0).float())[:999], None),
+    "few rows of bits": (((torch.arange(300.0) % 2 - 0.5) * torch.arange(1.0, 9.0)[:, None]).T, "x has 16 levels"),
+    "three channels": (
+        torch.arange(3840).reshape(20, 3, 8, 8) % 256 / torch.tensor([251.0, 241.0, 239.0])[:, None, None],
+        r"x\[:, [012]\] has 256 levels alone in 1,280 numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize(("x", "said"), LEVELS.values(), ids=LEVELS)
+def test_levels_are_told_by_channel_and_by_column(x, said):
+    if said is None:
+        refuse_levels(nn.Identity(), x)
+        return
+    with pytest.raises(ValueError, match=f"Identity is a density of real numbers, and {said}"):
+        refuse_levels(nn.Identity(), x)
 
 
 def test_a_noise_flow_starts_near_uniform_noise_and_integrates_to_one():

@@ -117,6 +117,18 @@ OVERLAPPING = {
         [(0, ON), (1, "control_change", {"control": 123}), (2, ON), (3, OFF)],
         [60] * 4 + [-1] * 4 + [60] * 4,
     ),
+    "all ended, and before it what was not struck": (
+        [
+            (0, OFF),
+            (1, ON),
+            (2, OFF),
+            (2, OFF),
+            (3, ON),
+            (4, "control_change", {"control": 123}),
+            (5, "end_of_track", {}),
+        ],
+        [-1] * 4 + [60] * 4 + [-1] * 4 + [60] * 4,
+    ),
 }
 
 

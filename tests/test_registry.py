@@ -39,6 +39,15 @@ class Wide(Prior):
         return dist.Normal(0 * self.unit, self.scale * self.unit).to_event(1)
 
 
+def test_a_part_of_the_users_own_is_printed_wherever_it_keeps_its_arguments():
+    class Narrow(Wide):
+        def __init__(self, width: float, scale: float) -> None:
+            super().__init__(scale)
+            self._width = width
+
+    assert repr(Narrow(1.0, 3.0)) == "Narrow(scale=3.0)"
+
+
 @pytest.mark.parametrize(
     ("pattern", "some", "none"),
     [

@@ -10,8 +10,9 @@ from torch import nn
 
 import pyrogen
 from pyrogen.inference import ELBO
+from pyrogen.nets import MaskedMLP
 from pyrogen.priors import VampPrior
-from pyrogen.storage import write
+from pyrogen.storage import masks_of, write
 
 
 @pytest.fixture
@@ -159,6 +160,41 @@ def test_a_model_comes_back_in_the_type_it_was_saved_in(tmp_path, saved, draws):
     assert torch.equal(single.encoder.net[1].weight, load_file(saved / "weights.safetensors")["encoder.net.1.weight"])
     with pytest.raises(ValueError, match=r"as float64, and model= has it as float32; pass model\.to\(torch\.float64\)"):
         pyrogen.load(tmp_path / "double", model=pyrogen.load(saved))
+
+
+def unmasked(config):
+    """A config as it was written before masks had a hash."""
+    del config["model"]["masks"]
+
+
+def remasked(config):
+    config["model"]["masks"] = "0" * 12
+
+
+@pytest.mark.parametrize("change", [unmasked, remasked])
+@pytest.mark.parametrize("entry", ["made", "nade", "pixelcnn"])
+def test_weights_are_not_read_under_masks_that_they_were_not_trained_under(tmp_path, entry, change):
+    m = pyrogen.create(entry, x_shape=(1, 3, 3))
+    m.save(tmp_path)
+    assert pyrogen.load(tmp_path).state_dict().keys() == m.state_dict().keys()
+    written = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    change(written)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
+    with pytest.raises(ValueError, match=r"under other masks than this version of pyrogen makes, .*; train anew"):
+        pyrogen.load(tmp_path)
+    with pytest.raises(ValueError, match="under other masks than model= has"):
+        pyrogen.load(tmp_path, model=m)
+    with pytest.raises(ValueError, match=r"begun with other settings \(model\.masks was"):
+        pyrogen.fit(m, torch.ones(4, 1, 3, 3), epochs=1, folder=tmp_path, resume=True, progress=False)
+
+
+def test_the_hash_of_masks_is_of_the_masks():
+    """Of hidden units, and of the orders, in which two networks of the same weights may differ; a VAE has none."""
+    one, other = (MaskedMLP((4,), (3,), 1, [order]) for order in ((0, 1, 2, 3), (1, 0, 2, 3)))
+    assert one.state_dict().keys() == other.state_dict().keys()
+    assert masks_of(one) != masks_of(other)
+    assert masks_of(one) == masks_of(MaskedMLP((4,), (3,), 1).double()) != masks_of(MaskedMLP((4,), (2,), 1))
+    assert not masks_of(pyrogen.create("vae", x_shape=(4,)))
 
 
 def own_networks():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -87,15 +87,15 @@ class VectorQuantization(Objective):
         def prior(batch: Batch) -> Mapping[str, Tensor]:
             return {"loss": -log_prior(model, batch).mean()}
 
-        def drawn(batch: Batch) -> Tensor:
-            return codes_of(model, batch)
+        def coded(batch: Batch) -> Batch:
+            return replace(batch, x=codes_of(model, batch))
 
         def update() -> None:
             for book in model.books:
                 book.update()
 
         played = [Player("codes", codes, model.autoencoder_modules(), after=update)]
-        if own := [player for stage in model.prior.stages(drawn) for player in stage.players]:
+        if own := [player for stage in model.prior.stages(coded) for player in stage.players]:
             return [*played, *own]
         learned = any(p.requires_grad for p in model.prior.parameters())
         return [*played, Player("prior", prior, [model.prior])] if learned else played

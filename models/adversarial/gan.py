@@ -204,16 +204,6 @@ class GAN(GameModel, HasTruncation):
             )
         return self.prior.draw_within(n, most)
 
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Take the scale of the training data's y."""
-        if self.reader is not None:
-            self.reader.before_training(y)
-
-    @property
-    def needs_training_data(self) -> bool:
-        """Whether whoever reads y does."""
-        return self.reader is not None and self.reader.needs_training_data
-
     def _given(self, batch: Batch) -> Mapping[str, Tensor]:
         return {} if self.condition is None or batch.y is None else {"y": batch.y}
 

@@ -107,17 +107,6 @@ class Generator(Pair, HasGenerator):
         x: Tensor = self._drawn(n, y).mean
         return x
 
-    @property
-    def needs_training_data(self) -> bool:
-        """Whether the likelihood does, or whoever reads y."""
-        return self.likelihood.needs_training_data or (self.reader is not None and self.reader.needs_training_data)
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show the training data to the likelihood, and to whoever reads y."""
-        if self.reader is not None:
-            self.reader.before_training(y)
-        self.likelihood.before_training(x, y)
-
     def _drawn(self, n: int, y: Tensor | None) -> Distribution:
         self.check_draws(n, y)
         return self.decode(self.prior().sample((n,)), y)

@@ -52,17 +52,6 @@ class Density(Pair, HasLogProb):
         """Nothing: there are no latents."""
         announce(self)
 
-    @property
-    def needs_training_data(self) -> bool:
-        """Whether the likelihood does, or whoever reads y."""
-        return self.likelihood.needs_training_data or (self.reader is not None and self.reader.needs_training_data)
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show the training data to the likelihood and to whoever reads y."""
-        if self.reader is not None:
-            self.reader.before_training(y)
-        self.likelihood.before_training(x, y)
-
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x), or log p(x|y), exact, ``(B,)``."""
         return self.distribution(y).log_prob(self.read(x))

@@ -230,16 +230,14 @@ class Diffusion(Guided, Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler, 
         return self._mean(*self._first_latents(n, y, sampler, guidance))
 
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse grey levels, and take the scale of the training data's y."""
-        if self.kinds == ("unit",):
-            refuse_levels(self, x)
-        if self.reader is not None:
-            self.reader.before_training(y)
+        """Refuse levels, and take the scale of the training data's y."""
+        refuse_levels(self, x)
+        super().before_training(x, y)
 
     @property
     def needs_training_data(self) -> bool:
-        """Whether x may be grey levels, or whoever reads y does."""
-        return self.kinds == ("unit",) or (self.reader is not None and self.reader.needs_training_data)
+        """For a look at whether x are levels."""
+        return True
 
     def _first_latents(
         self, n: int, y: Tensor | None, sampler: Sampler | str | None, guidance: float | None
@@ -256,7 +254,7 @@ class Diffusion(Guided, Pair, HasGenerator, HasDiffusion, HasSteps, HasSampler, 
         told = self.read_y(y)
         if guidance == 1:
             return lambda z, gamma: self._signal(z, gamma, told)
-        plain = self.read_y(None)
+        plain = self.hidden_y()
 
         def guided(z: Tensor, gamma: Tensor) -> Tensor:
             without = self._signal(z, gamma, plain)

@@ -42,17 +42,22 @@ class Guided(nn.Module):
         self.guidance = self.can_be_guided(guidance)
 
     def read_y(self, y: Tensor | None) -> Tensor | None:
-        """What the network is told of y, and that it is told: nothing of one that is missing, or hidden in training."""
+        """What the network is told of y, and that it is told: in training nothing of some.
+
+        Raises:
+            ValueError: it has to be told y, and was told none.
+        """
         if self.reader is None:
             return None
-        if y is None:
-            assert self.condition is not None
-            return next(self.parameters()).new_zeros(self.condition.size + 1)
         told = self.reader(y)
         said = torch.cat([told, torch.ones_like(told[..., :1])], -1)
         if self.training and self.dropped:
             said = said * (torch.rand_like(said[..., :1]) >= self.dropped)
         return said
+
+    def hidden_y(self) -> Tensor | None:
+        """What the network is told of a y that it is not to know, ``(condition.size + 1,)``."""
+        return None if self.condition is None else next(self.parameters()).new_zeros(self.condition.size + 1)
 
     def can_be_guided(self, weight: float | None) -> float:
         """The weight of guidance, where it means something; None: that of the model.

@@ -131,7 +131,7 @@ class MaskedDiffusion(Guided, Pair, HasDiffusion, HasGaps, HasGuidance):
         """
         features = self._features(z, told)
         if guidance != 1:
-            without = self._features(z, self.read_y(None))
+            without = self._features(z, self.hidden_y())
             features = without + guidance * (features - without)
         if self.likelihood.words is not None:
             features = features.masked_fill(_ruled_out(z, self.likelihood.words), -torch.inf)
@@ -242,17 +242,6 @@ class MaskedDiffusion(Guided, Pair, HasDiffusion, HasGaps, HasGuidance):
         """Refuse data of the wrong shape, or outside what the likelihood scores."""
         super().check(x, y)
         self.likelihood.check(x)
-
-    @property
-    def needs_training_data(self) -> bool:
-        """Whether the likelihood does, or whoever reads y."""
-        return self.likelihood.needs_training_data or (self.reader is not None and self.reader.needs_training_data)
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show the training data to the likelihood, and to whoever reads y."""
-        self.likelihood.before_training(x, y)
-        if self.reader is not None:
-            self.reader.before_training(y)
 
     def _chance(self, step: int) -> float | None:
         return None if self.one_by_one else 1 / step

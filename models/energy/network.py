@@ -74,7 +74,7 @@ class EnergyNetwork(DataChainModel):
 
     @torch.no_grad()
     def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Refuse grey levels; the base has the mean and the standard deviation of the data."""
+        """Refuse levels; the base has the mean and the standard deviation of the data."""
         refuse_levels(self, x)
         seen = self.get_buffer("seen")
         if not seen:

@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 
 from pyrogen.axes import Axis
 from pyrogen.base import Model
+from pyrogen.dequantization import refuse_levels
 from pyrogen.kinds import coins, kind_named, kind_of
 from pyrogen.registry import choice
 
@@ -246,10 +247,12 @@ class Gaussian(Visible):
         """The base has the moments of the data, and μ (and a learned σ) start there.
 
         Raises:
-            ValueError: data that are far from standardized, where σ is fixed at 1.
+            ValueError: data that are far from standardized, where σ is fixed at 1; levels, where it is learned.
         """
         if self.seen:
             return
+        if self.scale == "learned":
+            refuse_levels(self, x)
         rows = x.flatten(1).double()
         mean, spread = rows.mean(0), rows.std(0, correction=0)
         far = float(torch.maximum(mean.abs(), spread).max())

@@ -70,16 +70,6 @@ class Regression(Pair, HasLogProb):
         """Nothing: there are no latents."""
         announce(self)
 
-    @property
-    def needs_training_data(self) -> bool:
-        """Whether the likelihood does, or whoever reads y."""
-        return self.likelihood.needs_training_data or self.reader.needs_training_data
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show the training data to the likelihood and to whoever reads y."""
-        self.reader.before_training(y)
-        self.likelihood.before_training(x, y)
-
     def predict(self, y: Tensor) -> Distribution:
         """p(x|y), batch shape ``(B,)``, event shape ``x_shape``.
 
@@ -109,7 +99,6 @@ class Regression(Pair, HasLogProb):
         self.likelihood.check(x)
 
     def _given(self, y: Tensor | None) -> Distribution:
-        self.need_told(y)
         return self.likelihood(self.net(self.reader(y)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyro
 import pyro.distributions as dist
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from pyrogen.axes import Distribution, Likelihood, Posterior, Prior
-from pyrogen.base import HasClassifier, HasPosterior, Objective, Pair, announce, told
+from pyrogen.base import Batch, HasClassifier, HasPosterior, Objective, Pair, Stage, announce, told
 from pyrogen.conditions import UNKNOWN, Condition
 from pyrogen.inference.objectives.classification import Classification
 from pyrogen.inference.objectives.enumerated import EnumeratedELBO
@@ -76,6 +77,14 @@ class SemiSupervisedVAE(Pair, HasPosterior, HasClassifier):
         with pyro.plate("datum", x.shape[0], dim=-1, device=str(x.device)):
             label = pyro.sample("label", self._label(x, y))
             pyro.sample("z", self.vae.infer(x, label))
+
+    def stages(self) -> Sequence[Stage]:
+        """That of the objective, and then those of a prior that is fitted to the codes at the named labels."""
+
+        def coded(batch: Batch) -> Batch:
+            return self.vae.coded(replace(batch, y=self._named(batch.x, batch.y)))
+
+        return self.vae.prior.stages_after(super().stages(), coded)
 
     @property
     def needs_training_data(self) -> bool:

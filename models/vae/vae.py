@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import pyro
 import torch
@@ -14,7 +13,7 @@ from torch.utils.data import TensorDataset
 
 from pyrogen.arguments import check_sizes
 from pyrogen.axes import Blueprint, Distribution, Likelihood, Posterior, Prior
-from pyrogen.base import HasGenerator, HasPosterior, Objective, Pair, Stage, announce, told
+from pyrogen.base import Batch, HasGenerator, HasPosterior, Objective, Pair, Stage, announce, told
 from pyrogen.conditions import Condition, Reader
 from pyrogen.distributions.shaped import in_shape, shape_of, shaped, vectors, vectors_of
 from pyrogen.files import first_line
@@ -92,21 +91,7 @@ class VAE(Pair, HasPosterior, HasGenerator):
 
     def stages(self) -> Sequence[Stage]:
         """That of the objective, and then those of a prior that is fitted to the codes, which rests until then."""
-        own = super().stages()
-        later = self.prior.stages(lambda batch: self._infer(batch.x, batch.y).sample())
-        if not later:
-            return own
-
-        def sleep(enter: Callable[[], None]) -> None:
-            self.prior.wake(False)
-            enter()
-
-        resting = [[replace(p, idle=[*p.idle, self.prior]) for p in stage.players] for stage in own]
-        slept = [
-            replace(stage, players=players, enter=partial(sleep, stage.enter))
-            for stage, players in zip(own, resting, strict=True)
-        ]
-        return [*slept, *later]
+        return self.prior.stages_after(super().stages(), self.coded)
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """p(z) p(x|z)."""
@@ -179,22 +164,9 @@ class VAE(Pair, HasPosterior, HasGenerator):
         self.likelihood.check(x)
 
     @property
-    def needs_training_data(self) -> bool:
-        """Whether an axis does, or whoever reads the condition."""
-        parts = (self.prior, self.posterior, self.likelihood, self.reader)
-        return any(part is not None and part.needs_training_data for part in parts)
-
-    @property
     def any_length(self) -> bool:
         """Whether what reads x does, the encoder and the likelihood."""
         return self.encoder.any_length and self.likelihood.any_length
-
-    def before_training(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Show every axis the training data, before training."""
-        if self.reader is not None:
-            self.reader.before_training(y)
-        for axis in (self.prior, self.posterior, self.likelihood):
-            axis.before_training(x, y)
 
     @torch.no_grad()
     def after_training(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -216,6 +188,10 @@ class VAE(Pair, HasPosterior, HasGenerator):
             return self.prior(y).log_prob(z) + self.decode(in_shape(z, self.latent_shape), y).log_prob(x)
 
         return self.posterior(self.encoder(self.likelihood.rescale(x), self.read_y(y)), log_joint)
+
+    def coded(self, batch: Batch) -> Batch:
+        """A draw of the codes of data, as vectors in their place, as a prior is fitted to them."""
+        return replace(batch, x=self._infer(batch.x, batch.y).sample())
 
     def _generated(self, n: int, y: Tensor | None) -> Distribution:
         self.check_draws(n, y)

@@ -41,17 +41,17 @@ class CausalConv2d(nn.Module):
     ) -> None:
         super().__init__()
         self.above, self.left, self.right = above, left, right
-        mask = torch.ones(len(outputs), len(inputs), above + 1, left + 1 + right)
+        mask = torch.ones(len(outputs), len(inputs), above + 1, left + 1 + right, dtype=torch.bool)
         if sees != "all":
             low, high = inputs[None, :], outputs[:, None]
-            mask[:, :, above, left] = (low < high if sees == "before" else low <= high).float()
-            mask[:, :, above, left + 1 :] = 0
+            mask[:, :, above, left] = low < high if sees == "before" else low <= high
+            mask[:, :, above, left + 1 :] = False
         seen = mask.flatten(1).sum(1).clamp(min=1)
         # outputs as large as the inputs that are seen: masks leave of a kernel less than its size says
         bound = (3 / seen).sqrt()
         self.weight = nn.Parameter((2 * torch.rand(mask.shape) - 1) * bound[:, None, None, None])
         self.bias = nn.Parameter(torch.zeros(len(outputs)))
-        # it follows from the sizes, so it is rebuilt rather than saved
+        # it follows from the sizes, so it is rebuilt rather than saved: a run keeps its hash
         self.register_buffer("mask", None if bool(mask.all()) else mask, persistent=False)
 
     @property

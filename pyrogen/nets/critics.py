@@ -215,7 +215,7 @@ class Convolutional(CriticNet):
             odd = height % 2, breadth % 2
             layers += [nn.ZeroPad2d((0, odd[1], 0, odd[0]))] if any(odd) else []
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1)]
-            layers += [] if i == 0 else _normalized(self.normalization, after)
+            layers += [] if i == 0 else normalized(self.normalization, after)
             layers += [nn.LeakyReLU(SLOPE)]
             layers += [SelfAttention(after)] if self.attention and i + 1 == middle(depth) else []
         size = channels[-1] * prod(sides[-1])
@@ -259,7 +259,10 @@ def one_of(setting: str, value: str, known: Sequence[str]) -> None:
         raise unknown(setting, value, known)
 
 
-def _normalized(normalization: str, channels: int) -> list[nn.Module]:
+def normalized(normalization: str, channels: int) -> list[nn.Module]:
+    """The norm of a hidden layer of convolutions by its name; none by another."""
+    if normalization == "instance":
+        return [nn.InstanceNorm2d(channels, affine=True)]
     if normalization == "layer":
         return [nn.GroupNorm(1, channels)]
     return [nn.BatchNorm2d(channels)] if normalization == "batch" else []

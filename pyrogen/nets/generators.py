@@ -122,6 +122,27 @@ class ConditionalBatchNorm(ReadsCondition):
         return (1 + scale) * normal + shift
 
 
+class Constant(nn.Module):
+    """The same numbers whatever it is given, ``(N, *)`` to ``(N, width)``, learned from 0.
+
+    Args:
+        width: how many.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """The numbers."""
+        return self.bias.expand(len(h), -1)
+
+
+def first_layer(numbers: int, width: int) -> nn.Module:
+    """A linear layer; where there is nothing to read, as without noise and with y told further on, a constant."""
+    return nn.Linear(numbers, width) if numbers else Constant(width)
+
+
 def numbers_of(condition: Condition | None) -> int:
     """As how many numbers a layer reads y; 0 without."""
     return 0 if condition is None else condition.size
@@ -203,7 +224,7 @@ class Convolutional(GeneratorNet):
         told = numbers_of(condition)
         joined = told if self.conditioning == "concatenation" else 0
         made: list[nn.Module] = [Joined()] if joined else []
-        made += [nn.Linear(latent_size + joined, channels[0] * prod(sides[-1]))]
+        made += [first_layer(latent_size + joined, channels[0] * prod(sides[-1]))]
         made += [nn.Unflatten(1, (channels[0], *sides[-1]))]
         made += [*self._norm(channels[0], told), nn.ReLU()]
         for i, ((height, breadth), (before, after)) in enumerate(zip(sides[-2::-1], pairwise(channels), strict=True)):

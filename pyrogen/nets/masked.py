@@ -51,8 +51,8 @@ class MaskedMLP(nn.Module):
         for n, (low, high) in enumerate(zip(below, [*below[1:], first.repeat(1, parameters)], strict=True)):
             low, high = low[:, None, :], high[:, :, None]
             mask = high > low if n == len(hidden) else high >= low
-            # they follow from the sizes, so they are rebuilt rather than saved
-            self.register_buffer(f"mask{n}", mask.to(torch.get_default_dtype()), persistent=False)
+            # they follow from the sizes, so they are rebuilt rather than saved: a run keeps their hash
+            self.register_buffer(f"mask{n}", mask, persistent=False)
 
     def forward(self, x: Tensor, which: int = 0) -> Tensor:
         """The parameters of every element, in one of the orders."""

@@ -27,7 +27,7 @@ class UNetLayers(ReadsCondition):
     z is added, through a linear layer, to all that grows, so that no size can forget it.
 
     Args:
-        latent_size: size of z.
+        latent_size: size of z; 0: a translation, of y alone.
         x_shape: (C, H, W) of what is made.
         condition: what y is, a picture of the same height and width.
         width: channels after the first halving; each other doubles them, up to 8 × width.
@@ -48,7 +48,7 @@ class UNetLayers(ReadsCondition):
             for i, (a, b) in enumerate(pairwise(up))
         )
         self.norms = nn.ModuleList(norm(b) for b in up[1:])
-        self.told = nn.ModuleList(nn.Linear(latent_size, b) for b in up[1:])
+        self.told = nn.ModuleList(nn.Linear(latent_size, b) for b in up[1:] if latent_size)
         self.last = nn.Conv2d(width + down[0], x_shape[0], 3, padding=1)
 
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
@@ -60,11 +60,11 @@ class UNetLayers(ReadsCondition):
             odd = [side % 2 for side in seen[-1].shape[-2:]]
             seen.append(leaky_relu(layer(nn.functional.pad(seen[-1], (0, odd[1], 0, odd[0]))), SLOPE))
         h = seen.pop()
-        for grow, norm, told in zip(self.grow, self.norms, self.told, strict=True):
+        added = [told(z)[..., None, None] for told in self.told] or [0.0] * len(self.grow)
+        for grow, norm, said in zip(self.grow, self.norms, added, strict=True):
             beside = seen.pop()
             height, breadth = beside.shape[-2:]
-            h = relu(norm(grow(h)[..., :height, :breadth]) + told(z)[..., None, None])
-            h = torch.cat([h, beside], 1)
+            h = torch.cat([relu(norm(grow(h)[..., :height, :breadth]) + said), beside], 1)
         made: Tensor = self.last(h)
         return made
 

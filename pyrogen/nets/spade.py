@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from pyrogen.conditions import Condition
 from pyrogen.nets.conv import sides_of
 from pyrogen.nets.critics import widths
-from pyrogen.nets.generators import GeneratorNet, ReadsCondition
+from pyrogen.nets.generators import GeneratorNet, ReadsCondition, first_layer
 from pyrogen.registry import choice
 
 
@@ -79,7 +79,7 @@ class Spade(GeneratorNet):
             raise ValueError("the generator Spade makes pictures of layouts, and is told none; take Convolutional().")
         sides = sides_of(x_shape)
         channels = [*reversed(widths(self.width, len(sides))), self.width]
-        made: list[nn.Module] = [nn.Linear(latent_size, channels[0] * prod(sides[-1]))]
+        made: list[nn.Module] = [first_layer(latent_size, channels[0] * prod(sides[-1]))]
         made += [nn.Unflatten(1, (channels[0], *sides[-1]))]
         for (height, breadth), before, after in zip(sides[-2::-1], channels, channels[1:], strict=False):
             made += [SpatialNorm(before, condition, self.hidden), nn.LeakyReLU(0.2), nn.Upsample(scale_factor=2)]

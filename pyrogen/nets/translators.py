@@ -10,7 +10,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from pyrogen.conditions import Condition
-from pyrogen.nets.critics import one_of, start_small
+from pyrogen.nets.critics import normalized, one_of, start_small
 from pyrogen.nets.generators import ENDS, GeneratorNet, Grown, ReadsCondition
 from pyrogen.registry import choice
 
@@ -81,7 +81,7 @@ class Block(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for last in (False, True):
-            layers += [nn.Conv2d(channels, channels, 3, padding=1), *_normalized(normalization, channels)]
+            layers += [nn.Conv2d(channels, channels, 3, padding=1), *normalized(normalization, channels)]
             layers += [] if last else [nn.ReLU()]
         self.net = nn.Sequential(*layers)
 
@@ -171,20 +171,12 @@ class ResidualTranslator(GeneratorNet):
         up = [*widths[::-1], x_shape[0]]
         made: list[nn.Module] = [AsPicture(condition)]
         for before, after in pairwise(down):
-            made += [nn.Conv2d(before, after, *strided), *_normalized(self.normalization, after), nn.ReLU()]
+            made += [nn.Conv2d(before, after, *strided), *normalized(self.normalization, after), nn.ReLU()]
         made += [Block(down[-1], self.normalization) for _ in range(self.blocks)]
         grow = nn.ConvTranspose2d if self.halvings else nn.Conv2d
         for before, after in pairwise(up[:-1]):
-            made += [grow(before, after, *strided), *_normalized(self.normalization, after), nn.ReLU()]
+            made += [grow(before, after, *strided), *normalized(self.normalization, after), nn.ReLU()]
         made += [grow(up[-2], up[-1], *strided)]
         for layer in made:
             start_small(layer)
         return made
-
-
-def _normalized(normalization: str, channels: int) -> list[nn.Module]:
-    if normalization == "instance":
-        return [nn.InstanceNorm2d(channels, affine=True)]
-    if normalization == "layer":
-        return [nn.GroupNorm(1, channels)]
-    return [nn.BatchNorm2d(channels)] if normalization == "batch" else []

@@ -58,7 +58,10 @@ class GridPrior(Prior):
         self.size(plan.latent_size, plan.condition, plan.read)
 
     def size(
-        self, latent_size: int, condition: Condition | None = None, read: Callable[[Tensor], Tensor] | None = None
+        self,
+        latent_size: int,
+        condition: Condition | None = None,
+        read: Callable[[Tensor | None], Tensor] | None = None,
     ) -> None:
         """Create the network.
 
@@ -83,8 +86,12 @@ class GridPrior(Prior):
         self.register_buffer("values", values, persistent=False)
 
     def read(self, y: Tensor | None) -> Tensor | None:
-        """y as the network reads it."""
-        return None if self.told is None or y is None else self.told(y)
+        """y as the network reads it; None where the model has none.
+
+        Raises:
+            ValueError: it has one, and was told none.
+        """
+        return None if self.told is None else self.told(y)
 
     def on_grid(self, y: Tensor | None = None) -> Autoregressive:
         """p(z) over the grid itself, event ``(bits or classes, H, W)``."""

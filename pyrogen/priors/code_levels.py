@@ -137,7 +137,6 @@ class PixelCNNLevels(Prior):
 
     def build(self, plan: Blueprint) -> None:
         """Make the networks, told y where the model is."""
-        self.read = plan.read
         places = self.grid[0] * self.grid[1]
         self.top = PixelCNNPrior(self.classes, self.grid, self.width, self.layers, self.kernel)
         self.top.size(places * self.classes, plan.condition, plan.read)
@@ -147,15 +146,17 @@ class PixelCNNLevels(Prior):
         self.register_buffer("values", torch.eye(self.classes), persistent=False)
 
     def forward(self, y: Tensor | None = None) -> Distribution:
-        """p(z), or p(z|y)."""
+        """p(z), or p(z|y).
+
+        Raises:
+            ValueError: the model has a y, and was told none.
+        """
         assert self.support is not None
         places = 4 * self.grid[0] * self.grid[1]
 
         def beneath(first: Tensor) -> Distribution:
-            told = first
-            if self.read is not None and y is not None:
-                read = self.read(y)
-                told = torch.cat([first, read.expand(*first.shape[:-1], -1)], -1)
+            read = self.top.read(y)
+            told = first if read is None else torch.cat([first, read.expand(*first.shape[:-1], -1)], -1)
             finer = Autoregressive(self.beneath, OneHotImage, constraints.boolean, condition=told)
             return OnGrid(finer, grid_of(places), self.get_buffer("values"))
 

@@ -38,12 +38,12 @@ class ConditionalNormal(Prior):
         Raises:
             ValueError: the model is not conditional.
         """
-        if plan.condition is None:
+        if plan.condition is None or plan.read is None:
             raise ValueError(
                 "the prior ConditionalNormal looks at a condition y, and this model has none; use "
                 "create('vae-conditional', prior='ConditionalNormal'), or prior='StandardNormal' here."
             )
-        self._read = plan.read or plan.condition.read
+        self._read = plan.read
         self.net = mlp((plan.condition.size,), self.hidden, (2 * plan.latent_size,))
         last = next(m for m in reversed(list(self.net.modules())) if isinstance(m, nn.Linear))
         nn.init.zeros_(last.weight)
@@ -55,8 +55,6 @@ class ConditionalNormal(Prior):
         Raises:
             ValueError: there is no y.
         """
-        if y is None:
-            raise ValueError("the prior ConditionalNormal is p(z|y): pass a y for each datum.")
         read = self._read(y).to(next(self.net.parameters()).dtype)  # of labels it is of torch's default
         loc, log_scale = self.net(read.reshape(-1, read.shape[-1])).reshape(*read.shape[:-1], -1).chunk(2, -1)
         return dist.Normal(loc, scale_of(2 * log_scale)).to_event(1)

@@ -73,13 +73,13 @@ class DiffusionPrior(Prior):
             return dist.Normal(self.like, torch.ones_like(self.like)).to_event(1)
         return self._law()
 
-    def stages(self, codes: Callable[[Batch], Tensor]) -> Sequence[Stage]:
+    def stages(self, coded: Callable[[Batch], Batch]) -> Sequence[Stage]:
         """The stage in which v is matched to the codes."""
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             with torch.no_grad():
-                z = codes(batch)
-            return {"loss": matching_error(self.velocity, z)}
+                codes = coded(batch)
+            return {"loss": matching_error(self.velocity, codes.x)}
 
         return [Stage([Player("prior", loss, [self])], "prior", enter=lambda: self.wake(True))]
 

@@ -75,13 +75,13 @@ class MaskedPrior(GridPrior):
         even = self.get_buffer("values").new_zeros(c * h * w)
         return Bits(even) if self.classes is None else one_hots(even, h * w)
 
-    def stages(self, codes: Callable[[Batch], Tensor]) -> Sequence[Stage]:
+    def stages(self, coded: Callable[[Batch], Batch]) -> Sequence[Stage]:
         """The stage in which hidden places of codes are told."""
 
         def loss(batch: Batch) -> Mapping[str, Tensor]:
             with torch.no_grad():
-                z = codes(batch)
-            return {"loss": self.bound(z, batch.y).mean()}
+                codes = coded(batch)
+            return {"loss": self.bound(codes.x, codes.y).mean()}
 
         return [Stage([Player("prior", loss, [self])], "prior", enter=lambda: self.wake(True))]
 
