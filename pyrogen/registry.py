@@ -60,7 +60,12 @@ def entry(
         implicit: whether the default objective is one that fits what a model makes alone, as a game does, though the model
             is one with a density.
     """
-    details = {"reference": reference, "data": data, "recipe": dict(recipe or {}), "claims": tuple(claims)}
+    details: dict[str, Any] = {
+        "reference": reference,
+        "data": data,
+        "recipe": dict(recipe or {}),
+        "claims": tuple(claims),
+    }
     details |= {"fixes": dict(fixes or {}), "settles": tuple(settles), "implicit": implicit}
 
     def register(function: F) -> F:

@@ -46,7 +46,7 @@ def mmd(
     pairs = max(n * (n - 1), 1)
     width: Tensor | float
     if bandwidth is None:
-        width = (sum(d.detach() * others for d in within).sum() / (2 * pairs)).clamp(min=torch.finfo(a.dtype).tiny)
+        width = (((within[0] + within[1]).detach() * others).sum() / (2 * pairs)).clamp(min=torch.finfo(a.dtype).tiny)
     else:
         width = bandwidth
     alike = [_kernel(d, kernel, scales, width) for d in (*within, between)]
