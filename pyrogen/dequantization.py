@@ -20,6 +20,7 @@ from pyrogen.registry import choice
 EDGE = 1e-12  # of a cell: no rounding puts what is drawn into the next one
 GREY = 256  # levels
 LOOKED_AT = 1000  # data
+OFTEN = 20  # times that a number of vectors comes before it is a level
 LEAST = 1e-15  # Φ of what is further out is rounded to 0 or 1
 
 
@@ -75,14 +76,16 @@ def refuse_levels(model: nn.Module, x: Tensor) -> None:
         x: training data, of which the first are looked at, all together and by channel, or column.
 
     Raises:
-        ValueError: 1000 numbers of x, or of a channel or a column, or more hold 256 different ones, or fewer.
+        ValueError: 1000 numbers of pictures, or of a channel, or more hold 256 different ones, or fewer; of vectors, or of a
+            column, they must come 20 times each, since measurements are often rounded.
     """
     seen = x[:LOOKED_AT]
     each = seen.transpose(0, 1).flatten(1)
     for where, rows in (("x", seen.reshape(1, -1)), ("x[:, {}]", each)):
         levels = 1 + (rows.sort(-1).values.diff() != 0).sum(-1)
         fewest = int(levels.argmin())
-        if rows.shape[1] >= LOOKED_AT and (n := int(levels[fewest])) <= GREY:
+        most = GREY if x.dim() > 2 else min(GREY, rows.shape[1] // OFTEN)
+        if rows.shape[1] >= LOOKED_AT and (n := int(levels[fewest])) <= most:
             raise ValueError(
                 f"{type(model).__name__} is a density of real numbers, and {where.format(fewest)} has {n} "
                 f"level{'s' * (n > 1)} alone in {rows.shape[1]:,} numbers: nats and bits/dim of such a fit mean nothing; "

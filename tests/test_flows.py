@@ -262,8 +262,10 @@ REAL = torch.linspace(-2, 2, 1000)
 LEVELS = {
     "bits beside real numbers": (columns(REAL, (REAL > 0).float()), r"x\[:, 1\] has 2 levels alone in 1,000 numbers"),
     "a constant": (columns(REAL, 0 * REAL), r"x\[:, 1\] has 1 level alone"),
-    "256 whole numbers": (columns(REAL, torch.arange(1000.0) % 256), r"x\[:, 1\] has 256 levels"),
-    "257 whole numbers": (columns(REAL, torch.arange(1000.0) % 257), None),
+    "50 whole numbers": (columns(REAL, torch.arange(1000.0) % 50), r"x\[:, 1\] has 50 levels"),
+    "rounded measurements": (columns(REAL, torch.arange(1000.0) % 51 / 10), None),
+    "vectors of 256 levels": ((torch.arange(8000.0) % 256).reshape(1000, 8) / torch.arange(1.0, 9.0), "x"),
+    "as many of which each comes seldom": ((torch.arange(4000.0) % 256).reshape(1000, 4), None),
     "few rows": (columns(REAL, (REAL > 0).float())[:999], None),
     "few rows of bits": (((torch.arange(300.0) % 2 - 0.5) * torch.arange(1.0, 9.0)[:, None]).T, "x has 16 levels"),
     "three channels": (
