@@ -13,7 +13,7 @@ from torch import Size, Tensor, nn
 from pyrogen.base import Batch, HasCritic, Model, Pair
 from pyrogen.conditions import Condition
 from pyrogen.inference.adversarial.penalties import Sites
-from pyrogen.inference.programs.contexts import reached, standing_still
+from pyrogen.inference.programs.contexts import reached, seeded, standing_still
 from pyrogen.inference.programs.record import latents, record
 from pyrogen.inference.programs.supports import unwrap
 from pyrogen.kinds import is_picture
@@ -207,7 +207,8 @@ def need_proper(pair: Pair, batch: Batch) -> None:
     Raises:
         ValueError: the prior of one of them is improper.
     """
-    scored = record(pair.model, batch.x, batch.y, latents(record(pair.guide, batch.x, batch.y)))
+    with seeded(0, batch.x.device):  # what is drawn to look at moves no stream of training
+        scored = record(pair.model, batch.x, batch.y, latents(record(pair.guide, batch.x, batch.y)))
     for name, site in scored.items():
         if isinstance(unwrap(site["fn"]), ImproperUniform):
             raise ValueError(
