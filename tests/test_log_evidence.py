@@ -108,7 +108,7 @@ def test_dtype_is_kept():
     assert set(seen) == {torch.float64}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(chunk=st.integers(1, 350), tuple_=st.booleans())
 def test_chunks_do_not_change_the_answer(chunk, tuple_):
     torch.manual_seed(0)

@@ -464,7 +464,7 @@ def half(tmp_path_factory):
 
 @pytest.mark.rotating
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), finished=st.booleans())
 def test_mutated_folders_are_one_sentence(whole, half, tmp_path_factory, seed, finished):
     folder = tmp_path_factory.mktemp("mutated") / "run"
