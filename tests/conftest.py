@@ -5,6 +5,7 @@ import ipaddress
 import itertools
 import math
 import os
+import shutil
 import socket
 import tempfile
 import zlib
@@ -58,6 +59,9 @@ def pytest_collection_modifyitems(items):
     """
     marks = {item: {mark.name for mark in item.iter_markers()} for item in items}
     rotating = sorted((i for i in items if "rotating" in marks[i] and "slow" not in marks[i]), key=lambda i: i.nodeid)
+    for item in items:
+        if "compiles" in marks[item] and not shutil.which(os.environ.get("CXX", "g++")):
+            item.add_marker(pytest.mark.skip("needs a C++ compiler"))
     for path, cases in itertools.groupby(rotating, key=lambda i: i.path):
         dealt = itertools.count(zlib.crc32(path.name.encode()))
         for item in cases:
