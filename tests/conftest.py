@@ -2,9 +2,12 @@
 
 import datetime
 import ipaddress
+import itertools
 import math
 import os
+import shutil
 import socket
+import tempfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -13,21 +16,35 @@ import numpy as np
 import pyro
 import pytest
 import torch
+from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 import pyrogen
 from pyrogen import registry
-from pyrogen.data import Split, load
+from pyrogen.data import Split, load, store
 from pyrogen.inference.replay import recorded_step
 from pyrogen.vocabulary import END
 
 torch.set_num_threads(1)
 # the processes that tests start run beside other workers: two threads each would wait for one another
 os.environ["OMP_NUM_THREADS"] = "1"
+# a proxy that a machine needs for the world is no way to its own servers, and the world is not asked
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
+
+settings.register_profile("ours", derandomize=True, database=None, deadline=None)
+settings.load_profile("ours")
 
 TORCHVISION = Path(__file__).resolve().parents[2] / "shared" / "data" / "torchvision"
 if TORCHVISION.is_dir():
     os.environ.setdefault("PYROGEN_DATA", str(TORCHVISION))
 
+# what is unpacked goes into a folder of this run; only matplotlib's list of fonts, which takes long, stays where it is
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    CACHE = tempfile.TemporaryDirectory(prefix="pyrogen-tests-")
+    os.environ.setdefault("MPLCONFIGDIR", str(store.cache().parents[1] / "matplotlib"))
+    os.environ["XDG_CACHE_HOME"] = CACHE.name
+set_hypothesis_home_dir(os.environ["XDG_CACHE_HOME"])
+FOLDERS = store.folders()  # before a test names others
 
 # of all workers, at midnight too
 DAY = int(os.environ.setdefault("PYROGEN_DAY", str(datetime.date.today().toordinal())))
@@ -36,10 +53,21 @@ TURNS = 4
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of cases that are marked "rotating" a quarter is run each day, another one every day; the others are slow that day."""
+    """Of cases that are marked "rotating" a quarter is run each day, another one every day; the others are slow that day.
+
+    Those of a file are dealt in turn, so that of many alike every day has as many; ``rotating(turn)`` says which turn it is.
+    """
+    marks = {item: {mark.name for mark in item.iter_markers()} for item in items}
+    rotating = sorted((i for i in items if "rotating" in marks[i] and "slow" not in marks[i]), key=lambda i: i.nodeid)
     for item in items:
-        if item.get_closest_marker("rotating") and (zlib.crc32(item.nodeid.encode()) + DAY) % TURNS:
-            item.add_marker("slow")
+        if "compiles" in marks[item] and not shutil.which(os.environ.get("CXX", "g++")):
+            item.add_marker(pytest.mark.skip("needs a C++ compiler"))
+    for path, cases in itertools.groupby(rotating, key=lambda i: i.path):
+        dealt = itertools.count(zlib.crc32(path.name.encode()))
+        for item in cases:
+            (turn,) = item.get_closest_marker("rotating").args or (next(dealt),)
+            if (turn + DAY) % TURNS:
+                item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +132,17 @@ def empty_store():
     """For tests of pairs: whatever they did, Pyro's global parameter store was not used."""
     yield
     assert not pyro.get_param_store().keys()
+
+
+@pytest.fixture(scope="session")
+def need():
+    """``need("text/snips/test.label")``: a file or folder of the data on this machine, or the test is skipped."""
+
+    def found(file):
+        path = next((folder / file for folder in FOLDERS if (folder / file).exists()), None)
+        return path or pytest.skip(f"{file} is in none of {', '.join(map(str, FOLDERS))}")
+
+    return found
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ import torch
 from pyrogen.inference.training.game import Game, Rules
 
 
-def stop_after(patch, batches):
-    """Let a run hear Ctrl-C after so many batches, however its steps are taken."""
+def stop_after(patch, batches, stop=lambda: signal.raise_signal(signal.SIGINT)):
+    """Let a run hear Ctrl-C, or what else is to stop it, after so many batches, however its steps are taken."""
     count, left = Game.count, [batches]
 
     def counted(game):
         count(game)
         left[0] -= 1
         if left[0] == 0:
-            signal.raise_signal(signal.SIGINT)
+            stop()
 
     patch.setattr(Game, "count", counted)
 

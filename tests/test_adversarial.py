@@ -293,6 +293,7 @@ def test_the_critic_of_a_conditional_pair_reads_y():
     fit(model, (torch.rand(64, 3).round(), y), Adversarial(), epochs=1, batch_size=16, validate=False)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("penalty", [None, *pyrogen.choices("penalty")])
 @pytest.mark.parametrize("loss", pyrogen.choices("adversarial loss"))
 def test_every_loss_goes_with_every_penalty(loss, penalty):

@@ -1,6 +1,7 @@
 """Entries in which an encoder plays, and what judges them: exact where the answer is known."""
 
 import math
+from types import SimpleNamespace
 
 import pyro.distributions as dist
 import pytest
@@ -15,6 +16,7 @@ from pyrogen.inference import AIS, IWAE, log_evidence
 from pyrogen.inference.adversarial.information import Information
 from pyrogen.inference.adversarial.similarity import LearnedSimilarity
 from pyrogen.inference.adversarial.variational import AVB
+from pyrogen.inference.metrics import information
 from pyrogen.inference.metrics.information import held_out_information
 from pyrogen.inference.metrics.reconstructions import aggregate_p_value, reconstruction_ratio
 
@@ -175,6 +177,19 @@ def test_the_information_that_is_held_out_is_exact_where_features_tell_all_or_no
     assert 0 < nothing.error < 0.02
     pairs = torch.nn.functional.one_hot(category // 2, 2).float()  # which half it is in: log 2 of the log 4
     assert held_out_information(pairs, category) == pytest.approx(math.log(2), abs=0.02)
+
+
+def test_the_information_of_a_code_is_what_a_judge_of_the_data_sees_of_it(digits, monkeypatch):
+    m = small("infogan", latent_size=None, categories=4)
+    monkeypatch.setattr(information, "judge_of", lambda data: SimpleNamespace(features=lambda x: x.flatten(1)))
+    for seen, nats in (
+        (lambda c: c, math.log(4)),
+        (lambda c: c[:, :2], math.log(4) - math.log(2) / 2),
+        (torch.zeros_like, 0),
+    ):
+        m.generate = lambda z, seen=seen: seen(m.codes(z)[:, :4])
+        # of the second, what is neither of two is one of two
+        assert information.code_information(m, digits, 0, n=2000) == pytest.approx(nats, abs=0.05)
 
 
 # ------------------------------------------------------------------------------------------------- known by draws alone

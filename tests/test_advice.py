@@ -58,16 +58,14 @@ def test_python_words_are_said_as_shell_words(python):
 
 def messages(path):
     """The strings of a source that a reader may see, with V for what they compute."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    hidden = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and isinstance(node.body[0], ast.Expr):
-            hidden.add(id(node.body[0].value))
-        if isinstance(node, ast.JoinedStr):
-            hidden |= {id(child) for child in ast.walk(node)} - {id(node)}
-    for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
+    left = [ast.parse(path.read_text(encoding="utf-8"))]
+    while left:
+        node = left.pop()
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and isinstance(
+            node.body[0], ast.Expr
+        )
+        if not isinstance(node, ast.JoinedStr):
+            left += (child for child in ast.iter_child_nodes(node) if not (documented and child is node.body[0]))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield node.value
         elif isinstance(node, ast.JoinedStr):

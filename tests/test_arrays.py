@@ -10,7 +10,7 @@ from torch.utils.data import TensorDataset
 
 import pyrogen
 from pyrogen.command.cli import main
-from pyrogen.data import dataset, from_arrays, load, store
+from pyrogen.data import dataset, from_arrays, load
 from pyrogen.data.memory import as_data
 from pyrogen.inference import IWAE, Exact, fit, log_evidence
 from pyrogen.inference.runs.recipe import data_of
@@ -422,11 +422,8 @@ def test_no_person_and_no_emoji_is_in_two_splits(tmp_path, monkeypatch):
         ("cifar10-subset", 4000, 10),
     ],
 )
-def test_the_real_sets_of_images(name, count, classes):
-    file = f"{FILES[name][0]}.npz"
-    folders = [folder for root in store.roots() for folder in (root, root.parent)]
-    if not any((folder / file).is_file() for folder in folders):
-        pytest.skip(f"PYROGEN_DATA holds no {file}")
+def test_the_real_sets_of_images(name, count, classes, need):
+    need(f"{FILES[name][0]}.npz")
     data = load(name, kind="levels")
     assert sum(len(s) for s in (data.train, data.valid, data.test)) == count
     assert data.classes == classes

@@ -80,6 +80,7 @@ class Read(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.compiles
 @pytest.mark.rotating
 @pytest.mark.parametrize(("name", "size"), [(name, n) for name in NETS if "of" in name for n in (1, 5)])
 def test_inductor_keeps_the_layout_of_one_channel_too(name, size):

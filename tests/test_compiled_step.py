@@ -1,7 +1,7 @@
 """Compiled steps move the parameters themselves: as the eager optimizer would, clipped, by schedule, after a resume.
 
-Most of these replay what would be compiled: Inductor's own work is checked every day in test_recorded_step.py, by those that
-rotate here, and at every step that it makes.
+Most of these replay what would be compiled: Inductor's own work is checked by those that are marked "compiles", of
+which one is run each day, and at every step that it makes.
 """
 
 import logging
@@ -203,7 +203,8 @@ def test_a_term_that_is_a_parameter_is_written_as_it_was_at_each_step(tiny_data,
     assert means[0] == pytest.approx(means[1], rel=1e-4)
 
 
-@pytest.mark.rotating
+@pytest.mark.compiles
+@pytest.mark.rotating(2)
 def test_inductor_moves_both_players_of_a_convolutional_game(tiny_data, caplog):
     """The gradient of a bias before a batch norm is nothing but rounding: that it goes elsewhere is no difference."""
     model = small("dcgan")

@@ -16,18 +16,16 @@ from pyrogen.data.named import source_named
 from pyrogen.kinds import PLAIN
 from pyrogen.registry import choices
 
-PACKED = Path(__file__).parents[1].parent / "shared" / "data" / "torchvision"
-
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory):
+def packed(tmp_path_factory, need):
     """PYROGEN_DATA is a read-only root of packed files, the cache an empty folder."""
-    if not PACKED.exists():
-        pytest.skip(f"{PACKED} is missing")
+    files = [f"{name}/raw/{file}" for name in ("MNIST", "FashionMNIST") for file, _ in vision.MNIST.resources]
+    (root,) = {need(file).parents[2] for file in files}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYROGEN_DATA", str(PACKED))
+        patch.setenv("PYROGEN_DATA", str(root))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+        yield root
 
 
 def raw_digits():
@@ -349,7 +347,7 @@ def test_vision_unpacks_into_the_cache_only_once(packed, tmp_path, monkeypatch):
     assert len(list(raw.iterdir())) == 4
     assert [p.name for p in raw.parents[1].iterdir()] == ["MNIST"]
     for file in raw.iterdir():
-        assert file.read_bytes() == gzip.decompress((PACKED / "MNIST" / "raw" / f"{file.name}.gz").read_bytes())
+        assert file.read_bytes() == gzip.decompress((packed / "MNIST" / "raw" / f"{file.name}.gz").read_bytes())
     monkeypatch.setattr(vision, "_unpack", None)
     assert vision._root(vision.MNIST) in roots
     monkeypatch.setenv("PYROGEN_DATA", str(raw.parents[1]))
@@ -380,7 +378,7 @@ def test_vision_with_damaged_files(packed, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz is damaged: expected the MD5 sum ec29112d"):
         load("mnist")
     for file, _ in vision.MNIST.resources:
-        shutil.copyfile(PACKED / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz", raw / file)
+        shutil.copyfile(packed / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz", raw / file)
         (raw / file.removesuffix(".gz")).write_bytes(b"damaged")
     with pytest.raises(ValueError, match=r"MNIST/raw are damaged .*delete the files"):
         load("mnist")

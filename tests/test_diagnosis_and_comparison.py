@@ -393,15 +393,15 @@ def test_differences_are_those_of_the_hand():
 def test_both_errors_cover():
     """Two models whose true difference varies over data: z-scores of both errors have standard deviation 1."""
     rng, z_draws, z_data = np.random.default_rng(0), [], []
-    for _ in range(400):
+    for _ in range(150):
         base, gain = rng.normal(-90, 10, 50), rng.normal(0.3, 0.5, 50)
         a, b = (plain(v + 0.2 * rng.standard_normal(50), 0.2) for v in (base, base + gain))
         row = compare_evidence({"a": a, "b": b}).sel(estimate="b")
         z_draws.append((float(row["difference"]) - gain.mean()) / float(row["difference_mc_se"]))
         z_data.append((float(row["difference"]) - 0.3) / float(row["difference_data_se"]))
     for z in (z_draws, z_data):
-        assert np.std(z) == pytest.approx(1, abs=0.15)  # 4 errors of a standard deviation from 400
-        assert abs(np.mean(z)) < 0.2
+        assert np.std(z) == pytest.approx(1, abs=0.24)  # 4 errors of a standard deviation from 150
+        assert abs(np.mean(z)) < 0.33
 
 
 @pytest.mark.parametrize(("gain", "warned"), [(0.01, True), (-0.01, True), (0.5, False), (-0.5, False)])

@@ -51,6 +51,7 @@ def test_the_vaes_are_found():
     assert {"made", "rbm", "gan-nonsaturating", "mdn", "generator-paired"}.isdisjoint(VAES)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(("name", "axis"), OPEN, ids=["-".join(pair) for pair in OPEN])
 def test_an_axis_is_swapped(name, axis):
     if axis == "objective":

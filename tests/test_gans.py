@@ -49,6 +49,7 @@ LOSSES = pyrogen.choices("adversarial loss")
 PENALTIES = (None, *pyrogen.choices("penalty"))
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("turn", range(max(len(PENALTIES), len(CRITICS))))
 @pytest.mark.parametrize("loss", LOSSES)
 def test_losses_penalties_and_critics_train_in_all_pairs(loss, turn):

@@ -160,6 +160,7 @@ def test_random_pairs_have_the_loss_of_a_posterior_that_is_the_prior():
     assert float(found.mean()) == pytest.approx(exact, abs=5 * float(found.std()) / 20**0.5)
 
 
+@pytest.mark.rotating
 def test_the_best_generator_of_random_pairs_is_the_mean():
     """At W = 0 and b = mean x the loss has no slope; with a Laplace, at the median."""
     x = torch.randn(501, 2).exp()

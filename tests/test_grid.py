@@ -498,7 +498,7 @@ COMMANDS = {
     "--grid prior": "--grid takes AXIS=VALUE,VALUE",
     "--grid prior=": "--grid takes AXIS=VALUE,VALUE",
     "--grid": "--grid takes AXIS=VALUE,VALUE",
-    "--grid latent_size=2,many": "--latent_size takes a whole number; got 'many'",
+    "--grid latent_size=2,many": "--latent_size takes a whole number or several, as 8,4; got 'many'",
     "--grid prior=VampPrior(comp=3)": "did you mean 'components'",
     "--grid prior=VampPrior --backend ary": "did you mean 'ray'",
     "--grid prior=VampPrior --epoch 3": "did you mean '--epochs'",

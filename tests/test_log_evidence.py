@@ -108,7 +108,7 @@ def test_dtype_is_kept():
     assert set(seen) == {torch.float64}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(chunk=st.integers(1, 350), tuple_=st.booleans())
 def test_chunks_do_not_change_the_answer(chunk, tuple_):
     torch.manual_seed(0)
@@ -202,7 +202,8 @@ def test_what_is_weighed_very_often_is_compiled_for_the_shapes_of_the_first(comp
     assert [m.split(" (")[0] for m in caplog.messages] == ([why] if compiler == "none" else [])
 
 
-@pytest.mark.rotating
+@pytest.mark.compiles
+@pytest.mark.rotating(3)
 def test_compiled_weights_are_those_of_the_programs(vae, x, monkeypatch):
     found = [log_weights(vae, x, 2000)]
     monkeypatch.setattr("pyrogen.inference.replay.often.COMPILED", 5)

@@ -92,11 +92,9 @@ def test_an_untaught_oracle_says_whom_to_ask(stacked):
 
 
 @pytest.mark.slow
-def test_mnist_stacks():
-    try:
-        single = vision.mnist()
-    except ValueError:
-        pytest.skip("MNIST is missing")
+def test_mnist_stacks(need):
+    need("MNIST/raw")
+    single = vision.mnist()
     data = load("stacked-mnist", dequantization=False)
     assert data.x_shape == (3, 28, 28)
     known = {

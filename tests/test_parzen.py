@@ -46,6 +46,7 @@ def test_another_bandwidth_is_another_density():
     assert np.all(np.abs(found["log_evidence"] - exact) > 4 * found["mc_se"])
 
 
+@pytest.mark.rotating
 def test_error_is_that_of_repetitions():
     runs = [log_evidence(affine(), X, KDE(0.3, 1000), seed=seed) for seed in range(60)]
     values, errors = (np.stack([run[name].values for run in runs]) for name in ("log_evidence", "mc_se"))
@@ -53,6 +54,7 @@ def test_error_is_that_of_repetitions():
     assert values.std(0, ddof=1) == pytest.approx(errors.mean(0), rel=0.3)
 
 
+@pytest.mark.rotating
 def test_data_share_the_error_of_their_samples():
     """Of a datum that is there 100 times the mean errs as each does; and of others as over other samples."""
     model, rng = affine(), np.random.default_rng(0)

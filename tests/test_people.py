@@ -1,8 +1,6 @@
 """People who walk: their paths as data, what forecasts are worth, and a game in which all of a scene are drawn together."""
 
 import math
-import os
-from pathlib import Path
 
 import pyro.poutine as poutine
 import pytest
@@ -81,17 +79,14 @@ def test_pasts_of_crossings_are_straight(crossings):
     assert float(bend[~bend.isnan()].max()) < 0.15  # four normal numbers of .01 m
 
 
-@pytest.mark.skipif("PYROGEN_DATA" not in os.environ, reason="needs the scenes of ETH and UCY")
 @pytest.mark.parametrize(
     ("scene", "windows", "displacement", "final"),
     # of Gupta et al. and of Schöller et al.: one guess, straight on
     [("eth", 70, 1.00, 2.23), ("hotel", 301, 0.32, 0.62), ("zara1", 602, 0.43, 0.96), ("zara2", 921, 0.33, 0.73)],
 )
-def test_filmed_scenes_are_those_of_the_literature(scene, windows, displacement, final):
-    try:
-        part = load(f"eth-ucy(scene={scene!r})").test
-    except ValueError as error:
-        pytest.skip(str(error))
+def test_filmed_scenes_are_those_of_the_literature(scene, windows, displacement, final, need):
+    need(f"trajectories/eth_ucy/{scene}")
+    part = load(f"eth-ucy(scene={scene!r})").test
     assert len(part) == windows
     straight = by.straight_on(part.y, 12)[None]
     assert by.displacement(straight, part.x).value == pytest.approx(displacement, abs=0.0051)
@@ -430,8 +425,6 @@ def test_a_forecast_of_nan_is_no_good_one(crossings):
     assert math.isnan(by.displacement(torch.full_like(x, math.nan)[None], x).value)
 
 
-def test_the_scenes_are_those_that_the_folder_holds():
-    root = Path(os.environ.get("PYROGEN_DATA", "/nowhere")).parent / "trajectories" / "eth_ucy"
-    if not root.is_dir():
-        pytest.skip("needs the scenes of ETH and UCY")
+def test_the_scenes_are_those_that_the_folder_holds(need):
+    root = need("trajectories/eth_ucy")
     assert {p.name for p in root.iterdir()} == set(OF_SCENE)

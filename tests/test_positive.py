@@ -33,7 +33,8 @@ def test_nothing_is_positive_unless_it_is_said_or_scored():
         from_arrays(np.ceil(RAW).astype(int), kind=("positive",))
     assert from_arrays(np.ceil(RAW).astype(int), kind="positive", standardize=False).test.x.min() == 1
     # whole numbers that a model of positive ones is to score are themselves
-    assert as_split(np.array([[3, 500]]), None, ("positive",)).x.tolist() == [[3.0, 500.0]]
+    model = pyrogen.create("vae", x_shape=(2,), likelihood="Gamma", **SMALL)
+    assert as_split(np.array([[3, 500]]), None, model).x.tolist() == [[3.0, 500.0]]
 
 
 def test_a_column_is_in_units_of_its_geometric_mean():

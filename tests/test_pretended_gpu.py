@@ -84,16 +84,30 @@ def test_training_stays_on_its_gpu(name, tiny_data):
         stays(model, stage.players, some(model, tiny_data))
 
 
-CHOICES = [(axis, choice) for axis in ("prior", "posterior", "likelihood") for choice in pyrogen.choices(axis)]
+# what does not stand in a VAE of images by itself, for it needs another axis or other data
+ELSEWHERE = {
+    "prior": "Bernoulli Categorical ConditionalNormal Dirichlet ExemplarPrior Flat HypersphericalUniform LogisticNormal "
+    "Markov MaskedPrior PixelCNNPrior RelaxedBernoulli RelaxedCategorical",
+    "posterior": "Bernoulli Categorical Ladder LogisticNormal RelaxedBernoulli RelaxedCategorical ResidualNormal Smoother "
+    "VonMisesFisher",
+    "likelihood": "Autoregressive LowRankMultivariateNormal MixtureDensity MultivariateNormal Perceptual Stepwise Tokens",
+}
+CHOICES = [
+    (a, choice) for a, others in ELSEWHERE.items() for choice in pyrogen.choices(a) if choice not in others.split()
+]
+
+
+def test_what_stands_elsewhere_is_refused_here():
+    for axis, others in ELSEWHERE.items():
+        for choice in others.split():
+            with pytest.raises(ValueError):  # noqa: PT011 - each in its own words, which other tests read
+                print(choice, small("vae", **{axis: choice}, latent_size=4))
 
 
 @pytest.mark.rotating
 @pytest.mark.parametrize(("axis", "choice"), CHOICES, ids=["-".join(pair) for pair in CHOICES])
 def test_choices_stay_on_their_gpu(axis, choice, tiny_data):
-    try:
-        model = small("vae", **{axis: choice}, latent_size=4)
-    except ValueError as error:
-        pytest.skip(str(error))
+    model = small("vae", **{axis: choice}, latent_size=4)
     with pytest.raises(Strayed) if choice in COPIES else nullcontext():
         stays(model, model.stages()[0].players, some(model, tiny_data))
 

@@ -388,6 +388,7 @@ def test_draws_of_a_prior_are_told_from_draws_of_another(name):
     assert metric("prior-two-sample")(m, data, 0, **few, drawn="StandardNormal") < 1e-6
 
 
+@pytest.mark.rotating
 def test_the_p_value_of_equal_laws_is_at_most_what_it_says():
     data = load("digits", kind="binary")
     m = pyrogen.create("vae", x_shape=data.x_shape, latent_size=2)

@@ -115,6 +115,7 @@ def test_what_should_fit_fits():
     assert [pair for pair in itertools.product(*FIRST) if fits(*pair) != (REFUSED[pair] is None)] == []
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("pair", [p for p, why in REFUSED.items() if why], ids="-".join)
 def test_a_refusal_names_both_sides_and_what_it_proposes_works(pair):
     prior, posterior = pair

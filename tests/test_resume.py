@@ -14,7 +14,6 @@ import types
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -66,26 +65,29 @@ def same(a, b):
     return {f: (a / f).read_bytes() == (b / f).read_bytes() for f in FILES if (b / f).exists()}
 
 
-def child(name, folder):
-    train(name, folder, resume=True, checkpoint_seconds=0.0)
+def child(name, folder, batches, delay):
+    """Train on, and be ended without a word so long after some batches, whatever is done then."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, batches, lambda: signal.setitimer(signal.ITIMER_REAL, delay))
+        train(name, folder, resume=True, checkpoint_seconds=0.0)
     os._exit(0)
 
 
 def killed_until_done(name, folder, kills, seed):
-    """Start, kill -9 after a random while, start again, ``kills`` times; then let it end."""
+    """Start, end it anywhere after a few batches, start again, ``kills`` times; then let it go on from where it is."""
     chance = random.Random(seed)
     context = multiprocessing.get_context(
         "fork"
     )  # torch is imported already: kills fall into training, not into imports
     done = 0
     for _ in range(kills):
-        process = context.Process(target=child, args=(name, folder))
+        process = context.Process(target=child, args=(name, folder, chance.randrange(2, 8), chance.uniform(1e-6, 0.01)))
         process.start()
-        process.join(chance.uniform(0.0, 0.25))
-        if process.is_alive():
-            os.kill(process.pid, signal.SIGKILL)
-            done += 1
         process.join()
+        assert process.exitcode in (-signal.SIGALRM, 0)
+        done += process.exitcode != 0
+        assert (folder / "checkpoint.safetensors").exists()
     train(name, folder, resume=True)
     return done
 
@@ -464,7 +466,7 @@ def half(tmp_path_factory):
 
 @pytest.mark.rotating
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), finished=st.booleans())
 def test_mutated_folders_are_one_sentence(whole, half, tmp_path_factory, seed, finished):
     folder = tmp_path_factory.mktemp("mutated") / "run"
@@ -495,7 +497,6 @@ def test_time_between_checkpoints_is_kept(tmp_path, monkeypatch):
     written.clear()
     train("vae", tmp_path / "b", checkpoint_seconds=0.0)
     assert len(written) > 30
-    assert np.isfinite(written).all()
 
 
 def test_a_checkpoint_whose_optimizer_lacks_a_name_is_refused(half, tmp_path):

@@ -75,6 +75,7 @@ class PCA:
         return np.stack([scores(z, mean, np.sqrt(var)), scores((z - mean) ** 2, var, math.sqrt(2) * var)])
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_every_datum_has_the_moments_of_probabilistic_pca(seed):
     """And the control, draws of the best mean-field encoder, has not."""

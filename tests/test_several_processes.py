@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-import multiprocessing
+import multiprocessing.connection
 import os
 import socket
 import traceback
@@ -23,6 +23,8 @@ from pyrogen.inference.training.game import Game
 from pyrogen.inference.training.run import read_history
 from pyrogen.nets.switch import Switch
 from pyrogen.optim import Adam
+
+pytestmark = pytest.mark.rotating  # two processes beside those of other workers
 
 FAST = {"epochs": 2, "progress": False, "seed": 1}
 
@@ -76,7 +78,12 @@ def by_two(job, *arguments):
     started = [context.Process(target=_one_of_two, args=(rank, port, job, arguments)) for rank in (0, 1)]
     for process in started:
         process.start()
+    # one that has failed is not waited for by the other
+    while any(p.is_alive() for p in started) and not any(p.exitcode for p in started):
+        multiprocessing.connection.wait([p.sentinel for p in started if p.is_alive()])
     for process in started:
+        if any(p.exitcode for p in started):
+            process.kill()
         process.join()
     assert [process.exitcode for process in started] == [0, 0]
 
@@ -110,7 +117,6 @@ def test_a_run_moves_between_one_and_two(first, then, tmp_path):
     agree(tmp_path / "one", tmp_path / "moved")
 
 
-@pytest.mark.rotating
 def test_two_that_are_stopped_change_no_bit(tmp_path):
     """Each goes on with its own noise, and recorded steps are recorded anew."""
 
@@ -214,7 +220,6 @@ def test_processes_begin_with_the_weights_of_the_first(tmp_path):
     assert all(torch.equal(first[k], second[k]) for k in first)
 
 
-@pytest.mark.rotating
 def test_chains_of_each_process_go_on(tmp_path):
     """Persistent chains are moved by each process's own noise, and the next process of its number goes on with them."""
 

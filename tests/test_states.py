@@ -443,12 +443,20 @@ def test_features_of_a_step_see_what_they_are_to_see(looks):
 
 @pytest.mark.parametrize("posterior", ["Smoother", "Ladder", "DiagonalNormal"])
 def test_every_posterior_is_scored_against_the_same_joint(posterior):
-    """Where the data say nothing a smoother is the prior; its own draws have log weights whose mean of exp is p(x)."""
+    """Where the data say nothing a smoother is the prior; its own draws have log weights whose mean of exp is p(x).
+
+    A posterior of another form is farther from the prior, and finds less.
+    """
     law, m, x = known(posterior)
     with torch.no_grad():
         m.encoder.net.head.weight.mul_(0.01)
-    found = log_evidence(m, x, IWAE(2000))
-    assert (found["log_evidence"].values - law.log_prob(x).numpy()).max() < 4 * found["mc_se"].values.max()
+    found = log_evidence(m, x, IWAE(20_000))
+    above, error = found["log_evidence"].values - law.log_prob(x).numpy(), found["mc_se"].values
+    assert (above / error).max() < 4.5
+    if posterior == "Smoother":
+        assert (above / error).min() > -4.5
+        assert error.max() < 0.3
+    assert above.min() > (-60 if posterior == "DiagonalNormal" else -5)
     assert m.encode(x).mean.shape == (5, 16)
 
 

@@ -1,8 +1,6 @@
 """Texts as data: vocabularies, files of one's own, the named sets, and a grammar whose every probability is known."""
 
 import itertools
-import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -164,11 +162,8 @@ def test_a_text_that_is_not_there_names_its_original(tmp_path, monkeypatch, name
         load(name)
 
 
-SHARED = Path(os.environ.get("PYROGEN_DATA", "/nowhere")) / ".." / "text"
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the texts are not here")
-def test_the_captions_themselves():
+def test_the_captions_themselves(need):
+    need("text/coco_captions/train.txt")
     data = load("coco-captions")
     assert [len(s) for s in (data.train, data.valid, data.test)] == [9_000, 1_000, 10_000]
     assert data.x_shape == (1, 35)

@@ -1,6 +1,8 @@
 """How models of texts are judged and shown: per word, per sentence, and in sentences."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,12 +10,12 @@ import torch
 
 import pyrogen
 from pyrogen import registry
-from pyrogen.data import load
+from pyrogen.data import Split, load
 from pyrogen.inference import IWAE, fit, log_evidence, summarize
 from pyrogen.inference.pages import text_sections
 from pyrogen.inference.pages.run_report import panels, write_run_report
 from pyrogen.inference.programs.contexts import evaluating, seeded
-from pyrogen.vocabulary import scored
+from pyrogen.vocabulary import END, scored
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +124,28 @@ def test_sentences_kept_are_those_that_come_back_whole(grammar):
     assert metric("sentences-kept", model, grammar, 0, num=30) == 0
     model.reconstruct = lambda part: torch.where(torch.arange(len(part))[:, None, None] < 12, part.x, -1.0)
     assert metric("sentences-kept", model, grammar, 0, num=30) == pytest.approx(12 / 30)
-    assert 0 <= metric("sentences-possible", model.eval(), grammar, 0, between=True, num=5) <= 1
+    possible, garbled = grammar.test.x[:3], grammar.test.x[:1].flip(-1).expand(2, -1, -1)
+    assert not grammar.law.log_prob(garbled).isfinite().any()
+    model.decode = lambda codes: SimpleNamespace(mean=torch.cat([possible, garbled]))
+    assert metric("sentences-possible", model, grammar, 0, between=True, num=5) == pytest.approx(3 / 5)
+
+
+def words(*texts):
+    """Texts of these words, ``(B, 1, 4)``."""
+    return torch.tensor([[[*text, *[float(END)] * (4 - len(text))]] for text in texts], dtype=torch.float32)
+
+
+def test_sentences_between_have_words_of_both(grammar):
+    """Of five pairs: twice words of its own two, words of the next two, none, and of each as much of the longer text."""
+    firsts = [0, 1], [18, 19], [2, 3], [4, 5], [6, 7, 16]
+    seconds = [8, 9], [20, 21], [10, 11], [12, 13], [14, 15, 17]
+    made = words([0, 8], [18, 20], [4, 12], [], [6, 14, 0, 8])
+    model = create("autoencoder-text", grammar)
+    model.code = lambda part: torch.zeros(len(part), 3)
+    model.decode = lambda codes: SimpleNamespace(mean=made)
+    told = replace(grammar, test=Split(words(*firsts, *seconds), None, "test", grammar.test.view))
+    found = metric("sentences-between", model, told, 0)
+    assert found == pytest.approx((1 + 1 + 0 + 0.5 + 0.5) / 5)
 
 
 # ----------------------------------------------------------------------------------------------------------- pages

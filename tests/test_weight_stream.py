@@ -79,7 +79,7 @@ KINDS = {
 
 
 @pytest.mark.rotating
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     total=st.one_of(st.integers(1, 130), st.integers(KEPT - 2, 7000)),
@@ -381,7 +381,7 @@ def bits(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)).round()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     event=st.lists(st.integers(1, 9), min_size=1, max_size=3),
     scale=st.sampled_from([0.0, 1.0, 100.0, 1e4]),

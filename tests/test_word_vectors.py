@@ -1,8 +1,5 @@
 """Vectors of words: what stands together is near, what was dealt out is not, and arithmetic hits what it asks for."""
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -10,7 +7,6 @@ from pyrogen.data import load
 from pyrogen.inference import word_vectors
 from pyrogen.inference.representations.word_vectors import WordVectors
 
-CAPTIONS = Path(os.environ.get("PYROGEN_DATA", "/nowhere")) / ".." / "text" / "coco_captions" / "train.txt"
 NOUNS = "dog cat horse boy girl plate car train elephant giraffe bird cow tree boat kite"
 
 
@@ -95,8 +91,8 @@ def test_what_has_no_vector_is_refused(act, message, grammar):
         act(grammar)
 
 
-@pytest.mark.skipif(not CAPTIONS.is_file(), reason="the captions are not here")
-def test_captions_carry_number_and_gender():
+def test_captions_carry_number_and_gender(need):
+    need("text/coco_captions/train.txt")
     data = load("coco-captions")
     found, dealt = (word_vectors(data, shuffled=shuffled) for shuffled in (False, True))
     number = [(w, f"{w}s") for w in NOUNS.split()]

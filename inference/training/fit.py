@@ -276,6 +276,8 @@ def _processes(device: str) -> Iterator[torch.device]:
     if several:
         cuda = device != "cpu" and torch.cuda.is_available()
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+        # one that is refused at once must not leave before all have met: the others would end by an error of the network
+        distributed.all_reduce(torch.zeros(1))
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else device
     try:
         where = device_named(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import tempfile
@@ -32,6 +33,12 @@ def roots() -> tuple[Path, Path]:
     return given / "torchvision" if (given / "torchvision").is_dir() else given, cache()
 
 
+def folders() -> list[Path]:
+    """The roots, and what lies beside one that is torchvision's: sets of other kinds are there, not in it."""
+    beside = ([root, root.parent] if root.name == "torchvision" else [root] for root in roots())
+    return list(dict.fromkeys(itertools.chain.from_iterable(beside)))
+
+
 def find(name: str, file: str, original: str, holds: str = "it") -> Path:
     """The path of a file that lies below one of the folders where files are looked for.
 
@@ -44,13 +51,11 @@ def find(name: str, file: str, original: str, holds: str = "it") -> Path:
     Raises:
         ValueError: it is nowhere; the sentence says where it was looked for.
     """
-    # sets of other kinds lie beside a torchvision root, not in it
-    beside = [folder for root in roots() for folder in ([root, root.parent] if root.name == "torchvision" else [root])]
-    folders = list(dict.fromkeys(beside))
-    path = next((folder / file for folder in folders if (folder / file).is_file()), None)
+    places = folders()
+    path = next((folder / file for folder in places if (folder / file).is_file()), None)
     if path is None:
         raise ValueError(
-            f"cannot get {name}: looked for {file} in {' and '.join(map(str, folders))}; its public original is {original}; "
+            f"cannot get {name}: looked for {file} in {' and '.join(map(str, places))}; its public original is {original}; "
             f"put {holds} there, or set PYROGEN_DATA to the folder that holds {file}."
         )
     return path
