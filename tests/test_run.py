@@ -94,7 +94,7 @@ def test_a_run_without_a_folder_is_scored_all_the_same(data):
     found = fit(small(data), data, **SMALL)
     assert found.evaluate(IWAE(20)).sizes["datum"] == len(data.test)
     assert found.evaluate(IWAE(20), weights="best").attrs["weights"] == "best"
-    with pytest.raises(ValueError, match="lie in the folder"):
+    with pytest.raises(ValueError, match="this run has no folder and keeps no weights 'ema', only last, best"):
         found.evaluate(IWAE(20), weights="ema")
     with pytest.raises(ValueError, match=r"this one has none; fit\(\.\.\., folder="):
         found.report()

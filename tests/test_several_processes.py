@@ -80,7 +80,8 @@ def by_two(job, *arguments):
         process.start()
     # one that has failed is not waited for by the other
     while any(p.is_alive() for p in started) and not any(p.exitcode for p in started):
-        multiprocessing.connection.wait([p.sentinel for p in started if p.is_alive()])
+        # with a limit: of two that ended since, none is left to be waited for
+        multiprocessing.connection.wait([p.sentinel for p in started if p.is_alive()], timeout=0.5)
     for process in started:
         if any(p.exitcode for p in started):
             process.kill()
