@@ -40,6 +40,7 @@ SMALL = {
     ),
     "rbm": ("digits", {"x_shape": (1, 8, 8), "hidden": 12}, {"epochs": 8}),
 }
+PWNED = f"/tmp/pyrogen-pwned-{os.getpid()}"  # what no file of a folder may make
 KEPT = ("weights.safetensors", "best.safetensors", "ema.safetensors")
 FILES = (*KEPT, "film.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.yaml")
 
@@ -426,7 +427,7 @@ def mutate(folder, chance):
             b"{}",
             b"-1",
             b"1e999",
-            b"!!python/object/apply:os.system [touch /tmp/pwned]",
+            f"!!python/object/apply:os.system [touch {PWNED}]".encode(),
             b"nan",
             b"'x'",
         ]
@@ -473,7 +474,7 @@ def test_mutated_folders_are_one_sentence(whole, half, tmp_path_factory, seed, f
     shutil.copytree(whole / "vae" if finished else half, folder)
     survives(folder, seed)
     shutil.rmtree(folder)
-    assert not os.path.exists("/tmp/pwned")
+    assert not os.path.exists(PWNED)
 
 
 @pytest.mark.slow
@@ -485,7 +486,7 @@ def test_ten_thousand_mutated_folders(whole, half, tmp_path, part):
         shutil.copytree(whole / "vae" if seed % 2 else half, folder)
         survives(folder, seed)
         shutil.rmtree(folder)
-    assert not os.path.exists("/tmp/pwned")
+    assert not os.path.exists(PWNED)
 
 
 def test_time_between_checkpoints_is_kept(tmp_path, monkeypatch):

@@ -79,9 +79,8 @@ def by_two(job, *arguments):
     for process in started:
         process.start()
     # one that has failed is not waited for by the other
-    while any(p.is_alive() for p in started) and not any(p.exitcode for p in started):
-        # with a limit: of two that ended since, none is left to be waited for
-        multiprocessing.connection.wait([p.sentinel for p in started if p.is_alive()], timeout=0.5)
+    while (alive := [p.sentinel for p in started if p.is_alive()]) and not any(p.exitcode for p in started):
+        multiprocessing.connection.wait(alive)
     for process in started:
         if any(p.exitcode for p in started):
             process.kill()
