@@ -692,7 +692,7 @@ def clear_of(values, bound):
     return len(values) > 2 and nearest >= 4 * np.std(values, ddof=1)
 
 
-def affordable(seconds=12):
+def affordable(seconds=20):
     """Proved claims, clear of their bound, of entries that took no longer for one seed of all, whose models are shared."""
     found = []
     for file in sorted((ROOT / "proofs").glob("*.json")):
